@@ -1,0 +1,38 @@
+"""Coin flips: ``bernoulli``, the masks of dropout, and the slopes of randomised leaky ReLU."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flambeau.random._engine import Engine
+from flambeau.random._exact import cast, round_to, widen
+
+
+def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
+    """``count`` booleans that are true with probability ``p``: two words each, whatever the output's dtype."""
+    threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers
+    high, low = threshold >> 32, threshold & 0xFFFFFFFF
+    pairs = engine.words(2 * count).reshape(count, 2)
+    top = pairs[:, 0] & np.uint32(0x1FFFFF)
+    result = top < high
+    if low:
+        result |= (top == high) & (pairs[:, 1] < low)
+    return result
+
+
+def bernoulli_each(engine: Engine, p: np.ndarray, dtype: str) -> np.ndarray:
+    """One boolean for each probability of a flat array of ``dtype``: two words in float64, one otherwise."""
+    draws = engine.doubles(p.size) if dtype == "float64" else engine.singles(p.size)
+    return draws < widen(p, dtype)
+
+
+def rrelu_slopes(engine: Engine, x: np.ndarray, dtype: str, lower: float, upper: float) -> np.ndarray:
+    """The slope of each element of a flat array: random on [lower, upper) where ``x <= 0``, else 1 and not drawn."""
+    bounds_dtype = "float32" if dtype == "bfloat16" else dtype
+    low, high = round_to(lower, bounds_dtype), round_to(upper, bounds_dtype)
+    negative = widen(x, dtype) <= 0
+    slopes = cast(np.ones(x.size), dtype)
+    slopes[negative] = cast(engine.doubles(int(np.count_nonzero(negative))) * (high - low) + low, dtype)
+    return slopes

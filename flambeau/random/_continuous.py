@@ -1,0 +1,41 @@
+"""Distributions that transform uniforms or normals: exponential, geometric, Cauchy, log-normal.
+
+All are computed in float64 with the C library's functions and then converted to the output's dtype.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flambeau.random._engine import Engine
+from flambeau.random._exact import FLOAT_DIGITS, cast, float32_of_libm, fma64, libm
+from flambeau.random._normal import serial_normal
+
+
+def exponential(engine: Engine, count: int, dtype: str = "float32", lambd: float = 1.0) -> np.ndarray:
+    """Exponential values with rate ``lambd``, two words each."""
+    x = -engine.doubles(count)
+    scale = -1.0 / lambd
+    if dtype == "float64":
+        return scale * libm(math.log1p, x)
+    return cast(float32_of_libm(np.log1p, math.log1p, x, scale), dtype)
+
+
+def geometric(engine: Engine, count: int, dtype: str = "float32", p: float = 0.5) -> np.ndarray:
+    """The number of the first success in trials of probability ``p``, two words each; integer dtypes too."""
+    with np.errstate(divide="ignore"):
+        values = np.ceil(libm(math.log, engine.doubles(count)) / np.log1p(-p))
+    return cast(values, dtype) if dtype in FLOAT_DIGITS else values.astype(np.int64).astype(dtype)
+
+
+def cauchy(engine: Engine, count: int, dtype: str = "float32", median: float = 0.0, sigma: float = 1.0) -> np.ndarray:
+    """Cauchy values, two words each."""
+    tangent = libm(math.tan, math.pi * (engine.doubles(count) - 0.5))
+    return cast(fma64(tangent, sigma, median), dtype)
+
+
+def log_normal(engine: Engine, count: int, dtype: str = "float32", mean: float = 1.0, std: float = 2.0) -> np.ndarray:
+    """The exponential of serial normals."""
+    return cast(libm(math.exp, serial_normal(engine, count, mean, std)), dtype)

@@ -1,0 +1,89 @@
+"""Normal values: the block method of contiguous outputs and the serial method of all others."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flambeau.random._box_muller import box_muller32
+from flambeau.random._engine import Engine
+from flambeau.random._exact import cast, fma64, libm
+
+_BLOCK = 16
+
+
+def normal(
+    engine: Engine,
+    count: int,
+    dtype: str = "float32",
+    mean: float = 0.0,
+    std: float = 1.0,
+    contiguous: bool = True,
+) -> np.ndarray:
+    """``count`` normal values in a floating dtype.
+
+    Outputs of 16 elements or more that are contiguous are made in blocks of 16 (see :func:`_blocks`); all others
+    one after another, as :func:`serial_normal` does.
+    """
+    if count < _BLOCK or not contiguous:
+        return cast(serial_normal(engine, count, mean, std), dtype)
+    if dtype in ("float16", "bfloat16"):
+        return cast(_blocks16(engine, count, mean, std), dtype)
+    return _blocks(engine, count, dtype, mean, std)
+
+
+def serial_normal(engine: Engine, count: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
+    """``count`` float64 normals made in pairs; the second one of the last pair waits in the engine's cache."""
+    standard = np.empty(count)
+    done = 0
+    if count and engine.cached_normal is not None:
+        standard[0], done = engine.cached_normal, 1
+        engine.cached_normal = None
+    pairs = (count - done + 1) // 2
+    if pairs:
+        values = _polar_pairs(engine.doubles(2 * pairs).reshape(pairs, 2))
+        standard[done:] = values[: count - done]
+        if (count - done) % 2:
+            engine.cached_normal = float(values[-1])
+    return fma64(standard, std, mean)
+
+
+def _polar_pairs(uniforms: np.ndarray) -> np.ndarray:
+    radius = np.sqrt(-2.0 * libm(math.log1p, -uniforms[:, 1]))
+    angle = 2.0 * math.pi * uniforms[:, 0]
+    return np.stack([radius * libm(math.cos, angle), radius * libm(math.sin, angle)], 1).reshape(-1)
+
+
+def _blocks(engine: Engine, count: int, dtype: str, mean: float, std: float) -> np.ndarray:
+    """float32 and float64: a tail that fills no block is redrawn as a whole block over the last 16 elements."""
+    draw, transform = (engine.singles, _transform32) if dtype == "float32" else (engine.doubles, _transform64)
+    out = draw(count)
+    full = count - count % _BLOCK
+    out[:full] = transform(out[:full], mean, std)
+    if full < count:
+        out[-_BLOCK:] = transform(draw(_BLOCK), mean, std)
+    return out
+
+
+def _blocks16(engine: Engine, count: int, mean: float, std: float) -> np.ndarray:
+    """16-bit types: as :func:`_blocks` in float32, but nothing is drawn for the elements of the tail itself."""
+    full = count - count % _BLOCK
+    values = _transform32(engine.singles(full + _BLOCK * (full < count)), mean, std)
+    out = np.empty(count, np.float32)
+    out[:full] = values[:full]
+    out[-_BLOCK:] = values[-_BLOCK:]
+    return out
+
+
+def _transform32(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
+    return box_muller32(uniforms.reshape(-1, 2, 8), mean, std).reshape(-1)
+
+
+def _transform64(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
+    """Box-Muller in float64: the first eight uniforms of a block give the radii, the others the angles."""
+    blocks = uniforms.reshape(-1, 2, 8)
+    radius = np.sqrt(-2.0 * libm(math.log, 1.0 - blocks[:, 0, :]))
+    angle = 2.0 * math.pi * blocks[:, 1, :]
+    standard = np.stack([radius * libm(math.cos, angle), radius * libm(math.sin, angle)], 1)
+    return fma64(standard.reshape(-1), std, mean)

@@ -1,0 +1,30 @@
+"""Uniform values: ``rand`` and ``uniform_``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flambeau.random._engine import Engine
+from flambeau.random._exact import cast, fma32, fma64
+
+
+def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """``count`` values on [low, high) in a floating dtype: two words each in float64, one word otherwise."""
+    values = _uniform64(engine, count, low, high) if dtype == "float64" else _uniform32(engine, count, low, high)
+    result = cast(values, dtype)
+    first, last = (cast(np.array([bound], np.float64), dtype)[0] for bound in (low, high))
+    result[result == last] = first
+    return result
+
+
+def _uniform64(engine: Engine, count: int, low: float, high: float) -> np.ndarray:
+    values = engine.doubles(count)
+    return values if (low, high) == (0, 1) else fma64(values, high - low, low)
+
+
+def _uniform32(engine: Engine, count: int, low: float, high: float) -> np.ndarray:
+    values = engine.singles(count)
+    if (low, high) == (0, 1):
+        return values
+    first = np.float32(low)
+    return fma32(values, float(np.float32(high) - first), float(first))
