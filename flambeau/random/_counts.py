@@ -71,6 +71,11 @@ def _poisson_by_products(draw: Doubles, lam: float) -> int:
     return count
 
 
+def _floor_int64(x: float) -> int:
+    """The floor as C converts it: the smallest integer for what does not fit (an infinite rate)."""
+    return math.floor(x) if -(2.0**63) <= x < 2.0**63 else -(2**63)
+
+
 def _poisson_by_rejection(draw: Doubles, lam: float) -> int:
     log_lam = math.log(lam)
     b = 0.931 + 2.53 * math.sqrt(lam)
@@ -81,7 +86,7 @@ def _poisson_by_rejection(draw: Doubles, lam: float) -> int:
     while True:
         u, v = draw() - 0.5, draw()
         us = 0.5 - abs(u)
-        k = math.floor((2 * a / us + b) * u + lam + 0.43)
+        k = _floor_int64((2 * a / us + b) * u + lam + 0.43)
         if us >= 0.07 and v <= v_r:
             return k
         if k < 0 or (us < 0.013 and v > us):
