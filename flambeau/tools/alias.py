@@ -36,9 +36,9 @@ def real_name(name: str) -> str | None:
 
 
 def user_name(name: str) -> str:
-    """The name under which a PyTorch program knows a module of flambeau: `flambeau.vision.utils` is `torchvision.utils`.
+    """The name under which a PyTorch program knows a module of flambeau.
 
-    A name outside flambeau comes back unchanged.
+    `flambeau.vision.utils` is `torchvision.utils`; a name outside flambeau comes back unchanged.
     """
     for alias, target in sorted(ALIASES.items(), key=lambda item: -len(item[1])):
         if name == target or name.startswith(target + "."):
@@ -60,7 +60,7 @@ class AliasLoader(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back: the import system has just set the alias's, which breaks relative imports."""
+        """Give the module its own spec back: the import system has just set the alias's, which would mislead it."""
         module.__spec__ = self._spec
 
 

@@ -118,7 +118,7 @@ def _guarded(program: Callable[[], object]) -> int:
 
 
 def _hide_own_frames() -> None:
-    """Wrap `sys.excepthook`, which the program may have replaced: it sees the traceback from the program's first frame."""
+    """Wrap `sys.excepthook` (the program's own, perhaps) to see the traceback from the program's first frame on."""
     hook = sys.excepthook
 
     def shown(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
