@@ -201,7 +201,7 @@ class _ComplexFormatter:
     """Real and imaginary parts, each in its own notation."""
 
     def __init__(self, shown: np.ndarray) -> None:
-        self._real, self._imag = _Formatter(shown.real), _Formatter(shown.imag)
+        self._real, self._imag = _Formatter(np.real(shown)), _Formatter(np.imag(shown))
         self.width = self._real.width + self._imag.width + 1
 
     def __call__(self, value: complex) -> str:

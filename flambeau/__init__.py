@@ -1,0 +1,53 @@
+"""flambeau: PyTorch's API in Python, compiled. ``import flambeau as torch``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import dtypes as _dtypes
+from .device import (
+    channels_last, channels_last_3d, contiguous_format, device, layout, memory_format, preserve_format, sparse_coo, strided,
+)  # fmt: skip
+from .dtypes import (
+    can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype,
+)  # fmt: skip
+from .graph.types import Size
+from .ops import FUNCTIONS as _FUNCTIONS
+from .tensor import Tensor
+from . import _execution as _execution
+from .autograd.grad_mode import (
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+)  # fmt: skip
+from .printing import set_printoptions
+
+globals().update(_FUNCTIONS)
+globals().update({_d.name: _d for _d in vars(_dtypes).values() if isinstance(_d, dtype)})
+globals().update(_dtypes.ALIASES)
+
+from math import e, inf, nan, pi  # noqa: E402
+
+newaxis = None
+
+_SUBMODULES = frozenset(
+    "autograd nn optim utils linalg fft special random cuda backends jit hub vision version testing distributions "
+    "amp func profiler types serialization overrides multiprocessing distributed onnx fx mps storage return_types".split()
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads submodules when they are first used."""
+    if name in _SUBMODULES:
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    if name == "__version__":
+        return importlib.import_module(f"{__name__}.version").__version__
+    raise AttributeError(f"module 'torch' has no attribute '{name}'")
+
+
+def is_tensor(obj: Any) -> bool:
+    """Is this a tensor?"""
+    return isinstance(obj, Tensor)

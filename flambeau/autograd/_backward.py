@@ -1,0 +1,145 @@
+"""``torch.autograd.backward`` and ``grad``: arguments checked, the engine run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph.epoch import threads
+from ..graph.fn import AccumulateGrad
+from ..graph.tensor_base import TensorBase
+from ..ops._registry import requires_grad, view_edge
+from .engine import Task, split
+
+
+def _tuple(x: Any) -> tuple[Any, ...]:
+    return (x,) if isinstance(x, TensorBase) else tuple(x)
+
+
+def _edge(x: Any) -> Any:
+    return x._edge if x._view is None else view_edge(x)
+
+
+def _root_grads(outputs: Sequence[Any], grads: Any) -> list[Any]:
+    """The gradients to start from: ones for scalars where none are given.
+
+    Raises:
+        RuntimeError: an output is not a scalar and has no gradient, or shapes differ.
+    """
+    given = [None] * len(outputs) if grads is None else list(_tuple(grads))
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    return [_root_grad(x, g) for x, g in zip(outputs, given)]
+
+
+def _root_grad(x: Any, g: Any) -> Any:
+    from ..ops.creation import ones_like
+
+    if g is None:
+        if requires_grad(x):
+            if x._ty.numel != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if not x._ty.dtype.is_floating_point:
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {x.dtype}")
+            return ones_like(x)
+        return None
+    if not isinstance(g, TensorBase):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if g._ty.shape != x._ty.shape:
+        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of "
+                           f"{x.shape}.")  # fmt: skip
+    if g._ty.dtype.is_complex != x._ty.dtype.is_complex:
+        raise RuntimeError("For complex Tensors, both grad_output and output are required to have the same dtype. "
+                           f"Mismatch in dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of {x.dtype}.")  # fmt: skip
+    return g
+
+
+def _root_edges(outputs: Sequence[Any]) -> list[Any]:
+    edges = []
+    for i, x in enumerate(outputs):
+        e = _edge(x)
+        if e is None:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        edges.append(e)
+    return edges
+
+
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    grad_variables: Any = None, inputs: Any = None,
+) -> None:  # fmt: skip
+    """Adds the gradients of ``tensors`` to the ``grad`` of the graph's leaves
+    (https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html).
+
+    Raises:
+        RuntimeError: a tensor does not require grad, is not a scalar and has no gradient, or its graph was freed.
+    """
+    outputs = _tuple(tensors)
+    if inputs is not None and len(_tuple(inputs)) == 0:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    captures = None if inputs is None else _accumulating(_tuple(inputs))
+    _run(outputs, grad_tensors if grad_tensors is not None else grad_variables, retain_graph, create_graph, captures)
+
+
+def _accumulating(inputs: tuple[Any, ...]) -> dict[tuple[Any, int], int]:
+    captures: dict[tuple[Any, int], int] = {}
+    for x in inputs:
+        edge = _edge(x)
+        if edge is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        if not isinstance(edge, AccumulateGrad):
+            x.retain_grad()
+        captures[split(edge)] = -1
+    return captures
+
+
+def _run(outputs: tuple[Any, ...], grads: Any, retain: bool | None, create: bool, captures: Any) -> Task:
+    epoch = threads.epoch
+    before = epoch.grad
+    roots = _root_grads(outputs, grads)
+    edges = _root_edges(outputs)
+    task = Task(create if retain is None else retain, create, captures)
+    epoch.grad = create
+    try:
+        task.run(edges, roots)
+    finally:
+        epoch.grad = before
+    return task
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False, materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The gradients of ``outputs`` with respect to ``inputs``
+    (https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html).
+
+    Raises:
+        RuntimeError: an input does not require grad, or was not used and ``allow_unused`` is false.
+    """
+    if is_grads_batched:
+        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported; loop over the gradients")
+    outs, ins = _tuple(outputs), _tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+    keys = []
+    for x in ins:
+        edge = _edge(x)
+        if edge is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        keys.append(split(edge))
+    captures: dict[Any, int] = {}
+    for key in keys:
+        captures.setdefault(key, len(captures))
+    task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
+    result = [task.captured.get(captures[key]) for key in keys]
+    return tuple(_missing(g, x, allow_unused or materialize_grads, materialize_grads) for g, x in zip(result, ins))
+
+
+def _missing(g: Any, x: Any, allow_unused: bool | None, materialize: bool) -> Any:
+    if g is None and materialize:
+        return x.new_zeros(x.shape)
+    if g is None and not allow_unused:
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph. Set "
+                           "allow_unused=True if this is the desired behavior.")  # fmt: skip
+    return g

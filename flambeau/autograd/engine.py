@@ -1,0 +1,311 @@
+"""The backward engine: sends gradients from roots to leaves, latest recorded operator first."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES
+from ..graph.epoch import threads
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved
+from ..graph.node import OUT
+from ..graph.tensor_base import new_tensor
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+    "saved tensors after calling backward."
+)
+
+
+class Context:
+    """What a gradient rule sees of its call: attributes, saved tensors, types, which inputs want a gradient."""
+
+    __slots__ = ("attrs", "fn", "ins", "outs")
+
+    def __init__(self, fn: Fn) -> None:
+        self.fn = fn
+        self.attrs = fn.attrs
+        self.ins = fn.ins
+        self.outs = fn.outs
+
+    def needs(self, i: int) -> bool:
+        """Does input ``i`` want a gradient?"""
+        return self.fn.edges[i] is not None
+
+    def saved(self, i: int) -> Any:
+        """The saved input ``i`` as a tensor (a Python number as it is)."""
+        return unpack(self.fn, i)
+
+    def out(self, k: int = 0) -> Any:
+        """The saved output ``k``."""
+        return unpack(self.fn, OUT + k)
+
+
+def unpack(fn: Fn, which: int) -> Any:
+    """A saved tensor.
+
+    Raises:
+        RuntimeError: it was freed by an earlier backward, or written in place since it was saved.
+    """
+    if fn.freed:
+        raise RuntimeError(FREED)
+    s = fn.saved[which]
+    if not isinstance(s, Saved):
+        return s
+    version = (s.vc or s.storage).version
+    if version != s.version:
+        raise RuntimeError(_overwritten(fn, s, which, version))
+    x = new_tensor(s.storage, s.ty)
+    x._vc = s.vc
+    x._edge = s.edge if not s.own else (fn if len(fn.outs) == 1 else Out(fn, which - OUT))
+    return x
+
+
+def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
+    edge = s.edge if not s.own else fn
+    origin = ""
+    if isinstance(edge, (Fn, Out)):
+        k, name = (edge.number, edge.fn.op.grad_name) if isinstance(edge, Out) else (0, edge.op.grad_name)
+        k = which - OUT if s.own else k
+        origin = f", which is output {k} of {name},"
+    text = (
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(s.ty.shape)}]{origin} is at version {version}; expected "
+        f"version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to compute "
+        "its gradient, with torch.autograd.set_detect_anomaly(True)."
+    )
+    where = fn.node.src if fn.node is not None else None
+    if where:
+        text += f'\n  needed by {fn.op.grad_name}, recorded at File "{where[0]}", line {where[1]}'
+    if s.storage.written:
+        text += f'\n  last written in place at File "{s.storage.written[0]}", line {s.storage.written[1]}'
+    return text
+
+
+def split(edge: Any) -> tuple[Any, int]:
+    """An edge as node and output number."""
+    return (edge.fn, edge.number) if type(edge) is Out else (edge, 0)
+
+
+class Task:
+    """One run of the engine."""
+
+    def __init__(self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None) -> None:
+        self.keep = keep
+        self.create = create
+        self.captures = captures
+        self.captured: dict[int, Any] = {}
+        self.buffers: dict[Any, list[Any]] = {}
+        self.dependencies: dict[Any, int] = {}
+        self.needed: set[Any] | None = None
+
+    # ---- which nodes run
+
+    def discover(self, roots: Sequence[Any]) -> None:
+        """Counts how many nodes will send to each node, and which lie on a way to a wanted input."""
+        seen: set[Any] = set()
+        order: list[Any] = []
+        stack = [(r, False) for r in roots]
+        while stack:
+            node, entered = stack.pop()
+            if entered:
+                order.append(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                for e in _edges(node):
+                    if e is not None:
+                        target = split(e)[0]
+                        self.dependencies[target] = self.dependencies.get(target, 0) + 1
+                        stack.append((target, False))
+        if self.captures is not None:
+            self._mark_needed(order)
+
+    def _mark_needed(self, order: list[Any]) -> None:
+        wanted = {node for node, _ in self.captures}  # type: ignore[union-attr]
+        needed: set[Any] = set()
+        for node in order:
+            if any(e is not None and (split(e)[0] in needed or split(e)[0] in wanted) for e in _edges(node)):
+                needed.add(node)
+        self.needed = needed
+
+    # ---- the run
+
+    def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> None:
+        """Sends ``grads`` from the root edges."""
+        nodes = list(dict.fromkeys(split(e)[0] for e in roots))
+        self.discover(nodes)
+        for e, g in zip(roots, grads):
+            self.add(e, g)
+        ready = [(-n.number, i, n) for i, n in enumerate(nodes) if not self.dependencies.get(n)]
+        heapq.heapify(ready)
+        count = len(ready)
+        while ready:
+            node = heapq.heappop(ready)[2]
+            for e, g in zip(_edges(node), self.visit(node)):
+                if e is None:
+                    continue
+                target = split(e)[0]
+                self.dependencies[target] -= 1
+                if g is not None:
+                    self.add(e, g)
+                if not self.dependencies[target]:
+                    count += 1
+                    heapq.heappush(ready, (-target.number, count, target))
+
+    def add(self, edge: Any, g: Any) -> None:
+        """Adds a gradient to what has arrived at an edge."""
+        node, k = split(edge)
+        if type(node) is AccumulateGrad:
+            slots = self.buffers.setdefault(node, [None])
+        else:
+            slots = self.buffers.setdefault(node, [None] * len(node.outs))
+        slots[k] = g if slots[k] is None else slots[k] + g
+
+    def visit(self, node: Any) -> Sequence[Any]:
+        """Runs one node on what has arrived; its gradients, one an edge."""
+        grads = self.buffers.pop(node, None)
+        if grads is None:
+            grads = [None] * (1 if type(node) is AccumulateGrad else len(node.outs))
+        if node.hooked is not None:
+            grads = _pre_hooks(node, grads)
+        self._capture(node, grads)
+        if type(node) is AccumulateGrad:
+            if self.captures is None and grads[0] is not None:
+                accumulate(node, grads[0], self.create)
+            elif self.captures is not None and self.captures.get((node, 0)) == -1 and grads[0] is not None:
+                accumulate(node, grads[0], self.create)
+            return ()
+        if self.needed is not None and node not in self.needed:
+            return [None] * len(node.edges)
+        if all(g is None for g in grads):
+            return [None] * len(node.edges)
+        return self._apply(node, grads)
+
+    def _capture(self, node: Any, grads: Sequence[Any]) -> None:
+        if self.captures is not None:
+            for k, g in enumerate(grads):
+                at = self.captures.get((node, k))
+                if at is not None and at >= 0:
+                    self.captured[at] = g
+
+    def _apply(self, node: Fn, grads: list[Any]) -> Sequence[Any]:
+        out = apply(node, grads)
+        if node.hooked is not None and node.hooked.post:
+            out = _post_hooks(node, out, grads)
+        if not self.keep:
+            release(node)
+        return out
+
+
+def apply(node: Fn, grads: list[Any]) -> list[Any]:
+    """A node's gradient rule; results have the inputs' shapes and dtypes."""
+    own = getattr(node, "apply", None)
+    if own is not None:
+        out = own(*grads)
+    else:
+        full = [_zeros(t) if g is None else g for g, t in zip(grads, node.outs)]
+        out = node.op.vjp(Context(node), *full)  # type: ignore[misc]
+    return [_fitted(g, t, node, i) if e is not None else None
+            for i, (g, t, e) in enumerate(zip(out, node.ins, node.edges))]  # fmt: skip
+
+
+def _zeros(t: Any) -> Any:
+    from ..ops.creation import zeros_of
+
+    return zeros_of(t)
+
+
+def _fitted(g: Any, t: Any, node: Fn, i: int) -> Any:
+    """A gradient summed to its input's shape where that was broadcast, in its dtype."""
+    if g is None or t is None:
+        return g
+    if g._ty.shape != t.shape:
+        g = _reduced(g, t, node, i)
+    if g._ty.dtype is not t.dtype:
+        if g._ty.dtype.is_complex and not t.dtype.is_complex:
+            g = g.real
+        g = g.to(t.dtype)
+    return g
+
+
+def _reduced(g: Any, t: Any, node: Fn, i: int) -> Any:
+    have, want = g._ty.shape, t.shape
+    lead = len(have) - len(want)
+    if lead < 0 or any(w not in (1, h) for h, w in zip(have[lead:], want)):
+        raise RuntimeError(f"Function {node.op.grad_name} returned an invalid gradient at index {i} - got {list(have)} "
+                           f"but expected shape compatible with {list(want)}")  # fmt: skip
+    return g.sum_to_size(want)
+
+
+def _edges(node: Any) -> Sequence[Any]:
+    return () if type(node) is AccumulateGrad else node.edges
+
+
+def release(node: Fn) -> None:
+    """Frees what the node saved."""
+    if hasattr(node, "release"):
+        node.release()  # type: ignore[attr-defined]
+    if node.saved:
+        node.saved = {}
+        node.freed = True
+
+
+# ---- hooks and leaves
+
+
+def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
+    grads = list(grads)
+    hooks = node.hooked
+    for k, g in enumerate(grads):
+        for hook in list(hooks.tensor.get(k, {}).values()):
+            if grads[k] is not None:
+                r = hook(grads[k])
+                grads[k] = grads[k] if r is None else r
+        if k in hooks.retain and grads[k] is not None:
+            x = hooks.retain[k]()
+            if x is not None:
+                _retain(x, grads[k])
+    for hook in list(hooks.pre.values()):
+        r = hook(tuple(grads))
+        if r is not None:
+            grads = list(r) if isinstance(r, tuple) else [r]
+    return grads
+
+
+def _retain(x: Any, g: Any) -> None:
+    x._grad = g.clone() if x._grad is None or not threads.epoch.grad else x._grad + g
+
+
+def _post_hooks(node: Any, out: Sequence[Any], grads: Sequence[Any]) -> Sequence[Any]:
+    for hook in list(node.hooked.post.values()):
+        r = hook(tuple(out), tuple(grads))
+        if r is not None:
+            out = list(r) if isinstance(r, tuple) else [r]
+    return out
+
+
+def accumulate(node: AccumulateGrad, g: Any, create: bool) -> None:
+    """Adds to the leaf's ``grad``: in place, unless the gradient itself is differentiable."""
+    x = node.leaf
+    if x is None:
+        return
+    if x._grad is None:
+        x._grad = _own(g, x, create)
+    elif create:
+        x._grad = x._grad + g
+    else:
+        x._grad.add_(g)
+    if node.hooked is not None:
+        for hook in list(node.hooked.post.values()):
+            hook(x)
+
+
+def _own(g: Any, x: Any, create: bool) -> Any:
+    """The gradient in memory of its own, laid out like the leaf."""
+    from ..ops.creation import copy_like
+
+    return copy_like(g, x._ty, keep_graph=create)

@@ -1,0 +1,142 @@
+"""Grad modes: ``no_grad``, ``enable_grad``, ``set_grad_enabled``, ``inference_mode``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..graph.epoch import threads
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode:
+    """A context manager that is also a decorator."""
+
+    def _enter(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        epoch = threads.epoch
+        self._stack().append((epoch.grad, epoch.inference))
+        self._enter()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        epoch = threads.epoch
+        epoch.grad, epoch.inference = self._stack().pop()
+
+    def _stack(self) -> list[tuple[bool, bool]]:
+        return self.__dict__.setdefault("_saved", [])
+
+    def clone(self) -> Any:
+        """A fresh manager of the same settings."""
+        return type(self)()
+
+    def __call__(self, f: F) -> F:
+        """Decorates a function, a generator function, or all methods' call of a class's constructor."""
+        if inspect.isclass(f):
+            f.__init__ = self(f.__init__)  # type: ignore[misc]
+            return f  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(f):
+            return self._generator(f)  # type: ignore[return-value]
+
+        @functools.wraps(f)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return f(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+    def _generator(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(f)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            gen = f(*args, **kwargs)
+            sent: Any = None
+            while True:
+                try:
+                    with self.clone():
+                        value = gen.send(sent)
+                except StopIteration as stop:
+                    return stop.value
+                sent = yield value
+
+        return wrapped
+
+
+class no_grad(_Mode):  # noqa: N801
+    """Within it, results do not require grad (``torch.no_grad``)."""
+
+    def __new__(cls, orig_func: Any = None) -> Any:
+        """``@no_grad`` without parentheses also decorates."""
+        self = super().__new__(cls)
+        return self if orig_func is None else self(orig_func)
+
+    def _enter(self) -> None:
+        threads.epoch.grad = False
+
+
+class enable_grad(no_grad):  # noqa: N801
+    """Within it, operators are recorded again (``torch.enable_grad``)."""
+
+    def _enter(self) -> None:
+        threads.epoch.grad = True
+
+
+class set_grad_enabled(_Mode):  # noqa: N801
+    """Sets grad mode, as a call or as a context manager."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self._before = threads.epoch.grad
+        threads.epoch.grad = mode
+
+    def __call__(self, f: F) -> F:
+        threads.epoch.grad = self._before
+        return super().__call__(f)
+
+    def __enter__(self) -> Any:
+        epoch = threads.epoch
+        self._stack().append((self._before, epoch.inference))
+        epoch.grad = self.mode
+        return self
+
+    def clone(self) -> Any:
+        """A fresh manager of the same mode."""
+        return type(self)(self.mode)
+
+
+class inference_mode(_Mode):  # noqa: N801
+    """As ``no_grad``; tensors made within it may not be used in autograd later."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        """``@inference_mode`` without parentheses also decorates."""
+        self = super().__new__(cls)
+        if isinstance(mode, bool):
+            self.mode = mode
+            return self
+        self.mode = True
+        return self(mode)
+
+    mode: bool
+
+    def _enter(self) -> None:
+        epoch = threads.epoch
+        epoch.inference = self.mode
+        epoch.grad = not self.mode and epoch.grad
+
+    def clone(self) -> Any:
+        """A fresh manager of the same mode."""
+        return type(self)(self.mode)
+
+
+def is_grad_enabled() -> bool:
+    """Is grad mode on in this thread?"""
+    return threads.epoch.grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Is inference mode on in this thread?"""
+    return threads.epoch.inference

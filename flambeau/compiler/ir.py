@@ -1,0 +1,83 @@
+"""The primitive IR. Every value is an array without layout: a shape and a dtype, defined once.
+
+    program := inputs, scalars, {value = expr}, outputs
+    expr := map f(a, …)                 elementwise, equal shapes
+          | view v(a)                   permute, expand, reshape, slice, flip, pad, strided (memory reinterpreted)
+          | reduce op axes (a)          sum prod max min any all, argmax argmin
+          | contract spec (a, b)        sum over the labels that the result lacks; einsum with windows
+          | gather (a, index, …)        elements at integer indices
+          | scatter op (a, index, b)    a with b put, added, … at the indices
+          | scan op axis (a)            cumulative sum, product, maximum, minimum
+          | update (base, b)            base with the part under a strided view replaced
+          | extern name (a, …)          a NumPy or SciPy function; several results
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import dtype
+
+KINDS = ("input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern", "part")
+
+
+class Value:
+    """One definition. ``name`` says which map, view, ...; ``params`` are its constants."""
+
+    __slots__ = ("args", "dtype", "index", "kind", "name", "params", "shape")
+
+    def __init__(
+        self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: tuple[int, ...], dt: dtype
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.args = args
+        self.params = params
+        self.shape = shape
+        self.dtype = dt
+        self.index = -1
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"%{a.index}" for a in self.args)
+        params = "" if self.params is None else f" {self.params!r}"
+        return f"%{self.index} = {self.kind} {self.name}({args}){params} : {self.dtype.name}{list(self.shape)}"
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+
+class Function:
+    """A program in the IR: values in order of definition, and which of them are outputs."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.outputs: list[Value] = []
+
+    def define(self, v: Value) -> Value:
+        """Appends a definition."""
+        v.index = len(self.values)
+        self.values.append(v)
+        return v
+
+    def __repr__(self) -> str:
+        body = "\n".join(map(repr, self.values))
+        return f"{body}\nreturn {', '.join(f'%{v.index}' for v in self.outputs)}"
+
+
+def verify(f: Function) -> None:
+    """Checks single definition, order, known kinds, and the shapes of maps.
+
+    Raises:
+        ValueError: the IR is malformed; the message names the value.
+    """
+    for i, v in enumerate(f.values):
+        if v.index != i or v.kind not in KINDS:
+            raise ValueError(f"malformed definition {v!r}")
+        if any(a.index >= i or f.values[a.index] is not a for a in v.args):
+            raise ValueError(f"{v!r} uses a value that is not defined before it")
+        if v.kind == "map" and any(a.shape != v.shape for a in v.args):
+            raise ValueError(f"{v!r}: operands of shapes {[a.shape for a in v.args]}")
+    if any(f.values[v.index] is not v for v in f.outputs):
+        raise ValueError("an output is not defined")

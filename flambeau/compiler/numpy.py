@@ -1,0 +1,261 @@
+"""The reference executor: runs primitive IR with NumPy.
+
+Values of dtype bfloat16 are float32 arrays whose elements are bfloat16 numbers; memory holds the 16-bit patterns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..dtypes import bfloat16, dtype
+from .ir import Function, Value
+from .numpy_contract import contract
+from .numpy_maps import MAPS, cast, round_bfloat16
+
+Array = np.ndarray
+
+
+def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]:
+    """The outputs as arrays. Intermediate values are dropped after their last use."""
+    env: list[Any] = [None] * len(f.values)
+    last = _last_uses(f)
+    with np.errstate(all="ignore"):
+        for v in f.values:
+            if v.kind == "input":
+                env[v.index] = _input(v, inputs)
+            elif v.kind == "scalar":
+                env[v.index] = scalars[v.params]
+            else:
+                env[v.index] = _KINDS[v.kind](v, *[env[a.index] for a in v.args])
+            for i in last[v.index]:
+                env[i] = None
+    return [np.asarray(env[v.index]) for v in f.outputs]
+
+
+def _last_uses(f: Function) -> list[list[int]]:
+    """For each value, which earlier values nobody needs after it."""
+    last: list[list[int]] = [[] for _ in f.values]
+    seen = {v.index for v in f.outputs}
+    for v in reversed(f.values):
+        for a in (v, *v.args):
+            if a.index not in seen:
+                seen.add(a.index)
+                last[v.index].append(a.index)
+    return last
+
+
+# ---- memory
+
+
+def to_values(flat: Array, dt: dtype) -> Array:
+    """Memory as values: bfloat16 patterns become float32."""
+    return (flat.astype(np.uint32) << 16).view(np.float32) if dt is bfloat16 else flat
+
+
+def to_memory(values: Array, dt: dtype) -> Array:
+    """Values as memory."""
+    if dt is bfloat16:
+        return (np.ascontiguousarray(values, np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    return values
+
+
+def strided(flat: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
+    """A flat array's elements under strides counted in elements."""
+    if 0 in shape:
+        return np.empty(shape, flat.dtype)
+    step = flat.itemsize
+    return as_strided(flat[offset:], shape, [s * step for s in strides], writeable=flat.flags.writeable)
+
+
+def flatten(a: Array, strides: tuple[int, ...]) -> Array:
+    """The elements in the order of a dense memory layout."""
+    order = sorted(range(a.ndim), key=lambda i: (-strides[i], a.shape[i] == 1 and i))
+    return np.ascontiguousarray(a.transpose(order)).reshape(-1)
+
+
+def _input(v: Value, inputs: list[Array]) -> Array:
+    ordinal, (strides, offset) = v.params
+    return strided(to_values(inputs[ordinal], v.dtype), v.shape, strides, offset)
+
+
+def _const(v: Value) -> Array:
+    if v.name == "iota":
+        return np.arange(v.params, dtype=v.dtype.compute)
+    return _rounded(np.asarray(v.params).astype(v.dtype.compute), v.dtype)
+
+
+def _rounded(a: Array, dt: dtype) -> Array:
+    return round_bfloat16(a) if dt is bfloat16 else a
+
+
+# ---- kinds
+
+
+def _map(v: Value, *args: Array) -> Array:
+    if v.name == "cast":
+        return cast(args[0], v.args[0].dtype, v.dtype)
+    r = MAPS[v.name](*args)
+    if r.dtype != v.dtype.compute:
+        r = r.astype(v.dtype.compute)
+    return _rounded(r, v.dtype)
+
+
+def _view(v: Value, a: Array) -> Array:
+    return _VIEWS[v.name](v, np.asarray(a, v.args[0].dtype.compute))
+
+
+def _slice(v: Value, a: Array) -> Array:
+    dim, start, stop, step = v.params
+    return a[(slice(None),) * dim + (slice(start, stop, step),)]
+
+
+def _pad(v: Value, a: Array) -> Array:
+    pads, value, interior = v.params
+    out = np.full(v.shape, value, a.dtype)
+    source, target = [], []
+    for n, (lo, hi), i in zip(a.shape, pads, interior):
+        step = i + 1
+        total = n + max(n - 1, 0) * i + lo + hi
+        first = max(0, -(lo // step) if lo < 0 else 0)
+        last = max(first, min(n, (total - lo - 1) // step + 1 if total > lo else 0))
+        source.append(slice(first, last))
+        target.append(slice(lo + first * step, lo + first * step + max(0, (last - first - 1) * step + 1) if last > first else lo + first * step, step))
+    out[tuple(target)] = a[tuple(source)]
+    return out
+
+
+def _window(v: Value, a: Array) -> Array:
+    dims, sizes, strides, dilations = v.params
+    steps = list(a.strides)
+    for d, s in zip(dims, strides):
+        steps[d] *= s
+    inner = [a.strides[d] * e for d, e in zip(dims, dilations)]
+    if 0 in v.shape:
+        return np.empty(v.shape, a.dtype)
+    return as_strided(a, v.shape, steps + inner, writeable=False)
+
+
+def _strided(v: Value, a: Array) -> Array:
+    layout, strides, offset = v.params
+    old = v.args[0].dtype
+    flat = flatten(a, layout)
+    if v.dtype is not old:
+        flat = to_values(to_memory(flat, old).view(v.dtype.np), v.dtype)
+    return strided(flat, v.shape, strides, offset)
+
+
+_VIEWS: dict[str, Callable[[Value, Array], Array]] = {
+    "permute": lambda v, a: a.transpose(v.params),
+    "expand": lambda v, a: np.broadcast_to(a, v.shape),
+    "reshape": lambda v, a: a.reshape(v.shape),
+    "slice": _slice,
+    "flip": lambda v, a: np.flip(a, v.params),
+    "pad": _pad,
+    "window": _window,
+    "diagonal": lambda v, a: np.diagonal(a, v.params[2], v.params[0], v.params[1]),
+    "strided": _strided,
+}
+
+
+_REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
+}  # fmt: skip
+
+
+def _reduce(v: Value, a: Array) -> Array:
+    if v.name.startswith("arg"):
+        return _arg(v, a)
+    if v.name in ("sum", "prod"):
+        wide = np.float32 if v.dtype.compute == np.float16 else v.dtype.compute
+        r = _REDUCTIONS[v.name](a, axis=v.params, dtype=wide)
+    else:
+        r = _REDUCTIONS[v.name](a, axis=v.params)
+    return _rounded(np.asarray(r).astype(v.dtype.compute, copy=False), v.dtype)
+
+
+def _arg(v: Value, a: Array) -> Array:
+    find = np.argmax if v.name == "argmax" else np.argmin
+    (dim,) = v.params
+    return np.asarray(find(a, axis=dim))
+
+
+_SCANS = {
+    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
+}  # fmt: skip
+
+
+def _scan(v: Value, a: Array) -> Array:
+    if v.dtype.compute == np.float16:
+        return _SCANS[v.name].accumulate(a.astype(np.float32), axis=v.params).astype(np.float16)
+    return _rounded(_SCANS[v.name].accumulate(a, axis=v.params, dtype=v.dtype.compute), v.dtype)
+
+
+def _contract(v: Value, a: Array, b: Array) -> Array:
+    return _rounded(contract(v.params, a, b).astype(v.dtype.compute, copy=False), v.dtype)
+
+
+def _gather(v: Value, a: Array, *index: Array) -> Array:
+    if v.name == "along":
+        return np.take_along_axis(a, index[0], v.params) if a.ndim else np.broadcast_to(a, v.shape)
+    if v.name == "take":
+        return np.take(a, index[0], axis=v.params)
+    return a[_indices(a.ndim, v.params, index)].reshape(v.shape)
+
+
+def _indices(ndim: int, where: tuple[int, ...], index: tuple[Array, ...]) -> tuple[Any, ...]:
+    full: list[Any] = [slice(None)] * ndim
+    for d, i in zip(where, index):
+        full[d] = i
+    return tuple(full)
+
+
+_COMBINE = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
+
+
+def _scatter(v: Value, a: Array, *rest: Array) -> Array:
+    out = np.array(a, v.dtype.compute)
+    how, at = v.params
+    src = rest[-1]
+    if how == "along":
+        if not out.ndim:
+            out, index, src = out.reshape(1), np.reshape(rest[0], -1), np.reshape(src, -1)
+        else:
+            index = rest[0]
+        src = src[tuple(map(slice, index.shape))]
+        grids = np.ogrid[tuple(map(slice, index.shape))]
+        where: tuple[Any, ...] = tuple(index if d == at else g for d, g in enumerate(grids))
+    else:
+        where = _indices(out.ndim, at, rest[:-1])
+    if v.name == "set":
+        out[where] = src
+    else:
+        _COMBINE[v.name].at(out, where, src)
+    return _rounded(out.reshape(v.shape), v.dtype)
+
+
+def _update(v: Value, base: Array, value: Array) -> Array:
+    layout, strides, offset = v.params
+    old, new = v.dtype, v.args[1].dtype
+    flat = np.array(flatten(base, layout))
+    memory = flat if new is old else to_memory(flat, old).view(new.np)
+    if 0 not in v.args[1].shape:
+        strided(memory, v.args[1].shape, strides, offset)[...] = value if new is old else to_memory(value, new)
+    if new is not old:
+        flat = to_values(memory.view(old.np), old)
+    return strided(flat, v.shape, layout, 0)
+
+
+def _extern(v: Value, *args: Array) -> Any:
+    fn, params = v.params
+    return fn(*args, *params)
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "const": _const, "map": _map, "view": _view, "reduce": _reduce, "scan": _scan, "contract": _contract,
+    "gather": _gather, "scatter": _scatter, "update": _update, "extern": _extern,
+    "part": lambda v, whole: whole[v.params],
+}  # fmt: skip

@@ -1,0 +1,105 @@
+"""``torch.device``, layouts and memory formats. There is one device, the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
+    "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+
+
+class device:  # noqa: N801
+    """Where a tensor lives: a type and an index (``torch.device``)."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:  # noqa: A002
+        if isinstance(type, device):
+            type, index = type.type, type.index  # noqa: A001
+        if isinstance(type, int):
+            type, index = "cuda", type  # noqa: A001
+        kind, _, number = str(type).partition(":")
+        if kind not in _TYPES:
+            names = ", ".join(_TYPES[:-1])
+            raise RuntimeError(f"Expected one of {names}, privateuseone device type at start of device string: {kind}")
+        if number and not number.isdigit():
+            raise RuntimeError(f"Invalid device string: '{type}'")
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        where = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{where})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
+    def __enter__(self) -> device:
+        check_device(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+CPU = device("cpu")
+
+
+def check_device(d: Any) -> None:
+    """Raises PyTorch's error unless ``d`` is None or the CPU."""
+    if d is None or d is CPU or d == "cpu":
+        return
+    d = device(d)
+    if d.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled")
+    if d.type == "meta":
+        raise NotImplementedError("flambeau has no meta device; make the tensor on 'cpu'")
+    if d.type != "cpu":
+        raise RuntimeError(f"PyTorch is not linked with support for {d.type} devices")
+
+
+class _Named:
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+class layout(_Named):  # noqa: N801
+    """How elements are stored (``torch.layout``)."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class memory_format(_Named):  # noqa: N801
+    """A named order of strides (``torch.memory_format``)."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")

@@ -1,0 +1,114 @@
+"""Pending work: the leaves, Python numbers and storages of the epoch, and the nodes of tensors in it.
+
+An epoch lasts from one realisation to the next, one for each Python thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from .node import Node, leaf_node, scalar_node, view_node
+from .storage import Storage
+from .tensor_base import TensorBase
+
+BYTES_BUDGET = 1 << 30
+NODE_BUDGET = 20_000
+
+
+class Epoch:
+    """One thread's pending work and grad mode."""
+
+    __slots__ = ("bytes", "count", "grad", "inference", "leaves", "lock", "pend", "scalars", "values")
+
+    def __init__(self) -> None:
+        self.leaves: list[Storage] = []
+        self.scalars: list[Any] = []
+        self.values: list[np.ndarray | None] = []  # a leaf's value where it is not its storage's buffer
+        self.pend: list[Storage] = []
+        self.bytes = 0
+        self.grad = True
+        self.inference = False
+        self.lock = threading.RLock()
+
+
+class _Threads(threading.local):
+    def __init__(self) -> None:
+        self.epoch = Epoch()
+
+
+threads = _Threads()
+
+
+def current() -> Epoch:
+    """The calling thread's epoch."""
+    return threads.epoch
+
+
+def node_of(x: TensorBase) -> Node:
+    """The node of a tensor's current value."""
+    return x._h if x._w == x._s.w else refresh(x)
+
+
+def refresh(x: TensorBase) -> Node:
+    """As ``node_of`` when the cached node is out of date: a leaf, or a tensor whose memory was written."""
+    s = x._s
+    epoch = threads.epoch
+    if s.epoch is not epoch and s.h is not None:
+        _take_over(s)
+    shared = s.owner is not None and s.shared
+    if shared or s.h is None:
+        h = _shared_leaf(s, epoch) if shared else _leaf(s, epoch)
+    else:
+        h = s.h
+    if x._ty is not s.ty:
+        h = view_node(h, x._ty)
+    x._h = h
+    x._w = -1 if shared else s.w
+    return h
+
+
+def _leaf(s: Storage, epoch: Epoch) -> Node:
+    """Numbers a realised storage in the epoch."""
+    if s.buf is None:
+        raise RuntimeError("a tensor's memory was lost: its program failed before it was computed")
+    leaves = epoch.leaves
+    h = s.h = leaf_node(s.ty, len(leaves))
+    s.epoch = epoch
+    leaves.append(s)
+    epoch.values.append(None)
+    return h
+
+
+def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
+    """A leaf of memory that NumPy may write: its value now, kept, because a later write must not reach it."""
+    if s.h is not None and s.source is not None and np.array_equal(s.source.view(np.uint8), s.buf.view(np.uint8)):  # type: ignore[union-attr]
+        return s.h
+    s.h = None
+    h = _leaf(s, epoch)
+    s.source = epoch.values[-1] = s.buf.copy()  # type: ignore[union-attr]
+    return h
+
+
+def _take_over(s: Storage) -> None:
+    """Another thread's pending storage is realised before this thread reads it."""
+    from .realise import realise
+
+    realise(s.epoch)
+
+
+def number(value: Any, dt: Any) -> Node:
+    """A Python number as a run-time argument of the program."""
+    scalars = threads.epoch.scalars
+    scalars.append(value)
+    return scalar_node(dt, len(scalars) - 1)
+
+
+def hold(s: Storage, epoch: Epoch) -> None:
+    """Puts a storage with a pending value on the epoch's list."""
+    s.pending = True
+    s.epoch = epoch
+    epoch.pend.append(s)
+    epoch.bytes += s.ty.numel * s.ty.dtype.itemsize

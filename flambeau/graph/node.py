@@ -1,0 +1,158 @@
+"""Hash-consed nodes: the pending computation at the granularity of PyTorch's operators."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .types import Ty, ty
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Operator:
+    """One operator: its type rule, gradient and lowering.
+
+    Args:
+        name: the operator's name, PyTorch's where it has one.
+        infer: ``(types, attrs) -> Ty`` or a tuple of them; checks the arguments and raises PyTorch's errors.
+        lower: ``(b, attrs, *values) -> Value`` or a tuple; builds primitives with the builder ``b``.
+        vjp: ``(f, *grads) -> gradients`` in terms of tensors, one an input (None where there is none);
+            None if the operator is not differentiable.
+        saves: what the gradient needs, as pairs ``(which, when)``: ``which`` is an input's number or ``OUT + k``
+            for an output, ``when`` the numbers of the inputs one of which must require grad.
+        grad_name: the name of the backward node, ``"MulBackward0"`` from ``mul`` by default.
+    """
+
+    __slots__ = ("fn_class", "grad_name", "infer", "lower", "name", "saves", "vjp")
+
+    def __init__(
+        self, name: str, infer: Callable[..., Any], lower: Callable[..., Any], vjp: Callable[..., Any] | None = None,
+        saves: tuple[tuple[int, tuple[int, ...]], ...] = (), grad_name: str | None = None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.infer = infer
+        self.lower = lower
+        self.vjp = vjp
+        self.fn_class: Any = None  # the class of its backward nodes
+        self.saves = saves
+        self.grad_name = grad_name or "".join(p.capitalize() for p in name.split("_")) + "Backward0"
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}>"
+
+
+OUT = 1000  # ``OUT + k`` in ``Operator.saves`` means output k
+
+
+class Node:
+    """An interned operator call. ``attrs`` are hashable; ``src`` is the line of the user's first such call.
+
+    A node with several outputs has a tuple as ``ty``; ``parts`` are its outputs as nodes.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "ins", "op", "parts", "src", "ty")
+
+    def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, src: tuple[str, int] | None) -> None:
+        self.op = op
+        self.ins = ins
+        self.attrs = attrs
+        self.ty = t
+        self.src = src
+        self.parts: tuple[Node, ...] | None = None
+        if type(t) is tuple:
+            self.parts = tuple(Node(PART, (self,), k, part, src) for k, part in enumerate(t))
+
+    def __repr__(self) -> str:
+        return f"{self.op.name}{list(self.ins)!r}:{self.ty}" if self.ins else f"{self.op.name}:{self.ty}"
+
+
+def _structural(name: str) -> Operator:
+    """An operator that program building treats by itself."""
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError(f"{name} is not called like an operator")
+
+    return Operator(name, refuse, refuse)
+
+
+LEAF = _structural("leaf")  # a realised storage; attrs: ordinal
+SCALAR = _structural("scalar")  # a Python number; attrs: ordinal
+PART = _structural("part")  # one output of a node with several; attrs: which
+VIEW = _structural("view")  # elements of ins[0]'s memory under ty's strides and offset
+UPDATE = _structural("update")  # ins[0] with the elements under the view attrs replaced by ins[1]
+LAYOUT = _structural("layout")  # ins[0] in ty's memory layout
+
+nodes: dict[Any, Node] = {}
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost caller outside the package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(PACKAGE) and not name.startswith("<frozen"):
+            return name, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
+    """The node for this call; types are inferred and arguments checked when it is new."""
+    key = (op, ins, attrs)
+    n = nodes.get(key)
+    if n is None:
+        n = nodes[key] = Node(op, ins, attrs, op.infer(tuple([i.ty for i in ins]), attrs), user_line())
+    return n
+
+
+def leaf_node(t: Ty, ordinal: int) -> Node:
+    """The node of the epoch's leaf number ``ordinal``."""
+    n = t.leaves.get(ordinal)
+    if n is None:
+        n = t.leaves[ordinal] = Node(LEAF, (), ordinal, t, None)
+    return n
+
+
+def scalar_node(dt: Any, ordinal: int) -> Node:
+    """The node of the epoch's Python number ``ordinal``."""
+    return leaf_scalar(ty((), dt, weak=True), ordinal)
+
+
+def leaf_scalar(t: Ty, ordinal: int) -> Node:
+    """As ``leaf_node``, for a weak type."""
+    n = t.leaves.get(ordinal)
+    if n is None:
+        n = t.leaves[ordinal] = Node(SCALAR, (), ordinal, t, None)
+    return n
+
+
+def view_node(h: Node, t: Ty) -> Node:
+    """The elements of ``h``'s memory under the strides and offset of ``t``."""
+    if t is h.ty:
+        return h
+    n = nodes.get((h, t))
+    if n is None:
+        n = nodes[h, t] = Node(VIEW, (h,), None, t, user_line())
+    return n
+
+
+def layout_node(h: Node, t: Ty) -> Node:
+    """The same values of the same dtype, laid out in memory as ``t`` says."""
+    if t is h.ty:
+        return h
+    n = nodes.get((LAYOUT, h, t))
+    if n is None:
+        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, t, user_line())
+    return n
+
+
+def update_node(base: Node, value: Node, view: Ty) -> Node:
+    """``base`` with the elements under ``view`` replaced by ``value``."""
+    key = (UPDATE, base, value, view)
+    n = nodes.get(key)
+    if n is None:
+        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_line())
+    return n

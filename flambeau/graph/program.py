@@ -1,0 +1,84 @@
+"""Programs: from pending nodes to primitive IR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..compiler.builder import Builder
+from ..compiler.ir import Function, Value
+from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
+
+
+class Program:
+    """A compiled realisation: ``function`` in the IR; each output is given flat, in its type's memory order."""
+
+    __slots__ = ("cache", "function", "outputs")
+
+    def __init__(self, function: Function, outputs: list[Any]) -> None:
+        self.function = function
+        self.outputs = outputs
+        self.cache: Any = None
+
+
+def build(roots: tuple[Node, ...]) -> Program:
+    """Lowers the nodes under ``roots`` to primitives."""
+    b = Builder()
+    done: dict[Node, Any] = {}
+    for node in in_order(roots):
+        done[node] = lower(b, node, done)
+    b.f.outputs = [done[r] for r in roots]
+    return Program(b.f, [r.ty for r in roots])
+
+
+def in_order(roots: tuple[Node, ...]) -> list[Node]:
+    """The nodes under ``roots``, inputs before users, without recursion: graphs may be very deep."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(roots)]
+    while stack:
+        node, entered = stack.pop()
+        if entered:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend([(i, False) for i in reversed(node.ins) if i not in seen])
+    return order
+
+
+def lower(b: Builder, node: Node, done: dict[Node, Any]) -> Any:
+    """The primitive value of one node (a tuple for several outputs)."""
+    op, args = node.op, [done[i] for i in node.ins]
+    if op in _STRUCTURAL:
+        return _STRUCTURAL[op](b, node, args)
+    return op.lower(b, node.attrs, *args)
+
+
+def _leaf(b: Builder, node: Node, args: list[Value]) -> Value:
+    t = node.ty
+    return b.input(node.attrs, t.shape, t.dtype, (t.strides, t.offset))
+
+
+def _scalar(b: Builder, node: Node, args: list[Value]) -> Value:
+    return b.scalar(node.attrs, node.ty.dtype)
+
+
+def _part(b: Builder, node: Node, args: list[Any]) -> Value:
+    return args[0][node.attrs]
+
+
+def _view(b: Builder, node: Node, args: list[Value]) -> Value:
+    base, t = node.ins[0].ty, node.ty
+    return b.strided(args[0], base.strides, t.shape, t.strides, t.offset, t.dtype)
+
+
+def _update(b: Builder, node: Node, args: list[Value]) -> Value:
+    base, t = node.ins[0].ty, node.attrs
+    return b.update(args[0], args[1], base.strides, t.strides, t.offset)
+
+
+def _layout(b: Builder, node: Node, args: list[Value]) -> Value:
+    return args[0]
+
+
+_STRUCTURAL = {LEAF: _leaf, SCALAR: _scalar, PART: _part, VIEW: _view, UPDATE: _update, LAYOUT: _layout}

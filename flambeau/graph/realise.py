@@ -1,0 +1,119 @@
+"""Realisation: the pending values that somebody still holds are computed by one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from . import epoch as _epoch
+from .epoch import Epoch
+from .node import nodes
+from .program import Program, build
+from .storage import Storage
+from .types import ty as _ty
+
+MAX_NODES = 200_000
+
+programs: dict[tuple[Any, ...], Program] = {}
+counters = {"programs": 0, "compiles": 0, "realisations": 0}
+executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
+
+
+def _baseline() -> int:
+    """References that the loop below itself holds to a storage that nobody else knows."""
+    pend = [Storage(_ty((), _DT))]
+    s = pend.pop()
+    return getrefcount(s)
+
+
+def _live(epoch: Epoch) -> list[Storage]:
+    """The pending storages that a tensor or a saved value still holds, oldest first."""
+    live = []
+    pend = epoch.pend
+    while pend:
+        s = pend.pop()
+        s.pending = False
+        if getrefcount(s) > UNHELD:
+            live.append(s)
+    live.reverse()
+    return live
+
+
+def realise(epoch: Epoch | None = None) -> None:
+    """Computes all that is pending and held, and begins a new epoch.
+
+    If the program fails, nothing that it was to write has been written.
+    """
+    epoch = epoch or _epoch.threads.epoch
+    with epoch.lock:
+        live = _live(epoch)
+        if live:
+            _run(epoch, live)
+        _end(epoch, live)
+
+
+def _run(epoch: Epoch, live: list[Storage]) -> None:
+    key = tuple([s.h for s in live])
+    p = programs.get(key)
+    if p is None:
+        p = programs[key] = build(key)
+        counters["compiles"] += 1
+    counters["realisations"] += 1
+    inputs = [s.buf if v is None else v for s, v in zip(epoch.leaves, epoch.values)]
+    try:
+        outs = executor[0](p, inputs, epoch.scalars)
+    except BaseException:
+        _end(epoch, live)
+        raise
+    for s, out in zip(live, outs):
+        _store(s, out)
+
+
+def _store(s: Storage, value: np.ndarray) -> None:
+    """The new value takes the place of the old one; memory that NumPy also sees is written where it is."""
+    if s.owner is not None and s.shared:
+        s.buf[...] = value  # type: ignore[index]
+    else:
+        s.buf = value
+
+
+def _end(epoch: Epoch, live: list[Storage]) -> None:
+    """Forgets the epoch's nodes: every tensor's cached node goes out of date."""
+    for s in live:
+        s.h = None
+        s.w += 1
+    for s in epoch.leaves:
+        s.h = None
+        s.w += 1
+    epoch.leaves.clear()
+    epoch.values.clear()
+    epoch.scalars.clear()
+    epoch.bytes = 0
+    if len(nodes) > MAX_NODES:
+        forget()
+
+
+def forget() -> None:
+    """Drops all interned nodes and programs; they are made again when needed."""
+    nodes.clear()
+    programs.clear()
+    for hook in forget_hooks:
+        hook()
+
+
+forget_hooks: list[Callable[[], None]] = []
+
+
+def realised(s: Storage) -> np.ndarray:
+    """The storage's value as a flat array."""
+    if s.h is not None and s.pending:
+        realise(s.epoch)
+    return s.buf  # type: ignore[return-value]
+
+
+from ..dtypes import float32 as _DT  # noqa: E402
+
+UNHELD = _baseline()

@@ -1,0 +1,75 @@
+"""Storages: memory that tensors share, and the pending value that it will hold."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import dtype
+from .types import Ty, ty
+
+UNSHARED_REFERENCES = 4  # of a buffer's owner while only its storage knows it: calibrated below
+
+
+class Storage:
+    """Memory of a tensor and its views.
+
+    ``h`` is the node of the current value in the epoch ``epoch``, laid out as ``ty`` says, or None;
+    ``buf`` is the realised value, a flat NumPy array. ``w`` counts every change of the value or of what
+    represents it: a tensor's cached node holds while its own ``_w`` is equal. ``version`` is PyTorch's
+    version counter, which writes through ``.data`` and NumPy do not move.
+    """
+
+    __slots__ = ("__weakref__", "buf", "epoch", "h", "owner", "pending", "source", "ty", "version", "w", "written")
+
+    def __init__(self, t: Ty, h: Any = None, buf: np.ndarray | None = None) -> None:
+        self.ty = t
+        self.h = h
+        self.buf = buf
+        self.w = 0
+        self.version = 0
+        self.epoch: Any = None
+        self.pending = False  # in its epoch's list of pending storages
+        self.owner: Any = None  # the object whose memory NumPy may write, while shared
+        self.source: Any = None  # what a shared storage's last leaf held
+        self.written: Any = None  # line of the user's last in-place write
+
+    @property
+    def shared(self) -> bool:
+        """May somebody write this memory through NumPy? Ends by itself when the last outside array dies."""
+        if self.owner is None:
+            return False
+        if isinstance(self.owner, np.ndarray) and getrefcount(self.owner) <= self._own_references():
+            self.owner = None
+            return False
+        return True
+
+    def _own_references(self) -> int:
+        return 3 if self.owner is self.buf else 3
+
+    def share(self) -> None:
+        """Notes that the buffer has become visible outside."""
+        owner: Any = self.buf
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        self.owner = owner if owner.base is None else Permanent
+
+
+class Permanent:
+    """Stands for an owner whose references cannot be counted."""
+
+
+class VersionCounter:
+    """A version of its own for tensors made by ``.data``, whose writes autograd must not see."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        self.version = 0
+
+
+def flat_type(numel: int, dt: dtype) -> Ty:
+    """The type of a storage that is plain memory of ``numel`` elements."""
+    return ty((numel,), dt)

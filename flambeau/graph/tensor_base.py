@@ -1,0 +1,62 @@
+"""What a tensor holds; its methods are in ``flambeau.tensor``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .storage import Storage
+from .types import Ty
+
+
+class TensorBase:
+    """The data of a tensor.
+
+    ``_s`` storage; ``_ty`` geometry in it; ``_h`` the node of its value, good while ``_w == _s.w``;
+    ``_edge`` where its gradient goes (None: it needs none); ``_view`` what it is a view of;
+    ``_vc`` a version counter of its own (made by ``.data``), else the storage's.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_edge", "_grad", "_h", "_s", "_ty", "_vc", "_view", "_w")
+
+    _s: Storage
+    _ty: Ty
+    _h: Any
+    _w: int
+    _edge: Any
+    _view: View | None
+    _vc: Any
+    _grad: Any
+
+
+class View:
+    """How a tensor is a view: of which base, at which version its edge was made, how it may be written."""
+
+    __slots__ = ("base", "creation", "edge_version")
+
+    def __init__(self, base: TensorBase, creation: str, edge_version: int) -> None:
+        self.base = base
+        self.creation = creation  # "default", "multi", "no_grad", "inference" or "custom"
+        self.edge_version = edge_version
+
+
+_new = object.__new__
+_class: list[type] = [TensorBase]
+
+
+def register_class(cls: type) -> None:
+    """Makes ``cls`` the class of new tensors."""
+    _class[0] = cls
+
+
+def new_tensor(s: Storage, t: Ty, h: Any = None, w: int = -1) -> Any:
+    """A tensor over ``s``; without ``h`` its node is found at first use."""
+    x = _new(_class[0])
+    x._s = s
+    x._ty = t
+    x._h = h
+    x._w = w
+    x._edge = None
+    x._view = None
+    x._vc = None
+    x._grad = None
+    return x

@@ -1,0 +1,176 @@
+"""Types of values: shape, dtype and the layout that PyTorch's strides describe, interned."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+from ..dtypes import dtype
+
+
+class Size(tuple):
+    """A tensor's shape (``torch.Size``): a tuple of ints with ``numel``."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The number of elements of a tensor of this shape."""
+        return prod(self)
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, i: Any) -> Any:
+        r = tuple.__getitem__(self, i)
+        return Size(r) if isinstance(i, slice) else r
+
+    def __add__(self, other: tuple[Any, ...]) -> Size:  # type: ignore[override]
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: tuple[Any, ...]) -> Size:
+        return Size(tuple.__add__(other, self))
+
+    def __mul__(self, n: Any) -> Size:  # type: ignore[override]
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+
+class Ty:
+    """An interned type; compare with ``is``. Make one with ``ty``.
+
+    ``strides`` and ``offset`` count elements. ``weak`` marks a Python number, which takes part in
+    promotion by its category alone.
+    """
+
+    __slots__ = ("contiguous", "dense", "dtype", "leaves", "ndim", "numel", "offset", "shape", "size", "strides", "views", "weak")
+
+    def __init__(self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool) -> None:
+        self.shape = shape
+        self.size = Size(shape)
+        self.dtype = dt
+        self.strides = strides
+        self.offset = offset
+        self.weak = weak
+        self.ndim = len(shape)
+        self.numel = prod(shape)
+        self.contiguous = is_contiguous(shape, strides)
+        self.dense = is_dense(shape, strides)
+        self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
+        self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
+
+    def __repr__(self) -> str:
+        layout = "" if self.contiguous and not self.offset else f" strides={list(self.strides)}+{self.offset}"
+        return f"{self.dtype.name}{list(self.shape)}{layout}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ty, (self.shape, self.dtype, self.strides, self.offset, self.weak)
+
+
+_types: dict[tuple[Any, ...], Ty] = {}
+
+
+def ty(shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...] | None = None, offset: int = 0, weak: bool = False) -> Ty:
+    """The interned type; row-major unless ``strides`` are given."""
+    if strides is None:
+        strides = contiguous_strides(shape)
+    key = (shape, dt, strides, offset, weak)
+    t = _types.get(key)
+    if t is None:
+        key = (tuple(map(int, shape)), dt, tuple(map(int, strides)), int(offset), weak)
+        t = _types.setdefault(key, Ty(*key))
+    return t
+
+
+@lru_cache(8192)
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides; a dimension of size 0 counts as 1, as in PyTorch."""
+    out, step = [], 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Row-major without gaps; dimensions of size 1 do not matter."""
+    if 0 in shape:
+        return True
+    step = 1
+    for n, s in zip(reversed(shape), reversed(strides)):
+        if n != 1:
+            if s != step:
+                return False
+            step *= n
+    return True
+
+
+def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Some permutation of the dimensions is row-major without gaps ("non-overlapping and dense")."""
+    if 0 in shape:
+        return True
+    step = 1
+    for s, n in sorted((s, n) for n, s in zip(shape, strides) if n != 1):
+        if s != step:
+            return False
+        step *= n
+    return True
+
+
+def overlaps_itself(t: Ty) -> bool:
+    """Do two elements share memory (as after ``expand``)? Exact for what views can make by PyTorch's rule."""
+    return any(n > 1 and s == 0 for n, s in zip(t.shape, t.strides))
+
+
+def permuted_strides(shape: tuple[int, ...], order: list[int] | tuple[int, ...]) -> tuple[int, ...]:
+    """Dense strides with ``order`` listing the dimensions from the innermost to the outermost."""
+    strides, step = [0] * len(shape), 1
+    for d in order:
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)
+
+
+def like(t: Ty, dt: dtype | None = None) -> Ty:
+    """The type that ``empty_like`` gives: the same strides if dense, else the order of dimensions kept."""
+    dt = dt or t.dtype
+    if t.dense:
+        return ty(t.shape, dt, t.strides)
+    return ty(t.shape, dt, permuted_strides(t.shape, stride_order([t], t.shape)))
+
+
+def stride_order(tys: list[Ty] | tuple[Ty, ...], shape: tuple[int, ...]) -> list[int]:
+    """Dimensions from the innermost out, as PyTorch's TensorIterator orders them over its operands."""
+    n = len(shape)
+    aligned = [_aligned_strides(t, shape) for t in tys]
+    order = list(range(n - 1, -1, -1))
+    for i in range(1, n):
+        at = i
+        for j in range(i - 1, -1, -1):
+            how = _compare(aligned, shape, order[j], order[at])
+            if how > 0:
+                order[j], order[at] = order[at], order[j]
+                at = j
+            elif how < 0:
+                break
+    return order
+
+
+def _aligned_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...]:
+    lead = len(shape) - t.ndim
+    own = tuple(0 if m == 1 and n != 1 else s for m, n, s in zip(t.shape, shape[lead:], t.strides))
+    return (0,) * lead + own
+
+
+def _compare(aligned: list[tuple[int, ...]], shape: tuple[int, ...], a: int, b: int) -> int:
+    """1 to swap, -1 in order, 0 ambiguous: the first operand that tells decides."""
+    for strides in aligned:
+        x, y = strides[a], strides[b]
+        if x == 0 or y == 0:
+            continue
+        if x != y:
+            return -1 if x < y else 1
+        if shape[a] > shape[b]:
+            return 1
+    return 0

@@ -1,0 +1,8 @@
+"""Operators by family. Importing this package fills ``FUNCTIONS`` (torch.<name>) and ``METHODS`` (Tensor.<name>)."""
+
+from __future__ import annotations
+
+from . import arithmetic, copying, creation, indexing, joining, pointwise, reductions, views
+from ._registry import FUNCTIONS, METHODS
+
+__all__ = ["FUNCTIONS", "METHODS", "arithmetic", "copying", "creation", "indexing", "joining", "pointwise", "reductions", "views"]

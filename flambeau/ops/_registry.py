@@ -1,0 +1,463 @@
+"""Calling operators: recording, views, in-place writes, ``out=``; and where their public functions are listed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
+from ..graph.epoch import Epoch, hold, node_of, number, threads
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooks_of, record, save_inputs, save_outputs
+from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
+from ..graph.realise import realise
+from ..graph.storage import Storage
+from ..graph.tensor_base import TensorBase, View, new_tensor
+from ..graph.types import Ty, overlaps_itself, ty
+from ..graph import epoch as _budget
+from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
+
+Number = (bool, int, float, complex)
+F = TypeVar("F", bound=Callable[..., Any])
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  # torch.<name>
+METHODS: dict[str, Any] = {}  # Tensor.<name>
+
+
+def export(*names: str, function: bool = True, method: bool = True) -> Callable[[F], F]:
+    """Lists a function under torch and as a tensor method, under its own name and ``names``."""
+
+    def register(f: F) -> F:
+        for name in (f.__name__, *names):
+            if function:
+                FUNCTIONS[name] = f
+            if method:
+                METHODS[name] = f
+        return f
+
+    return register
+
+
+def method(*names: str) -> Callable[[F], F]:
+    """Lists a function as a tensor method only."""
+    return export(*names, function=False)
+
+
+def function(*names: str) -> Callable[[F], F]:
+    """Lists a function under torch only."""
+    return export(*names, method=False)
+
+
+# ---- recording
+
+
+def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
+    """Records ``op`` on tensors and Python numbers; gives a pending tensor, or a tuple of them.
+
+    The graph is checked and typed when this structure is new, otherwise one look-up finds the node.
+    """
+    epoch = threads.epoch
+    hs = []
+    grad = False
+    for x in ins:
+        if isinstance(x, TensorBase):
+            hs.append(x._h if x._w == x._s.w else node_of(x))
+            if x._edge is not None or x._view is not None:
+                grad = True
+        else:
+            hs.append(number(x, weak_dtype(x)))
+    key = (op, tuple(hs), attrs)
+    node = nodes.get(key)
+    if node is None:
+        node = intern(*key)
+    fn = record_fn(op, ins, attrs, node) if grad and epoch.grad and op.vjp is not None else None
+    if node.parts is not None:
+        return _several(node, fn, epoch)
+    y = fresh(node, epoch)
+    if fn is not None and (node.ty.dtype.kind in "fc"):
+        y._edge = fn
+        if fn.op.saves:
+            save_outputs(fn, (y,))
+    return y
+
+
+def fresh(node: Node, epoch: Epoch) -> Any:
+    """A pending tensor over new memory."""
+    t = node.ty
+    s = Storage(t, node)
+    if t.offset or not t.dense:
+        raise AssertionError(f"{node.op} gave a type that is not dense: {t}")
+    hold(s, epoch)
+    if epoch.bytes > _budget.BYTES_BUDGET or len(epoch.pend) > _budget.NODE_BUDGET:
+        realise(epoch)
+        return new_tensor(s, t)
+    return new_tensor(s, t, node, 0)
+
+
+def _several(node: Node, fn: Fn | None, epoch: Epoch) -> tuple[Any, ...]:
+    outs = tuple([fresh(part, epoch) for part in node.parts])  # type: ignore[union-attr]
+    if fn is not None:
+        for k, y in enumerate(outs):
+            if y._ty.dtype.kind in "fc":
+                y._edge = Out(fn, k)
+        save_outputs(fn, outs)
+    return outs
+
+
+def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn | None:
+    """The autograd node of a call, or None if no input requires grad."""
+    edges = []
+    grad = False
+    for x in ins:
+        if isinstance(x, TensorBase):
+            e = x._edge if x._view is None else view_edge(x)
+            grad = grad or e is not None or (x._view is not None and requires_grad(x))
+            edges.append(e)
+        else:
+            edges.append(None)
+    if not grad:
+        return None
+    tys = tuple([x._ty if isinstance(x, TensorBase) else None for x in ins])
+    outs = node.ty if node.parts is not None else (node.ty,)
+    fn = record(op, attrs, tuple(edges), tys, outs, node)
+    if op.saves:
+        save_inputs(fn, ins)
+    return fn
+
+
+def requires_grad(x: TensorBase) -> bool:
+    """As ``Tensor.requires_grad``: a view also if its base does."""
+    return x._edge is not None or (x._view is not None and x._view.base._edge is not None)
+
+
+def version_of(x: TensorBase) -> int:
+    """As ``Tensor._version``."""
+    return (x._vc or x._s).version
+
+
+def view_edge(x: TensorBase) -> Any:
+    """The edge of a view, made anew from the base when the memory was written since."""
+    v = x._view
+    edge = x._edge
+    base = v.base._edge  # type: ignore[union-attr]
+    if base is None and not isinstance(edge, (Fn, Out)):
+        return edge
+    version = version_of(x)
+    if v.edge_version != version:  # type: ignore[union-attr]
+        refuse_stale_view(x)
+        edge = None if base is None else strided_edge(x)
+        x._edge = edge
+        v.edge_version = version  # type: ignore[union-attr]
+    return edge
+
+
+def strided_edge(x: TensorBase) -> Fn:
+    """``AsStridedBackward0`` from the base of a view."""
+    base = x._view.base  # type: ignore[union-attr]
+    return record(AS_STRIDED, x._ty, (base._edge,), (base._ty,), (x._ty,), None)
+
+
+# ---- views
+
+
+def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
+    """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
+    t = _view_type(op, x, attrs)
+    fn = _view_fn(op, x, attrs, (t,))
+    return _view_of(x, t, fn, creation_of(x))
+
+
+def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
+    """As ``view`` for operators that return several views, which may not be written in place."""
+    tys = _view_type(op, x, attrs)
+    fn = _view_fn(op, x, attrs, tys)
+    outs = tuple([_view_of(x, t, None, "multi" if threads.epoch.grad else creation_of(x)) for t in tys])
+    if fn is not None:
+        for k, y in enumerate(outs):
+            y._edge = Out(fn, k)
+    return outs
+
+
+def _view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
+    known = x._ty.views
+    t = known.get((op, attrs))
+    if t is None:
+        t = known[op, attrs] = op.infer((x._ty,), attrs)
+    return t
+
+
+def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> Fn | None:
+    if not threads.epoch.grad or (x._edge is None and x._view is None) or outs and outs[0].dtype.kind not in "fc":
+        return None
+    edge = x._edge if x._view is None else view_edge(x)
+    if edge is None and not requires_grad(x):
+        return None
+    fn = record(op, attrs, (edge,), (x._ty,), outs, None)
+    if op.saves:
+        save_inputs(fn, (x,))
+    return fn
+
+
+def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
+    y = new_tensor(x._s, t)
+    y._vc = x._vc
+    y._edge = fn
+    base = x if x._view is None else x._view.base
+    y._view = View(base, creation, version_of(x))
+    return y
+
+
+def creation_of(x: TensorBase) -> str:
+    """How a view of ``x`` made now may be written later."""
+    epoch = threads.epoch
+    if epoch.inference:
+        return "inference"
+    if not epoch.grad:
+        return "no_grad"
+    return "default" if x._view is None else x._view.creation
+
+
+def alias(x: TensorBase) -> Any:
+    """Another tensor object on the same memory and version counter, outside the autograd graph (``detach``)."""
+    y = new_tensor(x._s, x._ty, x._h, x._w)
+    y._vc = x._vc
+    return y
+
+
+# ---- in-place writes
+
+
+def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = ()) -> Any:
+    """Records ``op(x, *others)`` and writes the result into ``x``; returns ``x``.
+
+    Raises:
+        RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
+    """
+    ins = (x, *others)
+    grad = begin_write(x, ins)
+    hs = tuple([node_of(i) if isinstance(i, TensorBase) else number(i, weak_dtype(i)) for i in ins])
+    node = nodes.get((op, hs, attrs)) or intern(op, hs, attrs)
+    check_result(op, node.ty, x._ty)
+    fn = None
+    if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
+        fn = record_fn(op, ins, attrs, node)
+        if fn is not None and isinstance(fn.saved.get(0), Saved):
+            fn.saved[0] = _saved_original(x, hs[0], fn.saved[0])
+    write(x, node, fn)
+    if fn is not None:
+        save_outputs(fn, (x,))
+    return x
+
+
+def begin_write(x: TensorBase, ins: Sequence[Any]) -> bool:
+    """Checks that ``x`` may be written; does the write take part in autograd?"""
+    grad = threads.epoch.grad and any(isinstance(i, TensorBase) and requires_grad(i) for i in ins)
+    if grad:
+        refuse_write(x)
+    if overlaps_itself(x._ty):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+    for i in ins:
+        if i is not x and isinstance(i, TensorBase) and i._s is x._s:
+            refuse_overlap(x._ty, i._ty)
+    return grad
+
+
+def refuse_overlap(out: Ty, other: Ty) -> None:
+    """Raises if an input shares some, but not all, of the memory that is written."""
+    if out is other or out.numel == 0 or other.numel == 0:
+        return
+    if out.numel == other.numel and out.offset == other.offset and _same_layout(out, other):
+        return
+    if not (out.dense and other.dense):
+        return
+    if out.offset < other.offset + other.numel and other.offset < out.offset + out.numel:
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _same_layout(a: Ty, b: Ty) -> bool:
+    return a.strides == b.strides and a.shape == b.shape
+
+
+def check_result(op: Operator, result: Ty, target: Ty) -> None:
+    """Raises if ``result`` cannot be stored in place in ``target``."""
+    if not can_cast(result.dtype, target.dtype):
+        raise RuntimeError(f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
+                           f"{SCALAR_NAMES[target.dtype]}")  # fmt: skip
+    if result.shape != target.shape:
+        raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+                           f"{list(result.shape)}")  # fmt: skip
+
+
+def _saved_original(x: TensorBase, h: Node, saved: Saved) -> Saved:
+    """The value before the write, in memory of its own."""
+    epoch = threads.epoch
+    s = Storage(h.ty, h)
+    if h.ty.offset or not h.ty.dense:
+        dense = ty(h.ty.shape, h.ty.dtype)
+        s = Storage(dense, layout_node(h, dense))
+    hold(s, epoch)
+    saved.storage, saved.ty, saved.version, saved.vc = s, s.ty, 0, None
+    return saved
+
+
+CAST = Operator(
+    "_to_copy",
+    lambda tys, attrs: attrs,
+    lambda b, attrs, x: b.cast(x, attrs.dtype),
+    lambda f, g: (g,),
+    grad_name="ToCopyBackward0",
+)
+
+
+def fit(node: Node, t: Ty) -> Node:
+    """The node's values with the dtype and memory layout of ``t``, whose shape they have."""
+    if node.ty is t:
+        return node
+    if node.ty.dtype is not t.dtype:
+        return intern(CAST, (node,), t)
+    return layout_node(node, t)
+
+
+def write(x: TensorBase, node: Node, fn: Any = None) -> None:
+    """Makes ``node`` the value of ``x``'s memory: a new version that all its views see."""
+    s = x._s
+    epoch = threads.epoch
+    node_of(x)  # numbers the old value as a leaf of this epoch, if it has not been
+    if x._ty is s.ty:
+        s.h = node = fit(node, s.ty)
+    else:
+        t = x._ty if x._ty.dense and not x._ty.offset else ty(x._ty.shape, x._ty.dtype)
+        node = fit(node, t)
+        s.h = update_node(s.h, node, x._ty)
+        node = view_node(s.h, x._ty)
+    if not s.pending:
+        hold(s, epoch)
+    s.w += 1
+    x._h, x._w = node, s.w
+    (x._vc or s).version += 1
+    s.written = user_line()
+    if fn is not None:
+        rebase(x, fn)
+    if s.owner is not None and s.shared:
+        realise(epoch)
+
+
+def rebase(x: TensorBase, fn: Any) -> None:
+    """The history of ``x`` after a write recorded as ``fn``."""
+    if x._view is None:
+        if x._edge is not None and isinstance(x._edge, (Fn, Out)):
+            _move_retained(x, fn)
+        x._edge = fn
+        return
+    base = x._view.base
+    base._edge = CopySlices(base._edge, base._ty, x._ty, fn)
+    x._edge = strided_edge(x)
+    x._view.edge_version = version_of(x)
+
+
+def _move_retained(x: TensorBase, fn: Fn) -> None:
+    """``retain_grad`` follows the tensor to its new history."""
+    old, k = (x._edge.fn, x._edge.number) if isinstance(x._edge, Out) else (x._edge, 0)
+    if old.hooked is not None and k in old.hooked.retain:
+        hooks_of(fn).retain[0] = old.hooked.retain.pop(k)
+
+
+# ---- out=
+
+
+def into(result: Any, out: Any, name: str = "") -> Any:
+    """Stores a result in ``out`` and returns ``out``; gives the result itself if ``out`` is None.
+
+    Raises:
+        RuntimeError: an argument requires grad, or ``out`` cannot hold the dtype.
+    """
+    if out is None:
+        return result
+    if isinstance(result, tuple):
+        for r, o in zip(result, out):
+            into(r, o, name)
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if threads.epoch.grad and (requires_grad(result) or requires_grad(out)):
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+                           "but one of the arguments requires grad.")  # fmt: skip
+    if not can_cast(result._ty.dtype, out._ty.dtype):
+        raise RuntimeError(f"result type {SCALAR_NAMES[result._ty.dtype]} can't be cast to the desired output type "
+                           f"{SCALAR_NAMES[out._ty.dtype]}")  # fmt: skip
+    if out._ty.shape != result._ty.shape:
+        _resize_out(result, out)
+    write(out, node_of(result))
+    return out
+
+
+def _resize_out(result: TensorBase, out: TensorBase) -> None:
+    if out._ty.numel:
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape {list(out._ty.shape)}, which does not "
+            f"match the required output shape {list(result._ty.shape)}. This behavior is deprecated, and in a future "
+            "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
+            "out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+            stacklevel=4,
+        )
+    out.resize_(result._ty.shape)  # type: ignore[attr-defined]
+
+
+# ---- arguments
+
+
+def is_tensor(x: Any) -> bool:
+    """Is this a tensor?"""
+    return isinstance(x, TensorBase)
+
+
+def is_number(x: Any) -> bool:
+    """Is this a Python number?"""
+    return isinstance(x, Number)
+
+
+def wrap_dim(dim: int, ndim: int) -> int:
+    """A dimension counted from the front.
+
+    Raises:
+        IndexError: it is out of range.
+    """
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
+
+
+def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
+    """Several dimensions counted from the front; None means all.
+
+    Raises:
+        RuntimeError: one appears twice.
+    """
+    if dims is None:
+        return tuple(range(ndim))
+    if isinstance(dims, int):
+        dims = (dims,)
+    if len(dims) == 0:
+        return tuple(range(ndim))
+    out = tuple(wrap_dim(int(d), ndim) for d in dims)
+    for i, d in enumerate(out):
+        if d in out[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return tuple(d for d in out if ndim)
+
+
+def c_name(dt: Any) -> str:
+    """The dtype's name in PyTorch's C++ error messages."""
+    return C_NAMES.get(dt, dt.name)
+
+
+__all__ = [
+    "CAST", "FUNCTIONS", "METHODS", "OUT", "AccumulateGrad", "Operator", "alias", "c_name", "call", "call_inplace",
+    "export", "function", "into", "is_number", "is_tensor", "method", "requires_grad", "view", "views", "wrap_dim",
+    "wrap_dims", "write",
+]  # fmt: skip

@@ -1,0 +1,103 @@
+"""Type rules that many operators share: broadcasting, promotion, the layout of elementwise results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import bool_, category, dtype, get_default_dtype, promote_types
+from ..graph.types import Ty, permuted_strides, stride_order, ty
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape to which all broadcast.
+
+    Raises:
+        RuntimeError: two sizes differ and neither is 1.
+    """
+    out = shapes[0]
+    for s in shapes[1:]:
+        if s != out:
+            out = _broadcast_two(out, s)
+    return out
+
+
+def _broadcast_two(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    n = max(len(a), len(b))
+    x, y = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
+    for i in range(n - 1, -1, -1):
+        if x[i] != y[i] and 1 not in (x[i], y[i]):
+            raise RuntimeError(f"The size of tensor a ({x[i]}) must match the size of tensor b ({y[i]}) at "
+                               f"non-singleton dimension {i}")  # fmt: skip
+    return tuple(q if p == 1 else p for p, q in zip(x, y))
+
+
+def result_dtype(tys: Sequence[Ty]) -> dtype:
+    """The dtype of an elementwise result: tensors with dimensions, 0-dim tensors and Python numbers rank in this order."""
+    found: list[dtype | None] = [None, None, None]
+    for t in tys:
+        k = 2 if t.weak else 1 if t.ndim == 0 else 0
+        d = found[k]
+        found[k] = t.dtype if d is None else promote_types(d, t.dtype)
+    return _combine(_combine(found[0], found[1]), _weak(found[2]))  # type: ignore[return-value]
+
+
+def _weak(d: dtype | None) -> dtype | None:
+    if d is not None and d.is_floating_point:
+        return get_default_dtype()
+    return d
+
+
+def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
+    """Lower-ranked operands count only if their category is higher."""
+    if high is None or low is None:
+        return high or low
+    if category(low) <= category(high):
+        return high
+    if low.is_complex and high.is_floating_point:
+        return high.to_complex() if high.name != "bfloat16" else promote_types(high, low)
+    return low
+
+
+def elementwise(tys: Sequence[Ty], dt: dtype | None = None) -> Ty:
+    """The type of an elementwise result over broadcast operands, laid out as PyTorch's TensorIterator does."""
+    dt = dt or result_dtype(tys)
+    shape = broadcast_shape(*[t.shape for t in tys])
+    real = [t for t in tys if not t.weak]
+    if all(t.contiguous for t in real if t.shape == shape) and all(t.contiguous for t in real):
+        return ty(shape, dt)
+    same = [t for t in real if t.ndim or not shape]
+    if same and all(t.shape == shape and t.dense and t.strides == same[0].strides for t in same):
+        return ty(shape, dt, same[0].strides)
+    return ty(shape, dt, permuted_strides(shape, stride_order(real, shape)))
+
+
+def float_dtype(d: dtype) -> dtype:
+    """Integers and bool become the default floating dtype."""
+    return d if d.kind in "fc" else get_default_dtype()
+
+
+def unary_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
+    """Elementwise on one operand, same dtype."""
+    return elementwise(tys)
+
+
+def unary_float_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
+    """Elementwise on one operand; integers give floats."""
+    return elementwise(tys, float_dtype(tys[0].dtype))
+
+
+def predicate_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
+    """Elementwise, bool; the operands must have a common dtype."""
+    result_dtype(tys)
+    return elementwise(tys, bool_)
+
+
+def binary_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
+    """Elementwise on two operands, promoted."""
+    return elementwise(tys)
+
+
+def binary_float_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
+    """Elementwise on two operands, promoted; integers give floats."""
+    return elementwise(tys, float_dtype(result_dtype(tys)))

@@ -1,0 +1,90 @@
+"""What autograd allows to be done to views, and the nodes that stand for writes through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..graph.fn import AccumulateGrad, Fn, Out
+from ..graph.node import Operator
+from ..graph.tensor_base import TensorBase
+
+
+def _as_strided_vjp(f: Any, g: Any) -> tuple[Any]:
+    from .views import as_strided_backward
+
+    return (as_strided_backward(g, f.ins[0], f.attrs),)
+
+
+AS_STRIDED = Operator("as_strided", lambda tys, t: t, None, _as_strided_vjp)  # type: ignore[arg-type]
+
+
+def _copy_slices_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    from .views import copy_slices_backward
+
+    return copy_slices_backward(f, g)
+
+
+COPY_SLICES = Operator("copy_slices", lambda tys, t: t, None, _copy_slices_vjp, grad_name="CopySlices")  # type: ignore[arg-type]
+
+
+class CopySlices(Fn):
+    """A write through a view, seen from the base: the view's part of the gradient goes through ``inner``."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, base_edge: Any, base: Any, view: Any, inner: Fn) -> None:
+        super().__init__(COPY_SLICES, view, (base_edge, *inner.edges[1:]), (base, *inner.ins[1:]), (base,), None)
+        self.inner = inner
+
+
+def edge_name(edge: Any) -> str:
+    """The name of the backward node behind an edge."""
+    return edge.fn.op.grad_name if isinstance(edge, Out) else edge.op.grad_name
+
+
+_WHY = {
+    "multi": " is the output of a function that returns multiple views. Such functions do not allow the output views "
+    "to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": " was created inside a custom Function (or because an input was returned as-is) and the autograd logic "
+    "to handle view+inplace would override the custom backward associated with the custom Function, leading to "
+    "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+    "inference": " was created in inference mode and is being modified inplace in normal mode. Use `torch.no_grad` or "
+    "`torch.inference_mode` around the write, or clone the view first.",
+}
+
+
+def _refuse(x: TensorBase, what: str) -> None:
+    creation = x._view.creation  # type: ignore[union-attr]
+    if creation == "default":
+        return
+    edge = x._edge
+    if isinstance(edge, (Fn, Out)):
+        k = edge.number if isinstance(edge, Out) else 0
+        head = f"Output {k} of {edge_name(edge)} is a view and {what}."
+    else:
+        head = f"A view was created in no_grad mode and {what} with grad mode enabled."
+    if creation == "no_grad":
+        raise RuntimeError(
+            f"A view was created in no_grad mode and {what} with grad mode enabled. Given that this use case is "
+            "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
+            "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
+            "outside (if you want the inplace to be tracked)."
+        )
+    raise RuntimeError(f"{head} This view{_WHY[creation]}")
+
+
+def refuse_stale_view(x: TensorBase) -> None:
+    """Raises if the view's history cannot follow a write to its base or to another view of it."""
+    _refuse(x, "its base or another view of its base has been modified inplace")
+
+
+def refuse_write(x: TensorBase) -> None:
+    """Raises if autograd forbids writing ``x`` in place."""
+    v = x._view
+    if v is not None:
+        _refuse(x, "is being modified inplace")
+        base = v.base._edge
+        if (x._edge is not None or base is not None) and not isinstance(base, (Fn, Out)):
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if isinstance(x._edge, AccumulateGrad):
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")

@@ -1,0 +1,146 @@
+"""Copies and conversions: ``clone``, ``contiguous``, ``to``, ``copy_``, ``fill_``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..device import check_device
+from ..dtypes import dtype
+from ..graph.node import Operator
+from ..graph.types import Ty, like, permuted_strides, ty
+from ._registry import call, call_inplace, export, is_tensor, method
+
+
+def _identity(b: Any, attrs: Any, x: Any) -> Any:
+    return b.cast(x, attrs.dtype)
+
+
+CLONE = Operator("clone", lambda tys, t: t, _identity, lambda f, g: (g,))
+TO = Operator("_to_copy", lambda tys, t: t, _identity, lambda f, g: (g.to(f.ins[0].dtype),), grad_name="ToCopyBackward0")
+
+
+def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
+    """A dense type of ``t``'s shape in a memory format (None preserves)."""
+    name = "preserve_format" if memory_format is None else memory_format.name
+    if name == "preserve_format":
+        return like(t, dt)
+    if name == "contiguous_format":
+        return ty(t.shape, dt)
+    want = 4 if name == "channels_last" else 5
+    if t.ndim != want:
+        raise RuntimeError(f"required rank {want} tensor to use {name} format")
+    return ty(t.shape, dt, permuted_strides(t.shape, [1, *range(want - 1, 1, -1), 0]))
+
+
+@export()
+def clone(input: Any, *, memory_format: Any = None) -> Any:
+    """A differentiable copy."""
+    return call(CLONE, (input,), layout_of(input._ty, memory_format, input._ty.dtype))
+
+
+@method()
+def contiguous(self: Any, memory_format: Any = None) -> Any:
+    """The tensor itself if it is contiguous in memory, else a contiguous copy."""
+    if memory_format is None or memory_format.name == "contiguous_format":
+        return self if self._ty.contiguous else call(CLONE, (self,), ty(self._ty.shape, self._ty.dtype))
+    if memory_format.name == "preserve_format":
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return self if self.is_contiguous(memory_format=memory_format) else clone(self, memory_format=memory_format)
+
+
+@method()
+def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Any:
+    """The tensor with another dtype (or device 'cpu'); itself if nothing changes."""
+    for a in args:
+        if is_tensor(a):
+            dtype = a.dtype
+        elif isinstance(a, _dtype_class):
+            dtype = a
+        elif isinstance(a, bool):
+            non_blocking = a
+        else:
+            device = a
+    check_device(device)
+    return convert(self, dtype or self._ty.dtype, copy, memory_format)
+
+
+_dtype_class = dtype
+
+
+def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> Any:
+    """``x`` as ``dt``: itself if it already is."""
+    if x._ty.dtype is dt and not copy:
+        if memory_format is None or memory_format.name == "preserve_format" or x.is_contiguous(memory_format=memory_format):
+            return x
+    return call(TO, (x,), layout_of(x._ty, memory_format, dt))
+
+
+@method()
+def type_as(self: Any, other: Any) -> Any:
+    """``self.to(other.dtype)``."""
+    return convert(self, other._ty.dtype)
+
+
+# ---- writing
+
+COPY = Operator(
+    "copy",
+    lambda tys, t: t,
+    lambda b, t, old, src: b.cast(b.expand(src, t.shape), t.dtype),
+    lambda f, g: (g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g if f.needs(1) else None),
+    grad_name="CopyBackwards",
+)
+FILL = Operator(
+    "fill",
+    lambda tys, t: t,
+    lambda b, t, old, value: b.expand(b.cast(value, t.dtype), t.shape),
+    lambda f, g: (g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g.sum() if f.needs(1) else None),
+)
+ZERO = Operator(
+    "zero",
+    lambda tys, t: t,
+    lambda b, t, old: b.const(0, t.dtype, t.shape),
+    lambda f, g: (g.new_zeros(f.ins[0].shape),),
+)
+
+
+def _dense(t: Ty) -> Ty:
+    return t if t.dense and not t.offset else ty(t.shape, t.dtype)
+
+
+@method()
+def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
+    """Writes ``src``, broadcast and converted, into this tensor.
+
+    Raises:
+        RuntimeError: ``src`` does not broadcast to this shape.
+    """
+    if not is_tensor(src):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    if src is self:
+        return self
+    have, want = src._ty.shape, self._ty.shape
+    if have != want:
+        src = src.expand(want)
+    return call_inplace(COPY, self, (src,), _dense(self._ty))
+
+
+@method()
+def fill_(self: Any, value: Any) -> Any:
+    """Writes one number (or 0-dim tensor) everywhere."""
+    if is_tensor(value) and value._ty.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions.")
+    return call_inplace(FILL, self, (value,), _dense(self._ty))
+
+
+@export(method=False)
+def fill(input: Any, value: Any) -> Any:
+    """A copy filled with one number."""
+    return input.clone().fill_(value)
+
+
+@export()
+def zero_(self: Any) -> Any:
+    """Writes zeros."""
+    return call_inplace(ZERO, self, (), _dense(self._ty))
+

@@ -1,0 +1,366 @@
+"""Tensors from nothing, from Python data and from NumPy: ``tensor``, ``zeros``, ``arange``, ``from_numpy``, …"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import check_device
+from ..dtypes import (
+    bfloat16, bool_, dtype, float32, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype,
+)  # fmt: skip
+from ..graph.epoch import node_of, threads
+from ..graph.fn import AccumulateGrad
+from ..graph.node import Node, Operator, intern, layout_node
+from ..graph.storage import Storage, flat_type
+from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.types import Size, Ty, contiguous_strides, is_dense, like, ty
+from ..compiler.numpy import to_memory
+from ._registry import call, export, fresh, function, into, is_number, is_tensor, method
+from ._types import unary_ty
+
+# ---- memory
+
+
+def realised_tensor(a: np.ndarray, dt: dtype) -> Any:
+    """A tensor that owns ``a``, a contiguous array of ``dt``'s memory format."""
+    t = ty(a.shape, dt)
+    return new_tensor(Storage(t, None, a.reshape(-1)), t)
+
+
+def from_values(a: np.ndarray, dt: dtype) -> Any:
+    """As ``realised_tensor``, from values (bfloat16 as float32)."""
+    return realised_tensor(np.ascontiguousarray(to_memory(np.asarray(a, dt.compute), dt)).reshape(np.shape(a)), dt)
+
+
+def with_grad(x: Any, requires_grad: bool) -> Any:
+    """Makes a fresh leaf require grad."""
+    return x.requires_grad_(True) if requires_grad else x
+
+
+FULL = Operator(
+    "full",
+    lambda tys, attrs: attrs[1],
+    lambda b, attrs, *x: b.const(attrs[0], attrs[1].dtype, attrs[1].shape),
+)
+FILLED = Operator(
+    "filled",
+    lambda tys, attrs: attrs,
+    lambda b, attrs, x: b.expand(b.cast(x, attrs.dtype), attrs.shape),
+)
+
+
+def full_of(t: Ty, value: Any) -> Any:
+    """A pending constant tensor of a dense type."""
+    if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
+        return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
+    return call(FILLED, (value,), t)
+
+
+def zeros_of(t: Ty) -> Any:
+    """Zeros of this shape and dtype."""
+    return full_of(t if t.dense and not t.offset else ty(t.shape, t.dtype), 0)
+
+
+def copy_like(g: Any, leaf: Ty, keep_graph: bool) -> Any:
+    """``g`` in memory of its own with the layout of ``leaf`` if that is dense."""
+    if keep_graph:
+        return g.clone()
+    h = node_of(g)
+    layout = ty(leaf.shape, h.ty.dtype, leaf.strides) if leaf.dense else ty(leaf.shape, h.ty.dtype)
+    return fresh(layout_node(h, layout), threads.epoch)
+
+
+# ---- factories
+
+
+def sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(torch.Size([2, 3]))`` alike."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    out = tuple([int(n) for n in size])
+    for n in out:
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(out)}")
+    return out
+
+
+def _new_full(shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None) -> Any:
+    check_device(device)
+    if out is not None:
+        return into(full_of(ty(shape, out.dtype), value), out, "full")
+    return with_grad(full_of(ty(shape, dt or get_default_dtype()), value), requires_grad)
+
+
+@function()
+def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, names: Any = None, **kw: Any) -> Any:
+    """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
+    return _new_full(sizes(kw_size(size, kw)), 0, dtype, device, requires_grad, out)
+
+
+@function()
+def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, names: Any = None, **kw: Any) -> Any:
+    """A tensor of ones of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.ones.html)."""
+    return _new_full(sizes(kw_size(size, kw)), 1, dtype, device, requires_grad, out)
+
+
+@function()
+def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None, names: Any = None, **kw: Any) -> Any:
+    """A tensor of undefined values; here they are zeros."""
+    x = _new_full(sizes(kw_size(size, kw)), 0, dtype, device, False, out)
+    if memory_format is not None:
+        x = x.contiguous(memory_format=memory_format)
+    return with_grad(x, requires_grad)
+
+
+def kw_size(size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Any, ...]:
+    """``size=`` as a keyword.
+
+    Raises:
+        TypeError: another keyword was given.
+    """
+    if "size" in kw:
+        size = (kw.pop("size"),)
+    if kw:
+        raise TypeError(f"unexpected keyword argument '{next(iter(kw))}'")
+    return size
+
+
+@function()
+def full(size: Any, fill_value: Any, *, out: Any = None, names: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """A tensor filled with ``fill_value``, whose kind gives the dtype unless it is said."""
+    if is_tensor(fill_value):
+        fill_value = fill_value.item()
+    return _new_full(sizes((size,)), fill_value, dtype or weak_dtype(fill_value), device, requires_grad, out)
+
+
+def _like(x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
+    check_device(device)
+    y = full_of(like(x._ty, dt), value)
+    if memory_format is not None and memory_format.name != "preserve_format":
+        y = y.contiguous(memory_format=memory_format)
+    return with_grad(y, requires_grad)
+
+
+@function()
+def zeros_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+    """Zeros with the shape, dtype and layout of ``input``."""
+    return _like(input, 0, dtype, device, requires_grad, memory_format)
+
+
+@function()
+def ones_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+    """Ones with the shape, dtype and layout of ``input``."""
+    return _like(input, 1, dtype, device, requires_grad, memory_format)
+
+
+@function()
+def empty_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+    """Undefined values (zeros here) with the shape, dtype and layout of ``input``."""
+    return _like(input, 0, dtype, device, requires_grad, memory_format)
+
+
+@function()
+def full_like(input: Any, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+    """``fill_value`` with the shape, dtype and layout of ``input``."""
+    value = fill_value.item() if is_tensor(fill_value) else fill_value
+    return _like(input, value, dtype, device, requires_grad, memory_format)
+
+
+@method()
+def new_zeros(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+    """Zeros of the given shape with this tensor's dtype."""
+    return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
+
+
+@method()
+def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+    """Ones of the given shape with this tensor's dtype."""
+    return _new_full(sizes(kw_size(size, kw)), 1, dtype or self.dtype, device, requires_grad)
+
+
+@method()
+def new_empty(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+    """Undefined values (zeros here) of the given shape with this tensor's dtype."""
+    return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
+
+
+@method()
+def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:
+    """``fill_value`` in the given shape with this tensor's dtype."""
+    return _new_full(sizes((size,)), fill_value, dtype or self.dtype, device, requires_grad)
+
+
+ARANGE = Operator(
+    "arange",
+    lambda tys, attrs: ty((attrs[0],), attrs[1]),
+    lambda b, attrs, start, step: b.cast(
+        b.map("add", b.cast(start, attrs[2]), b.map("mul", b.iota(attrs[0], attrs[2]), b.cast(step, attrs[2]))), attrs[1]
+    ),
+)
+
+
+@function()
+def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
+    check_device(device)
+    start, end = (0, start) if end is None else (start, end)
+    start, end, step = [v.item() if is_tensor(v) else v for v in (start, end, step)]
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    dt = dtype or (out.dtype if out is not None else int64 if whole else get_default_dtype())
+    n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
+    return with_grad(into(x, out, "arange"), requires_grad)
+
+
+# ---- from data
+
+
+def _nested(data: Any) -> tuple[np.ndarray, dtype]:
+    """Nested sequences, numbers, arrays and tensors as an array and the dtype that PyTorch infers."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        dt = from_numpy_dtype(data.dtype)
+        if dt is None:
+            raise TypeError(_cannot_convert(data.dtype))
+        return np.asarray(data, dt.np), dt
+    if is_tensor(data):
+        return data.detach()._numpy(), data.dtype
+    if is_number(data):
+        dt = weak_dtype(data)
+        return np.asarray(data, dt.compute if dt.kind != "i" else _int_type(data)), dt
+    if isinstance(data, (list, tuple)) or hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return _sequence(data)
+    raise TypeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def _int_type(value: int) -> Any:
+    if not -(2**63) <= value < 2**63:
+        raise RuntimeError("Overflow when unpacking long long")
+    return np.int64
+
+
+def _sequence(data: Any) -> tuple[np.ndarray, dtype]:
+    shape: list[int] = []
+    flat: list[Any] = []
+    _walk(data, shape, 0, flat)
+    if not flat:
+        return np.zeros(shape, get_default_dtype().compute), get_default_dtype()
+    if any(is_tensor(v) or isinstance(v, (np.generic, np.ndarray)) for v in flat):
+        return _mixed(flat, shape)
+    dt = weak_dtype(flat[0])
+    for v in flat:
+        if not is_number(v):
+            raise TypeError(f"Could not infer dtype of {type(v).__name__}")
+        dt = promote_types(dt, weak_dtype(v))
+    try:
+        return np.asarray(flat, dt.compute).reshape(shape), dt
+    except OverflowError:
+        raise RuntimeError("Overflow when unpacking long long") from None
+
+
+def _mixed(flat: list[Any], shape: list[int]) -> tuple[np.ndarray, dtype]:
+    parts = [_nested(v) for v in flat]
+    dt = parts[0][1]
+    for _, d in parts[1:]:
+        dt = promote_types(dt, d)
+    return np.asarray([np.asarray(a).item() for a, _ in parts], dt.compute).reshape(shape), dt
+
+
+def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
+    """Flattens nested sequences and checks that they are rectangular."""
+    if isinstance(data, (str, bytes)) and depth:
+        raise ValueError(f"too many dimensions '{type(data).__name__}'")
+    if isinstance(data, np.ndarray) and data.ndim:
+        data = list(data)
+    if is_tensor(data) and data.dim():
+        data = data.tolist()
+    if not isinstance(data, (list, tuple)) and not (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not is_tensor(data) and not isinstance(data, np.generic)):
+        if depth < len(shape):
+            raise TypeError(f"expected Tensor as element {len(flat)} in argument 0, but got {type(data).__name__}")
+        flat.append(data)
+        return
+    if depth == len(shape):
+        if flat:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        shape.append(len(data))
+    elif shape[depth] != len(data):
+        raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})")
+    for item in data:
+        _walk(item, shape, depth + 1, flat)
+
+
+def _cannot_convert(d: Any) -> str:
+    return (f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types are: float64, "
+            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool.")  # fmt: skip
+
+
+@function()
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """A tensor that copies ``data``: numbers, nested sequences, a NumPy array or a tensor."""
+    check_device(device)
+    a, dt = _nested(data)
+    if dtype is not None and dtype is not dt:
+        from ..compiler.numpy_maps import cast
+
+        a, dt = cast(a, dt, dtype), dtype
+    if requires_grad and dt.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return with_grad(from_values(np.array(a, dt.compute), dt), requires_grad)
+
+
+@function()
+def from_numpy(ndarray: np.ndarray) -> Any:
+    """A tensor that shares the array's memory.
+
+    Raises:
+        TypeError: not an array, or of a dtype that tensors do not have.
+        ValueError: the array has negative strides.
+    """
+    a = ndarray
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
+    dt = from_numpy_dtype(a.dtype)
+    if dt is None:
+        raise TypeError(_cannot_convert(a.dtype))
+    if any(s < 0 for s in a.strides):
+        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides "
+                         "are not currently supported. (You can probably work around this by making a copy of your "
+                         "array with array.copy().) ")  # fmt: skip
+    if any(s % a.itemsize for s in a.strides):
+        raise ValueError("given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+                         "reallocate the memory.")  # fmt: skip
+    return _sharing(a, dt)
+
+
+def _sharing(a: np.ndarray, dt: dtype) -> Any:
+    strides = tuple(s // a.itemsize for s in a.strides)
+    t = ty(a.shape, dt, strides)
+    span = 0 if not t.numel else 1 + sum((n - 1) * s for n, s in zip(a.shape, strides))
+    flat = np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
+    whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
+    s = Storage(whole, None, flat)
+    s.share()
+    return new_tensor(s, t)
+
+
+@function()
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """``data`` as a tensor, sharing its memory or graph where possible."""
+    if is_tensor(data):
+        return data.to(dtype) if dtype is not None else data
+    if isinstance(data, np.ndarray) and from_numpy_dtype(data.dtype) is not None and all(s >= 0 for s in data.strides):
+        x = from_numpy(data)
+        return x if dtype is None else x.to(dtype)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def default_value(x: Any) -> Any:
+    """A number as a 0-dim tensor; tensors as they are."""
+    return x if is_tensor(x) else tensor(x)

@@ -1,0 +1,319 @@
+"""Indexing with brackets: basic indices make views, integer and boolean tensors gather and scatter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import bool_, int64, uint8
+from ..graph.node import Operator
+from ..graph.types import Ty, ty
+from ._registry import METHODS, call, call_inplace, is_tensor, method
+from ._types import broadcast_shape
+from .views import alias_view, select, slice_view
+
+# ---- reading brackets
+
+
+def _items(index: Any) -> list[Any]:
+    """The parts between the brackets; a list that is not a plain index counts as a tensor."""
+    if isinstance(index, tuple):
+        return list(index)
+    return [index]
+
+
+def _is_int(i: Any) -> bool:
+    return (isinstance(i, (int, np.integer)) and not isinstance(i, (bool, np.bool_))) or (
+        is_tensor(i) and i._ty.ndim == 0 and i._ty.dtype.kind in "ui" and i._ty.dtype is not uint8 and False
+    )
+
+
+def _as_index(i: Any) -> Any:
+    """Sequences, arrays and booleans as index tensors."""
+    from .creation import tensor
+
+    if is_tensor(i):
+        return i
+    if isinstance(i, (list, tuple, range, np.ndarray, bool, np.bool_, np.generic)):
+        t = tensor(i if not isinstance(i, range) else list(i))
+        return t.to(int64) if t._ty.numel == 0 and t._ty.dtype.kind == "f" else t
+    if hasattr(i, "__index__"):
+        return int(i)
+    raise IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+        f"(got {type(i).__name__})"
+    )
+
+
+def _consumed(i: Any) -> int:
+    """How many dimensions an index takes."""
+    if i is None or i is Ellipsis or isinstance(i, (bool, np.bool_)):
+        return 0
+    if is_tensor(i) and i._ty.dtype in (bool_, uint8):
+        return i._ty.ndim
+    if isinstance(i, np.ndarray) and i.dtype == np.bool_:
+        return i.ndim
+    return 1
+
+
+def apply_basic(x: Any, index: Any) -> tuple[Any, list[Any] | None]:
+    """The view that the integers, slices, None and ... select, and index tensors by dimension (None if there are none)."""
+    items = [i if i is None or i is Ellipsis or isinstance(i, (slice, int)) and not isinstance(i, bool) else _as_index(i)
+             for i in _items(index)]  # fmt: skip
+    taken = sum(_consumed(i) for i in items)
+    ndim = x._ty.ndim
+    if taken > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+    dim, tensors, first = 0, [], True
+    for i in items:
+        if i is Ellipsis:
+            if first:
+                skip = ndim - taken
+                tensors += [None] * skip
+                dim, first = dim + skip, False
+        elif i is None:
+            x = x.unsqueeze(dim)
+            tensors.append(None)
+            dim += 1
+        elif isinstance(i, slice):
+            if i != slice(None):
+                x = _slice(x, dim, i)
+            tensors.append(None)
+            dim += 1
+        elif is_tensor(i):
+            x, dim = _tensor_index(x, i, dim, tensors)
+        else:
+            x = _select(x, dim, int(i))
+    if any(t is not None for t in tensors):
+        return x, tensors
+    return x, None
+
+
+def _tensor_index(x: Any, i: Any, dim: int, tensors: list[Any]) -> tuple[Any, int]:
+    """Notes an index tensor; a 0-dim integer selects, a mask takes as many dimensions as it has."""
+    t = i._ty
+    if t.ndim == 0 and t.dtype.kind in "ui" and t.dtype is not uint8:
+        return _select(x, dim, int(i.item())), dim
+    if t.dtype in (bool_, uint8):
+        return _mask_index(x, i, dim, tensors)
+    if t.dtype.kind not in "ui":
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    tensors.append(i)
+    return x, dim + 1
+
+
+def _mask_index(x: Any, mask: Any, dim: int, tensors: list[Any]) -> tuple[Any, int]:
+    if mask._ty.ndim == 0:
+        x = x.unsqueeze(dim)
+        tensors.append(_as_index(np.zeros(1 if mask.item() else 0, np.int64)))
+        return x, dim + 1
+    for k, n in enumerate(mask._ty.shape):
+        if n != x._ty.shape[dim + k]:
+            raise IndexError(f"The shape of the mask {list(mask._ty.shape)} at index {k} does not match the shape of the "
+                             f"indexed tensor {list(x._ty.shape)} at index {dim + k}")  # fmt: skip
+    for where in np.nonzero(mask.detach()._numpy()):
+        tensors.append(_as_index(where.astype(np.int64)))
+    return x, dim + mask._ty.ndim
+
+
+def _slice(x: Any, dim: int, s: slice) -> Any:
+    if x._ty.ndim == 0:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    return slice_view(x, dim, s.start, s.stop, s.step)
+
+
+def _select(x: Any, dim: int, i: int) -> Any:
+    t = x._ty
+    if t.ndim == 0:
+        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                         "convert a 0-dim tensor to a number")  # fmt: skip
+    if not -t.shape[dim] <= i < t.shape[dim]:
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {t.shape[dim]}")
+    return select(x, dim, i)
+
+
+# ---- gathering
+
+
+def _index_ty(tys: tuple[Ty, ...], where: tuple[int, ...]) -> Ty:
+    x, shape = tys[0], broadcast_shape(*[t.shape for t in tys[1:]])
+    rest = [n for d, n in enumerate(x.shape) if d not in where]
+    at = where[0] if list(where) == list(range(where[0], where[-1] + 1)) else 0
+    lead = sum(1 for d in range(at) if d not in where)
+    return ty((*rest[:lead], *shape, *rest[lead:]), x.dtype)
+
+
+def _index_lower(b: Any, where: tuple[int, ...], x: Any, *idx: Any) -> Any:
+    out = _index_ty(tuple(ty(v.shape, v.dtype) for v in (x, *idx)), where)
+    return b.index(x, where, [b.cast(i, int64) for i in idx], out.shape)
+
+
+def _index_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    idx = [f.saved(k) for k in range(1, len(f.ins))]
+    return (index_put(g.new_zeros(f.ins[0].shape), f.attrs, idx, g, True), *[None] * len(idx))
+
+
+INDEX = Operator("index", _index_ty, _index_lower, _index_vjp, saves=tuple((k, (0,)) for k in range(1, 9)))
+
+
+def _put_lower(accumulate: bool) -> Any:
+    def lower(b: Any, where: tuple[int, ...], x: Any, *rest: Any) -> Any:
+        idx = [b.cast(i, int64) for i in rest[:-1]]
+        return b.index_put("add" if accumulate else "set", x, where, idx, b.cast(rest[-1], x.dtype))
+
+    return lower
+
+
+def _put_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    idx = [f.saved(k) for k in range(1, len(f.ins) - 1)]
+    gx = index_put(g, f.attrs, idx, g.new_zeros(()), False) if f.needs(0) else None
+    gv = index(g, f.attrs, idx) if f.needs(len(f.ins) - 1) else None
+    return (gx, *[None] * len(idx), gv)
+
+
+def _put_add_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    idx = [f.saved(k) for k in range(1, len(f.ins) - 1)]
+    return (g, *[None] * len(idx), index(g, f.attrs, idx) if f.needs(len(f.ins) - 1) else None)
+
+
+def _put_ty(tys: tuple[Ty, ...], where: Any) -> Ty:
+    x = tys[0]
+    return x if x.dense and not x.offset else ty(x.shape, x.dtype)
+
+
+_PUT_SAVES = tuple((k, tuple(range(10))) for k in range(1, 9))
+PUT = {
+    n: Operator("index_put", _put_ty, _put_lower(False), _put_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)
+}  # one for each number of index tensors
+PUT_ADD = {
+    n: Operator("index_put", _put_ty, _put_lower(True), _put_add_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)
+}
+
+
+def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
+    """Index tensors made non-negative.
+
+    Raises:
+        IndexError: one is out of bounds.
+    """
+    out = []
+    for d, i in zip(where, idx):
+        n = x._ty.shape[d]
+        values = i.detach()._numpy()
+        if values.size and (int(values.min()) < -n or int(values.max()) >= n):
+            bad = values[(values < -n) | (values >= n)].reshape(-1)[0]
+            raise IndexError(f"index {int(bad)} is out of bounds for dimension {d} with size {n}")
+        if values.size and int(values.min()) < 0:
+            i = _as_index(np.where(values < 0, values + n, values).astype(np.int64))
+        out.append(i)
+    return out
+
+
+def index(x: Any, where: tuple[int, ...], idx: list[Any]) -> Any:
+    """Elements at broadcast index tensors for the dimensions ``where``."""
+    _check_shapes(idx)
+    return call(INDEX, (x, *_checked(x, where, idx)), where)
+
+
+def _check_shapes(idx: list[Any]) -> None:
+    try:
+        broadcast_shape(*[i._ty.shape for i in idx])
+    except RuntimeError:
+        shapes = ", ".join(str(list(i._ty.shape)) for i in idx)
+        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+
+
+def index_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate: bool) -> Any:
+    """A copy of ``x`` with ``value`` put (or added) at the indices."""
+    op = (PUT_ADD if accumulate else PUT)[len(idx)]
+    return call(op, (x, *_checked(x, where, idx), value), where)
+
+
+def _gathered(x: Any, tensors: list[Any]) -> Any:
+    where = tuple(d for d, t in enumerate(tensors) if t is not None)
+    return index(x, where, [t for t in tensors if t is not None])
+
+
+def getitem(self: Any, index: Any) -> Any:
+    """``self[index]``."""
+    x, tensors = apply_basic(self, index)
+    if tensors is not None:
+        return _gathered(x, tensors)
+    return alias_view(x) if x is self else x
+
+
+def setitem(self: Any, index: Any, value: Any) -> None:
+    """``self[index] = value``: a write through a view, or a scatter."""
+    x, tensors = apply_basic(self, index)
+    if tensors is None:
+        _assign(alias_view(x) if x is self else x, value)
+        return
+    if not is_tensor(value):
+        from .creation import tensor
+
+        value = tensor(value, dtype=self._ty.dtype) if not isinstance(value, (list, tuple, np.ndarray)) else tensor(value)
+    where = tuple(d for d, t in enumerate(tensors) if t is not None)
+    idx = [t for t in tensors if t is not None]
+    put_(x, where, idx, value, False)
+
+
+def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate: bool) -> Any:
+    """In-place ``index_put``.
+
+    Raises:
+        RuntimeError: the value's dtype differs, or it does not broadcast to what is indexed.
+    """
+    if value._ty.dtype is not x._ty.dtype:
+        if value._ty.ndim:
+            raise RuntimeError("Index put requires the source and destination dtypes match, got "
+                               f"{_name(x)} for the destination and {_name(value)} for the source.")  # fmt: skip
+        value = value.to(x._ty.dtype)
+    _check_shapes(idx)
+    target = _index_ty((x._ty, *[i._ty for i in idx]), where)
+    _check_value(value._ty, target)
+    op = (PUT_ADD if accumulate else PUT)[len(idx)]
+    return call_inplace(op, x, (*_checked(x, where, idx), value), where)
+
+
+def _name(x: Any) -> str:
+    from ..dtypes import SCALAR_NAMES
+
+    return SCALAR_NAMES[x._ty.dtype]
+
+
+def _check_value(value: Ty, target: Ty) -> None:
+    try:
+        fits = broadcast_shape(value.shape, target.shape) == target.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+                           f"result of shape {list(target.shape)}")  # fmt: skip
+
+
+def _assign(x: Any, value: Any) -> None:
+    from .creation import tensor
+
+    if not is_tensor(value):
+        value = tensor(value, dtype=x._ty.dtype) if isinstance(value, (bool, int, float, complex, np.generic)) else tensor(value)
+    lead = value._ty.ndim - x._ty.ndim
+    if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
+        value = value.reshape(value._ty.shape[lead:])
+    if value._ty.ndim == 0 and x._ty.ndim:
+        x.fill_(value)
+    else:
+        x.copy_(value)
+
+
+METHODS["__getitem__"] = getitem
+METHODS["__setitem__"] = setitem
+
+
+@method("index_put_")
+def _index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """Writes ``values`` at the positions that the index tensors name."""
+    x, tensors = apply_basic(self, tuple(indices))
+    where = tuple(d for d, t in enumerate(tensors or ()) if t is not None)
+    put_(x, where, [t for t in tensors or () if t is not None], values, accumulate)
+    return self

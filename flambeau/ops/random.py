@@ -1,0 +1,316 @@
+"""Factories of random tensors: ``rand``, ``randn``, ``randint``, ``randperm``, ``normal`` and the ``_like`` forms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..device import check_device
+from ..dtypes import SCALAR_NAMES, get_default_dtype, int64
+from ..graph.types import Ty, contiguous_strides, like, ty
+from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from ..random._engine import Engine
+from ..random._exact import INT_MAX, cast, widen
+from ._registry import FUNCTIONS, function, is_tensor
+from ._types import broadcast_shape
+from .creation import kw_size, sizes, with_grad
+from .random_fill import (
+    Sampler,
+    check_std,
+    draw,
+    drawn,
+    fill,
+    forgets,
+    int64_number,
+    integer_sampler,
+    memory_format,
+    normal_sampler,
+    refuse_dtype,
+    uniform_sampler,
+    with_history,
+)
+
+FUNCTIONS.update({f.__name__: f for f in (manual_seed, seed, initial_seed, get_rng_state, set_rng_state)})
+
+_OUT = forgets("random", "RandomBackward0")
+_NORMAL_OF_MEAN = forgets("normal", "NormalBackward1")
+_NORMAL_OF_STD = forgets("normal", "NormalBackward2")
+_NORMAL_OF_BOTH = forgets("normal", "NormalBackward3")
+
+
+def _filled(sampler: Sampler, shape: tuple[int, ...], dt: Any, generator: Any, requires_grad: bool, out: Any) -> Any:
+    """A new row-major tensor, or ``out`` resized, filled in its own memory order."""
+    if out is None:
+        return with_grad(drawn(sampler, ty(shape, dt), generator), requires_grad)
+    if dt is not out.dtype:
+        raise RuntimeError(f"Expected out tensor to have dtype {dt}, but got {out.dtype} instead")
+    if out.shape != shape:
+        out.resize_(shape)
+    return fill(out, _OUT, sampler, generator)
+
+
+def _shape(name: str, size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[int, ...]:
+    """The sizes given one by one, as one sequence, or by keyword."""
+    if not size and "size" not in kw:
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ()")
+    first = size[0] if size else kw["size"]
+    if not isinstance(first, (tuple, list)) and (isinstance(first, float) or not hasattr(first, "__index__")):
+        kind = type(first).__name__
+        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
+    return sizes(kw_size(size, kw))
+
+
+@function()
+def rand(
+    *size: Any,
+    generator: Any = None,
+    names: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    **kw: Any,
+) -> Any:
+    """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
+    check_device(device)
+    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out)
+
+
+@function()
+def randn(
+    *size: Any,
+    generator: Any = None,
+    names: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    **kw: Any,
+) -> Any:
+    """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
+    check_device(device)
+    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out)
+
+
+@function()
+def randint(
+    *args: Any,
+    generator: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    **kw: Any,
+) -> Any:
+    """Integers in [low, high), int64 by default: ``randint(high, size)`` or ``randint(low, high, size)``."""
+    check_device(device)
+    low, high, size = _integer_arguments("randint", args, kw, ("low", "high", "size"))
+    dt = dtype or (int64 if out is None else out.dtype)
+    return _filled(integer_sampler(low, high), sizes((size,)), dt, generator, requires_grad, out)
+
+
+def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
+    """``low`` (0 if it is left out), ``high`` and what follows, given by position or by keyword."""
+    given = dict(kw)
+    free = [n for n in names if n not in kw]
+    if "low" in free and len(args) < len(free):
+        free.remove("low")
+        given["low"] = 0
+    given.update(zip(free, args, strict=False))
+    if len(args) > len(free) or set(given) != set(names):
+        got = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kw.items()])
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({got})")
+    for position, key in enumerate(("low", "high"), 1):
+        if isinstance(given[key], float) or not hasattr(given[key], "__index__"):
+            kind = type(given[key]).__name__
+            raise TypeError(f"{name}(): argument '{key}' (position {min(position, len(free))}) must be int, not {kind}")
+    size = given.get("size", ())
+    if not isinstance(size, (tuple, list)):
+        got = ", ".join(type(a).__name__ for a in args)
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({got})")
+    return [int64_number(given["low"]), int64_number(given["high"]), *[given[n] for n in names[2:]]]
+
+
+def _like(
+    sampler: Sampler, x: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any, generator: Any
+) -> Any:
+    check_device(device)
+    t = like(x._ty, dt)
+    if memory_format is not None and memory_format.name != "preserve_format":
+        t = _formatted(t, memory_format.name)
+    return with_grad(drawn(sampler, t, generator), requires_grad)
+
+
+def _formatted(t: Ty, name: str) -> Ty:
+    """The type with the strides of a memory format."""
+    order = {"contiguous_format": t.ndim, "channels_last": 4, "channels_last_3d": 5}[name]
+    if order != t.ndim:
+        raise RuntimeError(f"required rank {order} tensor to use {name} format")
+    if name == "contiguous_format":
+        return ty(t.shape, t.dtype)
+    n, c, *space = t.shape
+    first, *middle, last = contiguous_strides((n, *space, c))
+    return ty(t.shape, t.dtype, (first, last, *middle))
+
+
+@function()
+def rand_like(
+    input: Any,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Uniform values on [0, 1) with the shape, dtype and layout of ``input``."""
+    return _like(uniform_sampler(), input, dtype, device, requires_grad, memory_format, generator)
+
+
+@function()
+def randn_like(
+    input: Any,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Standard normal values with the shape, dtype and layout of ``input``."""
+    return _like(normal_sampler(), input, dtype, device, requires_grad, memory_format, generator)
+
+
+@function()
+def randint_like(
+    input: Any,
+    *args: Any,
+    generator: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    **kw: Any,
+) -> Any:
+    """Integers like ``input``: below ``high``, or in [low, high) where both are given."""
+    low, high = _integer_arguments("randint_like", args, kw, ("low", "high"))
+    return _like(integer_sampler(low, high), input, dtype, device, requires_grad, memory_format, generator)
+
+
+@function()
+def randperm(
+    n: int,
+    *,
+    generator: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Any:
+    """A random permutation of 0, …, n - 1, int64 by default."""
+    check_device(device)
+    if isinstance(n, float) or not hasattr(n, "__index__"):
+        raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    dt = dtype or (int64 if out is None else out.dtype)
+    (n,) = sizes((int(n),))
+    if requires_grad and dt.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    _check_permutation(n, dt)
+
+    def sample(engine: Engine, t: Ty) -> np.ndarray:
+        if dt.kind in "bc":
+            refuse_dtype("randperm", dt)
+        return memory_format(_permutation.randperm(engine, n), dt)
+
+    return _filled(sample, (n,), dt, generator, requires_grad, out)
+
+
+_EXACT_COUNT = {"float16": 2**11 + 1, "bfloat16": 2**8 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1}
+
+
+def _check_permutation(n: int, dt: Any) -> None:
+    """Raises if the dtype does not hold all integers below ``n``."""
+    if n > _EXACT_COUNT.get(dt.name, math.inf):
+        raise RuntimeError(f"n cannot be greater than {_EXACT_COUNT[dt.name]} for {SCALAR_NAMES[dt]} type.")
+    if n > INT_MAX.get(dt.name, math.inf):
+        raise RuntimeError(f"value cannot be converted to type {dt.name}_t without overflow")
+
+
+@function()
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """Normal values: of tensors ``mean`` and ``std`` (either may be a number), or of two numbers and a ``size``."""
+    if is_tensor(mean) or is_tensor(std):
+        y = _normal_of_tensors(mean, std, generator)
+        if out is None:
+            return y
+        out.resize_(y.shape)
+        return out.copy_(y)
+    if size is None:
+        got = f"{type(mean).__name__}, {type(std).__name__}"
+        raise TypeError(f"normal() received an invalid combination of arguments - got ({got})")
+    check_device(device)
+    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out)
+
+
+def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Any:
+    if is_tensor(std):
+        _check_std_tensor(std)
+    else:
+        check_std(std)
+    leader = mean if is_tensor(mean) else std
+    shape = broadcast_shape(*[x._ty.shape for x in (mean, std) if is_tensor(x)])
+    t = ty(shape, leader._ty.dtype)
+    flat = draw(normal_sampler(0.0, 1.0 if is_tensor(std) else std), t, generator)
+    values = widen(flat, t.dtype.name).reshape(shape)
+    if is_tensor(std):
+        values = _rounded(values * std.detach()._numpy(), t)
+    center = mean.detach()._numpy() if is_tensor(mean) else t.dtype.compute.type(mean)
+    values = _rounded(values + center, t)
+    op = _NORMAL_OF_MEAN if not is_tensor(std) else _NORMAL_OF_BOTH if is_tensor(mean) else _NORMAL_OF_STD
+    y = drawn(lambda engine, t: memory_format(values, t.dtype).reshape(-1), t)
+    return with_history(y, op, [x for x in (mean, std) if is_tensor(x)])
+
+
+def _check_std_tensor(std: Any) -> None:
+    if std._ty.dtype.kind == "c":
+        raise RuntimeError("normal expects standard deviation to be non-complex")
+    if std._ty.numel and not (std.detach()._numpy() >= 0).all():
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+
+
+def _rounded(values: np.ndarray, t: Ty) -> np.ndarray:
+    """Values rounded to the dtype, still in the form in which NumPy computes."""
+    if t.dtype.kind == "c":
+        return values.astype(t.dtype.np)
+    return widen(cast(values, t.dtype.name), t.dtype.name)

@@ -1,0 +1,755 @@
+"""Views: tensors that share memory with their base. Each is a rule from the base's type to the view's, and a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
+from ..graph.node import Operator
+from ..graph.types import Ty, contiguous_strides, ty
+from ._registry import alias, call, export, function, method, view, views, wrap_dim
+from ._view_rules import AS_STRIDED
+
+
+def view_operator(name: str, rule: Callable[[Ty, Any], Any], vjp: Callable[..., Any], grad_name: str | None = None) -> Operator:
+    """An operator whose result shares its input's memory; ``rule(type, attrs)`` gives the view's type."""
+    return Operator(name, lambda tys, attrs: rule(tys[0], attrs), None, vjp, (), grad_name)  # type: ignore[arg-type]
+
+
+def _retyped(t: Ty, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> Ty:
+    return ty(tuple(shape), t.dtype, tuple(strides), t.offset if offset is None else offset)
+
+
+# ---- view, reshape
+
+
+def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
+    """A shape with its -1 worked out.
+
+    Raises:
+        RuntimeError: the shape does not fit ``numel`` elements.
+    """
+    shape = tuple([int(n) for n in shape])
+    invalid = f"shape '{list(shape)}' is invalid for input of size {numel}"
+    if shape.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if any(n < -1 for n in shape):
+        bad = next(n for n in shape if n < -1)
+        raise RuntimeError(f"invalid shape dimension {bad}")
+    if -1 in shape:
+        rest = prod([n for n in shape if n != -1])
+        if rest == 0:
+            if numel == 0:
+                raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the "
+                                   "unspecified dimension size -1 can be any value and is ambiguous")  # fmt: skip
+            raise RuntimeError(invalid)
+        if numel % rest:
+            raise RuntimeError(invalid)
+        return tuple([numel // rest if n == -1 else n for n in shape])
+    if prod(shape) != numel:
+        raise RuntimeError(invalid)
+    return shape
+
+
+def view_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Strides that show ``t``'s elements in row-major order under ``shape``, or None if no strides can."""
+    if t.numel == 0:
+        return t.strides if shape == t.shape else contiguous_strides(shape)
+    if t.contiguous:
+        return t.strides if shape == t.shape else contiguous_strides(shape)
+    strides = [0] * len(shape)
+    at = len(shape) - 1
+    step, count, have = t.strides[-1] if t.ndim else 1, 1, 1
+    for d in range(t.ndim - 1, -1, -1):
+        have *= t.shape[d]
+        if d == 0 or (t.shape[d - 1] != 1 and t.strides[d - 1] != have * step):
+            while at >= 0 and (count < have or shape[at] == 1):
+                strides[at] = count * step
+                count *= shape[at]
+                at -= 1
+            if count != have:
+                return None
+            if d > 0:
+                step, count, have = t.strides[d - 1], 1, 1
+    return tuple(strides) if at == -1 else None
+
+
+def _view_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
+    shape = infer_size(shape, t.numel)
+    strides = view_strides(t, shape)
+    if strides is None:
+        raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension "
+                           "spans across two contiguous subspaces). Use .reshape(...) instead.")  # fmt: skip
+    return _retyped(t, shape, strides)
+
+
+VIEW_OP = view_operator("view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),))
+UNSAFE_VIEW = view_operator("_unsafe_view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "UnsafeViewBackward0")
+
+
+@method("view")
+def _view(self: Any, *shape: Any, dtype: Any = None) -> Any:
+    """The same memory under another shape (sizes, one may be -1) or another dtype."""
+    if dtype is not None or (len(shape) == 1 and hasattr(shape[0], "itemsize") and hasattr(shape[0], "kind")):
+        return view_dtype(self, dtype or shape[0])
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = tuple(shape[0])
+    try:
+        return view(VIEW_OP, self, shape)
+    except TypeError:
+        return view(VIEW_OP, self, tuple([int(n) for n in shape]))
+
+
+def _dtype_rule(t: Ty, dt: Any) -> Ty:
+    a, b = t.dtype.itemsize, dt.itemsize
+    if a == b:
+        return ty(t.shape, dt, t.strides, t.offset)
+    if t.ndim == 0:
+        raise RuntimeError("self.dim() cannot be 0 to view " + f"{t.dtype} as {dt} (different element sizes)")
+    if b > a:
+        k = b // a
+        if t.strides[-1] != 1 or t.shape[-1] % k or t.offset % k or any(s % k for s in t.strides[:-1]):
+            raise RuntimeError(f"self.size(-1) must be divisible by {k} to view {t.dtype} as {dt} (different element "
+                               f"sizes), but got {t.shape[-1]}")  # fmt: skip
+        return ty((*t.shape[:-1], t.shape[-1] // k), dt, (*[s // k for s in t.strides[:-1]], 1), t.offset // k)
+    k = a // b
+    if t.strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 to view {t.dtype} as {dt} (different element sizes), but got "
+                           f"{t.strides[-1]}")  # fmt: skip
+    return ty((*t.shape[:-1], t.shape[-1] * k), dt, (*[s * k for s in t.strides[:-1]], 1), t.offset * k)
+
+
+VIEW_DTYPE = view_operator("view_dtype", _dtype_rule, lambda f, g: (None,))
+
+
+def view_dtype(x: Any, dt: Any) -> Any:
+    """The same memory read as another dtype."""
+    return x if x.dtype is dt else view(VIEW_DTYPE, x, dt)
+
+
+@export()
+def reshape(input: Any, *shape: Any) -> Any:
+    """Another shape: a view where strides allow, else a copy."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = tuple(shape[0])
+    t = input._ty
+    shape = infer_size(shape, t.numel)
+    if view_strides(t, shape) is not None:
+        return view(VIEW_OP, input, shape)
+    return fresh_view(input.contiguous(), shape)
+
+
+def fresh_view(x: Any, shape: tuple[int, ...]) -> Any:
+    """A fresh tensor under another shape, forgetting the first (``_unsafe_view``)."""
+    y = view(UNSAFE_VIEW, x, shape)
+    y._view = None
+    return y
+
+
+@method()
+def view_as(self: Any, other: Any) -> Any:
+    """``self.view(other.size())``."""
+    return self.view(other._ty.shape)
+
+
+@method()
+def reshape_as(self: Any, other: Any) -> Any:
+    """``self.reshape(other.size())``."""
+    return self.reshape(other._ty.shape)
+
+
+@export()
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """Dimensions from ``start_dim`` to ``end_dim`` made one."""
+    t = input._ty
+    a, b = wrap_dim(start_dim, t.ndim), wrap_dim(end_dim, t.ndim)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if t.ndim == 0:
+        return input.reshape((1,))
+    if a == b:
+        return input
+    return input.reshape(t.shape[:a] + (prod(t.shape[a : b + 1]),) + t.shape[b + 1 :])
+
+
+@export()
+def ravel(input: Any) -> Any:
+    """One dimension, row-major."""
+    return input.contiguous().view(-1)
+
+
+@export()
+def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
+    """Dimension ``dim`` split into ``sizes``."""
+    t = input._ty
+    d = wrap_dim(dim, t.ndim)
+    sizes = tuple(sizes) if not isinstance(sizes, int) else (sizes,)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    if -1 not in sizes and prod(sizes) != t.shape[d]:
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} "
+                           f"({t.shape[d]}) in the input tensor")  # fmt: skip
+    return input.view(t.shape[:d] + infer_size(sizes, t.shape[d]) + t.shape[d + 1 :])
+
+
+# ---- order of dimensions
+
+
+def _permute_rule(t: Ty, order: tuple[int, ...]) -> Ty:
+    return _retyped(t, [t.shape[i] for i in order], [t.strides[i] for i in order])
+
+
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    out = [0] * len(order)
+    for i, d in enumerate(order):
+        out[d] = i
+    return tuple(out)
+
+
+PERMUTE = view_operator("permute", _permute_rule, lambda f, g: (g.permute(_inverse(f.attrs)),))
+
+
+@export()
+def permute(input: Any, *dims: Any) -> Any:
+    """Dimension k of the result is dimension ``dims[k]`` of the input."""
+    if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
+        dims = tuple(dims[0])
+    n = input._ty.ndim
+    if len(dims) != n:
+        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+                           f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = {len(dims)}")  # fmt: skip
+    order = tuple([wrap_dim(d, n) for d in dims])
+    if len(set(order)) != n:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return view(PERMUTE, input, order)
+
+
+def _transpose_rule(t: Ty, dims: tuple[int, int]) -> Ty:
+    a, b = dims
+    order = list(range(t.ndim))
+    if t.ndim:
+        order[a], order[b] = order[b], order[a]
+    return _permute_rule(t, tuple(order))
+
+
+TRANSPOSE = view_operator("transpose", _transpose_rule, lambda f, g: (g.transpose(*f.attrs),))
+T = view_operator("t", lambda t, a: _transpose_rule(t, (0, 1)) if t.ndim == 2 else t, lambda f, g: (g.t(),))
+
+
+@export("swapaxes", "swapdims")
+def transpose(input: Any, dim0: int, dim1: int) -> Any:
+    """Two dimensions exchanged."""
+    n = input._ty.ndim
+    return view(TRANSPOSE, input, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
+
+
+@export()
+def t(input: Any) -> Any:
+    """The transpose of a matrix; vectors and numbers as they are."""
+    if input._ty.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._ty.ndim}D")
+    return view(T, input)
+
+
+@export("moveaxis")
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """Dimensions moved to new positions, the others in order."""
+    src = (source,) if isinstance(source, int) else tuple(source)
+    dst = (destination,) if isinstance(destination, int) else tuple(destination)
+    n = input._ty.ndim
+    if len(src) != len(dst):
+        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the "
+                           f"same number of dims as destination ({list(dst)} dims)")  # fmt: skip
+    s, d = [wrap_dim(i, n) for i in src], [wrap_dim(i, n) for i in dst]
+    for dims, what in ((s, "source"), (d, "destination")):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{what}` ({list(src if what == 'source' else dst)})")
+    order = [-1] * n
+    for a, b in zip(s, d):
+        order[b] = a
+    rest = iter([i for i in range(n) if i not in s])
+    return view(PERMUTE, input, tuple([next(rest) if o == -1 else o for o in order])) if n else alias_view(input)
+
+
+def adjoint(input: Any) -> Any:
+    """The last two dimensions exchanged, conjugated."""
+    y = input.transpose(-2, -1)
+    return y.conj() if input.is_complex() else y
+
+
+# ---- sizes of 1
+
+
+def _unsqueeze_rule(t: Ty, dim: int) -> Ty:
+    step = t.shape[dim] * t.strides[dim] if dim < t.ndim else 1
+    return _retyped(t, t.shape[:dim] + (1,) + t.shape[dim:], t.strides[:dim] + (step,) + t.strides[dim:])
+
+
+UNSQUEEZE = view_operator("unsqueeze", _unsqueeze_rule, lambda f, g: (g.squeeze(f.attrs),))
+
+
+@export()
+def unsqueeze(input: Any, dim: int) -> Any:
+    """A dimension of size 1 put in at ``dim``."""
+    n = input._ty.ndim + 1
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return view(UNSQUEEZE, input, dim % n)
+
+
+def _squeeze_rule(t: Ty, dims: tuple[int, ...] | None) -> Ty:
+    keep = [i for i, n in enumerate(t.shape) if n != 1 or (dims is not None and i not in dims)]
+    return _retyped(t, [t.shape[i] for i in keep], [t.strides[i] for i in keep])
+
+
+def _squeeze_vjp(f: Any, g: Any) -> tuple[Any]:
+    return (g.reshape(f.ins[0].shape),)
+
+
+SQUEEZE_ALL = view_operator("squeeze", lambda t, a: _squeeze_rule(t, None), _squeeze_vjp)
+SQUEEZE = view_operator("squeeze", _squeeze_rule, _squeeze_vjp, "SqueezeBackward1")
+SQUEEZE_DIMS = view_operator("squeeze", _squeeze_rule, _squeeze_vjp, "SqueezeBackward2")
+
+
+@export()
+def squeeze(input: Any, dim: Any = None) -> Any:
+    """Dimensions of size 1 (all, or those named) taken away."""
+    if dim is None:
+        return view(SQUEEZE_ALL, input)
+    n = input._ty.ndim
+    if isinstance(dim, int):
+        return view(SQUEEZE, input, (wrap_dim(dim, n),))
+    return view(SQUEEZE_DIMS, input, tuple([wrap_dim(d, n) for d in dim]))
+
+
+# ---- parts
+
+
+def _expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
+    lead = len(shape) - t.ndim
+    if lead < 0:
+        raise RuntimeError(f"expand(torch.{SCALAR_NAMES[t.dtype]}Tensor{{{list(t.shape)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be "
+                           f"greater or equal to the number of dimensions in the tensor ({t.ndim})")  # fmt: skip
+    sizes, strides = list(shape), [0] * len(shape)
+    for i in range(len(shape) - 1, -1, -1):
+        own = t.shape[i - lead] if i >= lead else 1
+        if i < lead:
+            if sizes[i] == -1:
+                raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) isn't allowed in a leading, non-existing "
+                                   f"dimension {i}")  # fmt: skip
+            strides[i] = strides[i + 1] * sizes[i + 1] if i + 1 < len(shape) and sizes[i] == 1 else 0
+            continue
+        stride = t.strides[i - lead]
+        if sizes[i] == -1:
+            sizes[i] = own
+        if sizes[i] != own:
+            if own != 1:
+                raise RuntimeError(f"The expanded size of the tensor ({sizes[i]}) must match the existing size ({own}) at "
+                                   f"non-singleton dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(t.shape)}")  # fmt: skip
+            stride = 0
+        strides[i] = stride
+    return _retyped(t, sizes, strides)
+
+
+EXPAND = view_operator("expand", _expand_rule, lambda f, g: (g.sum_to_size(f.ins[0].shape),))
+
+
+@method()
+def expand(self: Any, *sizes: Any, implicit: bool = False) -> Any:
+    """Dimensions of size 1 repeated without copying; -1 keeps a size."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    return view(EXPAND, self, tuple([int(n) for n in sizes]))
+
+
+@function()
+def broadcast_to(input: Any, size: Any) -> Any:
+    """``input.expand(size)``."""
+    return input.expand(tuple(size))
+
+
+def _select_rule(t: Ty, attrs: tuple[int, int]) -> Ty:
+    dim, i = attrs
+    cut = slice(None, dim), slice(dim + 1, None)
+    return _retyped(t, t.shape[cut[0]] + t.shape[cut[1]], t.strides[cut[0]] + t.strides[cut[1]],
+                    t.offset + i * t.strides[dim])  # fmt: skip
+
+
+def _embed(f: Any, g: Any, rule: Callable[[Ty, Any], Ty]) -> tuple[Any]:
+    return (call(EMBED, (g,), (f.ins[0].shape, rule(ty(f.ins[0].shape, g._ty.dtype), f.attrs))),)
+
+
+def _embed_lower(b: Any, attrs: Any, g: Any) -> Any:
+    shape, part = attrs
+    zeros = b.const(0, g.dtype, shape)
+    return b.update(zeros, g, contiguous_strides(shape), part.strides, part.offset)
+
+
+def _embed_vjp(f: Any, g: Any) -> tuple[Any]:
+    part = f.attrs[1]
+    return (g.contiguous().as_strided(part.shape, part.strides, part.offset),)
+
+
+EMBED = Operator("embed", lambda tys, attrs: ty(attrs[0], tys[0].dtype), _embed_lower, _embed_vjp)
+
+SELECT = view_operator("select", _select_rule, lambda f, g: _embed(f, g, _select_rule))
+
+
+@export()
+def select(input: Any, dim: int, index: Any) -> Any:
+    """One index of a dimension, which goes away."""
+    t = input._ty
+    if t.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    d = wrap_dim(dim, t.ndim)
+    i = int(index)
+    if not -t.shape[d] <= i < t.shape[d]:
+        raise IndexError(f"select(): index {i} out of range for tensor of size {list(t.shape)} at dimension {d}")
+    return view(SELECT, input, (d, i % t.shape[d]))
+
+
+def _slice_rule(t: Ty, attrs: tuple[int, int, int, int]) -> Ty:
+    dim, start, stop, step = attrs
+    n = -(-(stop - start) // step)
+    shape = t.shape[:dim] + (n,) + t.shape[dim + 1 :]
+    strides = t.strides[:dim] + (t.strides[dim] * step,) + t.strides[dim + 1 :]
+    return _retyped(t, shape, strides, t.offset + start * t.strides[dim])
+
+
+SLICE = view_operator("slice", _slice_rule, lambda f, g: _embed(f, g, _slice_rule))
+
+
+def slice_view(x: Any, dim: int, start: int | None, stop: int | None, step: int | None) -> Any:
+    """``x[start:stop:step]`` along ``dim``, as Python clips the bounds."""
+    if step is not None and int(step) <= 0:
+        raise ValueError("step must be greater than zero")
+    n = x._ty.shape[dim]
+    bounds = [None if b is None else int(b) for b in (start, stop, step)]
+    a, b, c = slice(*bounds).indices(n)
+    return view(SLICE, x, (dim, a, max(a, b), c))
+
+
+@export()
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+    """``length`` elements of a dimension from ``start`` on."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    d, start = wrap_dim(dim, t.ndim), int(start)
+    n = t.shape[d]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start = start + n if start < 0 else start
+    if start + length > n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return view(SLICE, input, (d, start, start + length, 1))
+
+
+def _diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
+    offset, a, b = attrs
+    rows, cols = t.shape[a], t.shape[b]
+    n = max(0, min(rows, cols - offset) if offset >= 0 else min(rows + offset, cols))
+    start = t.offset
+    if n:
+        start += offset * t.strides[b] if offset >= 0 else -offset * t.strides[a]
+    rest = [i for i in range(t.ndim) if i not in (a, b)]
+    shape = [*[t.shape[i] for i in rest], n]
+    strides = [*[t.strides[i] for i in rest], t.strides[a] + t.strides[b]]
+    return _retyped(t, shape, strides, start)
+
+
+DIAGONAL = view_operator("diagonal", _diagonal_rule, lambda f, g: _embed(f, g, _diagonal_rule))
+
+
+@export()
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The diagonal of two dimensions, as the last dimension of a view."""
+    n = input._ty.ndim
+    a, b = wrap_dim(dim1, n), wrap_dim(dim2, n)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return view(DIAGONAL, input, (offset, a, b))
+
+
+def _unfold_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
+    dim, size, step = attrs
+    if t.ndim == 0:
+        return _retyped(t, (size,), (1,))
+    n = (t.shape[dim] - size) // step + 1
+    shape = (*t.shape[:dim], n, *t.shape[dim + 1 :], size)
+    strides = (*t.strides[:dim], t.strides[dim] * step, *t.strides[dim + 1 :], t.strides[dim])
+    return _retyped(t, shape, strides)
+
+
+def _unfold_vjp(f: Any, g: Any) -> tuple[Any]:
+    base = ty(f.ins[0].shape, g._ty.dtype)
+    return (as_strided_backward(g, base, _unfold_rule(base, f.attrs)),)
+
+
+UNFOLD = view_operator("unfold", _unfold_rule, _unfold_vjp)
+
+
+@method()
+def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
+    """All slices of ``size`` along a dimension, ``step`` apart, as a new last dimension."""
+    t = self._ty
+    d = wrap_dim(dimension, t.ndim)
+    n = t.shape[d] if t.ndim else 1
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}")
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    return view(UNFOLD, self, (d, size, step))
+
+
+# ---- several views
+
+
+def _split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:
+    sizes, dim = attrs
+    out, start = [], 0
+    for n in sizes:
+        out.append(_slice_rule(t, (dim, start, start + n, 1)))
+        start += n
+    return tuple(out)
+
+
+def _split_vjp(f: Any, *grads: Any) -> tuple[Any]:
+    from .joining import cat
+
+    return (cat(grads, f.attrs[1]),)
+
+
+SPLIT = view_operator("split", _split_rule, _split_vjp)
+SPLIT_SIZES = view_operator("split_with_sizes", _split_rule, _split_vjp)
+
+
+@export()
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
+    """Views of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
+    t = tensor._ty
+    if t.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    if isinstance(split_size_or_sections, (tuple, list)):
+        return split_with_sizes(tensor, split_size_or_sections, dim)
+    d, size = wrap_dim(dim, t.ndim), int(split_size_or_sections)
+    n = t.shape[d]
+    if size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    if size == 0 and n:
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+    count = max(-(-n // size), 1) if size else 1
+    sizes = tuple([max(0, min(size, n - i * size)) for i in range(count)])
+    return views(SPLIT, tensor, (sizes, d))
+
+
+@export()
+def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
+    """Views of the given sizes along a dimension."""
+    t = self._ty
+    d = wrap_dim(dim, t.ndim)
+    if any(n < 0 for n in split_sizes):
+        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={list(split_sizes)}")
+    if sum(split_sizes) != t.shape[d]:
+        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {t.shape[d]} (input tensor's size at "
+                           f"dimension {d}), but got split_sizes={list(split_sizes)}")  # fmt: skip
+    return views(SPLIT_SIZES, self, (tuple(split_sizes), d))
+
+
+@export()
+def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+    """At most ``chunks`` views of equal size along a dimension."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = t.shape[wrap_dim(dim, t.ndim)]
+    size = -(-n // chunks)
+    if size == 0:
+        return split_with_sizes(input, (0,) * chunks, dim)
+    return split(input, size, dim)
+
+
+@export()
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
+    """Views split at indices, or into sections as equal as possible."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError(f"tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    d = wrap_dim(dim, t.ndim)
+    n, where = t.shape[d], indices_or_sections
+    if hasattr(where, "tolist"):
+        where = where.tolist()
+    if isinstance(where, int):
+        if where <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
+        ends = [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where)]
+        where = ends[:-1]
+    cuts = [0, *[slice(None, i).indices(n)[1] for i in where], n]
+    return tuple([slice_view(input, d, a, max(a, b), 1) for a, b in zip(cuts, cuts[1:])])
+
+
+def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:
+    return tuple([_select_rule(t, (dim, i)) for i in range(t.shape[dim])])
+
+
+def _unbind_vjp(f: Any, *grads: Any) -> tuple[Any]:
+    from .joining import stack
+
+    return (stack(grads, f.attrs),)
+
+
+UNBIND = view_operator("unbind", _unbind_rule, _unbind_vjp)
+
+
+@export()
+def unbind(input: Any, dim: int = 0) -> Any:
+    """All slices along a dimension, as a tuple of views."""
+    if input._ty.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return views(UNBIND, input, wrap_dim(dim, input._ty.ndim))
+
+
+# ---- memory itself
+
+ALIAS = view_operator("alias", lambda t, attrs: t, lambda f, g: (g,))
+
+
+def alias_view(x: Any) -> Any:
+    """A view of all of ``x`` (``x[...]``)."""
+    return view(ALIAS, x)
+
+
+@export()
+def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """The input's memory under any shape, strides and offset (in elements)."""
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError(f"mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    t = input._ty
+    offset = t.offset if storage_offset is None else storage_offset
+    span = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
+    have = input._s.ty.numel * input._s.ty.dtype.itemsize
+    if span and (span + offset) * t.dtype.itemsize > have:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
+            f"{t.dtype.itemsize} requiring a storage size of {(span + offset) * t.dtype.itemsize} are out of bounds for "
+            f"storage of size {have}"
+        )
+    return view(AS_STRIDED, input, ty(size, t.dtype, stride, offset))
+
+
+AS_STRIDED.infer = lambda tys, t: t
+
+
+def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
+    """Scatter-adds ``g`` into flat memory at the view's addresses, then reads the base's elements from it."""
+    base, part, span = attrs
+    index = _addresses(b, part)
+    flat = b.const(0, g.dtype, (span,))
+    n = prod(part.shape)
+    flat = b.scatter("add", flat, b.reshape(index, (n,)), b.reshape(g, (n,)), 0)
+    read = b.reshape(_addresses(b, base), (prod(base.shape),))
+    return b.reshape(b.take(flat, read, 0), base.shape)
+
+
+def _addresses(b: Any, t: Ty) -> Any:
+    index = b.const(t.offset, int64, t.shape)
+    for d, (n, s) in enumerate(zip(t.shape, t.strides)):
+        if s:
+            step = b.map("mul", b.iota(n), b.const(s, int64))
+            index = b.map("add", index, b.reshape(step, (n,) + (1,) * (t.ndim - d - 1)))
+    return index
+
+
+STRIDED_SUM = Operator(
+    "strided_sum",
+    lambda tys, attrs: ty(attrs[0].shape, tys[0].dtype),
+    _strided_sum_lower,
+    lambda f, g: (g.as_strided(f.attrs[1].shape, f.attrs[1].strides, f.attrs[1].offset),),
+)
+
+
+def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
+    """The gradient of the base of ``as_strided``: elements seen several times add up."""
+    span = 1 + max([t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0])
+    return call(STRIDED_SUM, (g,), (base, part, span))
+
+
+def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
+    """The part of the gradient under the view goes through the write; the base's own gradient loses it."""
+    from ..autograd.engine import apply, release
+
+    inner, base, part = f.fn.inner, f.ins[0], f.attrs
+    whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
+    whole = whole.copy_(g)
+    piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
+    edges = inner.edges
+    inner.edges = (f.fn.edges[0] or True, *edges[1:])
+    try:
+        first, *rest = apply(inner, [piece.clone()])
+    finally:
+        inner.edges = edges
+    if first is None:
+        piece.zero_()
+    else:
+        piece.copy_(first)
+    return (whole, *rest)
+
+
+_COMPLEX_OF = {complex64: float32, complex128: float64, complex32: float16}
+_REAL_OF = {v: k for k, v in _COMPLEX_OF.items()}
+
+
+def _view_as_real_rule(t: Ty, attrs: Any) -> Ty:
+    if not t.dtype.is_complex:
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return ty((*t.shape, 2), _COMPLEX_OF[t.dtype], (*[2 * s for s in t.strides], 1), 2 * t.offset)
+
+
+def _view_as_complex_rule(t: Ty, attrs: Any) -> Ty:
+    if t.dtype not in _REAL_OF:
+        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {t.dtype.name.capitalize()}")
+    if not t.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if t.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if t.strides[-1] != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(s % 2 for s in t.strides[:-1]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    if t.offset % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
+    return ty(t.shape[:-1], _REAL_OF[t.dtype], tuple([s // 2 for s in t.strides[:-1]]), t.offset // 2)
+
+
+VIEW_AS_REAL = view_operator("view_as_real", _view_as_real_rule, lambda f, g: (view_as_complex(g.contiguous()),))
+VIEW_AS_COMPLEX = view_operator("view_as_complex", _view_as_complex_rule, lambda f, g: (view_as_real(g),))
+
+
+@function()
+def view_as_real(input: Any) -> Any:
+    """A complex tensor's memory as pairs (real, imaginary) in a last dimension of 2."""
+    return view(VIEW_AS_REAL, input)
+
+
+@function()
+def view_as_complex(input: Any) -> Any:
+    """A real tensor with a last dimension of 2 as complex numbers."""
+    return view(VIEW_AS_COMPLEX, input)
+
+
+@export()
+def detach(input: Any) -> Any:
+    """The same memory outside the autograd graph."""
+    return alias(input)
+

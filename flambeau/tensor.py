@@ -1,0 +1,596 @@
+"""``torch.Tensor``: what a user holds. Operators come from ``flambeau.ops``; here are data, autograd and protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .compiler.numpy import strided as _strided_view
+from .compiler.numpy import to_values
+from .device import CPU, device, strided
+from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
+from .graph.realise import realised
+from .graph.storage import Storage, VersionCounter, flat_type
+from .graph.tensor_base import TensorBase, new_tensor, register_class
+from .graph.types import Size, permuted_strides, ty
+from .ops import METHODS
+from .ops._registry import alias, requires_grad, version_of, view_edge
+from .ops.creation import sizes
+
+
+def _edge_of(x: TensorBase) -> Any:
+    return x._edge if x._view is None else view_edge(x)
+
+
+class _TensorMeta(type):
+    """Lets ``isinstance(parameter_like, Tensor)`` and legacy constructors work as in PyTorch."""
+
+
+class Tensor(TensorBase, metaclass=_TensorMeta):
+    """A multi-dimensional array of one dtype with autograd (https://docs.pytorch.org/docs/stable/tensors.html)."""
+
+    __slots__ = ()
+    __array_priority__ = 1000
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """``Tensor(2, 3)`` is uninitialised memory, ``Tensor([1, 2])`` a float tensor of the data."""
+        return _legacy(cls, dtypes.get_default_dtype(), args)
+
+    @classmethod
+    def _make_subclass(cls, data: Tensor, require_grad: bool = False, **_: Any) -> Any:
+        """A tensor of this class on the memory of ``data``."""
+        x = object.__new__(cls)
+        for name in ("_s", "_ty", "_h", "_w", "_vc"):
+            setattr(x, name, getattr(data, name))
+        x._edge = x._view = x._grad = None
+        if require_grad:
+            x.requires_grad_(True)
+        return x
+
+    def as_subclass(self, cls: type) -> Any:
+        """This tensor as an object of a subclass."""
+        x = cls._make_subclass(self)  # type: ignore[attr-defined]
+        x._edge, x._view = self._edge, self._view
+        return x
+
+    # ---- geometry
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return self._ty.size
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of the elements."""
+        return self._ty.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self._ty.ndim
+
+    device = property(lambda self: CPU, doc="Always the CPU.")
+    layout = property(lambda self: strided, doc="Always ``torch.strided``.")
+    itemsize = property(lambda self: self._ty.dtype.itemsize, doc="Bytes of an element.")
+    nbytes = property(lambda self: self._ty.numel * self._ty.dtype.itemsize, doc="Bytes of all elements.")
+    names = property(lambda self: (None,) * self._ty.ndim, doc="Dimension names, which flambeau does not have.")
+    name = property(lambda self: None, doc="None.")
+    is_cuda = is_sparse = is_quantized = is_meta = is_mps = is_mkldnn = is_nested = is_xla = is_xpu = is_ipu = is_sparse_csr = property(
+        lambda self: False, doc="False: dense tensors on the CPU."
+    )
+    is_cpu = property(lambda self: True, doc="True.")
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        if dim is None:
+            return self._ty.size
+        n = self._ty.ndim
+        if not -n <= dim < n:
+            from .ops._registry import wrap_dim
+
+            if n == 0:
+                raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+            wrap_dim(dim, n)
+        return self._ty.shape[dim]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements in memory from one index of a dimension to the next."""
+        return self._ty.strides if dim is None else self._ty.strides[dim]
+
+    def storage_offset(self) -> int:
+        """Where in its storage the tensor begins, in elements."""
+        return self._ty.offset
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self._ty.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._ty.numel
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return self._ty.dtype.itemsize
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Row-major without gaps (or in the given memory format)."""
+        t = self._ty
+        if memory_format is None or memory_format.name == "contiguous_format":
+            return t.contiguous
+        want = 4 if memory_format.name == "channels_last" else 5
+        if t.ndim != want:
+            return False
+        dense = permuted_strides(t.shape, [1, *range(want - 1, 1, -1), 0])
+        return all(n == 1 or a == b for n, a, b in zip(t.shape, t.strides, dense))
+
+    def is_floating_point(self) -> bool:
+        """Is the dtype floating?"""
+        return self._ty.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """Is the dtype complex?"""
+        return self._ty.dtype.is_complex
+
+    def is_signed(self) -> bool:
+        """Can elements be negative?"""
+        return self._ty.dtype.is_signed
+
+    def is_conj(self) -> bool:
+        """False: conjugates are computed."""
+        return False
+
+    is_neg = is_inference = is_shared = is_pinned = is_coalesced = is_distributed = is_conj
+
+    def resolve_conj(self) -> Tensor:
+        """The tensor itself."""
+        return self
+
+    resolve_neg = resolve_conj
+
+    def cpu(self, memory_format: Any = None) -> Tensor:
+        """The tensor itself: it is on the CPU."""
+        return self
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """The tensor itself: there is no device to pin for."""
+        return self
+
+    def share_memory_(self) -> Tensor:
+        """The tensor itself."""
+        return self
+
+    def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+        """Raises PyTorch's error: there is no CUDA."""
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    # ---- values
+
+    def _numpy(self) -> np.ndarray:
+        """The values, read-only in spirit; bfloat16 as float32."""
+        t = self._ty
+        flat = realised(self._s)
+        if t.dtype is not self._s.ty.dtype:
+            flat = flat.view(t.dtype.np)
+        return _strided_view(to_values(flat, t.dtype), t.shape, t.strides, t.offset)
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array that shares memory."""
+        if requires_grad(self) and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self._ty.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        flat = realised(self._s)
+        if not flat.flags.writeable:
+            flat = self._s.buf = flat.copy()
+        self._s.share()
+        if self._ty.dtype is not self._s.ty.dtype:
+            flat = flat.view(self._ty.dtype.np)
+        t = self._ty
+        return _strided_view(flat, t.shape, t.strides, t.offset)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        a = self.numpy()
+        return a if dtype is None else a.astype(dtype, copy=bool(copy))
+
+    def item(self) -> Any:
+        """The value of a tensor of one element as a Python number."""
+        if self._ty.numel != 1:
+            raise RuntimeError(f"a Tensor with {self._ty.numel} elements cannot be converted to Scalar")
+        return self._numpy().item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._numpy().tolist()
+
+    def __bool__(self) -> bool:
+        if self._ty.numel > 1:
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        if self._ty.numel == 0:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+        return bool(self.item())
+
+    def is_nonzero(self) -> bool:
+        """Is the one element not zero?"""
+        return bool(self)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._ty.dtype.kind not in "uib" or self._ty.numel != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self._ty.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._ty.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._ty.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))  # type: ignore[attr-defined]
+
+    def __contains__(self, element: Any) -> bool:
+        if isinstance(element, (TensorBase, bool, int, float, complex)):
+            return bool((element == self).any())  # type: ignore[union-attr]
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
+        from .printing import tensor_str
+
+        return tensor_str(self, tensor_contents=tensor_contents)
+
+    def __format__(self, spec: str) -> str:
+        if self._ty.ndim == 0:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)))
+
+    # ---- storage
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return realised(self._s).ctypes.data + self._ty.offset * self._ty.dtype.itemsize if self._ty.numel else 0
+
+    def untyped_storage(self) -> Any:
+        """The storage, as bytes."""
+        from .storage import UntypedStorage
+
+        return UntypedStorage(self._s)
+
+    def storage(self) -> Any:
+        """The storage, as elements of the tensor's dtype."""
+        from .storage import TypedStorage
+
+        return TypedStorage(self._s, self._ty.dtype)
+
+    def _typed_storage(self) -> Any:
+        return self.storage()
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside the autograd graph, with a version counter of its own."""
+        x = alias(self)
+        x._vc = VersionCounter()
+        return x
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._adopt(value)
+
+    def _adopt(self, other: Any) -> None:
+        """Takes over the memory of another tensor; the version stays this tensor's own."""
+        version = version_of(self)
+        self._s, self._ty, self._h, self._w = other._s, other._ty, other._h, other._w
+        counter = VersionCounter()
+        counter.version = version
+        self._vc = counter
+
+    def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+        """Takes over the memory of another tensor or storage, at the given geometry."""
+        if source is None:
+            s, t = Storage(flat_type(0, self.dtype), None, np.zeros(0, self.dtype.np)), flat_type(0, self.dtype)
+        elif isinstance(source, TensorBase):
+            s, t = source._s, source._ty
+        else:
+            s = source._s
+            t = flat_type(s.ty.numel * s.ty.dtype.itemsize // self.dtype.itemsize, self.dtype)
+        if size is not None:
+            t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
+        self._s, self._ty, self._w, self._vc = s, t, -1, None
+        s.version += 1
+        return self
+
+    def resize_(self, *size: Any, memory_format: Any = None) -> Tensor:
+        """Another shape on this memory, which grows if it must (new elements are zero)."""
+        if requires_grad(self):
+            raise RuntimeError("cannot resize variables that require grad")
+        shape = sizes(size)
+        t = ty(shape, self.dtype)
+        s = self._s
+        if t.numel + self._ty.offset > s.ty.numel:
+            flat = realised(s)
+            buf = np.zeros(t.numel + self._ty.offset, flat.dtype)
+            buf[: flat.size] = flat
+            s.buf, s.ty = buf, flat_type(buf.size, s.ty.dtype)
+        elif s.ty.ndim != 1:
+            realised(s)
+            s.ty = flat_type(s.ty.numel, s.ty.dtype)
+        s.h = None
+        s.w += 1
+        self._ty, self._w = ty(shape, self.dtype, None, self._ty.offset), -1
+        return self
+
+    def resize_as_(self, other: Tensor, memory_format: Any = None) -> Tensor:
+        """``resize_`` to the shape of another tensor."""
+        return self.resize_(other.shape)
+
+    # ---- autograd
+
+    @property
+    def requires_grad(self) -> bool:
+        """Do gradients flow to this tensor?"""
+        return requires_grad(self)
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Makes a leaf require grad, or no longer; returns the tensor."""
+        edge = _edge_of(self)
+        if isinstance(edge, (Fn, Out)):
+            if not requires_grad:
+                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
+                                   "computed variable in a subgraph that doesn't require differentiation use "
+                                   "var_no_grad = var.detach().")  # fmt: skip
+            return self
+        if requires_grad and self._ty.dtype.kind not in "fc":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+        if requires_grad and edge is None:
+            self._edge = AccumulateGrad(self)
+        elif not requires_grad:
+            self._edge = None
+        return self
+
+    @property
+    def grad(self) -> Any:
+        """The accumulated gradient of a leaf, or None."""
+        if self._grad is None and self._edge is not None and not self.is_leaf and not self.retains_grad:
+            _warn_non_leaf()
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            _check_grad(self, value)
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The backward node that made this tensor; None for leaves."""
+        edge = _edge_of(self)
+        if isinstance(edge, Out):
+            return edge.fn
+        return edge if isinstance(edge, Fn) else None
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``grad_fn`` this is."""
+        edge = _edge_of(self)
+        return edge.number if isinstance(edge, Out) else 0
+
+    @property
+    def is_leaf(self) -> bool:
+        """Was this tensor made by the user (or does it not require grad)?"""
+        return not isinstance(_edge_of(self), (Fn, Out))
+
+    @property
+    def _version(self) -> int:
+        return version_of(self)
+
+    def _is_view(self) -> bool:
+        return self._view is not None
+
+    @property
+    def _base(self) -> Any:
+        return None if self._view is None else self._view.base
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+        """Adds the gradient of this tensor to the ``grad`` of the leaves of its graph."""
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach_(self) -> Tensor:
+        """Cuts this tensor from its graph, in place."""
+        if self._view is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead. If you are using "
+                               "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as True, "
+                               "gradients are views of DDP buckets, and hence detach_() cannot be called on these "
+                               "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
+                               "torch/optim/optimizer.py as the solution.")  # fmt: skip
+        self._edge = None
+        return self
+
+    def retain_grad(self) -> None:
+        """Keeps the gradient of a tensor that is not a leaf, too."""
+        edge = _edge_of(self)
+        if edge is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if isinstance(edge, AccumulateGrad):
+            return
+        import weakref
+
+        fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
+        hooks_of(fn).retain[k] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Was ``retain_grad`` called on this tensor, which is not a leaf?"""
+        edge = _edge_of(self)
+        if edge is None or isinstance(edge, AccumulateGrad):
+            return False
+        fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
+        return fn.hooked is not None and k in fn.hooked.retain
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Calls ``hook(grad)`` when the gradient is known; a result replaces it."""
+        edge = _edge_of(self)
+        if edge is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
+        return RemovableHandle(hooks_of(fn).tensor.setdefault(k, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Calls ``hook(leaf)`` after its gradient has been accumulated."""
+        edge = _edge_of(self)
+        if edge is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if not isinstance(edge, AccumulateGrad):
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return RemovableHandle(hooks_of(edge).post, hook)
+
+    # ---- copying and pickling
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
+                               "the moment.  If you were attempting to deepcopy a module, this may be because of a "
+                               "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001")  # fmt: skip
+        if id(self) in memo:
+            return memo[id(self)]
+        import copy
+
+        s = _copied_storage(self._s, memo)
+        x = type(self)._make_subclass(new_tensor(s, self._ty), requires_grad(self))
+        memo[id(self)] = x
+        if self._grad is not None:
+            x._grad = copy.deepcopy(self._grad, memo)
+        if self.__dict__:
+            x.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return x
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if not self.is_leaf:
+            self = self.detach().requires_grad_(True)  # type: ignore[attr-defined]  # noqa: PLW0642
+        t, flat = self._ty, realised(self._s)
+        args = (type(self), flat.tobytes(), self._s.ty.dtype.name, t.dtype.name, t.shape, t.strides, t.offset)
+        return _rebuild, (*args, requires_grad(self), dict(self.__dict__))
+
+    # ---- DLPack
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+        if requires_grad(self):
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self.numpy().__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+def _copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
+    """One copy for all tensors of a deepcopy that share the storage."""
+    copies = memo.setdefault("flambeau storages", {})  # type: ignore[call-overload]
+    if id(s) not in copies:
+        copies[id(s)] = Storage(s.ty, None, realised(s).copy()), s
+    return copies[id(s)][0]
+
+
+def _rebuild(cls: type, data: bytes, base: str, name: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, grad: bool, extra: dict[str, Any]) -> Any:
+    """The inverse of ``Tensor.__reduce_ex__``."""
+    dt = dtypes.get_dtype(base)
+    flat = np.frombuffer(bytearray(data), dt.np)
+    x = new_tensor(Storage(flat_type(flat.size, dt), None, flat), ty(shape, dtypes.get_dtype(name), strides, offset))
+    x = cls._make_subclass(x, grad)  # type: ignore[attr-defined]
+    x.__dict__.update(extra)
+    return x
+
+
+def _warn_non_leaf() -> None:
+    import warnings
+
+    warnings.warn(
+        "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+        "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
+        "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
+        stacklevel=3,
+    )
+
+
+def _check_grad(x: Tensor, g: Any) -> None:
+    if not isinstance(g, TensorBase):
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
+    if g is x:
+        raise RuntimeError("can't assign Variable as its own grad")
+    if g._ty.dtype is not x._ty.dtype:
+        raise RuntimeError(f"assigned grad has data of a different type")
+    if g._ty.shape != x._ty.shape:
+        raise RuntimeError(f"assigned grad has data of a different size")
+
+
+def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
+    """PyTorch's old constructors: sizes, or data of the class's dtype."""
+    from .ops.creation import empty, tensor
+
+    if len(args) == 1 and isinstance(args[0], TensorBase):
+        x = args[0].detach()  # type: ignore[attr-defined]
+    elif len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray)) and not isinstance(args[0], Size):
+        x = tensor(args[0], dtype=dt)
+    else:
+        x = empty(*args, dtype=dt) if args else empty(0, dtype=dt)
+    return cls._make_subclass(x) if cls is not Tensor else x  # type: ignore[attr-defined]
+
+
+def _property_t(order: Callable[[int], Sequence[int]], doc: str) -> property:
+    return property(lambda self: self.permute(*order(self._ty.ndim)) if self._ty.ndim else self.permute(()), doc=doc)
+
+
+def _matrix_transpose(x: Any) -> Any:
+    if x._ty.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x._ty.ndim}-D tensor.")
+    return x.transpose(-2, -1)
+
+
+def _adjoint(x: Any) -> Any:
+    y = _matrix_transpose(x)
+    return y.conj() if x.is_complex() else y
+
+
+for _name, _f in METHODS.items():
+    if _name not in Tensor.__dict__:
+        setattr(Tensor, _name, _f)
+Tensor.T = _property_t(lambda n: tuple(range(n - 1, -1, -1)), "All dimensions reversed.")  # type: ignore[attr-defined]
+Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
+Tensor.H = Tensor.mH = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
+register_class(Tensor)
+
+__all__ = ["Tensor", "device"]
