@@ -1,0 +1,27 @@
+"""torchvision's data sets, transforms and image grids, over flambeau.
+
+Images come from Pillow, which is imported when a function needs it: `pip install 'flambeau[images]'`.
+"""
+
+from __future__ import annotations
+
+from flambeau.vision import datasets, transforms, utils
+
+__all__ = ["__version__", "datasets", "get_image_backend", "set_image_backend", "transforms", "utils"]
+
+__version__ = "0.28.0+flambeau"
+
+
+def get_image_backend() -> str:
+    """The package that loads images: always `"PIL"`."""
+    return "PIL"
+
+
+def set_image_backend(backend: str) -> None:
+    """Choose the package that loads images.
+
+    Raises:
+        ValueError: any but `"PIL"`.
+    """
+    if backend != "PIL":
+        raise ValueError(f"Invalid backend '{backend}'. Options are 'PIL'")

@@ -1,0 +1,1 @@
+"""Data that ships with flambeau; ATTRIBUTION.txt says where it is from."""

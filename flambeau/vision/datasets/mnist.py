@@ -1,0 +1,237 @@
+"""MNIST and the data sets in its format, read from their official idx files."""
+
+from __future__ import annotations
+
+import os
+import string
+import warnings
+import zipfile
+from collections.abc import Callable
+from typing import IO, Any
+
+import flambeau as torch
+from flambeau.vision._pillow import from_array
+from flambeau.vision.datasets._idx import read_image_file, read_label_file
+from flambeau.vision.datasets.utils import download, unpack_gzip, verify_str_arg, write_whole
+from flambeau.vision.datasets.vision import VisionDataset
+
+__all__ = ["EMNIST", "KMNIST", "MNIST", "FashionMNIST"]
+
+
+class MNIST(VisionDataset):
+    """Handwritten digits: 60,000 images of 28 x 28 for training, 10,000 for testing.
+
+    The files lie in `root/MNIST/raw`, unpacked or as `.gz`. `data` holds the images (N, 28, 28) as uint8, `targets`
+    the labels as int64; an item is a Pillow image and an int, each after its transform.
+
+    Raises:
+        RuntimeError: the files are not there (and not to be had, with `download=True`), or are damaged.
+    """
+
+    mirrors = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+    ]
+    classes = [
+        "0 - zero",
+        "1 - one",
+        "2 - two",
+        "3 - three",
+        "4 - four",
+        "5 - five",
+        "6 - six",
+        "7 - seven",
+        "8 - eight",
+        "9 - nine",
+    ]
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train = train
+        if download:
+            self.download()
+        if not self._check_exists():
+            raise RuntimeError("Dataset not found. You can use download=True to download it")
+        self.data, self.targets = self._load_data()
+
+    @property
+    def raw_folder(self) -> str:
+        """Where the idx files lie."""
+        return os.path.join(self.root, self.__class__.__name__, "raw")
+
+    @property
+    def processed_folder(self) -> str:
+        """Where old versions of torchvision kept their own copies; not used."""
+        return os.path.join(self.root, self.__class__.__name__, "processed")
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    def _names(self) -> tuple[str, str]:
+        """The files of images and of labels of this split."""
+        part = "train" if self.train else "t10k"
+        return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+
+    def _find(self, name: str) -> str | None:
+        """A raw file, unpacked if possible, else packed."""
+        plain = os.path.join(self.raw_folder, name)
+        return next((path for path in (plain, plain + ".gz") if os.path.isfile(path)), None)
+
+    def _check_exists(self) -> bool:
+        return all(self._find(name.removesuffix(".gz")) is not None for name, _ in self.resources)
+
+    def _load_data(self) -> tuple[torch.Tensor, torch.Tensor]:
+        images_path, labels_path = (self._find(name) for name in self._names())
+        assert images_path is not None and labels_path is not None
+        images, labels = read_image_file(images_path), read_label_file(labels_path)
+        if len(images) != len(labels):
+            raise RuntimeError(f"{images_path} holds {len(images)} images and {labels_path} {len(labels)} labels")
+        return images, labels
+
+    def download(self) -> None:
+        """Fetch and unpack the files that are not there.
+
+        Raises:
+            RuntimeError: no mirror gives a file with the right checksum.
+        """
+        for name, md5 in self.resources:
+            if self._find(name.removesuffix(".gz")) is None:
+                path = os.path.join(self.raw_folder, name)
+                download([mirror + name for mirror in self.mirrors], path, md5)
+                unpack_gzip(path)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(from_array(self.data[index].numpy()), int(self.targets[index]))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def extra_repr(self) -> str:
+        """Which split this is."""
+        return f"Split: {'Train' if self.train is True else 'Test'}"
+
+    def _renamed(self, old: str, new: str) -> Any:
+        warnings.warn(f"{old} has been renamed {new}", stacklevel=3)
+        return getattr(self, new)
+
+    @property
+    def train_labels(self) -> torch.Tensor:
+        """The old name of `targets`."""
+        return self._renamed("train_labels", "targets")
+
+    @property
+    def test_labels(self) -> torch.Tensor:
+        """The old name of `targets`."""
+        return self._renamed("test_labels", "targets")
+
+    @property
+    def train_data(self) -> torch.Tensor:
+        """The old name of `data`."""
+        return self._renamed("train_data", "data")
+
+    @property
+    def test_data(self) -> torch.Tensor:
+        """The old name of `data`."""
+        return self._renamed("test_data", "data")
+
+
+class FashionMNIST(MNIST):
+    """Clothes in MNIST's format: 60,000 images for training, 10,000 for testing, ten classes.
+
+    The files lie in `root/FashionMNIST/raw`.
+    """
+
+    mirrors = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    ]
+    classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+class KMNIST(MNIST):
+    """Cursive Japanese characters in MNIST's format, ten classes. The files lie in `root/KMNIST/raw`."""
+
+    mirrors = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        ("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+    ]
+    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+
+
+# Letters whose capital looks alike, and is counted as the same class in the merged splits.
+_MERGED = set("cijklmopsuvwxyz")
+
+
+class EMNIST(MNIST):
+    """Handwritten digits and letters in MNIST's format, in six splits.
+
+    The files lie in `root/EMNIST/raw`. Images are transposed, as in the official files.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+
+    url = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
+    md5 = "58c8d27c78d21e728a6bc7b3cc06412e"
+    splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    _all_classes = set(string.digits + string.ascii_letters)
+    classes_split_dict = {
+        "byclass": sorted(_all_classes),
+        "bymerge": sorted(_all_classes - _MERGED),
+        "balanced": sorted(_all_classes - _MERGED),
+        "letters": ["N/A", *string.ascii_lowercase],
+        "digits": list(string.digits),
+        "mnist": list(string.digits),
+    }
+
+    def __init__(self, root: str | os.PathLike[str], split: str, **kwargs: Any) -> None:
+        self.split = verify_str_arg(split, "split", self.splits)
+        super().__init__(root, **kwargs)
+        self.classes = self.classes_split_dict[self.split]
+
+    def _names(self) -> tuple[str, str]:
+        prefix = f"emnist-{self.split}-{'train' if self.train else 'test'}"
+        return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+
+    def _check_exists(self) -> bool:
+        return all(self._find(name) is not None for name in self._names())
+
+    def download(self) -> None:
+        """Fetch the archive of all splits and unpack it, if this split's files are not there.
+
+        Raises:
+            RuntimeError: it cannot be fetched, or its checksum is wrong.
+        """
+        if self._check_exists():
+            return
+        path = os.path.join(self.raw_folder, os.path.basename(self.url))
+        download([self.url], path, self.md5)
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if member.endswith(".gz"):
+                    _copy_member(archive, member, os.path.join(self.raw_folder, os.path.basename(member)))
+
+
+def _copy_member(archive: zipfile.ZipFile, member: str, path: str) -> None:
+    def write(file: IO[bytes]) -> None:
+        file.write(archive.read(member))
+
+    write_whole(path, write)
