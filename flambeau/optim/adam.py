@@ -73,7 +73,7 @@ class Adam(LoopOptimizer):
         if foreach and not capturable:
             _refuse_tensor(lr, "lr")
         _check_lr(lr)
-        if not 0.0 <= eps:
+        if not eps >= 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
         _check_betas(betas)
         _check_not_negative(weight_decay=weight_decay)

@@ -22,7 +22,7 @@ ParamsT: TypeAlias = "Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tup
 StateDict: TypeAlias = dict[str, Any]
 Hooks: TypeAlias = "OrderedDict[int, Callable[..., Any]]"
 
-__all__ = ["Optimizer", "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook"]
+__all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
 _global_pre_hooks: Hooks = OrderedDict()
 _global_post_hooks: Hooks = OrderedDict()
@@ -107,14 +107,14 @@ def _check_one_element(lr: Any, name: str = "lr") -> None:
 def _check_lr(lr: Any) -> None:
     """Raises ValueError for a learning rate that is negative or a tensor of several elements."""
     _check_one_element(lr)
-    if not 0.0 <= lr:
+    if not lr >= 0.0:
         raise ValueError(f"Invalid learning rate: {lr}")
 
 
 def _check_not_negative(**options: Any) -> None:
     """Raises ValueError naming the first option below zero."""
     for name, value in options.items():
-        if not 0.0 <= value:
+        if not value >= 0.0:
             raise ValueError(f"Invalid {name} value: {value}")
 
 

@@ -1,0 +1,96 @@
+"""From indices to batches (`torch.utils.data._utils.fetch`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flambeau as torch
+
+from ..dataset import Subset, TensorDataset
+
+
+class _Fetcher:
+    """Gets the data of an index, or of a list of indices, and collates it."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        self.dataset = dataset
+        self.auto_collation = auto_collation
+        self.collate_fn = collate_fn
+        self.drop_last = drop_last
+
+    def fetch(self, index: Any) -> Any:
+        """The data of an index; a list of indices if batches are made here."""
+        raise NotImplementedError
+
+
+class MapFetcher(_Fetcher):
+    """Indexes a dataset; a whole batch at once if it has `__getitems__`."""
+
+    def fetch(self, index: Any) -> Any:
+        """The data of an index or of a list of them."""
+        if not self.auto_collation:
+            return self.collate_fn(self.dataset[index])
+        together = getattr(self.dataset, "__getitems__", None)
+        samples = together(index) if together else [self.dataset[i] for i in index]
+        return self.collate_fn(samples)
+
+
+class IterableFetcher(_Fetcher):
+    """Takes as many samples from an iterable dataset as there are indices."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        super().__init__(dataset, auto_collation, collate_fn, drop_last)
+        self.samples = iter(dataset)
+        self.ended = False
+
+    def fetch(self, index: Any) -> Any:
+        """The next sample or batch.
+
+        Raises:
+            StopIteration: there is none.
+        """
+        if self.ended:
+            raise StopIteration
+        if not self.auto_collation:
+            return self.collate_fn(next(self.samples))
+        batch = []
+        for _ in index:
+            try:
+                batch.append(next(self.samples))
+            except StopIteration:
+                self.ended = True
+                break
+        if not batch or (self.drop_last and len(batch) < len(index)):
+            raise StopIteration
+        return self.collate_fn(batch)
+
+
+class TensorFetcher(_Fetcher):
+    """Indexes the tensors of a `TensorDataset` (or a `Subset` of one) once for a whole batch.
+
+    Gives what `default_collate` makes of the samples, without making the samples.
+    """
+
+    def fetch(self, index: Any) -> Any:
+        """The batch of a list of indices."""
+        dataset = self.dataset
+        while isinstance(dataset, Subset):
+            index = [dataset.indices[i] for i in index]
+            dataset = dataset.dataset
+        rows = torch.tensor(index)
+        return [tensor[rows] for tensor in dataset.tensors]
+
+
+def holds_plain_tensors(dataset: Any) -> bool:
+    """Can `TensorFetcher` read this dataset?"""
+    while type(dataset) is Subset:
+        if not (type(dataset.indices) is list and all(type(i) is int for i in dataset.indices)):
+            return False
+        dataset = dataset.dataset
+    return type(dataset) is TensorDataset and all(_is_plain(tensor) for tensor in dataset.tensors)
+
+
+def _is_plain(tensor: Any) -> bool:
+    """A strided tensor without a gradient: indexing and stacking give the same."""
+    return type(tensor) is torch.Tensor and tensor.layout == torch.strided and not tensor.requires_grad
