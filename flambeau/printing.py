@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,14 +86,25 @@ def printoptions(**kwargs: Any) -> Iterator[None]:
 
 def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
     """What ``repr(tensor)`` prints; ``tensor_contents`` takes the place of the values."""
-    import flambeau as torch
-
-    plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    parameter = _parameter_class()
+    plain = type(tensor) in (_tensor_class(), parameter)
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     if tensor_contents is None:
         tensor_contents = _contents(tensor, len(prefix))
     text = _add_suffixes(prefix + tensor_contents, _suffixes(tensor), len(prefix))
-    return text if plain or not isinstance(tensor, torch.nn.Parameter) else f"Parameter({text})"
+    return f"Parameter({text})" if not plain and parameter and isinstance(tensor, parameter) else text
+
+
+def _tensor_class() -> type:
+    import flambeau as torch
+
+    return torch.Tensor
+
+
+def _parameter_class() -> type | None:
+    """``nn.Parameter`` if it has been imported; printing a tensor does not import ``nn``."""
+    module = sys.modules.get("flambeau.nn.parameter")
+    return module.Parameter if module else None
 
 
 def array_str(values: np.ndarray, indent: int = 0) -> str:

@@ -34,11 +34,12 @@ class Engine:
 
     seed: int
     cached_normal: float | None
+    _bits: Any
+    _draw: Any
 
     def __init__(self, seed: int = DEFAULT_SEED) -> None:
         self.lock = threading.RLock()
-        self._bits: Any = None
-        self._draw: Any = None
+        self._bits = self._draw = None
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
@@ -88,9 +89,9 @@ class Engine:
 
     def snapshot(self) -> Any:
         """The position in the stream, for :meth:`rewind`; the cached normal is not part of it."""
-        if self._bits is None:
-            self._start()
-        return self._bits.state, self._fresh
+        self._draw or self._start()
+        bits: Any = self._bits
+        return bits.state, self._fresh
 
     def rewind(self, snapshot: Any) -> None:
         """Go back to a position taken by :meth:`snapshot`."""
