@@ -20,6 +20,7 @@ from .autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from .printing import set_printoptions
+from .random.generator import Generator, default_generator
 
 globals().update(_FUNCTIONS)
 globals().update({_d.name: _d for _d in vars(_dtypes).values() if isinstance(_d, dtype)})

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from . import arithmetic, copying, creation, indexing, joining, pointwise, reductions, views
+from . import (
+    arithmetic, copying, creation, dropout, indexing, joining, pointwise, random, random_fill, reductions, sampling, views,
+)  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
-__all__ = ["FUNCTIONS", "METHODS", "arithmetic", "copying", "creation", "indexing", "joining", "pointwise", "reductions", "views"]
+__all__ = [
+    "FUNCTIONS", "METHODS", "arithmetic", "copying", "creation", "dropout", "indexing", "joining", "pointwise", "random", "random_fill",
+    "reductions", "sampling", "views",
+]  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import node_of, threads
-from ..graph.fn import Fn
+from ..graph.fn import Fn, record
 from ..graph.node import Operator, user_line
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
@@ -63,7 +63,7 @@ def fill(x: Any, op: Operator, sampler: Sampler, generator: Any = None) -> Any:
 
 def _history(x: TensorBase, op: Operator) -> Fn:
     edge = x._edge if x._view is None else view_edge(x)
-    return Fn(op, (), (edge,), (x._ty,), (x._ty,), None)
+    return record(op, (), (edge,), (x._ty,), (x._ty,), None)
 
 
 def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
@@ -109,7 +109,7 @@ def with_history(y: Any, op: Operator, ins: Sequence[Any]) -> Any:
     if not threads.epoch.grad or y._ty.dtype.kind not in "fc" or not any(requires_grad(x) for x in ins):
         return y
     edges = tuple([x._edge if x._view is None else view_edge(x) for x in ins])
-    y._edge = Fn(op, (), edges, tuple([x._ty for x in ins]), (y._ty,), None)
+    y._edge = record(op, (), edges, tuple([x._ty for x in ins]), (y._ty,), None)
     return y
 
 

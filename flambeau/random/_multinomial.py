@@ -9,23 +9,28 @@ from flambeau.random._engine import Engine
 from flambeau.random._exact import cast, widen
 
 
-def multinomial(engine: Engine, weights: np.ndarray, dtype: str, samples: int, replacement: bool) -> np.ndarray:
+def multinomial(
+    engine: Engine, weights: np.ndarray, dtype: str, samples: int, replacement: bool, by_columns: bool = False
+) -> np.ndarray:
     """Indices of shape (rows, samples), int64, drawn by the weights of each row of a (rows, categories) array.
+
+    ``by_columns``: the weights lie column by column in memory, and noise is drawn in that order.
 
     Without replacement (or for one sample) equal quotients of weight and exponential noise come in index order;
     PyTorch's unstable sort may order such ties otherwise.
     """
     if samples == 1 or not replacement:
-        return _by_exponentials(engine, weights, dtype, samples)
+        return _by_exponentials(engine, weights, dtype, samples, by_columns)
     cumulative = _cumulative(weights, dtype)
     draws = engine.doubles(cumulative.shape[0] * samples).reshape(-1, samples)
     rows = [np.searchsorted(row, draw) for row, draw in zip(cumulative, draws, strict=True)]
     return np.array(rows, np.int64).reshape(-1, samples)
 
 
-def _by_exponentials(engine: Engine, weights: np.ndarray, dtype: str, samples: int) -> np.ndarray:
+def _by_exponentials(engine: Engine, weights: np.ndarray, dtype: str, samples: int, by_columns: bool) -> np.ndarray:
     """The categories with the largest weight over an exponential variable."""
-    noise = widen(exponential(engine, weights.size, dtype).reshape(weights.shape), dtype)
+    flat = widen(exponential(engine, weights.size, dtype), dtype)
+    noise = flat.reshape(weights.shape[::-1]).T if by_columns else flat.reshape(weights.shape)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         quotient = widen(weights, dtype).astype(np.float32 if dtype != "float64" else np.float64) / noise
     quotient = widen(cast(quotient, dtype), dtype)

@@ -1,0 +1,178 @@
+"""Samples from distributions that tensors describe: ``bernoulli``, ``multinomial``, ``poisson``, ``binomial``, …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import SCALAR_NAMES, int64
+from ..graph.node import Operator
+from ..graph.types import Ty, like, ty
+from ..random import _counts, _gamma, _multinomial
+from ..random._engine import Engine
+from ._registry import export, function, into
+from ._types import broadcast_shape
+from .random_fill import (
+    Sampler,
+    bernoulli_sampler,
+    bernoulli_tensor_sampler,
+    check_kind,
+    drawn,
+    forgets,
+    host_values,
+    memory_format,
+    refuse_dtype,
+    with_history,
+)
+
+
+def not_implemented(name: str) -> Operator:
+    """An operator for which PyTorch has no gradient: asking for it raises RuntimeError."""
+
+    def refuse(f: Any, g: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return Operator(name, lambda tys, attrs: tys, lambda b, attrs, *x: x, refuse, grad_name="NotImplemented")
+
+
+_BERNOULLI = forgets("bernoulli", "BernoulliBackward0")
+_BERNOULLI_P = not_implemented("bernoulli")
+_POISSON = forgets("poisson", "PoissonBackward0")
+_BINOMIAL = not_implemented("binomial")
+_GAMMA = Operator(
+    "_standard_gamma",
+    lambda tys, attrs: tys[0],
+    lambda b, attrs, x: x,
+    lambda f, g: _no_reparameterised_gradient("_standard_gamma"),
+    grad_name="StandardGammaBackward0",
+)
+_DIRICHLET = not_implemented("_sample_dirichlet")
+
+
+def _no_reparameterised_gradient(name: str) -> Any:
+    raise NotImplementedError(f"the gradient of {name} with respect to its parameters is not implemented: detach them")
+
+
+@export()
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out: Any = None) -> Any:
+    """Ones with the probabilities in ``input``, or with probability ``p`` in the shape of ``input``."""
+    if p is not None:
+        y = drawn(bernoulli_sampler(float(p)), like(input._ty), generator)
+        return into(with_history(y, _BERNOULLI_P, [input]), out, "bernoulli")
+    t = ty(input._ty.shape, input._ty.dtype)
+    return into(
+        with_history(drawn(bernoulli_tensor_sampler(input), t, generator), _BERNOULLI, [input]), out, "bernoulli"
+    )
+
+
+# ---- multinomial
+
+
+@export()
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Any = None
+) -> Any:
+    """Indices of categories drawn by the weights in the last dimension of ``input``; int64."""
+    t = input._ty
+    _check_multinomial(t, num_samples, replacement)
+    weights = input.detach()._numpy()
+    shape = (*t.shape[:-1], num_samples)
+    if 0 in shape:
+        return into(drawn(lambda e, t: np.empty(0, np.int64), ty(shape, int64)), out, "multinomial")
+    _check_weights(weights, replacement and num_samples > 1)
+    rows = memory_format(weights, t.dtype).reshape(-1, t.shape[-1])
+    transposed = t.ndim == 2 and not like(t).contiguous
+
+    def sample(engine: Engine, _: Ty) -> np.ndarray:
+        drawn_rows = _multinomial.multinomial(engine, rows, t.dtype.name, num_samples, replacement, transposed)
+        return drawn_rows.reshape(-1)
+
+    return into(drawn(sample, ty(shape, int64), generator), out, "multinomial")
+
+
+def _check_multinomial(t: Ty, count: int, replacement: bool) -> None:
+    if t.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if t.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {SCALAR_NAMES[t.dtype]}")
+    if count <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and count > t.shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+
+
+def _check_weights(weights: np.ndarray, one_by_one: bool) -> None:
+    """Raises for weights that are no distribution, in the words of the method that would use them."""
+    good = bool((weights >= 0).all())
+    finite = bool(np.isfinite(weights).all())
+    if not one_by_one and not (good and finite):
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if not good:
+        raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
+    if not finite:
+        raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
+    if not (weights.sum(-1) > 0).all():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+# ---- one variable for each element
+
+
+@export(method=False)
+def poisson(input: Any, generator: Any = None) -> Any:
+    """A Poisson variable for each rate in ``input``, in its dtype."""
+    t = ty(input._ty.shape, input._ty.dtype)
+    check_kind("poisson_cpu", t.dtype, "f")
+    rates = input.detach()._numpy()
+    if not (rates >= 0).all():
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    flat = memory_format(rates, t.dtype).reshape(-1)
+    y = drawn(lambda engine, t: _counts.poisson(engine, flat, t.dtype.name), t, generator)
+    return with_history(y, _POISSON, [input])
+
+
+@function()
+def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
+    """A binomial variable for each pair of a count and a probability."""
+    for name, x in (("count", count), ("prob", prob)):
+        if x._ty.dtype.kind != "f":
+            kind = SCALAR_NAMES[x._ty.dtype]
+            raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {kind}")
+    if prob._ty.dtype is not count._ty.dtype:
+        found, expected = SCALAR_NAMES[prob._ty.dtype], SCALAR_NAMES[count._ty.dtype]
+        raise RuntimeError(f"Found dtype {found} but expected {expected}")
+    if count._ty.dtype.name not in ("float32", "float64"):
+        refuse_dtype("binomial_cpu", count._ty.dtype)
+    t = ty(broadcast_shape(count._ty.shape, prob._ty.shape), count._ty.dtype)
+    trials, chances = (np.broadcast_to(host_values(x), t.shape).reshape(-1) for x in (count, prob))
+    y = drawn(lambda engine, t: _counts.binomial(engine, trials, chances, t.dtype.name), t, generator)
+    return with_history(y, _BINOMIAL, [count, prob])
+
+
+@function()
+def _standard_gamma(input: Any, generator: Any = None) -> Any:
+    """A gamma variable of unit scale for each shape parameter."""
+    if input._ty.dtype.name not in ("float32", "float64"):
+        refuse_dtype("gamma_cpu", input._ty.dtype)
+    y = _of_parameters(
+        input, lambda e, t: _gamma.standard_gamma(e, host_values(input).reshape(-1), t.dtype.name), generator
+    )
+    return with_history(y, _GAMMA, [input])
+
+
+@function()
+def _sample_dirichlet(input: Any, generator: Any = None) -> Any:
+    """A Dirichlet variable for each row of concentrations in the last dimension."""
+    if input._ty.dtype.name not in ("float32", "float64"):
+        refuse_dtype("dirichlet", input._ty.dtype)
+    size = input._ty.shape[-1] if input._ty.ndim else 1
+
+    def sample(engine: Engine, t: Ty) -> np.ndarray:
+        return _gamma.dirichlet(engine, host_values(input).reshape(-1, size), t.dtype.name).reshape(-1)
+
+    return with_history(_of_parameters(input, sample, generator), _DIRICHLET, [input])
+
+
+def _of_parameters(x: Any, sampler: Sampler, generator: Any) -> Any:
+    return drawn(sampler, ty(x._ty.shape, x._ty.dtype), generator)
