@@ -1,13 +1,40 @@
-"""``torch.autograd``: backward, grad modes, custom functions."""
+"""``torch.autograd``: backward, grad modes, custom functions, checks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ._backward import backward, grad
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function, Variable
 from .grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 
 __all__ = [
-    "backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
-    "set_grad_enabled",
+    "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
+    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
+
+
+def gradcheck(*args: Any, **kwargs: Any) -> bool:
+    """``torch.autograd.gradcheck.gradcheck``."""
+    from .gradcheck import gradcheck as check
+
+    return check(*args, **kwargs)
+
+
+def gradgradcheck(*args: Any, **kwargs: Any) -> bool:
+    """``torch.autograd.gradcheck.gradgradcheck``."""
+    from .gradcheck import gradgradcheck as check
+
+    return check(*args, **kwargs)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the submodules that few programs use."""
+    import importlib
+
+    if name in ("functional", "profiler", "graph", "forward_ad"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'torch.autograd' has no attribute '{name}'")

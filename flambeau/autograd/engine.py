@@ -11,6 +11,7 @@ from ..graph.epoch import threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved
 from ..graph.node import OUT
 from ..graph.tensor_base import new_tensor
+from . import anomaly_mode as anomaly
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
@@ -193,12 +194,24 @@ class Task:
                     self.captured[at] = g
 
     def _apply(self, node: Fn, grads: list[Any]) -> Sequence[Any]:
-        out = apply(node, grads)
+        try:
+            out = apply(node, grads)
+        except Exception as error:
+            if anomaly.state["enabled"] and node.node is not None and node.node.src:
+                error.add_note(_traceback(node)) if hasattr(error, "add_note") else None
+            raise
+        if anomaly.state["enabled"]:
+            anomaly.check(node.op.grad_name, out, node)
         if node.hooked is not None and node.hooked.post:
             out = _post_hooks(node, out, grads)
         if not self.keep:
             release(node)
         return out
+
+
+def _traceback(node: Fn) -> str:
+    file, line = node.node.src
+    return f'Error detected in {node.op.grad_name}. The forward call is at File "{file}", line {line}.'
 
 
 def apply(node: Fn, grads: list[Any]) -> list[Any]:

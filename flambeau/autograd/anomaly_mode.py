@@ -1,0 +1,59 @@
+"""Anomaly detection: backward errors name the forward call, and NaN gradients are errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+state = {"enabled": False, "check_nan": True}
+
+
+class set_detect_anomaly:  # noqa: N801
+    """Turns anomaly detection on or off, as a call or a context manager."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._before = dict(state)
+        state.update(enabled=mode, check_nan=check_nan)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        state.update(self._before)
+
+
+class detect_anomaly(set_detect_anomaly):  # noqa: N801
+    """Anomaly detection within a block (``torch.autograd.detect_anomaly``)."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        super().__init__(True, check_nan)
+        state.update(self._before)
+        self._check_nan = check_nan
+
+    def __enter__(self) -> None:
+        import warnings
+
+        self._before = dict(state)
+        state.update(enabled=True, check_nan=self._check_nan)
+        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+                      "debugging.", stacklevel=2)  # fmt: skip
+
+
+def is_anomaly_enabled() -> bool:
+    """Is anomaly detection on?"""
+    return bool(state["enabled"])
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Are NaN gradients errors while anomaly detection is on?"""
+    return bool(state["check_nan"])
+
+
+def check(name: str, grads: Any, node: Any) -> None:
+    """Raises if a gradient that the node ``name`` returned has a NaN."""
+    if not state["check_nan"]:
+        return
+    for i, g in enumerate(grads):
+        if g is not None and g._ty.dtype.kind in "fc" and bool((g != g).any()):
+            where = node.node.src if node.node is not None and node.node.src else None
+            text = f"Function '{name}' returned nan values in its {i}th output."
+            raise RuntimeError(text + (f' The forward call is at File "{where[0]}", line {where[1]}.' if where else ""))

@@ -1,0 +1,273 @@
+"""Custom differentiable functions: ``torch.autograd.Function``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..graph.epoch import threads
+from ..graph.fn import Fn, Out, Saved
+from ..graph.node import Operator
+from ..graph.tensor_base import TensorBase, View, new_tensor
+from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
+from ..ops._view_rules import refuse_write
+from .engine import FREED, _overwritten
+from .grad_mode import no_grad
+
+
+class FunctionCtx:
+    """What ``forward`` leaves for ``backward``; ``grad_fn`` of the outputs is this object."""
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keeps tensors for ``backward``, where ``saved_tensors`` gives them back, checked for in-place writes."""
+        self.__dict__["to_save"] = tensors
+
+    save_for_forward = save_for_backward
+
+    def mark_dirty(self, *args: Any) -> None:
+        """Names the inputs that ``forward`` wrote in place; call it at most once."""
+        self.__dict__["dirty"] = args
+
+    def mark_non_differentiable(self, *args: Any) -> None:
+        """Names outputs that do not require grad."""
+        self.__dict__["non_differentiable"] = args
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether ``backward`` gets zeros (default) or None for outputs without a gradient."""
+        self.__dict__["materialize"] = value
+
+
+class _Node(FunctionCtx, Fn):
+    """The backward node of one call of a custom function."""
+
+    forward_class: Any
+    _saved_count = 0
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """The tensors given to ``save_for_backward``.
+
+        Raises:
+            RuntimeError: they were freed, or written in place since.
+        """
+        if self.freed:
+            raise RuntimeError(FREED)
+        if self.__dict__.get("running"):
+            return tuple(self.__dict__.get("to_save", ()))
+        return tuple([self._unpack(s) for s in self.__dict__.get("kept", ())])
+
+    @property
+    def needs_input_grad(self) -> tuple[bool, ...]:
+        """For each argument of ``forward``: does it want a gradient?"""
+        return self.__dict__["needs"]
+
+    def _unpack(self, s: Any) -> Any:
+        if not isinstance(s, Saved):
+            return s
+        version = (s.vc or s.storage).version
+        if version != s.version:
+            raise RuntimeError(_overwritten(self, s, 1000, version))
+        x = new_tensor(s.storage, s.ty)
+        x._vc = s.vc
+        x._edge = s.edge
+        return x
+
+    def apply(self, *grads: Any) -> list[Any]:
+        """Runs the user's ``backward``; its results in the order of ``forward``'s arguments."""
+        if self.__dict__.get("materialize", True):
+            grads = tuple([_zeros(t) if g is None else g for g, t in zip(grads, self.outs)])
+        out = self.forward_class.backward(self, *grads)
+        out = list(out) if isinstance(out, (tuple, list)) else [out]
+        name, count = type(self).__name__, len(self.edges)
+        while len(out) > count and out[-1] is None:
+            out.pop()
+        if len(out) != count:
+            raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {count}, got {len(out)})")
+        for i, (g, e) in enumerate(zip(out, self.edges)):
+            if g is not None and not isinstance(g, TensorBase) and e is not None:
+                raise TypeError(f"function {name} returned a gradient of type {type(g).__name__} at index {i}, expected a "
+                                "Tensor or None")  # fmt: skip
+        return out
+
+    def release(self) -> None:
+        """Frees what was saved."""
+        if self.__dict__.get("kept"):
+            self.__dict__["kept"] = ()
+            self.__dict__["to_save"] = ()
+            self.freed = True
+
+
+def _zeros(t: Any) -> Any:
+    from ..ops.creation import zeros_of
+
+    return zeros_of(t) if t is not None else None
+
+
+def _missing(*_: Any) -> Any:
+    raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+
+class Function:
+    """Subclass it with static methods ``forward(ctx, *args)`` (or ``forward(*args)`` and
+    ``setup_context(ctx, inputs, output)``) and ``backward(ctx, *grads)``; call it by ``apply``
+    (https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.Function).
+    """
+
+    _node_class: Any = None
+    generate_vmap_rule = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
+                           "should invoke them on the class itself. Instantiating an autograd function will raise an error "
+                           "in a future version of PyTorch.")  # fmt: skip
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """The computation."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Saves what ``backward`` needs, if ``forward`` takes no ``ctx``."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradients of ``forward``'s arguments."""
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to "
+                                  "use it with backward mode AD.")  # fmt: skip
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Runs ``forward`` outside the graph and records one node for it."""
+        node = _make_node(cls, args)
+        separate = cls.setup_context is not Function.setup_context
+        node.__dict__["running"] = True
+        with no_grad():
+            out = cls.forward(*args, **kwargs) if separate else cls.forward(node, *args, **kwargs)
+            if separate:
+                cls.setup_context(node, args, out)
+        node.__dict__["running"] = False
+        return _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
+
+
+def _edge(x: Any) -> Any:
+    if not isinstance(x, TensorBase):
+        return None
+    return x._edge if x._view is None else view_edge(x)
+
+
+def _make_node(cls: Any, args: tuple[Any, ...]) -> _Node:
+    if cls.__dict__.get("_node_class") is None:
+        op = Operator(cls.__name__, _missing, _missing, grad_name=f"{cls.__name__}Backward")
+        cls._node_class = type(f"{cls.__name__}Backward", (_Node,), {"forward_class": cls}), op
+    node_class, op = cls._node_class
+    grad = threads.epoch.grad
+    edges = tuple([_edge(a) if grad else None for a in args])
+    tys = tuple([a._ty if isinstance(a, TensorBase) else None for a in args])
+    node = node_class(op, None, edges, tys, (), None)
+    node.__dict__["needs"] = tuple([isinstance(a, TensorBase) and requires_grad(a) for a in args])
+    return node
+
+
+def _finish(node: _Node, args: tuple[Any, ...], out: Any, grad: bool) -> Any:
+    """Gives the outputs their history."""
+    several = isinstance(out, (tuple, list))
+    outs = list(out) if several else [out]
+    dirty = node.__dict__.get("dirty", ())
+    plain = node.__dict__.get("non_differentiable", ())
+    node.outs = tuple([y._ty if isinstance(y, TensorBase) else None for y in outs])
+    if grad:
+        for x in dirty:
+            refuse_write(x)
+    saved = node.__dict__.get("to_save", ())
+    for k, y in enumerate(outs):
+        if isinstance(y, TensorBase):
+            outs[k] = _with_history(node, args, y, k, len(outs), grad and not _among(y, plain), _among(y, dirty))
+    node.__dict__["kept"] = tuple([_kept(node, x, out if several else (out,), outs) for x in saved])
+    node.__dict__["to_save"] = ()
+    return tuple(outs) if several else outs[0]
+
+
+def _among(x: Any, group: tuple[Any, ...]) -> bool:
+    return any(x is y for y in group)
+
+
+def _with_history(node: _Node, args: tuple[Any, ...], y: Any, k: int, count: int, grad: bool, dirty: bool) -> Any:
+    edge = node if count == 1 else Out(node, k)
+    if dirty:
+        if grad:
+            rebase(y, edge)
+        return y
+    if _among(y, args):
+        y = _returned_input(y)
+    if y._ty.dtype.kind not in "fc":
+        grad = False
+    if grad:
+        if y._view is not None:
+            y._view = View(y._view.base, "custom", version_of(y))
+        y._edge = edge
+    else:
+        y._edge = None
+    return y
+
+
+def _returned_input(x: Any) -> Any:
+    y = alias(x)
+    base = x if x._view is None else x._view.base
+    y._view = View(base, "custom", version_of(x))
+    return y
+
+
+def _kept(node: _Node, x: Any, before: Any, after: list[Any]) -> Any:
+    """A saved tensor; an output is saved with this node as its history."""
+    if not isinstance(x, TensorBase):
+        return x
+    for old, new in zip(before, after):
+        if x is old:
+            return Saved(new)
+    return Saved(x)
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a ``backward`` whose result cannot be differentiated again."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *args: Any) -> Any:
+        with no_grad():
+            out = fn(ctx, *args)
+        if not threads.epoch.grad or not any(isinstance(a, TensorBase) and requires_grad(a) for a in args):
+            return out
+        several = isinstance(out, tuple)
+        outs = [_refusing(y) for y in (out if several else (out,))]
+        return tuple(outs) if several else outs[0]
+
+    return wrapper
+
+
+class _DelayedError(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+def _refusing(y: Any) -> Any:
+    return None if y is None else _DelayedError.apply(y.detach().requires_grad_(True))
+
+
+class NestedIOFunction(Function):
+    """PyTorch's base for nested inputs, which flambeau does not need."""
+
+
+InplaceFunction = Function
+
+
+def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:  # noqa: N802
+    """The tensor itself: variables and tensors were merged long ago (``torch.autograd.Variable``)."""
+    x = data.detach()
+    return x.requires_grad_(True) if requires_grad else x
