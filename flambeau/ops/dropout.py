@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..random._engine import Engine
 from ..random._exact import cast, round_to, widen
 from ._registry import call, call_inplace, function
 from ._types import elementwise
-from .random_fill import bernoulli_sampler, draw, drawn, memory_format, refuse_dtype
+from .random_fill import bernoulli_sampler, check_kind, draw, drawn, memory_format, refuse_dtype
 
 _ALPHA = 1.7580993408473766  # minus the value to which SELU tends at minus infinity
 
@@ -31,16 +31,17 @@ def dropout_mask(x: Any, p: float, generator: Any = None) -> Any:
 def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     """Zeros and ones divided by the probability of a one, in the dtype of ``t``."""
     kept = 1.0 - p
+    check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
     flips = draw(bernoulli_sampler(kept), ty(t.shape, bool_, t.strides), generator)
     _refuse_integers(t)
-    one = widen(cast(np.ones(1), t.dtype.to_real().name), t.dtype.name)
-    scale = cast(one / one.dtype.type(round_to(kept, t.dtype.to_real().name)), t.dtype.to_real().name)
-    values = np.where(flips, scale, scale.dtype.type(0)).astype(t.dtype.np, copy=False)
-    return drawn(lambda engine, t: values, t)
+    name = t.dtype.name
+    one = widen(cast(np.ones(1), name), name)
+    scale = cast(one / one.dtype.type(round_to(kept, name)), name)
+    return drawn(lambda engine, t: np.where(flips, scale, scale.dtype.type(0)), t)
 
 
 def _refuse_integers(t: Ty) -> None:
-    if t.dtype.kind not in "fc":
+    if t.dtype.kind in "bui":
         raise RuntimeError(f"result type Float can't be cast to the desired output type {SCALAR_NAMES[t.dtype]}")
 
 
@@ -54,6 +55,7 @@ def _feature_type(x: Any) -> Ty:
 
 def _alpha_noise(t: Ty, p: float) -> tuple[Any, Any]:
     """Factor and term of alpha dropout: dropped elements take SELU's limit, then mean and variance are restored."""
+    check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
     flips = draw(bernoulli_sampler(1.0 - p), ty(t.shape, bool_, t.strides), None)
     _refuse_integers(t)
     name = t.dtype.name
@@ -165,9 +167,11 @@ _NATIVE_DROPOUT = Operator(
 def native_dropout(input: Any, p: float, train: bool | None) -> tuple[Any, Any]:
     """Dropout that also returns the mask of kept elements."""
     t = like(input._ty)
+    mask_type = ty(t.shape, bool_, t.strides)
     if train is False or t.numel == 0:
-        return input.clone(), drawn(lambda engine, t: np.ones(t.numel, bool), ty(t.shape, bool_, t.strides))
-    mask = drawn(bernoulli_sampler(1.0 - p), ty(t.shape, bool_, t.strides))
+        mask = drawn(lambda engine, t: np.ones(t.numel, bool), mask_type)
+        return call(_NATIVE_DROPOUT, (input, mask), 1.0), mask
+    mask = drawn(bernoulli_sampler(1.0 - p), mask_type)
     _refuse_integers(t)
     scale = 0.0 if p == 1 else float(np.float32(1.0 / (1.0 - p)))
     return call(_NATIVE_DROPOUT, (input, mask), scale), mask
@@ -176,10 +180,14 @@ def native_dropout(input: Any, p: float, train: bool | None) -> tuple[Any, Any]:
 # ---- rrelu
 
 
+def _row_major(tys: Sequence[Ty], attrs: Any) -> Ty:
+    return ty(tys[0].shape, tys[0].dtype)
+
+
 def _rrelu(name: str) -> Operator:
     return Operator(
         "rrelu_with_noise",
-        lambda tys, attrs: elementwise(tys[:1]),
+        _row_major,
         lambda b, attrs, x, slopes: b.map("mul", x, slopes),
         lambda f, g: (g * f.saved(1), None),
         saves=((1, (0,)),),
@@ -191,7 +199,7 @@ def _leaky(name: str) -> Operator:
     """Outside training the slope of negative elements is one number, the attribute."""
     return Operator(
         "rrelu_with_noise",
-        lambda tys, attrs: elementwise(tys),
+        _row_major,
         lambda b, slope, x: _scaled_where_negative(b, x, x, slope),
         lambda f, g: (call(_LEAKY_BACKWARD, (g, f.saved(0)), f.attrs),),
         saves=((0, (0,)),),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import check_device
+from ..device import check_device, strided
 from ..dtypes import SCALAR_NAMES, get_default_dtype, int64
 from ..graph.types import Ty, contiguous_strides, like, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
@@ -25,6 +25,7 @@ from .random_fill import (
     forgets,
     int64_number,
     integer_sampler,
+    invalid_arguments,
     memory_format,
     normal_sampler,
     refuse_dtype,
@@ -45,16 +46,25 @@ def _filled(sampler: Sampler, shape: tuple[int, ...], dt: Any, generator: Any, r
     if out is None:
         return with_grad(drawn(sampler, ty(shape, dt), generator), requires_grad)
     if dt is not out.dtype:
-        raise RuntimeError(f"Expected out tensor to have dtype {dt}, but got {out.dtype} instead")
+        given, own = SCALAR_NAMES[dt], SCALAR_NAMES[out.dtype]
+        raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({own})")
     if out.shape != shape:
         out.resize_(shape)
     return fill(out, _OUT, sampler, generator)
 
 
+def _check_options(device: Any, layout: Any, names: Any = None) -> None:
+    check_device(device)
+    if layout not in (None, strided):
+        raise NotImplementedError(f"random tensors of layout {layout} are not supported; make a dense one")
+    if names is not None:
+        raise NotImplementedError("named tensors are not supported; leave out names=")
+
+
 def _shape(name: str, size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[int, ...]:
     """The sizes given one by one, as one sequence, or by keyword."""
     if not size and "size" not in kw:
-        raise TypeError(f"{name}() received an invalid combination of arguments - got ()")
+        raise invalid_arguments(name, (), {}, "(tuple of ints size, *, Generator generator, ...)")
     first = size[0] if size else kw["size"]
     if not isinstance(first, (tuple, list)) and (isinstance(first, float) or not hasattr(first, "__index__")):
         kind = type(first).__name__
@@ -76,7 +86,7 @@ def rand(
     **kw: Any,
 ) -> Any:
     """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
-    check_device(device)
+    _check_options(device, layout, names)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
     return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out)
 
@@ -95,7 +105,7 @@ def randn(
     **kw: Any,
 ) -> Any:
     """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
-    check_device(device)
+    _check_options(device, layout, names)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
     return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out)
 
@@ -113,7 +123,7 @@ def randint(
     **kw: Any,
 ) -> Any:
     """Integers in [low, high), int64 by default: ``randint(high, size)`` or ``randint(low, high, size)``."""
-    check_device(device)
+    _check_options(device, layout)
     low, high, size = _integer_arguments("randint", args, kw, ("low", "high", "size"))
     dt = dtype or (int64 if out is None else out.dtype)
     return _filled(integer_sampler(low, high), sizes((size,)), dt, generator, requires_grad, out)
@@ -127,17 +137,13 @@ def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], nam
         free.remove("low")
         given["low"] = 0
     given.update(zip(free, args, strict=False))
-    if len(args) > len(free) or set(given) != set(names):
-        got = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kw.items()])
-        raise TypeError(f"{name}() received an invalid combination of arguments - got ({got})")
-    for position, key in enumerate(("low", "high"), 1):
+    if len(args) > len(free) or set(given) != set(names) or not isinstance(given.get("size", ()), (tuple, list)):
+        tail = "".join(f", tuple of ints {n}" for n in names[2:])
+        raise invalid_arguments(name, args, kw, f"(int high{tail})", f"(int low, int high{tail})")
+    for key in ("low", "high"):
         if isinstance(given[key], float) or not hasattr(given[key], "__index__"):
-            kind = type(given[key]).__name__
-            raise TypeError(f"{name}(): argument '{key}' (position {min(position, len(free))}) must be int, not {kind}")
-    size = given.get("size", ())
-    if not isinstance(size, (tuple, list)):
-        got = ", ".join(type(a).__name__ for a in args)
-        raise TypeError(f"{name}() received an invalid combination of arguments - got ({got})")
+            position, kind = free.index(key) + 1, type(given[key]).__name__
+            raise TypeError(f"{name}(): argument '{key}' (position {position}) must be int, not {kind}")
     return [int64_number(given["low"]), int64_number(given["high"]), *[given[n] for n in names[2:]]]
 
 
@@ -276,8 +282,7 @@ def normal(
         out.resize_(y.shape)
         return out.copy_(y)
     if size is None:
-        got = f"{type(mean).__name__}, {type(std).__name__}"
-        raise TypeError(f"normal() received an invalid combination of arguments - got ({got})")
+        raise invalid_arguments("normal", (mean, std), {}, "(Tensor mean, Tensor std)", "(float, float, tuple of ints)")
     check_device(device)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
     return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out)

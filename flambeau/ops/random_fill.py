@@ -157,6 +157,15 @@ def check_std(std: float) -> None:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
 
 
+def invalid_arguments(name: str, args: Sequence[Any], kw: dict[str, Any], *signatures: str) -> TypeError:
+    """PyTorch's error for arguments that fit none of the ``signatures``."""
+    got = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kw.items()])
+    expected = "".join(f"\n * {signature}" for signature in signatures)
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:{expected}\n"
+    )
+
+
 def _check(condition: bool, message: str) -> None:
     if not condition:
         raise RuntimeError(message)
@@ -203,18 +212,17 @@ def _largest(d: dtype) -> float:
 
 
 def normal_sampler(mean: float = 0.0, std: float = 1.0) -> Sampler:
-    """Normal, floating and complex dtypes; a complex variable has the variance ``std**2`` in all."""
-    mean, std = (complex(mean) if isinstance(mean, complex) else float(mean)), float(std)
+    """Normal, floating and complex dtypes.
+
+    A complex variable has the variance ``std**2`` in all, and ``mean`` is the mean of both its parts.
+    """
+    mean, std = float(mean), float(std)
 
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         check_std(std)
         check_kind("normal_kernel_cpu", t.dtype, "fc")
-        name = t.dtype.to_real().name
-        if t.dtype.kind == "f":
-            return _normal.normal(engine, t.numel, name, mean, std, t.contiguous)  # type: ignore[arg-type]
-        part = std / math.sqrt(2.0)
-        values = _parts(t, lambda count: _normal.normal(engine, count, name, 0.0, part, t.contiguous))
-        return values if mean == 0 else values + values.dtype.type(mean)
+        name, part = t.dtype.to_real().name, std if t.dtype.kind == "f" else std / math.sqrt(2.0)
+        return _parts(t, lambda count: _normal.normal(engine, count, name, mean, part, t.contiguous))
 
     return sample
 
@@ -365,8 +373,7 @@ def random_(self: Any, *bounds: int | None, generator: Any = None, **kw: Any) ->
     bounds = (*bounds, kw.pop("to")) if "to" in kw else bounds
     bounds = (_from(kw, None, "random_"), *bounds) if kw else bounds
     if len(bounds) > 2 or not all(b is None or hasattr(b, "__index__") for b in bounds):
-        got = ", ".join(type(b).__name__ for b in bounds)
-        raise TypeError(f"random_() received an invalid combination of arguments - got ({got})")
+        raise invalid_arguments("random_", bounds, {}, "(*, Generator generator)", "(int to)", "(int from, int to)")
     if not bounds:
         return fill(self, _RANDOM, _any_integer, generator)
     low, high = bounds if len(bounds) == 2 else (0, *bounds)

@@ -57,10 +57,10 @@ def _no_reparameterised_gradient(name: str) -> Any:
 @export()
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out: Any = None) -> Any:
     """Ones with the probabilities in ``input``, or with probability ``p`` in the shape of ``input``."""
-    if p is not None:
-        y = drawn(bernoulli_sampler(float(p)), like(input._ty), generator)
-        return into(with_history(y, _BERNOULLI_P, [input]), out, "bernoulli")
     t = ty(input._ty.shape, input._ty.dtype)
+    if p is not None:
+        y = drawn(bernoulli_sampler(float(p)), t, generator)
+        return into(with_history(y, _BERNOULLI_P, [input]), out, "bernoulli")
     return into(
         with_history(drawn(bernoulli_tensor_sampler(input), t, generator), _BERNOULLI, [input]), out, "bernoulli"
     )

@@ -25,7 +25,7 @@ def standard_gamma(engine: Engine, alpha: np.ndarray, dtype: str) -> np.ndarray:
         values = [_sample_gamma(engine, draw, a, dtype) for a in widen(alpha, dtype).tolist()]
     with np.errstate(under="ignore"):
         result = widen(cast(np.array(values, np.float64), dtype), dtype)
-    return cast(np.maximum(result, result.dtype.type(_TINY[dtype])), dtype)
+    return cast(np.fmax(result, result.dtype.type(_TINY[dtype])), dtype)
 
 
 def dirichlet(engine: Engine, alpha: np.ndarray, dtype: str) -> np.ndarray:
@@ -57,10 +57,11 @@ def _sample_gamma(engine: Engine, draw: Doubles, alpha: float, dtype: str) -> fl
     if alpha < 1.0:
         if alpha == 0.0:
             return 0.0
-        scale = math.pow(1.0 - draw(), round_to(1.0 / alpha, dtype))
+        base = 1.0 - draw()
+        scale = math.pow(base, round_to(1.0 / alpha, dtype)) if alpha > 0.0 else math.nan
         alpha = round_to(alpha + 1.0, dtype)
     d = round_to(alpha - _THIRD, dtype)
-    c = 1.0 / math.sqrt(9.0 * d)
+    c = 1.0 / math.sqrt(9.0 * d) if d > 0.0 else math.nan
     while True:
         x = _normal(engine, draw)
         y = 1.0 + c * x
