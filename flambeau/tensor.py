@@ -379,7 +379,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf, or None."""
-        if self._grad is None and self._edge is not None and not self.is_leaf and not self.retains_grad:
+        if self._grad is None and isinstance(self._edge, (Fn, Out)) and not _retains(self._edge):
             _warn_non_leaf()
         return self._grad
 
@@ -455,11 +455,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @property
     def retains_grad(self) -> bool:
         """Was ``retain_grad`` called on this tensor, which is not a leaf?"""
-        edge = _edge_of(self)
-        if edge is None or isinstance(edge, AccumulateGrad):
-            return False
-        fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
-        return fn.hooked is not None and k in fn.hooked.retain
+        return isinstance(self._edge, (Fn, Out)) and _retains(self._edge)
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         """Calls ``hook(grad)`` when the gradient is known; a result replaces it."""
@@ -532,6 +528,11 @@ def _rebuild(cls: type, data: bytes, base: str, name: str, shape: tuple[int, ...
     x = cls._make_subclass(x, grad)  # type: ignore[attr-defined]
     x.__dict__.update(extra)
     return x
+
+
+def _retains(edge: Any) -> bool:
+    fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
+    return fn.hooked is not None and k in fn.hooked.retain
 
 
 def _warn_non_leaf() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from ._backward import backward, grad
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, Variable
+from .gradcheck import gradcheck, gradgradcheck
 from .grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
@@ -15,20 +16,6 @@ __all__ = [
     "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
     "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
-
-
-def gradcheck(*args: Any, **kwargs: Any) -> bool:
-    """``torch.autograd.gradcheck.gradcheck``."""
-    from .gradcheck import gradcheck as check
-
-    return check(*args, **kwargs)
-
-
-def gradgradcheck(*args: Any, **kwargs: Any) -> bool:
-    """``torch.autograd.gradcheck.gradgradcheck``."""
-    from .gradcheck import gradgradcheck as check
-
-    return check(*args, **kwargs)
 
 
 def __getattr__(name: str) -> Any:

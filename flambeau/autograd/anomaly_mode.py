@@ -48,6 +48,16 @@ def is_anomaly_check_nan_enabled() -> bool:
     return bool(state["check_nan"])
 
 
+def report(node: Any) -> None:
+    """Warns where the forward call of a backward node that raised was recorded."""
+    import warnings
+
+    where = node.node.src if node.node is not None else None
+    if where:
+        warnings.warn(f"Error detected in {node.op.grad_name}. The forward call that caused the error is at File "
+                      f'"{where[0]}", line {where[1]}.', stacklevel=2)  # fmt: skip
+
+
 def check(name: str, grads: Any, node: Any) -> None:
     """Raises if a gradient that the node ``name`` returned has a NaN."""
     if not state["check_nan"]:

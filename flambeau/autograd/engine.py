@@ -196,9 +196,9 @@ class Task:
     def _apply(self, node: Fn, grads: list[Any]) -> Sequence[Any]:
         try:
             out = apply(node, grads)
-        except Exception as error:
-            if anomaly.state["enabled"] and node.node is not None and node.node.src:
-                error.add_note(_traceback(node)) if hasattr(error, "add_note") else None
+        except Exception:
+            if anomaly.state["enabled"]:
+                anomaly.report(node)
             raise
         if anomaly.state["enabled"]:
             anomaly.check(node.op.grad_name, out, node)
@@ -207,11 +207,6 @@ class Task:
         if not self.keep:
             release(node)
         return out
-
-
-def _traceback(node: Fn) -> str:
-    file, line = node.node.src
-    return f'Error detected in {node.op.grad_name}. The forward call is at File "{file}", line {line}.'
 
 
 def apply(node: Fn, grads: list[Any]) -> list[Any]:

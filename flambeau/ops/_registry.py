@@ -224,17 +224,34 @@ def alias(x: TensorBase) -> Any:
     return y
 
 
+def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
+    """Gives ``x`` itself the geometry of a view (``t_``, ``squeeze_``): no memory changes, but its version and history do."""
+    t = _view_type(op, x, attrs)
+    grad = threads.epoch.grad and requires_grad(x)
+    if grad:
+        refuse_write(x)
+    fn = _view_fn(op, x, attrs, (t,)) if grad else None
+    x._ty = t
+    x._w = -1
+    (x._vc or x._s).version += 1
+    if fn is not None:
+        rebase(x, fn)
+    return x
+
+
 # ---- in-place writes
 
 
-def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = ()) -> Any:
+def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False) -> Any:
     """Records ``op(x, *others)`` and writes the result into ``x``; returns ``x``.
+
+    ``may_overlap``: elements of ``x`` may share memory, as PyTorch allows for a few operators (``fill_``).
 
     Raises:
         RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
     """
     ins = (x, *others)
-    grad = begin_write(x, ins)
+    grad = begin_write(x, ins, may_overlap)
     hs = tuple([node_of(i) if isinstance(i, TensorBase) else number(i, weak_dtype(i)) for i in ins])
     node = nodes.get((op, hs, attrs)) or intern(op, hs, attrs)
     check_result(op, node.ty, x._ty)
@@ -249,12 +266,12 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     return x
 
 
-def begin_write(x: TensorBase, ins: Sequence[Any]) -> bool:
+def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) -> bool:
     """Checks that ``x`` may be written; does the write take part in autograd?"""
     grad = threads.epoch.grad and any(isinstance(i, TensorBase) and requires_grad(i) for i in ins)
     if grad:
         refuse_write(x)
-    if overlaps_itself(x._ty):
+    if not may_overlap and overlaps_itself(x._ty):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."

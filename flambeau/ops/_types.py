@@ -39,13 +39,7 @@ def result_dtype(tys: Sequence[Ty]) -> dtype:
         k = 2 if t.weak else 1 if t.ndim == 0 else 0
         d = found[k]
         found[k] = t.dtype if d is None else promote_types(d, t.dtype)
-    return _combine(_combine(found[0], found[1]), _weak(found[2]))  # type: ignore[return-value]
-
-
-def _weak(d: dtype | None) -> dtype | None:
-    if d is not None and d.is_floating_point:
-        return get_default_dtype()
-    return d
+    return _combine(_combine(found[0], found[1]), found[2])  # type: ignore[return-value]
 
 
 def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
@@ -70,6 +64,11 @@ def elementwise(tys: Sequence[Ty], dt: dtype | None = None) -> Ty:
     if same and all(t.shape == shape and t.dense and t.strides == same[0].strides for t in same):
         return ty(shape, dt, same[0].strides)
     return ty(shape, dt, permuted_strides(shape, stride_order(real, shape)))
+
+
+def operands_dtype(*values: Any) -> dtype:
+    """The promoted dtype of a lowering's operands, among which Python numbers are weak."""
+    return result_dtype([ty(v.shape, v.dtype, weak=v.kind == "scalar") for v in values])
 
 
 def float_dtype(d: dtype) -> dtype:

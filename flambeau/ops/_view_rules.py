@@ -42,15 +42,26 @@ def edge_name(edge: Any) -> str:
     return edge.fn.op.grad_name if isinstance(edge, Out) else edge.op.grad_name
 
 
+_BLOCK = (
+    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+    "view and the inplace either both inside the {} block (if you don't want the inplace to be tracked) or both outside "
+    "(if you want the inplace to be tracked)."
+)
 _WHY = {
-    "multi": " is the output of a function that returns multiple views. Such functions do not allow the output views "
-    "to be modified inplace. You should replace the inplace operation by an out-of-place one.",
-    "custom": " was created inside a custom Function (or because an input was returned as-is) and the autograd logic "
-    "to handle view+inplace would override the custom backward associated with the custom Function, leading to "
+    "multi": " This view is the output of a function that returns multiple views. Such functions do not allow the output "
+    "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": " This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+    "logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
     "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
-    "inference": " was created in inference mode and is being modified inplace in normal mode. Use `torch.no_grad` or "
-    "`torch.inference_mode` around the write, or clone the view first.",
+    "no_grad": _BLOCK.format("no_grad"),
+    "inference": _BLOCK.format("inference_mode"),
 }
+
+
+def _short_name(edge: Any) -> str:
+    """``SplitBackward0`` is Split and ``SqueezeBackward1`` Squeeze1 in these messages."""
+    name, _, number = edge_name(edge).partition("Backward")
+    return name + number.removeprefix("0")
 
 
 def _refuse(x: TensorBase, what: str) -> None:
@@ -60,17 +71,12 @@ def _refuse(x: TensorBase, what: str) -> None:
     edge = x._edge
     if isinstance(edge, (Fn, Out)):
         k = edge.number if isinstance(edge, Out) else 0
-        head = f"Output {k} of {edge_name(edge)} is a view and {what}."
+        head = f"Output {k} of {_short_name(edge)} is a view and {what}."
+    elif creation == "inference":
+        head = f"A view was created in inference mode and {what} in normal mode."
     else:
         head = f"A view was created in no_grad mode and {what} with grad mode enabled."
-    if creation == "no_grad":
-        raise RuntimeError(
-            f"A view was created in no_grad mode and {what} with grad mode enabled. Given that this use case is "
-            "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-            "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
-            "outside (if you want the inplace to be tracked)."
-        )
-    raise RuntimeError(f"{head} This view{_WHY[creation]}")
+    raise RuntimeError(head + _WHY[creation])
 
 
 def refuse_stale_view(x: TensorBase) -> None:

@@ -130,7 +130,7 @@ def fill_(self: Any, value: Any) -> Any:
     """Writes one number (or 0-dim tensor) everywhere."""
     if is_tensor(value) and value._ty.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions.")
-    return call_inplace(FILL, self, (value,), _dense(self._ty))
+    return call_inplace(FILL, self, (value,), _dense(self._ty), may_overlap=True)
 
 
 @export(method=False)
@@ -142,5 +142,5 @@ def fill(input: Any, value: Any) -> Any:
 @export()
 def zero_(self: Any) -> Any:
     """Writes zeros."""
-    return call_inplace(ZERO, self, (), _dense(self._ty))
+    return call_inplace(ZERO, self, (), _dense(self._ty), may_overlap=True)
 

@@ -23,12 +23,6 @@ def _items(index: Any) -> list[Any]:
     return [index]
 
 
-def _is_int(i: Any) -> bool:
-    return (isinstance(i, (int, np.integer)) and not isinstance(i, (bool, np.bool_))) or (
-        is_tensor(i) and i._ty.ndim == 0 and i._ty.dtype.kind in "ui" and i._ty.dtype is not uint8 and False
-    )
-
-
 def _as_index(i: Any) -> Any:
     """Sequences, arrays and booleans as index tensors."""
     from .creation import tensor
@@ -247,7 +241,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
     x, tensors = apply_basic(self, index)
     if tensors is None:
-        _assign(alias_view(x) if x is self else x, value)
+        _assign(alias_view(x) if x is self else x, value, index is Ellipsis)
         return
     if not is_tensor(value):
         from .creation import tensor
@@ -273,7 +267,7 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
     target = _index_ty((x._ty, *[i._ty for i in idx]), where)
     _check_value(value._ty, target)
     op = (PUT_ADD if accumulate else PUT)[len(idx)]
-    return call_inplace(op, x, (*_checked(x, where, idx), value), where)
+    return call_inplace(op, x, (*_checked(x, where, idx), value), where, may_overlap=True)
 
 
 def _name(x: Any) -> str:
@@ -292,7 +286,7 @@ def _check_value(value: Ty, target: Ty) -> None:
                            f"result of shape {list(target.shape)}")  # fmt: skip
 
 
-def _assign(x: Any, value: Any) -> None:
+def _assign(x: Any, value: Any, whole: bool) -> None:
     from .creation import tensor
 
     if not is_tensor(value):
@@ -300,7 +294,7 @@ def _assign(x: Any, value: Any) -> None:
     lead = value._ty.ndim - x._ty.ndim
     if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
         value = value.reshape(value._ty.shape[lead:])
-    if value._ty.ndim == 0 and x._ty.ndim:
+    if value._ty.ndim == 0 and x._ty.ndim and not whole:
         x.fill_(value)
     else:
         x.copy_(value)

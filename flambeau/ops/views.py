@@ -9,7 +9,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, ty
-from ._registry import alias, call, export, function, method, view, views, wrap_dim
+from ._registry import alias, call, export, function, method, view, view_inplace, views, wrap_dim
 from ._view_rules import AS_STRIDED
 
 
@@ -293,10 +293,14 @@ UNSQUEEZE = view_operator("unsqueeze", _unsqueeze_rule, lambda f, g: (g.squeeze(
 @export()
 def unsqueeze(input: Any, dim: int) -> Any:
     """A dimension of size 1 put in at ``dim``."""
-    n = input._ty.ndim + 1
+    return view(UNSQUEEZE, input, _new_dim(dim, input._ty.ndim))
+
+
+def _new_dim(dim: int, ndim: int) -> int:
+    n = ndim + 1
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
-    return view(UNSQUEEZE, input, dim % n)
+    return dim % n
 
 
 def _squeeze_rule(t: Ty, dims: tuple[int, ...] | None) -> Ty:
@@ -506,6 +510,47 @@ def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
     if size < 0:
         raise RuntimeError(f"size is {size} but must be >= 0")
     return view(UNFOLD, self, (d, size, step))
+
+
+# ---- this tensor's own geometry
+
+
+@method("swapaxes_", "swapdims_")
+def transpose_(self: Any, dim0: int, dim1: int) -> Any:
+    """In-place ``transpose``."""
+    n = self._ty.ndim
+    return view_inplace(TRANSPOSE, self, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
+
+
+@method()
+def t_(self: Any) -> Any:
+    """In-place ``t``."""
+    if self._ty.ndim > 2:
+        raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self._ty.ndim}D")
+    return view_inplace(T, self)
+
+
+@method()
+def unsqueeze_(self: Any, dim: int) -> Any:
+    """In-place ``unsqueeze``."""
+    return view_inplace(UNSQUEEZE, self, _new_dim(dim, self._ty.ndim))
+
+
+@method()
+def squeeze_(self: Any, dim: Any = None) -> Any:
+    """In-place ``squeeze``."""
+    n = self._ty.ndim
+    if dim is None:
+        return view_inplace(SQUEEZE_ALL, self)
+    if isinstance(dim, int):
+        return view_inplace(SQUEEZE, self, (wrap_dim(dim, n),))
+    return view_inplace(SQUEEZE_DIMS, self, tuple([wrap_dim(d, n) for d in dim]))
+
+
+@function()
+def as_strided_(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """In-place ``as_strided``."""
+    return view_inplace(AS_STRIDED, input, as_strided(input.detach(), size, stride, storage_offset)._ty)
 
 
 # ---- several views

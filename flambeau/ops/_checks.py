@@ -1,0 +1,37 @@
+"""Checks that operator families share: dtypes that kernels lack, and values that are at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import SCALAR_NAMES, dtype, float32
+from ..graph.realise import realised
+from ..graph.types import Ty
+
+
+def not_implemented(kernel: str, d: dtype) -> NotImplementedError:
+    """PyTorch's error for a dtype that a kernel lacks."""
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{SCALAR_NAMES[d]}'")
+
+
+def need_float(kernel: str, t: Ty, complex_too: bool = False) -> None:
+    """Raises PyTorch's error unless the dtype is floating."""
+    if t.dtype.kind != "f" and not (complex_too and t.dtype.kind == "c"):
+        raise not_implemented(kernel, t.dtype)
+
+
+def at_hand(x: Any) -> np.ndarray | None:
+    """A tensor's values if no pending work has to run for them, else None."""
+    s = x._s
+    if s.pending:
+        return None
+    if s.owner is None or not s.shared:
+        realised(s)
+    return x.detach()._numpy()
+
+
+def wide(d: dtype) -> dtype:
+    """The dtype in which half precision is computed: float32; others as they are."""
+    return float32 if d.itemsize == 2 and d.kind == "f" else d

@@ -1,0 +1,276 @@
+"""Declares elementwise operators: type rule, lowering, gradient and the public functions under torch and Tensor.
+
+Half precision is computed in float32 and rounded once, as PyTorch's CPU kernels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32
+from ..graph.node import OUT, Operator
+from ..graph.tensor_base import TensorBase
+from ..graph.types import Ty
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, into, is_number
+from ._types import elementwise, float_dtype, operands_dtype, result_dtype
+
+OPERANDS = (TensorBase, bool, int, float, complex)
+WIDE = {float16: float32, bfloat16: float32}
+BOTH = ((1, (0,)), (0, (1,)))  # each operand is saved for the gradient of the other
+ALL = ((0, (0, 1)), (1, (0, 1)))  # both operands are saved for either gradient
+
+Lower = Callable[..., Any]
+
+
+def wide(dt: dtype) -> dtype:
+    """The dtype in which values of ``dt`` are computed."""
+    return WIDE.get(dt, dt)
+
+
+def link(name: str) -> str:
+    """The address of a function's documentation."""
+    return f"https://docs.pytorch.org/docs/stable/generated/torch.{name}.html"
+
+
+class Support:
+    """For which kinds of dtype an operator has a kernel, and PyTorch's error for the others.
+
+    ``errors`` maps a kind to an error of its own: ``(exception type, message)``.
+    """
+
+    def __init__(self, kernel: str, kinds: str = "buifc", errors: dict[str, tuple[type, str]] | None = None) -> None:
+        self.kernel = kernel
+        self.kinds = kinds
+        self.errors = errors or {}
+
+    def check(self, dt: dtype) -> None:
+        """Raises PyTorch's error if there is no kernel for ``dt``."""
+        if dt.kind in self.kinds:
+            return
+        if dt.kind in self.errors:
+            error, message = self.errors[dt.kind]
+            raise error(message)
+        raise NotImplementedError(f"\"{self.kernel}\" not implemented for '{SCALAR_NAMES[dt]}'")
+
+
+def result_kind(dt: dtype, result: str) -> dtype:
+    """The dtype of a result: of the operands ("same"), of floats ("float"), bool, or real for complex ("real")."""
+    if result == "same":
+        return dt
+    if result == "bool":
+        return bool_
+    return dt.to_real() if result == "real" else float_dtype(dt)
+
+
+def type_rule(result: str, support: Support, count: int | None = None) -> Callable[..., Ty]:
+    """The type rule of an elementwise operator whose first ``count`` inputs decide the dtype."""
+
+    def infer(tys: Sequence[Ty], attrs: Any) -> Ty:
+        dt = result_dtype(tys[:count])
+        t = elementwise(tys, result_kind(dt, result))
+        support.check(t.dtype if result == "float" else dt)
+        return t
+
+    return infer
+
+
+def lowering(rule: Lower | str, result: str, count: int | None = None) -> Lower:
+    """Operands cast to the dtype of the computation, ``rule`` (a map's name or a function of builder and values), cast back."""
+    build = (lambda b, *xs: b.map(rule, *xs)) if isinstance(rule, str) else rule
+
+    def lower(b: Any, attrs: Any, *xs: Any) -> Any:
+        out = b.ty.dtype
+        dt = wide(out if result in ("same", "float") else operands_dtype(*xs[:count]))
+        return b.cast(build(b, *[b.cast(x, dt) for x in xs]), out)
+
+    return lower
+
+
+# ---- one operand
+
+
+def unary(
+    name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: str = "", result: str = "same",
+    kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
+    aliases: Sequence[str] = (), inplace: bool = True, grad_name: str | None = None, lists: Sequence[str] = ("torch", "Tensor"),
+) -> Operator:  # fmt: skip
+    """Declares an elementwise operator of one operand and lists ``name`` and ``name_``.
+
+    Args:
+        name: its name.
+        rule: a map's name, or ``(b, x) -> value`` on a value of the dtype of the computation.
+        vjp: ``(f, g) -> gradient``; None: not differentiable.
+        saves: what ``vjp`` reads: "x" for ``f.saved(0)``, "y" for ``f.out()``.
+        result: see ``result_kind``.
+        kinds: the kinds of dtype that have a kernel.
+        kernel: PyTorch's name of the kernel in its errors.
+        errors: other errors by kind.
+        aliases: other names.
+        inplace: is there an in-place form?
+        grad_name: the name of the backward node.
+        lists: where the functions are public.
+    """
+    support = Support(kernel or f"{name}_vml_cpu", kinds, errors)
+    kept = tuple((0 if c == "x" else OUT, (0,)) for c in saves)
+    gradient = None if vjp is None else lambda f, g: (vjp(f, g),)
+    op = Operator(name, type_rule(result, support), lowering(rule, result), gradient, kept, grad_name)
+
+    def function(input: Any, *, out: Any = None) -> Any:
+        y = call(op, (tensor_argument(name, input),))
+        return y if out is None else into(y, out, name)
+
+    def method(self: Any) -> Any:
+        return call(op, (self,))
+
+    def inplace_form(input: Any) -> Any:
+        return call_inplace(op, tensor_argument(name + "_", input))
+
+    public(name, function, method, aliases, lists)
+    if inplace:
+        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], lists)
+    return op
+
+
+def tensor_argument(name: str, x: Any, argument: str = "input", position: int = 1) -> Any:
+    """``x``, which must be a tensor.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(x, TensorBase):
+        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(x).__name__}")
+    return x
+
+
+def public(name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor")) -> None:
+    """Lists a function under torch and a method under Tensor."""
+    for f, place, table in ((function, "torch", FUNCTIONS), (method, "Tensor", METHODS)):
+        if place in lists:
+            f.__name__ = f.__qualname__ = name
+            f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."
+            for n in (name, *aliases):
+                table[n] = f
+
+
+# ---- two operands
+
+
+def binary(
+    name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: Sequence[Any] = (), result: str = "same",
+    kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
+    aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other", grad_name: str | None = None,
+    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None,
+) -> Operator:  # fmt: skip
+    """Declares an elementwise operator of two operands and lists ``name`` and ``name_``.
+
+    ``saves`` is in the form of ``Operator.saves``; ``vjp(f, g)`` gives two gradients. ``numbers`` says which
+    operands may be Python numbers: "", "other", "self" (in the function only) or both. ``check(x, y)``
+    is called first. The rest is as for ``unary``.
+    """
+    support = Support(kernel or f"{name}_cpu", kinds, errors)
+    op = Operator(name, type_rule(result, support), lowering(rule, result), vjp, tuple(saves), grad_name)
+    list_binary(op, aliases, inplace, numbers, lists, check)
+    return op
+
+
+def list_binary(
+    op: Operator, aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other",
+    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None, name: str = "",
+) -> None:  # fmt: skip
+    """Lists the function, the method and the in-place form of an operator of two operands."""
+    name = name or op.name
+
+    def function(input: Any, other: Any, *, out: Any = None) -> Any:
+        if not isinstance(input, TensorBase) or not isinstance(other, TensorBase):
+            input, other = operands(name, input, other, numbers, 2)
+        if check is not None:
+            check(input, other)
+        y = call(op, (input, other))
+        return y if out is None else into(y, out, name)
+
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, TensorBase):
+            self, other = operands(name, self, other, numbers, 1)
+        if check is not None:
+            check(self, other)
+        return call(op, (self, other))
+
+    def inplace_form(self: Any, other: Any) -> Any:
+        if not isinstance(other, TensorBase):
+            self, other = operands(name + "_", self, other, numbers, 1)
+        if check is not None:
+            check(self, other)
+        return call_inplace(op, self, (other,))
+
+    public(name, function, method, aliases, lists)
+    if inplace and "Tensor" in lists:
+        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], ("Tensor",))
+
+
+def operands(name: str, x: Any, y: Any, numbers: str, position: int) -> tuple[Any, Any]:
+    """Two operands, of which those that ``numbers`` names may be Python or NumPy numbers.
+
+    Raises:
+        TypeError: another is not a tensor, or neither is.
+    """
+    x, y = plain_number(x), plain_number(y)
+    if not isinstance(x, TensorBase) and not ("self" in numbers and is_number(x)):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    if not isinstance(y, TensorBase) and not ("other" in numbers and is_number(y)):
+        raise TypeError(f"{name}(): argument 'other' (position {position}) must be Tensor, not {type(y).__name__}")
+    if not isinstance(x, TensorBase) and not isinstance(y, TensorBase):
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({type(x).__name__}, {type(y).__name__})")
+    return x, y
+
+
+def plain_number(x: Any) -> Any:
+    """NumPy's numbers as Python's, anything else as it is."""
+    return x.item() if isinstance(x, np.generic) and not isinstance(x, (float, complex)) else x
+
+
+def reflected(f: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator method that answers NotImplemented to operands that are neither tensors nor numbers."""
+
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            other = _as_operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+        return f(self, other)
+
+    return method
+
+
+def _as_operand(x: Any) -> Any:
+    """NumPy's numbers and 0-dim arrays count as Python numbers."""
+    if isinstance(x, (np.generic, np.ndarray)) and x.ndim == 0 and x.dtype.kind in "buifc":
+        return x.item()
+    return NotImplemented
+
+
+def refuse_derivative(name: str) -> Callable[..., Any]:
+    """The gradient of an operator that PyTorch does not differentiate."""
+
+    def vjp(f: Any, *grads: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return vjp
+
+
+def check_divisor(x: Any, y: Any) -> None:
+    """Integer division by zero.
+
+    Raises:
+        RuntimeError: ``ZeroDivisionError``, as PyTorch says.
+    """
+    if isinstance(y, float) or not isinstance(y, TensorBase) and y:
+        return
+    tys = [v._ty for v in (x, y) if isinstance(v, TensorBase)]
+    if any(t.dtype.kind in "fc" for t in tys) or isinstance(x, (float, complex)):
+        return
+    zero = not y if not isinstance(y, TensorBase) else not bool(y.detach()._numpy().all())  # type: ignore[attr-defined]
+    if zero and all(t.numel for t in tys):
+        raise RuntimeError("ZeroDivisionError")
