@@ -122,7 +122,7 @@ def _not_recorded(*_: Any) -> Any:
 
 def memory_format(values: np.ndarray, d: dtype) -> np.ndarray:
     """Values as they lie in memory: bfloat16 as bit patterns."""
-    return to_bfloat16(values) if d.name == "bfloat16" else np.ascontiguousarray(values, d.np)
+    return to_bfloat16(values) if d.name == "bfloat16" else np.asarray(values, d.np, order="C")
 
 
 def host_values(x: Any) -> np.ndarray:

@@ -154,7 +154,7 @@ def _round_to_odd(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def to_bfloat16(x: np.ndarray) -> np.ndarray:
     """The bit patterns of float values rounded to bfloat16."""
     with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(x, np.float32)
+        single = np.asarray(x, np.float32, order="C")
     bits = single.view(np.uint32)
     rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
     return np.where(np.isnan(single), np.uint32(0x7FC0), rounded).astype(np.uint16)
