@@ -37,8 +37,8 @@ def is_image(value: Any) -> bool:
 def from_array(array: numpy.ndarray, mode: str | None = None) -> PILImage.Image:
     """An image that holds an array's pixels, in the mode that the array's type and shape imply.
 
-    `mode` is needed only for the modes that share another's layout (`YCbCr`, `HSV`, `CMYK`, `RGBX`, `LA`), and for signed
-    16-bit integers (`I;16`).
+    `mode` is needed only for the modes that share another's layout (`YCbCr`, `HSV`, `CMYK`, `RGBX`, `LA`), and for
+    signed 16-bit integers (`I;16`).
     """
     image_class = image_module()
     array = numpy.ascontiguousarray(array)

@@ -15,15 +15,17 @@ from flambeau.vision.datasets.vision import VisionDataset
 
 __all__ = ["Optdigits"]
 
-_TRAIN_IMAGES = 1437
+# Of every fifty images in the official order, which goes through the ten digits again and again, the last ten are for
+# testing: as many of each digit.
+_PERIOD, _TRAIN_PART = 50, 40
 
 
 class Optdigits(VisionDataset):
-    """Handwritten digits, 1,797 images of 8 x 8: 1,437 for training and 360 for testing, ten classes.
+    """Handwritten digits, 1,797 images of 8 x 8: 1,440 for training and 357 for testing, ten classes.
 
     They are the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, UCI Machine Learning
-    Repository, CC BY 4.0). The split is flambeau's own: the first 1,437 in the official order are for training, the
-    rest, by other writers, for testing. torchvision has no such class.
+    Repository, CC BY 4.0). The split is flambeau's own: of every fifty images, the last ten are for testing.
+    torchvision has no such class.
 
     `data` holds the images (N, 8, 8) as uint8 in 0..255, `targets` the labels as int64; an item is a Pillow image and
     an int, each after its transform.
@@ -41,7 +43,7 @@ class Optdigits(VisionDataset):
         super().__init__(transform=transform, target_transform=target_transform)
         self.train = train
         pixels, labels = _packaged("images-idx3-ubyte.gz"), _packaged("labels-idx1-ubyte.gz")
-        chosen = slice(_TRAIN_IMAGES) if train else slice(_TRAIN_IMAGES, None)
+        chosen = (numpy.arange(len(labels)) % _PERIOD < _TRAIN_PART) == train
         # The official pixels count to 16.
         self.data = torch.from_numpy((pixels[chosen].astype(numpy.uint16) * 255 // 16).astype(numpy.uint8))
         self.targets = torch.from_numpy(labels[chosen].astype(numpy.int64))
