@@ -1,0 +1,45 @@
+"""Neural networks: modules, parameters, losses, initialisation."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # isort: skip
+from . import functional, init, modules, parameter
+from .modules import *  # noqa: F403
+
+_LAZY = ("attention", "grad", "parallel", "qat", "quantized", "utils")
+
+
+def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Keyword arguments for functions such as ``torch.empty``, from those of a module.
+
+    Args:
+        kwargs: ``device``, ``dtype``, ``memory_format``, and ``factory_kwargs`` with more of the same.
+
+    Raises:
+        TypeError: There are others, or one is given twice.
+    """
+    if kwargs is None:
+        return {}
+    simple = {"device", "dtype", "memory_format"}
+    unexpected = kwargs.keys() - simple - {"factory_kwargs"}
+    if unexpected:
+        raise TypeError(f"unexpected kwargs {unexpected}")
+    result = dict(kwargs.get("factory_kwargs", {}))
+    for key in simple & kwargs.keys():
+        if key in result:
+            raise TypeError(f"{key} specified twice, in **kwargs and in factory_kwargs")
+        result[key] = kwargs[key]
+    return result
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY or name == "_reduction":
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
