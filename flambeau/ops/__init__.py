@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from . import (
-    arithmetic, copying, creation, dropout, indexing, joining, pointwise, random, random_fill, reductions, sampling, views,
+    arithmetic, copying, creation, dropout, extremes, indexing, joining, pointwise, random, random_fill, rearranging, reductions, sampling,
+    scans, statistics, views,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
 __all__ = [
-    "FUNCTIONS", "METHODS", "arithmetic", "copying", "creation", "dropout", "indexing", "joining", "pointwise", "random", "random_fill",
-    "reductions", "sampling", "views",
+    "FUNCTIONS", "METHODS", "arithmetic", "copying", "creation", "dropout", "extremes", "indexing", "joining", "pointwise", "random", "random_fill",
+    "rearranging", "reductions", "sampling", "scans", "statistics", "views",
 ]  # fmt: skip

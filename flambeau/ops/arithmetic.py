@@ -1,4 +1,4 @@
-"""Binary arithmetic: ``add``, ``sub``, ``mul``, ``div`` and their in-place, reflected and ``out=`` forms."""
+"""Binary arithmetic: ``add``, ``sub``, ``mul``, ``div``, ``rsub`` and Python's operators for them."""
 
 from __future__ import annotations
 
@@ -7,43 +7,20 @@ from typing import Any
 
 from ..dtypes import bool_, category, weak_dtype
 from ..graph.node import Operator
-from ..graph.types import Ty
-from ._registry import METHODS, call, call_inplace, export, into, is_number, is_tensor
-from ._types import binary_float_ty, binary_ty, elementwise, result_dtype
+from ..graph.tensor_base import TensorBase
+from ..graph.types import Ty, ty
+from ._elementwise import BOTH, OPERANDS, Support, list_binary, lowering, operands, reflected, type_rule
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
+from ._types import result_dtype
+
+EVERY = Support("")
 
 
-def lower_binary(name: str) -> Callable[..., Any]:
-    """Both operands cast to the result's dtype, then the map ``name``."""
-
-    def lower(b: Any, attrs: Any, x: Any, y: Any) -> Any:
-        dt = attrs if attrs else None
-        dt = dt or _common(x, y)
-        return b.map(name, b.cast(x, dt), b.cast(y, dt))
-
-    return lower
-
-
-def _common(x: Any, y: Any) -> Any:
-    raise AssertionError("binary operators carry their result dtype in attrs")
-
-
-def _pair_dtype(x: Any, y: Any) -> Any:
-    """The promoted dtype of two operands, tensors or numbers."""
-    return result_dtype([_ty_of(x), _ty_of(y)])
-
-
-def _ty_of(x: Any) -> Ty:
-    from ..graph.types import ty
-
-    return x._ty if is_tensor(x) else ty((), weak_dtype(x), weak=True)
-
-
-# ---- the operators
-
-
-def typed(tys: tuple[Ty, ...], dt: Any) -> Ty:
-    """Elementwise of the dtype that the attributes name."""
-    return elementwise(tys, dt)
+def conj(x: Any) -> Any:
+    """The conjugate of complex values; others as they are."""
+    if is_number(x):
+        return x.conjugate()
+    return x.conj() if x._ty.dtype.is_complex else x
 
 
 def _add_vjp(f: Any, g: Any) -> tuple[Any, Any]:
@@ -58,30 +35,20 @@ def _mul_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return (g * conj(f.saved(1)) if f.needs(0) else None, g * conj(f.saved(0)) if f.needs(1) else None)
 
 
-def conj(x: Any) -> Any:
-    """The conjugate of complex values; others as they are."""
-    if is_number(x):
-        return x.conjugate()
-    return x.conj() if x._ty.dtype.is_complex else x
-
-
 def _div_vjp(f: Any, g: Any) -> tuple[Any, Any]:
-    y = conj(f.saved(1))
-    gx = g / y
-    return gx if f.needs(0) else None, -gx * conj(f.saved(0) / f.saved(1)) if f.needs(1) else None
+    y = f.saved(1)
+    gx = g / conj(y) if f.needs(0) else None
+    return gx, -g * conj((f.saved(0) / y) / y) if f.needs(1) else None
 
 
-ADD = Operator("add", typed, lower_binary("add"), _add_vjp)
-SUB = Operator("sub", typed, lower_binary("sub"), _sub_vjp)
-MUL = Operator("mul", typed, lower_binary("mul"), _mul_vjp, saves=((1, (0,)), (0, (1,))))
-DIV = Operator("div", typed, lower_binary("div"), _div_vjp, saves=((1, (0, 1)), (0, (1,))))
+ADD = Operator("add", type_rule("same", EVERY), lowering("add", "same"), _add_vjp)
+SUB = Operator("sub", type_rule("same", EVERY), lowering("sub", "same"), _sub_vjp)
+MUL = Operator("mul", type_rule("same", EVERY), lowering("mul", "same"), _mul_vjp, saves=BOTH)
+DIV = Operator("div", type_rule("float", EVERY), lowering("div", "float"), _div_vjp, saves=((1, (0, 1)), (0, (1,))))
 
 
-def _lower_add_scaled(name: str) -> Callable[..., Any]:
-    def lower(b: Any, dt: Any, x: Any, y: Any, alpha: Any) -> Any:
-        return b.map(name, b.cast(x, dt), b.map("mul", b.cast(y, dt), b.cast(alpha, dt)))
-
-    return lower
+def _scaled(name: str) -> Callable[..., Any]:
+    return lowering(lambda b, x, y, alpha: b.map(name, x, b.map("mul", y, alpha)), "same", 2)
 
 
 def _add_scaled_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -89,167 +56,159 @@ def _add_scaled_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 
 def _sub_scaled_vjp(f: Any, g: Any) -> tuple[Any, ...]:
-    return g if f.needs(0) else None, -(g * conj(f.saved(2))) if f.needs(1) else None, None
+    return g if f.needs(0) else None, -g * conj(f.saved(2)) if f.needs(1) else None, None
 
 
-ADD_SCALED = Operator("add", typed, _lower_add_scaled("add"), _add_scaled_vjp, saves=((2, (0, 1)),))
-SUB_SCALED = Operator("sub", typed, _lower_add_scaled("sub"), _sub_scaled_vjp, saves=((2, (0, 1)),))
+def _rsub_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    return -g * conj(f.saved(2)) if f.needs(0) else None, g if f.needs(1) else None, None
 
 
-def _check_alpha(dt: Any, alpha: Any) -> None:
+def _with_alpha(name: str, lower: Any, vjp: Any, grad_name: str | None = None) -> Operator:
+    return Operator(name, type_rule("same", EVERY, 2), lower, vjp, ((2, (0, 1)),), grad_name)
+
+
+ADD_SCALED = _with_alpha("add", _scaled("add"), _add_scaled_vjp)
+SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
+_rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2)
+RSUB = _with_alpha("rsub", _rsub_lower, _rsub_vjp)
+RSUB_SCALAR = _with_alpha("rsub", _rsub_lower, _rsub_vjp, "RsubBackward1")
+
+
+def type_of(x: Any) -> Ty:
+    """The type with which an operand takes part in promotion."""
+    return x._ty if is_tensor(x) else ty((), weak_dtype(x), weak=True)
+
+
+def _check_alpha(x: Any, y: Any, alpha: Any) -> None:
+    dt = result_dtype([type_of(x), type_of(y)])
     if isinstance(alpha, bool) and dt is not bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if category(weak_dtype(alpha)) > category(dt) and dt.kind in "bui":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-
-
-def _check_operand(name: str, x: Any) -> None:
-    if not is_tensor(x) and not is_number(x):
-        raise TypeError(f"{name}(): argument 'other' (position 1) must be Tensor, not {type(x).__name__}")
-
-
-def _sum(plain: Operator, scaled: Operator, x: Any, y: Any, alpha: Any, inplace: bool) -> Any:
-    _check_operand(plain.name, y)
-    dt = _pair_dtype(x, y)
-    if plain is SUB:
-        _refuse_bool(x, y)
-    record = (lambda op, ins: call_inplace(op, ins[0], ins[1:], dt)) if inplace else (lambda op, ins: call(op, ins, dt))
-    if alpha == 1:
-        return record(plain, (x, y))
-    _check_alpha(dt, alpha)
-    return record(scaled, (x, y, alpha))
+    if isinstance(alpha, complex) and dt.kind == "f":
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
 
 
 def _refuse_bool(x: Any, y: Any) -> None:
-    kinds = [_ty_of(v).dtype for v in (x, y)]
+    """``-`` is not for bool tensors."""
+    kinds = [type_of(v).dtype for v in (x, y)]
     if kinds[0] is bool_ and kinds[1] is bool_:
         raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
                            "`logical_xor()` operator instead.")  # fmt: skip
-    if bool_ in [k for k, v in zip(kinds, (x, y)) if is_tensor(v)] and any(is_tensor(v) for v in (x, y)):
+    if bool_ in kinds:
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
                            "invert a mask, use the `~` or `logical_not()` operator instead.")  # fmt: skip
 
 
+def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, y: Any, alpha: Any) -> Any:
+    if not isinstance(x, TensorBase) or not isinstance(y, TensorBase):
+        x, y = _tensors_or_numbers(plain.name, x, y)
+    if plain is SUB and (type_of(x).dtype is bool_ or type_of(y).dtype is bool_):
+        _refuse_bool(x, y)
+    if alpha is None or (not is_tensor(alpha) and alpha == 1):
+        return record(plain, x, y)
+    alpha = alpha.item() if is_tensor(alpha) else alpha
+    _check_alpha(x, y, alpha)
+    return record(scaled, x, y, alpha)
+
+
+def _tensors_or_numbers(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Operands of the functions that take numbers for both; two numbers make a 0-dim tensor."""
+    from .creation import tensor
+
+    if isinstance(x, OPERANDS) and isinstance(y, OPERANDS) and not is_tensor(x) and not is_tensor(y):
+        return tensor(x), y
+    return operands(name, x, y, "self other", 2)
+
+
+def _new(op: Operator, x: Any, y: Any, *rest: Any) -> Any:
+    return call(op, (x, y, *rest))
+
+
+def _written(op: Operator, x: Any, y: Any, *rest: Any) -> Any:
+    return call_inplace(op, x, (y, *rest))
+
+
 @export()
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def add(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
     """``input + alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.add.html)."""
-    return into(_sum(ADD, ADD_SCALED, input, other, alpha, False), out, "add")
+    y = _sum(ADD, ADD_SCALED, _new, input, other, alpha)
+    return y if out is None else into(y, out, "add")
 
 
 @export("subtract")
-def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
-    """``input - alpha * other``."""
-    return into(_sum(SUB, SUB_SCALED, input, other, alpha, False), out, "sub")
+def sub(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
+    """``input - alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.sub.html)."""
+    y = _sum(SUB, SUB_SCALED, _new, input, other, alpha)
+    return y if out is None else into(y, out, "sub")
 
 
-@export("multiply")
-def mul(input: Any, other: Any, *, out: Any = None) -> Any:
-    """``input * other`` elementwise."""
-    _check_operand("mul", other)
-    return into(call(MUL, (input, other), _pair_dtype(input, other)), out, "mul")
+@export(function=False)
+def add_(self: Any, other: Any, *, alpha: Any = None) -> Any:
+    """In-place ``add``."""
+    return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
 
 
-def _float_pair(x: Any, y: Any) -> Any:
-    return binary_float_ty([_ty_of(x), _ty_of(y)]).dtype
+@export("subtract_", function=False)
+def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
+    """In-place ``sub``."""
+    return _sum(SUB, SUB_SCALED, _written, self, other, alpha)
+
+
+@function()
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """``other - alpha * input``."""
+    input, other = operands("rsub", input, other, "other", 2)
+    if type_of(input).dtype is bool_ or type_of(other).dtype is bool_:
+        _refuse_bool(input, other)
+    if alpha != 1:
+        _check_alpha(input, other, alpha)
+    return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
+
+
+list_binary(MUL, ("multiply",), numbers="self other")
+list_binary(DIV, ("true_divide", "divide"), numbers="self other")
+_div, _method_div, _inplace_div = FUNCTIONS["div"], METHODS["div"], METHODS["div_"]
+
+
+def _rounded(x: Any, y: Any, mode: str) -> Any:
+    from . import division
+
+    x, y = _tensors_or_numbers("div", x, y)
+    if mode == "floor":
+        return division.div_floor(x, y)
+    if mode == "trunc":
+        return division.div_trunc(x, y)
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
 
 
 @export("divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """``input / other``; rounding_mode 'trunc' or 'floor' rounds the quotient and keeps integers."""
-    _check_operand("div", other)
-    if rounding_mode is not None:
-        return into(_rounded_quotient(input, other, rounding_mode), out, "div")
-    return into(call(DIV, (input, other), _float_pair(input, other)), out, "div")
-
-
-def _rounded_quotient(x: Any, y: Any, mode: str) -> Any:
-    from . import pointwise
-
-    if mode == "floor":
-        return pointwise.floor_divide(x, y)
-    if mode == "trunc":
-        return pointwise.trunc_divide(x, y)
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
-
-
-@export(function=False)
-def add_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """In-place ``add``."""
-    return _sum(ADD, ADD_SCALED, self, other, alpha, True)
-
-
-@export("subtract_", function=False)
-def sub_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """In-place ``sub``."""
-    return _sum(SUB, SUB_SCALED, self, other, alpha, True)
-
-
-@export("multiply_", function=False)
-def mul_(self: Any, other: Any) -> Any:
-    """In-place ``mul``."""
-    _check_operand("mul", other)
-    return call_inplace(MUL, self, (other,), _pair_dtype(self, other))
+    if rounding_mode is None:
+        return _div(input, other, out=out)
+    return into(_rounded(input, other, rounding_mode), out, "div")
 
 
 @export("divide_", function=False)
 def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """In-place ``div``."""
-    _check_operand("div", other)
-    if rounding_mode is not None:
-        return self.copy_(_rounded_quotient(self, other, rounding_mode))
-    return call_inplace(DIV, self, (other,), _float_pair(self, other))
+    if rounding_mode is None:
+        return _inplace_div(self, other)
+    from . import division
 
-
-@export(function=True, method=False)
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """``other - alpha * input``."""
-    if is_tensor(other):
-        return sub(other, input, alpha=alpha)
-    dt = _pair_dtype(input, other)
-    _refuse_bool(input, other)
-    return call(RSUB, (input, other, alpha), dt)
-
-
-RSUB = Operator(
-    "rsub",
-    typed,
-    lambda b, dt, x, y, a: b.map("sub", b.cast(y, dt), b.map("mul", b.cast(x, dt), b.cast(a, dt))),
-    lambda f, g: (-(g * f.saved(2)) if f.needs(0) else None, g if f.needs(1) else None, None),
-    saves=((2, (0, 1)),),
-)
-
-
-# ---- Python's operators
-
-
-def reflected(f: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator method that answers NotImplemented to operands that are neither tensors nor numbers."""
-
-    def method(self: Any, other: Any) -> Any:
-        if not is_tensor(other) and not is_number(other):
-            other = _as_operand(other)
-            if other is NotImplemented:
-                return NotImplemented
-        return f(self, other)
-
-    return method
-
-
-def _as_operand(x: Any) -> Any:
-    """NumPy numbers count as Python numbers."""
-    item = getattr(x, "item", None)
-    return item() if item is not None and getattr(x, "ndim", None) == 0 else NotImplemented
+    if rounding_mode not in ("floor", "trunc"):
+        return _rounded(self, other, rounding_mode)
+    return division.div_rounded_(self, other, rounding_mode)
 
 
 METHODS["__add__"] = METHODS["__radd__"] = reflected(add)
 METHODS["__sub__"] = reflected(sub)
 METHODS["__rsub__"] = reflected(rsub)
-METHODS["__mul__"] = METHODS["__rmul__"] = reflected(mul)
-METHODS["__truediv__"] = METHODS["__div__"] = reflected(div)
+METHODS["__mul__"] = METHODS["__rmul__"] = reflected(METHODS["mul"])
+METHODS["__truediv__"] = METHODS["__div__"] = reflected(_method_div)
 METHODS["__rtruediv__"] = METHODS["__rdiv__"] = reflected(lambda x, y: x.reciprocal() * y)
 METHODS["__iadd__"] = reflected(add_)
 METHODS["__isub__"] = reflected(sub_)
-METHODS["__imul__"] = reflected(mul_)
-METHODS["__itruediv__"] = METHODS["__idiv__"] = reflected(div_)
-
-__all__ = ["binary_ty", "lower_binary", "typed"]
+METHODS["__imul__"] = reflected(METHODS["mul_"])
+METHODS["__itruediv__"] = METHODS["__idiv__"] = reflected(_inplace_div)

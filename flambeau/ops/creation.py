@@ -194,6 +194,29 @@ def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device
     return _new_full(sizes((size,)), fill_value, dtype or self.dtype, device, requires_grad)
 
 
+@method()
+def new_empty_strided(self: Any, size: Any, stride: Any, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """Undefined values (zeros here) of this tensor's dtype at the given strides."""
+    return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+@function()
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """Undefined values (zeros here) at the given strides, which may overlap or leave gaps."""
+    check_device(device)
+    shape, strides = sizes((size,)), tuple([int(s) for s in stride])
+    if len(shape) != len(strides):
+        raise RuntimeError(f"mismatch in length of strides and shape. Strides: {list(strides)}, shape: {list(shape)}")
+    for d, s in enumerate(strides):
+        if s < 0:
+            raise RuntimeError(f"Trying to create tensor with negative strides {list(strides)}: strides[{d}] = {s}")
+    t = ty(shape, dtype or get_default_dtype(), strides)
+    if t.dense:
+        return with_grad(full_of(t, 0), requires_grad)
+    span = 1 + sum((n - 1) * s for n, s in zip(shape, strides))
+    return with_grad(new_tensor(full_of(flat_type(span, t.dtype), 0)._s, t), requires_grad)
+
+
 ARANGE = Operator(
     "arange",
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
@@ -218,6 +241,60 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
     x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
     return with_grad(into(x, out, "arange"), requires_grad)
+
+
+LINSPACE = Operator(
+    "linspace",
+    lambda tys, attrs: ty((attrs[0],), attrs[1]),
+    lambda b, attrs, start, end: b.cast(linear(b, attrs[0], attrs[2], start, end), attrs[1]),
+)
+
+
+def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
+    """``n`` evenly spaced values in ``dt``, counted from the nearer end as PyTorch does."""
+    start, end = b.cast(start, dt), b.cast(end, dt)
+    if n < 2:
+        return b.expand(start, (n,))
+    step = b.map("div", b.map("sub", end, start), b.const(n - 1, dt))
+    at = b.iota(n)
+    up = b.map("add", start, b.map("mul", step, b.cast(at, dt)))
+    left = b.cast(b.map("sub", b.const(n - 1, int64), at), dt)
+    down = b.map("sub", end, b.map("mul", step, left))
+    return b.where(b.map("lt", at, b.const(n // 2, int64)), up, down)
+
+
+@function()
+def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
+    check_device(device)
+    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
+    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    x = call(LINSPACE, (start, end), (steps, dt, float64 if dt.kind in "uib" else dt))
+    return with_grad(into(x, out, "linspace"), requires_grad)
+
+
+EYE = Operator(
+    "eye",
+    lambda tys, attrs: ty(attrs[:2], attrs[2]),
+    lambda b, attrs: b.cast(
+        b.map("eq", b.reshape(b.iota(attrs[0]), (attrs[0], 1)), b.reshape(b.iota(attrs[1]), (1, attrs[1]))), attrs[2]
+    ),
+)
+
+
+@function()
+def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
+    check_device(device)
+    m = n if m is None else m
+    for k, name in ((n, "n"), (m, "m")):
+        if k < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
+    dt = dtype or (out.dtype if out is not None else get_default_dtype())
+    return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad)
 
 
 # ---- from data
