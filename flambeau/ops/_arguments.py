@@ -1,0 +1,42 @@
+"""How PyTorch reads arguments: NumPy's names for them, and its complaints about what is not a tensor."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ._registry import is_tensor
+
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` with NumPy's keyword names accepted, whose first argument must be a tensor.
+
+    Raises:
+        TypeError: the first argument is something else.
+    """
+
+    @functools.wraps(f)
+    def checked(*args: Any, **kw: Any) -> Any:
+        if kw:
+            kw = renamed(kw)
+        x = args[0] if args else kw.get("input")
+        if not is_tensor(x):
+            raise TypeError(not_a_tensor(f.__name__, x, bool(args) or "input" in kw))
+        return f(*args, **kw)
+
+    return checked
+
+
+def renamed(kw: dict[str, Any]) -> dict[str, Any]:
+    """Keywords with NumPy's names replaced."""
+    return {NUMPY_NAMES.get(k, k) if NUMPY_NAMES.get(k) not in kw else k: v for k, v in kw.items()}
+
+
+def not_a_tensor(name: str, x: Any, given: bool = True) -> str:
+    """PyTorch's message for a first argument that is not a tensor, or is missing."""
+    if not given:
+        return f'{name}() missing 1 required positional arguments: "input"'
+    return f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"

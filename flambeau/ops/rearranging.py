@@ -1,0 +1,261 @@
+"""Elements moved and repeated: ``flip``, ``roll``, ``rot90``, ``repeat``, ``tile``, ``tril``, ``diag``, ``meshgrid``, …"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import int64
+from ..graph.node import Operator
+from ..graph.types import Ty, like, ty
+from ._arguments import tensor_first
+from ._registry import call, call_inplace, export, function, into, is_tensor, method, wrap_dim, wrap_dims
+
+# ---- flip, roll
+
+
+def integers(values: Sequence[Any]) -> tuple[int, ...]:
+    """``f(1, 2)`` and ``f((1, 2))`` alike."""
+    if len(values) == 1 and isinstance(values[0], (tuple, list)):
+        values = values[0]
+    return tuple([int(v) for v in values])
+
+
+FLIP = Operator(
+    "flip",
+    lambda tys, dims: like(tys[0]),
+    lambda b, dims, x: b.flip(x, dims),
+    lambda f, g: (g.flip(f.attrs),),
+)
+
+
+@export()
+@tensor_first
+def flip(input: Any, *dims: Any, **kw: Any) -> Any:
+    """The order of the elements reversed along ``dims``."""
+    dims = (kw["dims"],) if "dims" in kw else dims
+    at = integers([dims] if isinstance(dims, int) else dims)
+    return call(FLIP, (input,), wrap_dims(at, input._ty.ndim) if at else ())
+
+
+@export()
+@tensor_first
+def fliplr(input: Any) -> Any:
+    """Columns in reverse order."""
+    if input._ty.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+@export()
+@tensor_first
+def flipud(input: Any) -> Any:
+    """Rows in reverse order."""
+    if input._ty.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def _roll_lower(b: Any, attrs: Any, x: Any) -> Any:
+    for shift, d in zip(*attrs):
+        n = x.shape[d]
+        if n and shift % n:
+            index = b.map("remainder", b.map("sub", b.iota(n), b.const(shift % n, int64)), b.const(n, int64))
+            x = b.take(x, index, d)
+    return x
+
+
+ROLL = Operator(
+    "roll",
+    lambda tys, attrs: ty(tys[0].shape, tys[0].dtype),
+    _roll_lower,
+    lambda f, g: (call(ROLL, (g,), (tuple([-s for s in f.attrs[0]]), f.attrs[1])),),
+)
+
+
+@export()
+@tensor_first
+def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
+    """Elements shifted along ``dims``; what falls off one end comes in at the other."""
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if not dims and len(shifts) == 1:
+        return call(ROLL, (input.contiguous().view(-1),), (shifts, (0,))).view(input._ty.shape)
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    return call(ROLL, (input,), (shifts, tuple([wrap_dim(d, input._ty.ndim) for d in dims])))
+
+
+# ---- repeat
+
+
+def _repeated(shape: tuple[int, ...], repeats: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (len(repeats) - len(shape)) + shape
+
+
+def _repeat_ty(tys: tuple[Ty, ...], repeats: tuple[int, ...]) -> Ty:
+    return ty(tuple([n * r for n, r in zip(_repeated(tys[0].shape, repeats), repeats)]), tys[0].dtype)
+
+
+def _repeat_lower(b: Any, repeats: tuple[int, ...], x: Any) -> Any:
+    shape = _repeated(x.shape, repeats)
+    x = b.reshape(x, [m for n in shape for m in (1, n)])
+    x = b.expand(x, tuple([m for n, r in zip(shape, repeats) for m in (r, n)]))
+    return b.reshape(x, [n * r for n, r in zip(shape, repeats)])
+
+
+def _repeat_vjp(f: Any, g: Any) -> tuple[Any]:
+    shape = _repeated(f.ins[0].shape, f.attrs)
+    if 0 in g.shape:
+        return (g.new_zeros(f.ins[0].shape),)
+    g = g.reshape([m for n, r in zip(shape, f.attrs) for m in (r, n)])
+    return (g.sum(tuple(range(0, 2 * len(shape), 2))).reshape(f.ins[0].shape) if shape else g,)
+
+
+REPEAT = Operator("repeat", _repeat_ty, _repeat_lower, _repeat_vjp)
+
+
+@method()
+def repeat(self: Any, *repeats: Any) -> Any:
+    """The tensor repeated ``repeats[k]`` times along dimension k."""
+    times = integers(repeats)
+    if len(times) < self._ty.ndim:
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    if any(r < 0 for r in times):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(times)}: "
+                           f"{[n * r for n, r in zip(_repeated(self._ty.shape, times), times)]}")  # fmt: skip
+    return call(REPEAT, (self,), times)
+
+
+@export()
+@tensor_first
+def tile(input: Any, *dims: Any) -> Any:
+    """As ``repeat``; missing repetitions count as 1."""
+    times = integers(dims)
+    return input.repeat((1,) * (input._ty.ndim - len(times)) + times)
+
+
+@export()
+def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Any:
+    """Each element (or slice along ``dim``) repeated, the copies side by side."""
+    if repeats is None:
+        return _interleaved_counts(input)
+    if dim is None:
+        input, dim = input.flatten(), 0
+    d = wrap_dim(dim, input._ty.ndim)
+    if not is_tensor(repeats) or repeats._ty.numel == 1:
+        return _interleave_equally(input, int(repeats), d)
+    return _interleave(input, repeats, d)
+
+
+def _interleave_equally(x: Any, n: int, dim: int) -> Any:
+    if n < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    if x._ty.ndim == 0:
+        return x.flatten().expand(n).clone()
+    shape = list(x._ty.shape)
+    shape.insert(dim + 1, n)
+    return x.unsqueeze(dim + 1).expand(shape).clone(memory_format=_contiguous()).flatten(dim, dim + 1)
+
+
+def _contiguous() -> Any:
+    from ..device import contiguous_format
+
+    return contiguous_format
+
+
+def _interleaved_counts(repeats: Any) -> Any:
+    """The index k, ``repeats[k]`` times."""
+    import numpy as np
+
+    from .creation import from_values
+
+    t = repeats._ty
+    if t.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if t.dtype.name not in ("int32", "int64"):
+        raise RuntimeError("repeats has to be Long or Int tensor")
+    counts = repeats.detach()._numpy()
+    if counts.size and counts.min() < 0:
+        raise RuntimeError("repeats can not be negative")
+    return from_values(np.repeat(np.arange(counts.size), counts).astype(t.dtype.np), t.dtype)
+
+
+def _interleave(x: Any, repeats: Any, dim: int) -> Any:
+    if repeats._ty.ndim != 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if repeats._ty.shape[0] != x._ty.shape[dim]:
+        raise RuntimeError("repeats must have the same size as input along dim, but got repeats.size(0) = "
+                           f"{repeats._ty.shape[0]} and input.size({dim}) = {x._ty.shape[dim]}")  # fmt: skip
+    return x.index_select(dim, _interleaved_counts(repeats))
+
+
+@method()
+def expand_as(self: Any, other: Any) -> Any:
+    """Expanded to the shape of ``other``."""
+    return self.expand(other._ty.shape)
+
+
+# ---- triangles
+
+
+def triangle(b: Any, shape: tuple[int, ...], k: int, lower: bool) -> Any:
+    """The mask of a matrix's elements on and below (or above) diagonal ``k``."""
+    rows = b.reshape(b.iota(shape[-2]), (shape[-2], 1))
+    cols = b.reshape(b.iota(shape[-1]), (1, shape[-1]))
+    edge = b.map("add", rows, b.const(k, int64))
+    return b.map("le" if lower else "ge", cols, edge)
+
+
+def _triangle_lower(lower: bool) -> Any:
+    def rule(b: Any, k: int, x: Any) -> Any:
+        return b.where(triangle(b, x.shape, k, lower), x, b.const(0, x.dtype))
+
+    return rule
+
+
+def _triangle_ty(tys: tuple[Ty, ...], k: int) -> Ty:
+    return ty(tys[0].shape, tys[0].dtype)
+
+
+TRIL = Operator("tril", _triangle_ty, _triangle_lower(True), lambda f, g: (g.tril(f.attrs),))
+TRIU = Operator("triu", _triangle_ty, _triangle_lower(False), lambda f, g: (g.triu(f.attrs),))
+
+
+def _check_matrix(name: str, x: Any) -> None:
+    if x._ty.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+
+
+@export()
+@tensor_first
+def tril(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """The matrices' elements on and below a diagonal, zeros elsewhere."""
+    _check_matrix("tril", input)
+    return into(call(TRIL, (input,), int(diagonal)), out, "tril")
+
+
+@export()
+@tensor_first
+def triu(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """The matrices' elements on and above a diagonal, zeros elsewhere."""
+    _check_matrix("triu", input)
+    return into(call(TRIU, (input,), int(diagonal)), out, "triu")
+
+
+@export(function=False)
+def tril_(self: Any, diagonal: int = 0) -> Any:
+    """In-place ``tril``."""
+    _check_matrix("tril", self)
+    return call_inplace(TRIL, self, (), int(diagonal))
+
+
+@export(function=False)
+def triu_(self: Any, diagonal: int = 0) -> Any:
+    """In-place ``triu``."""
+    _check_matrix("triu", self)
+    return call_inplace(TRIU, self, (), int(diagonal))
+
+
