@@ -12,19 +12,21 @@ from pathlib import Path
 
 import pytest
 
+import flambeau
 from flambeau.tools import alias, machine
 from flambeau.tools.cli import main
 from flambeau.tools.doctor import report
 from flambeau.torch_version import TorchVersion
 from flambeau.version import __flambeau_version__
 
-ROOT = Path(__file__).parents[1]
+# Where the package under test lies: the checkout or an installation.
+HOME = Path(flambeau.__path__[0]).parent
 
 
 def run(*args: str, cwd: Path | None = None, stdin: str = "", python: bool = False) -> subprocess.CompletedProcess[str]:
     """`flambeau ARGS`, or with `python` the interpreter alone, in a process of its own."""
     command = [sys.executable] if python else [sys.executable, "-m", "flambeau"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    environment = {**os.environ, "PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error"}
     return subprocess.run(
         [*command, *args], cwd=cwd, input=stdin, env=environment, capture_output=True, text=True, timeout=60
     )
