@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,6 @@ import pytest
 from _random_golden import GOLDEN_NAMES, check_output, golden, state_summary
 
 import flambeau as torch
-
-DTYPES = "float32 float64 float16 bfloat16 int8 uint8 int16 int32 int64 bool".split()
 
 
 def dtype(c: dict[str, Any]) -> Any:

@@ -37,7 +37,7 @@ def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     name = t.dtype.name
     one = widen(cast(np.ones(1), name), name)
     scale = cast(one / one.dtype.type(round_to(kept, name)), name)
-    return drawn(lambda engine, t: np.where(flips, scale, scale.dtype.type(0)), t)
+    return drawn(lambda engine, t: flips * scale[0], t)
 
 
 def _refuse_integers(t: Ty) -> None:

@@ -12,13 +12,14 @@ from flambeau.random._exact import cast, round_to, widen
 
 def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
     """``count`` booleans that are true with probability ``p``: two words each, whatever the output's dtype."""
-    threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers
+    threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers of 53 bits
     high, low = threshold >> 32, threshold & 0xFFFFFFFF
     pairs = engine.words(2 * count).reshape(count, 2)
     top = pairs[:, 0] & np.uint32(0x1FFFFF)
     result = top < high
     if low:
-        result |= (top == high) & (pairs[:, 1] < low)
+        ties = np.flatnonzero(top == high)
+        result[ties] = pairs[ties, 1] < low
     return result
 
 

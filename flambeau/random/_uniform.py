@@ -10,6 +10,8 @@ from flambeau.random._exact import cast, fma32, fma64
 
 def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0, high: float = 1.0) -> np.ndarray:
     """``count`` values on [low, high) in a floating dtype: two words each in float64, one word otherwise."""
+    if (low, high) == (0, 1) and dtype in ("float32", "float64"):
+        return engine.singles(count) if dtype == "float32" else engine.doubles(count)
     values = _uniform64(engine, count, low, high) if dtype == "float64" else _uniform32(engine, count, low, high)
     result = cast(values, dtype)
     first, last = (cast(np.array([bound], np.float64), dtype)[0] for bound in (low, high))
@@ -18,8 +20,7 @@ def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0
 
 
 def _uniform64(engine: Engine, count: int, low: float, high: float) -> np.ndarray:
-    values = engine.doubles(count)
-    return values if (low, high) == (0, 1) else fma64(values, high - low, low)
+    return fma64(engine.doubles(count), high - low, low)
 
 
 def _uniform32(engine: Engine, count: int, low: float, high: float) -> np.ndarray:
