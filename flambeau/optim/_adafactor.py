@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
-from .optimizer import ParamsT, _check_one_element, _number, _to_scalar
+from .optimizer import ParamsT, _at_least_zero, _check_one_element, _number, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -47,17 +47,17 @@ class Adafactor(LoopOptimizer):
         maximize: bool = False,
     ) -> None:
         _check_one_element(lr)
-        if not lr >= 0.0:
+        if not _at_least_zero(lr):
             raise ValueError(f"Learning rate should be >= 0 but is: {lr}")
         if not beta2_decay <= 0.0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
-        if eps[0] is not None and not eps[0] >= 0.0:
+        if eps[0] is not None and not _at_least_zero(eps[0]):
             raise ValueError(f"epsilon1 should be >= 0 but is: {eps[0]}")
-        if not eps[1] >= 0.0:
+        if not _at_least_zero(eps[1]):
             raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
         if not d >= 1.0:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
-        if not weight_decay >= 0.0:
+        if not _at_least_zero(weight_decay):
             raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
         defaults = {
             "lr": lr,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zeros_like
-from .optimizer import ParamsT, _check_one_element, _number, _to_scalar
+from .optimizer import ParamsT, _at_least_zero, _check_one_element, _number, _to_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +51,11 @@ class Muon(LoopOptimizer):
         adjust_lr_fn: str | None = None,
     ) -> None:
         _check_one_element(lr)
-        if not lr >= 0.0:
+        if not _at_least_zero(lr):
             raise ValueError(f"Learning rate should be >= 0 but is: {lr}")
-        if not momentum >= 0.0:
+        if not _at_least_zero(momentum):
             raise ValueError(f"momentum should be >= 0 but is: {momentum}")
-        if not weight_decay >= 0.0:
+        if not _at_least_zero(weight_decay):
             raise ValueError(f"weight decay should be >= 0 but is: {weight_decay}")
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")

@@ -9,6 +9,7 @@ import flambeau as torch
 from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
 from .optimizer import (
     ParamsT,
+    _at_least_zero,
     _check_betas,
     _check_lr,
     _check_not_negative,
@@ -73,7 +74,7 @@ class Adam(LoopOptimizer):
         if foreach and not capturable:
             _refuse_tensor(lr, "lr")
         _check_lr(lr)
-        if not eps >= 0.0:
+        if not _at_least_zero(eps):
             raise ValueError(f"Invalid epsilon value: {eps}")
         _check_betas(betas)
         _check_not_negative(weight_decay=weight_decay)

@@ -83,7 +83,9 @@ def _single_tensor_adamax(
         exp_avg.lerp_(grad, 1 - beta1)
         magnitude = grad.abs().add_(eps)
         if group["differentiable"]:
-            exp_inf.copy_(torch.maximum(exp_inf * beta2, magnitude))
+            # What a later step overwrites must not be what this one's backward saved.
+            exp_inf = state["exp_inf"] = torch.maximum(exp_inf * beta2, magnitude)
+            exp_avg = exp_avg.clone()
         else:
             torch.maximum(exp_inf.mul_(beta2), magnitude, out=exp_inf)
         param.addcdiv_(exp_avg, exp_inf, value=-_number(lr / (1 - beta1**step)))

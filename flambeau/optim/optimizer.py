@@ -104,17 +104,22 @@ def _check_one_element(lr: Any, name: str = "lr") -> None:
         raise ValueError(f"Tensor {name} must be 1-element")
 
 
+def _at_least_zero(value: Any) -> bool:
+    """Is an option zero or more? Compared in the order that PyTorch's TypeError for other types names."""
+    return 0.0 <= value  # noqa: SIM300
+
+
 def _check_lr(lr: Any) -> None:
     """Raises ValueError for a learning rate that is negative or a tensor of several elements."""
     _check_one_element(lr)
-    if not lr >= 0.0:
+    if not _at_least_zero(lr):
         raise ValueError(f"Invalid learning rate: {lr}")
 
 
 def _check_not_negative(**options: Any) -> None:
     """Raises ValueError naming the first option below zero."""
     for name, value in options.items():
-        if not value >= 0.0:
+        if not _at_least_zero(value):
             raise ValueError(f"Invalid {name} value: {value}")
 
 
