@@ -109,6 +109,7 @@ def test_engine_reproduces_pytorch(name: str) -> None:
     assert state_summary(engine.get_state()) == golden()[1][name]
 
 
+SHAPES = np.array([0.5, 2, 9], np.float32)
 FLOAT32_AT_SEED_0: dict[str, tuple[Callable[[Engine], np.ndarray], list[float]]] = {
     "uniform": (
         lambda e: uniform(e, 4),
@@ -142,7 +143,6 @@ FLOAT32_AT_SEED_0: dict[str, tuple[Callable[[Engine], np.ndarray], list[float]]]
         [6, 62],
     ),
 }
-SHAPES = np.array([0.5, 2, 9], np.float32)
 
 
 def sample_three(e: Engine, samples: int, replacement: bool) -> np.ndarray:
@@ -158,7 +158,8 @@ def test_values_at_seed_0(name: str) -> None:
 
 def test_other_values_and_seeds() -> None:
     assert uniform(Engine(42), 3, "float64").tolist() == [0.05815448596142969, 0.06291016742457756, 0.12358607277440903]
-    assert normal(Engine(7), 3, "float64").tolist() == [-0.1467950974849952, 0.7861412987235358, 0.9468216090039564]
+    expected64 = [-0.1467950974849952, 0.7861412987235358, 0.9468216090039564]
+    np.testing.assert_array_max_ulp(normal(Engine(7), 3, "float64"), np.array(expected64), 1)  # another C library
     tail = [-0.6177444458007812, -0.7980698347091675, -0.13162320852279663, -0.7984398007392883]
     assert normal(Engine(1), 17)[-4:].tolist() == tail
     tail16 = from_bfloat16(normal(Engine(3), 20, "bfloat16")[-4:])

@@ -89,7 +89,8 @@ class Engine:
 
     def snapshot(self) -> Any:
         """The position in the stream, for :meth:`rewind`; the cached normal is not part of it."""
-        self._draw or self._start()
+        if self._draw is None:
+            self._start()
         bits: Any = self._bits
         return bits.state, self._fresh
 

@@ -129,7 +129,8 @@ def _state_bytes(state: Any) -> bytes:
         raise TypeError(f"expected a torch.ByteTensor, but got {type(state).__name__}")
     if state.dtype != torch.uint8:
         raise TypeError("RNG state must be a torch.ByteTensor")
-    return state.detach().contiguous().numpy().tobytes()
+    bytes_of: Any = state
+    return bytes_of.detach().contiguous().numpy().tobytes()
 
 
 default_generator = Generator()
