@@ -43,7 +43,7 @@ def strong_wolfe(
     while not done and iterations < limit:
         if abs(bracket[1].t - bracket[0].t) * reach < tolerance:
             break
-        t, stalled = _inside(_cubic_minimum(*bracket), bracket, stalled)
+        t, stalled = _inside(_cubic_minimum(bracket[0], bracket[1]), bracket, stalled)
         point = evaluate(t)
         iterations += 1
         evaluations += 1

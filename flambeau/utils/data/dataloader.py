@@ -124,15 +124,14 @@ class DataLoader(Generic[T_co]):
         if self._dataset_kind == _DatasetKind.Iterable:
             _check_stream_options(shuffle, sampler, batch_sampler)
         _check_order_options(batch_size, shuffle, sampler, batch_sampler, drop_last)
-        if sampler is None:
-            sampler = self._default_sampler(shuffle, generator)
+        order: Any = self._default_sampler(shuffle, generator) if sampler is None else sampler
         if batch_sampler is not None:
             batch_size, drop_last = None, False
         elif batch_size is not None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+            batch_sampler = BatchSampler(order, batch_size, drop_last)
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self.sampler = sampler
+        self.sampler = order
         self.batch_sampler = batch_sampler
         self.generator = generator
         self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)

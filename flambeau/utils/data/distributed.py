@@ -40,22 +40,20 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None:
-            num_replicas = _distributed().get_world_size()
-        if rank is None:
-            rank = _distributed().get_rank()
-        if rank >= num_replicas or rank < 0:
-            raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
+        replicas: int = _distributed().get_world_size() if num_replicas is None else num_replicas
+        number: int = _distributed().get_rank() if rank is None else rank
+        if number >= replicas or number < 0:
+            raise ValueError(f"Invalid rank {number}, rank should be in the interval [0, {replicas - 1}]")
         self.dataset = dataset
-        self.num_replicas: int = num_replicas
-        self.rank: int = rank
+        self.num_replicas = replicas
+        self.rank = number
         self.epoch = 0
         self.drop_last = drop_last
         size = len(dataset)
-        if drop_last and size % num_replicas != 0:
-            size -= num_replicas
-        self.num_samples = math.ceil(size / num_replicas)
-        self.total_size = self.num_samples * num_replicas
+        if drop_last and size % replicas != 0:
+            size -= replicas
+        self.num_samples = math.ceil(size / replicas)
+        self.total_size = self.num_samples * replicas
         self.shuffle = shuffle
         self.seed = seed
 

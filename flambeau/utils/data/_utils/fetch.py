@@ -74,8 +74,8 @@ class TensorFetcher(_Fetcher):
 
     def fetch(self, index: Any) -> Any:
         """The batch of a list of indices."""
-        dataset = self.dataset
-        while isinstance(dataset, Subset):
+        dataset: Any = self.dataset
+        while type(dataset) is Subset:
             index = [dataset.indices[i] for i in index]
             dataset = dataset.dataset
         rows = torch.tensor(index)
