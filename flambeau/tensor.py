@@ -460,6 +460,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         """Calls ``hook(grad)`` when the gradient is known; a result replaces it."""
         edge = _edge_of(self)
+        if edge is None and requires_grad(self):
+            return RemovableHandle({}, hook)  # a view made without grad mode: no gradient ever comes
         if edge is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)

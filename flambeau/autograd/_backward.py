@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph.epoch import threads
-from ..graph.fn import AccumulateGrad
+from ..graph.fn import AccumulateGrad, Fn
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
+from . import anomaly_mode as anomaly
+from . import memo
 from .engine import Task, split
 
 
@@ -75,10 +77,27 @@ def backward(
         RuntimeError: a tensor does not require grad, is not a scalar and has no gradient, or its graph was freed.
     """
     outputs = _tuple(tensors)
+    if inputs is None and not create_graph and len(outputs) == 1 and _remembered(outputs[0], grad_tensors, bool(retain_graph)):
+        return
     if inputs is not None and len(_tuple(inputs)) == 0:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     captures = None if inputs is None else _accumulating(_tuple(inputs))
     _run(outputs, grad_tensors if grad_tensors is not None else grad_variables, retain_graph, create_graph, captures)
+
+
+def _remembered(x: Any, grads: Any, keep: bool) -> bool:
+    """The usual case, one output and leaves that accumulate, is looked up; False if it must go through the engine."""
+    edge = _edge(x)
+    if not isinstance(edge, Fn) or anomaly.state["enabled"]:
+        return False
+    (seed,) = _root_grads((x,), grads)
+    epoch = threads.epoch
+    before = epoch.grad
+    epoch.grad = False
+    try:
+        return memo.backward(edge, seed, keep)
+    finally:
+        epoch.grad = before
 
 
 def _accumulating(inputs: tuple[Any, ...]) -> dict[tuple[Any, int], int]:

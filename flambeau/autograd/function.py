@@ -42,7 +42,7 @@ class _Node(FunctionCtx, Fn):
     """The backward node of one call of a custom function."""
 
     forward_class: Any
-    _saved_count = 0
+    simple = False
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:

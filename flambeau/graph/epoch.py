@@ -21,7 +21,7 @@ NODE_BUDGET = 20_000
 class Epoch:
     """One thread's pending work and grad mode."""
 
-    __slots__ = ("bytes", "count", "grad", "inference", "leaves", "lock", "pend", "scalars", "values")
+    __slots__ = ("bytes", "grad", "inference", "leaves", "lock", "pend", "scalars", "serial", "values")
 
     def __init__(self) -> None:
         self.leaves: list[Storage] = []
@@ -29,6 +29,7 @@ class Epoch:
         self.values: list[np.ndarray | None] = []  # a leaf's value where it is not its storage's buffer
         self.pend: list[Storage] = []
         self.bytes = 0
+        self.serial = 0  # counts realisations
         self.grad = True
         self.inference = False
         self.lock = threading.RLock()

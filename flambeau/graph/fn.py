@@ -43,6 +43,7 @@ class Fn:
     __slots__ = ("__dict__", "__weakref__", "attrs", "edges", "freed", "hooked", "ins", "node", "number", "op", "outs", "saved")
 
     op: Operator
+    simple = True  # the gradient is the operator's rule applied to what is saved, nothing more
 
     def __init__(self, op: Operator, attrs: Any, edges: tuple[Any, ...], ins: tuple[Any, ...], outs: tuple[Any, ...], node: Any) -> None:
         self.op = op

@@ -51,6 +51,7 @@ def lower(b: Builder, node: Node, done: dict[Node, Any]) -> Any:
     op, args = node.op, [done[i] for i in node.ins]
     if op in _STRUCTURAL:
         return _STRUCTURAL[op](b, node, args)
+    b.ty = node.ty
     return op.lower(b, node.attrs, *args)
 
 

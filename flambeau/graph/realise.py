@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import default_hooks
 from . import epoch as _epoch
 from .epoch import Epoch
 from .node import nodes
@@ -92,6 +93,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.values.clear()
     epoch.scalars.clear()
     epoch.bytes = 0
+    epoch.serial += 1
     if len(nodes) > MAX_NODES:
         forget()
 
@@ -105,6 +107,7 @@ def forget() -> None:
 
 
 forget_hooks: list[Callable[[], None]] = []
+default_hooks.append(forget)  # the type rules of floating functions of integers depend on the default dtype
 
 
 def realised(s: Storage) -> np.ndarray:

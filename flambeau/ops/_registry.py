@@ -145,8 +145,7 @@ def view_edge(x: TensorBase) -> Any:
     version = version_of(x)
     if v.edge_version != version:  # type: ignore[union-attr]
         refuse_stale_view(x)
-        edge = None if base is None else strided_edge(x)
-        x._edge = edge
+        x._edge = edge = strided_edge(x)
         v.edge_version = version  # type: ignore[union-attr]
     return edge
 

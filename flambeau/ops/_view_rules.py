@@ -31,6 +31,7 @@ class CopySlices(Fn):
     """A write through a view, seen from the base: the view's part of the gradient goes through ``inner``."""
 
     __slots__ = ("inner",)
+    simple = False
 
     def __init__(self, base_edge: Any, base: Any, view: Any, inner: Fn) -> None:
         super().__init__(COPY_SLICES, view, (base_edge, *inner.edges[1:]), (base, *inner.ins[1:]), (base,), None)

@@ -1,0 +1,113 @@
+"""What the Python side of a training step costs: LeNet, batch 1, SGD with momentum, the executor replaced by an empty call.
+
+    python -m benchmarks.overhead
+
+prints microseconds a step (median and minimum), and the same for plain networks of growing depth, whose
+cost per layer must stay level: the front end is linear in depth.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import flambeau as torch
+import flambeau.nn.functional as F
+from flambeau import nn
+from flambeau.graph import realise
+
+
+class LeNet(nn.Module):
+    """The network of the seed documents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, x: Any) -> Any:
+        """(N, 1, 32, 32) -> (N, 10)."""
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = x.view(x.size(0), -1)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+
+
+def trainer(net: Any, x: Any, y: Any) -> Callable[[], Any]:
+    """One training step as a call."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    criterion = nn.CrossEntropyLoss()
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = criterion(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def without_executor() -> Callable[[], None]:
+    """Programs answer with the arrays of their first run; returns a function that undoes it."""
+    real = realise.executor[0]
+    answers: dict[Any, list[np.ndarray]] = {}
+
+    def answer(p: Any, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+        known = answers.get(p)
+        if known is None:
+            known = answers[p] = real(p, inputs, scalars)
+        return known
+
+    realise.executor[0] = answer
+
+    def undo() -> None:
+        realise.executor[0] = real
+
+    return undo
+
+
+def measure(step: Callable[[], Any], repeats: int = 2000) -> tuple[float, float]:
+    """Median and minimum of one step in microseconds."""
+    for _ in range(50):
+        step()
+    gc.collect()
+    gc.disable()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    gc.enable()
+    times.sort()
+    return times[len(times) // 2] * 1e6, times[0] * 1e6
+
+
+def deep(layers: int) -> Any:
+    """Linear and ReLU, ``layers`` times."""
+    return nn.Sequential(*[m for _ in range(layers) for m in (nn.Linear(8, 8), nn.ReLU())], nn.Linear(8, 10))
+
+
+def main() -> None:
+    """Prints the table."""
+    torch.manual_seed(0)
+    undo = without_executor()
+    target = torch.tensor([3])
+    step = trainer(LeNet(), torch.randn(1, 1, 32, 32), target)
+    median, least = measure(step)
+    print(f"LeNet, batch 1, SGD with momentum: median {median:.1f} us, minimum {least:.1f} us a step")
+    for layers in (5, 10, 20, 40, 80):
+        median, least = measure(trainer(deep(layers), torch.randn(1, 8), target), 500)
+        print(f"{layers:3} x (Linear, ReLU): median {median:7.1f} us, {median / layers:5.2f} us a layer")
+    undo()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Optimizer steps: the update of all parameters of a group recorded by one look-up.
+
+The update rule is written once, with tensor operators on one parameter. It runs when a step of this
+structure is new; afterwards the nodes that it recorded are found by the nodes of parameters, gradients and
+states. Learning rates and other numbers are run-time arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..dtypes import float64
+from ..graph.epoch import hold, node_of, scalar_node, threads
+from ..graph.node import Node
+from ..graph.realise import forget_hooks
+from ..graph.storage import Storage
+from ..graph.tensor_base import TensorBase, new_tensor
+from ._registry import fit, write
+
+Rule = Callable[..., Sequence[Any]]
+
+_steps: dict[tuple[Any, ...], list[Node]] = {}
+forget_hooks.append(_steps.clear)
+
+
+def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], numbers: Sequence[float]) -> None:
+    """Applies ``rule(flags, tensors, numbers)`` to each parameter's tensors.
+
+    ``parameters`` holds for each parameter a sequence of tensors (value, gradient, states…). The rule gets
+    them as tensors and the numbers as 0-dim tensors that promote like Python numbers, and returns the new
+    values of the tensors that change, None for one that does not.
+    """
+    epoch = threads.epoch
+    start = len(epoch.scalars)
+    epoch.scalars.extend(numbers)
+    key: list[Any] = [rule, flags, start, len(numbers)]
+    for tensors in parameters:
+        for x in tensors:
+            key.append(x._h if x._w == x._s.w else node_of(x))
+    found = tuple(key)
+    results = _steps.get(found)
+    if results is None:
+        results = _steps[found] = _record(rule, flags, parameters, start, len(numbers))
+    at = 0
+    for tensors in parameters:
+        for x in tensors:
+            node = results[at]
+            at += 1
+            if node is not None:
+                _replace(x, node, epoch)
+
+
+def _replace(x: TensorBase, node: Node, epoch: Any) -> None:
+    """``write`` without its generality, where memory is the tensor's own."""
+    s = x._s
+    if x._ty is not s.ty or s.owner is not None:
+        write(x, node)
+        return
+    s.h = node
+    if not s.pending:
+        hold(s, epoch)
+    s.w += 1
+    x._h, x._w = node, s.w
+    (x._vc or s).version += 1
+
+
+def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
+    """The nodes of the new values, for each tensor of each parameter (None: unchanged)."""
+    epoch = threads.epoch
+    before = epoch.grad
+    epoch.grad = False
+    try:
+        numbers = [_stand_in(scalar_node(float64, start + k)) for k in range(count)]
+        out: list[Any] = []
+        for tensors in parameters:
+            new = list(rule(flags, [_stand_in(node_of(x)) for x in tensors], numbers))
+            new += [None] * (len(tensors) - len(new))
+            out += [None if y is None else _fitted(y, x) for x, y in zip(tensors, new)]
+        return out
+    finally:
+        epoch.grad = before
+
+
+def _fitted(y: TensorBase, x: TensorBase) -> Node:
+    """The node in the layout of the tensor that it will be written to."""
+    return fit(node_of(y), x._s.ty) if x._ty is x._s.ty else node_of(y)
+
+
+def _stand_in(node: Node) -> Any:
+    """A tensor that has this node for a value and no memory of anybody."""
+    s = Storage(node.ty, node)
+    s.epoch = threads.epoch
+    return new_tensor(s, node.ty, node, 0)
