@@ -5,6 +5,7 @@ The promotion lattice is PyTorch's (https://docs.pytorch.org/docs/stable/tensor_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,13 @@ def set_default_dtype(d: dtype) -> None:
     """
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, but got {d}")
-    _default[0] = d
+    if d is not _default[0]:
+        _default[0] = d
+        for hook in default_hooks:
+            hook()
+
+
+default_hooks: list[Callable[[], None]] = []  # called when the default dtype has changed
 
 
 def default_complex_dtype() -> dtype:

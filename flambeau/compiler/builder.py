@@ -15,10 +15,14 @@ PREDICATES = frozenset(
 
 
 class Builder:
-    """Appends primitives to a function. Shapes broadcast in ``map``; everything else is explicit."""
+    """Appends primitives to a function. Shapes broadcast in ``map``; everything else is explicit.
+
+    ``ty`` is the type of the operator that is being lowered.
+    """
 
     def __init__(self) -> None:
         self.f = Function()
+        self.ty: Any = None
 
     def _add(self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: Sequence[int], dt: dtype) -> Value:
         return self.f.define(Value(kind, name, args, params, tuple(shape), dt))

@@ -43,21 +43,111 @@ def _float_to_int(a: Array, new: dtype) -> Array:
     return np.where(fits, whole, np.iinfo(np.int64).min)
 
 
+# ---- integer division and powers: Python's errors are raised by the operators, NumPy's must not be
+
+
+def _nonzero(b: Array) -> Array:
+    return np.where(b == 0, b.dtype.type(1), b) if b.dtype.kind in "iu" else b
+
+
+def _floor_divide(a: Array, b: Array) -> Array:
+    """Rounded down as PyTorch's kernel does: the quotient of exact multiples, corrected to the nearest integer."""
+    if a.dtype.kind != "f":
+        return np.floor_divide(a, _nonzero(b))
+    mod = np.fmod(a, b)
+    q = (a - mod) / b
+    q = np.where((mod != 0) & ((b < 0) != (mod < 0)), q - 1, q)
+    whole = np.floor(q)
+    whole = np.where(q - whole > 0.5, whole + 1, whole)
+    whole = np.where(q == 0, np.copysign(np.zeros_like(q), a / b), whole)
+    return np.where(b == 0, a / b, whole)
+
+
 def _trunc_divide(a: Array, b: Array) -> Array:
-    q = a // b
-    return q + ((a % b != 0) & ((a < 0) != (b < 0)))
+    if a.dtype.kind == "f":
+        return np.trunc(a / b)
+    b = _nonzero(b)
+    q = np.floor_divide(a, b)
+    return q + ((np.multiply(q, b) != a) & ((a < 0) != (b < 0)))
+
+
+def _remainder(a: Array, b: Array) -> Array:
+    if a.dtype.kind != "f":
+        return np.remainder(a, _nonzero(b))
+    mod = np.fmod(a, b)
+    return np.where((mod != 0) & ((b < 0) != (mod < 0)), mod + b, mod)
+
+
+def _fmod(a: Array, b: Array) -> Array:
+    return np.fmod(a, _nonzero(b))
+
+
+def _pow(a: Array, b: Array) -> Array:
+    """Integers to a negative power are 1 / a ** -b, rounded to zero."""
+    if a.dtype.kind not in "iu":
+        return np.power(a, b)
+    a, b = np.broadcast_arrays(a, np.asarray(b, a.dtype))
+    negative = b < 0
+    if not np.any(negative):
+        return np.power(a, b)
+    unit = np.where(b % 2 == 0, 1, a)
+    small = np.where(a == 1, 1, np.where(a == -1, unit, 0))
+    return np.where(negative, small, np.power(a, np.where(negative, 0, b))).astype(a.dtype)
+
+
+# ---- shifts, signs, parts
+
+
+def _shift(shift: Callable[..., Any], right: bool) -> Callable[..., Any]:
+    """Shifts by more than the width, or by negative counts, give 0 (right: the sign)."""
+
+    def f(a: Array, n: Array) -> Array:
+        bits = a.dtype.itemsize * 8
+        n = np.asarray(n, a.dtype)
+        out = (n < 0) | (n >= bits)
+        r = shift(a, np.where(out, bits - 1 if right else 0, n).astype(a.dtype))
+        return r if right and a.dtype.kind == "i" else np.where(out, a.dtype.type(0), r)
+
+    return f
+
+
+def _sign(a: Array) -> Array:
+    """1, 0 or -1; 0 for NaN."""
+    return a if a.dtype.kind == "b" else (a > 0).astype(a.dtype) - (a < 0).astype(a.dtype)
+
+
+def _sgn(z: Array) -> Array:
+    size = np.abs(z)
+    return np.where(size == 0, 0, z / size).astype(z.dtype)
+
+
+def _reciprocal(a: Array) -> Array:
+    return np.true_divide(a.dtype.type(1), a)
+
+
+def _complex(x: Array, y: Array) -> Array:
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(x, np.complex64))
+    out.real, out.imag = x, y
+    return out
 
 
 MAPS: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative, "abs": np.abs,
-    "maximum": np.maximum, "minimum": np.minimum, "where": np.where, "exp": np.exp, "log": np.log,
-    "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "pow": np.power, "sign": np.sign,
+    "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "where": np.where, "pow": _pow,
+    "exp": np.exp, "exp2": lambda a: np.exp(a * np.log(2)).astype(a.dtype) if a.dtype.kind == "c" else np.exp2(a),
+    "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "sqrt": np.sqrt, "reciprocal": _reciprocal, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
+    "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
+    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp,
+    "logaddexp2": np.logaddexp2, "nextafter": np.nextafter, "copysign": np.copysign, "heaviside": np.heaviside,
+    "gcd": np.gcd, "lcm": np.lcm,
+    "sign": _sign, "sgn": _sgn, "signbit": np.signbit,
     "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_not": np.logical_not,
     "logical_xor": np.logical_xor, "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or,
-    "bitwise_xor": np.bitwise_xor, "bitwise_not": np.invert, "isnan": np.isnan, "isinf": np.isinf,
-    "isfinite": np.isfinite, "floor_divide": np.floor_divide, "trunc_divide": _trunc_divide, "fmod": np.fmod,
-    "remainder": np.remainder, "conj": np.conj, "real": np.real, "imag": np.imag,
-    "reciprocal": lambda a: (1 / a).astype(a.dtype),
+    "bitwise_xor": np.bitwise_xor, "bitwise_not": np.invert, "lshift": _shift(np.left_shift, False),
+    "rshift": _shift(np.right_shift, True), "isnan": np.isnan, "isinf": np.isinf,
+    "isfinite": np.isfinite, "floor_divide": _floor_divide, "trunc_divide": _trunc_divide, "fmod": _fmod,
+    "remainder": _remainder, "conj": np.conj, "real": np.real, "imag": np.imag, "angle": np.angle, "complex": _complex,
 }  # fmt: skip

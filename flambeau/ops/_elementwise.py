@@ -14,7 +14,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, into, is_number
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, into, is_number, is_tensor
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
 OPERANDS = (TensorBase, bool, int, float, complex)
@@ -161,49 +161,65 @@ def public(name: str, function: Any, method: Any, aliases: Sequence[str] = (), l
 def binary(
     name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: Sequence[Any] = (), result: str = "same",
     kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
-    aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other", grad_name: str | None = None,
+    aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other", grad_names: Sequence[str] = (),
     lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None,
 ) -> Operator:  # fmt: skip
     """Declares an elementwise operator of two operands and lists ``name`` and ``name_``.
 
     ``saves`` is in the form of ``Operator.saves``; ``vjp(f, g)`` gives two gradients. ``numbers`` says which
-    operands may be Python numbers: "", "other", "self" (in the function only) or both. ``check(x, y)``
-    is called first. The rest is as for ``unary``.
+    operands may be Python numbers: "", "other", "self" (in the function only) or both. ``grad_names`` are
+    the names of the backward nodes for two tensors, for a number as the second and as the first operand.
+    ``check(x, y)`` is called first. The rest is as for ``unary``.
     """
     support = Support(kernel or f"{name}_cpu", kinds, errors)
-    op = Operator(name, type_rule(result, support), lowering(rule, result), vjp, tuple(saves), grad_name)
-    list_binary(op, aliases, inplace, numbers, lists, check)
-    return op
+    rules = type_rule(result, support), lowering(rule, result)
+    ops = [
+        Operator(name, *rules, refuse_derivative(name) if n == "NotImplemented" else vjp, tuple(saves), n)
+        for n in (grad_names or (None,))
+    ]
+    list_binary(ops, aliases, inplace, numbers, lists, check)
+    return ops[0]
 
 
 def list_binary(
-    op: Operator, aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other",
-    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None, name: str = "",
+    ops: Sequence[Operator], aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other",
+    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None,
 ) -> None:  # fmt: skip
-    """Lists the function, the method and the in-place form of an operator of two operands."""
-    name = name or op.name
+    """Lists the function, the method and the in-place form of an operator of two operands.
+
+    ``ops`` are its forms for two tensors, for a number as second and as first operand (or one for all).
+    """
+    name, op = ops[0].name, ops[0]
+    with_other, with_self = ops[min(1, len(ops) - 1)], ops[-1]
+
+    def prepare(x: Any, y: Any, called: str, position: int) -> tuple[Operator, Any, Any]:
+        x, y = operands(called, x, y, numbers, position)
+        return (op if is_tensor(x) and is_tensor(y) else with_other if is_tensor(x) else with_self), x, y
 
     def function(input: Any, other: Any, *, out: Any = None) -> Any:
+        form = op
         if not isinstance(input, TensorBase) or not isinstance(other, TensorBase):
-            input, other = operands(name, input, other, numbers, 2)
+            form, input, other = prepare(input, other, name, 2)
         if check is not None:
             check(input, other)
-        y = call(op, (input, other))
+        y = call(form, (input, other))
         return y if out is None else into(y, out, name)
 
     def method(self: Any, other: Any) -> Any:
+        form = op
         if not isinstance(other, TensorBase):
-            self, other = operands(name, self, other, numbers, 1)
+            form, self, other = prepare(self, other, name, 1)
         if check is not None:
             check(self, other)
-        return call(op, (self, other))
+        return call(form, (self, other))
 
     def inplace_form(self: Any, other: Any) -> Any:
+        form = op
         if not isinstance(other, TensorBase):
-            self, other = operands(name + "_", self, other, numbers, 1)
+            form, self, other = prepare(self, other, name + "_", 1)
         if check is not None:
             check(self, other)
-        return call_inplace(op, self, (other,))
+        return call_inplace(form, self, (other,))
 
     public(name, function, method, aliases, lists)
     if inplace and "Tensor" in lists:

@@ -166,20 +166,18 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
 
 
-list_binary(MUL, ("multiply",), numbers="self other")
-list_binary(DIV, ("true_divide", "divide"), numbers="self other")
+list_binary([MUL], ("multiply",), numbers="self other")
+list_binary([DIV], ("true_divide", "divide"), numbers="self other")
 _div, _method_div, _inplace_div = FUNCTIONS["div"], METHODS["div"], METHODS["div_"]
 
 
-def _rounded(x: Any, y: Any, mode: str) -> Any:
+def _rounded(x: Any, y: Any, mode: str, inplace: bool = False) -> Any:
     from . import division
 
     x, y = _tensors_or_numbers("div", x, y)
-    if mode == "floor":
-        return division.div_floor(x, y)
-    if mode == "trunc":
-        return division.div_trunc(x, y)
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
+    if mode not in ("floor", "trunc"):
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
+    return division.div_rounded_(x, y, mode) if inplace else division.div_rounded(x, y, mode)
 
 
 @export("divide")
@@ -195,11 +193,7 @@ def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """In-place ``div``."""
     if rounding_mode is None:
         return _inplace_div(self, other)
-    from . import division
-
-    if rounding_mode not in ("floor", "trunc"):
-        return _rounded(self, other, rounding_mode)
-    return division.div_rounded_(self, other, rounding_mode)
+    return _rounded(self, other, rounding_mode, inplace=True)
 
 
 METHODS["__add__"] = METHODS["__radd__"] = reflected(add)

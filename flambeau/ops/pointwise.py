@@ -1,77 +1,188 @@
-"""Elementwise operators of one operand, and the machinery to declare them."""
+"""Elementwise operators of one operand: roots, exponentials, trigonometry, rounding, signs, ``relu``, ``sigmoid``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
-from ..graph.node import OUT, Operator
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, into
-from ._types import unary_float_ty, unary_ty
-
-Lower = Callable[[Any, Any], Any]
-
-
-def unary(
-    name: str, lower: Lower | str, vjp: Callable[..., Any] | None, *, saves: str = "", floats: bool = False,
-    method: bool = True, inplace: bool = True, grad_name: str | None = None,
-) -> Operator:  # fmt: skip
-    """Declares an elementwise operator and lists ``name`` and ``name_``.
-
-    ``lower`` is a map's name or ``(b, x) -> value`` on a value that already has the result's dtype.
-    ``saves`` names what ``vjp(f, g)`` reads: "x" for ``f.saved(0)``, "y" for ``f.out()``.
-    ``floats``: integers give floats.
-    """
-    rule = (lambda b, x: b.map(lower, x)) if isinstance(lower, str) else lower
-
-    def lowered(b: Any, dt: Any, x: Any) -> Any:
-        return rule(b, b.cast(x, dt))
-
-    infer = unary_float_ty if floats else unary_ty
-    kept = tuple((0 if c == "x" else OUT, (0,)) for c in saves)
-    op = Operator(name, lambda tys, attrs: infer(tys), lambda b, attrs, x: lowered(b, infer_dtype(x, floats), x), vjp, kept, grad_name)
-
-    def plain(input: Any, *, out: Any = None) -> Any:
-        return into(call(op, (input,)), out, name)
-
-    def inplace_form(input: Any) -> Any:
-        return call_inplace(op, input)
-
-    _list(name, plain, FUNCTIONS, METHODS if method else {})
-    if inplace:
-        _list(name + "_", inplace_form, FUNCTIONS, METHODS if method else {})
-    return op
+from ..graph.node import Operator
+from ._elementwise import Support, lowering, tensor_argument, type_rule, unary
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into
+from ._types import unary_ty
+from .arithmetic import conj
 
 
-def infer_dtype(x: Any, floats: bool) -> Any:
-    """The dtype of a unary operator's result."""
-    from ._types import float_dtype
-
-    return float_dtype(x.dtype) if floats else x.dtype
+def _zeros(f: Any, g: Any) -> Any:
+    return g.new_zeros(g.shape)
 
 
-def _list(name: str, f: Any, *tables: dict[str, Any]) -> None:
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = f"``{name}`` elementwise (https://docs.pytorch.org/docs/stable/generated/torch.{name.rstrip('_')}.html)."
-    for table in tables:
-        table[name] = f
+def _constant(value: float) -> Any:
+    return lambda b, x: b.map("mul", x, b.const(value, x.dtype))
+
+
+def _floating(name: str) -> Any:
+    """The map for floats; integers as they are."""
+    return lambda b, x: b.map(name, x) if x.dtype.kind in "fc" else x
 
 
 def _relu(b: Any, x: Any) -> Any:
     return b.map("maximum", x, b.const(0, x.dtype))
 
 
-NEG = unary("neg", "neg", lambda f, g: (-g,))
-EXP = unary("exp", "exp", lambda f, g: (g * f.out().conj(),), saves="y", floats=True)
-LOG = unary("log", "log", lambda f, g: (g.div(f.saved(0).conj()),), saves="x", floats=True)
-COS = unary("cos", "cos", lambda f, g: (g * -f.saved(0).sin().conj(),), saves="x", floats=True)
-SIN = unary("sin", "sin", lambda f, g: (g * f.saved(0).cos().conj(),), saves="x", floats=True)
-SQRT = unary("sqrt", "sqrt", lambda f, g: (g / (2 * f.out().conj()),), saves="y", floats=True)
-TANH = unary("tanh", "tanh", lambda f, g: (g * (1 - f.out() * f.out()).conj(),), saves="y", floats=True)
-ABS = unary("abs", "abs", lambda f, g: (g * f.saved(0).sgn(),), saves="x")
-RECIPROCAL = unary("reciprocal", "reciprocal", lambda f, g: (-g * (f.out() * f.out()).conj(),), saves="y", floats=True)
-RELU = unary("relu", _relu, lambda f, g: (threshold_backward(g, f.out()),), saves="y")
+def _sigmoid(b: Any, x: Any) -> Any:
+    one = b.const(1, x.dtype)
+    return b.map("div", one, b.map("add", one, b.map("exp", b.map("neg", x))))
 
+
+# ---- powers and exponentials
+
+_F = {"result": "float"}
+SQRT = unary("sqrt", "sqrt", lambda f, g: g / (2 * conj(f.out())), saves="y", **_F)
+RSQRT = unary("rsqrt", lambda b, x: b.map("reciprocal", b.map("sqrt", x)), lambda f, g: -0.5 * g * conj(f.out().pow(3)), saves="y", **_F)
+RECIPROCAL = unary("reciprocal", "reciprocal", lambda f, g: -g * conj(f.out() * f.out()), saves="y", **_F)
+EXP = unary("exp", "exp", lambda f, g: g * conj(f.out()), saves="y", **_F)
+EXP2 = unary("exp2", "exp2", lambda f, g: g * conj(f.out()) * math.log(2), saves="y", **_F)
+EXPM1 = unary("expm1", "expm1", lambda f, g: g * (conj(f.out()) + 1), saves="y", **_F)
+LOG = unary("log", "log", lambda f, g: g.div(conj(f.saved(0))), saves="x", **_F)
+LOG2 = unary("log2", "log2", lambda f, g: g / (conj(f.saved(0)) * math.log(2)), saves="x", **_F)
+LOG10 = unary("log10", "log10", lambda f, g: g / (conj(f.saved(0)) * math.log(10)), saves="x", **_F)
+LOG1P = unary("log1p", "log1p", lambda f, g: g / conj(f.saved(0) + 1), saves="x", grad_name="Log1PBackward0", **_F)
+
+# ---- trigonometry
+
+SIN = unary("sin", "sin", lambda f, g: g * conj(f.saved(0).cos()), saves="x", **_F)
+COS = unary("cos", "cos", lambda f, g: g * -conj(f.saved(0).sin()), saves="x", **_F)
+TAN = unary("tan", "tan", lambda f, g: g * conj(1 + f.out().pow(2)), saves="y", **_F)
+ASIN = unary("asin", "asin", lambda f, g: g * conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arcsin"], **_F)
+ACOS = unary("acos", "acos", lambda f, g: g * -conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arccos"], **_F)
+ATAN = unary("atan", "atan", lambda f, g: g / conj(f.saved(0) * f.saved(0) + 1), saves="x", aliases=["arctan"], **_F)
+SINH = unary("sinh", "sinh", lambda f, g: g * conj(f.saved(0).cosh()), saves="x", **_F)
+COSH = unary("cosh", "cosh", lambda f, g: g * conj(f.saved(0).sinh()), saves="x", **_F)
+TANH = unary("tanh", "tanh", lambda f, g: tanh_backward(g, f.out()), saves="y", **_F)
+ASINH = unary("asinh", "asinh", lambda f, g: g * conj((f.saved(0).pow(2) + 1).rsqrt()), saves="x", aliases=["arcsinh"], **_F)
+ATANH = unary("atanh", "atanh", lambda f, g: g / conj(1 - f.saved(0).pow(2)), saves="x", aliases=["arctanh"], **_F)
+
+
+def _acosh_vjp(f: Any, g: Any) -> Any:
+    x = f.saved(0)
+    if x._ty.dtype.is_complex:
+        return g * ((x + 1).rsqrt() * (x - 1).rsqrt()).conj()
+    return g * (x * x - 1).rsqrt()
+
+
+ACOSH = unary("acosh", "acosh", _acosh_vjp, saves="x", aliases=["arccosh"], **_F)
+SIGMOID = unary("sigmoid", _sigmoid, lambda f, g: sigmoid_backward(g, f.out()), saves="y", **_F)
+
+
+def _angle_unit(name: str, factor: float) -> Operator:
+    errors = {"c": (RuntimeError, f"{name} is not supported for complex tensors.")}
+    return unary(name, _constant(factor), lambda f, g: g * factor, kinds="buif", errors=errors, **_F)
+
+
+DEG2RAD = _angle_unit("deg2rad", math.pi / 180)
+RAD2DEG = _angle_unit("rad2deg", 180 / math.pi)
+DEG2RAD.grad_name, RAD2DEG.grad_name = "Deg2RadBackward0", "Rad2DegBackward0"
+
+# ---- signs
+
+_NEG_BOOL = "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+_SIGN_COMPLEX = "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+_POSITIVE_BOOL = "The `+` operator, on a bool tensor is not supported."
+
+
+def _abs(b: Any, x: Any) -> Any:
+    return b.map("abs", x, dt=x.dtype.to_real())
+
+
+def _sgn(b: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return b.map("sign", x)
+    return b.map("sgn", x)
+
+
+def _sgn_vjp(f: Any, g: Any) -> Any:
+    """For complex z: the part of g across z, divided by |z|."""
+    x = f.saved(0)
+    if not x._ty.dtype.is_complex:
+        return _zeros(f, g)
+    from .ternary import where
+
+    size, y = x.abs(), f.out()
+    across = (g / size - (g / size * y.conj()).real * y) / 1
+    return where(size == 0, 0, across)
+
+
+NEG = unary("neg", "neg", lambda f, g: -g, kinds="uifc", errors={"b": (RuntimeError, _NEG_BOOL)}, aliases=["negative"])
+ABS = unary("abs", _abs, lambda f, g: g * f.saved(0).sgn(), saves="x", result="real", kinds="uifc", kernel="abs_cpu", aliases=["absolute"])
+SIGN = unary("sign", "sign", _zeros, kinds="buif", errors={"c": (NotImplementedError, _SIGN_COMPLEX)})
+SGN = unary("sgn", _sgn, _sgn_vjp, saves="xy")
+
+
+@export()
+def positive(input: Any) -> Any:
+    """``+input``: the tensor itself.
+
+    Raises:
+        RuntimeError: it is bool.
+    """
+    if tensor_argument("positive", input)._ty.dtype.kind == "b":
+        raise RuntimeError(_POSITIVE_BOOL)
+    return input
+
+
+# ---- rounding
+
+
+def _rounding(name: str, primitive: str, **kw: Any) -> Operator:
+    errors = {"c": (NotImplementedError, f"{name} is not supported for complex inputs")}
+    return unary(name, _floating(primitive), _zeros, kinds="uif", errors=errors, **kw)
+
+
+FLOOR = _rounding("floor", "floor")
+CEIL = _rounding("ceil", "ceil")
+TRUNC = _rounding("trunc", "trunc", aliases=["fix"])
+FRAC = unary("frac", lambda b, x: b.map("sub", x, b.map("trunc", x)), lambda f, g: g, kinds="f", kernel="frac_cpu")
+ROUND = unary("round", _floating("rint"), _zeros, kinds="uif")
+
+
+def _round_decimals(b: Any, decimals: int, x: Any) -> Any:
+    """Rounded in units of 10**-decimals, as PyTorch does (the unit is a float of the same dtype)."""
+
+    def rule(b: Any, x: Any) -> Any:
+        unit = b.const(10.0 ** abs(decimals), x.dtype)
+        up, down = ("mul", "div") if decimals > 0 else ("div", "mul")
+        return b.map(down, b.map("rint", b.map(up, x, unit)), unit)
+
+    return lowering(rule, "same")(b, (), x)
+
+
+ROUND_DECIMALS = Operator(
+    "round", type_rule("same", Support("round_vml_cpu", "f")), _round_decimals, lambda f, g: (_zeros(f, g),), (), "RoundBackward1"
+)
+_round, _round_ = FUNCTIONS["round"], METHODS["round_"]
+
+
+@export()
+def round(input: Any, *, decimals: int | None = None, out: Any = None) -> Any:
+    """To the nearest integer, ties to even, or to ``decimals`` digits (https://docs.pytorch.org/docs/stable/generated/torch.round.html)."""
+    if decimals is None or (decimals == 0 and input._ty.dtype.kind != "f"):
+        return _round(input, out=out)
+    return into(call(ROUND_DECIMALS, (input,), decimals), out, "round")
+
+
+@export()
+def round_(self: Any, *, decimals: int | None = None) -> Any:
+    """In-place ``round``."""
+    return _round_(self) if decimals is None else call_inplace(ROUND_DECIMALS, self, (), decimals)
+
+
+# ---- relu and the backward operators that PyTorch has
+
+_RELU_ERRORS = {
+    "b": (RuntimeError, "Boolean inputs not supported for relu"),
+    "c": (NotImplementedError, "clamp is not supported for complex types"),
+}
+RELU = unary("relu", _relu, lambda f, g: threshold_backward(g, f.out()), saves="y", kinds="uif", errors=_RELU_ERRORS)
 
 THRESHOLD_BACKWARD = Operator(
     "threshold_backward",
@@ -87,5 +198,47 @@ def threshold_backward(g: Any, y: Any) -> Any:
     return call(THRESHOLD_BACKWARD, (g, y))
 
 
+def _one_minus(b: Any, x: Any) -> Any:
+    return b.map("sub", b.const(1, x.dtype), x)
+
+
+def _backward_lower(rule: Any) -> Any:
+    return lowering(lambda b, g, y: b.map("mul", g, rule(b, b.map("conj", y) if y.dtype.kind == "c" else y)), "same")
+
+
+def _sigmoid_backward_vjp(f: Any, gg: Any) -> tuple[Any, Any]:
+    y = f.saved(1)
+    g = sigmoid_backward(gg, conj(y)) if f.needs(0) else None
+    return g, conj(gg) * f.saved(0) * (-2 * conj(y) + 1) if f.needs(1) else None
+
+
+def _tanh_backward_vjp(f: Any, gg: Any) -> tuple[Any, Any]:
+    y = f.saved(1)
+    g = tanh_backward(gg, conj(y)) if f.needs(0) else None
+    return g, conj(gg) * (-2 * conj(y) * f.saved(0)) if f.needs(1) else None
+
+
+_backward_saves = ((1, (0, 1)), (0, (1,)))
+_backward_ty = type_rule("same", Support("sigmoid_backward_cpu"))
+SIGMOID_BACKWARD = Operator(
+    "sigmoid_backward", _backward_ty, _backward_lower(lambda b, y: b.map("mul", _one_minus(b, y), y)), _sigmoid_backward_vjp,
+    _backward_saves,
+)  # fmt: skip
+TANH_BACKWARD = Operator(
+    "tanh_backward", _backward_ty, _backward_lower(lambda b, y: _one_minus(b, b.map("mul", y, y))), _tanh_backward_vjp, _backward_saves
+)
+
+
+def sigmoid_backward(g: Any, y: Any) -> Any:
+    """``g * y * (1 - y)``: the gradient of ``sigmoid`` at its result ``y``."""
+    return call(SIGMOID_BACKWARD, (g, y))
+
+
+def tanh_backward(g: Any, y: Any) -> Any:
+    """``g * (1 - y * y)``: the gradient of ``tanh`` at its result ``y``."""
+    return call(TANH_BACKWARD, (g, y))
+
+
 METHODS["__neg__"] = METHODS["neg"]
 METHODS["__abs__"] = METHODS["abs"]
+METHODS["__pos__"] = METHODS["positive"]

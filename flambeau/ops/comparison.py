@@ -1,0 +1,88 @@
+"""Comparisons: ``eq`` and its relatives, ``isclose``, ``allclose``, ``equal``; larger and smaller of two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+from ..graph.node import Operator
+from ._elementwise import binary, reflected, tensor_argument
+from ._registry import METHODS, c_name, export
+
+
+def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
+    """Of the in-place forms: the old value does not matter."""
+    gx, gy = [g.new_zeros(t.shape) if t is not None and f.needs(i) else None for i, t in enumerate(f.ins)]
+    return gx, gy
+
+
+def _compare(name: str, alias: tuple[str, ...], kinds: str) -> Operator:
+    names = [f"{name.capitalize()}Backward{k}" for k in (1, 0)]
+    return binary(name, name, _no_gradient, result="bool", kinds=kinds, aliases=alias, grad_names=names)
+
+
+EQ = _compare("eq", (), "buifc")
+NE = _compare("ne", ("not_equal",), "buifc")
+LT = _compare("lt", ("less",), "buif")
+LE = _compare("le", ("less_equal",), "buif")
+GT = _compare("gt", ("greater",), "buif")
+GE = _compare("ge", ("greater_equal",), "buif")
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    METHODS[f"__{_name}__"] = reflected(METHODS[_name])
+
+
+# ---- the larger and the smaller
+
+
+def _extreme_vjp(above: str, below: str) -> Any:
+    """The gradient goes to the operand that was taken, half to each of equals."""
+
+    def vjp(f: Any, g: Any) -> tuple[Any, Any]:
+        from .ternary import where
+
+        x, y = f.saved(0), f.saved(1)
+        half = where(x == y, g / 2, g)
+        gx = where(getattr(x, below)(y), 0, half) if f.needs(0) else None
+        return gx, where(getattr(x, above)(y), 0, half) if f.needs(1) else None
+
+    return vjp
+
+
+def _fextreme_vjp(name: str) -> Any:
+    def vjp(f: Any, g: Any) -> tuple[Any, Any]:
+        from .ternary import where
+
+        x, y = f.saved(0), f.saved(1)
+        first = getattr(x, name)(y).logical_or(y.isnan())
+        return where(first, g, 0) if f.needs(0) else None, where(first, 0, g) if f.needs(1) else None
+
+    return vjp
+
+
+def _complex_error(name: str) -> Any:
+    return {"c": (RuntimeError, f"{name} not implemented for complex tensors.")}
+
+
+_ALL = ((0, (0, 1)), (1, (0, 1)))
+for _name, _vjp in (
+    ("maximum", _extreme_vjp("gt", "lt")),
+    ("minimum", _extreme_vjp("lt", "gt")),
+    ("fmax", _fextreme_vjp("ge")),
+    ("fmin", _fextreme_vjp("le")),
+):
+    binary(_name, _name, _vjp, saves=_ALL, kinds="buif", errors=_complex_error(_name), inplace=False, numbers="")
+
+
+# ---- equality of whole tensors
+
+
+@export()
+def equal(input: Any, other: Any) -> bool:
+    """Have both tensors the same shape and elements?"""
+    x, y = tensor_argument("equal", input), tensor_argument("equal", other, "other", 2)
+    if x._ty.dtype is not y._ty.dtype:
+        raise RuntimeError(f"Expected object of data type {c_name(x._ty.dtype)} but got data type {c_name(y._ty.dtype)} for argument 'other' in call to equal")
+    if x._ty.shape != y._ty.shape:
+        return False
+    return bool((x.detach()._numpy() == y.detach()._numpy()).all())

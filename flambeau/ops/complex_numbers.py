@@ -1,0 +1,158 @@
+"""Complex numbers: ``conj``, ``real``, ``imag``, ``angle``, ``complex``, ``polar``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
+from ..graph.node import OUT, Operator
+from ..graph.types import Ty
+from ._elementwise import tensor_argument, unary, wide
+from ._registry import METHODS, call, export, function, into
+from ._types import elementwise, float_dtype, unary_ty
+from .views import view_as_real
+
+CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f, g: (g.conj(),))
+CONJ_PHYSICAL = unary(
+    "conj_physical", lambda b, x: b.map("conj", x) if x.dtype.kind == "c" else x, lambda f, g: g.conj_physical()
+)
+
+
+@export()
+def conj(input: Any) -> Any:
+    """The complex conjugate; real tensors themselves. (It is computed: the result does not share memory.)"""
+    if not tensor_argument("conj", input)._ty.dtype.is_complex:
+        return input
+    return call(CONJ, (input,))
+
+
+@export(method=False)
+def resolve_conj(input: Any) -> Any:
+    """The tensor itself: conjugates are computed at once."""
+    return input
+
+
+@export(method=False)
+def resolve_neg(input: Any) -> Any:
+    """The tensor itself: negation is computed at once."""
+    return input
+
+
+@function()
+def real(input: Any) -> Any:
+    """The real part, sharing memory; a real tensor itself."""
+    x = tensor_argument("real", input)
+    return view_as_real(x).select(-1, 0) if x._ty.dtype.is_complex else x
+
+
+@function()
+def imag(input: Any) -> Any:
+    """The imaginary part, sharing memory.
+
+    Raises:
+        RuntimeError: the tensor is real.
+    """
+    x = tensor_argument("imag", input)
+    if not x._ty.dtype.is_complex:
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return view_as_real(x).select(-1, 1)
+
+
+def _set_part(part: Any) -> Any:
+    return lambda x, value: part(x).copy_(value)
+
+
+METHODS["real"] = property(real, _set_part(real), doc="The real part, sharing memory.")
+METHODS["imag"] = property(imag, _set_part(imag), doc="The imaginary part, sharing memory.")
+
+
+# ---- angle
+
+
+def _angle_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
+    return elementwise(tys, float_dtype(tys[0].dtype).to_real())
+
+
+def _angle_lower(b: Any, attrs: Any, x: Any) -> Any:
+    out = b.ty.dtype
+    if x.dtype.kind == "c":
+        return b.map("angle", x, dt=out)
+    dt = wide(out)
+    v = b.cast(x, dt)
+    turned = b.where(b.map("lt", v, b.const(0, dt)), b.const(3.141592653589793, dt), b.const(0, dt))
+    return b.cast(b.where(b.map("isnan", v), v, turned), out)
+
+
+def _angle_vjp(f: Any, g: Any) -> tuple[Any]:
+    from .ternary import where
+
+    x = f.saved(0)
+    if not x._ty.dtype.is_complex:
+        return (g.new_zeros(g.shape),)
+    size = x.abs()
+    turned = complex_(-x.imag, x.real) / size
+    return (where(size == 0, 0, turned * (g / size)),)
+
+
+ANGLE = Operator("angle", _angle_ty, _angle_lower, _angle_vjp, ((0, (0,)),))
+
+
+@export()
+def angle(input: Any, *, out: Any = None) -> Any:
+    """The argument in radians (https://docs.pytorch.org/docs/stable/generated/torch.angle.html)."""
+    return into(call(ANGLE, (tensor_argument("angle", input),)), out, "angle")
+
+
+# ---- complex, polar
+
+_COMPLEX = {float16: complex32, float32: complex64, float64: complex128}
+
+
+def _pair_ty(name: str, names: tuple[str, str]) -> Any:
+    def infer(tys: Sequence[Ty], attrs: Any) -> Ty:
+        x, y = tys
+        if x.dtype not in _COMPLEX or y.dtype not in _COMPLEX:
+            raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {SCALAR_NAMES[x.dtype]} and "
+                               f"{SCALAR_NAMES[y.dtype]}")  # fmt: skip
+        if x.dtype is not y.dtype:
+            raise RuntimeError(f"Expected object of scalar type {SCALAR_NAMES[x.dtype]} but got scalar type "
+                               f"{SCALAR_NAMES[y.dtype]} for second argument")  # fmt: skip
+        return elementwise(tys, _COMPLEX[x.dtype])
+
+    return infer
+
+
+def _polar_lower(b: Any, attrs: Any, r: Any, t: Any) -> Any:
+    x, y = b.map("mul", r, b.map("cos", t)), b.map("mul", r, b.map("sin", t))
+    return b.map("complex", x, y, dt=b.ty.dtype)
+
+
+def _polar_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    y = f.out()
+    along = (g.conj() * y.sgn()).real if f.needs(0) else None
+    return along, (g.conj() * (y * 1j)).real if f.needs(1) else None
+
+
+def _complex_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    return g.real if f.needs(0) else None, g.imag if f.needs(1) else None
+
+
+COMPLEX = Operator("complex", _pair_ty("complex", ("real", "imag")), lambda b, a, x, y: b.map("complex", x, y, dt=b.ty.dtype), _complex_vjp)
+POLAR = Operator("polar", _pair_ty("polar", ("abs", "angle")), _polar_lower, _polar_vjp, ((OUT, (0, 1)),))
+
+
+@function("complex")
+def complex_(real: Any, imag: Any, *, out: Any = None) -> Any:
+    """``real + imag * 1j`` (https://docs.pytorch.org/docs/stable/generated/torch.complex.html)."""
+    tensor_argument("complex", real, "real")
+    tensor_argument("complex", imag, "imag", 2)
+    return into(call(COMPLEX, (real, imag)), out, "complex")
+
+
+@function()
+def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
+    """``abs * (cos(angle) + sin(angle) * 1j)`` (https://docs.pytorch.org/docs/stable/generated/torch.polar.html)."""
+    tensor_argument("polar", abs, "abs")
+    tensor_argument("polar", angle, "angle", 2)
+    return into(call(POLAR, (abs, angle)), out, "polar")

@@ -1,0 +1,105 @@
+"""Conversions by name (``float()``, ``long()``, …), ``type()``, and questions about dtypes as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import SCALAR_NAMES, dtype
+from ._elementwise import OPERANDS, plain_number, tensor_argument
+from ._registry import METHODS, function, method
+from ._types import result_dtype
+from .arithmetic import type_of
+from .copying import convert
+
+_CONVERSIONS = {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}  # fmt: skip
+
+
+def _conversion(name: str, dt: dtype) -> Any:
+    def f(self: Any, memory_format: Any = None) -> Any:
+        return convert(self, dt, memory_format=memory_format)
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"``self.to({dt!r})``."
+    return f
+
+
+for _name, _dt in _CONVERSIONS.items():
+    METHODS[_name] = _conversion(_name, _dt)
+
+_BY_TYPE_NAME = {f"torch.{name}Tensor": dt for dt, name in SCALAR_NAMES.items()}
+
+
+@method("type")
+def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the tensor's type (``'torch.FloatTensor'``), or the tensor converted to a dtype or a type's name.
+
+    Raises:
+        ValueError: there is no type of this name.
+    """
+    if dtype is None:
+        return f"torch.{SCALAR_NAMES[self._ty.dtype]}Tensor"
+    return convert(self, _named(dtype))
+
+
+def _named(name: Any) -> dtype:
+    if isinstance(name, dtype):
+        return name
+    if isinstance(name, type):
+        name = f"torch.{name.__name__}"
+    if name == "torch.Tensor":
+        return dtypes.get_default_dtype()
+    if name not in _BY_TYPE_NAME:
+        raise ValueError(f"invalid type: '{name}'")
+    return _BY_TYPE_NAME[name]
+
+
+@function()
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype of arithmetic on two operands, tensors or numbers."""
+    xs = [plain_number(x) for x in (tensor1, tensor2)]
+    if not all(isinstance(x, OPERANDS) for x in xs):
+        raise TypeError(f"result_type() received an invalid combination of arguments - got ({', '.join(type(x).__name__ for x in xs)})")
+    return result_dtype([type_of(x) for x in xs])
+
+
+@function()
+def is_floating_point(input: Any) -> bool:
+    """Is the dtype floating?"""
+    return tensor_argument("is_floating_point", input)._ty.dtype.is_floating_point
+
+
+@function()
+def is_complex(input: Any) -> bool:
+    """Is the dtype complex?"""
+    return tensor_argument("is_complex", input)._ty.dtype.is_complex
+
+
+@function()
+def is_conj(input: Any) -> bool:
+    """False: conjugates are computed at once."""
+    return tensor_argument("is_conj", input).is_conj()
+
+
+@function()
+def is_neg(input: Any) -> bool:
+    """False: negation is computed at once."""
+    return tensor_argument("is_neg", input).is_conj()
+
+
+@function()
+def is_nonzero(input: Any) -> bool:
+    """Is the one element of the tensor not zero?"""
+    return bool(tensor_argument("is_nonzero", input))
+
+
+@function()
+def numel(input: Any) -> int:
+    """The number of elements."""
+    return tensor_argument("numel", input)._ty.numel
+
+
