@@ -18,7 +18,7 @@ import numpy as np
 import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
-from flambeau.graph import realise
+from flambeau.graph import realisation as realise
 
 
 class LeNet(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compiler.numpy import execute, flatten, to_memory
-from .graph import realise
+from .graph import realisation as realise
 from .graph.program import Program
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import dtype
-from .graph.realise import realised
+from .graph.realisation import realised
 from .graph.storage import Storage
 
 

@@ -12,7 +12,7 @@ from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
-from .graph.realise import realised
+from .graph.realisation import realised
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class
 from .graph.types import Size, permuted_strides, ty

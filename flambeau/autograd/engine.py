@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES
-from ..graph.epoch import threads
-from ..graph.fn import AccumulateGrad, Fn, Out, Saved
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved, short_name
 from ..graph.node import OUT
 from ..graph.tensor_base import new_tensor
 from . import anomaly_mode as anomaly
@@ -66,17 +65,11 @@ def unpack(fn: Fn, which: int) -> Any:
 
 
 def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
-    edge = s.edge if not s.own else fn
-    origin = ""
-    if isinstance(edge, (Fn, Out)):
-        k, name = (edge.number, edge.fn.op.grad_name) if isinstance(edge, Out) else (0, edge.op.grad_name)
-        k = which - OUT if s.own else k
-        origin = f", which is output {k} of {name},"
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(s.ty.shape)}]{origin} is at version {version}; expected "
-        f"version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to compute "
-        "its gradient, with torch.autograd.set_detect_anomaly(True)."
+        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(s.ty.shape)}]{_origin(fn, s, which)} is at version {version}; "
+        f"expected version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to "
+        "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
     where = fn.node.src if fn.node is not None else None
     if where:
@@ -84,6 +77,20 @@ def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
     if s.storage.written:
         text += f'\n  last written in place at File "{s.storage.written[0]}", line {s.storage.written[1]}'
     return text
+
+
+def _origin(fn: Fn, s: Saved, which: int) -> str:
+    """Which output of which node the saved tensor is by now."""
+    if s.own:
+        return f", which is output {which - OUT} of {short_name(fn)},"
+    edge = s.edge
+    if s.storage.rebased is not None and s.vc is None:
+        edge = s.storage.rebased
+        if s.view:
+            return ", which is output 0 of AsStrided,"
+    if not isinstance(edge, (Fn, Out)):
+        return ""
+    return f", which is output {edge.number if isinstance(edge, Out) else 0} of {short_name(edge)},"
 
 
 def split(edge: Any) -> tuple[Any, int]:
@@ -285,7 +292,7 @@ def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
 
 
 def _retain(x: Any, g: Any) -> None:
-    x._grad = g.clone() if x._grad is None or not threads.epoch.grad else x._grad + g
+    x._grad = g.clone() if x._grad is None else x._grad + g
 
 
 def _post_hooks(node: Any, out: Sequence[Any], grads: Sequence[Any]) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from ..graph.epoch import Epoch, node_of, refresh, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved
 from ..graph.node import Node, layout_node
-from ..graph.realise import forget_hooks
+from ..graph.realisation import forget_hooks
 from ..graph.storage import Storage
 from ..graph.tensor_base import new_tensor
 from ..graph.types import Ty, ty

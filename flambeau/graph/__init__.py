@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .realise import counters, realise
+from .realisation import counters, realise
 
 
 def flush_after_step() -> None:

@@ -95,7 +95,7 @@ def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
 
 def _take_over(s: Storage) -> None:
     """Another thread's pending storage is realised before this thread reads it."""
-    from .realise import realise
+    from .realisation import realise
 
     realise(s.epoch)
 

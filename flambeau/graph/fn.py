@@ -22,7 +22,7 @@ class Saved:
     ``edge`` is None for the node's own output, whose edge is the node.
     """
 
-    __slots__ = ("edge", "own", "storage", "ty", "vc", "version")
+    __slots__ = ("edge", "own", "storage", "ty", "vc", "version", "view")
 
     def __init__(self, x: TensorBase, own: bool = False) -> None:
         self.storage = x._s
@@ -30,6 +30,7 @@ class Saved:
         self.vc = x._vc
         self.version = (x._vc or x._s).version
         self.own = own
+        self.view = x._view is not None
         self.edge = None if own else x._edge
 
 
@@ -120,6 +121,13 @@ class Out:
     def __init__(self, fn: Fn, number: int) -> None:
         self.fn = fn
         self.number = number
+
+
+def short_name(edge: Any) -> str:
+    """``SplitBackward0`` is Split and ``SqueezeBackward1`` Squeeze1 in PyTorch's messages about views and versions."""
+    fn = edge.fn if isinstance(edge, Out) else edge
+    name, _, number = fn.op.grad_name.partition("Backward")
+    return name + number.removeprefix("0")
 
 
 class AccumulateGrad:

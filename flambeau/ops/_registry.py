@@ -10,7 +10,7 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
 from ..graph.epoch import Epoch, hold, node_of, number, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooks_of, record, save_inputs, save_outputs
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
-from ..graph.realise import realise
+from ..graph.realisation import realise
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..graph.types import Ty, overlaps_itself, ty
@@ -70,11 +70,14 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     node = nodes.get(key)
     if node is None:
         node = intern(*key)
-    fn = record_fn(op, ins, attrs, node) if grad and epoch.grad and op.vjp is not None else None
     if node.parts is not None:
+        fn = record_fn(op, ins, attrs, node) if grad and epoch.grad and op.vjp is not None else None
         return _several(node, fn, epoch)
     y = fresh(node, epoch)
-    if fn is not None and (node.ty.dtype.kind in "fc"):
+    if not grad or not epoch.grad or op.vjp is None or node.ty.dtype.kind not in "fc":
+        return y
+    fn = record_fn(op, ins, attrs, node)
+    if fn is not None:
         y._edge = fn
         if fn.op.saves:
             save_outputs(fn, (y,))
@@ -369,10 +372,10 @@ def rebase(x: TensorBase, fn: Any) -> None:
     if x._view is None:
         if x._edge is not None and isinstance(x._edge, (Fn, Out)):
             _move_retained(x, fn)
-        x._edge = fn
+        x._edge = x._s.rebased = fn
         return
     base = x._view.base
-    base._edge = CopySlices(base._edge, base._ty, x._ty, fn)
+    base._edge = x._s.rebased = CopySlices(base._edge, base._ty, x._ty, fn)
     x._edge = strided_edge(x)
     x._view.edge_version = version_of(x)
 

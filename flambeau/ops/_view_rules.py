@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph.fn import AccumulateGrad, Fn, Out
+from ..graph.fn import AccumulateGrad, Fn, Out, short_name
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 
@@ -38,11 +38,6 @@ class CopySlices(Fn):
         self.inner = inner
 
 
-def edge_name(edge: Any) -> str:
-    """The name of the backward node behind an edge."""
-    return edge.fn.op.grad_name if isinstance(edge, Out) else edge.op.grad_name
-
-
 _BLOCK = (
     " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
     "view and the inplace either both inside the {} block (if you don't want the inplace to be tracked) or both outside "
@@ -59,12 +54,6 @@ _WHY = {
 }
 
 
-def _short_name(edge: Any) -> str:
-    """``SplitBackward0`` is Split and ``SqueezeBackward1`` Squeeze1 in these messages."""
-    name, _, number = edge_name(edge).partition("Backward")
-    return name + number.removeprefix("0")
-
-
 def _refuse(x: TensorBase, what: str) -> None:
     creation = x._view.creation  # type: ignore[union-attr]
     if creation == "default":
@@ -72,7 +61,7 @@ def _refuse(x: TensorBase, what: str) -> None:
     edge = x._edge
     if isinstance(edge, (Fn, Out)):
         k = edge.number if isinstance(edge, Out) else 0
-        head = f"Output {k} of {_short_name(edge)} is a view and {what}."
+        head = f"Output {k} of {short_name(edge)} is a view and {what}."
     elif creation == "inference":
         head = f"A view was created in inference mode and {what} in normal mode."
     else:
