@@ -34,9 +34,8 @@ def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
     flips = draw(bernoulli_sampler(kept), ty(t.shape, bool_, t.strides), generator)
     _refuse_integers(t)
-    name = t.dtype.name
-    one = widen(cast(np.ones(1), name), name)
-    scale = cast(one / one.dtype.type(round_to(kept, name)), name)
+    one = np.ones(1, np.float64 if t.dtype.name == "float64" else np.float32)
+    scale = cast(one / one.dtype.type(kept), t.dtype.name)
     return drawn(lambda engine, t: flips * scale[0], t)
 
 
@@ -66,7 +65,8 @@ def _alpha_noise(t: Ty, p: float) -> tuple[Any, Any]:
 
     mask = rounded(flips.astype(np.float64))
     number = mask.dtype.type
-    term = rounded(rounded((mask - number(1)) * number(_ALPHA * a)) + number(_ALPHA * a * p))
+    shift = number(round_to(_ALPHA * a * p, name))  # PyTorch rounds a number that it adds, not one that it multiplies
+    term = rounded(rounded((mask - number(1)) * number(_ALPHA * a)) + shift)
     factor = rounded(mask * number(a))
     return tuple(drawn(lambda engine, t, v=v: memory_format(v, t.dtype), t) for v in (factor, term))  # type: ignore[return-value]
 
@@ -173,7 +173,7 @@ def native_dropout(input: Any, p: float, train: bool | None) -> tuple[Any, Any]:
         return call(_NATIVE_DROPOUT, (input, mask), 1.0), mask
     mask = drawn(bernoulli_sampler(1.0 - p), mask_type)
     _refuse_integers(t)
-    scale = 0.0 if p == 1 else float(np.float32(1.0 / (1.0 - p)))
+    scale = 0.0 if p == 1 else 1.0 / (1.0 - p)
     return call(_NATIVE_DROPOUT, (input, mask), scale), mask
 
 

@@ -12,7 +12,7 @@ from ..dtypes import SCALAR_NAMES, get_default_dtype, int64
 from ..graph.types import Ty, contiguous_strides, like, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from ..random._engine import Engine
-from ..random._exact import INT_MAX, cast, widen
+from ..random._exact import INT_MAX, cast, round_to, widen
 from ._registry import FUNCTIONS, function, is_tensor
 from ._types import broadcast_shape
 from .creation import kw_size, sizes, with_grad
@@ -300,11 +300,15 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Any:
     values = widen(flat, t.dtype.name).reshape(shape)
     if is_tensor(std):
         values = _rounded(values * std.detach()._numpy(), t)
-    center = mean.detach()._numpy() if is_tensor(mean) else t.dtype.compute.type(mean)
+    center = mean.detach()._numpy() if is_tensor(mean) else _rounded_number(mean, t)
     values = _rounded(values + center, t)
     op = _NORMAL_OF_MEAN if not is_tensor(std) else _NORMAL_OF_BOTH if is_tensor(mean) else _NORMAL_OF_STD
     y = drawn(lambda engine, t: memory_format(values, t.dtype).reshape(-1), t)
     return with_history(y, op, [x for x in (mean, std) if is_tensor(x)])
+
+
+def _rounded_number(value: Any, t: Ty) -> Any:
+    return round_to(value, t.dtype.name) if t.dtype.kind == "f" else t.dtype.np.type(value)
 
 
 def _check_std_tensor(std: Any) -> None:

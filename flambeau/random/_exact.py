@@ -182,5 +182,7 @@ def round_to(value: float, dtype: str) -> float:
 
 
 def widen(values: np.ndarray, dtype: str) -> np.ndarray:
-    """A flat array that arithmetic can use: bfloat16 bit patterns become float32, all else stays."""
-    return from_bfloat16(values) if dtype == "bfloat16" else values
+    """Memory as values to compute with: the 16-bit types become float32, all else stays."""
+    if dtype == "bfloat16":
+        return from_bfloat16(values)
+    return values.astype(np.float32) if dtype == "float16" else values
