@@ -207,6 +207,33 @@ def test_installed_torch_is_left_aside(tmp_path: Path) -> None:
     assert run("run", "-c", code).stdout == "flambeau\n"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.skipif(os.name != "posix", reason="forkserver and fork are POSIX's")
+def test_child_processes_see_flambeau_too(script, tmp_path: Path, method: str) -> None:
+    script(
+        f"""
+        import multiprocessing, sys, torch
+        def name(_):
+            return torch.__name__, any("startup" in folder for folder in sys.path)
+        if __name__ == "__main__":
+            with multiprocessing.get_context({method!r}).Pool(1) as pool:
+                print(pool.map(name, [0]))
+        """
+    )
+    found = run("run", "program.py", cwd=tmp_path)
+    assert (found.stdout, found.stderr) == ("[('flambeau', False)]\n", "")
+
+
+def test_started_interpreters_see_flambeau_too(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('the next one')")
+    child = "import importlib.metadata as m; print(m.version('torch')); import torchvision; print(torchvision.__name__)"
+    code = (
+        f"import os, subprocess, sys; os.environ['PYTHONPATH'] += os.pathsep + {str(tmp_path)!r}\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    assert run("run", "-c", code).stdout.split("\n")[:3] == ["the next one", "2.13.0", "flambeau.vision"]
+
+
 def test_finder_is_installed_once_and_removed() -> None:
     if any(name == "torch" or name.startswith("torch.") for name in sys.modules):
         pytest.skip("another torch is loaded")

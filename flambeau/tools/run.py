@@ -12,6 +12,8 @@ from types import CodeType, ModuleType, TracebackType
 
 from flambeau.tools import alias
 
+_STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
+
 __all__ = ["run_code", "run_module", "run_script", "seed_everything"]
 
 # What stands between the command's first frame and the program's: this file and the interpreter's `-m`.
@@ -66,7 +68,7 @@ def run_module(name: str, args: list[str]) -> int:
     _replace_first_path(os.getcwd())
     sys.argv = ["-m", *args]
     _fresh_main(None)
-    alias.install()
+    _install_alias()
     # The interpreter's own `-m` calls this function: it fills in __spec__, __package__ and sys.argv[0].
     as_main: Callable[[str], object] = vars(runpy)["_run_module_as_main"]
     return _guarded(lambda: as_main(name))
@@ -100,8 +102,15 @@ def _fresh_main(path: str | None) -> ModuleType:
     return module
 
 
-def _execute(compiled: Callable[[], CodeType], module: ModuleType) -> int:
+def _install_alias() -> None:
+    """Make torch mean flambeau here and in the Python processes that the program starts."""
     alias.install()
+    folders = [_STARTUP, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(folders))
+
+
+def _execute(compiled: Callable[[], CodeType], module: ModuleType) -> int:
+    _install_alias()
     return _guarded(lambda: exec(compiled(), module.__dict__))
 
 
