@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from . import (
-    arithmetic, classification_losses, comparison, complex_numbers, conversion, copying, creation, division,
-    dropout, extremes, indexing, joining, logic, losses, matrix_products, matrix_sums, pointwise, power, random,
-    random_fill, rearranging, reductions, sampling, scans, softmax, statistics, ternary, views,
+    activation, arithmetic, classification_losses, comparison, complex_numbers, conversion, convolution,
+    copying, creation, differences, division, dropout, extremes, filling, gathering, indexing, joining, logic,
+    losses, matrix_products, matrix_sums, normalisation, norms, padding, pointwise, pooling, power, quantiles,
+    random, random_fill, rearranging, reductions, sampling, scans, scattering, searching, softmax, sorting,
+    statistics, ternary, views,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
 __all__ = [
-    "FUNCTIONS", "METHODS", "arithmetic", "classification_losses", "comparison", "complex_numbers",
-    "conversion", "copying", "creation", "division", "dropout", "extremes", "indexing", "joining", "logic",
-    "losses", "matrix_products", "matrix_sums", "pointwise", "power", "random", "random_fill", "rearranging",
-    "reductions", "sampling", "scans", "softmax", "statistics", "ternary", "views",
+    "FUNCTIONS", "METHODS", "activation", "arithmetic", "classification_losses", "comparison",
+    "complex_numbers", "conversion", "convolution", "copying", "creation", "differences", "division", "dropout",
+    "extremes", "filling", "gathering", "indexing", "joining", "logic", "losses", "matrix_products",
+    "matrix_sums", "normalisation", "norms", "padding", "pointwise", "pooling", "power", "quantiles", "random",
+    "random_fill", "rearranging", "reductions", "sampling", "scans", "scattering", "searching", "softmax",
+    "sorting", "statistics", "ternary", "views",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from ..graph.epoch import node_of, threads
 from ..graph.fn import AccumulateGrad
 from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
-from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.tensor_base import TensorBase
+from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Size, Ty, contiguous_strides, is_dense, like, ty
 from ..compiler.numpy import to_memory
 from ._registry import call, export, fresh, function, into, is_number, is_tensor, method
@@ -28,7 +30,7 @@ from ._types import unary_ty
 def realised_tensor(a: np.ndarray, dt: dtype) -> Any:
     """A tensor that owns ``a``, a contiguous array of ``dt``'s memory format."""
     t = ty(a.shape, dt)
-    return new_tensor(Storage(t, None, a.reshape(-1)), t)
+    return tensor_over(Storage(t, None, a.reshape(-1)), t)
 
 
 def from_values(a: np.ndarray, dt: dtype) -> Any:
@@ -195,6 +197,18 @@ def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device
 
 
 @method()
+def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:
+    """A tensor that copies ``data``, of this tensor's dtype."""
+    if is_tensor(data):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor).",
+            stacklevel=2,
+        )
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+@method()
 def new_empty_strided(self: Any, size: Any, stride: Any, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
     """Undefined values (zeros here) of this tensor's dtype at the given strides."""
     return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
@@ -214,7 +228,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
     if t.dense:
         return with_grad(full_of(t, 0), requires_grad)
     span = 1 + sum((n - 1) * s for n, s in zip(shape, strides))
-    return with_grad(new_tensor(full_of(flat_type(span, t.dtype), 0)._s, t), requires_grad)
+    return with_grad(tensor_over(full_of(flat_type(span, t.dtype), 0)._s, t), requires_grad)
 
 
 ARANGE = Operator(
@@ -274,6 +288,69 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
     x = call(LINSPACE, (start, end), (steps, dt, float64 if dt.kind in "uib" else dt))
     return with_grad(into(x, out, "linspace"), requires_grad)
+
+
+LOGSPACE = Operator(
+    "logspace",
+    lambda tys, attrs: ty((attrs[0],), attrs[1]),
+    lambda b, attrs, start, end, base: b.cast(
+        b.map("pow", b.cast(base, attrs[2]), linear(b, attrs[0], attrs[2], start, end)), attrs[1]
+    ),
+)
+
+
+@function()
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
+    check_device(device)
+    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
+    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    x = call(LOGSPACE, (start, end, float(base)), (steps, dt, float64 if dt.kind != "c" else dt))
+    return with_grad(into(x, out, "logspace"), requires_grad)
+
+
+def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
+    for name, n in (("row", rows), ("col", cols)):
+        if n < 0:
+            raise RuntimeError(f"{name} must be non-negative, got{n}")
+    where = np.tril_indices(rows, offset, cols) if lower else np.triu_indices(rows, offset, cols)
+    return from_values(np.stack(where).astype((dt or int64).compute), dt or int64)
+
+
+@function()
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Any:
+    """Row and column numbers of a matrix's elements on and below a diagonal."""
+    check_device(device)
+    return _triangle_indices(row, col, offset, dtype, True)
+
+
+@function()
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Any:
+    """Row and column numbers of a matrix's elements on and above a diagonal."""
+    check_device(device)
+    return _triangle_indices(row, col, offset, dtype, False)
+
+
+@function()
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803  PyTorch's name
+    """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
+    from .joining import cat
+
+    t = x._ty
+    if t.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = t.numel if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    if t.dtype.kind in "uib":
+        x = x.to(int64)
+    powers = x.new_ones(t.numel, min(n, 1))
+    if n > 1:
+        powers = cat([powers, x.unsqueeze(1).expand(t.numel, n - 1).cumprod(1)], 1)
+    return powers if increasing else powers.flip(1)
 
 
 EYE = Operator(
@@ -424,7 +501,7 @@ def _sharing(a: np.ndarray, dt: dtype) -> Any:
     whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
     s = Storage(whole, None, flat)
     s.share()
-    return new_tensor(s, t)
+    return tensor_over(s, t)
 
 
 @function()
@@ -436,6 +513,78 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         x = from_numpy(data)
         return x if dtype is None else x.to(dtype)
     return tensor(data, dtype=dtype, device=device)
+
+
+@function()
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Any:
+    """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
+    check_device(device)
+    shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
+    x = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
+    changed = dtype is not None and x.dtype is not dtype
+    if copy is False and (changed or not shares):
+        raise ValueError(f"can't alias {'arbitrary sequence into a tensor' if not shares else 'tensor with another dtype'}.")
+    if copy or changed:
+        x = x.to(dtype or x.dtype, copy=True)
+    if is_tensor(obj) and x is obj and requires_grad == obj.requires_grad:
+        return x
+    x = x.detach() if not requires_grad or x is not obj or not obj.is_leaf else x
+    return with_grad(x, requires_grad)
+
+
+def _is_buffer(obj: Any) -> bool:
+    return isinstance(obj, (bytes, bytearray, memoryview))
+
+
+def _shared(obj: Any, dt: Any) -> Any:
+    if isinstance(obj, np.ndarray):
+        return from_numpy(obj)
+    return from_dlpack(obj) if hasattr(obj, "__dlpack__") else frombuffer(obj, dtype=dt or get_default_dtype())
+
+
+@function()
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
+    """A tensor on the memory of another library's array."""
+    check_device(device)
+    if is_tensor(ext_tensor):
+        return ext_tensor.detach()
+    x = from_numpy(np.from_dlpack(ext_tensor))
+    return x.clone() if copy else x
+
+
+@function()
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
+    """A 1-dimensional tensor on the memory of a Python buffer.
+
+    Raises:
+        ValueError: the buffer is empty, or too small for ``count`` elements behind ``offset``.
+    """
+    size, item = memoryview(buffer).nbytes, dtype.itemsize
+    if size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+    if not 0 <= offset < size:
+        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+    if count < 0 and (size - offset) % item:
+        raise ValueError(f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})")
+    if count > 0 and count * item > size - offset:
+        raise ValueError(f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than "
+                         f"actual buffer length ({size} bytes)")  # fmt: skip
+    a = np.frombuffer(buffer, dtype.np, count, offset)
+    if not a.flags.writeable:
+        warnings.warn(
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write "
+            "to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to protect "
+            "its data or make it writable before converting it to a tensor. This type of warning will be suppressed for the "
+            "rest of this program.",
+            stacklevel=2,
+        )
+    return with_grad(_sharing(a, dtype), requires_grad)
+
+
+@function()
+def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+    """A number as a 0-dim tensor of the default dtype."""
+    return tensor(s, dtype=dtype or (get_default_dtype() if not isinstance(s, complex) else None), device=device, requires_grad=requires_grad)
 
 
 def default_value(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Joining tensors: ``cat`` and ``stack``."""
+"""Joining tensors: ``cat``, ``stack``, ``hstack``, ``vstack``, ``dstack``, ``column_stack``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph.node import Operator
-from ..graph.types import Ty, ty
-from ._registry import call, function, into, wrap_dim
+from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
+from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
 
 
@@ -29,18 +29,40 @@ def _cat_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
                 raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} "
                                    f"but got size {t.shape[d]} for tensor number {i} in the list.")  # fmt: skip
     n = sum(t.shape[dim] for t in kept) if first.ndim else 0
-    return ty(first.shape[:dim] + (n,) + first.shape[dim + 1 :], result_dtype(tys))
+    shape = first.shape[:dim] + (n,) + first.shape[dim + 1 :]
+    return ty(shape, result_dtype(tys), _channels_last(tys, shape))
+
+
+def _channels_last(tys: tuple[Ty, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The strides if all tensors have their channels innermost."""
+    if len(shape) not in (4, 5):
+        return None
+    order = [1, *range(len(shape) - 1, 1, -1), 0]
+    for t in tys:
+        if t.contiguous or t.strides != permuted_strides(t.shape, order):
+            return None
+    return permuted_strides(shape, order)
+
+
+def joined(b: Any, dim: int, xs: Sequence[Any]) -> Any:
+    """Values of one dtype side by side along ``dim``."""
+    if len(xs) == 1:
+        return xs[0]
+    shape = list(xs[0].shape)
+    shape[dim] = sum(x.shape[dim] for x in xs)
+    strides = contiguous_strides(tuple(shape))
+    out, start = b.const(0, xs[0].dtype, shape), 0
+    for x in xs:
+        if x.shape[dim]:
+            out = b.update(out, x, strides, strides, start * strides[dim])
+        start += x.shape[dim]
+    return out
 
 
 def _cat_lower(b: Any, dim: int, *xs: Any) -> Any:
-    import numpy as np
-
     kept = [x for x in xs if x.shape != (0,)] or [xs[0]]
     dt = result_dtype([ty(x.shape, x.dtype) for x in xs])
-    kept = [b.cast(x, dt) for x in kept]
-    shape = list(kept[0].shape)
-    shape[dim] = sum(x.shape[dim] for x in kept)
-    return b.extern("cat", lambda *a: np.concatenate(a, axis=dim), kept, [(shape, dt)])
+    return joined(b, dim, [b.cast(x, dt) for x in kept])
 
 
 def _cat_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -58,10 +80,28 @@ def _cat_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 CAT = Operator("cat", _cat_ty, _cat_lower, _cat_vjp)
 
 
+def tensor_list(name: str, tensors: Any) -> tuple[Any, ...]:
+    """A sequence of tensors.
+
+    Raises:
+        TypeError: it is none, or an element is no tensor.
+    """
+    if is_tensor(tensors) or not hasattr(tensors, "__iter__"):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+    xs = tuple(tensors)
+    for i, x in enumerate(xs):
+        if not is_tensor(x):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
+    return xs
+
+
 @function("concat", "concatenate")
 def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None) -> Any:
-    """Tensors joined along an existing dimension; dtypes are promoted."""
-    xs = tuple(tensors)
+    """Tensors joined along an existing dimension; dtypes are promoted.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.cat.html
+    """
+    xs = tensor_list("cat", tensors)
     dim = dim if axis is None else axis
     if not xs:
         raise ValueError("expected a non-empty list of Tensors")
@@ -85,13 +125,61 @@ def _stack_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     return ty(first[:dim] + (len(tys),) + first[dim:], result_dtype(tys))
 
 
-STACK = Operator("stack", _stack_ty, lambda b, dim, *xs: _cat_lower(b, dim, *[b.unsqueeze(x, dim) for x in xs]), _stack_vjp)
+def _stack_lower(b: Any, dim: int, *xs: Any) -> Any:
+    dt = result_dtype([ty(x.shape, x.dtype) for x in xs])
+    return joined(b, dim, [b.unsqueeze(b.cast(x, dt), dim) for x in xs])
+
+
+STACK = Operator("stack", _stack_ty, _stack_lower, _stack_vjp)
 
 
 @function()
-def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
+def stack(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None) -> Any:
     """Tensors of one shape joined along a new dimension."""
-    xs = tuple(tensors)
+    xs = tensor_list("stack", tensors)
     if not xs:
         raise RuntimeError("stack expects a non-empty TensorList")
+    dim = dim if axis is None else axis
     return into(call(STACK, xs, wrap_dim(dim, xs[0]._ty.ndim + 1)), out, "stack")
+
+
+# ---- by the number of dimensions
+
+
+def _joinable(name: str, tensors: Any) -> tuple[Any, ...]:
+    xs = tensor_list(name, tensors)
+    if not xs:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return xs
+
+
+@function()
+def hstack(tensors: Any, *, out: Any = None) -> Any:
+    """Joined along columns: dimension 1, or 0 for vectors."""
+    from .rearranging import atleast_1d
+
+    xs = atleast_1d(_joinable("hstack", tensors))
+    return cat(xs, 0 if xs[0]._ty.ndim == 1 else 1, out=out)
+
+
+@function("row_stack")
+def vstack(tensors: Any, *, out: Any = None) -> Any:
+    """Joined along rows; vectors count as rows."""
+    from .rearranging import atleast_2d
+
+    return cat(atleast_2d(_joinable("vstack", tensors)), 0, out=out)
+
+
+@function()
+def dstack(tensors: Any, *, out: Any = None) -> Any:
+    """Joined along the third dimension."""
+    from .rearranging import atleast_3d
+
+    return cat(atleast_3d(_joinable("dstack", tensors)), 2, out=out)
+
+
+@function()
+def column_stack(tensors: Any, *, out: Any = None) -> Any:
+    """Joined along columns; vectors count as columns."""
+    xs = _joinable("column_stack", tensors)
+    return hstack([x.reshape(x._ty.numel, 1) if x._ty.ndim <= 1 else x for x in xs], out=out)

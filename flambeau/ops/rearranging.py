@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dtypes import int64
@@ -10,6 +11,7 @@ from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
 from ._registry import call, call_inplace, export, function, into, is_tensor, method, wrap_dim, wrap_dims
+from ._types import broadcast_shape, result_dtype
 
 # ---- flip, roll
 
@@ -259,3 +261,295 @@ def triu_(self: Any, diagonal: int = 0) -> Any:
     return call_inplace(TRIU, self, (), int(diagonal))
 
 
+
+
+# ---- rot90
+
+
+@export()
+@tensor_first
+def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
+    """Rotated by ``k`` quarter turns in the plane of two dimensions."""
+    t = input._ty
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if t.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {t.ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == t.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    for name, d in (("dim0", dims[0]), ("dim1", dims[1])):
+        if not -t.ndim <= d < t.ndim:
+            raise RuntimeError(f"Rotation {name} out of range, {name} = {d}")
+    if k % 4 == 1:
+        return input.flip(dims[1]).transpose(*dims)
+    if k % 4 == 2:
+        return input.flip(tuple(dims))
+    if k % 4 == 3:
+        return input.flip(dims[0]).transpose(*dims)
+    return input.clone(memory_format=_contiguous())
+
+
+# ---- diagonals
+
+
+def _diagonal_size(n: int, offset: int) -> int:
+    return n + abs(offset)
+
+
+def _embed_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:
+    offset, dim1, dim2 = attrs
+    t = tys[0]
+    size = _diagonal_size(t.shape[-1], offset)
+    shape = list(t.shape[:-1])
+    for d in sorted((dim1, dim2)):
+        shape.insert(d, size)
+    return ty(tuple(shape), t.dtype)
+
+
+def _embed_lower(b: Any, attrs: tuple[int, int, int], x: Any) -> Any:
+    from .views import _diagonal_rule
+
+    offset, dim1, dim2 = attrs
+    t = _embed_ty((ty(x.shape, x.dtype),), attrs)
+    part = _diagonal_rule(t, (offset, dim1, dim2))
+    return b.update(b.const(0, x.dtype, t.shape), x, t.strides, part.strides, part.offset)
+
+
+DIAG_EMBED = Operator("diag_embed", _embed_ty, _embed_lower, lambda f, g: (g.diagonal(*f.attrs),))
+
+
+@export()
+@tensor_first
+def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """Matrices with the last dimension on a diagonal, zeros elsewhere."""
+    n = input._ty.ndim + 1
+    d1, d2 = wrap_dim(dim1, n), wrap_dim(dim2, n)
+    if d1 == d2:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return call(DIAG_EMBED, (input,), (offset, d1, d2))
+
+
+DIAGONAL_COPY = Operator(
+    "diagonal_copy",
+    lambda tys, offset: ty(_diagonal_shape(tys[0], offset), tys[0].dtype),
+    lambda b, offset, x: b.diagonal(x, 0, 1, offset),
+    lambda f, g: (_diagonal_back(f, g),),
+)
+
+
+def _diagonal_shape(t: Ty, offset: int) -> tuple[int, ...]:
+    rows, cols = t.shape[0] + min(offset, 0), t.shape[1] - max(offset, 0)
+    return (max(0, min(rows, cols)),)
+
+
+def _diagonal_back(f: Any, g: Any) -> Any:
+    gx = g.new_zeros(f.ins[0].shape)
+    gx.diagonal(f.attrs).copy_(g)
+    return gx
+
+
+@export()
+@tensor_first
+def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """A vector on the diagonal of a matrix, or a matrix's diagonal as a vector."""
+    n = input._ty.ndim
+    if n not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
+    y = diag_embed(input, diagonal) if n == 1 else call(DIAGONAL_COPY, (input,), int(diagonal))
+    return into(y, out, "diag")
+
+
+@export()
+@tensor_first
+def diagflat(input: Any, offset: int = 0) -> Any:
+    """All elements on the diagonal of a matrix."""
+    return input.contiguous().view(-1).diag(offset)
+
+
+# ---- several tensors
+
+
+def listed(tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """``f(a, b)`` and ``f([a, b])`` alike."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        return tuple(tensors[0])
+    return tuple(tensors)
+
+
+@function()
+def broadcast_tensors(*tensors: Any) -> Any:
+    """Tensors expanded to their common shape."""
+    xs = listed(tensors)
+    shape = broadcast_shape(*[x._ty.shape for x in xs])
+    return tuple([x.expand(shape) for x in xs])
+
+
+@function()
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape to which all shapes broadcast."""
+    from ..graph.types import Size
+
+    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    try:
+        return Size(broadcast_shape(*sizes)) if sizes else Size(())
+    except RuntimeError:
+        raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape") from None
+
+
+@function()
+def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
+    """Grids of coordinates from vectors; ``indexing`` 'ij' (as here by default) or 'xy'."""
+    xs = listed(tensors)
+    if indexing is None:
+        warnings.warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=3)
+    elif indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    _check_vectors(xs)
+    swap = indexing == "xy" and len(xs) >= 2
+    order = [1, 0, *range(2, len(xs))] if swap else list(range(len(xs)))
+    shape = [xs[i]._ty.numel for i in order]
+    grids = [x.view([-1 if order[d] == i else 1 for d in range(len(xs))]).expand(shape) for i, x in enumerate(xs)]
+    return tuple(grids)
+
+
+def _check_vectors(xs: tuple[Any, ...]) -> None:
+    if not xs:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    for x in xs:
+        if x._ty.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tensor_text(x)}")
+        if x._ty.dtype is not xs[0]._ty.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+
+
+def tensor_text(x: Any) -> str:
+    """A tensor in the words of PyTorch's C++ messages."""
+    return f"{x!r}"
+
+
+@function()
+def cartesian_prod(*tensors: Any) -> Any:
+    """All combinations of one element from each vector, as rows."""
+    xs = listed(tensors)
+    for x in xs:
+        if x._ty.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x._ty.shape)}")
+    if len(xs) == 1:
+        return xs[0]
+    from .joining import stack
+
+    return stack([g.flatten() for g in meshgrid(*xs, indexing="ij")], 1)
+
+
+@export(method=False)
+@tensor_first
+def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
+    """All choices of ``r`` elements of a vector, in order, as rows."""
+    import itertools
+
+    from .creation import tensor
+
+    if input._ty.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input._ty.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_empty(0)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(choose(range(input._ty.numel), r))
+    return input[tensor(rows, dtype=int64).reshape(len(rows), r)]
+
+
+@function()
+def block_diag(*tensors: Any) -> Any:
+    """Matrices along the diagonal of one matrix, zeros elsewhere."""
+    from .creation import zeros
+
+    xs = listed(tensors)
+    for i, x in enumerate(xs):
+        if x._ty.ndim > 2:
+            raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
+                               f"{i} has {x._ty.ndim} dimensions")  # fmt: skip
+    xs = tuple([x.expand(1, 1) if x._ty.ndim == 0 else x.expand(1, x._ty.numel) if x._ty.ndim == 1 else x for x in xs])
+    dt = result_dtype([x._ty for x in xs]) if xs else None
+    y = zeros(sum(x._ty.shape[0] for x in xs) or (0 if xs else 1), sum(x._ty.shape[1] for x in xs), dtype=dt)
+    row = col = 0
+    for x in xs:
+        n, m = x._ty.shape
+        y.narrow(0, row, n).narrow(1, col, m).copy_(x)
+        row, col = row + n, col + m
+    return y
+
+
+# ---- at least so many dimensions
+
+
+def _each(f: Callable[[Any], Any], tensors: tuple[Any, ...]) -> Any:
+    if len(tensors) == 1 and is_tensor(tensors[0]):
+        return f(tensors[0])
+    return tuple([f(x) for x in listed(tensors)])
+
+
+@function()
+def atleast_1d(*tensors: Any) -> Any:
+    """Views with one dimension at least."""
+    return _each(lambda x: x if x._ty.ndim else x.reshape(1), tensors)
+
+
+@function()
+def atleast_2d(*tensors: Any) -> Any:
+    """Views with two dimensions at least."""
+    return _each(lambda x: x.reshape(1, 1) if x._ty.ndim == 0 else x.unsqueeze(0) if x._ty.ndim == 1 else x, tensors)
+
+
+def _deep(x: Any) -> Any:
+    n = x._ty.ndim
+    if n == 0:
+        return x.reshape(1, 1, 1)
+    return x.unsqueeze(0).unsqueeze(-1) if n == 1 else x.unsqueeze(-1) if n == 2 else x
+
+
+@function()
+def atleast_3d(*tensors: Any) -> Any:
+    """Views with three dimensions at least."""
+    return _each(_deep, tensors)
+
+
+# ---- splitting
+
+
+def _split_along(name: str, x: Any, at: Any, dim: int, least: int) -> Any:
+    n = x._ty.ndim
+    if n < least:
+        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {n} dimensions!")
+    if isinstance(at, int) and (at <= 0 or x._ty.shape[dim] % at):
+        raise RuntimeError(f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+                           f"{x._ty.shape[dim]} is not divisible by the split_size {at}!")  # fmt: skip
+    return x.tensor_split(at, dim)
+
+
+def _sections(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    if kw:
+        return next(iter(kw.values()))
+    return args[0] if len(args) == 1 else args
+
+
+@export()
+@tensor_first
+def hsplit(input: Any, *args: Any, **kw: Any) -> Any:
+    """Split into columns: ``hsplit(x, sections)`` or ``hsplit(x, indices)``."""
+    return _split_along("hsplit", input, _sections(args, kw), 0 if input._ty.ndim == 1 else 1, 1)
+
+
+@export()
+@tensor_first
+def vsplit(input: Any, *args: Any, **kw: Any) -> Any:
+    """Split into rows."""
+    return _split_along("vsplit", input, _sections(args, kw), 0, 2)
+
+
+@export()
+@tensor_first
+def dsplit(input: Any, *args: Any, **kw: Any) -> Any:
+    """Split along the third dimension."""
+    return _split_along("dsplit", input, _sections(args, kw), 2, 3)

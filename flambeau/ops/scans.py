@@ -126,3 +126,104 @@ RECURRENCE = Operator(
 def recurrence(a: Any, x: Any, dim: int) -> Any:
     """``y[0] = x[0]``, ``y[k] = a[k] * y[k - 1] + x[k]`` along ``dim``."""
     return call(RECURRENCE, (a, x), dim)
+
+
+# ---- cummax, cummin
+
+
+def _running_extreme(a: np.ndarray, dim: int, largest: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Running extremes and where they are: the last of equals; NaN wins and stays."""
+    values = (np.maximum if largest else np.minimum).accumulate(a, axis=dim)
+    shape = [-1 if d == dim else 1 for d in range(a.ndim)]
+    position = np.arange(a.shape[dim]).reshape(shape)
+    found = (a == values) | (a != a)  # noqa: PLR0124
+    return values, np.maximum.accumulate(np.where(found, position, 0), axis=dim)
+
+
+def _extreme_lower(largest: bool) -> Any:
+    def lower(b: Any, dim: int, x: Any) -> Any:
+        if not x.ndim:
+            return x, b.const(0, int64)
+        return b.extern("cummax" if largest else "cummin", _running_extreme, [x], [(x.shape, x.dtype), (x.shape, int64)], dim, largest)
+
+    return lower
+
+
+def _extreme_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
+    return (place(g, f.out(1), f.ins[0].shape, f.attrs, True),)
+
+
+def _running(name: str, largest: bool) -> Operator:
+    return Operator(name, lambda tys, dim: (ty(tys[0].shape, tys[0].dtype), ty(tys[0].shape, int64)),
+                    _extreme_lower(largest), _extreme_vjp, saves=((OUT + 1, (0,)),))  # fmt: skip
+
+
+CUMMAX = _running("cummax", True)
+CUMMIN = _running("cummin", False)
+
+
+def _extreme(op: Operator, kind: Any, x: Any, dim: int, out: Any) -> Any:
+    dim = wrap_dim(dim, x._ty.ndim)
+    if x._ty.dtype.kind == "c":
+        raise NotImplementedError(f"\"{op.name}_cpu\" not implemented for '{SCALAR_NAMES[x._ty.dtype]}'")
+    return into_named(kind(call(op, (x,), dim)), out, op.name)
+
+
+@export()
+@tensor_first
+def cummax(input: Any, dim: int, *, out: Any = None) -> Any:
+    """Running maxima along ``dim`` and their indices."""
+    return _extreme(CUMMAX, return_types.cummax, input, dim, out)
+
+
+@export()
+@tensor_first
+def cummin(input: Any, dim: int, *, out: Any = None) -> Any:
+    """Running minima along ``dim`` and their indices."""
+    return _extreme(CUMMIN, return_types.cummin, input, dim, out)
+
+
+# ---- logcumsumexp
+
+
+def _log_sums(a: np.ndarray, dim: int) -> np.ndarray:
+    if a.dtype.kind == "c":
+        return np.log(np.add.accumulate(np.exp(a), axis=dim))
+    return np.logaddexp.accumulate(a, axis=dim)
+
+
+def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:
+    if not x.ndim:
+        return x
+    dt = wide(x.dtype)
+    return b.cast(b.extern("logcumsumexp", _log_sums, [b.cast(x, dt)], [(x.shape, dt)], dim), x.dtype)
+
+
+def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
+    """Gradients of both signs are summed in logarithms apart."""
+    dim, x, y = f.attrs, f.saved(0), f.out()
+    if not x._ty.ndim or not x._ty.numel:
+        return (g,)
+    if x._ty.dtype.is_complex:
+        return ((g * (-y).exp().conj()).flip(dim).cumsum(dim).flip(dim) * x.exp().conj(),)
+    lowest = float("-inf")
+    sides = []
+    for side in (g, -g):
+        logs = side.log().masked_fill(~(side > 0), lowest)
+        sides.append(((logs - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp())
+    return (sides[0] - sides[1],)
+
+
+LOGCUMSUMEXP = Operator(
+    "logcumsumexp", lambda tys, dim: ty(tys[0].shape, tys[0].dtype), _log_sums_lower, _log_sums_vjp,
+    saves=((0, (0,)), (OUT, (0,))),
+)  # fmt: skip
+
+
+@export()
+@tensor_first
+def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
+    """Logarithms of running sums of exponentials along ``dim``."""
+    if input._ty.dtype.kind not in "fc":
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{SCALAR_NAMES[input._ty.dtype]}'")
+    return into(call(LOGCUMSUMEXP, (input,), wrap_dim(dim, input._ty.ndim)), out, "logcumsumexp")

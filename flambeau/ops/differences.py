@@ -1,0 +1,222 @@
+"""Numerical calculus on samples: ``diff``, ``gradient``, ``trapezoid``, ``cumulative_trapezoid``; ``cov``, ``corrcoef``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import bool_
+from ._arguments import tensor_first
+from ._registry import export, function, into, is_number, is_tensor, wrap_dim, wrap_dims
+
+# ---- diff
+
+
+def _step(x: Any, dim: int) -> Any:
+    n = x._ty.shape[dim]
+    a, b = x.narrow(dim, 1, n - 1), x.narrow(dim, 0, n - 1)
+    return a.logical_xor(b) if x._ty.dtype is bool_ else a - b
+
+
+@export()
+@tensor_first
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, out: Any = None) -> Any:
+    """The ``n``-th differences along ``dim``."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    d = wrap_dim(dim, t.ndim)
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    for extra in (prepend, append):
+        if extra is not None and extra._ty.ndim != t.ndim:
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+    x = _extended(input, prepend, append, d)
+    if n == 0:
+        return into(x.new_zeros(x.shape).copy_(x) if x is input else x, out, "diff")
+    n = min(n, x._ty.shape[d])
+    for _ in range(n):
+        x = _step(x, d) if x._ty.shape[d] else x
+    return into(x, out, "diff")
+
+
+def _extended(x: Any, before: Any, after: Any, dim: int) -> Any:
+    from .joining import cat
+
+    parts = [p for p in (before, x, after) if p is not None]
+    return x if len(parts) == 1 else cat(parts, dim)
+
+
+# ---- trapezoids
+
+
+def _check_samples(name: str, y: Any, x: Any) -> None:
+    if y._ty.dtype is bool_ or (x is not None and x._ty.dtype is bool_):
+        raise RuntimeError(f"{name}: received a bool input for `{'y' if y._ty.dtype is bool_ else 'x'}`, but bool is not supported")
+
+
+def _areas(y: Any, x: Any, dx: Any, dim: int) -> Any:
+    """Twice the area under each step."""
+    n = y._ty.shape[dim]
+    sides = y.narrow(dim, 0, n - 1) + y.narrow(dim, 1, n - 1)
+    return sides * (dx if x is None else _widths(y, x, dim))
+
+
+def _widths(y: Any, x: Any, dim: int) -> Any:
+    if x._ty.ndim == 1 and y._ty.ndim > 1:
+        w = x.narrow(0, 1, x._ty.shape[0] - 1) - x.narrow(0, 0, x._ty.shape[0] - 1)
+        return w.view([-1 if d == dim else 1 for d in range(y._ty.ndim)])
+    d = dim - y._ty.ndim + x._ty.ndim
+    n = x._ty.shape[d]
+    return x.narrow(d, 1, n - 1) - x.narrow(d, 0, n - 1)
+
+
+def _sampled(name: str, y: Any, x: Any, dim: int) -> int:
+    _check_samples(name, y, x)
+    d = wrap_dim(dim, y._ty.ndim)
+    if x is not None:
+        have = x._ty.shape[0] if x._ty.ndim == 1 else x._ty.shape[dim] if x._ty.ndim else None
+        if have is None:
+            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+        if have != y._ty.shape[d] and (have != 1 or x._ty.ndim == 1):
+            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+    return d
+
+
+@export("trapz", method=False)
+def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
+    """The integral along ``dim`` by the trapezoidal rule, at points ``x`` or ``dx`` apart."""
+    d = _sampled("trapezoid", y, x, dim)
+    if y._ty.shape[d] == 0:
+        return y.new_zeros([n for k, n in enumerate(y._ty.shape) if k != d])
+    if x is None:
+        return _areas(y, None, 1, d).sum(d) * ((1 if dx is None else dx) / 2.0) if dx != 1 else _areas(y, None, 1, d).sum(d) / 2.0
+    return _areas(y, x, None, d).sum(d) / 2.0
+
+
+@export(method=False)
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
+    """The running integral along ``dim`` by the trapezoidal rule."""
+    d = _sampled("cumulative_trapezoid", y, x, dim)
+    if y._ty.shape[d] == 0:
+        return y.new_zeros(y._ty.shape)
+    if x is None:
+        return (1 if dx is None else dx) / 2.0 * _areas(y, None, 1, d).cumsum(d)
+    return _areas(y, x, None, d).cumsum(d) / 2.0
+
+
+# ---- gradient
+
+
+@function()
+def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> Any:
+    """Central differences along each of ``dim``; a tuple of tensors.
+
+    ``spacing`` is one number, one a dimension, or the coordinates of each dimension.
+    """
+    if edge_order not in (1, 2):
+        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, but got edge_order={edge_order}")
+    dims = wrap_dims(dim, input._ty.ndim)
+    steps = [spacing] * len(dims) if is_number(spacing) or is_tensor(spacing) else list(spacing)
+    if len(steps) != len(dims):
+        raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar or a list of length equal to 'self.dim()"
+                           f" = {input._ty.ndim}', but got a list of length {len(steps)}")  # fmt: skip
+    for d in dims:
+        if input._ty.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    return tuple([_slope(input, h, d, edge_order) for h, d in zip(steps, dims)])
+
+
+def _slope(x: Any, h: Any, dim: int, edge_order: int) -> Any:
+    from .joining import cat
+
+    n = x._ty.shape[dim]
+    gaps = _gaps(x, h, dim, n)
+    slopes = (x.narrow(dim, 1, n - 1) - x.narrow(dim, 0, n - 1)) / gaps
+    left, right = slopes.narrow(dim, 0, 1), slopes.narrow(dim, n - 2, 1)
+    if n == 2:
+        return cat([left, right], dim)
+    inner = _centre(slopes, gaps, dim, n)
+    if edge_order == 2:
+        g = [_piece(gaps, dim, k) for k in (0, 1, n - 3, n - 2)]
+        second = [slopes.narrow(dim, k, 1) for k in (1, n - 3)]
+        left = left + (left - second[0]) * (g[0] / (g[0] + g[1]))
+        right = right + (right - second[1]) * (g[3] / (g[3] + g[2]))
+    return cat([left, inner, right], dim)
+
+
+def _gaps(x: Any, h: Any, dim: int, n: int) -> Any:
+    """The distances of neighbours: a number, or a tensor along ``dim``."""
+    if not is_tensor(h):
+        return h
+    w = h.narrow(0, 1, n - 1) - h.narrow(0, 0, n - 1)
+    return w.reshape([-1 if d == dim else 1 for d in range(x._ty.ndim)])
+
+
+def _piece(gaps: Any, dim: int, k: int) -> Any:
+    return gaps if not is_tensor(gaps) else gaps.narrow(dim, k, 1)
+
+
+def _centre(slopes: Any, gaps: Any, dim: int, n: int) -> Any:
+    before, after = slopes.narrow(dim, 0, n - 2), slopes.narrow(dim, 1, n - 2)
+    if not is_tensor(gaps):
+        return (before + after) / 2
+    a, b = gaps.narrow(dim, 0, n - 2), gaps.narrow(dim, 1, n - 2)
+    return (before * b + after * a) / (a + b)
+
+
+# ---- covariance
+
+
+@export()
+@tensor_first
+def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    """The covariance matrix of the variables in the rows."""
+    _check_variables(input, fweights, aweights)
+    x = input.view(1, -1) if input._ty.ndim < 2 else input
+    n = x._ty.shape[1]
+    w = fweights
+    if aweights is not None:
+        w = aweights if fweights is None else fweights * aweights
+    total = n if w is None else w.sum()
+    mean = x.mean(1) if w is None else (x * w).sum(1) / total
+    spread = total - correction
+    if w is not None and aweights is not None and correction:
+        spread = total - correction * (w * aweights).sum() / total
+    x = x - mean.unsqueeze(1)
+    y = (x if w is None else x * w).t()
+    c = x @ (y.conj() if y._ty.dtype.is_complex else y)
+    return c.true_divide(spread if is_tensor(spread) else max(spread, 0)).squeeze()
+
+
+def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
+    if x._ty.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {x._ty.ndim} dimensions")
+    if x._ty.dtype is bool_:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    n = x._ty.shape[-1] if x._ty.ndim else 1
+    for name, w, kinds in (("fweights", fweights, "ui"), ("aweights", aweights, "f")):
+        if w is None:
+            continue
+        if w._ty.ndim > 1:
+            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w._ty.ndim} dimensions")
+        if w._ty.dtype.kind not in kinds:
+            raise RuntimeError(f"cov(): expected {name} to have {'integral' if kinds == 'ui' else 'floating point'} dtype but got "
+                               f"{name} with {w._ty.dtype.name} dtype")  # fmt: skip
+        if w._ty.numel != n:
+            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                               f"{w._ty.numel} != {n}")  # fmt: skip
+
+
+@export()
+@tensor_first
+def corrcoef(input: Any) -> Any:
+    """The matrix of correlation coefficients of the variables in the rows."""
+    if input._ty.ndim > 2:
+        raise RuntimeError("corrcoef(): expected input to have two or fewer dimensions but got an input with "
+                           f"{input._ty.ndim} dimensions")  # fmt: skip
+    c = input.cov()
+    if c._ty.ndim == 0:
+        return c / c
+    deviation = (c.diag().real if c._ty.dtype.is_complex else c.diag()).sqrt()
+    c = c / deviation.view(-1, 1) / deviation.view(1, -1)
+    return c if c._ty.dtype.is_complex else c.clip(-1, 1)
