@@ -36,6 +36,8 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "DataParallel":
+        return importlib.import_module(f"{__name__}.parallel").DataParallel
     if name in _LAZY or name == "_reduction":
         try:
             return importlib.import_module(f"{__name__}.{name}")

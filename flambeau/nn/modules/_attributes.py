@@ -86,9 +86,9 @@ class ModuleAttributes:
     _version: int = 1
     call_super_init: bool = False
     _compiled_call_impl: Callable[..., Any] | None = None
-    _hooked: bool = True
 
     training: bool
+    _hooked: bool
     _non_persistent_buffers_set: set[str]
     _is_full_backward_hook: bool | None
 
@@ -107,6 +107,13 @@ class ModuleAttributes:
     _state_dict_pre_hooks: Any
     _load_state_dict_pre_hooks: Any
     _load_state_dict_post_hooks: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        module = super().__new__(cls)
+        # Here, so that it is there whatever __init__ or __setstate__ of a subclass do. Not on the class, because
+        # Python looks up attributes faster that only instances have.
+        module.__dict__["_hooked"] = True
+        return module
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
@@ -221,15 +228,6 @@ class ModuleAttributes:
 
     # ---- attributes ----------------------------------------------------------
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached only for what is in no __dict__: names that hide behind an attribute of the class, and errors.
-        state = self.__dict__
-        for table in TABLES:
-            items = state.get(table)
-            if items is not None and name in items:
-                return items[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, torch.Tensor):
             self._assign_tensor(name, value)
@@ -237,7 +235,11 @@ class ModuleAttributes:
             self._assign_module(name, value)
         else:
             state = self.__dict__
-            if name in state.get("_parameters", ()) or name in state.get("_buffers", ()) or name in state.get("_modules", ()):
+            if (
+                name in state.get("_parameters", ())
+                or name in state.get("_buffers", ())
+                or name in state.get("_modules", ())
+            ):
                 self._assign_over_registered(name, value)
             else:
                 super().__setattr__(name, value)
@@ -294,7 +296,10 @@ class ModuleAttributes:
             persistent = value.persistent
         else:
             persistent = name not in self._non_persistent_buffers_set
-        if type(self).register_buffer is ModuleAttributes.register_buffer or "persistent" in inspect.signature(self.register_buffer).parameters:
+        if (
+            type(self).register_buffer is ModuleAttributes.register_buffer
+            or "persistent" in inspect.signature(self.register_buffer).parameters
+        ):
             self.register_buffer(name, value, persistent)
         elif persistent:
             self.register_buffer(name, value)
@@ -308,11 +313,13 @@ class ModuleAttributes:
 
     def _forget(self, name: str, *tables: str) -> None:
         """Removes an attribute, wherever it is, before something of another kind takes its name."""
+        state = self.__dict__
         for table in tables:
-            getattr(self, table).pop(name, None)
+            if name in state[table]:
+                del getattr(self, table)[name]
         self._non_persistent_buffers_set.discard(name)
-        if name not in self._parameters and name not in self._modules:
-            self.__dict__.pop(name, None)
+        if name in state and name not in state["_parameters"] and name not in state["_modules"]:
+            del state[name]
 
     def __delattr__(self, name: str) -> None:
         if name in self._parameters:

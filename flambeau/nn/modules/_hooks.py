@@ -248,15 +248,9 @@ class ModuleHooks(ModuleAttributes):
     def _still_hooked(self) -> bool:
         """Looks for hooks, and lowers the flags when there are none."""
         global _any_global_hook
-        state = self.__dict__
-        own = (
-            state["_backward_hooks"]
-            or state["_backward_pre_hooks"]
-            or state["_forward_hooks"]
-            or state["_forward_pre_hooks"]
-        )
+        own = self._backward_hooks or self._backward_pre_hooks or self._forward_hooks or self._forward_pre_hooks
         _any_global_hook = _has_any_global_hook()
-        state["_hooked"] = bool(own) or self._compiled_call_impl is not None
+        self.__dict__["_hooked"] = bool(own) or self._compiled_call_impl is not None
         return bool(own) or _any_global_hook
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

@@ -2,7 +2,8 @@
 
 ``_parameters``, ``_buffers`` and ``_modules`` are the truth, as in PyTorch. Python finds an attribute of the instance's
 ``__dict__`` 100 times faster than one that ``__getattr__`` has to look for, so each table also writes its entries into
-the ``__dict__`` of the module that owns it. Descriptors on the class make sure that whatever a program stores under
+the ``__dict__`` of the module that owns it, and modules have no ``__getattr__``: a class that has one makes all its
+attributes slow. Descriptors on the class make sure that whatever a program stores under
 these three names (a plain dictionary, another module's table) is such a table when it is used.
 """
 
@@ -27,10 +28,6 @@ class Table(dict):
     def __init__(self, items: Any = ()) -> None:
         super().__init__(items)
         self.owners: list[weakref.ref[Any]] = []
-
-    def belongs_to(self, module: Any) -> bool:
-        """Whether ``module`` is an owner."""
-        return any(ref() is module for ref in self.owners)
 
     def add_owner(self, module: Any) -> None:
         """Mirrors into ``module`` from now on."""
@@ -125,10 +122,12 @@ class TableSlot:
         if module is None:
             return self
         table = module.__dict__.get(self.name, _MISSING)
-        if type(table) is Table and table.belongs_to(module):
-            return table
-        if table is _MISSING:
-            raise AttributeError(self.name)
+        if type(table) is Table:
+            for ref in table.owners:
+                if ref() is module:
+                    return table
+        elif table is _MISSING:
+            raise AttributeError(f"'{type(module).__name__}' object has no attribute '{self.name}'")
         return self._adopt(module, table)
 
     def __set__(self, module: Any, items: Any) -> None:
@@ -166,7 +165,7 @@ class HookSlot:
             return self
         hooks = module.__dict__.get(self.name, _MISSING)
         if hooks is _MISSING:
-            raise AttributeError(self.name)
+            raise AttributeError(f"'{type(module).__name__}' object has no attribute '{self.name}'")
         module.__dict__["_hooked"] = True
         return hooks
 

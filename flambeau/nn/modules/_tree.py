@@ -374,7 +374,7 @@ class ModuleTree(ModuleHooks):
     def _replicate_for_data_parallel(self) -> Any:
         """A copy that shares everything and has no parameters of its own."""
         replica: Any = self.__new__(type(self))
-        replica.__dict__ = self.__getstate__()
+        replica.__dict__ = dict(self.__dict__)
         replica._parameters = {}
         replica._buffers = dict(self._buffers)
         replica._modules = dict(self._modules)

@@ -404,21 +404,21 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, L) or (C, L) to a given size. Arguments: ``output_size``, ``return_indices``."""
+    """Max pooling of inputs (N, C, L) or (C, L) to a given size; see ``_AdaptiveMaxPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, H, W) or (C, H, W) to a given size. Arguments: ``output_size``, ``return_indices``."""
+    """Max pooling of inputs (N, C, H, W) or (C, H, W) to a given size; see ``_AdaptiveMaxPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size. Arguments: ``output_size``, ``return_indices``."""
+    """Max pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size; see ``_AdaptiveMaxPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
@@ -442,21 +442,21 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, L) or (C, L) to a given size. Argument: ``output_size``."""
+    """Average pooling of inputs (N, C, L) or (C, L) to a given size; see ``_AdaptiveAvgPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, H, W) or (C, H, W) to a given size. Argument: ``output_size``."""
+    """Average pooling of inputs (N, C, H, W) or (C, H, W) to a given size; see ``_AdaptiveAvgPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size. Argument: ``output_size``."""
+    """Average pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size; see ``_AdaptiveAvgPoolNd``."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool3d(input, self.output_size)

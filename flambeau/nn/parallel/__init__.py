@@ -1,0 +1,7 @@
+"""Running a module on several devices; on a CPU it runs as it is."""
+
+from __future__ import annotations
+
+from .data_parallel import DataParallel, data_parallel
+
+__all__ = ["DataParallel", "data_parallel"]
