@@ -1,0 +1,42 @@
+"""``torch.nn.functional``: functions of tensors without state (https://docs.pytorch.org/docs/stable/nn.functional.html).
+
+The operators live in ``flambeau.ops``; this module gathers them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# ---- linear layers
+from ..ops.matrix_products import linear
+
+# ---- activations
+from ..ops._registry import call, call_inplace
+from ..ops.pointwise import RELU
+from ..ops import softmax as _softmax
+
+# ---- losses
+from ..ops.classification_losses import cross_entropy, nll_loss
+from ..ops.losses import mse_loss
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    """``max(input, 0)`` elementwise."""
+    return call_inplace(RELU, input) if inplace else call(RELU, (input,))
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``exp(input)`` divided by its sum along ``dim``."""
+    return _softmax.softmax(input, _dim("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """The logarithm of ``softmax``."""
+    return _softmax.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def _dim(name: str, input: Any, dim: int | None, level: int) -> int:
+    return _softmax.implicit_dim(name, input._ty.ndim, level + 1) if dim is None else dim
+
+
+__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "softmax"]
