@@ -19,6 +19,12 @@ from ..ops import softmax as _softmax
 from ..ops.classification_losses import cross_entropy, nll_loss
 from ..ops.losses import mse_loss
 
+# ---- random
+from . import _noise
+from ._noise import (
+    alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, gumbel_softmax, rrelu, rrelu_,
+)  # fmt: skip
+
 
 def relu(input: Any, inplace: bool = False) -> Any:
     """``max(input, 0)`` elementwise."""
@@ -40,3 +46,4 @@ def _dim(name: str, input: Any, dim: int | None, level: int) -> int:
 
 
 __all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "softmax"]
+__all__ += _noise.__all__
