@@ -25,6 +25,15 @@ from ._noise import (
     alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, gumbel_softmax, rrelu, rrelu_,
 )  # fmt: skip
 
+# ---- convolution, pooling, normalisation, padding
+from ..ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.normalisation_functions import batch_norm, layer_norm
+from ..ops.padding import pad
+from ..ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d
+from ..ops.pooling_functions import (
+    max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices,
+)  # fmt: skip
+
 
 def relu(input: Any, inplace: bool = False) -> Any:
     """``max(input, 0)`` elementwise."""
@@ -47,3 +56,24 @@ def _dim(name: str, input: Any, dim: int | None, level: int) -> int:
 
 __all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "softmax"]
 __all__ += _noise.__all__
+__all__ += [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_tbc",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "batch_norm",
+    "layer_norm",
+    "pad",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+]
