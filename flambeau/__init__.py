@@ -32,20 +32,22 @@ newaxis = None
 
 _SUBMODULES = frozenset(
     "autograd nn optim utils linalg fft special random cuda backends jit hub vision version testing distributions "
-    "amp func profiler types serialization overrides multiprocessing distributed onnx fx mps storage return_types".split()
+    "amp func profiler types serialization overrides multiprocessing distributed onnx fx mps storage return_types "
+    "accelerator xpu torch_version".split()
 )
+_LAZY_NAMES = {"__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda"}
 
 
 def __getattr__(name: str) -> Any:
-    """Loads submodules when they are first used."""
+    """Loads submodules, and names that live in one, when they are first used."""
     if name in _SUBMODULES:
         try:
             return importlib.import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"{__name__}.{name}":
                 raise
-    if name == "__version__":
-        return importlib.import_module(f"{__name__}.version").__version__
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'torch' has no attribute '{name}'")
 
 
