@@ -12,7 +12,7 @@ from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
-from .graph.realisation import realised
+from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class
 from .graph.types import Size, permuted_strides, ty
@@ -188,7 +188,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self._ty.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
-        flat = realised(self._s)
+        flat = settled(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()
         self._s.share()
@@ -302,12 +302,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         self._adopt(value)
 
     def _adopt(self, other: Any) -> None:
-        """Takes over the memory of another tensor; the version stays this tensor's own."""
-        version = version_of(self)
+        """Takes over the memory of another tensor; the version counter stays, shared with this tensor's views."""
+        self._vc = self._vc or self._s
         self._s, self._ty, self._h, self._w = other._s, other._ty, other._h, other._w
-        counter = VersionCounter()
-        counter.version = version
-        self._vc = counter
 
     def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
         """Takes over the memory of another tensor or storage, at the given geometry."""

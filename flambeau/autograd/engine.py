@@ -306,7 +306,7 @@ def _post_hooks(node: Any, out: Sequence[Any], grads: Sequence[Any]) -> Sequence
 def accumulate(node: AccumulateGrad, g: Any, create: bool) -> None:
     """Adds to the leaf's ``grad``: in place, unless the gradient itself is differentiable."""
     x = node.leaf
-    if x is None:
+    if x is None or x._edge is not node:
         return
     if x._grad is None:
         x._grad = _own(g, x, create)

@@ -118,7 +118,7 @@ def backward(root: Fn, seed: Any, keep: bool) -> bool:
 
 def _add(acc: AccumulateGrad, node: Node, epoch: Epoch) -> None:
     x = acc._leaf()
-    if x is None:
+    if x is None or x._edge is not acc:
         return
     if x._grad is None:
         x._grad = fresh(node, epoch)

@@ -117,6 +117,13 @@ def realised(s: Storage) -> np.ndarray:
     return s.buf  # type: ignore[return-value]
 
 
+def settled(s: Storage) -> np.ndarray:
+    """As ``realised``, with all recorded readers of the storage run: whoever gets the array may write it at any time."""
+    if s.h is not None:
+        realise(s.epoch)
+    return s.buf  # type: ignore[return-value]
+
+
 from ..dtypes import float32 as _DT  # noqa: E402
 
 UNHELD = _baseline()

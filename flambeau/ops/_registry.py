@@ -370,18 +370,21 @@ def write(x: TensorBase, node: Node, fn: Any = None) -> None:
 def rebase(x: TensorBase, fn: Any) -> None:
     """The history of ``x`` after a write recorded as ``fn``."""
     if x._view is None:
-        if x._edge is not None and isinstance(x._edge, (Fn, Out)):
-            _move_retained(x, fn)
+        _move_retained(x, fn)
         x._edge = x._s.rebased = fn
         return
     base = x._view.base
-    base._edge = x._s.rebased = CopySlices(base._edge, base._ty, x._ty, fn)
+    whole = CopySlices(base._edge, base._ty, x._ty, fn)
+    _move_retained(base, whole)
+    base._edge = x._s.rebased = whole
     x._edge = strided_edge(x)
     x._view.edge_version = version_of(x)
 
 
 def _move_retained(x: TensorBase, fn: Fn) -> None:
     """``retain_grad`` follows the tensor to its new history."""
+    if not isinstance(x._edge, (Fn, Out)):
+        return
     old, k = (x._edge.fn, x._edge.number) if isinstance(x._edge, Out) else (x._edge, 0)
     if old.hooked is not None and k in old.hooked.retain:
         hooks_of(fn).retain[0] = old.hooked.retain.pop(k)

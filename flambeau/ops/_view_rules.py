@@ -56,17 +56,19 @@ _WHY = {
 
 def _refuse(x: TensorBase, what: str) -> None:
     creation = x._view.creation  # type: ignore[union-attr]
-    if creation == "default":
-        return
-    edge = x._edge
-    if isinstance(edge, (Fn, Out)):
-        k = edge.number if isinstance(edge, Out) else 0
-        head = f"Output {k} of {short_name(edge)} is a view and {what}."
-    elif creation == "inference":
-        head = f"A view was created in inference mode and {what} in normal mode."
-    else:
-        head = f"A view was created in no_grad mode and {what} with grad mode enabled."
-    raise RuntimeError(head + _WHY[creation])
+    if creation != "default":
+        raise RuntimeError(_head(x._edge, creation, what) + _WHY[creation])
+
+
+def _head(edge: Any, creation: str, what: str) -> str:
+    known = isinstance(edge, (Fn, Out))
+    output = f"Output {edge.number if isinstance(edge, Out) else 0} of {short_name(edge)}" if known else ""
+    if known and creation not in ("no_grad", "inference"):
+        return f"{output} is a view and {what}."
+    where = f"{output} is a view of a view which was created in" if known else "A view was created in"
+    if creation == "inference":
+        return f"{where} inference mode and {what} in normal mode."
+    return f"{where} no_grad mode and {what} with grad mode enabled."
 
 
 def refuse_stale_view(x: TensorBase) -> None:

@@ -241,7 +241,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
     x, tensors = apply_basic(self, index)
     if tensors is None:
-        _assign(alias_view(x) if x is self else x, value, index is Ellipsis)
+        _assign(alias_view(x) if x is self else x, value)
         return
     if not is_tensor(value):
         from .creation import tensor
@@ -286,7 +286,7 @@ def _check_value(value: Ty, target: Ty) -> None:
                            f"result of shape {list(target.shape)}")  # fmt: skip
 
 
-def _assign(x: Any, value: Any, whole: bool) -> None:
+def _assign(x: Any, value: Any) -> None:
     from .creation import tensor
 
     if not is_tensor(value):
@@ -294,10 +294,7 @@ def _assign(x: Any, value: Any, whole: bool) -> None:
     lead = value._ty.ndim - x._ty.ndim
     if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
         value = value.reshape(value._ty.shape[lead:])
-    if value._ty.ndim == 0 and x._ty.ndim and not whole:
-        x.fill_(value)
-    else:
-        x.copy_(value)
+    x.copy_(value)
 
 
 METHODS["__getitem__"] = getitem

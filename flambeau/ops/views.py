@@ -739,11 +739,13 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     whole = whole.copy_(g)
     piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
     edges = inner.edges
-    inner.edges = (f.fn.edges[0] or True, *edges[1:])
+    inner.edges = (f.fn.edges[0], *edges[1:])
     try:
         first, *rest = apply(inner, [piece.clone()])
     finally:
         inner.edges = edges
+    if f.fn.edges[0] is None:
+        return (None, *rest)
     if first is None:
         piece.zero_()
     else:
