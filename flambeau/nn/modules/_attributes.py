@@ -120,14 +120,14 @@ class ModuleAttributes:
             self._refuse_arguments(args, kwargs)
         state = self.__dict__
         state["training"] = True
+        self._parameters = {}
+        self._buffers = {}
         state["_non_persistent_buffers_set"] = set()
         state["_is_full_backward_hook"] = None
-        state["_hooked"] = False
         for name in HOOK_TABLES:
             state[name] = OrderedDict()
-        for name in TABLES:
-            table = state[name] = Table()
-            table.add_owner(self)
+        self._modules = {}
+        state["_hooked"] = False
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -333,9 +333,9 @@ class ModuleAttributes:
             super().__delattr__(name)
 
     def __dir__(self) -> list[str]:
-        keys = [*dir(type(self)), *self.__dict__]
+        keys = {*dir(type(self)), *self.__dict__}
         for table in TABLES:
-            keys += self.__dict__.get(table, ())
+            keys.update(self.__dict__.get(table, ()))
         return sorted(key for key in keys if not key[0].isdigit())
 
     # ---- pickling and copying ------------------------------------------------
