@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, bool_
+from ..dtypes import SCALAR_NAMES, bool_, float32
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ..random import _bernoulli
@@ -188,8 +188,8 @@ def _rrelu(name: str) -> Operator:
     return Operator(
         "rrelu_with_noise",
         _row_major,
-        lambda b, attrs, x, slopes: b.map("mul", x, slopes),
-        lambda f, g: (g * f.saved(1), None),
+        lambda b, attrs, x, slopes: b.cast(b.map("mul", b.cast(x, slopes.dtype), slopes), x.dtype),
+        lambda f, g: (g * f.saved(1).to(f.ins[0].dtype), None),
         saves=((1, (0,)),),
         grad_name=name,
     )
@@ -258,4 +258,4 @@ def _slopes(x: Any, lower: float, upper: float, generator: Any) -> Any:
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         return _bernoulli.rrelu_slopes(engine, values, d.name, lower, upper)
 
-    return drawn(sample, ty(x._ty.shape, d), generator)
+    return drawn(sample, ty(x._ty.shape, float32 if d.name == "bfloat16" else d), generator)

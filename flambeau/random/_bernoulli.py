@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from flambeau.random._engine import Engine
-from flambeau.random._exact import cast, round_to, widen
+from flambeau.random._exact import round_to, widen
 
 
 def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
@@ -30,10 +30,13 @@ def bernoulli_each(engine: Engine, p: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def rrelu_slopes(engine: Engine, x: np.ndarray, dtype: str, lower: float, upper: float) -> np.ndarray:
-    """The slope of each element of a flat array: random on [lower, upper) where ``x <= 0``, else 1 and not drawn."""
-    bounds_dtype = "float32" if dtype == "bfloat16" else dtype
-    low, high = round_to(lower, bounds_dtype), round_to(upper, bounds_dtype)
+    """The slope of each element of a flat array: random on [lower, upper) where ``x <= 0``, else 1 and not drawn.
+
+    The slopes of bfloat16 elements are float32.
+    """
+    working = "float32" if dtype == "bfloat16" else dtype
+    low, high = round_to(lower, working), round_to(upper, working)
     negative = widen(x, dtype) <= 0
-    slopes = cast(np.ones(x.size), dtype)
-    slopes[negative] = cast(engine.doubles(int(np.count_nonzero(negative))) * (high - low) + low, dtype)
+    slopes = np.ones(x.size, working)
+    slopes[negative] = engine.doubles(int(np.count_nonzero(negative))) * (high - low) + low
     return slopes
