@@ -54,3 +54,12 @@ def __getattr__(name: str) -> Any:
 def is_tensor(obj: Any) -> bool:
     """Is this a tensor?"""
     return isinstance(obj, Tensor)
+
+
+def typename(obj: Any) -> str:
+    """The name of a tensor's type (``torch.FloatTensor``), or of any other object's class with its module."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    owner = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(obj, "__module__", None) or type(obj).__module__
+    return owner.__qualname__ if module in ("builtins", "__builtin__") else f"{module}.{owner.__qualname__}"

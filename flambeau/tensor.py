@@ -39,9 +39,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """``Tensor(2, 3)`` is uninitialised memory, ``Tensor([1, 2])`` a float tensor of the data."""
         return _legacy(cls, dtypes.get_default_dtype(), args)
 
-    @classmethod
-    def _make_subclass(cls, data: Tensor, require_grad: bool = False, **_: Any) -> Any:
-        """A tensor of this class on the memory of ``data``."""
+    @staticmethod
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, **_: Any) -> Any:
+        """A tensor of a class on the memory of ``data``."""
         x = object.__new__(cls)
         for name in ("_s", "_ty", "_h", "_w", "_vc"):
             setattr(x, name, getattr(data, name))
@@ -52,7 +52,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def as_subclass(self, cls: type) -> Any:
         """This tensor as an object of a subclass."""
-        x = cls._make_subclass(self)  # type: ignore[attr-defined]
+        x = Tensor._make_subclass(cls, self)
         x._edge, x._view = self._edge, self._view
         return x
 
@@ -485,7 +485,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         import copy
 
         s = _copied_storage(self._s, memo)
-        x = type(self)._make_subclass(new_tensor(s, self._ty), requires_grad(self))
+        x = Tensor._make_subclass(type(self), new_tensor(s, self._ty), requires_grad(self))
         memo[id(self)] = x
         if self._grad is not None:
             x._grad = copy.deepcopy(self._grad, memo)
@@ -524,7 +524,7 @@ def _rebuild(cls: type, data: bytes, base: str, name: str, shape: tuple[int, ...
     dt = dtypes.get_dtype(base)
     flat = np.frombuffer(bytearray(data), dt.np)
     x = new_tensor(Storage(flat_type(flat.size, dt), None, flat), ty(shape, dtypes.get_dtype(name), strides, offset))
-    x = cls._make_subclass(x, grad)  # type: ignore[attr-defined]
+    x = Tensor._make_subclass(cls, x, grad)
     x.__dict__.update(extra)
     return x
 
@@ -567,7 +567,7 @@ def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
         x = tensor(args[0], dtype=dt)
     else:
         x = empty(*args, dtype=dt) if args else empty(0, dtype=dt)
-    return cls._make_subclass(x) if cls is not Tensor else x  # type: ignore[attr-defined]
+    return Tensor._make_subclass(cls, x) if cls is not Tensor else x
 
 
 def _property_t(order: Callable[[int], Sequence[int]], doc: str) -> property:
