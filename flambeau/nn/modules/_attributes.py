@@ -11,7 +11,7 @@ import flambeau as torch
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.utils.hooks import RemovableHandle
 
-from ._tables import HookSlot, Table, TableSlot, without_mirrors
+from ._tables import HookSlot, TableSlot, without_mirrors
 
 TABLES = ("_parameters", "_buffers", "_modules")
 HOOK_TABLES = (
