@@ -16,7 +16,9 @@ def run_on_numpy(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     seen: set[int] = {id(_owner(a)) for a in inputs}
     outs = []
     for value, t in zip(execute(p.function, inputs, scalars), p.outputs):
-        values = np.broadcast_to(np.asarray(value, t.dtype.compute), t.shape)
+        values = np.asarray(value, t.dtype.compute)
+        if values.shape != t.shape:
+            values = np.broadcast_to(values, t.shape)
         flat = to_memory(flatten(values, t.strides), t.dtype)
         owner = _owner(flat)
         if id(owner) in seen or not flat.flags.writeable:
@@ -27,8 +29,9 @@ def run_on_numpy(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     return outs
 
 
-def _owner(a: np.ndarray) -> np.ndarray:
-    while isinstance(a.base, np.ndarray):
+def _owner(a: Any) -> Any:
+    """The object whose memory an array sees, also through ``as_strided``, whose arrays have a helper as base."""
+    while getattr(a, "base", None) is not None:
         a = a.base
     return a
 

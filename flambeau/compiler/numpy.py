@@ -23,12 +23,15 @@ def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]
     """The outputs as arrays. Intermediate values are dropped after their last use."""
     env: list[Any] = [None] * len(f.values)
     last = _last_uses(f)
+    chained = _chained_updates(f)
     with np.errstate(all="ignore"):
         for v in f.values:
             if v.kind == "input":
                 env[v.index] = _input(v, inputs)
             elif v.kind == "scalar":
                 env[v.index] = scalars[v.params]
+            elif v.kind == "update":
+                env[v.index] = _update(v, env[v.args[0].index], env[v.args[1].index], v.index in chained)
             else:
                 env[v.index] = _KINDS[v.kind](v, *[env[a.index] for a in v.args])
             for i in last[v.index]:
@@ -46,6 +49,15 @@ def _last_uses(f: Function) -> list[list[int]]:
                 seen.add(a.index)
                 last[v.index].append(a.index)
     return last
+
+
+def _chained_updates(f: Function) -> set[int]:
+    """The updates that may write their base in place: it is an update that nobody else uses."""
+    users: dict[int, int] = {v.index: 1 for v in f.outputs}
+    for v in f.values:
+        for a in v.args:
+            users[a.index] = users.get(a.index, 0) + 1
+    return {v.index for v in f.values if v.kind == "update" and v.args[0].kind == "update" and users[v.args[0].index] == 1}
 
 
 # ---- memory
@@ -237,10 +249,12 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
     return _rounded(out.reshape(v.shape), v.dtype)
 
 
-def _update(v: Value, base: Array, value: Array) -> Array:
+def _update(v: Value, base: Array, value: Array, inplace: bool) -> Array:
     layout, strides, offset = v.params
     old, new = v.dtype, v.args[1].dtype
-    flat = np.array(flatten(base, layout))
+    flat = flatten(base, layout)
+    if not inplace and np.may_share_memory(flat, base):
+        flat = flat.copy()
     memory = flat if new is old else to_memory(flat, old).view(new.np)
     if 0 not in v.args[1].shape:
         strided(memory, v.args[1].shape, strides, offset)[...] = value if new is old else to_memory(value, new)
@@ -256,6 +270,6 @@ def _extern(v: Value, *args: Array) -> Any:
 
 _KINDS: dict[str, Callable[..., Any]] = {
     "const": _const, "map": _map, "view": _view, "reduce": _reduce, "scan": _scan, "contract": _contract,
-    "gather": _gather, "scatter": _scatter, "update": _update, "extern": _extern,
+    "gather": _gather, "scatter": _scatter, "extern": _extern,
     "part": lambda v, whole: whole[v.params],
 }  # fmt: skip
