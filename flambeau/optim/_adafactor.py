@@ -81,7 +81,7 @@ class Adafactor(LoopOptimizer):
         return {"step": zero_step(group), "row_var": row_var, "col_var": col_var}
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        counts = self._mirror.advance_all(state["step"] for state in states)
+        counts = self._mirror.advance([state["step"] for state in states])
         _single_tensor_adafactor(params, grads, states, counts, group)
 
 

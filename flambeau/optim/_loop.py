@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
+from ._rules import Rule, apply_by_key
 from ._steps import Mirror, scalar_dtype
-from .optimizer import Optimizer, ParamsT, _check_fused, _evaluate, _realise, _use_grad_for_differentiable
+from .optimizer import (
+    Optimizer,
+    ParamsT,
+    _check_fused,
+    _evaluate,
+    _realise,
+    _to_scalar,
+    _use_grad_for_differentiable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flambeau import Tensor
 
@@ -65,6 +74,20 @@ class LoopOptimizer(Optimizer):
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
         """Updates the parameters of one group in place, all lists being of the same length."""
         raise NotImplementedError
+
+    def _apply(
+        self,
+        rule: Rule,
+        flags_of: Callable[[Any], Any],
+        parameters: list[list[Tensor]],
+        states: list[State],
+        numbers_of: Callable[[Any], Sequence[Any]],
+    ) -> None:
+        """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
+        steps = [state["step"] for state in states]
+        counts = self._mirror.announce(steps)
+        apply_by_key(rule, flags_of, parameters, counts, numbers_of)
+        self._mirror.note_counts(steps, counts)
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -125,27 +148,42 @@ def zero_step(group: Group) -> Tensor:
     return torch.tensor(0.0, dtype=scalar_dtype(group.get("fused")))
 
 
+def rows(params: list[Tensor], grads: list[Tensor], states: list[State], *keys: str) -> list[list[Tensor]]:
+    """For each parameter the tensors that a rule is given: value, gradient and these states."""
+    return [
+        [param, grad, *[state[key] for key in keys]] for param, grad, state in zip(params, grads, states, strict=True)
+    ]
+
+
 def zeros_like(p: Tensor) -> Tensor:
     """A state tensor of zeros with the layout of `p`."""
     return torch.zeros_like(p, memory_format=torch.preserve_format)
 
 
-def regularised(param: Tensor, grad: Tensor, group: Group) -> Tensor:
-    """The gradient to descend along: negated to maximise, with the pull of weight decay.
+def with_decay(grad: Tensor, param: Tensor, number: Any, maximize: bool, decay: bool) -> Tensor:
+    """The gradient to descend along: negated to maximise, with the pull of an L2 penalty."""
+    grad = -grad if maximize else grad
+    return grad + param * number if decay else grad
 
-    Decoupled weight decay shrinks the parameter itself, in place.
-    """
-    if group["maximize"]:
-        grad = -grad
+
+def decay_kind(group: Group) -> str:
+    """How weight decay acts: "" for not at all, on the gradient ("l2") or on the parameter ("decoupled")."""
+    if isinstance(group["weight_decay"], (int, float)) and group["weight_decay"] == 0:
+        return ""
+    return "decoupled" if group.get("decoupled_weight_decay") else "l2"
+
+
+def decay_number(group: Group) -> Any:
+    """The number that goes with `decay_kind`: the penalty, or what the parameter is multiplied by."""
     weight_decay = group["weight_decay"]
-    if weight_decay == 0:
-        return grad
-    if group.get("decoupled_weight_decay"):
-        param.mul_(1 - group["lr"] * weight_decay)
-        return grad
-    if isinstance(weight_decay, torch.Tensor) and weight_decay.requires_grad:
-        return grad.addcmul(param.clone(), weight_decay)
-    return grad.add(param, alpha=weight_decay)
+    return 1 - _to_scalar(group["lr"]) * weight_decay if group.get("decoupled_weight_decay") else weight_decay
+
+
+def decayed(param: Tensor, grad: Tensor, number: Any, maximize: bool, kind: str) -> tuple[Tensor, Tensor]:
+    """Parameter and gradient after either kind of weight decay."""
+    if kind == "decoupled":
+        return param * number, -grad if maximize else grad
+    return param, with_decay(grad, param, number, maximize, kind == "l2")
 
 
 def _as_real(params: list[Any], grads: list[Any], states: list[State]) -> Any:

@@ -6,7 +6,7 @@ value in Python at every step; reading the tensor would realise pending work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,44 +46,42 @@ class Mirror:
         return tensor.item()
 
     def note(self, tensor: Tensor, value: float) -> None:
-        """Remembers the value that a tensor has now."""
+        """Remembers the value just written to a tensor, rounded as its dtype rounds."""
         version = _version(tensor)
-        if version is not None:
-            self._known[id(tensor)] = (tensor, version, value)
-
-    def advance(self, step: Tensor) -> float:
-        """Adds one to a step count; returns the new value."""
-        value = self.read(step) + 1.0
-        step += 1
-        if value > _FLOAT32_LIMIT:
-            return step.item()
-        self.note(step, value)
-        return value
-
-    def scale(self, tensor: Tensor, factor: float) -> float:
-        """Multiplies a tensor in place; returns the new value, rounded as the tensor's dtype rounds."""
-        value = self.read(tensor)
-        tensor *= factor
+        if version is None or tensor.dtype not in (torch.float32, torch.float64):
+            return
         if tensor.dtype == torch.float32:
-            value = float(np.float32(value) * np.float32(factor))
-        elif tensor.dtype == torch.float64:
-            value *= factor
-        else:
-            return tensor.item()
-        self.note(tensor, value)
-        return value
+            value = float(np.float32(value))
+        self._known[id(tensor)] = (tensor, version, value)
+
+    def product(self, tensor: Tensor, factor: float) -> float:
+        """What a tensor's value will be once it has been multiplied, rounded as its dtype rounds."""
+        value = self.read(tensor)
+        return float(np.float32(value) * np.float32(factor)) if tensor.dtype == torch.float32 else value * factor
+
+    def announce(self, steps: Sequence[Tensor]) -> list[float]:
+        """The values that step counts will have once one has been added to each."""
+        return [self.read(step) + 1.0 for step in steps]
+
+    def note_counts(self, steps: Sequence[Tensor], counts: Sequence[float]) -> None:
+        """`note` for step counts, which no dtype rounds until they are very large."""
+        for step, count in zip(steps, counts, strict=True):
+            version = _version(step)
+            if version is not None and count < _FLOAT32_LIMIT:
+                self._known[id(step)] = (step, version, count)
+
+    def advance(self, steps: Sequence[Tensor]) -> list[float]:
+        """Adds one to step counts; returns the new values."""
+        counts = self.announce(steps)
+        for step in steps:
+            step += 1
+        self.note_counts(steps, counts)
+        return counts
 
     def store(self, tensor: Tensor, value: float) -> None:
-        """Writes a value into a tensor and remembers it, rounded as the tensor's dtype rounds."""
+        """Writes a value into a tensor and remembers it."""
         tensor.fill_(value)
-        if tensor.dtype == torch.float32:
-            self.note(tensor, float(np.float32(value)))
-        elif tensor.dtype == torch.float64:
-            self.note(tensor, value)
-
-    def advance_all(self, steps: Iterable[Tensor]) -> list[float]:
-        """`advance` for each tensor."""
-        return [self.advance(step) for step in steps]
+        self.note(tensor, value)
 
 
 def _version(tensor: Tensor) -> int | None:

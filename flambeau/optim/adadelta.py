@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
-from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from ._rules import apply_rule
+from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -67,24 +68,19 @@ class Adadelta(LoopOptimizer):
         return {"step": zero_step(group), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        for state in states:
-            # Only shown to the user: nothing here depends on the count.
-            state["step"] += 1
-        _single_tensor_adadelta(params, grads, states, group)
+        flags = (group["maximize"], decay_kind(group) != "")
+        rho = group["rho"]
+        numbers = (group["weight_decay"], rho, 1 - rho, group["eps"], -_to_scalar(group["lr"]))
+        # The count is only shown to the user: nothing here depends on it.
+        apply_rule(_adadelta, flags, rows(params, grads, states, "step", "square_avg", "acc_delta"), numbers)
 
 
-def _single_tensor_adadelta(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
-    """One step of every parameter."""
-    lr, rho, eps = _to_scalar(group["lr"]), group["rho"], group["eps"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        grad = regularised(param, grad, group)
-        square_avg, acc_delta = state["square_avg"], state["acc_delta"]
-        square_avg.mul_(rho).addcmul_(grad, grad, value=1 - rho)
-        root = square_avg.add(eps).sqrt_()
-        delta = acc_delta.add(eps).sqrt_()
-        if group["differentiable"]:
-            # The root is saved for its own backward; what follows writes in place.
-            delta = delta.clone()
-        delta.div_(root).mul_(grad)
-        acc_delta.mul_(rho).addcmul_(delta, delta, value=1 - rho)
-        param.add_(delta, alpha=-_number(lr))
+def _adadelta(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, running means of squares of gradients and of steps."""
+    param, grad, step, square_avg, acc_delta = tensors
+    weight_decay, rho, weight, eps, rate = numbers
+    grad = with_decay(grad, param, weight_decay, *flags)
+    square_avg = square_avg * rho + grad * weight * grad
+    delta = (acc_delta + eps).sqrt() / (square_avg + eps).sqrt() * grad
+    acc_delta = acc_delta * rho + delta * weight * delta
+    return [param + delta * rate, None, step + 1, square_avg, acc_delta]

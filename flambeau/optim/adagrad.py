@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step
 from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -91,34 +91,43 @@ class Adagrad(LoopOptimizer):
         return super()._state_of(group, p)
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        counts = self._mirror.advance_all(state["step"] for state in states)
-        _single_tensor_adagrad(params, grads, states, counts, group)
+        if any(grad.is_sparse for grad in grads):
+            self._update_sparse(group, params, grads, states)
+            return
+        flags = (group["maximize"], decay_kind(group) != "")
+        tensors = rows(params, grads, states, "step", "sum")
+        self._apply(_adagrad, lambda count: flags, tensors, states, lambda count: _numbers(group, count))
 
-
-def _single_tensor_adagrad(
-    params: list[Tensor], grads: list[Tensor], states: list[State], counts: list[float], group: Group
-) -> None:
-    """One step of every parameter; `counts` are the step counts, this step included."""
-    lr, eps = _to_scalar(group["lr"]), group["eps"]
-    for param, grad, state, step in zip(params, grads, states, counts, strict=True):
-        if grad.is_sparse and group["weight_decay"] != 0:
+    def _update_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+        if group["weight_decay"] != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        grad = regularised(param, grad, group)
-        rate = _number(lr / (1 + (step - 1) * group["lr_decay"]))
-        if grad.is_sparse:
-            _update_rows(param, grad, state["sum"], rate, eps)
-            continue
-        total = state["sum"]
-        total.addcmul_(grad, grad, value=1)
-        root = total.sqrt()
-        root = root + eps if group["differentiable"] else root.add_(eps)
-        param.addcdiv_(grad, root, value=-rate)
+        for param, grad, state in zip(params, grads, states, strict=True):
+            if not grad.is_sparse:
+                self._update(group, [param], [grad], [state])
+                continue
+            state["step"] += 1
+            _, eps, rate = _numbers(group, state["step"].item())
+            grad = -grad if group["maximize"] else grad
+            _update_rows(param, grad.coalesce(), state["sum"], _number(rate), eps)
+
+
+def _numbers(group: Group, count: float) -> tuple[Any, ...]:
+    rate = _to_scalar(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
+    return group["weight_decay"], group["eps"], -rate
+
+
+def _adagrad(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, sum of squares."""
+    param, grad, step, total = tensors
+    weight_decay, eps, rate = numbers
+    grad = with_decay(grad, param, weight_decay, *flags)
+    total = total + grad * grad
+    return [param + grad * rate / (total.sqrt() + eps), None, step + 1, total]
 
 
 def _update_rows(param: Tensor, grad: Tensor, total: Tensor, rate: float, eps: float) -> None:
-    """One step of the entries that a sparse gradient names."""
-    grad = grad.coalesce()
+    """One step of the entries that a coalesced gradient names."""
     where, values = tuple(grad._indices()), grad._values()
     sums = total[where] + values.pow(2)
     total[where] = sums
-    param[where] -= rate * (values / sums.sqrt_().add_(eps))
+    param[where] += rate * (values / (sums.sqrt() + eps))

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
+from ._loop import (
+    Group,
+    LoopOptimizer,
+    State,
+    decay_kind,
+    decay_number,
+    decayed,
+    rows,
+    zero_step,
+    zeros_like,
+)
 from .optimizer import (
     ParamsT,
     _at_least_zero,
@@ -14,7 +24,6 @@ from .optimizer import (
     _check_lr,
     _check_not_negative,
     _check_one_element,
-    _number,
     _to_scalar,
 )
 
@@ -103,11 +112,10 @@ class Adam(LoopOptimizer):
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
         if group["foreach"] and not group["capturable"] and torch.is_tensor(group["lr"]):
             raise RuntimeError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        counts = self._mirror.advance_all(state["step"] for state in states)
-        if group["differentiable"]:
-            _differentiable_adam(params, grads, states, group)
-        else:
-            _single_tensor_adam(params, grads, states, counts, group)
+        amsgrad = ("max_exp_avg_sq",) if group["amsgrad"] else ()
+        tensors = rows(params, grads, states, "step", "exp_avg", "exp_avg_sq", *amsgrad)
+        flags = (group["maximize"], decay_kind(group), group["amsgrad"])
+        self._apply(_adam, lambda count: flags, tensors, states, lambda count: _adam_numbers(group, count))
 
 
 def _refuse_tensor(value: Any, name: str) -> None:
@@ -125,55 +133,23 @@ def _check_tensor_betas(betas: Any, foreach: bool) -> None:
         _check_one_element(betas[index], f"betas[{index}]")
 
 
-def _single_tensor_adam(
-    params: list[Tensor], grads: list[Tensor], states: list[State], counts: list[float], group: Group
-) -> None:
-    """One step of every parameter; `counts` are the step counts, this step included."""
-    lr, (beta1, beta2), eps = _to_scalar(group["lr"]), group["betas"], group["eps"]
-    for param, grad, state, step in zip(params, grads, states, counts, strict=True):
-        grad = regularised(param, grad, group)
-        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        exp_avg.lerp_(grad, 1 - _like(beta1, param))
-        exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=_number(1 - beta2))
-        root = _second_moment(state, group).sqrt()
-        denom = (root / (1 - beta2**step) ** 0.5).add_(eps)
-        param.addcdiv_(exp_avg, denom, value=-_number(lr / (1 - beta1**step)))
+def _adam_numbers(group: Group, count: float) -> tuple[Any, ...]:
+    """The numbers of a step."""
+    beta1, beta2 = group["betas"]
+    rate = _to_scalar(group["lr"]) / (1 - beta1**count)
+    return decay_number(group), 1 - beta1, beta2, 1 - beta2, (1 - beta2**count) ** 0.5, group["eps"], -rate
 
 
-def _like(beta: Any, param: Tensor) -> Any:
-    """A beta that is a tensor, in the parameter's dtype."""
-    return beta.to(param.dtype) if isinstance(beta, torch.Tensor) else beta
-
-
-def _second_moment(state: State, group: Group) -> Tensor:
-    """The running mean of squares to divide by: with AMSGrad the largest so far."""
-    if not group["amsgrad"]:
-        return state["exp_avg_sq"]
-    largest = state["max_exp_avg_sq"]
-    torch.maximum(largest, state["exp_avg_sq"], out=largest)
-    return largest
-
-
-def _differentiable_adam(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
-    """The same step with everything that may carry a gradient kept as a tensor."""
-    lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        step = state["step"]
-        if step.requires_grad:
-            raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
-        grad = regularised(param, grad, group)
-        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        exp_avg.lerp_(grad, 1 - beta1)
-        if isinstance(beta2, torch.Tensor) and beta2.requires_grad:
-            exp_avg_sq.lerp_(torch.square(grad), weight=1 - beta2)
-        else:
-            exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=_number(1 - beta2))
-        # Saved for backward, so the next step's in-place count must not reach it.
-        step = step.clone()
-        factor = -(lr / (1 - beta1**step))
-        if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"]
-            largest.copy_(torch.maximum(largest.clone(), exp_avg_sq))
-            exp_avg_sq = largest
-        denom = exp_avg_sq.sqrt() / ((1 - beta2**step).sqrt() * factor) + eps / factor
-        param.addcdiv_(exp_avg.clone(), denom)
+def _adam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count and running means."""
+    maximize, decay, amsgrad = flags
+    param, grad, step, exp_avg, exp_avg_sq, *largest = tensors
+    decay_by, weight1, beta2, weight2, root_correction, eps, rate = numbers
+    param, grad = decayed(param, grad, decay_by, maximize, decay)
+    exp_avg = exp_avg + (grad - exp_avg) * weight1
+    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    if amsgrad:
+        largest = [torch.maximum(largest[0], exp_avg_sq)]
+    root = (largest[0] if amsgrad else exp_avg_sq).sqrt()
+    param = param + exp_avg * rate / (root / root_correction + eps)
+    return [param, None, step + 1, exp_avg, exp_avg_sq, *largest]

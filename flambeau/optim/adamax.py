@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
-from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _number, _to_scalar
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -68,24 +68,23 @@ class Adamax(LoopOptimizer):
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        counts = self._mirror.advance_all(state["step"] for state in states)
-        _single_tensor_adamax(params, grads, states, counts, group)
+        tensors = rows(params, grads, states, "step", "exp_avg", "exp_inf")
+        flags = (group["maximize"], decay_kind(group) != "")
+        self._apply(_adamax, lambda count: flags, tensors, states, lambda count: _numbers(group, count))
 
 
-def _single_tensor_adamax(
-    params: list[Tensor], grads: list[Tensor], states: list[State], counts: list[float], group: Group
-) -> None:
-    """One step of every parameter; `counts` are the step counts, this step included."""
-    lr, (beta1, beta2), eps = _to_scalar(group["lr"]), group["betas"], group["eps"]
-    for param, grad, state, step in zip(params, grads, states, counts, strict=True):
-        grad = regularised(param, grad, group)
-        exp_avg, exp_inf = state["exp_avg"], state["exp_inf"]
-        exp_avg.lerp_(grad, 1 - beta1)
-        magnitude = grad.abs().add_(eps)
-        if group["differentiable"]:
-            # What a later step overwrites must not be what this one's backward saved.
-            exp_inf = state["exp_inf"] = torch.maximum(exp_inf * beta2, magnitude)
-            exp_avg = exp_avg.clone()
-        else:
-            torch.maximum(exp_inf.mul_(beta2), magnitude, out=exp_inf)
-        param.addcdiv_(exp_avg, exp_inf, value=-_number(lr / (1 - beta1**step)))
+def _numbers(group: Group, count: float) -> tuple[Any, ...]:
+    """The numbers of a step."""
+    beta1, beta2 = group["betas"]
+    rate = _to_scalar(group["lr"]) / (1 - beta1**count)
+    return group["weight_decay"], 1 - beta1, beta2, group["eps"], -rate
+
+
+def _adamax(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, running mean and running maximum."""
+    param, grad, step, exp_avg, exp_inf = tensors
+    weight_decay, weight, beta2, eps, rate = numbers
+    grad = with_decay(grad, param, weight_decay, *flags)
+    exp_avg = exp_avg + (grad - exp_avg) * weight
+    exp_inf = torch.maximum(exp_inf * beta2, grad.abs() + eps)
+    return [param + exp_avg * rate / exp_inf, None, step + 1, exp_avg, exp_inf]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, regularised, zeros_like
-from ._steps import Mirror, scalar_dtype
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zeros_like
+from ._rules import apply_by_key
+from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -77,31 +78,34 @@ class ASGD(LoopOptimizer):
         }
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        _single_tensor_asgd(params, grads, states, self._mirror, group)
+        mirror, lambd = self._mirror, group["lambd"]
+        keys = [(mirror.read(state["eta"]), mirror.read(state["mu"])) for state in states]
+        flags = (group["maximize"], decay_kind(group) != "")
+
+        def numbers_of(key: tuple[float, float]) -> tuple[Any, ...]:
+            rate, weight = key
+            return group["weight_decay"], 1 - lambd * rate, -rate, weight
+
+        tensors = rows(params, grads, states, "ax")
+        apply_by_key(_asgd, lambda key: (*flags, key[1] != 1), tensors, keys, numbers_of)
+        for state in states:
+            self._schedule(state, group)
+
+    def _schedule(self, state: State, group: Group) -> None:
+        """Counts the step and sets the rate and the averaging weight of the next one."""
+        lr = _to_scalar(group["lr"])
+        (count,) = self._mirror.announce([state["step"]])
+        self._mirror.store(state["step"], count)
+        rate = lr / (1 + group["lambd"] * lr * count) ** group["alpha"]
+        self._mirror.store(state["eta"], _number(rate))
+        self._mirror.store(state["mu"], 1 / max(1, count - group["t0"]))
 
 
-def _single_tensor_asgd(
-    params: list[Tensor], grads: list[Tensor], states: list[State], mirror: Mirror, group: Group
-) -> None:
-    """One step of every parameter; `mirror` knows the step counts, rates and averaging weights."""
-    lambd = group["lambd"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        step = mirror.advance(state["step"])
-        grad = regularised(param, grad, group)
-        rate, weight = mirror.read(state["eta"]), mirror.read(state["mu"])
-        param.mul_(1 - lambd * rate)
-        param.add_(grad, alpha=-rate)
-        average = state["ax"]
-        if weight != 1:
-            average.add_(param.sub(average).mul_(weight))
-        else:
-            average.copy_(param)
-        _schedule(state, step, mirror, group)
-
-
-def _schedule(state: State, step: float, mirror: Mirror, group: Group) -> None:
-    """Sets the rate and the averaging weight of the next step."""
-    lr = _to_scalar(group["lr"])
-    rate = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
-    mirror.store(state["eta"], _number(rate))
-    mirror.store(state["mu"], 1 / max(1, step - group["t0"]))
+def _asgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, average of the values."""
+    maximize, decay, averaging = flags
+    param, grad, average = tensors
+    weight_decay, shrink, rate, weight = numbers
+    grad = with_decay(grad, param, weight_decay, maximize, decay)
+    param = param * shrink + grad * rate
+    return [param, None, average + (param - average) * weight if averaging else param]

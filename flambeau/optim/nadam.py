@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
+from ._loop import (
+    Group,
+    LoopOptimizer,
+    State,
+    decay_kind,
+    decay_number,
+    decayed,
+    rows,
+    zero_step,
+    zeros_like,
+)
+from ._rules import apply_by_key
 from ._steps import scalar_dtype
-from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _number, _to_scalar
+from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -88,44 +99,41 @@ class NAdam(LoopOptimizer):
         }
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        counts = self._mirror.advance_all(state["step"] for state in states)
-        factors = [_momenta(step, group) for step in counts]
-        products = [self._mirror.scale(state["mu_product"], mu) for state, (mu, _) in zip(states, factors, strict=True)]
-        _single_tensor_nadam(params, grads, states, counts, factors, products, group)
+        steps, products = ([state[key] for state in states] for key in ("step", "mu_product"))
+        counts = self._mirror.announce(steps)
+        momenta = [_momentum(count, group) for count in counts]
+        after = [self._mirror.product(x, mu) for x, mu in zip(products, momenta, strict=True)]
+        tensors = rows(params, grads, states, "step", "mu_product", "exp_avg", "exp_avg_sq")
+        flags = (group["maximize"], decay_kind(group))
+        keys = list(zip(counts, after, strict=True))
+        apply_by_key(_nadam, lambda key: flags, tensors, keys, lambda key: _numbers(group, *key))
+        self._mirror.note_counts(steps, counts)
+        for x, value in zip(products, after, strict=True):
+            self._mirror.note(x, value)
 
 
-def _momenta(step: float, group: Group) -> tuple[float, float]:
-    """The momentum of this step and of the next one."""
-    beta1, decay = group["betas"][0], group["momentum_decay"]
-    now, following = (beta1 * (1.0 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
-    return now, following
+def _momentum(count: float, group: Group) -> float:
+    """The momentum of a step."""
+    return group["betas"][0] * (1.0 - 0.5 * 0.96 ** (count * group["momentum_decay"]))
 
 
-def _single_tensor_nadam(
-    params: list[Tensor],
-    grads: list[Tensor],
-    states: list[State],
-    counts: list[float],
-    momenta: list[tuple[float, float]],
-    products: list[float],
-    group: Group,
-) -> None:
-    """One step of every parameter; `products` are those of the momenta so far, this step's included."""
-    lr, (beta1, beta2), eps = _to_scalar(group["lr"]), group["betas"], group["eps"]
-    for param, grad, state, step, (mu, mu_next), product in zip(
-        params, grads, states, counts, momenta, products, strict=True
-    ):
-        grad = regularised(param, grad, group)
-        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        exp_avg.lerp_(grad, 1 - beta1)
-        exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        root = exp_avg_sq.div(1 - beta2**step).sqrt()
-        denom = root.add(eps) if group["differentiable"] else root.add_(eps)
-        now = -lr * (1.0 - mu) / (1.0 - product)
-        ahead = -lr * mu_next / (1.0 - product * mu_next)
-        if group["differentiable"]:
-            param.addcdiv_(grad * now, denom)
-            param.addcdiv_(exp_avg * ahead, denom)
-        else:
-            param.addcdiv_(grad, denom, value=_number(now))
-            param.addcdiv_(exp_avg, denom, value=_number(ahead))
+def _numbers(group: Group, count: float, product: float) -> tuple[Any, ...]:
+    """The numbers of a step; `product` is that of the momenta so far, this step's included."""
+    lr, (beta1, beta2) = _to_scalar(group["lr"]), group["betas"]
+    now, following = _momentum(count, group), _momentum(count + 1, group)
+    by_gradient = -lr * (1.0 - now) / (1.0 - product)
+    by_average = -lr * following / (1.0 - product * following)
+    correction = 1 - beta2**count
+    return decay_number(group), now, 1 - beta1, beta2, 1 - beta2, correction, group["eps"], by_gradient, by_average
+
+
+def _nadam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, product of the momenta, running means."""
+    param, grad, step, product, exp_avg, exp_avg_sq = tensors
+    decay_by, momentum, weight1, beta2, weight2, correction, eps, by_gradient, by_average = numbers
+    param, grad = decayed(param, grad, decay_by, *flags)
+    exp_avg = exp_avg + (grad - exp_avg) * weight1
+    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    denom = (exp_avg_sq / correction).sqrt() + eps
+    param = param + grad * by_gradient / denom + exp_avg * by_average / denom
+    return [param, None, step + 1, product * momentum, exp_avg, exp_avg_sq]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
+from ._loop import (
+    Group,
+    LoopOptimizer,
+    State,
+    decay_kind,
+    decay_number,
+    decayed,
+    rows,
+    zero_step,
+    zeros_like,
+)
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -75,34 +85,42 @@ class RAdam(LoopOptimizer):
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        counts = self._mirror.advance_all(state["step"] for state in states)
-        _single_tensor_radam(params, grads, states, counts, group)
+        tensors = rows(params, grads, states, "step", "exp_avg", "exp_avg_sq")
+        beta2 = group["betas"][1]
+
+        def flags_of(count: float) -> tuple[Any, ...]:
+            return group["maximize"], decay_kind(group), _rectification(beta2, count) is not None
+
+        self._apply(_radam, flags_of, tensors, states, lambda count: _numbers(group, count))
 
 
-def _single_tensor_radam(
-    params: list[Tensor], grads: list[Tensor], states: list[State], counts: list[float], group: Group
-) -> None:
-    """One step of every parameter; `counts` are the step counts, this step included."""
-    lr, (beta1, beta2), eps = _to_scalar(group["lr"]), group["betas"], group["eps"]
-    for param, grad, state, step in zip(params, grads, states, counts, strict=True):
-        grad = regularised(param, grad, group)
-        exp_avg, exp_avg_sq = state["exp_avg"], state["exp_avg_sq"]
-        exp_avg.lerp_(grad, 1 - beta1)
-        exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        update = exp_avg / (1 - beta1**step) * lr
-        rectification = _rectification(beta2, step)
-        if rectification is not None:
-            root = exp_avg_sq.sqrt()
-            root = root.add(eps) if group["differentiable"] else root.add_(eps)
-            update = update * ((1 - beta2**step) ** 0.5 / root) * rectification
-        param.add_(update, alpha=-1.0)
+def _numbers(group: Group, count: float) -> tuple[Any, ...]:
+    """The numbers of a step."""
+    lr, (beta1, beta2) = _to_scalar(group["lr"]), group["betas"]
+    rectification = _rectification(beta2, count) or 1.0
+    root = (1 - beta2**count) ** 0.5
+    return decay_number(group), 1 - beta1, beta2, 1 - beta2, 1 - beta1**count, lr, root, group["eps"], rectification
 
 
-def _rectification(beta2: float, step: float) -> float | None:
+def _rectification(beta2: float, count: float) -> float | None:
     """The factor r_t of the paper, or None while the variance of the adaptive rate is unbounded."""
     longest = 2 / (1 - beta2) - 1
-    length = longest - 2 * step * (beta2**step) / (1 - beta2**step)
+    length = longest - 2 * count * (beta2**count) / (1 - beta2**count)
     if length <= 5.0:
         return None
     numerator = (length - 4) * (length - 2) * longest
     return (numerator / ((longest - 4) * (longest - 2) * length)) ** 0.5
+
+
+def _radam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, running means."""
+    maximize, decay, rectified = flags
+    param, grad, step, exp_avg, exp_avg_sq = tensors
+    decay_by, weight1, beta2, weight2, correction1, lr, root_correction, eps, rectification = numbers
+    param, grad = decayed(param, grad, decay_by, maximize, decay)
+    exp_avg = exp_avg + (grad - exp_avg) * weight1
+    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    update = exp_avg / correction1 * lr
+    if rectified:
+        update = update * (root_correction / (exp_avg_sq.sqrt() + eps)) * rectification
+    return [param - update, None, step + 1, exp_avg, exp_avg_sq]

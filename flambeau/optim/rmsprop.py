@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, regularised, zero_step, zeros_like
-from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from ._rules import apply_rule
+from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -81,34 +82,30 @@ class RMSprop(LoopOptimizer):
         return state
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        for state in states:
-            # Only shown to the user: nothing here depends on the count.
-            state["step"] += 1
-        _single_tensor_rmsprop(params, grads, states, group)
+        momentum, centered = group["momentum"] > 0, group["centered"]
+        keys = ["step", "square_avg"] + ["momentum_buffer"] * momentum + ["grad_avg"] * centered
+        flags = (group["maximize"], decay_kind(group) != "", momentum, centered)
+        alpha, lr = group["alpha"], _to_scalar(group["lr"])
+        numbers = (group["weight_decay"], alpha, 1 - alpha, group["eps"], group["momentum"], -lr)
+        # The count is only shown to the user: nothing here depends on it.
+        apply_rule(_rmsprop, flags, rows(params, grads, states, *keys), numbers)
 
 
-def _single_tensor_rmsprop(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
-    """One step of every parameter."""
-    lr, alpha, momentum = _to_scalar(group["lr"]), group["alpha"], group["momentum"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        grad = regularised(param, grad, group)
-        state["square_avg"].mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
-        root = _root_mean_square(grad, state, group)
-        if momentum > 0:
-            buffer = state["momentum_buffer"]
-            buffer.mul_(momentum).addcdiv_(grad, root)
-            param.add_(buffer, alpha=-_number(lr))
-        else:
-            param.addcdiv_(grad, root, value=-_number(lr))
-
-
-def _root_mean_square(grad: Tensor, state: State, group: Group) -> Tensor:
-    """The denominator of a step: root of the mean square, or of the variance if centered, plus eps."""
-    square_avg = state["square_avg"]
-    if group["centered"]:
-        grad_avg = state["grad_avg"]
-        grad_avg.lerp_(grad, 1 - group["alpha"])
-        square_avg = square_avg.addcmul(grad_avg, grad_avg, value=-1)
-    root = square_avg.sqrt()
-    # A root is saved for its own backward, so a differentiable step must not write to it.
-    return root.add(group["eps"]) if group["differentiable"] else root.add_(group["eps"])
+def _rmsprop(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, running mean of squares, and the buffers that there are."""
+    maximize, decay, momentum, centered = flags
+    param, grad, step, square_avg, *buffers = tensors
+    weight_decay, alpha, weight, eps, factor, rate = numbers
+    grad = with_decay(grad, param, weight_decay, maximize, decay)
+    variance = square_avg = square_avg * alpha + grad * weight * grad
+    if centered:
+        grad_avg = buffers[-1] + (grad - buffers[-1]) * weight
+        variance = square_avg - grad_avg * grad_avg
+        buffers[-1] = grad_avg
+    root = variance.sqrt() + eps
+    if momentum:
+        buffers[0] = buffers[0] * factor + grad / root
+        param = param + buffers[0] * rate
+    else:
+        param = param + grad * rate / root
+    return [param, None, step + 1, square_avg, *buffers]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
+from ._loop import Group, LoopOptimizer, State, rows, zero_step, zeros_like
+from ._rules import apply_rule
 from .optimizer import ParamsT, _check_lr, _to_scalar
 
 if TYPE_CHECKING:
@@ -66,24 +67,21 @@ class Rprop(LoopOptimizer):
         return {"step": zero_step(group), "prev": zeros_like(p), "step_size": first}
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        for state in states:
-            # Only shown to the user: nothing here depends on the count.
-            state["step"] += 1
-        _single_tensor_rprop(params, grads, states, group)
+        numbers = (*group["etas"], *group["step_sizes"])
+        # The count is only shown to the user: nothing here depends on it.
+        apply_rule(_rprop, group["maximize"], rows(params, grads, states, "step", "prev", "step_size"), numbers)
 
 
-def _single_tensor_rprop(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
-    """One step of every parameter."""
-    (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        grad = -grad if group["maximize"] else grad
-        prev, step_size = state["prev"], state["step_size"]
-        factor = grad.mul(prev.clone() if group["differentiable"] else prev).sign()
-        # One value at a time: two numbers in one `where` would be rounded to the default dtype.
-        factor = torch.where(factor.gt(0), grow, factor)
-        factor = torch.where(factor.lt(0), shrink, factor)
-        factor = torch.where(factor.eq(0), 1, factor)
-        step_size.mul_(factor).clamp_(smallest, largest)
-        grad = torch.where(factor.eq(shrink), 0, grad)
-        param.addcmul_(grad.sign(), step_size, value=-1)
-        prev.copy_(grad)
+def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count, the gradient as the next step sees it, step sizes."""
+    param, grad, step, prev, step_size = tensors
+    shrink, grow, smallest, largest = numbers
+    grad = -grad if maximize else grad
+    agreement = grad * prev
+    turned = agreement < 0
+    # Times a tensor, so that the numbers are rounded to its dtype and not to the default one.
+    grown, shrunk = step_size * grow, step_size * shrink
+    step_size = torch.where(agreement > 0, grown, torch.where(turned, shrunk, step_size))
+    step_size = torch.clamp(step_size, smallest, largest)
+    grad = torch.where(turned, 0, grad)
+    return [param - grad.sign() * step_size, None, step + 1, grad, step_size]

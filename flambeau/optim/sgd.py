@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import flambeau as torch
-
-from ._loop import Group, LoopOptimizer, State, regularised
-from .optimizer import ParamsT, _check_fused, _check_one_element, _number, _to_scalar
+from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zeros_like
+from ._rules import apply_by_key
+from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -93,33 +92,35 @@ class SGD(LoopOptimizer):
             grad = p.grad
             if grad is not None:
                 params.append(p)
-                grads.append(grad)
+                grads.append(grad.to_dense() if grad.is_sparse else grad)
                 states.append(self._state_of(group, p))
         return params, grads, states
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        _single_tensor_sgd(params, grads, states, group)
+        momentum = group["momentum"] != 0
+        fresh = [momentum and state.get("momentum_buffer") is None for state in states]
+        for state, param, first in zip(states, params, fresh, strict=True):
+            if first:
+                state["momentum_buffer"] = zeros_like(param)
+        tensors = rows(params, grads, states, *(("momentum_buffer",) if momentum else ()))
+        flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"])
+        numbers = (
+            -_to_scalar(group["lr"]),
+            group["weight_decay"],
+            group["momentum"],
+            1 - group["dampening"],
+        )
+        apply_by_key(_sgd, lambda first: (*flags, first), tensors, fresh, lambda first: numbers)
 
 
-def _single_tensor_sgd(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
-    """One step of every parameter; creates or updates `momentum_buffer` in its state."""
-    lr, momentum = _to_scalar(group["lr"]), group["momentum"]
-    for param, grad, state in zip(params, grads, states, strict=True):
-        direction = regularised(param, grad, group)
-        if momentum != 0:
-            direction = _with_momentum(direction, state, group)
-        if isinstance(lr, torch.Tensor) and lr.requires_grad:
-            param.addcmul_(direction, lr, value=-1)
-        else:
-            param.add_(direction, alpha=-_number(lr))
-
-
-def _with_momentum(grad: Tensor, state: dict[str, Any], group: Group) -> Tensor:
-    """Accumulates a gradient in the momentum buffer; returns the direction to step along."""
-    momentum = group["momentum"]
-    buffer = state.get("momentum_buffer")
-    if buffer is None:
-        buffer = state["momentum_buffer"] = grad.detach().clone()
-    else:
-        buffer.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
-    return grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+def _sgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, new momentum buffer."""
+    maximize, decay, momentum, nesterov, first = flags
+    param, grad, *buffer = tensors
+    rate, weight_decay, factor, share = numbers
+    grad = with_decay(grad, param, weight_decay, maximize, decay)
+    if not momentum:
+        return [param + grad * rate]
+    moved = grad if first else buffer[0] * factor + grad * share
+    direction = grad + moved * factor if nesterov else moved
+    return [param + direction * rate, None, moved]

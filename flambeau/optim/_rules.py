@@ -1,0 +1,73 @@
+"""Update rules: new values from old ones, for one parameter at a time.
+
+An optimizer is a rule `rule(flags, tensors, numbers)` without side effects. It is given what
+may differ in structure (`flags`, hashable), the tensors of one parameter (value, gradient,
+states) and the numbers of the step, and returns new values in the order of the tensors, None
+for one that stays. So one look-up can record the step of all parameters.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import flambeau as torch
+
+from .optimizer import _number
+
+if TYPE_CHECKING:
+    from flambeau import Tensor
+
+Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
+
+
+def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:
+    """Updates the tensors of all parameters in place by a rule; the numbers are the same for all."""
+    if torch.is_grad_enabled():
+        # A differentiable step: numbers may be tensors with gradients of their own.
+        _apply_one_by_one(rule, flags, parameters, numbers)
+        return
+    together = _step_all()
+    values = [float(_number(x)) for x in numbers]
+    if together is None:
+        _apply_one_by_one(rule, flags, parameters, values)
+    else:
+        together(rule, flags, parameters, values)
+
+
+def apply_by_key(
+    rule: Rule,
+    flags_of: Callable[[Any], Any],
+    parameters: Sequence[Sequence[Tensor]],
+    keys: Sequence[Any],
+    numbers_of: Callable[[Any], Sequence[Any]],
+) -> None:
+    """`apply_rule` where flags and numbers follow from a key of each parameter, as its step count.
+
+    Parameters of one key are updated together; as a rule all have the same.
+    """
+    for key in dict.fromkeys(keys):
+        members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
+        apply_rule(rule, flags_of(key), members, numbers_of(key))
+
+
+@functools.cache
+def _step_all() -> Callable[..., None] | None:
+    """The lazy graph's entry point for a whole step, where there is one."""
+    try:
+        stepping = importlib.import_module(f"{torch.__name__}.ops.stepping")
+    except ImportError:
+        return None
+    return stepping.step_all
+
+
+def _apply_one_by_one(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:
+    # What a differentiable rule saves for its backward must not be what is written below.
+    saves = torch.is_grad_enabled()
+    for tensors in parameters:
+        given = [x.clone() for x in tensors] if saves else tensors
+        for old, new in zip(tensors, rule(flags, given, numbers), strict=False):
+            if new is not None:
+                old.copy_(new)
