@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .storage import Storage
 from .types import Ty
 
 
-class TensorBase:
+if TYPE_CHECKING:
+    _Methods = Any  # most of a tensor's methods are operators, which are attached when they are defined
+else:
+    _Methods = object
+
+
+class TensorBase(_Methods):
     """The data of a tensor.
 
     ``_s`` storage; ``_ty`` geometry in it; ``_h`` the node of its value, good while ``_w == _s.w``;

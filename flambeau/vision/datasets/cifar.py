@@ -91,7 +91,8 @@ class CIFAR10(VisionDataset):
         entries = [_load(self._path(name)) for name, _ in (self.train_list if train else self.test_list)]
         images = numpy.vstack([entry["data"] for entry in entries])
         self.data: Any = images.reshape(-1, 3, 32, 32).transpose((0, 2, 3, 1))
-        self.targets = [label for entry in entries for label in entry.get("labels", entry.get("fine_labels"))]
+        key = "labels" if "labels" in entries[0] else "fine_labels"
+        self.targets = [label for entry in entries for label in entry[key]]
         self._load_meta()
 
     def _path(self, name: str) -> str:

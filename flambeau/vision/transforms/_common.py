@@ -120,7 +120,7 @@ def check_padding(padding: Any, fill: Any, mode: Any) -> None:
 
 def sides(padding: Any) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of a padding given as one, two or four numbers."""
-    values = [padding] if isinstance(padding, numbers.Number) else list(padding)
+    values: list[Any] = [padding] if isinstance(padding, numbers.Number) else list(padding)
     left, top, right, bottom = values * (4 // len(values))
     return left, top, right, bottom
 

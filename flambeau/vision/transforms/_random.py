@@ -471,7 +471,7 @@ class RandomErasing(torch.nn.Module):
     def _values(self, channels: int) -> list[float] | None:
         if isinstance(self.value, str):
             return None
-        values = [self.value] if isinstance(self.value, numbers.Number) else self.value
+        values: Sequence[Any] = [self.value] if isinstance(self.value, numbers.Number) else self.value
         if len(values) not in (1, channels):
             raise ValueError(
                 f"If value is a sequence, it should have either a single value or {channels} (number of input channels)"

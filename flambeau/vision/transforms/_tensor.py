@@ -259,7 +259,7 @@ def rgb_to_grayscale(img: torch.Tensor, num_output_channels: int = 1) -> torch.T
 
 
 def _blend(one: torch.Tensor, other: torch.Tensor, ratio: float) -> torch.Tensor:
-    mixed = float(ratio) * one + (1.0 - float(ratio)) * other
+    mixed = one * float(ratio) + other * (1.0 - float(ratio))
     return mixed.clamp(0, max_value(one.dtype)).to(one.dtype)
 
 
@@ -346,7 +346,7 @@ def invert(img: torch.Tensor) -> torch.Tensor:
     if img.ndim < 3:
         raise TypeError(f"Input image tensor should have at least 3 dimensions, but found {img.ndim}")
     _check_channels(img, (1, 3))
-    return max_value(img.dtype) - img
+    return torch.rsub(img, max_value(img.dtype))
 
 
 def normalize(tensor: torch.Tensor, mean: Any, std: Any, inplace: bool = False) -> torch.Tensor:
