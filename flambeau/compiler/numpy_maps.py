@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bfloat16, dtype
+from .numpy_special import SPECIAL, logaddexp_complex
 
 Array = np.ndarray
 
@@ -125,6 +126,24 @@ def _reciprocal(a: Array) -> Array:
     return np.true_divide(a.dtype.type(1), a)
 
 
+def _logaddexp(a: Array, b: Array) -> Array:
+    return logaddexp_complex(a, b) if a.dtype.kind == "c" else np.logaddexp(a, b)
+
+
+def _heaviside(a: Array, b: Array) -> Array:
+    return np.where(a == 0, b, (a > 0).astype(b.dtype))
+
+
+def _nextafter_bfloat16(a: Array, b: Array) -> Array:
+    """bfloat16 numbers as float32: one step of the upper 16 bits."""
+    bits = np.ascontiguousarray(a, np.float32).view(np.int32)
+    away = (a < b) == (a > 0)
+    step = (bits + np.where(away, 0x10000, -0x10000).astype(np.int32)).view(np.float32)
+    tiny = np.copysign(np.asarray(0x10000, np.int32).view(np.float32), b)
+    r = np.where(a == 0, tiny, step)
+    return np.where(np.isnan(a) | np.isnan(b), np.float32(np.nan), np.where(a == b, b, r))
+
+
 def _complex(x: Array, y: Array) -> Array:
     out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(x, np.complex64))
     out.real, out.imag = x, y
@@ -138,8 +157,9 @@ MAPS: dict[str, Callable[..., Any]] = {
     "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
     "sqrt": np.sqrt, "reciprocal": _reciprocal, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
     "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
-    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp,
-    "logaddexp2": np.logaddexp2, "nextafter": np.nextafter, "copysign": np.copysign, "heaviside": np.heaviside,
+    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": _logaddexp,
+    "logaddexp2": np.logaddexp2, "nextafter": np.nextafter, "copysign": np.copysign, "heaviside": _heaviside,
+    "nextafter_bfloat16": _nextafter_bfloat16,
     "gcd": np.gcd, "lcm": np.lcm,
     "sign": _sign, "sgn": _sgn, "signbit": np.signbit,
     "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
@@ -150,4 +170,4 @@ MAPS: dict[str, Callable[..., Any]] = {
     "rshift": _shift(np.right_shift, True), "isnan": np.isnan, "isinf": np.isinf,
     "isfinite": np.isfinite, "floor_divide": _floor_divide, "trunc_divide": _trunc_divide, "fmod": _fmod,
     "remainder": _remainder, "conj": np.conj, "real": np.real, "imag": np.imag, "angle": np.angle, "complex": _complex,
-}  # fmt: skip
+} | SPECIAL  # fmt: skip

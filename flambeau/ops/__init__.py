@@ -5,9 +5,9 @@ from __future__ import annotations
 from . import (
     activation, arithmetic, classification_losses, comparison, complex_numbers, conversion, convolution,
     copying, creation, differences, division, dropout, extremes, filling, gathering, indexing, joining, logic,
-    losses, matrix_products, matrix_sums, normalisation, norms, padding, pointwise, pooling, power, quantiles,
-    random, random_fill, rearranging, reductions, sampling, scans, scattering, searching, softmax, sorting,
-    statistics, ternary, views,
+    losses, matrix_products, matrix_sums, normalisation, norms, padding, pairs, pointwise, pooling, power,
+    quantiles, random, random_fill, rearranging, reductions, sampling, scans, scattering, searching, softmax,
+    sorting, special, statistics, ternary, views,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
@@ -15,7 +15,7 @@ __all__ = [
     "FUNCTIONS", "METHODS", "activation", "arithmetic", "classification_losses", "comparison",
     "complex_numbers", "conversion", "convolution", "copying", "creation", "differences", "division", "dropout",
     "extremes", "filling", "gathering", "indexing", "joining", "logic", "losses", "matrix_products",
-    "matrix_sums", "normalisation", "norms", "padding", "pointwise", "pooling", "power", "quantiles", "random",
-    "random_fill", "rearranging", "reductions", "sampling", "scans", "scattering", "searching", "softmax",
-    "sorting", "statistics", "ternary", "views",
+    "matrix_sums", "normalisation", "norms", "padding", "pairs", "pointwise", "pooling", "power", "quantiles",
+    "random", "random_fill", "rearranging", "reductions", "sampling", "scans", "scattering", "searching",
+    "softmax", "sorting", "special", "statistics", "ternary", "views",
 ]  # fmt: skip

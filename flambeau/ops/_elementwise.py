@@ -17,6 +17,7 @@ from ..graph.types import Ty
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, into, is_number, is_tensor
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
+SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
 OPERANDS = (TensorBase, bool, int, float, complex)
 WIDE = {float16: float32, bfloat16: float32}
 BOTH = ((1, (0,)), (0, (1,)))  # each operand is saved for the gradient of the other
@@ -38,7 +39,8 @@ def link(name: str) -> str:
 class Support:
     """For which kinds of dtype an operator has a kernel, and PyTorch's error for the others.
 
-    ``errors`` maps a kind to an error of its own: ``(exception type, message)``.
+    ``errors`` maps a kind to an error of its own: ``(exception type, message)``. The kind "F" stands for
+    float32 and float64 without half precision.
     """
 
     def __init__(self, kernel: str, kinds: str = "buifc", errors: dict[str, tuple[type, str]] | None = None) -> None:
@@ -48,7 +50,7 @@ class Support:
 
     def check(self, dt: dtype) -> None:
         """Raises PyTorch's error if there is no kernel for ``dt``."""
-        if dt.kind in self.kinds:
+        if dt.kind in self.kinds or (dt.kind == "f" and dt.itemsize > 2 and "F" in self.kinds):
             return
         if dt.kind in self.errors:
             error, message = self.errors[dt.kind]
@@ -146,8 +148,8 @@ def tensor_argument(name: str, x: Any, argument: str = "input", position: int = 
 
 
 def public(name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor")) -> None:
-    """Lists a function under torch and a method under Tensor."""
-    for f, place, table in ((function, "torch", FUNCTIONS), (method, "Tensor", METHODS)):
+    """Lists a function under torch or torch.special and a method under Tensor."""
+    for f, place, table in ((function, "torch", FUNCTIONS), (function, "special", SPECIAL), (method, "Tensor", METHODS)):
         if place in lists:
             f.__name__ = f.__qualname__ = name
             f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."

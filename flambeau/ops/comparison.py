@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
+from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
 from ._elementwise import binary, reflected, tensor_argument
 from ._registry import METHODS, c_name, export
@@ -86,3 +87,39 @@ def equal(input: Any, other: Any) -> bool:
     if x._ty.shape != y._ty.shape:
         return False
     return bool((x.detach()._numpy() == y.detach()._numpy()).all())
+
+
+# ---- closeness
+
+
+def _check_close(x: Any, y: Any, rtol: float, atol: float) -> None:
+    tensor_argument("isclose", x)
+    tensor_argument("isclose", y, "other", 2)
+    if x._ty.dtype is not y._ty.dtype:
+        raise RuntimeError(f"{SCALAR_NAMES[x._ty.dtype]} did not match {SCALAR_NAMES[y._ty.dtype]}")
+    if rtol < 0:
+        raise RuntimeError(f"rtol must be greater than or equal to zero, but got {rtol:g}")
+    if atol < 0:
+        raise RuntimeError(f"atol must be greater than or equal to zero, but got {atol:g}")
+
+
+@export()
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Where ``|input - other| <= atol + rtol * |other|`` (https://docs.pytorch.org/docs/stable/generated/torch.isclose.html)."""
+    _check_close(input, other, rtol, atol)
+    x, y = input.detach(), other.detach()
+    close = x == y
+    if equal_nan and x._ty.dtype.kind in "fc":
+        close = close.logical_or(x.isnan().logical_and(y.isnan()))
+    if rtol == 0 and atol == 0:
+        return close
+    if x._ty.dtype.kind not in "fc":
+        x, y = x.to(get_default_dtype()), y.to(get_default_dtype())
+    allowed, actual = (y * rtol).abs() + atol, (x - y).abs()
+    return close.logical_or(actual.isfinite().logical_and(actual <= allowed))
+
+
+@export()
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Are all elements close (see ``isclose``)?"""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..dtypes import finfo
 from ..graph.node import Operator
 from ._elementwise import Support, lowering, tensor_argument, type_rule, unary
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into
@@ -174,6 +175,43 @@ def round(input: Any, *, decimals: int | None = None, out: Any = None) -> Any:
 def round_(self: Any, *, decimals: int | None = None) -> Any:
     """In-place ``round``."""
     return _round_(self) if decimals is None else call_inplace(ROUND_DECIMALS, self, (), decimals)
+
+
+# ---- nan_to_num
+
+
+def _nan_to_num_lower(b: Any, attrs: tuple[Any, ...], x: Any) -> Any:
+    if x.dtype.kind == "c":
+        part = x.dtype.to_real()
+        parts = [_numbers_for_nan(b, part, attrs, b.map(name, x, dt=part)) for name in ("real", "imag")]
+        return b.map("complex", *parts, dt=x.dtype)
+    return _numbers_for_nan(b, x.dtype, attrs, x) if x.dtype.kind == "f" else x
+
+
+def _numbers_for_nan(b: Any, dt: Any, attrs: tuple[Any, ...], x: Any) -> Any:
+    nan, high, low = attrs
+    largest = finfo(dt).max
+    x = b.where(b.map("isnan", x), b.const(nan or 0.0, dt), x)
+    for bound, value in ((math.inf, largest if high is None else high), (-math.inf, -largest if low is None else low)):
+        x = b.where(b.map("eq", x, b.const(bound, dt)), b.const(value, dt), x)
+    return x
+
+
+NAN_TO_NUM = Operator(
+    "nan_to_num", unary_ty, _nan_to_num_lower, lambda f, g: (g * f.saved(0).isfinite(),), ((0, (0,)),)
+)
+
+
+@export()
+def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = None, *, out: Any = None) -> Any:
+    """NaN and infinities replaced by numbers (https://docs.pytorch.org/docs/stable/generated/torch.nan_to_num.html)."""
+    return into(call(NAN_TO_NUM, (tensor_argument("nan_to_num", input),), (nan, posinf, neginf)), out, "nan_to_num")
+
+
+@export()
+def nan_to_num_(self: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Any:
+    """In-place ``nan_to_num``."""
+    return call_inplace(NAN_TO_NUM, self, (), (nan, posinf, neginf))
 
 
 # ---- relu and the backward operators that PyTorch has

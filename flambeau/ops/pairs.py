@@ -1,0 +1,134 @@
+"""Elementwise operators of two operands besides arithmetic: ``atan2``, ``hypot``, ``logaddexp``, ``copysign``, ``gcd``, …"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import bfloat16, int32
+from ..graph.node import OUT, Operator
+from ..graph.types import Ty
+from ..return_types import frexp as _frexp_result
+from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
+from ._registry import call, export, into
+from ._types import elementwise
+from .arithmetic import conj
+from .ternary import where
+
+_EITHER = (0, 1)
+_OPERANDS = ((0, _EITHER), (1, _EITHER))
+
+
+def _atan2_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    y, x = f.saved(0), f.saved(1)
+    square = x * x + y * y
+    g = where(square == 0, 0, g / square)
+    return g * x if f.needs(0) else None, g * -y if f.needs(1) else None
+
+
+def _hypot_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    r = f.out()
+    return g * (f.saved(0) / r) if f.needs(0) else None, g * (f.saved(1) / r) if f.needs(1) else None
+
+
+def _logaddexp_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    x, y = f.saved(0), f.saved(1)
+    gx = g / conj(1 + (y - x).exp()) if f.needs(0) else None
+    return gx, g / conj(1 + (x - y).exp()) if f.needs(1) else None
+
+
+def _logaddexp2_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    x, y = f.saved(0), f.saved(1)
+    gx = g / (1 + (y - x).exp2()) if f.needs(0) else None
+    return gx, g / (1 + (x - y).exp2()) if f.needs(1) else None
+
+
+def _copysign_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    gx = None
+    if f.needs(0):
+        x = f.saved(0)
+        gx = g * where(x == 0, 0, f.out() / x)
+    return gx, g.new_zeros(f.ins[1].shape) if f.needs(1) else None
+
+
+def _nextafter_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    gx = where(f.saved(0) != f.saved(1), g, 0) if f.needs(0) else None
+    return gx, g.new_zeros(f.ins[1].shape) if f.needs(1) else None
+
+
+ATAN2 = binary("atan2", "atan2", _atan2_vjp, saves=_OPERANDS, result="float", kinds="f", numbers="", aliases=["arctan2"], grad_names=("Atan2Backward0",))  # fmt: skip
+HYPOT = binary("hypot", "hypot", _hypot_vjp, saves=((0, (0,)), (1, (1,)), (OUT, _EITHER)), kinds="f", numbers="")
+LOGADDEXP = binary("logaddexp", "logaddexp", _logaddexp_vjp, saves=_OPERANDS, kinds="fc", numbers="", inplace=False)
+LOGADDEXP2 = binary("logaddexp2", "logaddexp2", _logaddexp2_vjp, saves=_OPERANDS, kinds="f", numbers="", inplace=False)
+COPYSIGN = binary(
+    "copysign", "copysign", _copysign_vjp, saves=((0, (0,)), (OUT, (0,))), result="float", kinds="f",
+    grad_names=("CopysignBackward0", "CopysignBackward1"),
+)  # fmt: skip
+GCD = binary("gcd", "gcd", kinds="ui", numbers="")
+LCM = binary("lcm", "lcm", kinds="ui", numbers="")
+
+
+def _nextafter_lower(b: Any, attrs: Any, x: Any, y: Any) -> Any:
+    """In the dtype of the result itself, where one step is one unit."""
+    dt = b.ty.dtype
+    return b.map("nextafter_bfloat16" if dt is bfloat16 else "nextafter", b.cast(x, dt), b.cast(y, dt))
+
+
+NEXTAFTER = Operator("nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _OPERANDS)
+list_binary([NEXTAFTER], numbers="")
+
+
+def _ldexp_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    gx = g * conj(2 ** f.saved(1)) if f.needs(0) else None
+    return gx, g * conj(f.out()) * math.log(2) if f.needs(1) else None
+
+
+LDEXP = binary(
+    "ldexp", lambda b, x, n: b.map("mul", x, b.map("exp2", n)), _ldexp_vjp, saves=((1, (0,)), (OUT, (1,))), result="float", numbers=""
+)
+
+
+# ---- heaviside
+
+
+def _heaviside_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
+    x, y = tys
+    if "c" in (x.dtype.kind, y.dtype.kind):
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if x.dtype is not y.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return elementwise(tys)
+
+
+HEAVISIDE = Operator(
+    "heaviside", _heaviside_ty, lowering("heaviside", "same"), refuse_derivative("heaviside"), grad_name="NotImplemented"
+)
+list_binary([HEAVISIDE], numbers="")
+
+
+# ---- frexp
+
+
+def _frexp_ty(tys: Sequence[Ty], attrs: Any) -> tuple[Ty, Ty]:
+    if tys[0].dtype.kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    t = elementwise(tys)
+    return t, elementwise(tys, int32)
+
+
+def _frexp_lower(b: Any, attrs: Any, x: Any) -> Any:
+    import numpy as np
+
+    dt = b.ty[0].dtype
+    m, e = b.extern("frexp", np.frexp, [b.cast(x, wide(dt))], [(x.shape, wide(dt)), (x.shape, int32)])
+    return b.cast(m, dt), e
+
+
+FREXP = Operator("frexp", _frexp_ty, _frexp_lower, lambda f, gm, ge: (gm / f.out(1).exp2(),), ((OUT + 1, (0,)),))
+
+
+@export()
+def frexp(input: Any, *, out: Any = None) -> Any:
+    """Mantissas and exponents: ``input = mantissa * 2 ** exponent`` (https://docs.pytorch.org/docs/stable/generated/torch.frexp.html)."""
+    return into(_frexp_result(call(FREXP, (tensor_argument("frexp", input),))), out, "frexp")
