@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import dtypes as _dtypes
 from .device import (
@@ -29,6 +29,9 @@ globals().update(_dtypes.ALIASES)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
+
+if TYPE_CHECKING:
+    tensor: Any  # the function, not the module of this name
 
 _SUBMODULES = frozenset(
     "autograd nn optim utils linalg fft special random cuda backends jit hub vision version testing distributions "
