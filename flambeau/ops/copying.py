@@ -90,12 +90,16 @@ COPY = Operator(
     lambda f, g: (g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g if f.needs(1) else None),
     grad_name="CopyBackwards",
 )
-FILL = Operator(
-    "fill",
-    lambda tys, t: t,
-    lambda b, t, old, value: b.expand(b.cast(value, t.dtype), t.shape),
-    lambda f, g: (g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g.sum() if f.needs(1) else None),
-)
+def _fill_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    return g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g.sum() if f.needs(1) else None
+
+
+def _fill_lower(b: Any, t: Ty, old: Any, value: Any) -> Any:
+    return b.expand(b.cast(value, t.dtype), t.shape)
+
+
+FILL = Operator("fill", lambda tys, t: t, _fill_lower, _fill_vjp, grad_name="FillBackward2")
+FILL_TENSOR = Operator("fill", lambda tys, t: t, _fill_lower, _fill_vjp, grad_name="FillBackward3")
 ZERO = Operator(
     "zero",
     lambda tys, t: t,
@@ -130,6 +134,8 @@ def fill_(self: Any, value: Any) -> Any:
     """Writes one number (or 0-dim tensor) everywhere."""
     if is_tensor(value) and value._ty.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions.")
+    if is_tensor(value):
+        return call_inplace(FILL_TENSOR, self, (value,), _dense(self._ty))
     return call_inplace(FILL, self, (value,), _dense(self._ty), may_overlap=True)
 
 

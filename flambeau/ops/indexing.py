@@ -71,8 +71,7 @@ def apply_basic(x: Any, index: Any) -> tuple[Any, list[Any] | None]:
             tensors.append(None)
             dim += 1
         elif isinstance(i, slice):
-            if i != slice(None):
-                x = _slice(x, dim, i)
+            x = _slice(x, dim, i, len(items) == 1 and not isinstance(index, tuple))
             tensors.append(None)
             dim += 1
         elif is_tensor(i):
@@ -111,9 +110,16 @@ def _mask_index(x: Any, mask: Any, dim: int, tensors: list[Any]) -> tuple[Any, i
     return x, dim + mask._ty.ndim
 
 
-def _slice(x: Any, dim: int, s: slice) -> Any:
+def _slice(x: Any, dim: int, s: slice, always: bool) -> Any:
+    """A slice of one dimension; one that takes everything is left out unless it is the whole index."""
     if x._ty.ndim == 0:
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    if not always and s == slice(None):
+        return x
+    if not always and (s.step is None or s.step == 1):
+        n = x._ty.shape[dim]
+        if slice(*[None if b is None else int(b) for b in (s.start, s.stop)]).indices(n)[:2] == (0, n):
+            return x
     return slice_view(x, dim, s.start, s.stop, s.step)
 
 
@@ -241,7 +247,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
     x, tensors = apply_basic(self, index)
     if tensors is None:
-        _assign(alias_view(x) if x is self else x, value)
+        _assign(x, value)
         return
     if not is_tensor(value):
         from .creation import tensor
@@ -294,7 +300,10 @@ def _assign(x: Any, value: Any) -> None:
     lead = value._ty.ndim - x._ty.ndim
     if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
         value = value.reshape(value._ty.shape[lead:])
-    x.copy_(value)
+    if value._ty.ndim == 0 and x._ty.ndim:
+        x.fill_(value)
+    else:
+        x.copy_(value)
 
 
 METHODS["__getitem__"] = getitem

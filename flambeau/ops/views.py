@@ -86,6 +86,7 @@ def _view_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
 
 
 VIEW_OP = view_operator("view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),))
+RESHAPE_ALIAS = view_operator("_reshape_alias", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "ReshapeAliasBackward0")
 UNSAFE_VIEW = view_operator("_unsafe_view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "UnsafeViewBackward0")
 
 
@@ -126,7 +127,12 @@ VIEW_DTYPE = view_operator("view_dtype", _dtype_rule, lambda f, g: (None,))
 
 def view_dtype(x: Any, dt: Any) -> Any:
     """The same memory read as another dtype."""
-    return x if x.dtype is dt else view(VIEW_DTYPE, x, dt)
+    if x.dtype is dt:
+        return x
+    y = view(VIEW_DTYPE, x, dt)
+    if dt.kind not in "fc":
+        y._view = None
+    return y
 
 
 @export()
@@ -137,7 +143,7 @@ def reshape(input: Any, *shape: Any) -> Any:
     t = input._ty
     shape = infer_size(shape, t.numel)
     if view_strides(t, shape) is not None:
-        return view(VIEW_OP, input, shape)
+        return view(VIEW_OP if t.contiguous else RESHAPE_ALIAS, input, shape)
     return fresh_view(input.contiguous(), shape)
 
 
@@ -515,11 +521,23 @@ def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
 # ---- this tensor's own geometry
 
 
+def _inplace_form(op: Operator, grad_name: str) -> Operator:
+    """The same operator under the backward name of its in-place form."""
+    return Operator(op.name, op.infer, op.lower, op.vjp, (), grad_name)
+
+
+TRANSPOSE_ = _inplace_form(TRANSPOSE, "TransposeBackward1")
+T_ = _inplace_form(T, "TBackward1")
+UNSQUEEZE_ = _inplace_form(UNSQUEEZE, "UnsqueezeBackward1")
+SQUEEZE_ALL_ = _inplace_form(SQUEEZE_ALL, "SqueezeBackward3")
+SQUEEZE_ = _inplace_form(SQUEEZE, "SqueezeBackward4")
+SQUEEZE_DIMS_ = _inplace_form(SQUEEZE_DIMS, "SqueezeBackward5")
+
 @method("swapaxes_", "swapdims_")
 def transpose_(self: Any, dim0: int, dim1: int) -> Any:
     """In-place ``transpose``."""
     n = self._ty.ndim
-    return view_inplace(TRANSPOSE, self, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
+    return view_inplace(TRANSPOSE_, self, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
 
 
 @method()
@@ -527,13 +545,13 @@ def t_(self: Any) -> Any:
     """In-place ``t``."""
     if self._ty.ndim > 2:
         raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self._ty.ndim}D")
-    return view_inplace(T, self)
+    return view_inplace(T_, self)
 
 
 @method()
 def unsqueeze_(self: Any, dim: int) -> Any:
     """In-place ``unsqueeze``."""
-    return view_inplace(UNSQUEEZE, self, _new_dim(dim, self._ty.ndim))
+    return view_inplace(UNSQUEEZE_, self, _new_dim(dim, self._ty.ndim))
 
 
 @method()
@@ -541,10 +559,10 @@ def squeeze_(self: Any, dim: Any = None) -> Any:
     """In-place ``squeeze``."""
     n = self._ty.ndim
     if dim is None:
-        return view_inplace(SQUEEZE_ALL, self)
+        return view_inplace(SQUEEZE_ALL_, self)
     if isinstance(dim, int):
-        return view_inplace(SQUEEZE, self, (wrap_dim(dim, n),))
-    return view_inplace(SQUEEZE_DIMS, self, tuple([wrap_dim(d, n) for d in dim]))
+        return view_inplace(SQUEEZE_, self, (wrap_dim(dim, n),))
+    return view_inplace(SQUEEZE_DIMS_, self, tuple([wrap_dim(d, n) for d in dim]))
 
 
 @function()
