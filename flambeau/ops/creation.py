@@ -388,10 +388,15 @@ def _nested(data: Any) -> tuple[np.ndarray, dtype]:
         return data.detach()._numpy(), data.dtype
     if is_number(data):
         dt = weak_dtype(data)
-        return np.asarray(data, dt.compute if dt.kind != "i" else _int_type(data)), dt
+        return np.asarray(data, _exact(dt) if dt.kind != "i" else _int_type(data)), dt
     if isinstance(data, (list, tuple)) or hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return _sequence(data)
     raise TypeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def _exact(dt: dtype) -> Any:
+    """The NumPy type that holds Python's numbers of this kind unrounded."""
+    return {"f": np.float64, "c": np.complex128}.get(dt.kind, dt.compute)
 
 
 def _int_type(value: int) -> Any:
@@ -414,7 +419,7 @@ def _sequence(data: Any) -> tuple[np.ndarray, dtype]:
             raise TypeError(f"Could not infer dtype of {type(v).__name__}")
         dt = promote_types(dt, weak_dtype(v))
     try:
-        return np.asarray(flat, dt.compute).reshape(shape), dt
+        return np.asarray(flat, _exact(dt)).reshape(shape), dt
     except OverflowError:
         raise RuntimeError("Overflow when unpacking long long") from None
 
@@ -424,7 +429,7 @@ def _mixed(flat: list[Any], shape: list[int]) -> tuple[np.ndarray, dtype]:
     dt = parts[0][1]
     for _, d in parts[1:]:
         dt = promote_types(dt, d)
-    return np.asarray([np.asarray(a).item() for a, _ in parts], dt.compute).reshape(shape), dt
+    return np.asarray([np.asarray(a).item() for a, _ in parts], _exact(dt)).reshape(shape), dt
 
 
 def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
