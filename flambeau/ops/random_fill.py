@@ -83,16 +83,15 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
 
 
 def _forget_pending(s: Storage) -> None:
-    """Frees a storage from its epoch, where recorded readers keep the value that it had."""
+    """Frees a storage from its epoch, where recorded readers keep the values that it had."""
     epoch = s.epoch
     if s.pending:
         epoch.pend.pop() if epoch.pend[-1] is s else epoch.pend.remove(s)
         epoch.bytes -= s.ty.numel * s.ty.dtype.itemsize
         s.pending = False
-    elif s.h is not None:
-        stand_in = Storage(s.ty, s.h, s.buf)
-        stand_in.epoch = epoch
-        epoch.leaves[s.h.attrs] = stand_in
+    if s.h is not None and s.buf is not None:
+        stand_in = Storage(s.ty, None, s.buf)
+        epoch.leaves[:] = [stand_in if leaf is s else leaf for leaf in epoch.leaves]
 
 
 def _zero_gradient(f: Any, g: Any) -> tuple[Any, ...]:
