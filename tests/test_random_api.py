@@ -167,7 +167,7 @@ def run(c: dict[str, Any]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)
-@pytest.mark.filterwarnings("ignore:.*out of bounds")
+@pytest.mark.filterwarnings("ignore:.*out of bounds", "ignore:enable_nested_tensor")
 def test_api_reproduces_pytorch(name: str) -> None:
     case = json.loads(name)
     output = run(case)
