@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +26,21 @@ def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
         x = args[0] if args else kw.get("input")
         if not is_tensor(x):
             raise TypeError(not_a_tensor(f.__name__, x, bool(args) or "input" in kw))
-        return f(*args, **kw)
+        try:
+            return f(*args, **kw)
+        except TypeError as error:
+            raise _in_torch_words(error) from None
 
     return checked
+
+
+def _in_torch_words(error: TypeError) -> TypeError:
+    """Python's complaint about missing arguments as PyTorch puts it."""
+    found = re.match(r"(\w+\(\)) missing (\d+) required positional arguments?: (.*)", str(error))
+    if not found:
+        return error
+    names = ", ".join(f'"{name}"' for name in re.findall(r"'(\w+)'", found[3]))
+    return TypeError(f"{found[1]} missing {found[2]} required positional arguments: {names}")
 
 
 def renamed(kw: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, int64
+from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -71,6 +71,11 @@ def refuse_complex(name: str, t: Ty, kernel: str) -> None:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
 
 
+def _refuse_complex_dim(name: str, t: Ty) -> None:
+    if t.dtype.kind == "c":
+        raise RuntimeError(f"{name}(): does not support complex input")
+
+
 def check_not_empty(name: str, t: Ty) -> None:
     """Raises if there is nothing to choose from."""
     if t.numel == 0:
@@ -78,11 +83,11 @@ def check_not_empty(name: str, t: Ty) -> None:
                            "reduction dim with the 'dim' argument.")  # fmt: skip
 
 
-def check_dims(name: str, t: Ty, dims: tuple[int, ...]) -> None:
+def check_dims(name: str, t: Ty, dims: tuple[int, ...], brackets: str = "()") -> None:
     """Raises if a dimension to choose along is empty."""
     for d in dims:
         if t.shape[d] == 0:
-            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+            raise IndexError(f"{name}{brackets}: Expected reduction dim {d} to have non-zero size.")
 
 
 # ---- over everything
@@ -144,7 +149,7 @@ def _extreme(name: str, ops: tuple[Operator, Operator, Any], x: Any, dim: Any, k
         refuse_complex(name, t, name + "_all")
         check_not_empty(name, t)
         return into(call(ops[0], (x,)), out, name)
-    refuse_complex(name, t, name + "_cpu")
+    _refuse_complex_dim(name, t)
     d = wrap_dim(dim, t.ndim)
     check_dims(name, t, (d,)[: t.ndim])
     return into_named(ops[2](call(ops[1], (x,), (d, keepdim))), out, name)
@@ -251,11 +256,12 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
     t = input._ty
     refuse_complex("aminmax", t, "aminmax")
     if dim is None:
-        check_not_empty("aminmax", t)
+        if t.numel == 0:
+            raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
         dims: tuple[int, ...] = tuple(range(t.ndim))
     else:
         dims = (wrap_dim(dim, t.ndim),)[: t.ndim]
-        check_dims("aminmax", t, dims)
+        check_dims("aminmax", t, dims, "")
     return into_named(return_types.aminmax(call(AMINMAX, (input,), (dims, keepdim))), out, "aminmax")
 
 
@@ -288,11 +294,12 @@ ARGMIN = Operator("argmin", _arg_ty, _arg_lower("argmin"))
 
 def _argument(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     t = x._ty
-    refuse_complex(op.name, t, op.name + "_cpu")
+    _refuse_complex_dim(op.name, t)
+    if t.dtype is bool_:
+        raise RuntimeError(f"{op.name}(): does not support bool input")
     if dim is None:
         if t.numel == 0:
-            raise IndexError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                             "reduction dim with the 'dim' argument.")  # fmt: skip
+            raise IndexError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0.")
     else:
         dim = wrap_dim(dim, t.ndim)
         check_dims(op.name, t, (dim,)[: t.ndim])

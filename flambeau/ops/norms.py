@@ -49,7 +49,7 @@ def _norm_vjp(f: Any, g: Any) -> tuple[Any]:
 
 def _norm_gradient(x: Any, g: Any, y: Any, p: float, dims: tuple[int, ...]) -> Any:
     if p == 0:
-        return x * 0
+        return None
     if p == 1:
         return x.sgn() * g
     if math.isinf(p):
@@ -118,7 +118,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
         matrix = FUNCTIONS["linalg_matrix_norm"] if "linalg_matrix_norm" in FUNCTIONS else _matrix_norm()
         return into(matrix(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype), out, "norm")
     if isinstance(p, str) and p != "fro":
-        raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     if isinstance(dim, int):
         dim = (dim,)
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype, out=out)

@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import return_types
 from ..dtypes import SCALAR_NAMES, float64, int64
+from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import export, function, into, is_tensor, wrap_dim
+from ._registry import export, function, into, is_tensor, view, wrap_dim
 from .creation import from_values, tensor
+from .views import view_operator
 
 # ---- quantile
 
@@ -58,7 +60,21 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, how: st
     d = None if dim is None else wrap_dim(dim, x._ty.ndim)
     s = _in_order(x, d, keepdim)
     y = _interpolated(s, _ranks(q.reshape(-1), s.detach(), name == "nanquantile"), how)
-    return into(y.squeeze(-1) if q._ty.ndim == 0 else y.movedim(-1, 0), out, name)
+    return into(view(PLACED, y, q._ty.ndim), out, name)
+
+
+def _placed_rule(t: Ty, several: int) -> Ty:
+    """The quantiles, in the last dimension, put first; a single one's dimension goes away."""
+    keep = (t.ndim - 1,) if several else ()
+    order = (*keep, *range(t.ndim - 1))
+    return ty(tuple([t.shape[d] for d in order]), t.dtype, tuple([t.strides[d] for d in order]), t.offset)
+
+
+def _placed_vjp(f: Any, g: Any) -> tuple[Any]:
+    return (g.movedim(0, -1) if f.attrs else g.unsqueeze(-1),)
+
+
+PLACED = view_operator("squeeze", _placed_rule, _placed_vjp, "SqueezeBackward4")
 
 
 def _checked_q(name: str, x: Any, q: Any, how: str) -> Any:

@@ -68,17 +68,21 @@ def _sum_vjp(f: Any, g: Any) -> tuple[Any]:
     return (unreduce(g, f.ins[0].shape, dims, keepdim),)
 
 
+EVERY: Any = object()  # stands for a ``dim`` that was not given, whose backward node has another name
+
 SUM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp)
 SUM_DIM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp, grad_name="SumBackward1")
 
 
 @export()
 @tensor_first
-def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.sum.html)."""
-    dims = wrap_dims(dim, input._ty.ndim)
+    dims = wrap_dims(None if dim is EVERY else dim, input._ty.ndim)
     dt = dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
-    return into(call(SUM if dim is None else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
+    if dt.kind not in "fc" and input.requires_grad:
+        raise RuntimeError(f"Autograd not support dtype: {SCALAR_NAMES[dt]}")
+    return into(call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
 
 
 @method()
@@ -127,7 +131,7 @@ NANSUM = Operator("nansum", reduction_ty, _nansum_lower, _nansum_vjp, saves=((0,
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum of the elements that are not NaN."""
     if input._ty.dtype.kind == "c":
-        raise RuntimeError("nansum does not support complex inputs")
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     dims = wrap_dims(dim, input._ty.ndim)
     return into(call(NANSUM, (input,), (dims, keepdim, dtype or sum_dtype(input._ty.dtype))), out, "nansum")
 
@@ -159,11 +163,11 @@ def _mean_dtype(have: _dtype, asked: _dtype | None) -> _dtype:
 
 @export()
 @tensor_first
-def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+def mean(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.mean.html)."""
     dt = _mean_dtype(input._ty.dtype, dtype)
-    dims = wrap_dims(dim, input._ty.ndim)
-    return into(call(MEAN if dim is None else MEAN_DIM, (input,), (dims, keepdim, dt)), out, "mean")
+    dims = wrap_dims(None if dim is EVERY else dim, input._ty.ndim)
+    return into(call(MEAN if dim is EVERY else MEAN_DIM, (input,), (dims, keepdim, dt)), out, "mean")
 
 
 @export()
