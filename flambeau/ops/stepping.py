@@ -13,14 +13,14 @@ from typing import Any
 from ..dtypes import float64
 from ..graph.epoch import hold, node_of, scalar_node, threads
 from ..graph.node import Node
-from ..graph.realise import forget_hooks
+from ..graph.realisation import forget_hooks
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
 from ._registry import fit, write
 
 Rule = Callable[..., Sequence[Any]]
 
-_steps: dict[tuple[Any, ...], list[Node]] = {}
+_steps: dict[tuple[Any, ...], tuple[list[Node], list[Any]]] = {}
 forget_hooks.append(_steps.clear)
 
 
@@ -39,9 +39,14 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
         for x in tensors:
             key.append(x._h if x._w == x._s.w else node_of(x))
     found = tuple(key)
-    results = _steps.get(found)
-    if results is None:
-        results = _steps[found] = _record(rule, flags, parameters, start, len(numbers))
+    known = _steps.get(found)
+    if known is None:
+        results = _record(rule, flags, parameters, start, len(numbers))
+        # Numbers written in the rule itself are run-time arguments too, to be given at every step.
+        _steps[found] = results, epoch.scalars[start + len(numbers) :]
+    else:
+        results, written = known
+        epoch.scalars.extend(written)
     at = 0
     for tensors in parameters:
         for x in tensors:
