@@ -120,7 +120,7 @@ def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 
 def overlaps_itself(t: Ty) -> bool:
     """Do two elements share memory (as after ``expand``)? Exact for what views can make by PyTorch's rule."""
-    return any(n > 1 and s == 0 for n, s in zip(t.shape, t.strides))
+    return t.numel > 0 and any(n > 1 and s == 0 for n, s in zip(t.shape, t.strides))
 
 
 def permuted_strides(shape: tuple[int, ...], order: list[int] | tuple[int, ...]) -> tuple[int, ...]:
