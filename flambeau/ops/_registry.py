@@ -345,6 +345,14 @@ def fit(node: Node, t: Ty) -> Node:
 
 def write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """Makes ``node`` the value of ``x``'s memory: a new version that all its views see."""
+    record_write(x, node, fn)
+    if x._s.owner is not None and x._s.shared:
+        # NumPy may look at this memory at any time.
+        realise(threads.epoch)
+
+
+def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
+    """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
     node_of(x)  # numbers the old value as a leaf of this epoch, if it has not been
@@ -363,8 +371,6 @@ def write(x: TensorBase, node: Node, fn: Any = None) -> None:
     s.written = user_line()
     if fn is not None:
         rebase(x, fn)
-    if s.owner is not None and s.shared:
-        realise(epoch)
 
 
 def rebase(x: TensorBase, fn: Any) -> None:

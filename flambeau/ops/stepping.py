@@ -13,10 +13,10 @@ from typing import Any
 from ..dtypes import float64
 from ..graph.epoch import hold, node_of, scalar_node, threads
 from ..graph.node import Node
-from ..graph.realisation import forget_hooks
+from ..graph.realisation import forget_hooks, realise
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
-from ._registry import fit, write
+from ._registry import fit, record_write
 
 Rule = Callable[..., Sequence[Any]]
 
@@ -47,27 +47,31 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
     else:
         results, written = known
         epoch.scalars.extend(written)
-    at = 0
+    at, shared = 0, False
     for tensors in parameters:
         for x in tensors:
             node = results[at]
             at += 1
             if node is not None:
-                _replace(x, node, epoch)
+                shared = _replace(x, node, epoch) or shared
+    if shared:
+        # Only now: the nodes of the other writes belong to this epoch.
+        realise(epoch)
 
 
-def _replace(x: TensorBase, node: Node, epoch: Any) -> None:
-    """``write`` without its generality, where memory is the tensor's own."""
+def _replace(x: TensorBase, node: Node, epoch: Any) -> bool:
+    """``write`` without its generality where memory is the tensor's own; is it shared with NumPy?"""
     s = x._s
     if x._ty is not s.ty or s.owner is not None:
-        write(x, node)
-        return
+        record_write(x, node)
+        return s.owner is not None and s.shared
     s.h = node
     if not s.pending:
         hold(s, epoch)
     s.w += 1
     x._h, x._w = node, s.w
     (x._vc or s).version += 1
+    return False
 
 
 def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
