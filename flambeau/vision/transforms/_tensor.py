@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -363,14 +364,30 @@ def normalize(tensor: torch.Tensor, mean: Any, std: Any, inplace: bool = False) 
         raise ValueError(
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
-    result = tensor if inplace else tensor.clone()
-    centre = torch.as_tensor(mean, dtype=tensor.dtype)
-    spread = torch.as_tensor(std, dtype=tensor.dtype)
-    if (spread == 0).any():
+    if _plain(mean) and _plain(std):
+        centre, spread, zero = _channel_constants(tuple(mean), tuple(std), tensor.dtype)
+    else:
+        centre, spread, zero = _as_channels(mean, std, tensor.dtype)
+    if zero:
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
-    centre = centre.view(-1, 1, 1) if centre.ndim == 1 else centre
-    spread = spread.view(-1, 1, 1) if spread.ndim == 1 else spread
+    result = tensor if inplace else tensor.clone()
     return result.sub_(centre).div_(spread)
+
+
+def _plain(values: Any) -> bool:
+    return isinstance(values, (tuple, list)) and all(isinstance(value, (int, float)) for value in values)
+
+
+def _as_channels(mean: Any, std: Any, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, bool]:
+    """Means and deviations shaped (C, 1, 1), and whether a deviation is zero."""
+    centre, spread = (torch.as_tensor(values, dtype=dtype) for values in (mean, std))
+    zero = bool((spread == 0).any())
+    centre, spread = (values.view(-1, 1, 1) if values.ndim == 1 else values for values in (centre, spread))
+    return centre, spread, zero
+
+
+# A data set asks for the same few numbers for each of its images.
+_channel_constants = functools.lru_cache(maxsize=64)(_as_channels)
 
 
 def erase(img: torch.Tensor, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False) -> torch.Tensor:

@@ -79,9 +79,17 @@ def get_image_num_channels(img: Any) -> int:
     return get_dimensions(img)[0]
 
 
-def _scaled(img: torch.Tensor) -> torch.Tensor:
-    """Bytes as floating point in [0, 1]; every other dtype as it is."""
-    return img.to(dtype=torch.get_default_dtype()).div(255) if img.dtype == torch.uint8 else img
+def _scaled(array: numpy.ndarray) -> torch.Tensor:
+    """An array (H, W, C) as a tensor (C, H, W); bytes become floats in [0, 1].
+
+    The division is NumPy's: the same bits as a tensor's, and an image at a time is too little work to record.
+    """
+    channels_first = array.transpose((2, 0, 1))
+    if array.dtype != numpy.uint8:
+        return torch.from_numpy(channels_first).contiguous()
+    dtype = torch.get_default_dtype()
+    exact = numpy.float64 if dtype == torch.float64 else numpy.float32
+    return torch.from_numpy(numpy.ascontiguousarray(channels_first, exact) / exact(255)).to(dtype)
 
 
 def to_tensor(pic: Any) -> torch.Tensor:
@@ -94,14 +102,13 @@ def to_tensor(pic: Any) -> torch.Tensor:
     if isinstance(pic, numpy.ndarray):
         if pic.ndim not in (2, 3):
             raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
-        array = pic[:, :, None] if pic.ndim == 2 else pic
-        return _scaled(torch.from_numpy(array.transpose((2, 0, 1))).contiguous())
+        return _scaled(pic[:, :, None] if pic.ndim == 2 else pic)
     if not is_image(pic):
         raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
     array = numpy.array(pic, _WIDE_MODES.get(pic.mode, numpy.uint8), copy=True)
     if pic.mode == "1":
         array = array * numpy.uint8(255)
-    return _scaled(_channels_first(array, pic))
+    return _scaled(array.reshape(pic.size[1], pic.size[0], len(pic.getbands())))
 
 
 def pil_to_tensor(pic: Any) -> torch.Tensor:
@@ -112,12 +119,8 @@ def pil_to_tensor(pic: Any) -> torch.Tensor:
     """
     if not is_image(pic):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
-    return _channels_first(numpy.array(pic, copy=True), pic, contiguous=False)
-
-
-def _channels_first(array: numpy.ndarray, pic: Any, contiguous: bool = True) -> torch.Tensor:
-    img = torch.from_numpy(array).view(pic.size[1], pic.size[0], len(pic.getbands())).permute((2, 0, 1))
-    return img.contiguous() if contiguous else img
+    array = numpy.array(pic, copy=True).reshape(pic.size[1], pic.size[0], len(pic.getbands()))
+    return torch.from_numpy(array).permute((2, 0, 1))
 
 
 def convert_image_dtype(image: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
