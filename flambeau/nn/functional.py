@@ -26,11 +26,19 @@ from ._noise import (
 )  # fmt: skip
 
 # ---- convolution, pooling, normalisation, padding
+from ..ops.unfolding import fold, unfold
+from ..ops.group_normalisation import group_norm, instance_norm, local_response_norm, rms_norm
 from ..ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.normalisation_functions import batch_norm, layer_norm
 from ..ops.padding import pad
+from ..ops.adaptive_pooling import (
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices, fractional_max_pool2d_with_indices,
+    fractional_max_pool3d_with_indices, lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d,
+)  # fmt: skip
 from ..ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from ..ops.pooling_functions import (
+    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, fractional_max_pool2d, fractional_max_pool3d,
     max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices,
 )  # fmt: skip
 
@@ -58,6 +66,31 @@ __all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "nll_loss", "re
 __all__ += _noise.__all__
 __all__ += [
     "conv1d",
+    "fold",
+    "unfold",
+    "group_norm",
+    "instance_norm",
+    "local_response_norm",
+    "rms_norm",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d_with_indices",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d_with_indices",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "conv2d",
     "conv3d",
     "conv_tbc",

@@ -203,7 +203,8 @@ def _index_fill_lower(b: Any, dim: int, x: Any, index: Any, value: Any) -> Any:
 def _index_fill_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     index = f.saved(1)
     gx = index_fill(g, f.attrs, index, 0) if f.needs(0) else None
-    return gx, None, g.index_select(f.attrs, index).sum() if f.needs(2) else None
+    gv = (g * g.new_zeros(g.shape).index_fill(f.attrs, index, 1)).sum() if f.needs(2) else None
+    return gx, None, gv
 
 
 INDEX_FILL = Operator("index_fill", _index_fill_ty, _index_fill_lower, _index_fill_vjp, _MASK)

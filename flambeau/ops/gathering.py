@@ -76,7 +76,7 @@ def int64_value(b: Any, index: Any) -> Any:
 
 def check_along(name: str, t: Ty, index: Ty, dim: int, what: str = "input") -> None:
     """The checks that gather and scatter share: dtype and number of dimensions of the index."""
-    if index.dtype not in (int64, int32):
+    if index.numel and index.dtype not in (int64, int32):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if index.numel and max(t.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
@@ -146,8 +146,15 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None, *, out: Any
     have, want = list(input._ty.shape), list(t.shape)
     have[d] = want[d] = 1
     common = broadcast_shape(tuple(have), tuple(want))
-    sizes = [(*common[:d], s, *common[d + 1 :]) for s in (size_along(input._ty, d), size_along(t, d))] if t.ndim else [(), ()]
-    return into(gather(input.expand(sizes[0]), d, indices.expand(sizes[1])), out, "take_along_dim")
+    if t.ndim:
+        input = input.expand((*common[:d], input._ty.shape[d], *common[d + 1 :]))
+        indices = _modulo(indices, input._ty.shape[d]).expand((*common[:d], t.shape[d], *common[d + 1 :]))
+    return into(gather(input, d, indices), out, "take_along_dim")
+
+
+def _modulo(index: Any, n: int) -> Any:
+    """Indices outside of ``0 ≤ i < n`` counted round and round, as PyTorch does here."""
+    return index if not n or first_outside(index, 0, n) is None else index.remainder(n)
 
 
 # ---- index_select

@@ -23,7 +23,7 @@ def _wide(b: Any, *values: Any) -> list[Any]:
 
 
 def _mean(b: Any, x: Any, dims: tuple[int, ...]) -> Any:
-    n = prod(x.shape[d] for d in dims)
+    n = prod([x.shape[d] for d in dims])
     return b.map("div", b.reduce("sum", x, dims, True), b.const(n, x.dtype))
 
 
@@ -40,7 +40,7 @@ def _inverse_std(b: Any, variance: Any, eps: Any) -> Any:
 
 def _channels(b: Any, v: Any, ndim: int, dim: int = 1) -> Any:
     """A vector over channels, shaped to broadcast."""
-    return b.reshape(v, (*[1] * dim, -1, *[1] * (ndim - dim - 1)))
+    return b.reshape(v, (*[1] * dim, prod(v.shape), *[1] * (ndim - dim - 1)))
 
 
 def _check_float(name: str, t: Ty) -> None:
@@ -120,7 +120,7 @@ def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *rest: Any
     y = b.cast(_affine(b, b.map("mul", xc, _inverse_std(b, batch_var, eps)), w, bias), dt)
     if mean is None:
         return y
-    n = prod(x.shape[d] for d in dims)
+    n = prod([x.shape[d] for d in dims])
     unbiased = b.map("mul", batch_var, b.const(n / (n - 1) if n > 1 else float("nan"), batch_var.dtype))
     return y, _running(b, mean, batch_mean, momentum, dt), _running(b, var, unbiased, momentum, dt)
 

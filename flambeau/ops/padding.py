@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import bfloat16, bool_, float16, float32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._registry import call, function
@@ -41,7 +42,7 @@ def _constant_lower(b: Any, pad: tuple[int, ...], x: Any, value: Any) -> Any:
     amounts = _amounts(pad, x.ndim)
     if all(lo <= 0 and hi <= 0 for lo, hi in amounts):
         return b.pad(x, amounts)
-    inside = b.pad(b.const(True, _BOOL, x.shape), amounts, False)
+    inside = b.pad(b.const(True, bool_, x.shape), amounts, False)
     return b.where(inside, b.pad(x, amounts), b.cast(value, x.dtype))
 
 
@@ -52,8 +53,6 @@ def _constant_vjp(f: Any, g: Any) -> tuple[Any, None]:
 def _zero_lower(b: Any, pad: tuple[int, ...], x: Any) -> Any:
     return b.pad(x, _amounts(pad, x.ndim), 0)
 
-
-from ..dtypes import bool_ as _BOOL  # noqa: E402
 
 CONSTANT = Operator("constant_pad_nd", _constant_ty, _constant_lower, _constant_vjp, grad_name="ConstantPadNdBackward0")
 ZERO = Operator("constant_pad_nd", _constant_ty, _zero_lower, lambda f, g: _constant_vjp(f, g)[:1], grad_name="ConstantPadNdBackward0")
@@ -68,6 +67,124 @@ def constant_pad_nd(input: Any, pad: Any, value: Any = 0) -> Any:
     return call(CONSTANT, (input, value), pad)
 
 
+# ---- reflect, replicate, circular: each output element is some input element
+
+def _source(b: Any, mode: str, n: int, lo: int, hi: int) -> Any:
+    """Which input element each output element along a dimension is."""
+    at = b.map("sub", b.iota(n + lo + hi), b.const(lo, int64))
+    last = b.const(n - 1, int64)
+    if mode == "reflect":
+        return b.map("sub", last, b.map("abs", b.map("sub", last, b.map("abs", at))))
+    if mode == "circular":
+        return b.map("remainder", at, b.const(n, int64))
+    return b.map("minimum", b.map("maximum", at, b.const(0, int64)), last)
+
+
+def _copied_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    t, (mode, pad) = tys[0], attrs
+    amounts = _amounts(pad, t.ndim)
+    _CHECKS[mode](t, pad, amounts)
+    return ty(tuple([n + lo + hi for n, (lo, hi) in zip(t.shape, amounts)]), t.dtype)
+
+
+def _check_reflect(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:
+    _check_empty("reflection", t, len(pad) // 2)
+    for k in range(len(pad) // 2):
+        d = t.ndim - 1 - k
+        lo, hi = amounts[d]
+        if lo >= t.shape[d] or hi >= t.shape[d]:
+            raise RuntimeError(f"Argument #{4 + 2 * k}: Padding size should be less than the corresponding input dimension, but "
+                               f"got: padding ({lo}, {hi}) at dimension {d} of input {list(t.shape)}")  # fmt: skip
+    _check_positive(t, pad, amounts)
+
+
+def _check_empty(what: str, t: Ty, n: int) -> None:
+    if 0 in t.shape[t.ndim - n :] or (t.ndim > n and 0 in t.shape[t.ndim - n - 1 :]):
+        lists = f"{n + 1}D or {n + 2}D"
+        raise RuntimeError(f"Expected {lists} (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+                           f"input, but got: {list(t.shape)}")  # fmt: skip
+
+
+def _check_positive(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:
+    n = len(pad) // 2
+    sizes = [(t.shape[d], t.shape[d] + sum(amounts[d])) for d in range(t.ndim - n, t.ndim)]
+    if any(out < 1 for _, out in sizes):
+        axes = "DHW"[3 - n :]
+        have = " ".join(f"{a}: {size}" for a, (size, _) in zip(axes, sizes))
+        got = " ".join(f"{a}: {out}" for a, (_, out) in zip(axes, sizes))
+        raise RuntimeError(f"input ({have}) is too small. Calculated output {got}")
+
+
+def _check_replicate(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:
+    _check_empty("replication", t, len(pad) // 2)
+    _check_positive(t, pad, amounts)
+
+
+def _check_circular(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:
+    for n, (lo, hi) in zip(t.shape, amounts):
+        if lo > n or hi > n:
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        if n + lo + hi < 0:
+            raise RuntimeError("Negative padding value is resulting in an empty dimension")
+
+
+_CHECKS = {"reflect": _check_reflect, "replicate": _check_replicate, "circular": _check_circular}
+
+
+def _copied_lower(b: Any, attrs: Any, x: Any) -> Any:
+    mode, pad = attrs
+    for d, (lo, hi) in enumerate(_amounts(pad, x.ndim)):
+        if lo or hi:
+            x = b.take(x, _source(b, mode, x.shape[d], lo, hi), d)
+    return x
+
+
+def _copied_vjp(f: Any, g: Any) -> tuple[Any]:
+    return (call(COPIED_BACKWARD, (g,), (f.ins[0].shape, f.attrs)),)
+
+
+def _copied_backward_lower(b: Any, attrs: Any, g: Any) -> Any:
+    shape, (mode, pad) = attrs
+    dt = g.dtype
+    if dt in (float16, bfloat16):
+        g = b.cast(g, float32)
+    for d, (lo, hi) in enumerate(_amounts(pad, g.ndim)):
+        if lo or hi:
+            zeros = b.const(0, g.dtype, (*g.shape[:d], shape[d], *g.shape[d + 1 :]))
+            g = b.index_put("add", zeros, (d,), [_source(b, mode, shape[d], lo, hi)], g)
+    return b.cast(g, dt)
+
+
+COPIED_BACKWARD = Operator(
+    "pad_backward", lambda tys, attrs: ty(attrs[0], tys[0].dtype), _copied_backward_lower,
+    lambda f, gg: (call(COPIED[_kind(f.attrs[1])], (gg,), f.attrs[1]),), grad_name="PadBackwardBackward0",
+)  # fmt: skip
+
+
+def _kind(attrs: Any) -> tuple[str, int]:
+    return attrs[0], len(attrs[1]) // 2
+
+
+def _copied_name(mode: str, n: int) -> str:
+    if mode == "circular":
+        return "CopySlices"
+    return f"{'Reflection' if mode == 'reflect' else 'Replication'}Pad{n}DBackward0"
+
+
+COPIED = {
+    (mode, n): Operator(f"{mode}_pad{n}d", _copied_ty, _copied_lower, _copied_vjp, grad_name=_copied_name(mode, n))
+    for mode in _CHECKS
+    for n in (1, 2, 3)
+}
+
+
+def _copied(x: Any, pad: tuple[int, ...], mode: str) -> Any:
+    n = len(pad) // 2
+    if x._ty.ndim not in (n + 1, n + 2) or (mode, n) not in COPIED:
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
+    return call(COPIED[mode, n], (x,), (mode, pad))
+
+
 def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Any:
     """Pads the last dimensions; ``mode`` is 'constant', 'reflect', 'replicate' or 'circular'."""
     amounts = tuple([int(p) for p in pad])
@@ -80,4 +197,6 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
         return constant_pad_nd(input, amounts, 0 if value is None else value)
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if mode in _CHECKS:
+        return _copied(input, amounts, mode)
     raise NotImplementedError(f"Unrecognised padding mode {mode}")

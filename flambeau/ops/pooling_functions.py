@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import pooling
+from .adaptive_pooling import (
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    fractional_max_pool2d_with_indices, fractional_max_pool3d_with_indices,
+)  # fmt: skip
 from .pooling import max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices
 
 
@@ -27,3 +31,33 @@ def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     if return_indices:
         return max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
     return pooling.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each of ``output_size`` parts; with ``return_indices`` also where they are."""
+    y, index = adaptive_max_pool1d_with_indices(input, output_size)
+    return (y, index) if return_indices else y
+
+
+def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each of ``output_size`` parts; with ``return_indices`` also where they are."""
+    y, index = adaptive_max_pool2d_with_indices(input, output_size)
+    return (y, index) if return_indices else y
+
+
+def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each of ``output_size`` parts; with ``return_indices`` also where they are."""
+    y, index = adaptive_max_pool3d_with_indices(input, output_size)
+    return (y, index) if return_indices else y
+
+
+def fractional_max_pool2d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+    """Maxima of windows placed at random; with ``return_indices`` also where they are."""
+    y, index = fractional_max_pool2d_with_indices(input, kernel_size, output_size, output_ratio, False, _random_samples)
+    return (y, index) if return_indices else y
+
+
+def fractional_max_pool3d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+    """Maxima of windows placed at random; with ``return_indices`` also where they are."""
+    y, index = fractional_max_pool3d_with_indices(input, kernel_size, output_size, output_ratio, False, _random_samples)
+    return (y, index) if return_indices else y

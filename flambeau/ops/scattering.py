@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64
+from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64, uint8
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from .filling import check_value
-from .gathering import check_along, check_range, flat_index, need_tensor, size_along
+from .indexing import _check_shapes, _check_value, _index_ty
+from .indexing import index_put as _index_put
+from .gathering import check_along, check_range, flat_index, need_tensor, nonzero, size_along
 
 Record = Callable[..., Any]
 
@@ -425,7 +427,7 @@ def _index_reduce_lower(b: Any, attrs: Any, x: Any, index: Any, src: Any) -> Any
 def _index_reduce_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     dim, name, include_self = f.attrs
     x, index, src = f.saved(0), f.saved(1), f.saved(2)
-    spread = index.reshape([-1 if d == dim else 1 for d in range(max(x.ndim, 1))]).expand(src.shape)
+    spread = index.reshape([-1 if d == dim else 1 for d in range(src.ndim)]).expand(src.shape)
     y = f.out() if name != "mean" else None
     gx, gsrc = _REDUCE_GRADIENTS[name](g, x, dim, spread.to(int64), src, y, include_self)
     if not include_self and f.needs(0):
@@ -502,3 +504,52 @@ def put_(self: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """In-place ``put``."""
     PUT.infer((self._ty, index._ty, source._ty), bool(accumulate))
     return call_inplace(PUT, self, (flat_index("put_", index, self._ty.numel), source), bool(accumulate))
+
+
+# ---- index_put
+
+
+def _index_tensors(x: Any, indices: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """The dimensions that index tensors stand for; masks become one index for each of their dimensions."""
+    where, found, dim = [], [], 0
+    for i in indices:
+        t = None if i is None else i._ty
+        if t is not None and t.dtype.kind not in "uib":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        masked = t is not None and t.dtype in (bool_, uint8)
+        parts = [i] if not masked else list(nonzero(i, as_tuple=True))
+        if masked:
+            _check_mask_shape(x, t, dim)
+        for part in parts:
+            if part is not None:
+                where.append(dim)
+                found.append(part)
+            dim += 1
+    if dim > x._ty.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {x._ty.ndim} (got {dim})")
+    return tuple(where), found
+
+
+def _check_mask_shape(x: Any, mask: Any, dim: int) -> None:
+    for k, n in enumerate(mask.shape):
+        if dim + k >= x._ty.ndim or n != x._ty.shape[dim + k]:
+            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the "
+                             f"indexed tensor {list(x._ty.shape)} at index {dim + k}")  # fmt: skip
+
+
+@export()
+def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """A copy of ``input`` with ``values`` put (or added) at the positions that the index tensors name.
+
+    Raises:
+        IndexError: an index is out of bounds or of a wrong dtype.
+        RuntimeError: the values have another dtype or do not broadcast to what is indexed.
+    """
+    where, found = _index_tensors(input, indices)
+    if values._ty.dtype is not input._ty.dtype:
+        raise RuntimeError("Index put requires the source and destination dtypes match, got "
+                           f"{SCALAR_NAMES[input._ty.dtype]} for the destination and {SCALAR_NAMES[values._ty.dtype]} for "
+                           "the source.")  # fmt: skip
+    _check_shapes(found)
+    _check_value(values._ty, _index_ty((input._ty, *[i._ty for i in found]), where))
+    return _index_put(input, where, found, values, accumulate)

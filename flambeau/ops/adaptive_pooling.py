@@ -1,0 +1,474 @@
+"""Adaptive pooling (windows that divide the input into a given number of parts), ``lp_pool``, unpooling, fractional pooling."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES, int64
+from ..graph.node import Operator
+from ..graph.types import Ty, ty
+from ._registry import call, function
+from .gathering import first_outside
+from .pooling import _spread, _wide, avg_pool1d, avg_pool2d, avg_pool3d
+
+# ---- geometry: part o of out covers start(o) = o * n // out up to end(o) = ceil((o + 1) * n / out)
+
+
+def _longest(n: int, out: int) -> int:
+    return max([-(-(o + 1) * n // out) - o * n // out for o in range(out)], default=0)
+
+
+def _scaled(b: Any, i: Any, n: int, out: int, add: int) -> Any:
+    return b.map("floor_divide", b.map("add", b.map("mul", i, b.const(n, int64)), b.const(add, int64)), b.const(out, int64))
+
+
+def _bounds(b: Any, n: int, out: int) -> tuple[Any, Any]:
+    """Where each part begins and ends."""
+    o = b.iota(out)
+    return _scaled(b, o, n, out, 0), _scaled(b, b.map("add", o, b.const(1, int64)), n, out, out - 1)
+
+
+def _table(b: Any, n: int, out: int) -> tuple[Any, Any]:
+    """For each part its indices, (out, longest), the last repeated; and which of them count."""
+    start, end = _bounds(b, n, out)
+    at = b.map("add", b.reshape(start, (out, 1)), b.iota(_longest(n, out)))
+    end = b.reshape(end, (out, 1))
+    return b.map("minimum", at, b.map("sub", end, b.const(1, int64))), b.map("lt", at, end)
+
+
+def _parts(b: Any, x: Any, dim: int, out: int) -> tuple[Any, Any]:
+    """Dimension ``dim`` (negative) replaced by parts and their elements; which of them count."""
+    at, valid = _table(b, x.shape[dim], out)
+    return b.take(x, at, x.ndim + dim), b.reshape(valid, (*valid.shape, *[1] * (-dim - 1)))
+
+
+def _sum_parts(b: Any, x: Any, dim: int, out: int) -> Any:
+    """The sum of each part along ``dim``."""
+    if x.shape[dim] % out == 0:
+        d = x.ndim + dim
+        split = b.reshape(x, (*x.shape[:d], out, x.shape[d] // out, *x.shape[d + 1 :]))
+        return b.reduce("sum", split, (d + 1,))
+    seen, valid = _parts(b, x, dim, out)
+    return b.reduce("sum", b.where(valid, seen, b.const(0, x.dtype)), (seen.ndim + dim,))
+
+
+def _lengths(b: Any, n: int, out: int, dim: int, dt: Any) -> Any:
+    """How many elements each part has, shaped to broadcast."""
+    start, end = _bounds(b, n, out)
+    return b.cast(b.reshape(b.map("sub", end, start), (out, *[1] * (-dim - 1))), dt)
+
+
+# ---- average
+
+
+def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
+    """PyTorch's checks of adaptive pooling."""
+    lists = {2: "3D or 4D", 3: "4D or 5D"}[n]
+    colon = ":" if "max" in name else ""
+    if t.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{name}(): Expected {lists} tensor, but got{colon} {list(t.shape)}")
+    for d in range(t.ndim - n, t.ndim):
+        if t.shape[d] == 0:
+            raise RuntimeError(f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                               f"{list(t.shape)} with dimension {d} being empty")  # fmt: skip
+    if any(o < 0 for o in out):
+        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
+    if t.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
+
+
+def _avg_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
+    t, n = tys[0], len(out)
+    _check(f"adaptive_avg_pool{n}d", t, n, out)
+    return ty(t.shape[:-n] + out, t.dtype)
+
+
+def _avg_lower(b: Any, out: tuple[int, ...], x: Any) -> Any:
+    if 0 in out:
+        return b.const(0, x.dtype, x.shape[: -len(out)] + out)
+    dt = x.dtype
+    x = _wide(b, x)
+    for k, o in enumerate(out):
+        dim = k - len(out)
+        size = x.shape[dim]
+        x = b.map("div", _sum_parts(b, x, dim, o), _lengths(b, size, o, dim, x.dtype))
+    return b.cast(x, dt)
+
+
+def _avg_backward_lower(b: Any, shape: tuple[int, ...], g: Any) -> Any:
+    """An element lies in the parts that an adaptive pooling the other way would sum."""
+    n = g.ndim
+    if 0 in g.shape:
+        return b.const(0, g.dtype, shape)
+    dt = g.dtype
+    g = _wide(b, g)
+    for d in range(n):
+        if g.shape[d] != shape[d]:
+            dim = d - n
+            g = _sum_parts_back(b, b.map("div", g, _lengths(b, shape[d], g.shape[d], dim, g.dtype)), dim, shape[d])
+    return b.cast(g, dt)
+
+
+def _sum_parts_back(b: Any, g: Any, dim: int, n: int) -> Any:
+    out, d = g.shape[dim], g.ndim + dim
+    if n % out == 0:
+        spread = b.expand(b.unsqueeze(g, d + 1), (*g.shape[: d + 1], n // out, *g.shape[d + 1 :]))
+        return b.reshape(spread, (*g.shape[:d], n, *g.shape[d + 1 :]))
+    return _sum_parts(b, g, dim, n)
+
+
+def _avg_operator(n: int) -> Operator:
+    def vjp(f: Any, g: Any) -> tuple[Any]:
+        return (call(ADAPTIVE_AVG_BACKWARD[n], (g,), f.ins[0].shape),)
+
+    return Operator(f"adaptive_avg_pool{n}d", _avg_ty, _avg_lower, vjp, grad_name=f"AdaptiveAvgPool{n}DBackward0")
+
+
+def _avg_backward_operator(n: int) -> Operator:
+    def vjp(f: Any, gg: Any) -> tuple[Any]:
+        return (call(ADAPTIVE_AVG[n], (gg,), f.ins[0].shape[-n:]),)
+
+    return Operator(
+        f"adaptive_avg_pool{n}d_backward", lambda tys, shape: ty(shape, tys[0].dtype), _avg_backward_lower, vjp,
+        grad_name=f"AdaptiveAvgPool{n}DBackwardBackward0",
+    )  # fmt: skip
+
+
+ADAPTIVE_AVG = {n: _avg_operator(n) for n in (2, 3)}
+ADAPTIVE_AVG_BACKWARD = {n: _avg_backward_operator(n) for n in (2, 3)}
+
+
+def _sizes(name: str, t: Ty, output_size: Any, n: int) -> tuple[int, ...]:
+    """The output size; None keeps the input's."""
+    given = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(given) == 1:
+        given = given * n
+    if len(given) != n:
+        raise RuntimeError(f"{name}: output_size must be {n}")
+    return tuple([t.shape[k - n] if o is None else int(o) for k, o in enumerate(given)])
+
+
+def _adaptive_avg(n: int, x: Any, output_size: Any) -> Any:
+    out = _sizes(f"adaptive_avg_pool{n}d", x._ty, output_size, n)
+    if out == (1,) * n and x._ty.ndim > n:
+        return x.mean(list(range(-n, 0)), keepdim=True)
+    return call(ADAPTIVE_AVG[n], (x,), out)
+
+
+@function()
+def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
+    """The mean of each of ``output_size`` parts of the last dimension."""
+    t = input._ty
+    if t.ndim not in (2, 3):
+        raise RuntimeError(f"adaptive_avg_pool1d(): Expected 2D or 3D tensor, but got {list(t.shape)}")
+    out = _sizes("adaptive_avg_pool1d", t, output_size, 1)
+    return adaptive_avg_pool2d(input.unsqueeze(-2), (1, *out)).squeeze(-2)
+
+
+def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
+    """The mean of each of ``output_size`` parts of the last two dimensions; None keeps a size."""
+    return _adaptive_avg(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
+    """The mean of each of ``output_size`` parts of the last three dimensions; None keeps a size."""
+    return _adaptive_avg(3, input, output_size)
+
+
+# ---- maximum
+
+
+def _max_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> tuple[Ty, Ty]:
+    t, n = tys[0], len(out)
+    _check(f"adaptive_max_pool{n}d", t, n, out)
+    shape = t.shape[:-n] + out
+    return ty(shape, t.dtype), ty(shape, int64)
+
+
+def _flat_windows(b: Any, x: Any, out: tuple[int, ...]) -> tuple[Any, Any]:
+    """Parts with their elements as the last dimension; the flattened position of each."""
+    n, lead = len(out), x.ndim - len(out)
+    tables = [_table(b, x.shape[lead + k], o)[0] for k, o in enumerate(out)]
+    seen = x
+    for k in reversed(range(n)):
+        seen = b.take(seen, tables[k], lead + k)
+    order = [*range(lead), *range(lead, lead + 2 * n, 2), *range(lead + 1, lead + 2 * n, 2)]
+    seen = b.permute(seen, order)
+    where = b.const(0, int64)
+    for k, table in enumerate(tables):
+        shape = [1] * (2 * n)
+        shape[k], shape[n + k] = table.shape
+        where = b.map("add", b.map("mul", where, b.const(x.shape[lead + k], int64)), b.reshape(table, shape))
+    points = prod(seen.shape[lead + n :])
+    return b.reshape(seen, (*seen.shape[: lead + n], points)), b.reshape(where, (*out, points))
+
+
+def _pick(b: Any, where: Any, best: Any, lead: int) -> Any:
+    """The position that each window's ``best`` element has."""
+    full = b.expand(where, (*best.shape[:lead], *where.shape))
+    return b.reshape(b.gather(full, b.unsqueeze(best, best.ndim), best.ndim), best.shape)
+
+
+def _max_lower(b: Any, out: tuple[int, ...], x: Any) -> tuple[Any, Any]:
+    shape = x.shape[: -len(out)] + out
+    if 0 in shape:
+        return b.const(0, x.dtype, shape), b.const(0, int64, shape)
+    seen, where = _flat_windows(b, x, out)
+    best = b.reduce("argmax", seen, (seen.ndim - 1,))
+    return b.reduce("max", seen, (seen.ndim - 1,)), _pick(b, where, best, x.ndim - len(out))
+
+
+def _max_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
+    return (call(SPREAD, (g, f.out(1)), (f.ins[0].shape, len(f.attrs))),)
+
+
+def _spread_vjp(f: Any, gg: Any) -> tuple[Any, None]:
+    index = f.saved(1)
+    shape, n = f.attrs
+    return gg.reshape(*shape[:-n], -1).gather(-1, index.reshape(*shape[:-n], -1)).reshape(f.ins[0].shape), None
+
+
+SPREAD = Operator(
+    "max_pool_backward", lambda tys, attrs: ty(attrs[0], tys[0].dtype),
+    lambda b, attrs, g, index: _spread(b, g, index, *attrs), _spread_vjp, ((1, (0,)),), "MaxPool2DWithIndicesBackwardBackward0",
+)  # fmt: skip
+
+
+def _max_operator(n: int) -> Operator:
+    name = f"adaptive_max_pool{n}d"
+    return Operator(name, _max_ty, _max_lower, _max_vjp, ((1001, (0,)),), f"AdaptiveMaxPool{n}DBackward0")
+
+
+ADAPTIVE_MAX = {n: _max_operator(n) for n in (2, 3)}
+
+
+def _adaptive_max(n: int, x: Any, output_size: Any) -> tuple[Any, Any]:
+    return call(ADAPTIVE_MAX[n], (x,), _sizes(f"adaptive_max_pool{n}d", x._ty, output_size, n))
+
+
+@function("adaptive_max_pool1d")
+def adaptive_max_pool1d_with_indices(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each of ``output_size`` parts of the last dimension, and where it is."""
+    t = input._ty
+    if t.ndim not in (2, 3):
+        raise RuntimeError(f"adaptive_max_pool1d(): Expected 2D or 3D tensor, but got: {list(t.shape)}")
+    y, index = _adaptive_max(2, input.unsqueeze(-2), (1, *_sizes("adaptive_max_pool1d", t, output_size, 1)))
+    return y.squeeze(-2), index.squeeze(-2)
+
+
+def adaptive_max_pool2d_with_indices(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each part of the last two dimensions, and where in the flattened channel it is."""
+    return _adaptive_max(2, input, output_size)
+
+
+def adaptive_max_pool3d_with_indices(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+    """The maximum of each part of the last three dimensions, and where in the flattened channel it is."""
+    return _adaptive_max(3, input, output_size)
+
+
+# ---- power averages
+
+
+def _lp(pool: Any, points: int, x: Any, norm_type: float, kernel: Any, stride: Any, ceil_mode: bool) -> Any:
+    out = pool(x.pow(norm_type), kernel, stride, 0, ceil_mode)
+    return (out.sign() * out.abs().relu()).mul(points).pow(1.0 / norm_type)
+
+
+def _points(kernel: Any, n: int) -> int:
+    return kernel**n if isinstance(kernel, int) else prod(kernel)
+
+
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last dimension."""
+    return _lp(avg_pool1d, _points(kernel_size, 1), input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last two dimensions."""
+    return _lp(avg_pool2d, _points(kernel_size, 2), input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last three dimensions."""
+    return _lp(avg_pool3d, _points(kernel_size, 3), input, norm_type, kernel_size, stride, ceil_mode)
+
+
+# ---- unpooling
+
+
+def _unpool_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
+    x, index = tys
+    n = len(out)
+    if index.dtype is not int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {SCALAR_NAMES[index.dtype]}")
+    if x.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {x.ndim} dim")
+    if x.shape != index.shape:
+        raise RuntimeError(f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices "
+                           f"tensor with shape: {list(index.shape)}")  # fmt: skip
+    return ty(x.shape[:-n] + out, x.dtype)
+
+
+def _unpool_lower(b: Any, out: tuple[int, ...], x: Any, index: Any) -> Any:
+    n = len(out)
+    lead = x.shape[:-n]
+    rows = (prod(lead), prod(x.shape[-n:]))
+    zeros = b.const(0, x.dtype, (rows[0], prod(out)))
+    flat = b.scatter("set", zeros, b.reshape(index, rows), b.reshape(x, rows), 1)
+    return b.reshape(flat, lead + out)
+
+
+def _unpool_vjp(f: Any, g: Any) -> tuple[Any, None]:
+    index = f.saved(1)
+    lead = g.shape[: -len(f.attrs)]
+    return g.reshape(*lead, -1).gather(-1, index.reshape(*lead, -1)).reshape(index.shape), None
+
+
+UNPOOL = {
+    n: Operator(f"max_unpool{n}d", _unpool_ty, _unpool_lower, _unpool_vjp, ((1, (0,)),), f"MaxUnpool{n}DBackward0")
+    for n in (2, 3)
+}
+
+
+def _unpooled(n: int, x: Any, index: Any, out: tuple[int, ...]) -> Any:
+    bad = first_outside(index, 0, prod(out))
+    if bad is not None:
+        UNPOOL[n].infer((x._ty, index._ty), out)
+        raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {'x'.join(map(str, out))})")
+    return call(UNPOOL[n], (x, index), out)
+
+
+def _tuple(value: Any, n: int) -> tuple[int, ...]:
+    return (value,) * n if isinstance(value, int) else tuple(value)
+
+
+def _unpool_size(x: Any, kernel: Any, stride: Any, padding: Any, output_size: Any, n: int) -> tuple[int, ...]:
+    """The size that was pooled: as given if it is possible, else the smallest."""
+    k = _tuple(kernel, n)
+    s = k if stride is None else _tuple(stride, n)
+    p = _tuple(padding, n)
+    default = tuple([(size - 1) * si + ki - 2 * pi for size, si, ki, pi in zip(x._ty.shape[-n:], s, k, p)])
+    if output_size is None:
+        return default
+    given = tuple(output_size)
+    if len(given) == n + 2:
+        given = given[2:]
+    if len(given) != n:
+        raise ValueError(f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
+                         f"'{len(given)}'")  # fmt: skip
+    for d, (want, si, usual) in enumerate(zip(given, s, default)):
+        if not usual - si < want < usual + si:
+            low, high = [tuple([v + sign * t for v, t in zip(default, s)]) for sign in (-1, 1)]
+            raise ValueError(f'invalid output_size "{given}" (dim {d} must be between {low[d]} and {high[d]})')
+    return given
+
+
+def max_unpool1d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+    """Puts each maximum back where it was; zeros elsewhere."""
+    out = _unpool_size(input, kernel_size, stride, padding, output_size, 1)
+    return _unpooled(2, input.unsqueeze(-1), indices.unsqueeze(-1), (*out, 1)).squeeze(-1)
+
+
+def max_unpool2d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+    """Puts each maximum back where it was; zeros elsewhere."""
+    return _unpooled(2, input, indices, _unpool_size(input, kernel_size, stride, padding, output_size, 2))
+
+
+def max_unpool3d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+    """Puts each maximum back where it was; zeros elsewhere."""
+    return _unpooled(3, input, indices, _unpool_size(input, kernel_size, stride, padding, output_size, 3))
+
+
+# ---- fractional pooling
+
+
+def _fractional_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
+    x, samples = tys
+    kernel, out = attrs
+    n = len(out)
+    name = f"fractional_max_pool{n}d"
+    if x.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(x.shape)}")
+    axes = ("time", "height", "width")[3 - n :]
+    for size, k, o, axis in zip(x.shape[-n:], kernel, out, axes):
+        if o + k - 1 > size:
+            raise RuntimeError(f"{name}(): pool {axis} {k} too large relative to input {axis} {size}")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}_out_frame\" not implemented for '{SCALAR_NAMES[x.dtype]}'")
+    shape = x.shape[:-n] + out
+    return ty(shape, x.dtype), ty(shape, int64)
+
+
+def _fraction_starts(b: Any, sample: Any, size: int, k: int, o: int) -> Any:
+    """Where the windows begin, (…, o), from a random number for each channel."""
+    dt = sample.dtype
+    last = b.const(size - k, int64)
+    if o == 1:
+        return b.expand(last, (*sample.shape, 1))
+    alpha = b.map("div", b.const(size - k, dt), b.const(o - 1, dt))
+    u = b.unsqueeze(sample, sample.ndim)
+    i = b.cast(b.iota(o), dt)
+    first = b.cast(b.map("mul", u, alpha), int64)
+    at = b.map("sub", b.cast(b.map("mul", b.map("add", i, u), alpha), int64), first)
+    return b.where(b.map("eq", b.iota(o), b.const(o - 1, int64)), last, at)
+
+
+def _fractional_lower(b: Any, attrs: Any, x: Any, samples: Any) -> tuple[Any, Any]:
+    kernel, out = attrs
+    n = len(out)
+    lead, sizes = x.shape[:-n], x.shape[-n:]
+    rows = prod(lead)
+    samples = b.reshape(samples, (rows, n))
+    where = b.const(0, int64)
+    for k, (size, points, o) in enumerate(zip(sizes, kernel, out)):
+        column = k if n == 3 else n - 1 - k
+        start = _fraction_starts(b, b.select(samples, 1, column), size, points, o)
+        at = b.map("add", b.unsqueeze(start, 2), b.iota(points))
+        shape = [rows, *[1] * (2 * n)]
+        shape[1 + k], shape[1 + n + k] = o, points
+        where = b.map("add", b.map("mul", where, b.const(size, int64)), b.reshape(at, shape))
+    where = b.reshape(where, (rows, -1))
+    seen = b.reshape(b.gather(b.reshape(x, (rows, prod(sizes))), where, 1), (*lead, *out, prod(kernel)))
+    where = b.reshape(where, seen.shape)
+    best = b.reduce("argmax", seen, (seen.ndim - 1,))
+    index = b.reshape(b.gather(where, b.unsqueeze(best, best.ndim), best.ndim), best.shape)
+    return b.reduce("max", seen, (seen.ndim - 1,)), index
+
+
+def _fractional_vjp(f: Any, g: Any, _: Any) -> tuple[Any, None]:
+    return call(SPREAD, (g, f.out(1)), (f.ins[0].shape, len(f.attrs[1]))), None
+
+
+FRACTIONAL = {
+    n: Operator(
+        f"fractional_max_pool{n}d", _fractional_ty, _fractional_lower, _fractional_vjp, ((1001, (0,)),),
+        f"FractionalMaxPool{n}DBackward0",
+    )
+    for n in (2, 3)
+}  # fmt: skip
+
+
+def _fractional(n: int, x: Any, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Any) -> tuple[Any, Any]:
+    from .random import rand
+
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"fractional_max_pool{n}d requires specifying either an output_size or an output_ratio")
+    t = x._ty
+    if output_size is None:
+        ratio = (output_ratio,) * n if isinstance(output_ratio, float) else tuple(output_ratio)
+        output_size = tuple([int(size * r) for size, r in zip(t.shape[-n:], ratio)])
+    if samples is None:
+        batch = 1 if t.ndim == n + 1 else t.shape[0]
+        samples = rand(batch, t.shape[-n - 1], n, dtype=t.dtype)
+    return call(FRACTIONAL[n], (x, samples), (_tuple(kernel_size, n), _tuple(output_size, n)))
+
+
+def fractional_max_pool2d_with_indices(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
+    return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
+    return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
