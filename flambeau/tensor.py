@@ -354,11 +354,13 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if value and self._ty.dtype.kind not in "fc":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Makes a leaf require grad, or no longer; returns the tensor."""
-        edge = _edge_of(self)
+        edge = self._edge
         if isinstance(edge, (Fn, Out)):
             if not requires_grad:
                 raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
@@ -366,7 +368,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
                                    "var_no_grad = var.detach().")  # fmt: skip
             return self
         if requires_grad and self._ty.dtype.kind not in "fc":
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if requires_grad and edge is None:
             self._edge = AccumulateGrad(self)
         elif not requires_grad:
@@ -440,6 +442,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is not a leaf, too."""
         edge = _edge_of(self)
+        if edge is None and requires_grad(self):
+            return
         if edge is None:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if isinstance(edge, AccumulateGrad):

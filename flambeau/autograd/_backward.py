@@ -144,21 +144,23 @@ def grad(
     keys = []
     for x in ins:
         edge = _edge(x)
-        if edge is None:
+        if edge is None and not requires_grad(x):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-        keys.append(split(edge))
+        keys.append((x, 0) if edge is None else split(edge))
     captures: dict[Any, int] = {}
     for key in keys:
         captures.setdefault(key, len(captures))
     task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
     result = [task.captured.get(captures[key]) for key in keys]
-    return tuple(_missing(g, x, allow_unused or materialize_grads, materialize_grads) for g, x in zip(result, ins))
+    return tuple(
+        _missing(g, x, i, allow_unused or materialize_grads, materialize_grads) for i, (g, x) in enumerate(zip(result, ins))
+    )
 
 
-def _missing(g: Any, x: Any, allow_unused: bool | None, materialize: bool) -> Any:
+def _missing(g: Any, x: Any, i: int, allow_unused: bool | None, materialize: bool) -> Any:
     if g is None and materialize:
         return x.new_zeros(x.shape)
     if g is None and not allow_unused:
-        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph. Set "
+        raise RuntimeError(f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
                            "allow_unused=True if this is the desired behavior.")  # fmt: skip
     return g

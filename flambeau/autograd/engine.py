@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, short_name
 from ..graph.node import OUT
+from ..graph.realisation import UNHELD
 from ..graph.tensor_base import new_tensor
 from . import anomaly_mode as anomaly
 
@@ -153,13 +155,14 @@ class Task:
         count = len(ready)
         while ready:
             node = heapq.heappop(ready)[2]
-            for e, g in zip(_edges(node), self.visit(node)):
+            grads = list(self.visit(node))
+            for i, e in enumerate(_edges(node)):
                 if e is None:
                     continue
                 target = split(e)[0]
                 self.dependencies[target] -= 1
-                if g is not None:
-                    self.add(e, g)
+                if grads[i] is not None:
+                    self.add(e, _taken(grads, i))
                 if not self.dependencies[target]:
                     count += 1
                     heapq.heappush(ready, (-target.number, count, target))
@@ -171,7 +174,16 @@ class Task:
             slots = self.buffers.setdefault(node, [None])
         else:
             slots = self.buffers.setdefault(node, [None] * len(node.outs))
-        slots[k] = g if slots[k] is None else slots[k] + g
+        old = slots[k]
+        if old is None:
+            slots[k] = g
+            return
+        slots[k] = None
+        # PyTorch adds in place where nobody else sees the gradient, which the version of ``grad`` shows.
+        alone = not self.create and old._ty.dense and getrefcount(old) == 2 and getrefcount(old._s) <= UNHELD + 1
+        slots[k] = old + g
+        if alone:
+            slots[k]._s.version = old._s.version + 1
 
     def visit(self, node: Any) -> Sequence[Any]:
         """Runs one node on what has arrived; its gradients, one an edge."""
@@ -214,6 +226,12 @@ class Task:
         if not self.keep:
             release(node)
         return out
+
+
+def _taken(grads: list[Any], i: int) -> Any:
+    """An element that the list no longer holds."""
+    g, grads[i] = grads[i], None
+    return g
 
 
 def apply(node: Fn, grads: list[Any]) -> list[Any]:

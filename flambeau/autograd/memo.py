@@ -16,7 +16,7 @@ from ..graph.realisation import forget_hooks
 from ..graph.storage import Storage
 from ..graph.tensor_base import new_tensor
 from ..graph.types import Ty, ty
-from ..ops._registry import fresh
+from ..ops._registry import fresh, version_of
 from .engine import Task, accumulate
 
 _EMPTY: dict[int, Any] = {}
@@ -28,11 +28,12 @@ MAX_TEMPLATES = 10_000
 class Template:
     """Gradient nodes in the order in which the walk meets the leaves; numbers that the pass adds to the epoch."""
 
-    __slots__ = ("grads", "scalars")
+    __slots__ = ("grads", "scalars", "versions")
 
-    def __init__(self, grads: list[Node | None], scalars: list[Any]) -> None:
+    def __init__(self, grads: list[Node | None], scalars: list[Any], versions: list[int]) -> None:
         self.grads = grads
         self.scalars = scalars
+        self.versions = versions
 
 
 class Walk:
@@ -108,20 +109,25 @@ def backward(root: Fn, seed: Any, keep: bool) -> bool:
     if known is None:
         return _learn(key, root, seed, walk, keep, epoch)
     epoch.scalars.extend(known.scalars)
-    for acc, node in zip(walk.leaves, known.grads):
-        if node is not None:
-            _add(acc, node, epoch)
-    if not keep:
-        _release(walk.fns)
+    _deliver(walk, known.grads, known.versions, keep, epoch)
     return True
 
 
-def _add(acc: AccumulateGrad, node: Node, epoch: Epoch) -> None:
+def _deliver(walk: Walk, grads: list[Node | None], versions: list[int], keep: bool, epoch: Epoch) -> None:
+    for acc, node, version in zip(walk.leaves, grads, versions):
+        if node is not None:
+            _add(acc, node, version, epoch)
+    if not keep:
+        _release(walk.fns)
+
+
+def _add(acc: AccumulateGrad, node: Node, version: int, epoch: Epoch) -> None:
     x = acc._leaf()
     if x is None or x._edge is not acc:
         return
     if x._grad is None:
-        x._grad = fresh(node, epoch)
+        g = x._grad = fresh(node, epoch)
+        g._s.version = version
     else:
         accumulate(acc, fresh(node, epoch), False)
 
@@ -141,15 +147,12 @@ def _learn(key: tuple[Any, ...], root: Fn, seed: Any, walk: Walk, keep: bool, ep
     task.run([root], [seed])
     grads = [task.captured.get(i) for i in range(len(walk.leaves))]
     nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, walk.leaves)]
+    versions = [0 if g is None else version_of(g) for g in grads]
     if epoch.serial == serial and len(epoch.leaves) == leaves:
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
-        _templates[key] = Template(nodes, epoch.scalars[scalars:])
-    for acc, node in zip(walk.leaves, nodes):
-        if node is not None:
-            _add(acc, node, epoch)
-    if not keep:
-        _release(walk.fns)
+        _templates[key] = Template(nodes, epoch.scalars[scalars:], versions)
+    _deliver(walk, nodes, versions, keep, epoch)
     return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import bool_, category, dtype, get_default_dtype, promote_types
-from ..graph.types import Ty, permuted_strides, stride_order, ty
+from ..graph.types import Ty, contiguous_strides, permuted_strides, stride_order, ty
 
 
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -58,11 +58,14 @@ def elementwise(tys: Sequence[Ty], dt: dtype | None = None) -> Ty:
     dt = dt or result_dtype(tys)
     shape = broadcast_shape(*[t.shape for t in tys])
     real = [t for t in tys if not t.weak]
-    if all(t.contiguous for t in real if t.shape == shape) and all(t.contiguous for t in real):
+    plain = contiguous_strides(shape)
+    if all(t.shape == shape and t.strides == plain for t in real):
         return ty(shape, dt)
-    same = [t for t in real if t.ndim or not shape]
-    if same and all(t.shape == shape and t.dense and t.strides == same[0].strides for t in same):
-        return ty(shape, dt, same[0].strides)
+    if len(real) == len(tys) and all(t.shape == shape for t in tys):
+        if all(t.contiguous for t in tys):
+            return ty(shape, dt)
+        if all(t.dense and t.strides == tys[0].strides for t in tys):
+            return ty(shape, dt, tys[0].strides)
     return ty(shape, dt, permuted_strides(shape, stride_order(real, shape)))
 
 

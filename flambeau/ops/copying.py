@@ -8,6 +8,7 @@ from ..device import check_device
 from ..dtypes import dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, like, permuted_strides, ty
+from .views import expand_rule
 from ._registry import call, call_inplace, export, is_tensor, method
 
 
@@ -83,13 +84,20 @@ def type_as(self: Any, other: Any) -> Any:
 
 # ---- writing
 
+def _copy_ty(tys: tuple[Ty, ...], t: Ty) -> Ty:
+    expand_rule(tys[1], t.shape)
+    return t
+
+
 COPY = Operator(
     "copy",
-    lambda tys, t: t,
+    _copy_ty,
     lambda b, t, old, src: b.cast(b.expand(src, t.shape), t.dtype),
     lambda f, g: (g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g if f.needs(1) else None),
     grad_name="CopyBackwards",
 )
+
+
 def _fill_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return g.new_zeros(f.ins[0].shape) if f.needs(0) else None, g.sum() if f.needs(1) else None
 
@@ -121,11 +129,6 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """
     if not is_tensor(src):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    if src is self:
-        return self
-    have, want = src._ty.shape, self._ty.shape
-    if have != want:
-        src = src.expand(want)
     return call_inplace(COPY, self, (src,), _dense(self._ty))
 
 

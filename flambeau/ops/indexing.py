@@ -57,7 +57,7 @@ def apply_basic(x: Any, index: Any) -> tuple[Any, list[Any] | None]:
              for i in _items(index)]  # fmt: skip
     taken = sum(_consumed(i) for i in items)
     ndim = x._ty.ndim
-    if taken > ndim:
+    if taken > ndim and (ndim or not isinstance(index, (int, slice))):
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
     dim, tensors, first = 0, [], True
     for i in items:

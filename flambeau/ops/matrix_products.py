@@ -18,7 +18,7 @@ from ._registry import METHODS, call, export, into, is_tensor, requires_grad, vi
 from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
-from .views import T, _expand_rule, _squeeze_rule, _squeeze_vjp, fresh_view, view_operator
+from .views import T, expand_rule, _squeeze_rule, _squeeze_vjp, fresh_view, view_operator
 
 # ---- shared rules
 
@@ -301,7 +301,7 @@ def _check_added(bias: Ty, x: Ty, y: Ty) -> None:
 
 
 def _check_expand(t: Ty, shape: tuple[int, ...]) -> None:
-    _expand_rule(t, shape)
+    expand_rule(t, shape)
 
 
 def _linear_lower(b: Any, attrs: Any, bias: Any, x: Any, w: Any) -> Any:

@@ -337,7 +337,12 @@ def squeeze(input: Any, dim: Any = None) -> Any:
 # ---- parts
 
 
-def _expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
+def expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
+    """The type of ``expand(shape)``.
+
+    Raises:
+        RuntimeError: the sizes do not fit.
+    """
     lead = len(shape) - t.ndim
     if lead < 0:
         raise RuntimeError(f"expand(torch.{SCALAR_NAMES[t.dtype]}Tensor{{{list(t.shape)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be "
@@ -363,7 +368,7 @@ def _expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
     return _retyped(t, sizes, strides)
 
 
-EXPAND = view_operator("expand", _expand_rule, lambda f, g: (g.sum_to_size(f.ins[0].shape),))
+EXPAND = view_operator("expand", expand_rule, lambda f, g: (g.sum_to_size(f.ins[0].shape),))
 
 
 @method()
