@@ -11,7 +11,7 @@ import numpy as np
 
 from ..device import check_device
 from ..dtypes import (
-    bfloat16, bool_, dtype, float32, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype,
+    SCALAR_NAMES, bfloat16, bool_, dtype, float32, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype,
 )  # fmt: skip
 from ..graph.epoch import node_of, threads
 from ..graph.fn import AccumulateGrad
@@ -220,7 +220,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
     check_device(device)
     shape, strides = sizes((size,)), tuple([int(s) for s in stride])
     if len(shape) != len(strides):
-        raise RuntimeError(f"mismatch in length of strides and shape. Strides: {list(strides)}, shape: {list(shape)}")
+        raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     for d, s in enumerate(strides):
         if s < 0:
             raise RuntimeError(f"Trying to create tensor with negative strides {list(strides)}: strides[{d}] = {s}")
@@ -260,13 +260,16 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
 LINSPACE = Operator(
     "linspace",
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    lambda b, attrs, start, end: b.cast(linear(b, attrs[0], attrs[2], start, end), attrs[1]),
+    lambda b, attrs, start, end: b.cast(linear(b, *attrs, start, end), attrs[1]),
 )
 
 
 def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
-    """``n`` evenly spaced values in ``dt``, counted from the nearer end as PyTorch does."""
+    """``n`` evenly spaced values of ``dt``, counted from the nearer end as PyTorch does; integers as float64."""
     start, end = b.cast(start, dt), b.cast(end, dt)
+    if dt.kind in "uib":
+        dt = float64
+        start, end = b.cast(start, dt), b.cast(end, dt)
     if n < 2:
         return b.expand(start, (n,))
     step = b.map("div", b.map("sub", end, start), b.const(n - 1, dt))
@@ -286,16 +289,21 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
     dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
-    x = call(LINSPACE, (start, end), (steps, dt, float64 if dt.kind in "uib" else dt))
+    x = call(LINSPACE, (start, end), (steps, dt))
     return with_grad(into(x, out, "linspace"), requires_grad)
+
+
+def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
+    n, dt = attrs
+    at = linear(b, n, dt, start, end)
+    wide = dt if dt.kind == "c" else float64
+    return b.cast(b.map("pow", b.cast(base, wide), b.cast(at, wide)), dt)
 
 
 LOGSPACE = Operator(
     "logspace",
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    lambda b, attrs, start, end, base: b.cast(
-        b.map("pow", b.cast(base, attrs[2]), linear(b, attrs[0], attrs[2], start, end)), attrs[1]
-    ),
+    _logspace_lower,
 )
 
 
@@ -308,7 +316,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any =
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
     dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
-    x = call(LOGSPACE, (start, end, float(base)), (steps, dt, float64 if dt.kind != "c" else dt))
+    x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
     return with_grad(into(x, out, "logspace"), requires_grad)
 
 
@@ -316,6 +324,8 @@ def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -
     for name, n in (("row", rows), ("col", cols)):
         if n < 0:
             raise RuntimeError(f"{name} must be non-negative, got{n}")
+    if dt is not None and dt.kind not in "ui":
+        raise NotImplementedError(f"\"{'tril' if lower else 'triu'}_indices\" not implemented for '{SCALAR_NAMES[dt]}'")
     where = np.tril_indices(rows, offset, cols) if lower else np.triu_indices(rows, offset, cols)
     return from_values(np.stack(where).astype((dt or int64).compute), dt or int64)
 
@@ -527,13 +537,14 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
     x = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
     changed = dtype is not None and x.dtype is not dtype
-    if copy is False and (changed or not shares):
-        raise ValueError(f"can't alias {'arbitrary sequence into a tensor' if not shares else 'tensor with another dtype'}.")
-    if copy or changed:
-        x = x.to(dtype or x.dtype, copy=True)
-    if is_tensor(obj) and x is obj and requires_grad == obj.requires_grad:
-        return x
-    x = x.detach() if not requires_grad or x is not obj or not obj.is_leaf else x
+    if copy is False and not shares:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    if copy is False and changed:
+        raise ValueError(f"can't alias tensor with dtype '{SCALAR_NAMES[x.dtype]}' into dtype '{SCALAR_NAMES[dtype]}'.")
+    if changed:
+        x = x.to(dtype)
+    elif copy and shares:
+        x = x.clone()
     return with_grad(x, requires_grad)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import bool_
+from ..dtypes import SCALAR_NAMES, bool_
+from ..graph.node import Operator
 from ._arguments import tensor_first
-from ._registry import export, function, into, is_number, is_tensor, wrap_dim, wrap_dims
+from ._registry import call, export, function, into, is_number, is_tensor, wrap_dim, wrap_dims
+from .arithmetic import DIV, MUL
 
 # ---- diff
 
@@ -30,9 +32,9 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for extra in (prepend, append):
         if extra is not None and extra._ty.ndim != t.ndim:
             raise RuntimeError("diff expects prepend or append to be the same dimension as input")
-    x = _extended(input, prepend, append, d)
     if n == 0:
-        return into(x.new_zeros(x.shape).copy_(x) if x is input else x, out, "diff")
+        return into(input.new_zeros(input.shape).copy_(input), out, "diff")
+    x = _extended(input, prepend, append, d)
     n = min(n, x._ty.shape[d])
     for _ in range(n):
         x = _step(x, d) if x._ty.shape[d] else x
@@ -54,11 +56,19 @@ def _check_samples(name: str, y: Any, x: Any) -> None:
         raise RuntimeError(f"{name}: received a bool input for `{'y' if y._ty.dtype is bool_ else 'x'}`, but bool is not supported")
 
 
-def _areas(y: Any, x: Any, dx: Any, dim: int) -> Any:
-    """Twice the area under each step."""
+MUL_NUMBER = Operator("mul", MUL.infer, MUL.lower, lambda f, g: (g * f.saved(1), None), ((1, (0,)),), "MulBackward1")
+DIV_NUMBER = Operator("div", DIV.infer, DIV.lower, lambda f, g: (g / f.saved(1), None), ((1, (0,)),), "DivBackward1")
+
+
+def _by_number(op: Operator, x: Any, value: float) -> Any:
+    """A product or quotient with a number, whose backward node has a name of its own."""
+    return call(op, (x, value))
+
+
+def _sides(y: Any, dim: int) -> Any:
+    """The sums of neighbours."""
     n = y._ty.shape[dim]
-    sides = y.narrow(dim, 0, n - 1) + y.narrow(dim, 1, n - 1)
-    return sides * (dx if x is None else _widths(y, x, dim))
+    return y.narrow(dim, 0, n - 1) + y.narrow(dim, 1, n - 1)
 
 
 def _widths(y: Any, x: Any, dim: int) -> Any:
@@ -89,8 +99,8 @@ def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     if y._ty.shape[d] == 0:
         return y.new_zeros([n for k, n in enumerate(y._ty.shape) if k != d])
     if x is None:
-        return _areas(y, None, 1, d).sum(d) * ((1 if dx is None else dx) / 2.0) if dx != 1 else _areas(y, None, 1, d).sum(d) / 2.0
-    return _areas(y, x, None, d).sum(d) / 2.0
+        return _by_number(MUL_NUMBER, _sides(y, d).sum(d), (1 if dx is None else dx) / 2.0)
+    return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).sum(d), 2.0)
 
 
 @export(method=False)
@@ -100,8 +110,8 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1
     if y._ty.shape[d] == 0:
         return y.new_zeros(y._ty.shape)
     if x is None:
-        return (1 if dx is None else dx) / 2.0 * _areas(y, None, 1, d).cumsum(d)
-    return _areas(y, x, None, d).cumsum(d) / 2.0
+        return _by_number(MUL_NUMBER, _sides(y, d), (1 if dx is None else dx) / 2.0).cumsum(d)
+    return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).cumsum(d), 2.0)
 
 
 # ---- gradient
@@ -114,16 +124,29 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
     ``spacing`` is one number, one a dimension, or the coordinates of each dimension.
     """
     if edge_order not in (1, 2):
-        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, but got edge_order={edge_order}")
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     dims = wrap_dims(dim, input._ty.ndim)
-    steps = [spacing] * len(dims) if is_number(spacing) or is_tensor(spacing) else list(spacing)
-    if len(steps) != len(dims):
-        raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar or a list of length equal to 'self.dim()"
-                           f" = {input._ty.ndim}', but got a list of length {len(steps)}")  # fmt: skip
+    steps = _steps(input, spacing, dim, len(dims))
     for d in dims:
         if input._ty.shape[d] < edge_order + 1:
             raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
     return tuple([_slope(input, h, d, edge_order) for h, d in zip(steps, dims)])
+
+
+def _steps(x: Any, spacing: Any, dim: Any, n: int) -> list[Any]:
+    """The spacing of each dimension: a number or coordinates."""
+    if spacing is None or is_number(spacing):
+        return [1 if spacing is None else spacing] * n
+    if is_tensor(spacing) and spacing._ty.ndim == 0:
+        return [spacing.item()] * n
+    steps = list(spacing)
+    if len(steps) == n:
+        return steps
+    if dim is None:
+        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
+                           f"= {x._ty.ndim}', since dim argument was not given, but got a list of length {len(steps)}")  # fmt: skip
+    raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
+                       f"same length, but got a spacing argument of length {len(steps)} and a dim argument of length {n}.")  # fmt: skip
 
 
 def _slope(x: Any, h: Any, dim: int, edge_order: int) -> Any:
@@ -178,7 +201,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     if aweights is not None:
         w = aweights if fweights is None else fweights * aweights
     total = n if w is None else w.sum()
-    mean = x.mean(1) if w is None else (x * w).sum(1) / total
+    mean = (x if w is None else x * w).sum(1) / total
     spread = total - correction
     if w is not None and aweights is not None and correction:
         spread = total - correction * (w * aweights).sum() / total
@@ -201,7 +224,7 @@ def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
             raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w._ty.ndim} dimensions")
         if w._ty.dtype.kind not in kinds:
             raise RuntimeError(f"cov(): expected {name} to have {'integral' if kinds == 'ui' else 'floating point'} dtype but got "
-                               f"{name} with {w._ty.dtype.name} dtype")  # fmt: skip
+                               f"{name} with {SCALAR_NAMES[w._ty.dtype]} dtype")  # fmt: skip
         if w._ty.numel != n:
             raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got "
                                f"{w._ty.numel} != {n}")  # fmt: skip

@@ -12,8 +12,10 @@ from .. import return_types
 from ..dtypes import SCALAR_NAMES, float64, int64
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import export, function, into, is_tensor, view, wrap_dim
+from ..graph.epoch import threads
+from ._registry import call, export, function, into, is_tensor, view, wrap_dim
 from .creation import from_values, tensor
+from .searching import no_derivative
 from .views import view_operator
 
 # ---- quantile
@@ -145,7 +147,11 @@ def _weighted_count(values: np.ndarray, weights: Any, minlength: int) -> Any:
     dt = weights._ty.dtype if weights._ty.dtype.name == "float32" else float64
     out = np.zeros(max(minlength, int(values.max()) + 1 if values.size else 0), dt.compute)
     np.add.at(out, values, w.astype(dt.compute))
-    return from_values(out, dt)
+    counts = from_values(out, dt)
+    return call(BINCOUNT, (weights, counts)) if weights.requires_grad and threads.epoch.grad else counts
+
+
+BINCOUNT = no_derivative("bincount", RuntimeError("derivative for aten::bincount is not implemented"), "NotImplemented")
 
 
 # ---- histc, histogram
@@ -185,7 +191,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     if t.dtype.kind != "f":
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     if bins <= 0:
-        raise RuntimeError("torch.histogram(): bins must be > 0")
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     a = input.detach()._numpy().reshape(-1)
     low, high = _bounds(a, float(min), float(max))
     _check_bounds("torch.histc", low, high, (min, max))
@@ -199,12 +205,23 @@ def _counted(a: np.ndarray, edges: np.ndarray, w: np.ndarray | None) -> np.ndarr
     return np.bincount(at, None if w is None else w[inside], minlength=len(edges) - 1).astype(a.dtype)
 
 
-def _edges(a: np.ndarray, bins: int, bounds: Any) -> np.ndarray:
+def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
+    """The bin edges of one coordinate: as given, or equally spaced over the bounds or the data."""
+    if is_tensor(bins):
+        if bins._ty.ndim != 1:
+            raise RuntimeError(f"torch.histogramdd: bins tensor should have one dimension, but got {bins._ty.ndim} dimensions in the "
+                               f"bins tensor for dimension {dim}")  # fmt: skip
+        return bins.detach()._numpy()
     if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins}")
-    low, high = _bounds(a, 0, 0) if bounds is None else map(float, bounds)
-    if bounds is not None and low == high:
-        low, high = low - 1, high + 1
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension {dim}")
+    if bounds is not None:
+        low, high = map(float, bounds)
+    else:
+        low, high = (float(a.min()), float(a.max())) if a.size else (0.0, 1.0)
+    if low > high:
+        raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {_c(low)} max {_c(high)} for dimension {dim}")
+    if low == high:
+        low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1).astype(a.dtype)
 
 
@@ -216,9 +233,13 @@ def histogram(input: Any, bins: Any, *, range: Any = None, weight: Any = None, d
 
     t = input._ty
     if t.dtype.name not in ("float32", "float64"):
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     a = input.detach()._numpy().reshape(-1)
-    edges = bins.detach()._numpy() if is_tensor(bins) else _edges(a, int(bins), range)
+    edges = _edges(a, bins, range)
+    if weight is not None and weight._ty.shape != t.shape:
+        raise RuntimeError("torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
+                           f"excluding its innermost dimension, but got input with shape {[t.numel, 1]} and weight with shape "
+                           f"{list(weight._ty.shape)}")  # fmt: skip
     w = None if weight is None else weight.detach()._numpy().reshape(-1)
     hist = _counted(a, edges, w)
     if density:
@@ -232,13 +253,14 @@ def histogram(input: Any, bins: Any, *, range: Any = None, weight: Any = None, d
 def histogramdd(input: Any, bins: Any, range: Any = None, weight: Any = None, density: bool = False) -> Any:
     """A histogram over the last dimension's coordinates; counts and a list of edges."""
     t = input._ty
-    a = input.detach()._numpy().reshape(-1, t.shape[-1])
+    if t.ndim < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    a = input.detach()._numpy().reshape(math.prod(t.shape[:-1]), t.shape[-1])
     n = a.shape[1]
     given = [bins] * n if isinstance(bins, int) else list(bins)
     if len(given) != n:
         raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
-    edges = [b.detach()._numpy() if is_tensor(b) else _edges(a[:, k], int(b), None if range is None else range[2 * k : 2 * k + 2])
-             for k, b in enumerate(given)]  # fmt: skip
+    edges = [_edges(a[:, k], b, range and range[2 * k : 2 * k + 2], k) for k, b in enumerate(given)]
     w = None if weight is None else weight.detach()._numpy().reshape(-1)
     hist = _grid_counts(a, edges, w)
     if density:

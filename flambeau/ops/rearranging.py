@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..dtypes import int64
+from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
@@ -59,7 +59,15 @@ def flipud(input: Any) -> Any:
 
 
 def _roll_lower(b: Any, attrs: Any, x: Any) -> Any:
-    for shift, d in zip(*attrs):
+    """Without dimensions the flattened elements are shifted."""
+    shifts, dims = attrs
+    if dims is None:
+        return b.reshape(_rolled(b, shifts, (0,), b.reshape(x, (-1,))), x.shape)
+    return _rolled(b, shifts, dims, x)
+
+
+def _rolled(b: Any, shifts: Any, dims: Any, x: Any) -> Any:
+    for shift, d in zip(shifts, dims):
         n = x.shape[d]
         if n and shift % n:
             index = b.map("remainder", b.map("sub", b.iota(n), b.const(shift % n, int64)), b.const(n, int64))
@@ -84,7 +92,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        return call(ROLL, (input.contiguous().view(-1),), (shifts, (0,))).view(input._ty.shape)
+        return call(ROLL, (input,), (shifts, None))
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     return call(ROLL, (input,), (shifts, tuple([wrap_dim(d, input._ty.ndim) for d in dims])))
@@ -122,12 +130,14 @@ REPEAT = Operator("repeat", _repeat_ty, _repeat_lower, _repeat_vjp)
 @method()
 def repeat(self: Any, *repeats: Any) -> Any:
     """The tensor repeated ``repeats[k]`` times along dimension k."""
+    if not repeats:
+        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     times = integers(repeats)
     if len(times) < self._ty.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in times):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(times)}: "
-                           f"{[n * r for n, r in zip(_repeated(self._ty.shape, times), times)]}")  # fmt: skip
+        shape = [n * r for n, r in zip(_repeated(self._ty.shape, times), times)]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {shape}")
     return call(REPEAT, (self,), times)
 
 
@@ -147,8 +157,10 @@ def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *
     if dim is None:
         input, dim = input.flatten(), 0
     d = wrap_dim(dim, input._ty.ndim)
-    if not is_tensor(repeats) or repeats._ty.numel == 1:
+    if not is_tensor(repeats):
         return _interleave_equally(input, int(repeats), d)
+    if repeats._ty.ndim == 0 or repeats._ty.shape == (1,):
+        repeats = repeats.reshape(1).expand(input._ty.shape[d])
     return _interleave(input, repeats, d)
 
 
@@ -178,7 +190,7 @@ def _interleaved_counts(repeats: Any) -> Any:
     if t.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if t.dtype.name not in ("int32", "int64"):
-        raise RuntimeError("repeats has to be Long or Int tensor")
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     counts = repeats.detach()._numpy()
     if counts.size and counts.min() < 0:
         raise RuntimeError("repeats can not be negative")
@@ -277,16 +289,36 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {t.ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == t.ndim:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    for name, d in (("dim0", dims[0]), ("dim1", dims[1])):
-        if not -t.ndim <= d < t.ndim:
-            raise RuntimeError(f"Rotation {name} out of range, {name} = {d}")
-    if k % 4 == 1:
-        return input.flip(dims[1]).transpose(*dims)
-    if k % 4 == 2:
-        return input.flip(tuple(dims))
-    if k % 4 == 3:
-        return input.flip(dims[0]).transpose(*dims)
-    return input.clone(memory_format=_contiguous())
+    return call(ROT90, (input,), (k % 4, wrap_dim(dims[0], t.ndim), wrap_dim(dims[1], t.ndim)))
+
+
+def _rot90_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:
+    k, i, j = attrs
+    t = tys[0]
+    if k == 0:
+        return ty(t.shape, t.dtype)
+    t = like(t)
+    if k == 2:
+        return t
+    order = _swapped(t.ndim, i, j)
+    return ty(tuple([t.shape[d] for d in order]), t.dtype, tuple([t.strides[d] for d in order]))
+
+
+def _swapped(n: int, i: int, j: int) -> list[int]:
+    order = list(range(n))
+    order[i], order[j] = j, i
+    return order
+
+
+def _rot90_lower(b: Any, attrs: tuple[int, int, int], x: Any) -> Any:
+    k, i, j = attrs
+    if k == 0:
+        return x
+    y = b.flip(x, ((j,), (i, j), (i,))[k - 1])
+    return y if k == 2 else b.permute(y, _swapped(x.ndim, i, j))
+
+
+ROT90 = Operator("rot90", _rot90_ty, _rot90_lower, lambda f, g: (g.rot90(-f.attrs[0], f.attrs[1:]),))
 
 
 # ---- diagonals
@@ -334,6 +366,7 @@ DIAGONAL_COPY = Operator(
     lambda tys, offset: ty(_diagonal_shape(tys[0], offset), tys[0].dtype),
     lambda b, offset, x: b.diagonal(x, 0, 1, offset),
     lambda f, g: (_diagonal_back(f, g),),
+    grad_name="DiagonalBackward0_copy",
 )
 
 
@@ -381,7 +414,7 @@ def broadcast_tensors(*tensors: Any) -> Any:
     """Tensors expanded to their common shape."""
     xs = listed(tensors)
     shape = broadcast_shape(*[x._ty.shape for x in xs])
-    return tuple([x.expand(shape) for x in xs])
+    return tuple([x if x._ty.shape == shape else x.expand(shape) for x in xs])
 
 
 @function()
@@ -389,11 +422,17 @@ def broadcast_shapes(*shapes: Any) -> Any:
     """The shape to which all shapes broadcast."""
     from ..graph.types import Size
 
-    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
-    try:
-        return Size(broadcast_shape(*sizes)) if sizes else Size(())
-    except RuntimeError:
-        raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape") from None
+    found = [1] * max((1 if isinstance(s, int) else len(s) for s in shapes), default=0)
+    for k, s in enumerate(shapes):
+        s = (s,) if isinstance(s, int) else tuple(s)
+        for i in range(-1, -len(s) - 1, -1):
+            if s[i] < 0:
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
+            if s[i] not in (1, found[i]) and found[i] != 1:
+                raise RuntimeError(f"Attempting to broadcast a dimension of length {s[i]} at {i}! Mismatching argument at index {k} "
+                                   f"had {s}; but expected shape should be broadcastable to {found}")  # fmt: skip
+            found[i] = s[i] if found[i] == 1 else found[i]
+    return Size(found)
 
 
 @function()
@@ -419,7 +458,7 @@ def _check_vectors(xs: tuple[Any, ...]) -> None:
         if x._ty.ndim > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tensor_text(x)}")
         if x._ty.dtype is not xs[0]._ty.dtype:
-            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
 
 
 def tensor_text(x: Any) -> str:
@@ -456,8 +495,10 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     if r == 0:
         return input.new_empty(0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = list(choose(range(input._ty.numel), r))
-    return input[tensor(rows, dtype=int64).reshape(len(rows), r)]
+    from .joining import stack
+
+    columns = tensor(list(choose(range(input._ty.numel), r)), dtype=int64).reshape(-1, r).unbind(1)
+    return stack([input.index_select(0, c) for c in columns], 1)
 
 
 @function()
@@ -470,15 +511,42 @@ def block_diag(*tensors: Any) -> Any:
         if x._ty.ndim > 2:
             raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
                                f"{i} has {x._ty.ndim} dimensions")  # fmt: skip
-    xs = tuple([x.expand(1, 1) if x._ty.ndim == 0 else x.expand(1, x._ty.numel) if x._ty.ndim == 1 else x for x in xs])
-    dt = result_dtype([x._ty for x in xs]) if xs else None
-    y = zeros(sum(x._ty.shape[0] for x in xs) or (0 if xs else 1), sum(x._ty.shape[1] for x in xs), dtype=dt)
-    row = col = 0
-    for x in xs:
-        n, m = x._ty.shape
-        y.narrow(0, row, n).narrow(1, col, m).copy_(x)
+    return call(BLOCK_DIAG, xs) if xs else zeros(1, 0)
+
+
+def _matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (1,) * (2 - len(shape)) + shape  # type: ignore[return-value]
+
+
+def _corners(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
+    """Where each matrix begins, and its size."""
+    out, row, col = [], 0, 0
+    for n, m in map(_matrix, shapes):
+        out.append((row, col, n, m))
         row, col = row + n, col + m
-    return y
+    return [*out, (row, col, 0, 0)]
+
+
+def _block_diag_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    return ty(_corners([t.shape for t in tys])[-1][:2], result_dtype(tys))
+
+
+def _block_diag_lower(b: Any, attrs: Any, *xs: Any) -> Any:
+    t = _block_diag_ty(tuple([ty(x.shape, x.dtype) for x in xs]), attrs)
+    out = b.const(0, t.dtype, t.shape)
+    for x, (row, col, n, m) in zip(xs, _corners([x.shape for x in xs])):
+        if n and m:
+            out = b.update(out, b.reshape(b.cast(x, t.dtype), (n, m)), t.strides, t.strides, row * t.strides[0] + col)
+    return out
+
+
+def _block_diag_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    shapes = [t.shape for t in f.ins]
+    return tuple([g.narrow(0, row, n).narrow(1, col, m).reshape(shape) if f.needs(k) else None
+                  for k, (shape, (row, col, n, m)) in enumerate(zip(shapes, _corners(shapes)))])  # fmt: skip
+
+
+BLOCK_DIAG = Operator("block_diag", _block_diag_ty, _block_diag_lower, _block_diag_vjp)
 
 
 # ---- at least so many dimensions

@@ -208,7 +208,7 @@ def _prod_vjp(f: Any, g: Any) -> tuple[Any]:
     dims, keepdim, _ = f.attrs
     x, shape = f.saved(0), f.ins[0].shape
     if not shape or 0 in shape:
-        return (g.expand(shape) * x.new_ones(shape),)
+        return (g if not shape else x.new_zeros(shape),)
     if len(dims) == 1:
         return (unreduce(g, shape, dims, keepdim) * others_product(x, dims[0]).conj(),)
     return (g * others_product(x.reshape(-1), 0).reshape(shape).conj(),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import SCALAR_NAMES, bool_, int32, int64, promote_types
+from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._arguments import tensor_first
@@ -19,8 +21,8 @@ from .creation import from_values, tensor
 def _found(sequence: np.ndarray, values: np.ndarray, side: str, dt: Any) -> np.ndarray:
     if sequence.ndim == 1:
         return np.searchsorted(sequence, values, side).astype(dt)
-    n, m = sequence.shape[-1], values.shape[-1]
-    rows = zip(sequence.reshape(-1, n), values.reshape(-1, m))
+    n, m, many = sequence.shape[-1], values.shape[-1], math.prod(values.shape[:-1])
+    rows = zip(sequence.reshape(many, n), values.reshape(many, m))
     found = [np.searchsorted(s, v, side) for s, v in rows]
     return np.asarray(found, dt).reshape(values.shape)
 
@@ -28,9 +30,7 @@ def _found(sequence: np.ndarray, values: np.ndarray, side: str, dt: Any) -> np.n
 SEARCHSORTED = Operator(
     "searchsorted",
     lambda tys, attrs: ty(tys[1].shape, attrs[1]),
-    lambda b, attrs, s, v: b.extern(
-        "searchsorted", _found, [s, b.cast(v, s.dtype)], [(v.shape, attrs[1])], attrs[0], attrs[1].np
-    ),
+    lambda b, attrs, s, v: b.extern("searchsorted", _found, [s, v], [(v.shape, attrs[1])], attrs[0], attrs[1].np),
 )
 
 
@@ -49,16 +49,17 @@ def _check_search(s: Any, v: Any) -> None:
         raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
                            f"boundaries tensor and input value tensor must match, but we got boundaries tensor {list(s._ty.shape)} "
                            f"and input value tensor {list(v._ty.shape)}")  # fmt: skip
-    if s._ty.dtype is not v._ty.dtype:
-        raise RuntimeError("torch.searchsorted(): input value tensor and boundaries tensor should have same dtype, but got "
-                           f"input value tensor with dtype {SCALAR_NAMES[v._ty.dtype]} and boundaries tensor with dtype "
-                           f"{SCALAR_NAMES[s._ty.dtype]}")  # fmt: skip
 
 
 def _search(s: Any, v: Any, side: str, out_int32: bool) -> Any:
     if not is_tensor(v):
-        v = tensor(v, dtype=s._ty.dtype if s._ty.dtype.kind == "f" or isinstance(v, int) else None)
+        if s._ty.ndim != 1:
+            raise RuntimeError("torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
+                               f"but we got boundaries tensor dim({s._ty.ndim}) and input value's dim(0) numel(1)")  # fmt: skip
+        v = tensor(v)
     _check_search(s, v)
+    dt = promote_types(s._ty.dtype, v._ty.dtype)
+    s, v = s.to(dt), v.to(dt)
     return call(SEARCHSORTED, (s, v), (side, int32 if out_int32 else int64))
 
 
@@ -103,50 +104,74 @@ def isin(elements: Any = None, test_elements: Any = None, *, assume_unique: bool
     test_elements = test_element if test_elements is None else test_elements
     x, test = [v if is_tensor(v) else tensor(v) for v in (elements, test_elements)]
     dt = promote_types(x._ty.dtype, test._ty.dtype)
-    if dt is bool_ and x._ty.dtype is bool_:
-        raise RuntimeError("Unsupported input type encountered for isin(): Bool")
+    for t in (x._ty, test._ty):
+        if t.dtype.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {SCALAR_NAMES[t.dtype]}")
     return into(call(ISIN, (x.to(dt), test.to(dt)), bool(invert)), out, "isin")
 
 
 # ---- unique
 
 
-def _positions(a: np.ndarray, index: Any) -> Any:
-    return from_values(np.asarray(index, np.int64).reshape(a), int64)
+def no_derivative(name: str, error: Exception, grad_name: str | None = None) -> Operator:
+    """An operator that ties the second input to the graph of the first, through which no gradient goes."""
+
+    def refuse(f: Any, g: Any) -> Any:
+        raise error
+
+    return Operator(name, lambda tys, attrs: tys[1], lambda b, attrs, x, y: y, refuse, grad_name=grad_name)
 
 
-def _distinct(a: np.ndarray, dim: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct values in order, where each element's is, and counts; every NaN counts for itself."""
-    if dim is None:
+def _underived(name: str, grad_name: str) -> Operator:
+    return no_derivative(name, NotImplementedError(f"the derivative for '{name}' is not implemented."), grad_name)
+
+
+UNIQUE = _underived("_unique2", "Unique2Backward0")
+UNIQUE_DIM = _underived("unique_dim", "UniqueDimBackward0")
+UNIQUE_RUNS = _underived("unique_consecutive", "UniqueConsecutiveBackward0")
+
+
+def _distinct(a: np.ndarray, along: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct values (or rows) in order, where each element's is, and counts; every NaN counts for itself."""
+    if not along:
         return np.unique(a, return_inverse=True, return_counts=True, equal_nan=False)
-    rows = np.moveaxis(a, dim, 0)
-    if rows.shape[0] == 0 or a.size == 0:
-        kept = min(rows.shape[0], 1)
-        return np.moveaxis(rows[:kept], 0, dim), np.zeros(rows.shape[0], np.int64), np.full(kept, rows.shape[0])
-    return np.unique(a, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
+    if a.size == 0:
+        kept = min(a.shape[0], 1)
+        return a[:kept], np.zeros(a.shape[0], np.int64), np.full(kept, a.shape[0])
+    return np.unique(a, return_inverse=True, return_counts=True, axis=0, equal_nan=False)
 
 
-def _runs(a: np.ndarray, dim: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _runs(a: np.ndarray, along: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As ``_distinct`` for runs of equal values."""
-    rows = a.reshape(-1) if dim is None else np.moveaxis(a, dim, 0)
-    flat = rows.reshape(len(rows), -1)
+    rows = a if along else a.reshape(-1)
+    flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
     new = np.ones(len(rows), bool)
     new[1:] = (flat[1:] != flat[:-1]).any(1)
-    starts = np.flatnonzero(new)
-    kept = rows[new] if dim is None else np.moveaxis(rows[new], 0, dim)
-    return kept, np.cumsum(new) - 1, np.diff(np.append(starts, len(rows)))
+    ends = np.append(np.flatnonzero(new), len(rows))
+    return rows[new], np.cumsum(new) - 1, np.diff(ends)
 
 
-def _answer(find: Any, x: Any, inverse: bool, counts: bool, dim: int | None) -> Any:
-    d = None if dim is None else wrap_dim(dim, x._ty.ndim)
+def _answer(find: Any, op: Operator, x: Any, inverse: bool, counts: bool, dim: int | None) -> Any:
+    t = x._ty
+    d = None if dim is None else wrap_dim(dim, t.ndim)
+    along = d is not None and t.ndim > 0
     a = x.detach()._numpy()
-    values, where, many = find(a, d if a.ndim else None)
-    out = [from_values(np.ascontiguousarray(values), x._ty.dtype)]
+    if along and 0 in t.shape[:d] + t.shape[d + 1 :]:
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+    values, where, many = find(np.moveaxis(a, d, 0) if along else a, along)
+    y = from_values(np.ascontiguousarray(values).reshape(values.shape), t.dtype)
+    y = _tied(op, x, y.movedim(0, d) if along and d else y)
+    out = [y]
     if inverse:
-        out.append(_positions(a.shape if d is None else where.reshape(-1).shape, where))
+        out.append(from_values(where.reshape(-1 if along else t.shape).astype(np.int64), int64))
     if counts:
-        out.append(_positions(many.shape, many))
+        out.append(from_values(many.astype(np.int64), int64))
     return out[0] if len(out) == 1 else tuple(out)
+
+
+def _tied(op: Operator, x: Any, y: Any) -> Any:
+    """``y``, with ``op`` as its history if ``x`` has one."""
+    return call(op, (x, y)) if x.requires_grad and threads.epoch.grad else y
 
 
 @export()
@@ -155,11 +180,12 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
     """The distinct values (or slices along ``dim``) in order; on request where each element's is, and counts."""
     if input._ty.dtype.kind == "c":
         raise NotImplementedError(f"\"unique\" not implemented for '{SCALAR_NAMES[input._ty.dtype]}'")
-    return _answer(_distinct, input, return_inverse, return_counts, dim)
+    op = UNIQUE if dim is None else UNIQUE_DIM
+    return _answer(_distinct, op, input, return_inverse, return_counts, dim)
 
 
 @export()
 @tensor_first
 def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
     """The first of each run of equal values (or slices along ``dim``)."""
-    return _answer(_runs, input, return_inverse, return_counts, dim)
+    return _answer(_runs, UNIQUE_RUNS, input, return_inverse, return_counts, dim)

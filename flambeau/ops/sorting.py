@@ -49,40 +49,44 @@ SORT = Operator(
 )
 
 
-def refuse_sorting(name: str, t: Ty) -> None:
+def refuse_sorting(name: str, t: Ty, kinds: str = "c") -> None:
     """Raises PyTorch's error for values that have no order."""
-    if t.dtype.kind == "c":
+    if t.dtype.kind in kinds:
         raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
 
 
-def _sort(x: Any, dim: int, descending: bool) -> Any:
-    refuse_sorting("sort", x._ty)
+SORT_STABLE = Operator("sort", SORT.infer, SORT.lower, SORT.vjp, SORT.saves, "SortBackward1")
+
+
+def _sort(op: Operator, x: Any, dim: int, descending: bool) -> Any:
+    if x._ty.dtype.kind == "c":
+        raise RuntimeError(" Sort does not support complex dtypes on CPU")
     d = wrap_dim(dim, x._ty.ndim)
-    return return_types.sort(call(SORT, (x,), (d, bool(descending))))
+    return return_types.sort(call(op, (x,), (d, bool(descending))))
 
 
 @export()
 @tensor_first
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> Any:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: Any = None, *, out: Any = None) -> Any:
     """The elements in order along ``dim``, and where they were; always stable.
 
     https://docs.pytorch.org/docs/stable/generated/torch.sort.html
     """
-    return into_named(_sort(input, dim, descending), out, "sort")
+    return into_named(_sort(SORT if stable is None else SORT_STABLE, input, dim, descending), out, "sort")
 
 
 @export()
 @tensor_first
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """The indices that sort along ``dim``; always stable."""
-    return _sort(input, dim, descending)[1]
+    return _sort(SORT, input, dim, descending)[1]
 
 
 @export()
 @tensor_first
 def msort(input: Any, *, out: Any = None) -> Any:
     """Sorted along the first dimension."""
-    return into(_sort(input, 0, False)[0], out, "msort")
+    return into(_sort(SORT, input, 0, False)[0], out, "msort")
 
 
 # ---- topk
@@ -119,7 +123,9 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     d = wrap_dim(dim, t.ndim)
     if not 0 <= k <= (t.shape[d] if t.ndim else 1):
         raise RuntimeError("selected index k out of range")
-    refuse_sorting("topk_cpu", t)
+    if t.dtype.kind in "bc":
+        kind = "complex" if t.dtype.kind == "c" else "bool"
+        raise RuntimeError(f"{' ' if kind == 'complex' else ''}topk does not support {kind} dtypes on CPU")
     return into_named(return_types.topk(call(TOPK, (input,), (int(k), d, bool(largest)))), out, "topk")
 
 
@@ -195,7 +201,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     check_dims("kthvalue", t, (d,)[: t.ndim])
     if not 1 <= k <= (t.shape[d] if t.ndim else 1):
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(d))
-    refuse_sorting("kthvalue_cpu", t)
+    refuse_sorting("kthvalue_cpu", t, "bc")
     return into_named(return_types.kthvalue(call(KTHVALUE, (input,), (d, keepdim, int(k)))), out, "kthvalue")
 
 
