@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 from flambeau.nn.parameter import Buffer, Parameter
@@ -227,6 +227,10 @@ class ModuleAttributes:
         self.add_module(name, module)
 
     # ---- attributes ----------------------------------------------------------
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, torch.Tensor):

@@ -223,15 +223,17 @@ class ModuleHooks(ModuleAttributes):
     def _wrapped_call_impl(self, input: Any = _NO_INPUT, /, *args: Any, **kwargs: Any) -> Any:
         # The first argument has a name of its own because a call with one plain argument is faster than one that
         # unpacks a tuple and a dictionary.
-        if not (self._hooked or _any_global_hook):
-            if args or kwargs:
-                return self.forward(input, *args, **kwargs) if input is not _NO_INPUT else self.forward(**kwargs)
-            return self.forward(input) if input is not _NO_INPUT else self.forward()
-        if input is not _NO_INPUT:
-            args = (input, *args)
+        if self._hooked or _any_global_hook or args or kwargs or input is _NO_INPUT:
+            return self._general_call(args if input is _NO_INPUT else (input, *args), kwargs)
+        return self.forward(input)
+
+    def _general_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call with any arguments, of a module that may be compiled or have hooks."""
         if self._compiled_call_impl is not None:
             return self._compiled_call_impl(*args, **kwargs)
-        return self._call_impl(*args, **kwargs)
+        if self._hooked or _any_global_hook:
+            return self._call_impl(*args, **kwargs)
+        return self.forward(*args, **kwargs)
 
     __call__: Callable[..., Any] = _wrapped_call_impl
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import flambeau as torch
 from flambeau.nn.parameter import Parameter
@@ -74,7 +74,7 @@ class ModuleTree(ModuleHooks):
             found = getattr(found, name)
             if not isinstance(found, ModuleTree):
                 raise AttributeError("`" + name + "` is not an nn.Module")
-        return found
+        return cast("Module", found)
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Puts ``module`` where a submodule with a dotted name is.
@@ -238,21 +238,19 @@ class ModuleTree(ModuleHooks):
         return self
 
     def _apply_to_parameter(self, name: str, param: Any, fn: TensorFn) -> None:
+        grad = param.grad
         with torch.no_grad():
             new = fn(param)
-            grad = None if param.grad is None else fn(param.grad)
+            new_grad = None if grad is None else fn(grad)
         if new.device.type == param.device.type:
-            if grad is not None:
-                grad.requires_grad_(param.grad.requires_grad)
-                param.grad = None  # it would not fit the new values
             if new is not param:
                 param.data = new
-            if grad is not None:
-                param.grad = grad
+            if grad is not None and new_grad is not grad:
+                grad.data = new_grad
             return
         moved = Parameter(new, param.requires_grad)
-        if grad is not None:
-            moved.grad = grad.requires_grad_(param.grad.requires_grad)
+        if grad is not None and new_grad is not None:
+            moved.grad = new_grad.requires_grad_(grad.requires_grad)
         self._parameters[name] = moved
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
