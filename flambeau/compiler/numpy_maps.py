@@ -160,7 +160,7 @@ MAPS: dict[str, Callable[..., Any]] = {
     "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": _logaddexp,
     "logaddexp2": np.logaddexp2, "nextafter": np.nextafter, "copysign": np.copysign, "heaviside": _heaviside,
     "nextafter_bfloat16": _nextafter_bfloat16,
-    "gcd": np.gcd, "lcm": np.lcm,
+    "ldexp": np.ldexp, "gcd": np.gcd, "lcm": np.lcm,
     "sign": _sign, "sgn": _sgn, "signbit": np.signbit,
     "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,

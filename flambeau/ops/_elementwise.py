@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32
+from ..compiler.builder import PREDICATES
+from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, weak_dtype
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
-from ..graph.types import Ty
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, into, is_number, is_tensor
+from ..graph.types import Ty, ty
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
 SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
@@ -79,14 +80,19 @@ def type_rule(result: str, support: Support, count: int | None = None) -> Callab
     return infer
 
 
-def lowering(rule: Lower | str, result: str, count: int | None = None) -> Lower:
-    """Operands cast to the dtype of the computation, ``rule`` (a map's name or a function of builder and values), cast back."""
+def lowering(rule: Lower | str, result: str, count: int | None = None, exact_numbers: bool = False) -> Lower:
+    """Operands cast to the dtype of the computation, ``rule`` (a map's name or a function of builder and values), cast back.
+
+    Python numbers are rounded to the operands' dtype, half precision too, unless ``exact_numbers``.
+    """
     build = (lambda b, *xs: b.map(rule, *xs)) if isinstance(rule, str) else rule
 
     def lower(b: Any, attrs: Any, *xs: Any) -> Any:
         out = b.ty.dtype
-        dt = wide(out if result in ("same", "float") else operands_dtype(*xs[:count]))
-        return b.cast(build(b, *[b.cast(x, dt) for x in xs]), out)
+        dt = out if result in ("same", "float") else operands_dtype(*xs[:count])
+        if not exact_numbers:
+            xs = tuple([b.cast(x, dt) for x in xs])
+        return b.cast(build(b, *[b.cast(x, wide(dt)) for x in xs]), out)
 
     return lower
 
@@ -128,7 +134,7 @@ def unary(
         return call(op, (self,))
 
     def inplace_form(input: Any) -> Any:
-        return call_inplace(op, tensor_argument(name + "_", input))
+        return written(op, tensor_argument(name + "_", input))
 
     public(name, function, method, aliases, lists)
     if inplace:
@@ -195,7 +201,7 @@ def list_binary(
     with_other, with_self = ops[min(1, len(ops) - 1)], ops[-1]
 
     def prepare(x: Any, y: Any, called: str, position: int) -> tuple[Operator, Any, Any]:
-        x, y = operands(called, x, y, numbers, position)
+        x, y = operands(called, x, y, numbers, position, len(ops) > 1)
         return (op if is_tensor(x) and is_tensor(y) else with_other if is_tensor(x) else with_self), x, y
 
     def function(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -221,27 +227,51 @@ def list_binary(
             form, self, other = prepare(self, other, name + "_", 1)
         if check is not None:
             check(self, other)
-        return call_inplace(form, self, (other,))
+        return written(form, self, other)
 
     public(name, function, method, aliases, lists)
     if inplace and "Tensor" in lists:
         public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], ("Tensor",))
 
 
-def operands(name: str, x: Any, y: Any, numbers: str, position: int) -> tuple[Any, Any]:
+def written(op: Operator, x: Any, *others: Any) -> Any:
+    """``call_inplace``; that the result fits comes before the question whether there is a kernel."""
+    try:
+        return call_inplace(op, x, others)
+    except NotImplementedError:
+        if op.name in PREDICATES:
+            raise
+        dt = result_dtype([x._ty, *[y._ty if is_tensor(y) else ty((), weak_dtype(y), weak=True) for y in others]])
+        check_result(op, ty(x._ty.shape, dt), x._ty)
+        raise
+
+
+def operands(name: str, x: Any, y: Any, numbers: str, position: int, overloaded: bool = False) -> tuple[Any, Any]:
     """Two operands, of which those that ``numbers`` names may be Python or NumPy numbers.
 
     Raises:
         TypeError: another is not a tensor, or neither is.
     """
     x, y = plain_number(x), plain_number(y)
+    if overloaded and not (_allowed(x, numbers, "self") and _allowed(y, numbers, "other")) or not (is_tensor(x) or is_tensor(y)):
+        raise TypeError(_usage(name, (x, y) if position == 2 else (y,)))
     if not isinstance(x, TensorBase) and not ("self" in numbers and is_number(x)):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     if not isinstance(y, TensorBase) and not ("other" in numbers and is_number(y)):
         raise TypeError(f"{name}(): argument 'other' (position {position}) must be Tensor, not {type(y).__name__}")
-    if not isinstance(x, TensorBase) and not isinstance(y, TensorBase):
-        raise TypeError(f"{name}() received an invalid combination of arguments - got ({type(x).__name__}, {type(y).__name__})")
     return x, y
+
+
+def _allowed(x: Any, numbers: str, which: str) -> bool:
+    return is_tensor(x) or which in numbers and is_number(x)
+
+
+def _usage(name: str, given: Sequence[Any]) -> str:
+    """PyTorch's error for arguments that fit none of the forms with a tensor or a number."""
+    got = ", ".join("Tensor" if is_tensor(x) else type(x).__name__ for x in given)
+    forms = ("Tensor input, Tensor other, *, Tensor out = None", "Tensor input, Number other, *, Tensor out = None")
+    lines = forms if len(given) == 2 else ("Tensor other", "Number other")
+    return f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n" + "".join(f" * ({f})\n" for f in lines)
 
 
 def plain_number(x: Any) -> Any:
@@ -287,7 +317,8 @@ def check_divisor(x: Any, y: Any) -> None:
     if isinstance(y, float) or not isinstance(y, TensorBase) and y:
         return
     tys = [v._ty for v in (x, y) if isinstance(v, TensorBase)]
-    if any(t.dtype.kind in "fc" for t in tys) or isinstance(x, (float, complex)):
+    kinds = {t.dtype.kind for t in tys}
+    if kinds & {"f", "c"} or isinstance(x, (float, complex)) or (kinds == {"b"} and len(tys) == 2):
         return
     zero = not y if not isinstance(y, TensorBase) else not bool(y.detach()._numpy().all())  # type: ignore[attr-defined]
     if zero and all(t.numel for t in tys):

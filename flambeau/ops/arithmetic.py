@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import bool_, category, weak_dtype
+from ..dtypes import bool_, weak_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
@@ -41,14 +41,14 @@ def _div_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return gx, -g * conj((f.saved(0) / y) / y) if f.needs(1) else None
 
 
-ADD = Operator("add", type_rule("same", EVERY), lowering("add", "same"), _add_vjp)
-SUB = Operator("sub", type_rule("same", EVERY), lowering("sub", "same"), _sub_vjp)
-MUL = Operator("mul", type_rule("same", EVERY), lowering("mul", "same"), _mul_vjp, saves=BOTH)
-DIV = Operator("div", type_rule("float", EVERY), lowering("div", "float"), _div_vjp, saves=((1, (0, 1)), (0, (1,))))
+ADD = Operator("add", type_rule("same", EVERY), lowering("add", "same", exact_numbers=True), _add_vjp)
+SUB = Operator("sub", type_rule("same", EVERY), lowering("sub", "same", exact_numbers=True), _sub_vjp)
+MUL = Operator("mul", type_rule("same", EVERY), lowering("mul", "same", exact_numbers=True), _mul_vjp, saves=BOTH)
+DIV = Operator("div", type_rule("float", EVERY), lowering("div", "float", exact_numbers=True), _div_vjp, saves=((1, (0, 1)), (0, (1,))))
 
 
 def _scaled(name: str) -> Callable[..., Any]:
-    return lowering(lambda b, x, y, alpha: b.map(name, x, b.map("mul", y, alpha)), "same", 2)
+    return lowering(lambda b, x, y, alpha: b.map(name, x, b.map("mul", y, alpha)), "same", 2, exact_numbers=True)
 
 
 def _add_scaled_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -69,7 +69,7 @@ def _with_alpha(name: str, lower: Any, vjp: Any, grad_name: str | None = None) -
 
 ADD_SCALED = _with_alpha("add", _scaled("add"), _add_scaled_vjp)
 SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
-_rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2)
+_rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2, exact_numbers=True)
 RSUB = _with_alpha("rsub", _rsub_lower, _rsub_vjp)
 RSUB_SCALAR = _with_alpha("rsub", _rsub_lower, _rsub_vjp, "RsubBackward1")
 
@@ -83,7 +83,7 @@ def _check_alpha(x: Any, y: Any, alpha: Any) -> None:
     dt = result_dtype([type_of(x), type_of(y)])
     if isinstance(alpha, bool) and dt is not bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if category(weak_dtype(alpha)) > category(dt) and dt.kind in "bui":
+    if isinstance(alpha, (float, complex)) and dt.kind in "bui":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if isinstance(alpha, complex) and dt.kind == "f":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
@@ -105,7 +105,7 @@ def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, 
         x, y = _tensors_or_numbers(plain.name, x, y)
     if plain is SUB and (type_of(x).dtype is bool_ or type_of(y).dtype is bool_):
         _refuse_bool(x, y)
-    if alpha is None or (not is_tensor(alpha) and alpha == 1):
+    if alpha is None or (type(alpha) in (int, float) and alpha == 1 and type_of(x).dtype.kind in "uifc"):
         return record(plain, x, y)
     alpha = alpha.item() if is_tensor(alpha) else alpha
     _check_alpha(x, y, alpha)

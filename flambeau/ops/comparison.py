@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
 from ._elementwise import binary, reflected, tensor_argument
-from ._registry import METHODS, c_name, export
+from ._registry import METHODS, export
 
 
 def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
@@ -82,8 +82,6 @@ for _name, _vjp in (
 def equal(input: Any, other: Any) -> bool:
     """Have both tensors the same shape and elements?"""
     x, y = tensor_argument("equal", input), tensor_argument("equal", other, "other", 2)
-    if x._ty.dtype is not y._ty.dtype:
-        raise RuntimeError(f"Expected object of data type {c_name(x._ty.dtype)} but got data type {c_name(y._ty.dtype)} for argument 'other' in call to equal")
     if x._ty.shape != y._ty.shape:
         return False
     return bool((x.detach()._numpy() == y.detach()._numpy()).all())

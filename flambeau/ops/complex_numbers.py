@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
-from ._elementwise import tensor_argument, unary, wide
+from ._elementwise import Support, tensor_argument, unary, wide
 from ._registry import METHODS, call, export, function, into
 from ._types import elementwise, float_dtype, unary_ty
 from .views import view_as_real
@@ -109,18 +109,15 @@ def angle(input: Any, *, out: Any = None) -> Any:
 _COMPLEX = {float16: complex32, float32: complex64, float64: complex128}
 
 
-def _pair_ty(name: str, names: tuple[str, str]) -> Any:
-    def infer(tys: Sequence[Ty], attrs: Any) -> Ty:
-        x, y = tys
-        if x.dtype not in _COMPLEX or y.dtype not in _COMPLEX:
-            raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {SCALAR_NAMES[x.dtype]} and "
-                               f"{SCALAR_NAMES[y.dtype]}")  # fmt: skip
-        if x.dtype is not y.dtype:
-            raise RuntimeError(f"Expected object of scalar type {SCALAR_NAMES[x.dtype]} but got scalar type "
-                               f"{SCALAR_NAMES[y.dtype]} for second argument")  # fmt: skip
-        return elementwise(tys, _COMPLEX[x.dtype])
-
-    return infer
+def _pair_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
+    x, y = tys
+    if x.dtype not in _COMPLEX or y.dtype not in _COMPLEX:
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {SCALAR_NAMES[x.dtype]} and "
+                           f"{SCALAR_NAMES[y.dtype]}")  # fmt: skip
+    if x.dtype is not y.dtype:
+        raise RuntimeError(f"Expected object of scalar type {SCALAR_NAMES[x.dtype]} but got scalar type "
+                           f"{SCALAR_NAMES[y.dtype]} for second argument")  # fmt: skip
+    return elementwise(tys, _COMPLEX[x.dtype])
 
 
 def _polar_lower(b: Any, attrs: Any, r: Any, t: Any) -> Any:
@@ -138,8 +135,14 @@ def _complex_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return g.real if f.needs(0) else None, g.imag if f.needs(1) else None
 
 
-COMPLEX = Operator("complex", _pair_ty("complex", ("real", "imag")), lambda b, a, x, y: b.map("complex", x, y, dt=b.ty.dtype), _complex_vjp)
-POLAR = Operator("polar", _pair_ty("polar", ("abs", "angle")), _polar_lower, _polar_vjp, ((OUT, (0, 1)),))
+COMPLEX = Operator("complex", _pair_ty, lambda b, a, x, y: b.map("complex", x, y, dt=b.ty.dtype), _complex_vjp)
+def _polar_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
+    t = _pair_ty(tys, attrs)
+    Support("polar_cpu", "F").check(tys[0].dtype)
+    return t
+
+
+POLAR = Operator("polar", _polar_ty, _polar_lower, _polar_vjp, ((OUT, (0, 1)),))
 
 
 @function("complex")

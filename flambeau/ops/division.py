@@ -19,7 +19,7 @@ def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
 
 def _div_operator(mode: str) -> Operator:
     support = Support(f"div_{mode}_cpu", _REAL)
-    return Operator("div", type_rule("same", support), lowering(f"{mode}_divide", "same"), _no_gradient, (), "DivBackward2")
+    return Operator("div", type_rule("same", support), lowering(f"{mode}_divide", "same", exact_numbers=True), _no_gradient, (), "DivBackward2")
 
 
 DIVIDE = {mode: _div_operator(mode) for mode in ("floor", "trunc")}
@@ -40,7 +40,7 @@ def div_rounded_(x: Any, y: Any, mode: str) -> Any:
 FLOOR_DIVIDE = Operator(
     "floor_divide",
     type_rule("same", Support("div_floor_cpu", _REAL)),
-    lowering("floor_divide", "same"),
+    lowering("floor_divide", "same", exact_numbers=True),
     refuse_derivative("floor_divide"),
     grad_name="NotImplemented",
 )

@@ -11,7 +11,7 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ..return_types import frexp as _frexp_result
 from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
-from ._registry import call, export, into
+from ._registry import call, call_inplace, export, into
 from ._types import elementwise
 from .arithmetic import conj
 from .ternary import where
@@ -84,9 +84,22 @@ def _ldexp_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return gx, g * conj(f.out()) * math.log(2) if f.needs(1) else None
 
 
-LDEXP = binary(
-    "ldexp", lambda b, x, n: b.map("mul", x, b.map("exp2", n)), _ldexp_vjp, saves=((1, (0,)), (OUT, (1,))), result="float", numbers=""
-)
+def _ldexp_lower(b: Any, attrs: Any, x: Any, n: Any) -> Any:
+    """Exact for integer exponents; a floating one is raised in its own precision."""
+    out = b.ty.dtype
+    dt = wide(out)
+    if n.dtype.kind in "bui":
+        return b.cast(b.map("ldexp", b.cast(x, dt), b.cast(n, int32)) if dt.kind == "f" else _scaled(b, x, n, dt), out)
+    return b.cast(_scaled(b, x, b.cast(b.map("exp2", b.cast(n, wide(n.dtype))), n.dtype), dt, raised=True), out)
+
+
+def _scaled(b: Any, x: Any, n: Any, dt: Any, raised: bool = False) -> Any:
+    power = b.cast(n, dt)
+    return b.map("mul", b.cast(x, dt), power if raised else b.map("exp2", power))
+
+
+LDEXP = Operator("ldexp", type_rule("float", Support("ldexp_cpu")), _ldexp_lower, _ldexp_vjp, ((1, (0,)), (OUT, (1,))))
+list_binary([LDEXP], numbers="")
 
 
 # ---- heaviside
@@ -104,7 +117,19 @@ def _heaviside_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
 HEAVISIDE = Operator(
     "heaviside", _heaviside_ty, lowering("heaviside", "same"), refuse_derivative("heaviside"), grad_name="NotImplemented"
 )
-list_binary([HEAVISIDE], numbers="")
+
+
+@export()
+def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
+    """0 below 0, 1 above and ``values`` at 0 (https://docs.pytorch.org/docs/stable/generated/torch.heaviside.html)."""
+    tensor_argument("heaviside", values, "values", 2)
+    return into(call(HEAVISIDE, (tensor_argument("heaviside", input), values)), out, "heaviside")
+
+
+@export(function=False)
+def heaviside_(self: Any, values: Any) -> Any:
+    """In-place ``heaviside``."""
+    return call_inplace(HEAVISIDE, self, (tensor_argument("heaviside_", values, "values"),))
 
 
 # ---- frexp

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dtypes import finfo
 from ..graph.node import Operator
-from ._elementwise import Support, lowering, tensor_argument, type_rule, unary
+from ._elementwise import Support, lowering, public, tensor_argument, type_rule, unary
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into
 from ._types import unary_ty
 from .arithmetic import conj
@@ -27,7 +27,7 @@ def _floating(name: str) -> Any:
 
 
 def _relu(b: Any, x: Any) -> Any:
-    return b.map("maximum", x, b.const(0, x.dtype))
+    return b.map("maximum", b.const(0, x.dtype), x)  # the second of equals: -0 stays
 
 
 def _sigmoid(b: Any, x: Any) -> Any:
@@ -157,8 +157,13 @@ def _round_decimals(b: Any, decimals: int, x: Any) -> Any:
     return lowering(rule, "same")(b, (), x)
 
 
+def _round_ty(tys: Any, decimals: int) -> Any:
+    Support("round_cpu" if decimals else "round_vml_cpu", "f").check(tys[0].dtype)
+    return unary_ty(tys)
+
+
 ROUND_DECIMALS = Operator(
-    "round", type_rule("same", Support("round_vml_cpu", "f")), _round_decimals, lambda f, g: (_zeros(f, g),), (), "RoundBackward1"
+    "round", _round_ty, _round_decimals, lambda f, g: (_zeros(f, g),), (), "RoundBackward1"
 )
 _round, _round_ = FUNCTIONS["round"], METHODS["round_"]
 
@@ -166,7 +171,7 @@ _round, _round_ = FUNCTIONS["round"], METHODS["round_"]
 @export()
 def round(input: Any, *, decimals: int | None = None, out: Any = None) -> Any:
     """To the nearest integer, ties to even, or to ``decimals`` digits (https://docs.pytorch.org/docs/stable/generated/torch.round.html)."""
-    if decimals is None or (decimals == 0 and input._ty.dtype.kind != "f"):
+    if decimals is None:
         return _round(input, out=out)
     return into(call(ROUND_DECIMALS, (input,), decimals), out, "round")
 
@@ -277,6 +282,13 @@ def tanh_backward(g: Any, y: Any) -> Any:
     return call(TANH_BACKWARD, (g, y))
 
 
+def _abs_(self: Any) -> Any:
+    if self._ty.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return call_inplace(ABS, self)
+
+
+public("abs_", _abs_, _abs_, ["absolute_"])
 METHODS["__neg__"] = METHODS["neg"]
 METHODS["__abs__"] = METHODS["abs"]
 METHODS["__pos__"] = METHODS["positive"]

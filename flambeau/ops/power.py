@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import complex128, float64, weak_dtype
+from ..dtypes import complex128, float64
 from ..graph.node import OUT, Operator
 from ._elementwise import OPERANDS, Support, lowering, operands, plain_number, reflected, type_rule
 from ._registry import METHODS, call, call_inplace, export, into, is_number, is_tensor
 from .arithmetic import conj, type_of
-from ._types import result_dtype
+from ._types import elementwise, result_dtype
 
 _SUPPORT = Support("pow", "uifc")
 _rule = type_rule("same", _SUPPORT)
+
+
+def _number_ty(tys: Any, short: Any) -> Any:
+    """Without a kernel, as the power 1 is a copy, for bool too."""
+    return elementwise(tys) if short == 1 else _rule(tys, ())
+
+
 
 # exponents for which the program holds multiplications and roots instead of a power
 _SHORT = {
@@ -39,7 +46,7 @@ def _pow_number_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return g * conj(exponent * f.saved(0).pow(exponent - 1)), None
 
 
-POW_NUMBER = Operator("pow", _rule, _lower_number, _pow_number_vjp, ((1, (0,)), (0, (0,))))
+POW_NUMBER = Operator("pow", _number_ty, _lower_number, _pow_number_vjp, ((1, (0,)), (0, (0,))))
 
 
 def _base_gradient(x: Any, exponent: Any, g: Any) -> Any:
@@ -90,9 +97,19 @@ def _form(x: Any, exponent: Any) -> tuple[Operator, Any]:
         return POW_OF_NUMBER, ()
     if is_tensor(exponent):
         return POW, ()
-    if isinstance(exponent, int) and exponent < 0 and x._ty.dtype.kind in "bui":
+    if isinstance(exponent, int) and x._ty.dtype.kind in "bui":
+        _check_integer_power(x._ty.dtype, exponent)
+    return POW_NUMBER, exponent if not isinstance(exponent, complex) and exponent in _SHORT else None
+
+
+def _check_integer_power(dt: Any, exponent: int) -> None:
+    if exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return POW_NUMBER, exponent if not isinstance(exponent, (bool, complex)) and exponent in _SHORT else None
+    if dt.kind in "ui" and exponent >= 1 << (dt.itemsize * 8 - (dt.kind == "i")):
+        raise RuntimeError(f"value cannot be converted to type {_C_TYPES[dt.name]} without overflow")
+
+
+_C_TYPES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
 
 
 def _operands(name: str, x: Any, exponent: Any, position: int = 2) -> tuple[Any, Any]:

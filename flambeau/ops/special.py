@@ -58,9 +58,10 @@ def _polygamma_lower(b: Any, n: int, x: Any) -> Any:
     return lowering(rule, "float")(b, n, x)
 
 
+_POLYGAMMA_RULES = [type_rule("float", Support(kernel, "f")) for kernel in ("digamma", "trigamma", "polygamma")]
 POLYGAMMA = Operator(
     "polygamma",
-    type_rule("float", Support("polygamma", "f")),
+    lambda tys, n: _POLYGAMMA_RULES[min(n, 2)](tys, n),
     _polygamma_lower,
     lambda f, g: (g * polygamma(f.attrs + 1, f.saved(0)),),
     ((0, (0,)),),
@@ -109,7 +110,7 @@ def _mvlgamma_vjp(f: Any, g: Any) -> tuple[Any]:
     return (g * total,)
 
 
-MVLGAMMA = Operator("mvlgamma", type_rule("float", Support("mvlgamma_cpu", "uif")), _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),))
+MVLGAMMA = Operator("mvlgamma", type_rule("float", Support("arange_cpu", "f")), _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),))
 
 
 def _check_mvlgamma(x: Any, p: int) -> int:

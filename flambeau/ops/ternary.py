@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bool_, uint8
+from ..dtypes import SCALAR_NAMES, bool_, can_cast, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty
 from ._elementwise import OPERANDS, Support, lowering, plain_number, tensor_argument, type_rule
 from ._registry import FUNCTIONS, METHODS, c_name, call, call_inplace, export, function, into, is_tensor, method
-from ._types import elementwise, operands_dtype, result_dtype
-from .arithmetic import conj
+from ._types import elementwise, result_dtype
+from .arithmetic import conj, type_of
 
 # ---- where
 
@@ -53,8 +53,19 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
                            f"{SCALAR_NAMES[c._ty.dtype]}")  # fmt: skip
     x, y = plain_number(input), plain_number(other)
     if not isinstance(x, OPERANDS) or not isinstance(y, OPERANDS):
-        raise TypeError(f"where() received an invalid combination of arguments - got (Tensor, {type(x).__name__}, {type(y).__name__})")
+        raise TypeError(_where_usage(c, x, y))
     return into(call(WHERE, (c, x, y)), out, "where")
+
+
+def _where_usage(*given: Any) -> str:
+    got = ", ".join("Tensor" if is_tensor(x) else type(x).__name__ for x in given if x is not None)
+    forms = (
+        "Tensor condition", "Tensor condition, Tensor input, Tensor other, *, Tensor out = None",
+        "Tensor condition, Number self, Tensor other", "Tensor condition, Tensor input, Number other",
+        "Tensor condition, Number self, Number other",
+    )  # fmt: skip
+    lines = "".join(f" * ({f})\n" for f in forms)
+    return f"where() received an invalid combination of arguments - got ({got}), but expected one of:\n{lines}"
 
 
 @method("where")
@@ -68,12 +79,19 @@ def _where_method(self: Any, condition: Any, other: Any) -> Any:
 _CLAMP = Support("clamp_cpu", "buif", {"c": (NotImplementedError, "clamp is not supported for complex types")})
 
 
+def _clamp_ty(tys: Sequence[Ty], has: tuple[bool, bool]) -> Ty:
+    t = type_rule("same", _CLAMP)(tys, has)
+    if all(has):
+        Support("clamp_cpu", "uif").check(t.dtype)
+    return t
+
+
 def _clamp_rule(has: tuple[bool, bool]) -> Any:
     def rule(b: Any, x: Any, *bounds: Any) -> Any:
         rest = list(bounds)
         if has[0]:
-            x = b.map("maximum", x, rest.pop(0))
-        return b.map("minimum", x, rest.pop(0)) if has[1] else x
+            x = b.map("maximum", rest.pop(0), x)
+        return b.map("minimum", rest.pop(0), x) if has[1] else x
 
     return rule
 
@@ -111,7 +129,7 @@ _clamp_saves = ((0, _ANY), (1, _ANY), (2, _ANY))
 
 
 def _clamp_operator(name: str, grad_name: str) -> Operator:
-    return Operator(name, type_rule("same", _CLAMP), _clamp_lower, _clamp_vjp, _clamp_saves, grad_name)
+    return Operator(name, _clamp_ty, _clamp_lower, _clamp_vjp, _clamp_saves, grad_name)
 
 
 _CLAMPS = {
@@ -131,7 +149,12 @@ def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
         raise TypeError(_clamp_usage(name, x, lo, hi))
     attrs = (lo is not None, hi is not None)
     op = _CLAMPS[name, tensors[0]]
-    return call_inplace(op, x, tuple(given), attrs) if inplace else call(op, (x, *given), attrs)
+    if not inplace:
+        return call(op, (x, *given), attrs)
+    dt = result_dtype([type_of(v) for v in (x, *given)])
+    if not can_cast(dt, x._ty.dtype):
+        raise RuntimeError(f"result type {SCALAR_NAMES[dt]} can't be cast to the desired output type {c_name(x._ty.dtype)}")
+    return call_inplace(op, x, tuple(given), attrs)
 
 
 def _clamp_usage(name: str, x: Any, lo: Any, hi: Any) -> str:
@@ -195,12 +218,13 @@ def _lerp_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     return g * conj(1 - w) if f.needs(0) else None, g * conj(w) if f.needs(1) else None, gw
 
 
-def _lerp_operator(grad_name: str) -> Operator:
-    rule, saves = type_rule("same", Support("lerp_kernel_scalar", "fc")), ((2, (0, 1)), (0, (2,)), (1, (2,)))
-    return Operator("lerp", rule, lowering(_lerp_rule, "same"), _lerp_vjp, saves, grad_name)
+def _lerp_operator(kernel: str, grad_name: str) -> Operator:
+    rule, saves = type_rule("same", Support(kernel, "fc"), 2), ((2, (0, 1)), (0, (2,)), (1, (2,)))
+    return Operator("lerp", rule, lowering(_lerp_rule, "same", 2), _lerp_vjp, saves, grad_name)
 
 
-LERP = {number: _lerp_operator(f"LerpBackward{k}") for k, number in enumerate((True, False))}
+LERP_NUMBER = _lerp_operator("lerp_kernel_scalar", "LerpBackward0")
+LERP_TENSOR = _lerp_operator("lerp_kernel_tensor", "LerpBackward1")
 
 
 def _check_lerp(x: Any, y: Any, w: Any) -> Any:
@@ -210,7 +234,7 @@ def _check_lerp(x: Any, y: Any, w: Any) -> Any:
         raise RuntimeError(f"expected dtype {c_name(x._ty.dtype)} for `end` but got dtype {c_name(y._ty.dtype)}")
     if is_tensor(w) and w._ty.dtype is not x._ty.dtype and w._ty.ndim:
         raise RuntimeError(f"expected dtype {c_name(x._ty.dtype)} for `weight` but got dtype {c_name(w._ty.dtype)}")
-    return LERP[not is_tensor(w)]
+    return LERP_TENSOR if is_tensor(w) else LERP_NUMBER
 
 
 @export()
