@@ -8,16 +8,35 @@ from __future__ import annotations
 from typing import Any
 
 # ---- linear layers
+from ..ops.einsum import bilinear
+from ..ops.embedding import embedding, embedding_bag, one_hot
 from ..ops.matrix_products import linear
 
 # ---- activations
 from ..ops._registry import call, call_inplace
 from ..ops.pointwise import RELU
 from ..ops import softmax as _softmax
+from ..ops.activation import (
+    celu, celu_, elu, elu_, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, hardtanh_, leaky_relu, leaky_relu_,
+    logsigmoid, mish, prelu, relu6, selu, selu_, silu, softplus, softshrink, softsign, tanhshrink, threshold, threshold_,
+)  # fmt: skip
+from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 
 # ---- losses
 from ..ops.classification_losses import cross_entropy, nll_loss
-from ..ops.losses import mse_loss
+from ..ops.ctc import ctc_loss
+from ..ops.likelihood_losses import (
+    binary_cross_entropy, binary_cross_entropy_with_logits, gaussian_nll_loss, kl_div, multilabel_soft_margin_loss,
+    poisson_nll_loss,
+)  # fmt: skip
+from ..ops.losses import (
+    cosine_embedding_loss, hinge_embedding_loss, huber_loss, l1_loss, margin_ranking_loss, mse_loss, smooth_l1_loss,
+    soft_margin_loss, triplet_margin_loss, triplet_margin_with_distance_loss,
+)  # fmt: skip
+from ..ops.margin_losses import multi_margin_loss, multilabel_margin_loss
+
+# ---- distances
+from ..ops.similarity import cosine_similarity, normalize, pairwise_distance, pdist
 
 # ---- random
 from . import _noise
@@ -26,6 +45,9 @@ from ._noise import (
 )  # fmt: skip
 
 # ---- convolution, pooling, normalisation, padding
+from ..ops.grid_sampling import affine_grid, grid_sample
+from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.unfolding import fold, unfold
 from ..ops.group_normalisation import group_norm, instance_norm, local_response_norm, rms_norm
 from ..ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -58,14 +80,55 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype:
     return _softmax.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``softmax`` of the negative."""
+    return _softmax.softmax(-input, _dim("softmin", input, dim, _stacklevel), dtype)
+
+
+def relu_(input: Any) -> Any:
+    """In-place ``relu``."""
+    return call_inplace(RELU, input)
+
+
+def sigmoid(input: Any) -> Any:
+    """``1 / (1 + exp(-input))``."""
+    return input.sigmoid()
+
+
+def tanh(input: Any) -> Any:
+    """The hyperbolic tangent."""
+    return input.tanh()
+
+
 def _dim(name: str, input: Any, dim: int | None, level: int) -> int:
     return _softmax.implicit_dim(name, input._ty.ndim, level + 1) if dim is None else dim
 
 
-__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "softmax"]
+__all__ = [
+    "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "celu_",
+    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "ctc_loss", "elu", "elu_", "embedding",
+    "embedding_bag", "gaussian_nll_loss", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hardtanh_", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "leaky_relu", "leaky_relu_",
+    "linear", "log_softmax", "logsigmoid", "margin_ranking_loss", "mish", "mse_loss",
+    "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance", "pdist",
+    "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "scaled_dot_product_attention", "selu", "selu_",
+    "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]  # fmt: skip
 __all__ += _noise.__all__
 __all__ += [
     "conv1d",
+    "affine_grid",
+    "grid_sample",
+    "channel_shuffle",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "interpolate",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "fold",
     "unfold",
     "group_norm",

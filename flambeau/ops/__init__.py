@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from . import (
-    activation, adaptive_pooling, arithmetic, classification_losses, comparison, complex_numbers, conversion,
-    convolution, copying, creation, differences, division, dropout, extremes, filling, gathering,
-    group_normalisation, indexing, joining, logic, losses, matrix_products, matrix_sums, normalisation, norms,
+    activation, adaptive_pooling, arithmetic, attention, classification_losses, comparison, complex_numbers,
+    conversion, convolution, copies, copying, creation, ctc, diagonals, differences, division, dropout, einsum,
+    embedding, extremes, filling, gathering, grid_sampling, grids, group_normalisation, indexing, joining,
+    likelihood_losses, logic, losses, margin_losses, matrix_products, matrix_sums, normalisation, norms,
     padding, pairs, pointwise, pooling, power, quantiles, random, random_fill, rearranging, reductions,
-    sampling, scans, scattering, searching, softmax, sorting, special, statistics, ternary, unfolding, views,
+    resampling, sampling, scans, scattering, searching, shuffling, similarity, softmax, sorting, special,
+    statistics, ternary, unfolding, views,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
 __all__ = [
-    "FUNCTIONS", "METHODS", "activation", "adaptive_pooling", "arithmetic", "classification_losses",
-    "comparison", "complex_numbers", "conversion", "convolution", "copying", "creation", "differences",
-    "division", "dropout", "extremes", "filling", "gathering", "group_normalisation", "indexing", "joining",
-    "logic", "losses", "matrix_products", "matrix_sums", "normalisation", "norms", "padding", "pairs",
-    "pointwise", "pooling", "power", "quantiles", "random", "random_fill", "rearranging", "reductions",
-    "sampling", "scans", "scattering", "searching", "softmax", "sorting", "special", "statistics", "ternary",
-    "unfolding", "views",
+    "FUNCTIONS", "METHODS", "activation", "adaptive_pooling", "arithmetic", "attention",
+    "classification_losses", "comparison", "complex_numbers", "conversion", "convolution", "copies", "copying",
+    "creation", "ctc", "diagonals", "differences", "division", "dropout", "einsum", "embedding", "extremes",
+    "filling", "gathering", "grid_sampling", "grids", "group_normalisation", "indexing", "joining",
+    "likelihood_losses", "logic", "losses", "margin_losses", "matrix_products", "matrix_sums", "normalisation",
+    "norms", "padding", "pairs", "pointwise", "pooling", "power", "quantiles", "random", "random_fill",
+    "rearranging", "reductions", "resampling", "sampling", "scans", "scattering", "searching", "shuffling",
+    "similarity", "softmax", "sorting", "special", "statistics", "ternary", "unfolding", "views",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bool_
+from ..dtypes import SCALAR_NAMES, bool_, finfo
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import need_float, wide
@@ -124,6 +124,18 @@ def _leaky_slope(b: Any, slope: float, g: Any, x: Any) -> Any:
 
 LEAKY = activation("leaky_relu", _leaky, _leaky_slope, None)
 LEAKY_INPLACE = activation("leaky_relu", _leaky, _leaky_slope, None, grad_name="LeakyReluBackward1", result=True)
+
+def _refuse_negative_slope(f: Any, g: Any) -> Any:
+    """The result of a negative slope does not tell the sign of the input."""
+    raise RuntimeError("In-place leakyReLu backward calculation is triggered with a negative slope which is not supported. "
+                       "This is caused by calling in-place forward function with a negative slope, please call out-of-place "
+                       "version instead. File an issue at https://github.com/pytorch/pytorch if you do require supporting "
+                       "in-place leakRelu backward calculation with negative slope")  # fmt: skip
+
+
+LEAKY_INPLACE_NEGATIVE = Operator(
+    "leaky_relu", LEAKY.infer, LEAKY.lower, _refuse_negative_slope, grad_name="LeakyReluBackward1"
+)
 
 # ---- elu, selu, celu: attrs = (alpha, scale, input_scale)
 
@@ -313,7 +325,8 @@ def _hardsigmoid(b: Any, attrs: Any, x: Any) -> Any:
 
 
 def _hardsigmoid_slope(b: Any, attrs: Any, g: Any, x: Any) -> Any:
-    return _inside(b, (-3, 3), b.map("div", g, b.const(6, g.dtype)), x)
+    inside = b.map("logical_and", _above(b, x, -3), b.map("lt", x, b.const(3, x.dtype)))
+    return b.where(inside, b.map("div", g, b.const(6, g.dtype)), _zero(b, g))
 
 
 HARDSWISH = activation("hardswish", _hardswish, _hardswish_slope, _hardswish_second)
@@ -342,7 +355,8 @@ def _softshrink(b: Any, lambd: float, x: Any) -> Any:
 def _check_softshrink(t: Ty, lambd: float) -> None:
     need_float("softshrink_check", t)
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+        high = f"{finfo(t.dtype).max:g}"
+        raise RuntimeError(f"lambda must be in range [0, {high}] for input dtype {SCALAR_NAMES[t.dtype]}, but found {lambd:g}")
 
 
 HARDSHRINK = activation("hardshrink", _hardshrink, _shrink_slope, None)
@@ -496,18 +510,8 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """``input`` where positive, else ``negative_slope * input``."""
-    if inplace and negative_slope < 0:
-        _refuse_inplace_slope(input, negative_slope)
-    return _apply(LEAKY, input, inplace, negative_slope, LEAKY_INPLACE)
-
-
-def _refuse_inplace_slope(x: Any, slope: float) -> None:
-    """A result of a negative slope does not tell the sign of the input."""
-    if x.requires_grad:
-        raise RuntimeError("In-place leakyReLu backward calculation is triggered with a negative slope which is not "
-                           f"supported. This is caused by calling in-place forward function with a negative slope, "
-                           "please call out-of-place version instead. File an issue at https://github.com/pytorch/pytorch "
-                           "if you do require supporting in-place leakRelu backward calculation with negative slope")  # fmt: skip
+    inplace_op = LEAKY_INPLACE if negative_slope >= 0 else LEAKY_INPLACE_NEGATIVE
+    return _apply(LEAKY, input, inplace, negative_slope, inplace_op)
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:

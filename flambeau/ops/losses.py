@@ -1,109 +1,40 @@
-"""Losses between tensors of numbers."""
+"""Losses between tensors of numbers: squares, absolute differences and their mixtures, and pairs of inputs."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
-from ..graph.node import Operator
-from ..graph.types import Ty, ty
-from ._checks import need_float, wide
-from ._registry import call
-from ._types import elementwise, result_dtype
+from ._loss_rules import Loss, reduced
 from .classification_losses import reduction_code
 
-Rule = Callable[..., Any]
+__all__ = [
+    "cosine_embedding_loss", "hinge_embedding_loss", "huber_loss", "l1_loss", "margin_ranking_loss", "mse_loss",
+    "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
 
 
-def warn_sizes(input: Any, target: Any) -> None:
-    """PyTorch's warning for operands that broadcast."""
-    if target._ty.shape != input._ty.shape:
-        warnings.warn(
-            f"Using a target size ({target._ty.size}) that is different to the input size ({input._ty.size}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=3,
-        )
+def _warn_sizes(input: Any, target: Any) -> None:
+    warnings.warn(
+        f"Using a target size ({target._ty.size}) that is different to the input size ({input._ty.size}). This will "
+        "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+        stacklevel=3,
+    )
 
 
-def reduced(loss: Any, code: int) -> Any:
-    """The loss, its mean or its sum."""
-    return loss if code == 0 else loss.mean() if code == 1 else loss.sum()
+def _weighted(loss: Any, input: Any, weight: Any, code: int, by_weight: bool = True) -> Any:
+    """Losses times weights of the input's shape; the mean is over the weights, or over the elements."""
+    if weight._ty.shape != input._ty.shape:
+        raise ValueError("Weights and input must have the same size.")
+    loss = loss * weight
+    if code == 1 and by_weight:
+        return loss.sum() / weight.sum()
+    return reduced(loss, code)
 
 
-class Pairwise:
-    """A loss that is a function of two numbers, reduced; one operator, its gradient another.
-
-    ``value(b, p, x, y)`` gives the loss, ``slope(b, p, x, y)`` its derivative in ``x``;
-    ``slope_vjp(f, p, g, x, y, gg)`` the gradients of ``g * slope(x, y)`` in x and y; ``second`` says what the
-    derivative in ``y`` is in terms of that in ``x`` (-1 for functions of ``x - y``, None where there is none).
-    """
-
-    def __init__(self, name: str, kernel: str, value: Rule, slope: Rule, curvature: Rule) -> None:
-        self.kernel = kernel
-        self.value, self.slope = value, slope
-        self.curvature = curvature
-        self.forward = Operator(name, self._infer, self._lower, self._vjp, saves=((0, (0, 1)), (1, (0, 1))))
-        self.backward = Operator(
-            name + "_backward", self._infer_backward, self._lower_backward, self._double,
-            saves=((0, (1, 2)), (1, (0, 1, 2)), (2, (0, 1, 2))),
-        )  # fmt: skip
-
-    def _infer(self, tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> Ty:
-        t = elementwise(tys, attrs[1])
-        need_float(self.kernel, t)
-        return t if attrs[0] == 0 else ty((), attrs[1])
-
-    def _lower(self, b: Any, attrs: tuple[Any, ...], x: Any, y: Any) -> Any:
-        code, dt = attrs[:2]
-        w = wide(dt)
-        loss = self.value(b, attrs[2:], b.cast(x, w), b.cast(y, w))
-        return b.cast(_reduce(b, code, loss), dt)
-
-    def _infer_backward(self, tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> Ty:
-        return elementwise(tys[1:], attrs[1])
-
-    def _lower_backward(self, b: Any, attrs: tuple[Any, ...], g: Any, x: Any, y: Any) -> Any:
-        code, dt = attrs[:2]
-        w = wide(dt)
-        slope = self.slope(b, attrs[2:], b.cast(x, w), b.cast(y, w))
-        g = b.cast(g, w)
-        if code == 1:
-            g = b.map("div", g, b.const(_numel(slope), w))
-        return b.cast(b.map("mul", slope, g), dt)
-
-    def _vjp(self, f: Any, g: Any) -> tuple[Any, Any]:
-        grad = call(self.backward, (g, f.saved(0), f.saved(1)), f.attrs)
-        return grad if f.needs(0) else None, -grad if f.needs(1) else None
-
-    def _double(self, f: Any, gg: Any) -> tuple[Any, Any, Any]:
-        g, x, y = f.saved(0) if f.needs(1) or f.needs(2) else None, f.saved(1), f.saved(2)
-        code = f.attrs[0]
-        gx = None
-        ggrad = None
-        if f.needs(0):
-            ggrad = reduced(gg * call(self.backward, (1.0, x, y), (0, *f.attrs[1:])), code)
-        if g is not None:
-            gx = gg * g * self.curvature(x - y, f.attrs[2:])
-            gx = gx / f.outs[0].numel if code == 1 else gx
-        return ggrad, gx if f.needs(1) else None, -gx if f.needs(2) and gx is not None else None
-
-    def __call__(self, x: Any, y: Any, code: int, *params: Any) -> Any:
-        return call(self.forward, (x, y), (code, result_dtype((x._ty, y._ty)), *params))
-
-
-def _numel(v: Any) -> int:
-    n = 1
-    for s in v.shape:
-        n *= s
-    return n
-
-
-def _reduce(b: Any, code: int, loss: Any) -> Any:
-    if code == 0:
-        return loss
-    total = b.reduce("sum", loss, range(loss.ndim))
-    return b.map("div", total, b.const(_numel(loss), loss.dtype)) if code == 1 else total
+def _difference(b: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    d = b.map("sub", x, y)
+    return d, b.map("abs", d)
 
 
 # ---- mse_loss
@@ -114,32 +45,269 @@ def _square(b: Any, p: Any, x: Any, y: Any) -> Any:
     return b.map("mul", d, d)
 
 
-def _double_difference(b: Any, p: Any, x: Any, y: Any) -> Any:
+def _twice(b: Any, p: Any, x: Any, y: Any) -> Any:
     d = b.map("sub", x, y)
     return b.map("add", d, d)
 
 
-MSE = Pairwise("mse_loss", "mse_cpu", _square, _double_difference, lambda d, p: 2.0)
+MSE = Loss(
+    "mse_loss", "mse_cpu", _square, _twice, lambda p, x, y: 2.0, lambda p, x, y: 2 * (y - x), lambda p, x, y: -2.0
+)
 
 
 def mse_loss(
     input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Any = None,
 ) -> Any:  # fmt: skip
-    """The squared difference, its mean or sum (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html)."""
+    """The squared difference, its mean or its sum
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html)."""
     if target._ty.shape != input._ty.shape:
-        warn_sizes(input, target)
+        _warn_sizes(input, target)
     code = reduction_code(reduction, size_average, reduce)
     if weight is not None:
-        return _weighted(MSE(input, target, 0), input, weight, code)
+        return _weighted((input - target).pow(2), input, weight, code)
     return MSE(input, target, code)
 
 
-def _weighted(loss: Any, input: Any, weight: Any, code: int) -> Any:
-    """Losses times weights of the input's shape; the mean is over the weights."""
-    if weight._ty.shape != input._ty.shape:
-        raise ValueError("Weights and input must have the same size.")
-    loss = loss * weight
-    if code == 0:
-        return loss
-    return loss.sum() / weight.sum() if code == 1 else loss.sum()
+def l1_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    weight: Any = None,
+) -> Any:  # fmt: skip
+    """The absolute difference, its mean or its sum."""
+    if target._ty.shape != input._ty.shape:
+        _warn_sizes(input, target)
+    code = reduction_code(reduction, size_average, reduce)
+    loss = (input - target).abs()
+    return reduced(loss, code) if weight is None else _weighted(loss, input, weight, code)
+
+
+# ---- smooth_l1_loss, huber_loss
+
+
+def _smooth(b: Any, beta: float, x: Any, y: Any) -> Any:
+    z = _difference(b, x, y)[1]
+    c = b.const(beta, z.dtype)
+    half = b.const(0.5, z.dtype)
+    inner = b.map("div", b.map("mul", b.map("mul", half, z), z), c)
+    return b.where(b.map("lt", z, c), inner, b.map("sub", z, b.const(0.5 * beta, z.dtype)))
+
+
+def _smooth_slope(b: Any, beta: float, x: Any, y: Any) -> Any:
+    d = b.map("sub", x, y)
+    one = b.const(1, d.dtype)
+    upper = b.where(b.map("ge", d, b.const(beta, d.dtype)), one, b.map("div", d, b.const(beta, d.dtype)))
+    return b.where(b.map("le", d, b.const(-beta, d.dtype)), b.map("neg", one), upper)
+
+
+def _smooth_curvature(beta: float, x: Any, y: Any) -> Any:
+    return ((x - y).abs() < beta) / beta
+
+
+SMOOTH_L1 = Loss(
+    "smooth_l1_loss", "smooth_l1_cpu", _smooth, _smooth_slope, _smooth_curvature,
+    lambda beta, x, y: -((x - y) / beta).clamp(-1, 1), lambda beta, x, y: -_smooth_curvature(beta, x, y),
+)  # fmt: skip
+
+
+def smooth_l1_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    beta: float = 1.0,
+) -> Any:  # fmt: skip
+    """Squared differences below ``beta``, absolute ones above.
+
+    Raises:
+        RuntimeError: ``beta`` is negative.
+    """
+    if target._ty.shape != input._ty.shape:
+        _warn_sizes(input, target)
+    code = reduction_code(reduction, size_average, reduce)
+    if beta == 0.0:
+        return reduced((input - target).abs(), code)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    return SMOOTH_L1(input, target, code, params=beta)
+
+
+def _huber(b: Any, delta: float, x: Any, y: Any) -> Any:
+    z = _difference(b, x, y)[1]
+    c, half = b.const(delta, z.dtype), b.const(0.5, z.dtype)
+    outer = b.map("mul", c, b.map("sub", z, b.map("mul", half, c)))
+    return b.where(b.map("le", z, c), b.map("mul", b.map("mul", half, z), z), outer)
+
+
+def _huber_slope(b: Any, delta: float, x: Any, y: Any) -> Any:
+    d = b.map("sub", x, y)
+    low, high = b.const(-delta, d.dtype), b.const(delta, d.dtype)
+    return b.where(b.map("lt", d, low), low, b.where(b.map("gt", d, high), high, d))
+
+
+HUBER = Loss(
+    "huber_loss", "huber_cpu", _huber, _huber_slope, lambda delta, x, y: ((x - y).abs() <= delta) * 1.0,
+    lambda delta, x, y: -(x - y).clamp(-delta, delta), lambda delta, x, y: ((x - y).abs() <= delta) * -1.0,
+)  # fmt: skip
+
+
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+    """Half the square below ``delta``, linear above.
+
+    Raises:
+        RuntimeError: ``delta`` is not positive.
+    """
+    if target._ty.shape != input._ty.shape:
+        _warn_sizes(input, target)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    code = reduction_code(reduction)
+    if weight is not None:
+        return _weighted(HUBER(input, target, 0, params=delta, dt=input._ty.dtype), input, weight, code, False)
+    return HUBER(input, target, code, params=delta, dt=input._ty.dtype)
+
+
+# ---- soft_margin_loss
+
+
+def _soft_margin(b: Any, p: Any, x: Any, y: Any) -> Any:
+    return b.map("log1p", b.map("exp", b.map("neg", b.map("mul", y, x))))
+
+
+def _soft_margin_slope(b: Any, p: Any, x: Any, y: Any) -> Any:
+    z = b.map("exp", b.map("neg", b.map("mul", y, x)))
+    return b.map("neg", b.map("div", b.map("mul", y, z), b.map("add", z, b.const(1, z.dtype))))
+
+
+def _soft_margin_curvature(p: Any, x: Any, y: Any) -> Any:
+    s = (x * y).sigmoid()
+    return y * y * s * (1 - s)
+
+
+SOFT_MARGIN = Loss("soft_margin_loss", "soft_margin_loss", _soft_margin, _soft_margin_slope, _soft_margin_curvature)
+
+
+def soft_margin_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Any:
+    """``log(1 + exp(-target * input))`` for targets 1 and -1.
+
+    Raises:
+        RuntimeError: the target requires grad, or the input is not floating.
+    """
+    code = reduction_code(reduction, size_average, reduce)
+    if target.requires_grad:
+        raise RuntimeError("The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. "
+                           "This input cannot have requires_grad True.")  # fmt: skip
+    d = input._ty.dtype
+    if d.kind in "bui":
+        from ..dtypes import SCALAR_NAMES
+
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {SCALAR_NAMES[d]}")
+    return SOFT_MARGIN(input, target, code, dt=d)
+
+
+# ---- pairs of inputs
+
+
+def hinge_embedding_loss(
+    input: Any, target: Any, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """A distance where the target is 1, ``max(0, margin - input)`` where it is -1."""
+    code = reduction_code(reduction, size_average, reduce)
+    zeros = input.new_zeros(())
+    apart = (margin - input).clamp_min(0).where(target != 1, zeros)
+    together = input.where(target != -1, zeros)
+    return reduced(apart + together, code)
+
+
+def margin_ranking_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """``max(0, -target * (input1 - input2) + margin)``.
+
+    Raises:
+        RuntimeError: the inputs do not have the same number of dimensions.
+    """
+    code = reduction_code(reduction, size_average, reduce)
+    if not input1._ty.ndim == input2._ty.ndim == target._ty.ndim:
+        raise RuntimeError("margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+                           f"{input1._ty.size}, input2: {input2._ty.size}, target: {target._ty.size} ")  # fmt: skip
+    return reduced((-target * (input1 - input2) + margin).clamp_min(0), code)
+
+
+def cosine_embedding_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
+
+    Raises:
+        RuntimeError: the target is neither a number nor one number for each pair.
+    """
+    code = reduction_code(reduction, size_average, reduce)
+    _check_cosine(input1._ty, input2._ty, target._ty)
+    dim = target._ty.ndim
+    dot = (input1 * input2).sum(dim)
+    squares = [(x * x).sum(dim) + 1e-12 for x in (input1, input2)]
+    cos = dot / (squares[0] * squares[1]).sqrt()
+    zeros = cos.new_zeros(cos._ty.shape)
+    near = (1 - cos).where(target == 1, zeros)
+    far = (cos - margin).clamp_min(0).where(target == -1, zeros)
+    return reduced(near + far, code)
+
+
+def _check_cosine(a: Any, b: Any, t: Any) -> None:
+    if t.ndim not in (0, 1):
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if t.ndim == 1 and not a.ndim == b.ndim == 2:
+        raise RuntimeError("1D target tensor expects 2D input tensors, but found inputs with sizes "
+                           f"{list(a.shape)} and {list(b.shape)}.")  # fmt: skip
+    if t.ndim == 0 and not a.ndim == b.ndim == 1:
+        raise RuntimeError("0D target tensor expects 1D input tensors, but found inputs with sizes "
+                           f"{list(a.shape)} and {list(b.shape)}.")  # fmt: skip
+
+
+def _check_triplet(anchor: Any, positive: Any, negative: Any, margin: float) -> None:
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    dims = [x._ty.ndim for x in (anchor, positive, negative)]
+    if len(set(dims)) > 1:
+        raise RuntimeError("The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
+                           f"but got: anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs")  # fmt: skip
+
+
+def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: float, swap: bool, code: int) -> Any:
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return reduced((margin + near - far).clamp_min(0), code)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance.
+
+    Raises:
+        ValueError: the margin is not positive.
+        RuntimeError: the inputs do not have the same number of dimensions.
+    """
+    from .similarity import pairwise_distance
+
+    code = reduction_code(reduction, size_average, reduce)
+    _check_triplet(anchor, positive, negative, margin)
+    return _triplet(anchor, positive, negative, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, code)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None, margin: float = 1.0,
+    swap: bool = False, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """As ``triplet_margin_loss`` with a distance of one's own, ``pairwise_distance`` by default."""
+    from .similarity import pairwise_distance
+
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    code = reduction_code(reduction)
+    _check_triplet(anchor, positive, negative, margin)
+    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, code)

@@ -1,0 +1,204 @@
+"""Connectionist temporal classification: ``ctc_loss``, by the forward-backward recursions on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import SCALAR_NAMES, int32, int64
+from ..graph.node import OUT, Operator
+from ..graph.types import Ty, ty
+from ._checks import not_implemented
+from ._registry import call, function, is_tensor
+from .classification_losses import reduction_code
+
+Lengths = tuple[int, ...]
+
+
+def _extended(targets: np.ndarray, sizes: Lengths, blank: int) -> np.ndarray:
+    """The labels of each sample with blanks around and between them, (N, 2 S + 1), padded with blanks."""
+    longest = max(sizes, default=0)
+    out = np.full((len(sizes), 2 * longest + 1), blank, np.int64)
+    start = 0
+    for i, n in enumerate(sizes):
+        row = targets[i, :n] if targets.ndim == 2 else targets[start : start + n]
+        out[i, 1 : 2 * n + 1 : 2] = row
+        start += n
+    return out
+
+
+def _log_add(*terms: np.ndarray) -> np.ndarray:
+    top = np.maximum.reduce(terms)
+    safe = np.where(np.isneginf(top), 0, top)
+    return safe + np.log(sum(np.exp(t - safe) for t in terms))
+
+
+def _shifted(a: np.ndarray, k: int) -> np.ndarray:
+    out = np.full_like(a, -np.inf)
+    out[:, k:] = a[:, : a.shape[1] - k]
+    return out
+
+
+def _recursion(scores: np.ndarray, skips: np.ndarray, starts: int) -> np.ndarray:
+    """Log-sums over the paths to each state, (T, N, states); ``scores`` are the states' log-probabilities."""
+    alpha = np.full_like(scores, -np.inf)
+    alpha[0, :, :starts] = scores[0, :, :starts]
+    for t in range(1, len(scores)):
+        last = alpha[t - 1]
+        skipped = np.where(skips, _shifted(last, 2), -np.inf)
+        alpha[t] = _log_add(last, _shifted(last, 1), skipped) + scores[t]
+    return alpha
+
+
+def _skips(labels: np.ndarray, blank: int) -> np.ndarray:
+    """May a state be reached from two before it?"""
+    out = np.zeros(labels.shape, bool)
+    out[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
+    return out
+
+
+def _forward(log_probs: np.ndarray, targets: np.ndarray, ins: Lengths, sizes: Lengths, blank: int) -> tuple[np.ndarray, np.ndarray]:
+    """The loss of each sample and the log-sums."""
+    labels = _extended(targets, sizes, blank)
+    scores = np.take_along_axis(log_probs, np.broadcast_to(labels, (len(log_probs), *labels.shape)), 2)
+    n = np.arange(len(sizes))
+    ends = 2 * np.asarray(sizes, np.int64)
+    if not len(log_probs):
+        return np.where(ends == 0, 0.0, np.inf).astype(log_probs.dtype), scores
+    alpha = _recursion(scores, _skips(labels, blank), 2)
+    times = np.asarray(ins, np.int64) - 1
+    final = alpha[times, n, ends]
+    before = np.where(ends > 0, alpha[times, n, np.maximum(ends - 1, 0)], -np.inf)
+    loss = -_log_add(final, before)
+    loss = np.where(times < 0, np.where(ends == 0, 0.0, np.inf), loss)
+    return loss.astype(log_probs.dtype), alpha
+
+
+def _backward(
+    g: np.ndarray, log_probs: np.ndarray, targets: np.ndarray, loss: np.ndarray, alpha: np.ndarray, ins: Lengths,
+    sizes: Lengths, blank: int, zero_infinity: bool,
+) -> np.ndarray:  # fmt: skip
+    """The gradient of the log-probabilities (as PyTorch's: that of the logits of a softmax)."""
+    labels = _extended(targets, sizes, blank)
+    grad = np.zeros_like(log_probs)
+    for i, (length, size) in enumerate(zip(ins, sizes)):
+        if not length or (zero_infinity and np.isinf(loss[i])):
+            continue
+        states = labels[i, : 2 * size + 1]
+        reverse = states[::-1][None]
+        scores = log_probs[:length, i][:, states]
+        beta = _recursion(scores[::-1, None, ::-1], _skips(reverse, blank), 2)[::-1, 0, ::-1]
+        both = alpha[:length, i, : len(states)] + beta
+        total = np.full((length, log_probs.shape[2]), -np.inf, log_probs.dtype)
+        for s, label in enumerate(states):
+            total[:, label] = _log_add(total[:, label], both[:, s])
+        own = log_probs[:length, i]
+        grad[:length, i] = (np.exp(own) - np.exp(total + loss[i] - own)) * g[i]
+    return grad
+
+
+# ---- operators: attrs = (input lengths, target lengths, blank, zero_infinity)
+
+
+def _states(t: Ty, sizes: Lengths) -> tuple[int, ...]:
+    return (t.shape[0], len(sizes), 2 * max(sizes, default=0) + 1)
+
+
+def _ctc_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
+    x = tys[0]
+    if x.dtype.name not in ("float32", "float64"):
+        raise not_implemented("ctc_loss_cpu", x.dtype)
+    return ty((x.shape[1],), x.dtype), ty(_states(x, attrs[1]), x.dtype)
+
+
+def _ctc_lower(b: Any, attrs: Any, x: Any, targets: Any) -> Any:
+    ins, sizes, blank, _ = attrs
+    outs = [((x.shape[1],), x.dtype), (_states(ty(x.shape, x.dtype), sizes), x.dtype)]
+    return b.extern("ctc_loss", _forward, (x, targets), outs, ins, sizes, blank)
+
+
+def _ctc_vjp(f: Any, g: Any, _: Any) -> tuple[Any, None]:
+    return call(CTC_BACKWARD, (g, f.saved(0), f.saved(1), f.out(0), f.out(1)), f.attrs), None
+
+
+def _ctc_backward_lower(b: Any, attrs: Any, *args: Any) -> Any:
+    return b.extern("ctc_loss_backward", _backward, args, [(args[1].shape, args[1].dtype)], *attrs)
+
+
+def _no_double(f: Any, g: Any) -> Any:
+    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
+
+
+CTC = Operator(
+    "_ctc_loss", _ctc_ty, _ctc_lower, _ctc_vjp, ((0, (0,)), (1, (0,)), (OUT, (0,)), (OUT + 1, (0,))), "CtcLossBackward0"
+)
+CTC_BACKWARD = Operator(
+    "_ctc_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _ctc_backward_lower, _no_double
+)
+
+# ---- the function
+
+
+def _lengths(x: Any) -> Lengths:
+    if is_tensor(x):
+        x = x.detach()._numpy().reshape(-1).tolist()
+    return tuple(int(n) for n in x)
+
+
+def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int) -> None:
+    time, batch, classes = log_probs.shape
+    if not 0 <= blank < classes:
+        raise RuntimeError("blank must be in label range")
+    for lengths, name in ((ins, "input_lengths"), (sizes, "target_lengths")):
+        if len(lengths) != batch:
+            raise RuntimeError(f"{name} must be of size batch_size")
+    for i, n in enumerate(ins):
+        if n > time:
+            raise RuntimeError(f"Expected input_lengths to have value at most {time}, but got value {n} (while checking "
+                               "arguments for ctc_loss_cpu)")  # fmt: skip
+    t = targets._ty
+    if t.dtype not in (int64, int32):
+        raise RuntimeError("Expected tensor for argument #2 'targets' to have one of the following scalar types: Long, Int; but "
+                           f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+    if t.ndim == 1 and t.shape[0] != sum(sizes):
+        raise RuntimeError(f"Expected tensor to have size {sum(sizes)} at dimension 0, but got size {t.shape[0]} for argument #2 "
+                           "'targets' (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+    if t.ndim == 2 and (t.shape[0] != batch or t.shape[1] < max(sizes, default=0)):
+        raise RuntimeError(f"Expected tensor to have size at least {max(sizes, default=0)} at dimension 1, but got size "
+                           f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+
+
+def ctc_loss(
+    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Any:  # fmt: skip
+    """The negative log-likelihood of label sequences under (T, N, C) or (T, C) log-probabilities
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.ctc_loss.html). Lengths are read at the call.
+
+    Raises:
+        RuntimeError: sizes or lengths do not go together.
+    """
+    return _ctc(log_probs, targets, input_lengths, target_lengths, blank, reduction_code(reduction), zero_infinity)
+
+
+@function("ctc_loss")
+def _ctc(
+    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: int = 1,
+    zero_infinity: bool = False,
+) -> Any:  # fmt: skip
+    ins, sizes = _lengths(input_lengths), _lengths(target_lengths)
+    single = log_probs._ty.ndim == 2
+    if single:
+        log_probs = log_probs.unsqueeze(1)
+        targets = targets.unsqueeze(0) if targets._ty.ndim == 1 else targets
+    _check(log_probs._ty, targets, ins, sizes, blank)
+    loss = call(CTC, (log_probs, targets), (ins, sizes, blank, bool(zero_infinity)))[0]
+    if zero_infinity:
+        loss = loss.where(loss != float("inf"), loss.new_zeros(()))
+    if reduction == 1:
+        divisor = loss.new_tensor([max(n, 1) for n in sizes])
+        return (loss / divisor).mean()
+    if reduction == 2:
+        return loss.sum()
+    return loss.squeeze(0) if single else loss
