@@ -136,7 +136,7 @@ def _heaviside(a: Array, b: Array) -> Array:
 
 def _nextafter_bfloat16(a: Array, b: Array) -> Array:
     """bfloat16 numbers as float32: one step of the upper 16 bits."""
-    bits = np.ascontiguousarray(a, np.float32).view(np.int32)
+    bits = np.array(a, np.float32).view(np.int32)
     away = (a < b) == (a > 0)
     step = (bits + np.where(away, 0x10000, -0x10000).astype(np.int32)).view(np.float32)
     tiny = np.copysign(np.asarray(0x10000, np.int32).view(np.float32), b)

@@ -219,13 +219,24 @@ def zeta(s: Array, q: Array) -> Array:
 
 
 @_in_float64
-def polygamma(n: Array, x: Array) -> Array:
-    """The n-th derivative of ``digamma``, n >= 1."""
+def _polygamma(n: Array, x: Array) -> Array:
+    """Without reflection."""
     order = n + 1
-    y = zeta(order, np.where((x < 0) & (n == 1), 1 - x, x))
     sign = np.where(np.remainder(n, 2) == 0, -1.0, 1.0)
-    r = sign * np.exp(lgamma(order)) * y
-    return np.where((x < 0) & (n == 1), -r + (pi / _sin_pi(x)) ** 2, r)
+    return sign * np.exp(lgamma(order)) * zeta(order, x)
+
+
+def polygamma(n: Array, x: Array) -> Array:
+    """The n-th derivative of ``digamma``, n >= 1; n is the same everywhere.
+
+    n = 1 is reflected below 0. At the poles the sine of the rounded multiple of pi makes it large and finite, as in PyTorch.
+    """
+    if n.flat[0] != 1 if n.size else True:
+        return _polygamma(n, x)
+    exact = _sin_pi(x)
+    sine = np.where(exact == 0, np.sin(x.dtype.type(pi) * x), exact).astype(x.dtype)
+    y = _polygamma(n, np.where(x < 0, 1 - x, x).astype(x.dtype))
+    return np.where(x < 0, np.square(x.dtype.type(pi) / sine) - y, y)
 
 
 # ---- modified Bessel functions of the first kind

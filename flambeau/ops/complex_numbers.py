@@ -9,7 +9,7 @@ from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, fl
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._elementwise import Support, tensor_argument, unary, wide
-from ._registry import METHODS, call, export, function, into
+from ._registry import FUNCTIONS, METHODS, call, export, function, into
 from ._types import elementwise, float_dtype, unary_ty
 from .views import view_as_real
 
@@ -17,6 +17,17 @@ CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f
 CONJ_PHYSICAL = unary(
     "conj_physical", lambda b, x: b.map("conj", x) if x.dtype.kind == "c" else x, lambda f, g: g.conj_physical()
 )
+
+
+_conj_physical = FUNCTIONS["conj_physical"]
+
+
+@export()
+def conj_physical(input: Any, *, out: Any = None) -> Any:
+    """The complex conjugate, computed; real tensors themselves."""
+    if out is None and not tensor_argument("conj_physical", input)._ty.dtype.is_complex:
+        return input
+    return _conj_physical(input, out=out)
 
 
 @export()
@@ -39,10 +50,25 @@ def resolve_neg(input: Any) -> Any:
     return input
 
 
+def _computed_part(name: str, unit: complex) -> Operator:
+    """A part of half-precision complex numbers, whose memory does not hold pairs of float16."""
+    return Operator(
+        name,
+        lambda tys, attrs: elementwise(tys, tys[0].dtype.to_real()),
+        lambda b, attrs, x: b.map(name, x, dt=b.ty.dtype),
+        lambda f, g: (g * unit,),
+    )
+
+
+_REAL_PART, _IMAG_PART = _computed_part("real", 1 + 0j), _computed_part("imag", 1j)
+
+
 @function()
 def real(input: Any) -> Any:
     """The real part, sharing memory; a real tensor itself."""
     x = tensor_argument("real", input)
+    if x._ty.dtype is complex32:
+        return call(_REAL_PART, (x,))
     return view_as_real(x).select(-1, 0) if x._ty.dtype.is_complex else x
 
 
@@ -56,7 +82,7 @@ def imag(input: Any) -> Any:
     x = tensor_argument("imag", input)
     if not x._ty.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return view_as_real(x).select(-1, 1)
+    return call(_IMAG_PART, (x,)) if x._ty.dtype is complex32 else view_as_real(x).select(-1, 1)
 
 
 def _set_part(part: Any) -> Any:

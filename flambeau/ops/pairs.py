@@ -150,7 +150,7 @@ def _frexp_lower(b: Any, attrs: Any, x: Any) -> Any:
     return b.cast(m, dt), e
 
 
-FREXP = Operator("frexp", _frexp_ty, _frexp_lower, lambda f, gm, ge: (gm / f.out(1).exp2(),), ((OUT + 1, (0,)),))
+FREXP = Operator("frexp", _frexp_ty, _frexp_lower, lambda f, gm, ge: (gm / f.out(1).detach().exp2(),), ((OUT + 1, (0,)),))
 
 
 @export()
