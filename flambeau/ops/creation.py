@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..compiler.numpy import to_memory
 from ..device import check_device
 from ..dtypes import (
-    SCALAR_NAMES, bfloat16, bool_, dtype, float32, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype,
+    SCALAR_NAMES,
+    dtype,
+    float64,
+    from_numpy_dtype,
+    get_default_dtype,
+    int64,
+    promote_types,
+    weak_dtype,
 )  # fmt: skip
 from ..graph.epoch import node_of, threads
-from ..graph.fn import AccumulateGrad
-from ..graph.node import Node, Operator, intern, layout_node
+from ..graph.node import Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
-from ..graph.tensor_base import TensorBase
 from ..graph.tensor_base import new_tensor as tensor_over
-from ..graph.types import Size, Ty, contiguous_strides, is_dense, like, ty
-from ..compiler.numpy import to_memory
-from ._registry import call, export, fresh, function, into, is_number, is_tensor, method
-from ._types import unary_ty
+from ..graph.types import Ty, is_dense, like, ty
+from ._registry import call, fresh, function, into, is_number, is_tensor, method
 
 # ---- memory
 
@@ -90,7 +93,9 @@ def sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
     return out
 
 
-def _new_full(shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None) -> Any:
+def _new_full(
+    shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None
+) -> Any:
     check_device(device)
     if out is not None:
         return into(full_of(ty(shape, out.dtype), value), out, "full")
@@ -98,19 +103,50 @@ def _new_full(shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any,
 
 
 @function()
-def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, names: Any = None, **kw: Any) -> Any:
+def zeros(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    names: Any = None,
+    **kw: Any,
+) -> Any:
     """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
     return _new_full(sizes(kw_size(size, kw)), 0, dtype, device, requires_grad, out)
 
 
 @function()
-def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, names: Any = None, **kw: Any) -> Any:
+def ones(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    names: Any = None,
+    **kw: Any,
+) -> Any:
     """A tensor of ones of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.ones.html)."""
     return _new_full(sizes(kw_size(size, kw)), 1, dtype, device, requires_grad, out)
 
 
 @function()
-def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None, names: Any = None, **kw: Any) -> Any:
+def empty(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    names: Any = None,
+    **kw: Any,
+) -> Any:
     """A tensor of undefined values; here they are zeros."""
     x = _new_full(sizes(kw_size(size, kw)), 0, dtype, device, False, out)
     if memory_format is not None:
@@ -132,7 +168,18 @@ def kw_size(size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @function()
-def full(size: Any, fill_value: Any, *, out: Any = None, names: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Any = None,
+    names: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """A tensor filled with ``fill_value``, whose kind gives the dtype unless it is said."""
     if is_tensor(fill_value):
         fill_value = fill_value.item()
@@ -148,56 +195,139 @@ def _like(x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_
 
 
 @function()
-def zeros_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+def zeros_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """Zeros with the shape, dtype and layout of ``input``."""
     return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
 @function()
-def ones_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+def ones_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """Ones with the shape, dtype and layout of ``input``."""
     return _like(input, 1, dtype, device, requires_grad, memory_format)
 
 
 @function()
-def empty_like(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+def empty_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """Undefined values (zeros here) with the shape, dtype and layout of ``input``."""
     return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
 @function()
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Any:
+def full_like(
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """``fill_value`` with the shape, dtype and layout of ``input``."""
     value = fill_value.item() if is_tensor(fill_value) else fill_value
     return _like(input, value, dtype, device, requires_grad, memory_format)
 
 
 @method()
-def new_zeros(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+def new_zeros(
+    self: Any,
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+    **kw: Any,
+) -> Any:
     """Zeros of the given shape with this tensor's dtype."""
     return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
 
 
 @method()
-def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+def new_ones(
+    self: Any,
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+    **kw: Any,
+) -> Any:
     """Ones of the given shape with this tensor's dtype."""
     return _new_full(sizes(kw_size(size, kw)), 1, dtype or self.dtype, device, requires_grad)
 
 
 @method()
-def new_empty(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **kw: Any) -> Any:
+def new_empty(
+    self: Any,
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+    **kw: Any,
+) -> Any:
     """Undefined values (zeros here) of the given shape with this tensor's dtype."""
     return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
 
 
 @method()
-def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:
+def new_full(
+    self: Any,
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """``fill_value`` in the given shape with this tensor's dtype."""
     return _new_full(sizes((size,)), fill_value, dtype or self.dtype, device, requires_grad)
 
 
 @method()
-def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:
+def new_tensor(
+    self: Any,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """A tensor that copies ``data``, of this tensor's dtype."""
     if is_tensor(data):
         warnings.warn(
@@ -209,18 +339,38 @@ def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, r
 
 
 @method()
-def new_empty_strided(self: Any, size: Any, stride: Any, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def new_empty_strided(
+    self: Any,
+    size: Any,
+    stride: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """Undefined values (zeros here) of this tensor's dtype at the given strides."""
     return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
 @function()
-def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Any:
     """Undefined values (zeros here) at the given strides, which may overlap or leave gaps."""
     check_device(device)
     shape, strides = sizes((size,)), tuple([int(s) for s in stride])
     if len(shape) != len(strides):
-        raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})"
+        )
     for d, s in enumerate(strides):
         if s < 0:
             raise RuntimeError(f"Trying to create tensor with negative strides {list(strides)}: strides[{d}] = {s}")
@@ -235,13 +385,25 @@ ARANGE = Operator(
     "arange",
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
     lambda b, attrs, start, step: b.cast(
-        b.map("add", b.cast(start, attrs[2]), b.map("mul", b.iota(attrs[0], attrs[2]), b.cast(step, attrs[2]))), attrs[1]
+        b.map("add", b.cast(start, attrs[2]), b.map("mul", b.iota(attrs[0], attrs[2]), b.cast(step, attrs[2]))),
+        attrs[1],
     ),
 )
 
 
 @function()
-def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
     check_device(device)
     start, end = (0, start) if end is None else (start, end)
@@ -281,7 +443,18 @@ def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
 
 
 @function()
-def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
     check_device(device)
     start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
@@ -308,7 +481,19 @@ LOGSPACE = Operator(
 
 
 @function()
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
     check_device(device)
     start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
@@ -331,21 +516,39 @@ def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -
 
 
 @function()
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Any:
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """Row and column numbers of a matrix's elements on and below a diagonal."""
     check_device(device)
     return _triangle_indices(row, col, offset, dtype, True)
 
 
 @function()
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Any:
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
     """Row and column numbers of a matrix's elements on and above a diagonal."""
     check_device(device)
     return _triangle_indices(row, col, offset, dtype, False)
 
 
 @function()
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803  PyTorch's name
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
     from .joining import cat
 
@@ -373,7 +576,17 @@ EYE = Operator(
 
 
 @function()
-def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
     check_device(device)
     m = n if m is None else m
@@ -450,7 +663,12 @@ def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
         data = list(data)
     if is_tensor(data) and data.dim():
         data = data.tolist()
-    if not isinstance(data, (list, tuple)) and not (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not is_tensor(data) and not isinstance(data, np.generic)):
+    if not isinstance(data, (list, tuple)) and not (
+        hasattr(data, "__getitem__")
+        and hasattr(data, "__len__")
+        and not is_tensor(data)
+        and not isinstance(data, np.generic)
+    ):
         if depth < len(shape):
             raise TypeError(f"expected Tensor as element {len(flat)} in argument 0, but got {type(data).__name__}")
         flat.append(data)
@@ -471,7 +689,9 @@ def _cannot_convert(d: Any) -> str:
 
 
 @function()
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Any:
     """A tensor that copies ``data``: numbers, nested sequences, a NumPy array or a tensor."""
     check_device(device)
     a, dt = _nested(data)
@@ -531,7 +751,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
 
 
 @function()
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Any:
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Any:
     """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
     check_device(device)
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
@@ -579,9 +801,13 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     if size == 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
+        )
     if count < 0 and (size - offset) % item:
-        raise ValueError(f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})")
+        raise ValueError(
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})"
+        )
     if count > 0 and count * item > size - offset:
         raise ValueError(f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than "
                          f"actual buffer length ({size} bytes)")  # fmt: skip
@@ -598,9 +824,22 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 
 @function()
-def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
     """A number as a 0-dim tensor of the default dtype."""
-    return tensor(s, dtype=dtype or (get_default_dtype() if not isinstance(s, complex) else None), device=device, requires_grad=requires_grad)
+    return tensor(
+        s,
+        dtype=dtype or (get_default_dtype() if not isinstance(s, complex) else None),
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
 def default_value(x: Any) -> Any:

@@ -53,7 +53,9 @@ def _extended(x: Any, before: Any, after: Any, dim: int) -> Any:
 
 def _check_samples(name: str, y: Any, x: Any) -> None:
     if y._ty.dtype is bool_ or (x is not None and x._ty.dtype is bool_):
-        raise RuntimeError(f"{name}: received a bool input for `{'y' if y._ty.dtype is bool_ else 'x'}`, but bool is not supported")
+        raise RuntimeError(
+            f"{name}: received a bool input for `{'y' if y._ty.dtype is bool_ else 'x'}`, but bool is not supported"
+        )
 
 
 MUL_NUMBER = Operator("mul", MUL.infer, MUL.lower, lambda f, g: (g * f.saved(1), None), ((1, (0,)),), "MulBackward1")
@@ -150,41 +152,56 @@ def _steps(x: Any, spacing: Any, dim: Any, n: int) -> list[Any]:
 
 
 def _slope(x: Any, h: Any, dim: int, edge_order: int) -> Any:
+    """Differences to both sides inside, one-sided ones at the two ends."""
     from .joining import cat
 
     n = x._ty.shape[dim]
-    gaps = _gaps(x, h, dim, n)
-    slopes = (x.narrow(dim, 1, n - 1) - x.narrow(dim, 0, n - 1)) / gaps
-    left, right = slopes.narrow(dim, 0, 1), slopes.narrow(dim, n - 2, 1)
+    ends = _even_ends if not is_tensor(h) else _uneven_ends
+    h = _gaps(x, h, dim, n) if is_tensor(h) else h
+    left, right = ends(x, h, dim, n, edge_order)
     if n == 2:
         return cat([left, right], dim)
-    inner = _centre(slopes, gaps, dim, n)
-    if edge_order == 2:
-        g = [_piece(gaps, dim, k) for k in (0, 1, n - 3, n - 2)]
-        second = [slopes.narrow(dim, k, 1) for k in (1, n - 3)]
-        left = left + (left - second[0]) * (g[0] / (g[0] + g[1]))
-        right = right + (right - second[1]) * (g[3] / (g[3] + g[2]))
+    a, b, c = [x.narrow(dim, k, n - 2) for k in range(3)]
+    if not is_tensor(h):
+        return cat([left, (c - a) / (2 * h), right], dim)
+    p, q = h.narrow(dim, 0, n - 2), h.narrow(dim, 1, n - 2)
+    inner = -q / (p * (p + q)) * a + (q - p) / (p * q) * b + p / (q * (p + q)) * c
     return cat([left, inner, right], dim)
 
 
+def _even_ends(x: Any, h: Any, dim: int, n: int, edge_order: int) -> tuple[Any, Any]:
+    if edge_order == 1:
+        return (_at(x, dim, 1) - _at(x, dim, 0)) / h, (_at(x, dim, n - 1) - _at(x, dim, n - 2)) / h
+    left = -1.5 / h * _at(x, dim, 0) + 2.0 / h * _at(x, dim, 1) - 0.5 / h * _at(x, dim, 2)
+    right = 0.5 / h * _at(x, dim, n - 3) - 2.0 / h * _at(x, dim, n - 2) + 1.5 / h * _at(x, dim, n - 1)
+    return left, right
+
+
+def _uneven_ends(x: Any, h: Any, dim: int, n: int, edge_order: int) -> tuple[Any, Any]:
+    if edge_order == 1:
+        return (
+            (_at(x, dim, 1) - _at(x, dim, 0)) / _at(h, dim, 0),
+            (_at(x, dim, n - 1) - _at(x, dim, n - 2)) / _at(h, dim, n - 2),
+        )
+    p, q = _at(h, dim, 0), _at(h, dim, 1)
+    left = (
+        -(2 * p + q) / (p * (p + q)) * _at(x, dim, 0)
+        + (p + q) / (p * q) * _at(x, dim, 1)
+        - p / (q * (p + q)) * _at(x, dim, 2)
+    )
+    p, q = _at(h, dim, n - 3), _at(h, dim, n - 2)
+    right = q / (p * (p + q)) * _at(x, dim, n - 3) - (p + q) / (p * q) * _at(x, dim, n - 2)
+    return left, right + (2 * q + p) / (q * (p + q)) * _at(x, dim, n - 1)
+
+
+def _at(x: Any, dim: int, k: int) -> Any:
+    return x.narrow(dim, k, 1)
+
+
 def _gaps(x: Any, h: Any, dim: int, n: int) -> Any:
-    """The distances of neighbours: a number, or a tensor along ``dim``."""
-    if not is_tensor(h):
-        return h
+    """The distances of neighbours along ``dim``, from their coordinates."""
     w = h.narrow(0, 1, n - 1) - h.narrow(0, 0, n - 1)
     return w.reshape([-1 if d == dim else 1 for d in range(x._ty.ndim)])
-
-
-def _piece(gaps: Any, dim: int, k: int) -> Any:
-    return gaps if not is_tensor(gaps) else gaps.narrow(dim, k, 1)
-
-
-def _centre(slopes: Any, gaps: Any, dim: int, n: int) -> Any:
-    before, after = slopes.narrow(dim, 0, n - 2), slopes.narrow(dim, 1, n - 2)
-    if not is_tensor(gaps):
-        return (before + after) / 2
-    a, b = gaps.narrow(dim, 0, n - 2), gaps.narrow(dim, 1, n - 2)
-    return (before * b + after * a) / (a + b)
 
 
 # ---- covariance
@@ -213,7 +230,9 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
 
 def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
     if x._ty.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {x._ty.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {x._ty.ndim} dimensions"
+        )
     if x._ty.dtype is bool_:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     n = x._ty.shape[-1] if x._ty.ndim else 1
@@ -221,7 +240,9 @@ def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
         if w is None:
             continue
         if w._ty.ndim > 1:
-            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w._ty.ndim} dimensions")
+            raise RuntimeError(
+                f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w._ty.ndim} dimensions"
+            )
         if w._ty.dtype.kind not in kinds:
             raise RuntimeError(f"cov(): expected {name} to have {'integral' if kinds == 'ui' else 'floating point'} dtype but got "
                                f"{name} with {SCALAR_NAMES[w._ty.dtype]} dtype")  # fmt: skip

@@ -13,7 +13,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import call, export, into, is_tensor, wrap_dim, wrap_dims
+from ._registry import at_version, call, export, into, is_tensor, wrap_dim, wrap_dims
 from .reductions import reduced_ty, restore, wide
 
 # ---- gradients that go to selected elements
@@ -59,7 +59,7 @@ def selected_vjp(f: Any, g: Any, *_: Any) -> tuple[Any]:
     shape = f.ins[0].shape
     dims = (dim,)[: len(shape)]
     index = restore(f.out(1), len(shape), dims, keepdim)
-    return (place(restore(g, len(shape), dims, keepdim), index, shape, dim),)
+    return (at_version(place(restore(g, len(shape), dims, keepdim), index, shape, dim), 2),)
 
 
 # ---- checks
@@ -99,8 +99,8 @@ def _all_lower(name: str) -> Callable[..., Any]:
 
 def _evenly_vjp(f: Any, g: Any) -> tuple[Any]:
     x, y = f.saved(0), f.out()
-    mask = (x == y) | ((x != x) & (y != y))  # noqa: PLR0124
-    return (g / mask.sum() * mask,)
+    mask = (x == y) | ((x != x) & (y != y))
+    return (at_version(g / mask.sum() * mask, 1),)
 
 
 def _over_all(name: str) -> Operator:
@@ -257,7 +257,9 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
     refuse_complex("aminmax", t, "aminmax")
     if dim is None:
         if t.numel == 0:
-            raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+            raise RuntimeError(
+                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+            )
         dims: tuple[int, ...] = tuple(range(t.ndim))
     else:
         dims = (wrap_dim(dim, t.ndim),)[: t.ndim]

@@ -87,7 +87,9 @@ def tensor_list(name: str, tensors: Any) -> tuple[Any, ...]:
         TypeError: it is none, or an element is no tensor.
     """
     if is_tensor(tensors) or not hasattr(tensors, "__iter__"):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     xs = tuple(tensors)
     for i, x in enumerate(xs):
         if not is_tensor(x):
@@ -156,7 +158,7 @@ def _joinable(name: str, tensors: Any) -> tuple[Any, ...]:
 @function()
 def hstack(tensors: Any, *, out: Any = None) -> Any:
     """Joined along columns: dimension 1, or 0 for vectors."""
-    from .rearranging import atleast_1d
+    from .grids import atleast_1d
 
     xs = atleast_1d(_joinable("hstack", tensors))
     return cat(xs, 0 if xs[0]._ty.ndim == 1 else 1, out=out)
@@ -165,7 +167,7 @@ def hstack(tensors: Any, *, out: Any = None) -> Any:
 @function("row_stack")
 def vstack(tensors: Any, *, out: Any = None) -> Any:
     """Joined along rows; vectors count as rows."""
-    from .rearranging import atleast_2d
+    from .grids import atleast_2d
 
     return cat(atleast_2d(_joinable("vstack", tensors)), 0, out=out)
 
@@ -173,7 +175,7 @@ def vstack(tensors: Any, *, out: Any = None) -> Any:
 @function()
 def dstack(tensors: Any, *, out: Any = None) -> Any:
     """Joined along the third dimension."""
-    from .rearranging import atleast_3d
+    from .grids import atleast_3d
 
     return cat(atleast_3d(_joinable("dstack", tensors)), 2, out=out)
 

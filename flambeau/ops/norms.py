@@ -69,7 +69,9 @@ VECTOR_NORM = Operator(
 )  # fmt: skip
 
 
-def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+def vector_norm(
+    x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
+) -> Any:
     """The ``ord``-norm of the elements over ``dim`` (all by default), as ``torch.linalg.vector_norm``.
 
     Raises:
@@ -88,7 +90,9 @@ def _norm_dtype(have: Any, asked: Any) -> Any:
     if asked is None:
         return have
     if asked.kind not in "fc":
-        raise RuntimeError(f"linalg.vector_norm: dtype should be floating point or complex, but got {SCALAR_NAMES[asked]}")
+        raise RuntimeError(
+            f"linalg.vector_norm: dtype should be floating point or complex, but got {SCALAR_NAMES[asked]}"
+        )
     if have.is_complex != asked.is_complex:
         raise RuntimeError(f"linalg.vector_norm: dtype should be {'complex' if have.is_complex else 'real'} for "
                            f"{'complex' if have.is_complex else 'real'} inputs, but got {SCALAR_NAMES[asked]}")  # fmt: skip

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, float64, int64
+from ..compiler.numpy_maps import round_bfloat16
+from ..dtypes import SCALAR_NAMES, bfloat16, float64, int64
+from ..graph.epoch import threads
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ..graph.epoch import threads
 from ._registry import call, export, function, into, is_tensor, view, wrap_dim
 from .creation import from_values, tensor
 from .searching import no_derivative
@@ -22,7 +23,7 @@ from .views import view_operator
 
 
 def _is_nan(x: Any) -> Any:
-    return x != x  # noqa: PLR0124
+    return x != x
 
 
 def _in_order(x: Any, dim: int | None, keepdim: bool) -> Any:
@@ -98,20 +99,26 @@ def _checked_q(name: str, x: Any, q: Any, how: str) -> Any:
     if ((values < 0) | (values > 1)).any():
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     if how not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {how}")
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {how}"
+        )
     return q
 
 
 @export()
 @tensor_first
-def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None) -> Any:
+def quantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
+) -> Any:
     """The ``q``-quantiles of all elements or along ``dim``; several are put first."""
     return _quantile("quantile", input, q, dim, keepdim, interpolation, out)
 
 
 @export()
 @tensor_first
-def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None) -> Any:
+def nanquantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
+) -> Any:
     """As ``quantile`` of the elements that are not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, out)
 
@@ -176,11 +183,17 @@ def _c(v: float) -> str:
     return f"{v:g}"
 
 
-def _placed(a: np.ndarray, low: float, high: float, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """The bins of the elements within the bounds, and which elements those are."""
-    inside = (a >= low) & (a <= high)
-    at = ((a[inside] - a.dtype.type(low)) * (bins / (high - low))).astype(np.int64)
-    return np.minimum(at, bins - 1), inside
+def _placed(a: np.ndarray, low: float, high: float, bins: int, dt: Any) -> np.ndarray:
+    """The bins of the elements within the bounds; half precision is rounded after each step, as PyTorch does."""
+
+    def rounded(v: Any) -> np.ndarray:
+        v = np.asarray(v, dt.compute)
+        return round_bfloat16(v) if dt is bfloat16 else v
+
+    first, last = rounded(low), rounded(high)
+    inside = a[(a >= first) & (a <= last)]
+    at = rounded(rounded(rounded(inside - first) * rounded(bins)) / rounded(last - first))
+    return np.minimum(at.astype(np.int64), bins - 1)
 
 
 @export()
@@ -195,7 +208,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     a = input.detach()._numpy().reshape(-1)
     low, high = _bounds(a, float(min), float(max))
     _check_bounds("torch.histc", low, high, (min, max))
-    at, _ = _placed(a, low, high, bins)
+    at = _placed(a, low, high, bins, t.dtype)
     return into(from_values(np.bincount(at, minlength=bins).astype(t.dtype.compute), t.dtype), out, "histc")
 
 
@@ -219,7 +232,9 @@ def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
     else:
         low, high = (float(a.min()), float(a.max())) if a.size else (0.0, 1.0)
     if low > high:
-        raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {_c(low)} max {_c(high)} for dimension {dim}")
+        raise RuntimeError(
+            f"torch.histogramdd: min should not exceed max, but got min {_c(low)} max {_c(high)} for dimension {dim}"
+        )
     if low == high:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1).astype(a.dtype)
@@ -227,7 +242,9 @@ def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
 
 @export()
 @tensor_first
-def histogram(input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None) -> Any:
+def histogram(
+    input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None
+) -> Any:
     """Counts (or sums of weights, or densities) of the elements between bin edges, and the edges."""
     from .extremes import into_named
 
@@ -281,4 +298,6 @@ def _grid_counts(a: np.ndarray, edges: Sequence[np.ndarray], w: np.ndarray | Non
     shape = [len(e) - 1 for e in edges]
     at = [np.minimum(np.searchsorted(e, a[inside, k], "right") - 1, len(e) - 2) for k, e in enumerate(edges)]
     flat = np.ravel_multi_index(at, shape) if len(a) else np.zeros(0, np.int64)
-    return np.bincount(flat, None if w is None else w[inside], minlength=math.prod(shape)).reshape(shape).astype(a.dtype)
+    return (
+        np.bincount(flat, None if w is None else w[inside], minlength=math.prod(shape)).reshape(shape).astype(a.dtype)
+    )

@@ -10,7 +10,7 @@ from ..dtypes import dtype as _dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import call, call_inplace, export, into, method, wrap_dim, wrap_dims
+from ._registry import call, export, into, method, wrap_dim, wrap_dims
 
 # ---- what reductions share
 
@@ -70,7 +70,7 @@ def _sum_vjp(f: Any, g: Any) -> tuple[Any]:
 
 EVERY: Any = object()  # stands for a ``dim`` that was not given, whose backward node has another name
 
-SUM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp)
+SUM = Operator("sum", reduction_ty, _sum_lower, lambda f, g: (g.expand(f.ins[0].shape),))
 SUM_DIM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp, grad_name="SumBackward1")
 
 
@@ -90,6 +90,8 @@ def sum_to_size(self: Any, *size: Any) -> Any:
     """Summed over dimensions that broadcasting from ``size`` would have made."""
     shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     have = self._ty.shape
+    if not shape:
+        return sum(self)
     if have == tuple(shape):
         return self
     lead = len(have) - len(shape)
@@ -109,7 +111,7 @@ def any_of(conditions: Any) -> bool:
 
 
 def _is_nan(x: Any) -> Any:
-    return x != x  # noqa: PLR0124
+    return x != x
 
 
 def _nansum_lower(b: Any, attrs: Any, x: Any) -> Any:
@@ -215,7 +217,9 @@ def _prod_vjp(f: Any, g: Any) -> tuple[Any]:
 
 
 PROD = Operator("prod", reduction_ty, _prod_lower, _prod_vjp, saves=((0, (0,)), (OUT, (0,))))
-PROD_DIM = Operator("prod", reduction_ty, _prod_lower, _prod_vjp, saves=((0, (0,)), (OUT, (0,))), grad_name="ProdBackward1")
+PROD_DIM = Operator(
+    "prod", reduction_ty, _prod_lower, _prod_vjp, saves=((0, (0,)), (OUT, (0,))), grad_name="ProdBackward1"
+)
 
 
 @export()

@@ -136,7 +136,7 @@ def _running_extreme(a: np.ndarray, dim: int, largest: bool) -> tuple[np.ndarray
     values = (np.maximum if largest else np.minimum).accumulate(a, axis=dim)
     shape = [-1 if d == dim else 1 for d in range(a.ndim)]
     position = np.arange(a.shape[dim]).reshape(shape)
-    found = (a == values) | (a != a)  # noqa: PLR0124
+    found = (a == values) | (a != a)
     return values, np.maximum.accumulate(np.where(found, position, 0), axis=dim)
 
 
@@ -144,7 +144,14 @@ def _extreme_lower(largest: bool) -> Any:
     def lower(b: Any, dim: int, x: Any) -> Any:
         if not x.ndim:
             return x, b.const(0, int64)
-        return b.extern("cummax" if largest else "cummin", _running_extreme, [x], [(x.shape, x.dtype), (x.shape, int64)], dim, largest)
+        return b.extern(
+            "cummax" if largest else "cummin",
+            _running_extreme,
+            [x],
+            [(x.shape, x.dtype), (x.shape, int64)],
+            dim,
+            largest,
+        )
 
     return lower
 
@@ -188,8 +195,18 @@ def cummin(input: Any, dim: int, *, out: Any = None) -> Any:
 
 def _log_sums(a: np.ndarray, dim: int) -> np.ndarray:
     if a.dtype.kind == "c":
-        return np.log(np.add.accumulate(np.exp(a), axis=dim))
+        return _complex_log_sums(a, dim)
     return np.logaddexp.accumulate(a, axis=dim)
+
+
+def _complex_log_sums(a: np.ndarray, dim: int) -> np.ndarray:
+    out = np.array(a)
+    steps = np.moveaxis(out, dim, 0)
+    for k in range(1, len(steps)):
+        top = np.maximum(steps[k].real, steps[k - 1].real)
+        shift = np.where(np.isfinite(top), top, 0)
+        steps[k] = np.log(np.exp(steps[k - 1] - shift) + np.exp(steps[k] - shift)) + shift
+    return out
 
 
 def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:

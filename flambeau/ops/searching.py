@@ -44,7 +44,9 @@ def _side(name: str, right: bool, side: str | None) -> str:
 
 def _check_search(s: Any, v: Any) -> None:
     if s._ty.ndim == 0:
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     if s._ty.ndim != 1 and (s._ty.ndim != v._ty.ndim or s._ty.shape[:-1] != v._ty.shape[:-1]):
         raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
                            f"boundaries tensor and input value tensor must match, but we got boundaries tensor {list(s._ty.shape)} "
@@ -72,7 +74,9 @@ def searchsorted(
     if sorter is not None:
         sorted_sequence = sorted_sequence.gather(-1, sorter)
     value = self if input is None else input
-    return into(_search(sorted_sequence, value, _side("torch.searchsorted()", right, side), out_int32), out, "searchsorted")
+    return into(
+        _search(sorted_sequence, value, _side("torch.searchsorted()", right, side), out_int32), out, "searchsorted"
+    )
 
 
 @function()
@@ -98,7 +102,16 @@ def _isin(x: np.ndarray, test: np.ndarray, invert: bool) -> np.ndarray:
 
 
 @function()
-def isin(elements: Any = None, test_elements: Any = None, *, assume_unique: bool = False, invert: bool = False, out: Any = None, element: Any = None, test_element: Any = None) -> Any:
+def isin(
+    elements: Any = None,
+    test_elements: Any = None,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+    out: Any = None,
+    element: Any = None,
+    test_element: Any = None,
+) -> Any:
     """Is each element among ``test_elements``?"""
     elements = element if elements is None else elements
     test_elements = test_element if test_elements is None else test_elements
@@ -176,7 +189,9 @@ def _tied(op: Operator, x: Any, y: Any) -> Any:
 
 @export()
 @tensor_first
-def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+def unique(
+    input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """The distinct values (or slices along ``dim``) in order; on request where each element's is, and counts."""
     if input._ty.dtype.kind == "c":
         raise NotImplementedError(f"\"unique\" not implemented for '{SCALAR_NAMES[input._ty.dtype]}'")
@@ -186,6 +201,8 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
 
 @export()
 @tensor_first
-def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+def unique_consecutive(
+    input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """The first of each run of equal values (or slices along ``dim``)."""
     return _answer(_runs, UNIQUE_RUNS, input, return_inverse, return_counts, dim)

@@ -155,7 +155,9 @@ def _chosen_lower(name: str, choose: Any) -> Any:
 
 
 def _chooser(name: str, choose: Any, grad_name: str | None = None) -> Operator:
-    return Operator(name, _chosen_ty, _chosen_lower(name, choose), selected_vjp, saves=((OUT + 1, (0,)),), grad_name=grad_name)
+    return Operator(
+        name, _chosen_ty, _chosen_lower(name, choose), selected_vjp, saves=((OUT + 1, (0,)),), grad_name=grad_name
+    )
 
 
 def _kth(a: np.ndarray, dim: int, k: int) -> np.ndarray:
@@ -164,14 +166,14 @@ def _kth(a: np.ndarray, dim: int, k: int) -> np.ndarray:
 
 def _middle(a: np.ndarray, dim: int) -> np.ndarray:
     """The lower median; the first NaN if there is one."""
-    missing = a != a  # noqa: PLR0124
+    missing = a != a
     index = np.take(order(a, dim, False), [(a.shape[dim] - 1) // 2], axis=dim)
     return np.where(missing.any(dim, keepdims=True), missing.argmax(dim, keepdims=True), index)
 
 
 def _middle_number(a: np.ndarray, dim: int) -> np.ndarray:
     """The lower median of what is not NaN, which sorts behind the numbers."""
-    numbers = (a == a).sum(dim, keepdims=True)  # noqa: PLR0124
+    numbers = (a == a).sum(dim, keepdims=True)
     return np.take_along_axis(order(a, dim, False), np.maximum(numbers - 1, 0) // 2, dim)
 
 
@@ -228,7 +230,7 @@ def _median_all_lower(choose: Any) -> Any:
 
 def _median_vjp(f: Any, g: Any) -> tuple[Any]:
     x, y = f.saved(0), f.out()
-    mask = (x == y) | ((x != x) & (y != y))  # noqa: PLR0124
+    mask = (x == y) | ((x != x) & (y != y))
     return (g / mask.sum() * mask,)
 
 
@@ -244,7 +246,9 @@ NANMEDIAN = _median_all("nanmedian", _middle_number)
 def _median(ops: tuple[Operator, Operator, Any], x: Any, dim: int | None, keepdim: bool, out: Any) -> Any:
     t, name = x._ty, ops[0].name
     if t.dtype is bool_ or t.dtype.kind == "c":
-        raise NotImplementedError(f"\"{'median_cpu' if dim is None else 'median_out'}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
+        raise NotImplementedError(
+            f"\"{'median_cpu' if dim is None else 'median_out'}\" not implemented for '{SCALAR_NAMES[t.dtype]}'"
+        )
     if dim is None:
         return into(call(ops[0], (x,)), out, name)
     d = wrap_dim(dim, t.ndim)
@@ -264,4 +268,3 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False, *, out: An
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """As ``median`` of the elements that are not NaN."""
     return _median((NANMEDIAN, NANMEDIAN_DIM, return_types.nanmedian), input, dim, keepdim, out)
-

@@ -6,7 +6,6 @@ import math
 import warnings
 from typing import Any
 
-from ..dtypes import float64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._arguments import tensor_first
@@ -27,7 +26,11 @@ def _moments(b: Any, attrs: Any, x: Any) -> tuple[Any, Any]:
     x = b.cast(x, wide(x.dtype))
     mean = b.map("div", b.reduce("sum", x, dims, True), b.const(n, x.dtype))
     d = b.map("sub", x, mean)
-    square = b.map("real", b.map("mul", d, b.map("conj", d)), dt=x.dtype.to_real()) if x.dtype.kind == "c" else b.map("mul", d, d)
+    square = (
+        b.map("real", b.map("mul", d, b.map("conj", d)), dt=x.dtype.to_real())
+        if x.dtype.kind == "c"
+        else b.map("mul", d, d)
+    )
     total = b.reduce("sum", square, dims, True)
     rest = n - correction if n > correction else 0
     return mean, b.map("div", total, b.const(rest, total.dtype))
@@ -117,27 +120,35 @@ def _deviation(op: Operator, x: Any, dim: Any, unbiased: Any, correction: Any, k
 
 @export()
 @tensor_first
-def var(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None) -> Any:
+def var(
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
+) -> Any:
     """The variance; ``correction`` (1) is taken from the number of elements."""
     return into(_deviation(VAR, input, dim, unbiased, correction, keepdim), out, "var")
 
 
 @export()
 @tensor_first
-def std(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None) -> Any:
+def std(
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
+) -> Any:
     """The standard deviation; ``correction`` (1) is taken from the number of elements."""
     return into(_deviation(STD, input, dim, unbiased, correction, keepdim), out, "std")
 
 
 @export(method=False)
 @tensor_first
-def var_mean(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None) -> Any:
+def var_mean(
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
+) -> Any:
     """Variance and mean."""
     return into(_deviation(VAR_MEAN, input, dim, unbiased, correction, keepdim), out, "var_mean")
 
 
 @export(method=False)
 @tensor_first
-def std_mean(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None) -> Any:
+def std_mean(
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
+) -> Any:
     """Standard deviation and mean."""
     return into(_deviation(STD_MEAN, input, dim, unbiased, correction, keepdim), out, "std_mean")

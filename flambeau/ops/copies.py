@@ -1,0 +1,111 @@
+"""Copies of what view operators show (``view_copy``, ``expand_copy``, …) and the splits whose parts may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..device import contiguous_format
+from ..graph.node import Operator
+from ..graph.types import ty
+from ._registry import FUNCTIONS, call, export, into, wrap_dim
+from .views import (
+    _split_rule,
+    _split_vjp,
+    as_strided,
+    diagonal,
+    narrow,
+    permute,
+    select,
+    slice_view,
+    split,
+    split_with_sizes,
+    squeeze,
+    t,
+    transpose,
+    unbind,
+    unsqueeze,
+    view_as_complex,
+    view_as_real,
+)  # fmt: skip
+
+
+def _copied(y: Any) -> Any:
+    """Views as tensors of their own."""
+    if isinstance(y, (tuple, list)):
+        return tuple([_copied(v) for v in y])
+    return y.clone(memory_format=contiguous_format)
+
+
+def _copying(name: str, of: Callable[..., Any]) -> None:
+    """Lists ``name``: a copy of what the view function ``of`` shows."""
+
+    def copy(input: Any, *args: Any, out: Any = None, **kw: Any) -> Any:
+        return into(_copied(of(input, *args, **kw)), out, name)
+
+    copy.__name__ = copy.__qualname__ = name
+    copy.__doc__ = f"A copy of what ``{name.removesuffix('_copy')}`` shows."
+    FUNCTIONS[name] = copy
+
+
+def _slice(x: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+    return slice_view(x, dim, start, end, step)
+
+
+for _name, _of in {
+    "alias": lambda x: x, "as_strided": as_strided, "detach": lambda x: x.detach(), "diagonal": diagonal,
+    "expand": lambda x, *size, implicit=False, **kw: x.expand(*size, **kw), "permute": permute, "select": select, "slice": _slice,
+    "split": split, "split_with_sizes": split_with_sizes, "squeeze": squeeze, "t": t, "transpose": transpose,
+    "unbind": unbind, "unfold": lambda x, *a, **kw: x.unfold(*a, **kw), "unsqueeze": unsqueeze,
+    "view": lambda x, *a, **kw: x.view(*a, **kw), "view_as_complex": view_as_complex, "view_as_real": view_as_real,
+}.items():  # fmt: skip
+    _copying(_name + "_copy", _of)
+
+
+@export()
+def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = None) -> Any:
+    """A copy of what ``narrow`` shows."""
+    return into(_copied(narrow(input, dim, start, length)), out, "narrow_copy")
+
+
+# ---- splits
+
+
+UNSAFE_SPLIT = Operator(
+    "unsafe_split",
+    lambda tys, attrs: tuple([ty(v.shape, v.dtype) for v in _split_rule(tys[0], attrs)]),
+    lambda b, attrs, x: _pieces(b, attrs, x),
+    _split_vjp,
+)
+
+
+def _pieces(b: Any, attrs: Any, x: Any) -> tuple[Any, ...]:
+    sizes, dim = attrs
+    out, start = [], 0
+    for n in sizes:
+        out.append(b.slice(x, dim, start, start + n))
+        start += n
+    return tuple(out)
+
+
+def _unsafe(x: Any, parts: tuple[Any, ...], dim: int) -> Any:
+    d = wrap_dim(dim, x._ty.ndim)
+    return call(UNSAFE_SPLIT, (x,), (tuple([p._ty.shape[d] for p in parts]), d))
+
+
+@export()
+def unsafe_split(tensor: Any, split_size: int, dim: int = 0) -> Any:
+    """As ``split``, but the parts are copies that may be written in place."""
+    return _unsafe(tensor, split(tensor.detach(), split_size, dim), dim)
+
+
+@export()
+def unsafe_split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
+    """As ``split_with_sizes``, but the parts are copies that may be written in place."""
+    return _unsafe(self, split_with_sizes(self.detach(), split_sizes, dim), dim)
+
+
+@export()
+def unsafe_chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+    """As ``chunk``, but the parts are copies that may be written in place."""
+    return _unsafe(input, input.detach().chunk(chunks, dim), dim)
