@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -80,19 +81,19 @@ class Adafactor(LoopOptimizer):
         row_var, col_var = grad.new_zeros([*batch, rows, 1]), grad.new_zeros([*batch, 1, columns])
         return {"step": zero_step(group), "row_var": row_var, "col_var": col_var}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
+        rows, states = self._gather(group, ())
         counts = self._mirror.advance([state["step"] for state in states])
-        _single_tensor_adafactor(params, grads, states, counts, group)
+        _single_tensor_adafactor(rows, states, counts, group)
+        return rows
 
 
-def _single_tensor_adafactor(
-    params: list[Tensor], grads: list[Tensor], states: list[State], counts: list[float], group: Group
-) -> None:
+def _single_tensor_adafactor(rows: list[list[Any]], states: list[State], counts: list[float], group: Group) -> None:
     """One step of every parameter; `counts` are the step counts, this step included."""
     lr, (eps1, eps2) = _to_scalar(group["lr"]), group["eps"]
     if eps1 is None:
-        eps1 = torch.finfo(params[0].dtype).eps
-    for param, grad, state, step in zip(params, grads, states, counts, strict=True):
+        eps1 = torch.finfo(rows[0][0].dtype).eps if rows else 0.0
+    for (param, grad), state, step in zip(rows, states, counts, strict=True):
         grad = -grad if group["maximize"] else grad
         scale = max(eps2, _root_mean_square(param))
         if group["weight_decay"] != 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
@@ -47,6 +49,7 @@ class LoopOptimizer(Optimizer):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self._mirror = Mirror()
+        self._complex = self._has_complex()
         if defaults.get("fused"):
             if defaults["differentiable"]:
                 raise RuntimeError("`fused` does not support `differentiable`")
@@ -56,11 +59,20 @@ class LoopOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._mirror = Mirror()
+        self._complex = self._has_complex()
         for group in self.param_groups:
             for name, default in self._late_options.items():
                 group.setdefault(name, default)
             for p in group["params"]:
                 self._make_tensors(self.state.get(p, {}), group)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Adds a group of parameters, a dictionary with `params` and the group's own options."""
+        super().add_param_group(param_group)
+        self._complex = self._has_complex()
+
+    def _has_complex(self) -> bool:
+        return any(p.is_complex() for group in self.param_groups for p in group["params"])
 
     def _make_tensors(self, state: State, group: Group) -> None:
         for key in self._scalar_state:
@@ -71,63 +83,61 @@ class LoopOptimizer(Optimizer):
         """The state of a parameter before its first update."""
         raise NotImplementedError
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        """Updates the parameters of one group in place, all lists being of the same length."""
+    def _update(self, group: Group) -> Sequence[Any]:
+        """Updates the parameters of one group in place; returns something for each one that was updated."""
         raise NotImplementedError
-
-    def _apply(
-        self,
-        rule: Rule,
-        flags_of: Callable[[Any], Any],
-        parameters: list[list[Tensor]],
-        states: list[State],
-        numbers_of: Callable[[Any], Sequence[Any]],
-    ) -> None:
-        """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
-        steps = [state["step"] for state in states]
-        counts = self._mirror.announce(steps)
-        apply_by_key(rule, flags_of, parameters, counts, numbers_of)
-        self._mirror.note_counts(steps, counts)
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; returns what `closure` returns."""
         loss = _evaluate(closure)
-        touched: list[Tensor] = []
+        updated = 0
         for group in self.param_groups:
-            params, grads, states = self._collect(group)
-            if params:
-                self._update(group, params, grads, states)
-                touched += params
-        _realise(touched)
+            updated += len(self._update(group))
+        if updated:
+            _realise()
         return loss
 
-    def _collect(self, group: Group) -> tuple[list[Tensor], list[Tensor], list[State]]:
-        """The parameters of a group that have a gradient, with their gradients and states."""
-        params: list[Tensor] = []
-        grads: list[Tensor] = []
+    def _gather(self, group: Group, keys: tuple[str, ...]) -> tuple[list[list[Any]], list[State]]:
+        """What a rule is given of each parameter that has a gradient: value, gradient, these states."""
+        rows: list[list[Any]] = []
         states: list[State] = []
-        complex_found = False
+        known, pick = self.state, _picker(keys)
         for p in group["params"]:
             grad = p.grad
             if grad is None:
                 continue
             if grad.is_sparse:
                 self._check_sparse()
-            complex_found = complex_found or p.is_complex()
-            params.append(p)
-            grads.append(grad)
-            states.append(self._state_of(group, p))
-        if params and group.get("capturable"):
+            state = known[p] or self._new_state(group, p)
+            states.append(state)
+            rows.append([p, grad, *pick(state)])
+        if rows and group.get("capturable"):
             self._refuse_capturable()
-        return _as_real(params, grads, states) if complex_found else (params, grads, states)
+        return (_as_real(rows) if self._complex else rows), states
 
-    def _state_of(self, group: Group, p: Tensor) -> State:
+    def _apply(
+        self,
+        rule: Rule,
+        group: Group,
+        keys: tuple[str, ...],
+        flags_of: Callable[[Any], Any],
+        numbers_of: Callable[[Any], Sequence[Any]],
+    ) -> list[list[Tensor]]:
+        """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
+        rows, states = self._gather(group, keys)
+        steps = [state["step"] for state in states]
+        counts = self._mirror.announce(steps)
+        apply_by_key(rule, flags_of, rows, counts, numbers_of)
+        self._mirror.note_counts(steps, counts)
+        return rows
+
+    def _new_state(self, group: Group, p: Tensor) -> State:
+        """Fills the state of a parameter before its first update."""
+        if group.get("fused"):
+            _check_fused(p)
         state = self.state[p]
-        if not state:
-            if group.get("fused"):
-                _check_fused(p)
-            state.update(self._fresh_state(group, p))
+        state.update(self._fresh_state(group, p))
         return state
 
     def _check_sparse(self) -> None:
@@ -148,11 +158,13 @@ def zero_step(group: Group) -> Tensor:
     return torch.tensor(0.0, dtype=scalar_dtype(group.get("fused")))
 
 
-def rows(params: list[Tensor], grads: list[Tensor], states: list[State], *keys: str) -> list[list[Tensor]]:
-    """For each parameter the tensors that a rule is given: value, gradient and these states."""
-    return [
-        [param, grad, *[state[key] for key in keys]] for param, grad, state in zip(params, grads, states, strict=True)
-    ]
+@functools.cache
+def _picker(keys: tuple[str, ...]) -> Callable[[State], tuple[Any, ...]]:
+    """A function that takes these entries out of a state."""
+    if len(keys) == 1:
+        (key,) = keys
+        return lambda state: (state[key],)
+    return itemgetter(*keys) if keys else lambda state: ()
 
 
 def zeros_like(p: Tensor) -> Tensor:
@@ -186,14 +198,6 @@ def decayed(param: Tensor, grad: Tensor, number: Any, maximize: bool, kind: str)
     return param, with_decay(grad, param, number, maximize, kind == "l2")
 
 
-def _as_real(params: list[Any], grads: list[Any], states: list[State]) -> Any:
-    """The lists with real views in the place of complex tensors."""
-    return [_real(p) for p in params], [_real(g) for g in grads], [_real_state(s) for s in states]
-
-
-def _real_state(state: State) -> State:
-    return {k: _real(v) for k, v in state.items()}
-
-
-def _real(x: Any) -> Any:
-    return torch.view_as_real(x) if isinstance(x, torch.Tensor) and x.is_complex() else x
+def _as_real(rows: list[list[Any]]) -> list[list[Any]]:
+    """The rows with real views in the place of complex tensors."""
+    return [[torch.view_as_real(x) if x.is_complex() else x for x in row] for row in rows]

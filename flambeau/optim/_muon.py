@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
@@ -82,14 +82,16 @@ class Muon(LoopOptimizer):
             raise RuntimeError("Muon does not support complex parameters")
         return {"momentum_buffer": zeros_like(p.grad)}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        _single_tensor_muon(params, grads, states, group)
+    def _update(self, group: Group) -> Sequence[Any]:
+        rows, states = self._gather(group, ())
+        _single_tensor_muon(rows, states, group)
+        return rows
 
 
-def _single_tensor_muon(params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> None:
+def _single_tensor_muon(rows: list[list[Any]], states: list[State], group: Group) -> None:
     """One step of every parameter."""
     lr, momentum = _to_scalar(group["lr"]), group["momentum"]
-    for param, grad, state in zip(params, grads, states, strict=True):
+    for (param, grad), state in zip(rows, states, strict=True):
         buffer = state["momentum_buffer"]
         buffer.lerp_(grad, 1 - momentum)
         update = grad.lerp(buffer, momentum) if group["nesterov"] else buffer

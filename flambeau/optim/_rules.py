@@ -30,7 +30,7 @@ def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], n
         _apply_one_by_one(rule, flags, parameters, numbers)
         return
     together = _step_all()
-    values = [float(_number(x)) for x in numbers]
+    values = [x if type(x) is float else float(_number(x)) for x in numbers]
     if together is None:
         _apply_one_by_one(rule, flags, parameters, values)
     else:
@@ -48,7 +48,11 @@ def apply_by_key(
 
     Parameters of one key are updated together; as a rule all have the same.
     """
-    for key in dict.fromkeys(keys):
+    distinct = list(dict.fromkeys(keys))
+    if len(distinct) == 1:
+        apply_rule(rule, flags_of(distinct[0]), parameters, numbers_of(distinct[0]))
+        return
+    for key in distinct:
         members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
         apply_rule(rule, flags_of(key), members, numbers_of(key))
 

@@ -86,4 +86,7 @@ class Mirror:
 
 def _version(tensor: Tensor) -> int | None:
     """The version counter, or None for an inference tensor, which has none."""
-    return None if tensor.is_inference() else tensor._version
+    try:
+        return tensor._version
+    except RuntimeError:
+        return None

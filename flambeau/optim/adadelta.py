@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
 from ._rules import apply_rule
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
@@ -67,12 +68,14 @@ class Adadelta(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
         flags = (group["maximize"], decay_kind(group) != "")
         rho = group["rho"]
         numbers = (group["weight_decay"], rho, 1 - rho, group["eps"], -_to_scalar(group["lr"]))
         # The count is only shown to the user: nothing here depends on it.
-        apply_rule(_adadelta, flags, rows(params, grads, states, "step", "square_avg", "acc_delta"), numbers)
+        rows, _ = self._gather(group, ("step", "square_avg", "acc_delta"))
+        apply_rule(_adadelta, flags, rows, numbers)
+        return rows
 
 
 def _adadelta(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step
+from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step
+from ._rules import apply_rule
 from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
 
 __all__ = ["Adagrad"]
+
+_KEYS = ("step", "sum")
 
 
 class Adagrad(LoopOptimizer):
@@ -85,30 +89,31 @@ class Adagrad(LoopOptimizer):
         total = torch.full_like(p, value, memory_format=torch.preserve_format)
         return {"step": zero_step(group), "sum": total}
 
-    def _state_of(self, group: Group, p: Tensor) -> State:
+    def _update(self, group: Group) -> Sequence[Any]:
+        if any(p.grad is not None and p.grad.is_sparse for p in group["params"]):
+            return self._update_sparse(group)
         if group["fused"]:
-            _check_fused(p)
-        return super()._state_of(group, p)
-
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        if any(grad.is_sparse for grad in grads):
-            self._update_sparse(group, params, grads, states)
-            return
+            for p in group["params"]:
+                _check_fused(p)
         flags = (group["maximize"], decay_kind(group) != "")
-        tensors = rows(params, grads, states, "step", "sum")
-        self._apply(_adagrad, lambda count: flags, tensors, states, lambda count: _numbers(group, count))
+        return self._apply(_adagrad, group, _KEYS, lambda count: flags, lambda count: _numbers(group, count))
 
-    def _update_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update_sparse(self, group: Group) -> Sequence[Any]:
+        """A step of a group with sparse gradients, one parameter after another."""
         if group["weight_decay"] != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        for param, grad, state in zip(params, grads, states, strict=True):
-            if not grad.is_sparse:
-                self._update(group, [param], [grad], [state])
+        rows, states = self._gather(group, _KEYS)
+        counts = self._mirror.announce([state["step"] for state in states])
+        for row, count in zip(rows, counts, strict=True):
+            numbers = _numbers(group, count)
+            if not row[1].is_sparse:
+                apply_rule(_adagrad, (group["maximize"], False), [row], numbers)
                 continue
-            state["step"] += 1
-            _, eps, rate = _numbers(group, state["step"].item())
+            param, grad, step, total = row
+            step += 1
             grad = -grad if group["maximize"] else grad
-            _update_rows(param, grad.coalesce(), state["sum"], _number(rate), eps)
+            _update_rows(param, grad.coalesce(), total, _number(numbers[2]), numbers[1])
+        return rows
 
 
 def _numbers(group: Group, count: float) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -13,7 +14,6 @@ from ._loop import (
     decay_kind,
     decay_number,
     decayed,
-    rows,
     zero_step,
     zeros_like,
 )
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from flambeau import Tensor
 
 __all__ = ["Adam"]
+
+_KEYS = ("step", "exp_avg", "exp_avg_sq")
+_AMSGRAD_KEYS = (*_KEYS, "max_exp_avg_sq")
 
 
 class Adam(LoopOptimizer):
@@ -109,13 +112,12 @@ class Adam(LoopOptimizer):
             state["max_exp_avg_sq"] = zeros_like(p)
         return state
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
         if group["foreach"] and not group["capturable"] and torch.is_tensor(group["lr"]):
             raise RuntimeError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        amsgrad = ("max_exp_avg_sq",) if group["amsgrad"] else ()
-        tensors = rows(params, grads, states, "step", "exp_avg", "exp_avg_sq", *amsgrad)
+        keys = _AMSGRAD_KEYS if group["amsgrad"] else _KEYS
         flags = (group["maximize"], decay_kind(group), group["amsgrad"])
-        self._apply(_adam, lambda count: flags, tensors, states, lambda count: _adam_numbers(group, count))
+        return self._apply(_adam, group, keys, lambda count: flags, lambda count: _adam_numbers(group, count))
 
 
 def _refuse_tensor(value: Any, name: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ class Adamax(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        tensors = rows(params, grads, states, "step", "exp_avg", "exp_inf")
+    def _update(self, group: Group) -> Sequence[Any]:
         flags = (group["maximize"], decay_kind(group) != "")
-        self._apply(_adamax, lambda count: flags, tensors, states, lambda count: _numbers(group, count))
+        keys = ("step", "exp_avg", "exp_inf")
+        return self._apply(_adamax, group, keys, lambda count: flags, lambda count: _numbers(group, count))
 
 
 def _numbers(group: Group, count: float) -> tuple[Any, ...]:

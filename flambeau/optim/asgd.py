@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zeros_like
+from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zeros_like
 from ._rules import apply_by_key
 from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
@@ -77,7 +78,8 @@ class ASGD(LoopOptimizer):
             "ax": zeros_like(p),
         }
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
+        rows, states = self._gather(group, ("ax",))
         mirror, lambd = self._mirror, group["lambd"]
         keys = [(mirror.read(state["eta"]), mirror.read(state["mu"])) for state in states]
         flags = (group["maximize"], decay_kind(group) != "")
@@ -86,10 +88,10 @@ class ASGD(LoopOptimizer):
             rate, weight = key
             return group["weight_decay"], 1 - lambd * rate, -rate, weight
 
-        tensors = rows(params, grads, states, "ax")
-        apply_by_key(_asgd, lambda key: (*flags, key[1] != 1), tensors, keys, numbers_of)
+        apply_by_key(_asgd, lambda key: (*flags, key[1] != 1), rows, keys, numbers_of)
         for state in states:
             self._schedule(state, group)
+        return rows
 
     def _schedule(self, state: State, group: Group) -> None:
         """Counts the step and sets the rate and the averaging weight of the next one."""

@@ -92,7 +92,7 @@ class LBFGS(Optimizer):
             memory = {key: state.get(key) for key in _MEMORY}
             self._iterate(closure, state, memory, float(first), grad)
             state.update(memory)
-        _realise(self._params)
+        _realise()
         return first
 
     def _iterate(self, closure: Callable[[], Any], state: State, memory: State, loss: float, grad: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -13,7 +14,6 @@ from ._loop import (
     decay_kind,
     decay_number,
     decayed,
-    rows,
     zero_step,
     zeros_like,
 )
@@ -98,18 +98,19 @@ class NAdam(LoopOptimizer):
             "exp_avg_sq": zeros_like(p),
         }
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
+        rows, states = self._gather(group, ("step", "mu_product", "exp_avg", "exp_avg_sq"))
         steps, products = ([state[key] for state in states] for key in ("step", "mu_product"))
         counts = self._mirror.announce(steps)
         momenta = [_momentum(count, group) for count in counts]
         after = [self._mirror.product(x, mu) for x, mu in zip(products, momenta, strict=True)]
-        tensors = rows(params, grads, states, "step", "mu_product", "exp_avg", "exp_avg_sq")
         flags = (group["maximize"], decay_kind(group))
         keys = list(zip(counts, after, strict=True))
-        apply_by_key(_nadam, lambda key: flags, tensors, keys, lambda key: _numbers(group, *key))
+        apply_by_key(_nadam, lambda key: flags, rows, keys, lambda key: _numbers(group, *key))
         self._mirror.note_counts(steps, counts)
         for x, value in zip(products, after, strict=True):
             self._mirror.note(x, value)
+        return rows
 
 
 def _momentum(count: float, group: Group) -> float:

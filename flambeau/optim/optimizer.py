@@ -80,10 +80,10 @@ def _flush_after_step() -> Callable[[], None] | None:
     return getattr(graph, "flush_after_step", None)
 
 
-def _realise(params: list[Tensor]) -> None:
+def _realise() -> None:
     """Runs the pending work of a training step, so that nothing has to mark its end."""
     flush = _flush_after_step()
-    if flush is not None and params:
+    if flush is not None:
         flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import (
@@ -11,7 +12,6 @@ from ._loop import (
     decay_kind,
     decay_number,
     decayed,
-    rows,
     zero_step,
     zeros_like,
 )
@@ -84,14 +84,14 @@ class RAdam(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
-        tensors = rows(params, grads, states, "step", "exp_avg", "exp_avg_sq")
+    def _update(self, group: Group) -> Sequence[Any]:
         beta2 = group["betas"][1]
 
         def flags_of(count: float) -> tuple[Any, ...]:
             return group["maximize"], decay_kind(group), _rectification(beta2, count) is not None
 
-        self._apply(_radam, flags_of, tensors, states, lambda count: _numbers(group, count))
+        keys = ("step", "exp_avg", "exp_avg_sq")
+        return self._apply(_radam, group, keys, flags_of, lambda count: _numbers(group, count))
 
 
 def _numbers(group: Group, count: float) -> tuple[Any, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zero_step, zeros_like
+from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
 from ._rules import apply_rule
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
@@ -81,14 +82,16 @@ class RMSprop(LoopOptimizer):
             state["grad_avg"] = zeros_like(p)
         return state
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
         momentum, centered = group["momentum"] > 0, group["centered"]
-        keys = ["step", "square_avg"] + ["momentum_buffer"] * momentum + ["grad_avg"] * centered
+        keys = ("step", "square_avg") + ("momentum_buffer",) * momentum + ("grad_avg",) * centered
+        rows, _ = self._gather(group, keys)
         flags = (group["maximize"], decay_kind(group) != "", momentum, centered)
         alpha, lr = group["alpha"], _to_scalar(group["lr"])
         numbers = (group["weight_decay"], alpha, 1 - alpha, group["eps"], group["momentum"], -lr)
         # The count is only shown to the user: nothing here depends on it.
-        apply_rule(_rmsprop, flags, rows(params, grads, states, *keys), numbers)
+        apply_rule(_rmsprop, flags, rows, numbers)
+        return rows
 
 
 def _rmsprop(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
-from ._loop import Group, LoopOptimizer, State, rows, zero_step, zeros_like
+from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
 from ._rules import apply_rule
 from .optimizer import ParamsT, _check_lr, _to_scalar
 
@@ -66,10 +67,12 @@ class Rprop(LoopOptimizer):
         first = torch.full_like(p, complex(lr, lr) if p.is_complex() else lr, requires_grad=False)
         return {"step": zero_step(group), "prev": zeros_like(p), "step_size": first}
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
         numbers = (*group["etas"], *group["step_sizes"])
         # The count is only shown to the user: nothing here depends on it.
-        apply_rule(_rprop, group["maximize"], rows(params, grads, states, "step", "prev", "step_size"), numbers)
+        rows, _ = self._gather(group, ("step", "prev", "step_size"))
+        apply_rule(_rprop, group["maximize"], rows, numbers)
+        return rows
 
 
 def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, State, decay_kind, rows, with_decay, zeros_like
-from ._rules import apply_by_key
+from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
+from ._rules import apply_by_key, apply_rule
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -78,39 +79,42 @@ class SGD(LoopOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _state_of(self, group: Group, p: Tensor) -> State:
-        if group["fused"]:
-            _check_fused(p)
-        # Without momentum there is no state, not even an empty one.
-        return self.state[p] if group["momentum"] != 0 else {}
-
-    def _collect(self, group: Group) -> tuple[list[Tensor], list[Tensor], list[State]]:
-        params: list[Tensor] = []
-        grads: list[Tensor] = []
-        states: list[State] = []
-        for p in group["params"]:
-            grad = p.grad
-            if grad is not None:
-                params.append(p)
-                grads.append(grad.to_dense() if grad.is_sparse else grad)
-                states.append(self._state_of(group, p))
-        return params, grads, states
-
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]) -> None:
+    def _update(self, group: Group) -> Sequence[Any]:
         momentum = group["momentum"] != 0
-        fresh = [momentum and state.get("momentum_buffer") is None for state in states]
-        for state, param, first in zip(states, params, fresh, strict=True):
-            if first:
-                state["momentum_buffer"] = zeros_like(param)
-        tensors = rows(params, grads, states, *(("momentum_buffer",) if momentum else ()))
+        rows, fresh = self._with_buffers(group) if momentum else (_plain_rows(group), [])
         flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"])
-        numbers = (
-            -_to_scalar(group["lr"]),
-            group["weight_decay"],
-            group["momentum"],
-            1 - group["dampening"],
-        )
-        apply_by_key(_sgd, lambda first: (*flags, first), tensors, fresh, lambda first: numbers)
+        numbers = (-_to_scalar(group["lr"]), group["weight_decay"], group["momentum"], 1 - group["dampening"])
+        if group["fused"]:
+            for row in rows:
+                _check_fused(row[0])
+        if any(fresh):
+            apply_by_key(_sgd, lambda first: (*flags, first), rows, fresh, lambda first: numbers)
+        elif rows:
+            apply_rule(_sgd, (*flags, False), rows, numbers)
+        return rows
+
+    def _with_buffers(self, group: Group) -> tuple[list[list[Any]], list[bool]]:
+        """The rows with momentum buffers, and which of these hold nothing yet."""
+        rows, fresh = _plain_rows(group), []
+        for row in rows:
+            # Without momentum there is no state, not even an empty one.
+            state = self.state[row[0]]
+            buffer = state.get("momentum_buffer")
+            fresh.append(buffer is None)
+            if buffer is None:
+                buffer = state["momentum_buffer"] = zeros_like(row[0])
+            row.append(buffer)
+        return rows, fresh
+
+
+def _plain_rows(group: Group) -> list[list[Any]]:
+    """Value and gradient of each parameter that has one."""
+    rows: list[list[Any]] = []
+    for p in group["params"]:
+        grad = p.grad
+        if grad is not None:
+            rows.append([p, grad.to_dense() if grad.is_sparse else grad])
+    return rows
 
 
 def _sgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -68,13 +68,14 @@ class SparseAdam(Optimizer):
             RuntimeError: a gradient is dense.
         """
         loss = _evaluate(closure)
-        touched = []
+        touched = False
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
                     self._update(group, p)
-                    touched.append(p)
-        _realise(touched)
+                    touched = True
+        if touched:
+            _realise()
         return loss
 
     def _update(self, group: dict[str, Any], p: Tensor) -> None:
