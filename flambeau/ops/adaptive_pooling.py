@@ -20,7 +20,9 @@ def _longest(n: int, out: int) -> int:
 
 
 def _scaled(b: Any, i: Any, n: int, out: int, add: int) -> Any:
-    return b.map("floor_divide", b.map("add", b.map("mul", i, b.const(n, int64)), b.const(add, int64)), b.const(out, int64))
+    return b.map(
+        "floor_divide", b.map("add", b.map("mul", i, b.const(n, int64)), b.const(add, int64)), b.const(out, int64)
+    )
 
 
 def _bounds(b: Any, n: int, out: int) -> tuple[Any, Any]:
@@ -73,7 +75,9 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
             raise RuntimeError(f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
                                f"{list(t.shape)} with dimension {d} being empty")  # fmt: skip
     if any(o < 0 for o in out):
-        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
+        )
     if t.dtype.kind != "f":
         raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
 
@@ -303,7 +307,9 @@ def _unpool_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
     if index.dtype is not int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {SCALAR_NAMES[index.dtype]}")
     if x.ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {x.ndim} dim")
+        raise RuntimeError(
+            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {x.ndim} dim"
+        )
     if x.shape != index.shape:
         raise RuntimeError(f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices "
                            f"tensor with shape: {list(index.shape)}")  # fmt: skip
@@ -364,18 +370,24 @@ def _unpool_size(x: Any, kernel: Any, stride: Any, padding: Any, output_size: An
     return given
 
 
-def max_unpool1d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+def max_unpool1d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Any:
     """Puts each maximum back where it was; zeros elsewhere."""
     out = _unpool_size(input, kernel_size, stride, padding, output_size, 1)
     return _unpooled(2, input.unsqueeze(-1), indices.unsqueeze(-1), (*out, 1)).squeeze(-1)
 
 
-def max_unpool2d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+def max_unpool2d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Any:
     """Puts each maximum back where it was; zeros elsewhere."""
     return _unpooled(2, input, indices, _unpool_size(input, kernel_size, stride, padding, output_size, 2))
 
 
-def max_unpool3d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+def max_unpool3d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Any:
     """Puts each maximum back where it was; zeros elsewhere."""
     return _unpooled(3, input, indices, _unpool_size(input, kernel_size, stride, padding, output_size, 3))
 
@@ -464,11 +476,25 @@ def _fractional(n: int, x: Any, kernel_size: Any, output_size: Any, output_ratio
     return call(FRACTIONAL[n], (x, samples), (_tuple(kernel_size, n), _tuple(output_size, n)))
 
 
-def fractional_max_pool2d_with_indices(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+def fractional_max_pool2d_with_indices(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
     """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
-def fractional_max_pool3d_with_indices(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None) -> Any:
+def fractional_max_pool3d_with_indices(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
     """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)

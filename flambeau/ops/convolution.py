@@ -46,7 +46,9 @@ def _expand(name: str, value: Any, n: int) -> tuple[int, ...]:
     return given
 
 
-def _pads(padding: Any, n: int, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+def _pads(
+    padding: Any, n: int, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
     """Zeros before and after each spatial dimension."""
     if not isinstance(padding, str):
         return tuple([(p, p) for p in _expand("padding", padding, n)])
@@ -131,7 +133,9 @@ def _check_transposed(x: Ty, w: Ty, bias: Ty | None, g: Geometry) -> None:
     _check_weight(x, w, g.groups)
     head = f"Given transposed=1, weight of size {list(w.shape)}, expected "
     if x.shape[1] != w.shape[0]:
-        raise RuntimeError(f"{head}input{list(x.shape)} to have {w.shape[0]} channels, but got {x.shape[1]} channels instead")
+        raise RuntimeError(
+            f"{head}input{list(x.shape)} to have {w.shape[0]} channels, but got {x.shape[1]} channels instead"
+        )
     channels = w.shape[1] * g.groups
     if bias is not None and bias.shape != (channels,):
         raise RuntimeError(f"{head}bias to be 1-dimensional with {channels} elements, but got bias of size "
@@ -274,7 +278,9 @@ def _input_vjp(f: Any, gx: Any) -> tuple[Any, ...]:
 
 _SECOND = "ConvolutionBackwardBackward0"
 CONV_INPUT = Operator("convolution_input", _input_ty, _input_lower, _input_vjp, _SAVES, _SECOND)
-CONV_TRANSPOSED = Operator("convolution_transposed", _input_ty, _input_lower, _input_vjp, _SAVES, "ConvolutionBackward0")
+CONV_TRANSPOSED = Operator(
+    "convolution_transposed", _input_ty, _input_lower, _input_vjp, _SAVES, "ConvolutionBackward0"
+)
 
 
 def _weight_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
@@ -358,27 +364,35 @@ def _conv(n: int, name: str, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...]) 
 def _refused(name: str, *args: Any) -> str:
     given = ", ".join("Tensor" if is_tensor(a) else type(a).__name__ for a in args if a is not None)
     lists = [
-        f' * (Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, {padding}, '
+        f" * (Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, {padding}, "
         "tuple of ints dilation = 1, int groups = 1)\n"
         for padding in ("tuple of ints padding = 0", 'str padding = "valid"')
     ]
-    return f"{name}() received an invalid combination of arguments - got ({given}), but expected one of:\n{''.join(lists)}"
+    return (
+        f"{name}() received an invalid combination of arguments - got ({given}), but expected one of:\n{''.join(lists)}"
+    )
 
 
 @function()
-def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Any:
+def conv1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
     """Cross-correlation of (N, C, L) with kernels (F, C / groups, K); padding may be 'same' or 'valid'."""
     return _conv(1, "conv1d", input, weight, bias, (stride, padding, dilation, groups))
 
 
 @function()
-def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Any:
+def conv2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
     """Cross-correlation of (N, C, H, W) with kernels (F, C / groups, KH, KW); padding may be 'same' or 'valid'."""
     return _conv(2, "conv2d", input, weight, bias, (stride, padding, dilation, groups))
 
 
 @function()
-def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Any:
+def conv3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
     """Cross-correlation of (N, C, D, H, W) with kernels (F, C / groups, KD, KH, KW); padding may be 'same' or 'valid'."""
     return _conv(3, "conv3d", input, weight, bias, (stride, padding, dilation, groups))
 
@@ -415,19 +429,46 @@ def _transposed(n: int, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...], outpu
 
 
 @function()
-def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The gradient of ``conv1d`` with respect to its input, as an operator on (N, F, L) with kernels (F, C / groups, K)."""
     return _transposed(1, input, weight, bias, (stride, padding, dilation, groups), output_padding)
 
 
 @function()
-def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The gradient of ``conv2d`` with respect to its input, as an operator."""
     return _transposed(2, input, weight, bias, (stride, padding, dilation, groups), output_padding)
 
 
 @function()
-def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The gradient of ``conv3d`` with respect to its input, as an operator."""
     return _transposed(3, input, weight, bias, (stride, padding, dilation, groups), output_padding)
 
@@ -440,10 +481,19 @@ def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
 
 
 @function()
-def convolution(input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, output_padding: Any, groups: int) -> Any:
+def convolution(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+) -> Any:
     """The general convolution under the functions above."""
     n = input._ty.ndim - 2
     if transposed:
         return _transposed(n, input, weight, bias, (stride, padding, dilation, groups), output_padding)
     return _conv(n, f"conv{n}d", input, weight, bias, (stride, padding, dilation, groups))
-

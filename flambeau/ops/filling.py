@@ -74,7 +74,9 @@ def _refused(name: str, first: str, mask: Any, value: Any) -> TypeError:
         f"(Tensor, !{given}!)\n"
         for kind in ("Tensor", "Number")
     )
-    return TypeError(f"{name}() received an invalid combination of arguments - got (Tensor, {given}), but expected one of:\n{forms}")
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got (Tensor, {given}), but expected one of:\n{forms}"
+    )
 
 
 def _masked_fill(name: str, record: Callable[..., Any], x: Any, mask: Any, value: Any) -> Any:
@@ -208,7 +210,9 @@ def _index_fill_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 
 INDEX_FILL = Operator("index_fill", _index_fill_ty, _index_fill_lower, _index_fill_vjp, _MASK)
-INDEX_FILL_TENSOR = Operator("index_fill", _index_fill_ty, _index_fill_lower, _index_fill_vjp, _MASK, "IndexFillBackward1")
+INDEX_FILL_TENSOR = Operator(
+    "index_fill", _index_fill_ty, _index_fill_lower, _index_fill_vjp, _MASK, "IndexFillBackward1"
+)
 
 
 def _index_fill(name: str, inplace: bool, x: Any, dim: int, index: Any, value: Any) -> Any:
@@ -297,12 +301,16 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     d = wrap_dim(dim, input._ty.ndim)
     n = size_along(input._ty, d)
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input._ty.shape)} at dimension {dim}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input._ty.shape)} at dimension {dim}"
+        )
     return call(SELECT_SCATTER, (input, src), _seen(input, lambda x: x.select(d, index)))
 
 
 @export()
-def slice_scatter(input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+def slice_scatter(
+    input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Any:
     """A copy of ``input`` with ``src`` in ``input[start:end:step]`` of ``dim``."""
     from .views import slice_view
 

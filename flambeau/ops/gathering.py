@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, int32, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._registry import call, export, function, into, is_tensor, method, wrap_dim
+from ._registry import at_version, call, export, function, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values
 
@@ -30,7 +30,13 @@ def first_outside(index: Any, low: int, high: int) -> int | None:
 
 
 def check_range(
-    op: Operator, ins: tuple[Any, ...], attrs: Any, index: Any, dim: int, error: type[Exception] = RuntimeError, text: str = ""
+    op: Operator,
+    ins: tuple[Any, ...],
+    attrs: Any,
+    index: Any,
+    dim: int,
+    error: type[Exception] = RuntimeError,
+    text: str = "",
 ) -> None:
     """Raises unless all indices are in ``0 ≤ i < n``, before the call ``op(*ins)`` is recorded.
 
@@ -112,7 +118,7 @@ def _gather_lower(b: Any, dim: int, x: Any, index: Any) -> Any:
 def _gather_vjp(f: Any, g: Any) -> tuple[Any, None]:
     from .scattering import scatter_add
 
-    return scatter_add(g.new_zeros(f.ins[0].shape), f.attrs, f.saved(1), g), None
+    return at_version(scatter_add(g.new_zeros(f.ins[0].shape), f.attrs, f.saved(1), g), 1), None
 
 
 GATHER = Operator("gather", _gather_ty, _gather_lower, _gather_vjp, ((1, (0,)),))
@@ -185,7 +191,7 @@ def _select_vjp(f: Any, g: Any) -> tuple[Any, None]:
     t = f.ins[0]
     if not t.ndim:
         return g, None
-    return index_add(g.new_zeros(t.shape), f.attrs, f.saved(1), g), None
+    return at_version(index_add(g.new_zeros(t.shape), f.attrs, f.saved(1), g), 1), None
 
 
 INDEX_SELECT = Operator("index_select", _select_ty, _select_lower, _select_vjp, ((1, (0,)),))
@@ -225,7 +231,11 @@ def flat_index(name: str, index: Any, numel: int) -> Any:
     if index._ty.dtype is not int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {SCALAR_NAMES[index._ty.dtype]}")
     if not numel and index._ty.numel:
-        raise IndexError(f"{name}(): tried to take from an empty tensor" if name == "take" else f"{name}(): tried to put elements into an empty tensor")
+        raise IndexError(
+            f"{name}(): tried to take from an empty tensor"
+            if name == "take"
+            else f"{name}(): tried to put elements into an empty tensor"
+        )
     bad = first_outside(index, -numel, numel)
     if bad is not None:
         raise IndexError(f"out of range: tried to access index {bad} on a tensor of {numel} elements.")
@@ -290,7 +300,9 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
         rows = np.stack(np.nonzero(values)).astype(np.int64)
     else:
         rows = np.empty((0, int(bool(values))), np.int64)
-    return into(from_values(rows, int64).t(), out, "nonzero") if rows.shape[0] else into(_no_columns(rows), out, "nonzero")
+    return (
+        into(from_values(rows, int64).t(), out, "nonzero") if rows.shape[0] else into(_no_columns(rows), out, "nonzero")
+    )
 
 
 def _no_columns(rows: np.ndarray) -> Any:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, float16, float32, finfo
+from ..dtypes import SCALAR_NAMES, bfloat16, finfo, float16, float32
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._registry import call, function
 from .normalisation import (
-    _affine, _centred, _check_float, _check_mixed, _inverse_std, _normalised_backward, _wide, batch_norm, check_normalized_shape,
+    _affine,
+    _centred,
+    _check_float,
+    _check_mixed,
+    _inverse_std,
+    _normalised_backward,
+    _wide,
+    batch_norm,
+    check_normalized_shape,
 )  # fmt: skip
 from .padding import constant_pad_nd
 from .pooling import avg_pool2d, avg_pool3d
@@ -101,12 +109,19 @@ def _group_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: 
 _ANY = tuple(range(4))
 GROUP_BACKWARD = Operator("native_group_norm_backward", _group_backward_ty, _group_backward_lower)
 GROUP = Operator(
-    "native_group_norm", _group_ty, _group_lower, _group_vjp, tuple([(k, _ANY) for k in range(3)]), "NativeGroupNormBackward0"
+    "native_group_norm",
+    _group_ty,
+    _group_lower,
+    _group_vjp,
+    tuple([(k, _ANY) for k in range(3)]),
+    "NativeGroupNormBackward0",
 )
 
 
 @function("group_norm")
-def torch_group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-05, cudnn_enabled: bool = True) -> Any:
+def torch_group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-05, cudnn_enabled: bool = True
+) -> Any:
     """Normalises each of ``num_groups`` groups of channels of each sample; then ``* weight + bias`` by channel."""
     attrs = (num_groups, weight is not None, bias is not None)
     return call(GROUP, (input, eps, *[v for v in (weight, bias) if v is not None]), attrs)
@@ -132,7 +147,17 @@ def _refuse_single(t: Ty, groups: int) -> None:
 
 
 @function("instance_norm")
-def torch_instance_norm(input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True) -> Any:
+def torch_instance_norm(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Any:
     """Normalises each channel of each sample by its own statistics, as a batch of one with N * C channels."""
     if not use_input_stats and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
@@ -151,7 +176,16 @@ def torch_instance_norm(input: Any, weight: Any, bias: Any, running_mean: Any, r
     return y.view(shape)
 
 
-def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-05) -> Any:
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Any:
     """Normalises each channel of each sample over its spatial dimensions.
 
     Raises:
@@ -187,7 +221,9 @@ def local_response_norm(input: Any, size: int, alpha: float = 0.0001, beta: floa
     """``input / (k + alpha * mean of squares over size neighbouring channels) ** beta``."""
     t = input._ty
     if t.ndim < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {t.ndim} dimensions)")
+        raise ValueError(
+            f"Expected 3D or higher dimensionality                          input (got {t.ndim} dimensions)"
+        )
     if not t.numel:
         return input
     squares = input.mul(input)

@@ -111,6 +111,8 @@ def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *rest: Any
     dt, ndim = x.dtype, x.ndim
     x, *rest = _wide(b, x, *rest)
     w, bias, mean, var = _split_batch(attrs, tuple(rest))
+    if 0 in x.shape:
+        return (b.cast(x, dt), mean, var) if attrs[0] and mean is not None else b.cast(x, dt)
     if not attrs[0]:
         y = b.map("sub", x, _channels(b, mean, ndim))
         y = b.map("mul", y, _channels(b, _inverse_std(b, var, eps), ndim))
@@ -162,7 +164,11 @@ def _batch_gradients_composed(gy: Any, x: Any, eps: Any, w: Any, stats: tuple[An
     dt = x.dtype
     if dt in (float16, bfloat16):
         gy, x = gy.float(), x.float()
-    mean, var = [s.to(x.dtype).reshape(shape) for s in stats] if stats else (x.mean(dims, True), x.var(dims, unbiased=False, keepdim=True))
+    mean, var = (
+        [s.to(x.dtype).reshape(shape) for s in stats]
+        if stats
+        else (x.mean(dims, True), x.var(dims, unbiased=False, keepdim=True))
+    )
     inv = (var + eps).rsqrt()
     xhat = (x - mean) * inv
     g = gy if w is None else gy * w.reshape(shape)
@@ -172,13 +178,16 @@ def _batch_gradients_composed(gy: Any, x: Any, eps: Any, w: Any, stats: tuple[An
 
 def _batch_backward_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
     x = tys[1]
-    vector = ty((x.shape[1],), tys[3].dtype if attrs[0] else x.dtype)
+    vector = ty(x.shape[1:2] or (0,), tys[3].dtype if attrs[0] else x.dtype)
     return like(x), vector, vector
 
 
 def _batch_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: Any) -> Any:
     dt, ndim, dims = x.dtype, x.ndim, _batch_dims(x.ndim)
     vector = rest[0].dtype if attrs[0] else dt
+    if 0 in x.shape:
+        zeros = b.const(0, vector, x.shape[1:2] or (0,))
+        return b.cast(gy, dt), zeros, zeros
     gy, x, *rest = _wide(b, gy, x, *rest)
     g = b.map("mul", gy, _channels(b, rest[0], ndim)) if attrs[0] else gy
     if attrs[1]:
@@ -207,7 +216,17 @@ BATCH_PARTIAL = Operator(
 
 
 @function()
-def batch_norm(input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool, momentum: float, eps: float, cudnn_enabled: bool = True) -> Any:
+def batch_norm(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Any:
     """Normalises each channel (dimension 1); in training the running statistics are updated in place.
 
     Raises:
@@ -321,7 +340,12 @@ def _layer_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: 
 
 LAYER_BACKWARD = Operator("native_layer_norm_backward", _layer_backward_ty, _layer_backward_lower)
 LAYER = Operator(
-    "native_layer_norm", _layer_ty, _layer_lower, _layer_vjp, ((0, _ANY), (1, _ANY), (2, _ANY)), "NativeLayerNormBackward0"
+    "native_layer_norm",
+    _layer_ty,
+    _layer_lower,
+    _layer_vjp,
+    ((0, _ANY), (1, _ANY), (2, _ANY)),
+    "NativeLayerNormBackward0",
 )
 
 
@@ -332,7 +356,14 @@ def _shape_of(name: str, value: Any) -> tuple[int, ...]:
 
 
 @function()
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05, cudnn_enable: bool = True) -> Any:
+def layer_norm(
+    input: Any,
+    normalized_shape: Any,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-05,
+    cudnn_enable: bool = True,
+) -> Any:
     """Normalises over the last dimensions, whose sizes are ``normalized_shape``; then ``* weight + bias``."""
     shape = normalized_shape if type(normalized_shape) is tuple else _shape_of("layer_norm", normalized_shape)
     attrs = (shape, weight is not None, bias is not None)

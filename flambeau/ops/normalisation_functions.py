@@ -9,7 +9,16 @@ from . import normalisation
 from .normalisation import layer_norm as _layer_norm
 
 
-def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-05) -> Any:
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Any:
     """Normalises each channel by the batch's statistics (training) or the running ones.
 
     Raises:

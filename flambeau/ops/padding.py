@@ -55,7 +55,13 @@ def _zero_lower(b: Any, pad: tuple[int, ...], x: Any) -> Any:
 
 
 CONSTANT = Operator("constant_pad_nd", _constant_ty, _constant_lower, _constant_vjp, grad_name="ConstantPadNdBackward0")
-ZERO = Operator("constant_pad_nd", _constant_ty, _zero_lower, lambda f, g: _constant_vjp(f, g)[:1], grad_name="ConstantPadNdBackward0")
+ZERO = Operator(
+    "constant_pad_nd",
+    _constant_ty,
+    _zero_lower,
+    lambda f, g: _constant_vjp(f, g)[:1],
+    grad_name="ConstantPadNdBackward0",
+)
 
 
 @function()
@@ -69,15 +75,23 @@ def constant_pad_nd(input: Any, pad: Any, value: Any = 0) -> Any:
 
 # ---- reflect, replicate, circular: each output element is some input element
 
+
 def _source(b: Any, mode: str, n: int, lo: int, hi: int) -> Any:
     """Which input element each output element along a dimension is."""
+    if mode == "circular":
+        return _around(b, n, lo, hi)
     at = b.map("sub", b.iota(n + lo + hi), b.const(lo, int64))
     last = b.const(n - 1, int64)
     if mode == "reflect":
         return b.map("sub", last, b.map("abs", b.map("sub", last, b.map("abs", at))))
-    if mode == "circular":
-        return b.map("remainder", at, b.const(n, int64))
     return b.map("minimum", b.map("maximum", at, b.const(0, int64)), last)
+
+
+def _around(b: Any, n: int, lo: int, hi: int) -> Any:
+    """Round and round in what negative amounts leave."""
+    left = n + min(lo, 0) + min(hi, 0)
+    at = b.map("sub", b.iota(n + lo + hi), b.const(max(lo, 0), int64))
+    return b.map("add", b.map("remainder", at, b.const(left, int64)), b.const(max(-lo, 0), int64))
 
 
 def _copied_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:

@@ -47,7 +47,9 @@ def _output_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int
     return out
 
 
-def pool_of(name: str, shape: tuple[int, ...], n: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Pool:
+def pool_of(
+    name: str, shape: tuple[int, ...], n: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Pool:
     """The arguments as the user gave them, made explicit and checked.
 
     Raises:
@@ -73,7 +75,9 @@ def pool_of(name: str, shape: tuple[int, ...], n: int, kernel: Any, stride: Any,
     if min(out) < 1:
         c = shape[-n - 1]
         sizes = ["x".join(map(str, (c, *v))) for v in (size, out)]
-        raise RuntimeError(f"Given input size: ({sizes[0]}). Calculated output size: ({sizes[1]}). Output size is too small")
+        raise RuntimeError(
+            f"Given input size: ({sizes[0]}). Calculated output size: ({sizes[1]}). Output size is too small"
+        )
     return Pool(size, k, s, p, d, out)
 
 
@@ -112,7 +116,9 @@ def _check_max(name: str, t: Ty, n: int) -> None:
             raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
         raise RuntimeError(f"non-empty {lists} (batch mode) tensor expected for input")
     if 0 in t.shape[-n - 1 :]:
-        raise RuntimeError(f"Expected {lists} (batch mode) tensor with optional 0 dim batch size for input, but got:{list(t.shape)}")
+        raise RuntimeError(
+            f"Expected {lists} (batch mode) tensor with optional 0 dim batch size for input, but got:{list(t.shape)}"
+        )
     if t.dtype is bool_ or t.dtype.kind == "c":
         kernel = "max_pool2d" if n == 2 else "max_pool3d"
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
@@ -243,7 +249,9 @@ def _max_operator(n: int, indices: bool) -> Operator:
     name = f"max_pool{n}d_with_indices"
     grad_name = f"MaxPool{n}DWithIndicesBackward0"
     if indices:
-        return Operator(name, _max_indices_ty, _max_indices_lower, lambda f, g, _: _max_vjp(f, g), ((0, (0,)),), grad_name)
+        return Operator(
+            name, _max_indices_ty, _max_indices_lower, lambda f, g, _: _max_vjp(f, g), ((0, (0,)),), grad_name
+        )
     return Operator(name, _max_ty, _max_lower, _max_vjp, ((0, (0,)),), grad_name)
 
 
@@ -256,7 +264,9 @@ def hashable(*values: Any) -> tuple[Any, ...]:
     return tuple([tuple(v) if type(v) is list else v for v in values])
 
 
-def _max_pool(n: int, x: Any, indices: bool, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
+def _max_pool(
+    n: int, x: Any, indices: bool, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Any:
     attrs = (n, kernel, stride, padding, dilation, ceil_mode)
     op = (MAX_INDICES if indices else MAX)[n]
     try:
@@ -268,23 +278,31 @@ def _max_pool(n: int, x: Any, indices: bool, kernel: Any, stride: Any, padding: 
 
 
 @function()
-def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool2d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """The maximum of each window of (N, C, H, W) or (C, H, W)."""
     return _max_pool(2, input, False, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @function()
-def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool3d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """The maximum of each window of (N, C, D, H, W) or (C, D, H, W)."""
     return _max_pool(3, input, False, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def max_pool2d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool2d_with_indices(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """As ``max_pool2d``, and where in each channel the maxima are (flattened)."""
     return _max_pool(2, input, True, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def max_pool3d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool3d_with_indices(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """As ``max_pool3d``, and where in each channel the maxima are (flattened)."""
     return _max_pool(3, input, True, kernel_size, stride, padding, dilation, ceil_mode)
 
@@ -307,7 +325,9 @@ def _check_max1d(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, 
     if p < 0:
         raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {p}")
     if p > k // 2:
-        raise RuntimeError(f"max_pool1d() padding should be at most half of kernel size, but got padding={p} and kernel_size={k}")
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={p} and kernel_size={k}"
+        )
     if d <= 0:
         raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {d}")
     out = _output_size(t.shape[-1], k, s, p, d, ceil_mode)
@@ -320,13 +340,17 @@ def _pair(value: Any, first: int) -> Any:
 
 
 @function()
-def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """The maximum of each window of (N, C, L) or (C, L)."""
     return _pool1d(max_pool2d, input, kernel_size, stride, padding, dilation, ceil_mode).squeeze(-2)
 
 
 @function()
-def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def max_pool1d_with_indices(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     """As ``max_pool1d``, and where the maxima are."""
     y, index = _pool1d(max_pool2d_with_indices, input, kernel_size, stride, padding, dilation, ceil_mode)
     return y.squeeze(-2), index.squeeze(-2)
@@ -348,7 +372,9 @@ def _avg_geometry(t: Any, attrs: Any) -> Pool:
 def _avg_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t, n, divisor = tys[0], attrs[0], attrs[-1]
     if t.ndim < n + 1:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-t.ndim}, {t.ndim - 1}], but got {-n - 1})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-t.ndim}, {t.ndim - 1}], but got {-n - 1})"
+        )
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     g = _avg_geometry(t, attrs)
@@ -356,7 +382,9 @@ def _avg_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         raise RuntimeError("non-empty 2D or 3D (batch mode) tensor expected for input")
     if 0 in t.shape[-n - 1 :]:
         lists = {2: "3D or 4D", 3: "4D or 5D"}[n]
-        raise RuntimeError(f"Expected {lists} (batch mode) tensor with optional 0 dim batch size for input, but got:{list(t.shape)}")
+        raise RuntimeError(
+            f"Expected {lists} (batch mode) tensor with optional 0 dim batch size for input, but got:{list(t.shape)}"
+        )
     if t.dtype.kind in "ub" or t.dtype.kind == "i" and t.dtype is not int64:
         raise NotImplementedError(f"\"avg_pool{n}d_out_frame\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     return _spatial(t, g.out)
@@ -433,7 +461,9 @@ AVG = {n: Operator(f"avg_pool{n}d", _avg_ty, _avg_lower, _avg_vjp, grad_name=f"A
 AVG_BACKWARD = {n: _avg_backward(n) for n in (2, 3)}
 
 
-def _avg_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include_pad: bool, divisor: Any) -> Any:
+def _avg_pool(
+    n: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include_pad: bool, divisor: Any
+) -> Any:
     attrs = (n, kernel, stride, padding, ceil_mode, include_pad, divisor)
     try:
         return call(AVG[n], (x,), attrs)
@@ -443,18 +473,41 @@ def _avg_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode:
         return call(AVG[n], (x,), hashable(*attrs))
 
 
-def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+def avg_pool2d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
     """The mean of each window of (N, C, H, W) or (C, H, W)."""
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+def avg_pool3d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
     """The mean of each window of (N, C, D, H, W) or (C, D, H, W)."""
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 @function()
-def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> Any:
+def avg_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
     """The mean of each window of (N, C, L) or (C, L)."""
     if input._ty.ndim not in (2, 3):
         raise RuntimeError(f"Expected 2 to 3 dimensions, but got {input._ty.ndim}-dimensional tensor for argument #1 'self' "

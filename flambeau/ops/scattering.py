@@ -13,9 +13,9 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from .filling import check_value
+from .gathering import check_along, check_range, flat_index, need_tensor, nonzero, size_along
 from .indexing import _check_shapes, _check_value, _index_ty
 from .indexing import index_put as _index_put
-from .gathering import check_along, check_range, flat_index, need_tensor, nonzero, size_along
 
 Record = Callable[..., Any]
 
@@ -104,7 +104,9 @@ SCATTER = Operator("scatter", _scatter_ty, _scatter_lower("set"), _scatter_vjp, 
 SCATTER_VALUE = Operator("scatter", _scatter_ty, _scatter_lower("set"), _scatter_value_vjp, _INDEX, "ScatterBackward1")
 SCATTER_ADD = Operator("scatter_add", _scatter_ty, _scatter_lower("add"), _scatter_add_vjp, ((1, (2,)),))
 SCATTER_REDUCING = {
-    name: Operator("scatter", _scatter_ty, _scatter_lower(op), _not_differentiable, grad_name="torch::autograd::NotImplemented")
+    name: Operator(
+        "scatter", _scatter_ty, _scatter_lower(op), _not_differentiable, grad_name="torch::autograd::NotImplemented"
+    )
     for name, op in (("add", "add"), ("multiply", "mul"))
 }
 
@@ -132,7 +134,9 @@ def _recorded(record: Record, op: Operator, x: Any, index: Any, src: Any, d: int
 
 
 @export()
-def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Any = None) -> Any:
+def scatter(
+    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Any = None
+) -> Any:
     """A copy of ``input`` with ``src`` (a tensor or a number) put at ``index`` along ``dim``.
 
     Raises:
@@ -210,7 +214,9 @@ def _scatter_reduce_lower(b: Any, attrs: Any, x: Any, index: Any, src: Any) -> A
 def _scatter_reduce_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     dim, name, include_self = f.attrs
     x, index, src = f.saved(0), f.saved(1), f.saved(2)
-    gx, gsrc = _REDUCE_GRADIENTS[name](g, x, dim, index, src, f.out() if name[0] == "a" or name == "prod" else None, include_self)
+    gx, gsrc = _REDUCE_GRADIENTS[name](
+        g, x, dim, index, src, f.out() if name[0] == "a" or name == "prod" else None, include_self
+    )
     if not include_self and f.needs(0):
         gx = gx.scatter(dim, index, 0)
     return gx if f.needs(0) else None, None, gsrc if f.needs(2) else None
@@ -221,7 +227,9 @@ def _sum_gradient(g: Any, x: Any, dim: int, index: Any, src: Any, y: Any, includ
 
 
 def _mean_gradient(g: Any, x: Any, dim: int, index: Any, src: Any, y: Any, include_self: bool) -> tuple[Any, Any]:
-    count = (g.new_ones(g.shape) if include_self else g.new_zeros(g.shape)).scatter_add(dim, index, g.new_ones(src.shape))
+    count = (g.new_ones(g.shape) if include_self else g.new_zeros(g.shape)).scatter_add(
+        dim, index, g.new_ones(src.shape)
+    )
     part = g / count.masked_fill(count == 0, 1)
     return part, part.gather(dim, index)
 
@@ -264,7 +272,9 @@ def _scatter_reduce(record: Record, x: Any, dim: int, index: Any, src: Any, redu
 
 
 @export()
-def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None) -> Any:
+def scatter_reduce(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Any:
     """A copy of ``input`` with ``src`` reduced at ``index`` by 'sum', 'prod', 'mean', 'amax' or 'amin'."""
     return into(_scatter_reduce(call, input, dim, index, src, reduce, include_self), out, "scatter_reduce")
 
@@ -377,7 +387,9 @@ def _index_copy_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
         raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
                            f"{shapes[0]} at dimension {dim} and source slice shape: {shapes[1]} at dimension 0.")  # fmt: skip
     if src.ndim and index.numel != src.shape[dim]:
-        raise IndexError(f"index_copy_(): Number of indices ({index.numel}) should be equal to source.size(dim) ({src.shape[dim]})")
+        raise IndexError(
+            f"index_copy_(): Number of indices ({index.numel}) should be equal to source.size(dim) ({src.shape[dim]})"
+        )
     return like(x)
 
 
@@ -388,7 +400,11 @@ def _index_copy_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 
 INDEX_COPY = Operator(
-    "index_copy", _index_copy_ty, lambda b, dim, x, index, src: _slices_put(b, "set", x, index, src, dim), _index_copy_vjp, _INDEX
+    "index_copy",
+    _index_copy_ty,
+    lambda b, dim, x, index, src: _slices_put(b, "set", x, index, src, dim),
+    _index_copy_vjp,
+    _INDEX,
 )
 
 
@@ -448,7 +464,9 @@ def _index_reduce(inplace: bool, x: Any, dim: int, index: Any, src: Any, reduce:
 
 
 @export()
-def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, out: Any = None) -> Any:
+def index_reduce(
+    input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Any:
     """A copy of ``input`` with slices of ``source`` reduced at ``index`` by 'prod', 'mean', 'amax' or 'amin'."""
     return into(_index_reduce(False, input, dim, index, source, reduce, include_self), out, "index_reduce")
 

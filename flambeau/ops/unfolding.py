@@ -29,12 +29,21 @@ def _geometry(size: tuple[int, ...], attrs: Any) -> Pool:
 
 def _check_blocks(attrs: Any) -> None:
     kernel, dilation, padding, stride = attrs
-    for name, pair, low in (("kernel size", kernel, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("stride", stride, 1)):
+    for name, pair, low in (
+        ("kernel size", kernel, 1),
+        ("dilation", dilation, 1),
+        ("padding", padding, 0),
+        ("stride", stride, 1),
+    ):
         if min(pair) < low:
             if name == "padding":
-                raise RuntimeError(f"padding should be non-negative, but got pad_height: {pair[0]} pad_width: {pair[1]}")
+                raise RuntimeError(
+                    f"padding should be non-negative, but got pad_height: {pair[0]} pad_width: {pair[1]}"
+                )
             key = name.split(" ")[0]
-            raise RuntimeError(f"{name} should be greater than zero, but got {key}_height: {pair[0]} {key}_width: {pair[1]}")
+            raise RuntimeError(
+                f"{name} should be greater than zero, but got {key}_height: {pair[0]} {key}_width: {pair[1]}"
+            )
 
 
 # ---- unfold
@@ -136,7 +145,12 @@ FOLD = Operator("col2im", _fold_ty, _fold_lower, _fold_vjp, grad_name="Col2ImBac
 
 
 def _blocks(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple[tuple[int, int], ...]:
-    return (_pair("kernel_size", kernel_size), _pair("dilation", dilation), _pair("padding", padding), _pair("stride", stride))
+    return (
+        _pair("kernel_size", kernel_size),
+        _pair("dilation", dilation),
+        _pair("padding", padding),
+        _pair("stride", stride),
+    )
 
 
 def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
