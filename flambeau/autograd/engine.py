@@ -69,7 +69,7 @@ def unpack(fn: Fn, which: int) -> Any:
 def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(s.ty.shape)}]{_origin(fn, s, which)} is at version {version}; "
+        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list((s.storage.retyped or s.ty).shape)}]{_origin(fn, s, which)} is at version {version}; "
         f"expected version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to "
         "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
@@ -337,8 +337,19 @@ def accumulate(node: AccumulateGrad, g: Any, create: bool) -> None:
             hook(x)
 
 
+def obeys_layout(g: Any, leaf: Any) -> bool:
+    """Is a gradient of type ``g`` laid out as its leaf's type wants (PyTorch's gradient layout contract)?"""
+    if not leaf.dense:
+        return g.contiguous
+    return all(n == 1 or a == b for n, a, b in zip(g.shape, g.strides, leaf.strides))
+
+
 def _own(g: Any, x: Any, create: bool) -> Any:
     """The gradient in memory of its own, laid out like the leaf."""
     from ..ops.creation import copy_like
 
-    return copy_like(g, x._ty, keep_graph=create)
+    y = copy_like(g, x._ty, keep_graph=create)
+    if not create:
+        stolen = g._view is None and getrefcount(g) <= 5 and obeys_layout(g._ty, x._ty)
+        y._s.version = (g._vc or g._s).version if stolen else int(x._ty.dense)
+    return y

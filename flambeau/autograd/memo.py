@@ -17,7 +17,7 @@ from ..graph.storage import Storage
 from ..graph.tensor_base import new_tensor
 from ..graph.types import Ty, ty
 from ..ops._registry import fresh, version_of
-from .engine import Task, accumulate
+from .engine import Task, accumulate, obeys_layout
 
 _EMPTY: dict[int, Any] = {}
 _templates: dict[tuple[Any, ...], Template] = {}
@@ -147,13 +147,21 @@ def _learn(key: tuple[Any, ...], root: Fn, seed: Any, walk: Walk, keep: bool, ep
     task.run([root], [seed])
     grads = [task.captured.get(i) for i in range(len(walk.leaves))]
     nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, walk.leaves)]
-    versions = [0 if g is None else version_of(g) for g in grads]
+    versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
+                for i, (g, acc) in enumerate(zip(grads, walk.leaves))]  # fmt: skip
     if epoch.serial == serial and len(epoch.leaves) == leaves:
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
         _templates[key] = Template(nodes, epoch.scalars[scalars:], versions)
     _deliver(walk, nodes, versions, keep, epoch)
     return True
+
+
+def _version(g: Any, leaf: Any, shared: bool) -> int:
+    """PyTorch keeps a gradient that nobody else holds and that is laid out like its leaf; others are copied once."""
+    if leaf is None or (not shared and obeys_layout(g._ty, leaf._ty)):
+        return version_of(g)
+    return int(leaf._ty.dense)
 
 
 def _laid_out(g: Any, acc: AccumulateGrad) -> Node:

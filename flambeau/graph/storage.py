@@ -22,7 +22,7 @@ class Storage:
     version counter, which writes through ``.data`` and NumPy do not move.
     """
 
-    __slots__ = ("__weakref__", "buf", "epoch", "h", "owner", "pending", "rebased", "source", "ty", "version", "w", "written")
+    __slots__ = ("__weakref__", "buf", "epoch", "h", "owner", "pending", "rebased", "retyped", "source", "ty", "version", "w", "written")
 
     def __init__(self, t: Ty, h: Any = None, buf: np.ndarray | None = None) -> None:
         self.ty = t
@@ -35,6 +35,7 @@ class Storage:
         self.owner: Any = None  # the object whose memory NumPy may write, while shared
         self.source: Any = None  # what a shared storage's last leaf held
         self.rebased: Any = None  # the history that the last differentiable write gave
+        self.retyped: Any = None  # the geometry that the last in-place change of it gave
         self.written: Any = None  # line of the user's last in-place write
 
     @property

@@ -233,7 +233,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if grad:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
-    x._ty = t
+    x._ty = x._s.retyped = t
     x._w = -1
     (x._vc or x._s).version += 1
     if fn is not None:
@@ -394,6 +394,12 @@ def _move_retained(x: TensorBase, fn: Fn) -> None:
     old, k = (x._edge.fn, x._edge.number) if isinstance(x._edge, Out) else (x._edge, 0)
     if old.hooked is not None and k in old.hooked.retain:
         hooks_of(fn).retain[0] = old.hooked.retain.pop(k)
+
+
+def at_version(y: Any, version: int) -> Any:
+    """A fresh gradient that PyTorch makes by so many in-place writes, which its ``_version`` shows."""
+    y._s.version = version
+    return y
 
 
 # ---- out=

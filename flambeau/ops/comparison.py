@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
 from ._elementwise import binary, reflected, tensor_argument
-from ._registry import METHODS, export
+from ._registry import METHODS, at_version, export
 
 
 def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
@@ -44,8 +44,8 @@ def _extreme_vjp(above: str, below: str) -> Any:
 
         x, y = f.saved(0), f.saved(1)
         half = where(x == y, g / 2, g)
-        gx = where(getattr(x, below)(y), 0, half) if f.needs(0) else None
-        return gx, where(getattr(x, above)(y), 0, half) if f.needs(1) else None
+        gx = at_version(where(getattr(x, below)(y), 0, half), 1) if f.needs(0) else None
+        return gx, at_version(where(getattr(x, above)(y), 0, half), 1) if f.needs(1) else None
 
     return vjp
 

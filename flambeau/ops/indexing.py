@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import bool_, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._registry import METHODS, call, call_inplace, is_tensor, method
+from ._registry import METHODS, at_version, call, call_inplace, is_tensor, method
 from ._types import broadcast_shape
 from .views import alias_view, select, slice_view
 
@@ -51,7 +51,7 @@ def _consumed(i: Any) -> int:
     return 1
 
 
-def apply_basic(x: Any, index: Any) -> tuple[Any, list[Any] | None]:
+def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any] | None]:
     """The view that the integers, slices, None and ... select, and index tensors by dimension (None if there are none)."""
     items = [i if i is None or i is Ellipsis or isinstance(i, (slice, int)) and not isinstance(i, bool) else _as_index(i)
              for i in _items(index)]  # fmt: skip
@@ -71,7 +71,7 @@ def apply_basic(x: Any, index: Any) -> tuple[Any, list[Any] | None]:
             tensors.append(None)
             dim += 1
         elif isinstance(i, slice):
-            x = _slice(x, dim, i, len(items) == 1 and not isinstance(index, tuple))
+            x = _slice(x, dim, i, reading and not isinstance(index, tuple))
             tensors.append(None)
             dim += 1
         elif is_tensor(i):
@@ -118,7 +118,7 @@ def _slice(x: Any, dim: int, s: slice, always: bool) -> Any:
         return x
     if not always and (s.step is None or s.step == 1):
         n = x._ty.shape[dim]
-        if slice(*[None if b is None else int(b) for b in (s.start, s.stop)]).indices(n)[:2] == (0, n):
+        if int(s.start or 0) == 0 and (s.stop is None or int(s.stop) >= n):
             return x
     return slice_view(x, dim, s.start, s.stop, s.step)
 
@@ -151,7 +151,7 @@ def _index_lower(b: Any, where: tuple[int, ...], x: Any, *idx: Any) -> Any:
 
 def _index_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     idx = [f.saved(k) for k in range(1, len(f.ins))]
-    return (index_put(g.new_zeros(f.ins[0].shape), f.attrs, idx, g, True), *[None] * len(idx))
+    return (at_version(index_put(g.new_zeros(f.ins[0].shape), f.attrs, idx, g, True), 1), *[None] * len(idx))
 
 
 INDEX = Operator("index", _index_ty, _index_lower, _index_vjp, saves=tuple((k, (0,)) for k in range(1, 9)))
@@ -245,7 +245,7 @@ def getitem(self: Any, index: Any) -> Any:
 
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
-    x, tensors = apply_basic(self, index)
+    x, tensors = apply_basic(self, index, reading=False)
     if tensors is None:
         _assign(x, value)
         return

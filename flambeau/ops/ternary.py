@@ -110,11 +110,10 @@ def _clamp_vjp(f: Any, g: Any) -> tuple[Any, ...]:
         within = below if within is None else within.logical_and(below)
     out = [where(within, g, 0) if f.needs(0) else None]
     if lo is not None:
-        taken = x < lo if hi is None else (x < lo).logical_and(lo < hi)
-        out.append(where(taken, g, 0) if f.needs(1) else None)
+        out.append(where(x < lo if hi is None else (x < lo).logical_and(lo < hi), g, 0) if f.needs(1) else None)
     if hi is not None:
-        taken = x > hi if lo is None else (x > hi).logical_or(lo > hi)
-        out.append(where(taken, g, 0) if f.needs(len(out)) else None)
+        k = len(out)
+        out.append(where(x > hi if lo is None else (x > hi).logical_or(lo > hi), g, 0) if f.needs(k) else None)
     return tuple(out)
 
 

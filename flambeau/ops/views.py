@@ -9,7 +9,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, ty
-from ._registry import alias, call, export, function, method, view, view_inplace, views, wrap_dim
+from ._registry import alias, at_version, call, export, function, method, view, view_inplace, views, wrap_dim
 from ._view_rules import AS_STRIDED
 
 
@@ -58,7 +58,7 @@ def view_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     if t.numel == 0:
         return t.strides if shape == t.shape else contiguous_strides(shape)
     if t.contiguous:
-        return t.strides if shape == t.shape else contiguous_strides(shape)
+        return contiguous_strides(shape)
     strides = [0] * len(shape)
     at = len(shape) - 1
     step, count, have = t.strides[-1] if t.ndim else 1, 1, 1
@@ -502,7 +502,7 @@ def _unfold_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
 
 def _unfold_vjp(f: Any, g: Any) -> tuple[Any]:
     base = ty(f.ins[0].shape, g._ty.dtype)
-    return (as_strided_backward(g, base, _unfold_rule(base, f.attrs)),)
+    return (at_version(as_strided_backward(g, base, _unfold_rule(base, f.attrs)), 0),)
 
 
 UNFOLD = view_operator("unfold", _unfold_rule, _unfold_vjp)
@@ -750,7 +750,7 @@ STRIDED_SUM = Operator(
 def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
     """The gradient of the base of ``as_strided``: elements seen several times add up."""
     span = 1 + max([t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0])
-    return call(STRIDED_SUM, (g,), (base, part, span))
+    return at_version(call(STRIDED_SUM, (g,), (base, part, span)), 1)
 
 
 def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
