@@ -126,10 +126,8 @@ class LoopOptimizer(Optimizer):
     ) -> list[list[Tensor]]:
         """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
         rows, states = self._gather(group, keys)
-        steps = [state["step"] for state in states]
-        counts = self._mirror.announce(steps)
+        counts = self._mirror.announce([state["step"] for state in states])
         apply_by_key(rule, flags_of, rows, counts, numbers_of)
-        self._mirror.note_counts(steps, counts)
         return rows
 
     def _new_state(self, group: Group, p: Tensor) -> State:

@@ -30,8 +30,9 @@ def scalar_dtype(fused: bool | None = None) -> Any:
 class Mirror:
     """The last known value of 0-dim CPU tensors, valid while nobody else writes to them.
 
-    An entry is used only if it belongs to the same tensor object at the same
-    version; a tensor that was replaced, loaded or written to is read again.
+    An entry is used only if it belongs to the same tensor object at the expected
+    version; a tensor that was replaced, loaded or written to is read again. Entries
+    are made before the write that they foretell, which adds one to the version.
     """
 
     def __init__(self) -> None:
@@ -45,48 +46,53 @@ class Mirror:
             return entry[2]
         return tensor.item()
 
-    def note(self, tensor: Tensor, value: float) -> None:
-        """Remembers the value just written to a tensor, rounded as its dtype rounds."""
-        version = _version(tensor)
-        if version is None or tensor.dtype not in (torch.float32, torch.float64):
-            return
+    def foretell(self, tensor: Tensor, value: float) -> float:
+        """Notes the value that the next write gives a tensor; returns it rounded as the dtype rounds."""
         if tensor.dtype == torch.float32:
             value = float(np.float32(value))
-        self._known[id(tensor)] = (tensor, version, value)
-
-    def product(self, tensor: Tensor, factor: float) -> float:
-        """What a tensor's value will be once it has been multiplied, rounded as its dtype rounds."""
-        value = self.read(tensor)
-        return float(np.float32(value) * np.float32(factor)) if tensor.dtype == torch.float32 else value * factor
+        elif tensor.dtype != torch.float64:
+            return value
+        self._known[id(tensor)] = (tensor, _version(tensor) + 1, value)
+        return value
 
     def announce(self, steps: Sequence[Tensor]) -> list[float]:
         """The values that step counts will have once one has been added to each."""
-        return [self.read(step) + 1.0 for step in steps]
-
-    def note_counts(self, steps: Sequence[Tensor], counts: Sequence[float]) -> None:
-        """`note` for step counts, which no dtype rounds until they are very large."""
-        for step, count in zip(steps, counts, strict=True):
+        known, counts = self._known, []
+        for step in steps:
             version = _version(step)
-            if version is not None and count < _FLOAT32_LIMIT:
-                self._known[id(step)] = (step, version, count)
+            entry = known.get(id(step))
+            if entry is not None and entry[0] is step and entry[1] == version:
+                count = entry[2] + 1.0
+            else:
+                count = step.item() + 1.0
+            if count < _FLOAT32_LIMIT:
+                known[id(step)] = (step, version + 1, count)
+            counts.append(count)
+        return counts
 
     def advance(self, steps: Sequence[Tensor]) -> list[float]:
         """Adds one to step counts; returns the new values."""
         counts = self.announce(steps)
         for step in steps:
             step += 1
-        self.note_counts(steps, counts)
         return counts
+
+    def product(self, tensor: Tensor, factor: float) -> float:
+        """What a tensor's value will be once it has been multiplied, rounded as its dtype rounds."""
+        value = self.read(tensor)
+        if tensor.dtype == torch.float32:
+            return self.foretell(tensor, float(np.float32(value) * np.float32(factor)))
+        return self.foretell(tensor, value * factor)
 
     def store(self, tensor: Tensor, value: float) -> None:
         """Writes a value into a tensor and remembers it."""
+        self.foretell(tensor, value)
         tensor.fill_(value)
-        self.note(tensor, value)
 
 
-def _version(tensor: Tensor) -> int | None:
-    """The version counter, or None for an inference tensor, which has none."""
+def _version(tensor: Tensor) -> int:
+    """The version counter, or -2 for an inference tensor, which has none: such a value is never known."""
     try:
         return tensor._version
     except RuntimeError:
-        return None
+        return -2

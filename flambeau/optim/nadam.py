@@ -100,16 +100,14 @@ class NAdam(LoopOptimizer):
 
     def _update(self, group: Group) -> Sequence[Any]:
         rows, states = self._gather(group, ("step", "mu_product", "exp_avg", "exp_avg_sq"))
-        steps, products = ([state[key] for state in states] for key in ("step", "mu_product"))
-        counts = self._mirror.announce(steps)
-        momenta = [_momentum(count, group) for count in counts]
-        after = [self._mirror.product(x, mu) for x, mu in zip(products, momenta, strict=True)]
+        counts = self._mirror.announce([state["step"] for state in states])
+        momenta = {count: _momentum(count, group) for count in counts}
+        keys = [
+            (count, self._mirror.product(state["mu_product"], momenta[count]))
+            for count, state in zip(counts, states, strict=True)
+        ]
         flags = (group["maximize"], decay_kind(group))
-        keys = list(zip(counts, after, strict=True))
         apply_by_key(_nadam, lambda key: flags, rows, keys, lambda key: _numbers(group, *key))
-        self._mirror.note_counts(steps, counts)
-        for x, value in zip(products, after, strict=True):
-            self._mirror.note(x, value)
         return rows
 
 
