@@ -9,7 +9,7 @@ from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedPara
 from . import functional, init, modules, parameter
 from .modules import *  # noqa: F403
 
-_LAZY = ("attention", "grad", "parallel", "qat", "quantized", "utils")
+_LAZY = ("attention", "common_types", "grad", "parallel", "utils")
 
 
 def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
@@ -38,10 +38,6 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     if name == "DataParallel":
         return importlib.import_module(f"{__name__}.parallel").DataParallel
-    if name in _LAZY or name == "_reduction":
-        try:
-            return importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

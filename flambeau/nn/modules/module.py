@@ -6,7 +6,7 @@ the tree of submodules (``_tree``), saving and loading (``_state``).
 
 from __future__ import annotations
 
-from . import _hooks
+from . import _attributes, _hooks, _state
 from ._attributes import (
     register_module_buffer_registration_hook,
     register_module_module_registration_hook,
@@ -19,7 +19,6 @@ from ._hooks import (
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
-from ._state import ModuleState
 
 __all__ = [
     "Module",
@@ -40,7 +39,7 @@ def _addindent(s_: str, numSpaces: int) -> str:
     return "\n".join([first, *(" " * numSpaces + line if line.strip() else "" for line in rest)])
 
 
-class Module(ModuleState):
+class Module(_state.ModuleState):
     """The base class of all neural networks.
 
     A subclass makes its layers in ``__init__`` (after ``super().__init__()``) and uses them in ``forward``; parameters
@@ -66,6 +65,8 @@ class Module(ModuleState):
 
 
 def __getattr__(name: str) -> object:
-    if name == "_global_is_full_backward_hook":
-        return _hooks._global_is_full_backward_hook
+    # PyTorch has all of this in one file; some programs look for its private names here.
+    for part in (_hooks, _attributes, _state):
+        if name in vars(part):
+            return vars(part)[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
