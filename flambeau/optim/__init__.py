@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import lr_scheduler
 from ._adafactor import Adafactor
@@ -22,6 +22,9 @@ from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
 from .sparse_adam import SparseAdam
+
+if TYPE_CHECKING:
+    from . import swa_utils
 
 __all__ = [
     "ASGD",

@@ -82,7 +82,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     _check_decay(decay)
 
     @torch.no_grad()
-    def ema_update(ema_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
+    def ema_update(ema_param: Any, current_param: Any, num_averaged: Any) -> Any:
         return decay * ema_param + (1 - decay) * current_param
 
     return ema_update
@@ -92,7 +92,7 @@ def get_swa_avg_fn() -> AverageFn:
     """The mean of one tensor over all models so far."""
 
     @torch.no_grad()
-    def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
+    def swa_update(averaged_param: Any, current_param: Any, num_averaged: Any) -> Any:
         return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
 
     return swa_update

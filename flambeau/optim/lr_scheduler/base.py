@@ -212,8 +212,8 @@ def _track_calls(optimizer: Any) -> None:
         here._opt_called = True
         return function(here, *args, **kwargs)
 
+    setattr(wrapper, "_wrapped_by_lr_sched", True)  # noqa: B010 (a plain assignment is not typed)
     optimizer.step = wrapper
-    optimizer.step._wrapped_by_lr_sched = True
 
 
 def split_functions(state: dict[str, Any], functions: Sequence[Any]) -> list[Any]:
