@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import flambeau as torch
 
 from ..dataset import Subset, TensorDataset
@@ -78,7 +80,7 @@ class TensorFetcher(_Fetcher):
         while type(dataset) is Subset:
             index = [dataset.indices[i] for i in index]
             dataset = dataset.dataset
-        rows = torch.tensor(index)
+        rows = torch.tensor(np.array(index, np.int64))
         return [tensor[rows] for tensor in dataset.tensors]
 
 
