@@ -377,6 +377,27 @@ def test_grid_is_saved(tmp_path: Path) -> None:
         assert numpy.asarray(image)[:, :, 0].tolist() == [[0, 255], [128, 255]]
 
 
+def test_residual_network_is_torchvisions() -> None:
+    """Weights, result and the state of the generator afterwards, as torchvision 0.28 gives them."""
+    X.manual_seed(0)
+    model = V.models.resnet18(weights=None, num_classes=4).eval()
+    first = model.conv1.weight[0, 0, 0, :3].tolist()
+    assert first == pytest.approx([0.047779809683561325, 0.018384646624326706, -0.027710409834980965])
+    with X.no_grad():
+        scores = model(X.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32))
+    wanted = [-0.19289854168891907, 0.07713480293750763, -0.15411749482154846, -0.028515905141830444]
+    assert scores[0].tolist() == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+    assert X.rand(1).item() == 0.7802378535270691
+    assert len(model.state_dict()) == 122 and "layer4.0.downsample.1.running_var" in model.state_dict()
+
+
+def test_trained_weights_are_refused() -> None:
+    with pytest.raises(NotImplementedError, match="load_state_dict"):
+        V.models.resnet50(weights="DEFAULT")
+    with pytest.raises(ValueError, match="BasicBlock only supports groups=1 and base_width=64"):
+        V.models.resnet18(groups=2)
+
+
 def test_names_of_the_package() -> None:
     assert V.get_image_backend() == "PIL"
     with pytest.raises(ValueError, match="Invalid backend"):

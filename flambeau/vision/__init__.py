@@ -1,13 +1,13 @@
-"""torchvision's data sets, transforms and image grids, over flambeau.
+"""torchvision's data sets, transforms, image grids and residual networks, over flambeau.
 
 Images come from Pillow, which is imported when a function needs it: `pip install 'flambeau[images]'`.
 """
 
 from __future__ import annotations
 
-from flambeau.vision import datasets, transforms, utils
+from flambeau.vision import datasets, models, transforms, utils
 
-__all__ = ["__version__", "datasets", "get_image_backend", "set_image_backend", "transforms", "utils"]
+__all__ = ["__version__", "datasets", "get_image_backend", "models", "set_image_backend", "transforms", "utils"]
 
 __version__ = "0.28.0+flambeau"
 
