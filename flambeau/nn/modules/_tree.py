@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import flambeau as torch
-from flambeau.nn.parameter import Parameter
+from flambeau.nn.parameter import Parameter, UninitializedBuffer, is_lazy
 
 from ._hooks import ModuleHooks
 
@@ -54,6 +54,13 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     if kwargs:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
     return device, dtype, non_blocking, memory_format
+
+
+def _still_lazy(old: Any, new: Any) -> Any:
+    """``new``, which was made of ``old``, as an uninitialized buffer if ``old`` is one."""
+    if not is_lazy(old) or is_lazy(new):
+        return new
+    return UninitializedBuffer(old.requires_grad, new.device, new.dtype, old.persistent)
 
 
 class ModuleTree(ModuleHooks):
@@ -234,7 +241,7 @@ class ModuleTree(ModuleHooks):
                 self._apply_to_parameter(name, param, fn)
         for name, buffer in self._buffers.items():
             if buffer is not None:
-                self._buffers[name] = fn(buffer)
+                self._buffers[name] = _still_lazy(buffer, fn(buffer))
         return self
 
     def _apply_to_parameter(self, name: str, param: Any, fn: TensorFn) -> None:

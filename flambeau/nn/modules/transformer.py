@@ -174,17 +174,22 @@ class TransformerEncoderLayer(_Layer):
 
 def _canonical_masks(src: Any, padding: Any, padding_name: str, mask: Any, mask_name: str) -> tuple[Any, Any]:
     """Both masks as numbers to add; warns where their dtypes differ."""
-    padding = F._canonical_mask(
-        mask=padding,
-        mask_name=padding_name,
-        other_type=None if mask is None else mask.dtype,
-        other_name=mask_name,
-        target_type=src.dtype,
-    )
-    mask = F._canonical_mask(
-        mask=mask, mask_name=mask_name, other_type=None, other_name="", target_type=src.dtype, check_other=False
-    )
-    return padding, mask
+    for value, name in ((padding, padding_name), (mask, mask_name)):
+        if value is not None and value.dtype != torch.bool and not value.is_floating_point():
+            raise AssertionError(f"only bool and floating types of {name} are supported")
+    if padding is not None and mask is not None and padding.dtype != mask.dtype:
+        warnings.warn(
+            f"Support for mismatched {padding_name} and {mask_name} is deprecated. Use same type for both instead.",
+            stacklevel=3,
+        )
+    return _as_numbers(padding, src.dtype), _as_numbers(mask, src.dtype)
+
+
+def _as_numbers(mask: Any, dtype: Any) -> Any:
+    """A boolean mask as negative infinity where it is True and 0 elsewhere."""
+    if mask is None or mask.is_floating_point():
+        return mask
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(mask, float("-inf"))
 
 
 class TransformerDecoderLayer(_Layer):
