@@ -46,4 +46,4 @@ def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return torch.log_softmax(input, dim, dtype=dtype)
 
 
-__all__ = ["log_softmax", "round", "softmax", *_SPECIAL, *_SHARED, *_RENAMED]  # noqa: PLE0604
+__all__ = ["log_softmax", "round", "softmax", *_SPECIAL, *_SHARED, *_RENAMED]

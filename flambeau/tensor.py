@@ -333,7 +333,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             buf = np.zeros(t.numel + self._ty.offset, flat.dtype)
             buf[: flat.size] = flat
             s.buf, s.ty = buf, flat_type(buf.size, s.ty.dtype)
-        elif s.ty.ndim != 1:
+        else:
             realised(s)
             s.ty = flat_type(s.ty.numel, s.ty.dtype)
         s.h = None

@@ -139,7 +139,9 @@ def _lgamma_positive(x: Array) -> Array:
     zeros = np.where(below, middle * (middle - 1), (y - 1) * (y - 2))
     near = zeros * clenshaw(tables.LGAMMA, y - 2) + np.log(product) - shift
     large = np.maximum(x, 9.0)
-    far = (large - 0.5) * np.log(large) - large + 0.9189385332046727418 + _horner(_STIRLING, 1 / (large * large)) / large
+    far = (
+        (large - 0.5) * np.log(large) - large + 0.9189385332046727418 + _horner(_STIRLING, 1 / (large * large)) / large
+    )
     return np.where(x < 9, near, np.where(np.isinf(x), np.inf, far))
 
 
@@ -157,7 +159,9 @@ def lgamma(x: Array) -> Array:
     sine = np.abs(_sin_pi(x))
     below = np.where(sine == 0, np.inf, np.log(pi / sine) - y)
     tiny = np.abs(x) < 1e-10
-    return np.where(tiny, -np.log(np.abs(x)) - 0.5772156649015329 * x, np.where(np.isinf(x), np.inf, np.where(x < 0, below, y)))
+    return np.where(
+        tiny, -np.log(np.abs(x)) - 0.5772156649015329 * x, np.where(np.isinf(x), np.inf, np.where(x < 0, below, y))
+    )
 
 
 @_in_float64
@@ -376,7 +380,9 @@ POLYNOMIALS: dict[str, Callable[..., Array]] = {
     "laguerre_polynomial_l": _polynomial(
         lambda x: 1 - x, lambda x, k, now, before: ((2 * k + 1 - x) * now - k * before) / (k + 1)
     ),
-    "legendre_polynomial_p": _polynomial(lambda x: x, lambda x, k, now, before: ((2 * k + 1) * x * now - k * before) / (k + 1)),
+    "legendre_polynomial_p": _polynomial(
+        lambda x: x, lambda x, k, now, before: ((2 * k + 1) * x * now - k * before) / (k + 1)
+    ),
 }
 for _kind in "tuvw":
     POLYNOMIALS[f"shifted_chebyshev_polynomial_{_kind}"] = _shifted(POLYNOMIALS[f"chebyshev_polynomial_{_kind}"])

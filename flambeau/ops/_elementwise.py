@@ -103,7 +103,8 @@ def lowering(rule: Lower | str, result: str, count: int | None = None, exact_num
 def unary(
     name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: str = "", result: str = "same",
     kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
-    aliases: Sequence[str] = (), inplace: bool = True, grad_name: str | None = None, lists: Sequence[str] = ("torch", "Tensor"),
+    aliases: Sequence[str] = (), inplace: bool = True, grad_name: str | None = None,
+    lists: Sequence[str] = ("torch", "Tensor"), check_out: Callable[[Any, Any], None] | None = None,
 ) -> Operator:  # fmt: skip
     """Declares an elementwise operator of one operand and lists ``name`` and ``name_``.
 
@@ -120,15 +121,22 @@ def unary(
         inplace: is there an in-place form?
         grad_name: the name of the backward node.
         lists: where the functions are public.
+        check_out: ``(result, out)``, raises if this ``out`` does not do.
     """
+    called = f"special_{name}" if lists == ("special",) else name
     support = Support(kernel or f"{name}_vml_cpu", kinds, errors)
     kept = tuple((0 if c == "x" else OUT, (0,)) for c in saves)
     gradient = None if vjp is None else lambda f, g: (vjp(f, g),)
     op = Operator(name, type_rule(result, support), lowering(rule, result), gradient, kept, grad_name)
 
     def function(input: Any, *, out: Any = None) -> Any:
-        y = call(op, (tensor_argument(name, input),))
-        return y if out is None else into(y, out, name)
+        y = call(op, (tensor_argument(called, input),))
+        if out is not None:
+            if check_out is not None:
+                check_out(y, out)
+            into(y, out, called)
+            return out
+        return y
 
     def method(self: Any) -> Any:
         return call(op, (self,))
@@ -142,6 +150,34 @@ def unary(
     return op
 
 
+def same_dtype(result: Any, out: Any) -> None:
+    """Refuses an ``out`` of another dtype than the result."""
+    if isinstance(out, TensorBase) and out._ty.dtype is not result._ty.dtype:
+        raise RuntimeError(f"Found dtype {SCALAR_NAMES[out._ty.dtype]} but expected {SCALAR_NAMES[result._ty.dtype]}")
+
+
+def only_bool(name: str) -> Callable[[Any, Any], None]:
+    """Refuses an ``out`` that is not bool."""
+
+    def check(result: Any, out: Any) -> None:
+        if isinstance(out, TensorBase) and out._ty.dtype is not bool_:
+            raise RuntimeError(f"{name} does not support non-boolean outputs.")
+
+    return check
+
+
+def number_argument(name: str, argument: str, value: Any) -> Any:
+    """``value``, which must be a number (or a tensor with one element).
+
+    Raises:
+        TypeError: it is not.
+    """
+    value = value.item() if isinstance(value, TensorBase) else plain_number(value)
+    if not is_number(value):
+        raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
+    return value
+
+
 def tensor_argument(name: str, x: Any, argument: str = "input", position: int = 1) -> Any:
     """``x``, which must be a tensor.
 
@@ -153,14 +189,29 @@ def tensor_argument(name: str, x: Any, argument: str = "input", position: int = 
     return x
 
 
-def public(name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor")) -> None:
+# in-place forms that PyTorch has as methods only
+_METHOD_ONLY = frozenset(
+    ["absolute_", "bitwise_not_", "digamma_", "erfinv_", "lgamma_", "logical_not_", "sgn_", "sign_"]
+)
+# and those with two operands that it has under torch too
+_INPLACE_FUNCTIONS = frozenset(["gcd_", "lcm_", "ldexp_", "xlogy_"])
+
+
+def public(
+    name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor")
+) -> None:
     """Lists a function under torch or torch.special and a method under Tensor."""
-    for f, place, table in ((function, "torch", FUNCTIONS), (function, "special", SPECIAL), (method, "Tensor", METHODS)):
+    for f, place, table in (
+        (function, "torch", FUNCTIONS),
+        (function, "special", SPECIAL),
+        (method, "Tensor", METHODS),
+    ):
         if place in lists:
             f.__name__ = f.__qualname__ = name
             f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."
             for n in (name, *aliases):
-                table[n] = f
+                if place != "torch" or n not in _METHOD_ONLY:
+                    table[n] = f
 
 
 # ---- two operands
@@ -175,7 +226,8 @@ def binary(
     """Declares an elementwise operator of two operands and lists ``name`` and ``name_``.
 
     ``saves`` is in the form of ``Operator.saves``; ``vjp(f, g)`` gives two gradients. ``numbers`` says which
-    operands may be Python numbers: "", "other", "self" (in the function only) or both. ``grad_names`` are
+    operands may be Python numbers: "", "other", "self other" (in the function only), "any" (both at once).
+    ``grad_names`` are
     the names of the backward nodes for two tensors, for a number as the second and as the first operand.
     ``check(x, y)`` is called first. The rest is as for ``unary``.
     """
@@ -197,21 +249,25 @@ def list_binary(
 
     ``ops`` are its forms for two tensors, for a number as second and as first operand (or one for all).
     """
-    name, op = ops[0].name, ops[0]
+    op = ops[0]
+    name = op.name
+    called = f"special_{name}" if lists == ("special",) else name
     with_other, with_self = ops[min(1, len(ops) - 1)], ops[-1]
 
     def prepare(x: Any, y: Any, called: str, position: int) -> tuple[Operator, Any, Any]:
-        x, y = operands(called, x, y, numbers, position, len(ops) > 1)
+        if numbers == "any" and is_number(x) and is_number(y):
+            x = FUNCTIONS["tensor"](x)
+        x, y = operands(called, x, y, "self other" if numbers == "any" else numbers, position, len(ops) > 1)
         return (op if is_tensor(x) and is_tensor(y) else with_other if is_tensor(x) else with_self), x, y
 
     def function(input: Any, other: Any, *, out: Any = None) -> Any:
         form = op
         if not isinstance(input, TensorBase) or not isinstance(other, TensorBase):
-            form, input, other = prepare(input, other, name, 2)
+            form, input, other = prepare(input, other, called, 2)
         if check is not None:
             check(input, other)
         y = call(form, (input, other))
-        return y if out is None else into(y, out, name)
+        return y if out is None else into(y, out, called)
 
     def method(self: Any, other: Any) -> Any:
         form = op
@@ -231,7 +287,8 @@ def list_binary(
 
     public(name, function, method, aliases, lists)
     if inplace and "Tensor" in lists:
-        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], ("Tensor",))
+        places = ("torch", "Tensor") if name + "_" in _INPLACE_FUNCTIONS else ("Tensor",)
+        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], places)
 
 
 def written(op: Operator, x: Any, *others: Any) -> Any:
@@ -253,7 +310,11 @@ def operands(name: str, x: Any, y: Any, numbers: str, position: int, overloaded:
         TypeError: another is not a tensor, or neither is.
     """
     x, y = plain_number(x), plain_number(y)
-    if overloaded and not (_allowed(x, numbers, "self") and _allowed(y, numbers, "other")) or not (is_tensor(x) or is_tensor(y)):
+    if (
+        overloaded
+        and not (_allowed(x, numbers, "self") and _allowed(y, numbers, "other"))
+        or not (is_tensor(x) or is_tensor(y))
+    ):
         raise TypeError(_usage(name, (x, y) if position == 2 else (y,)))
     if not isinstance(x, TensorBase) and not ("self" in numbers and is_number(x)):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
@@ -271,7 +332,9 @@ def _usage(name: str, given: Sequence[Any]) -> str:
     got = ", ".join("Tensor" if is_tensor(x) else type(x).__name__ for x in given)
     forms = ("Tensor input, Tensor other, *, Tensor out = None", "Tensor input, Number other, *, Tensor out = None")
     lines = forms if len(given) == 2 else ("Tensor other", "Number other")
-    return f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n" + "".join(f" * ({f})\n" for f in lines)
+    return f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n" + "".join(
+        f" * ({f})\n" for f in lines
+    )
 
 
 def plain_number(x: Any) -> Any:

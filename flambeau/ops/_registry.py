@@ -417,6 +417,8 @@ def into(result: Any, out: Any, name: str = "") -> Any:
         for r, o in zip(result, out):
             into(r, o, name)
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, TensorBase):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if threads.epoch.grad and (requires_grad(result) or requires_grad(out)):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
                            "but one of the arguments requires grad.")  # fmt: skip

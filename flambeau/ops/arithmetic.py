@@ -9,7 +9,17 @@ from ..dtypes import bool_, weak_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
-from ._elementwise import BOTH, OPERANDS, Support, list_binary, lowering, operands, reflected, type_rule
+from ._elementwise import (
+    BOTH,
+    OPERANDS,
+    Support,
+    list_binary,
+    lowering,
+    number_argument,
+    operands,
+    reflected,
+    type_rule,
+)
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
 
@@ -44,7 +54,13 @@ def _div_vjp(f: Any, g: Any) -> tuple[Any, Any]:
 ADD = Operator("add", type_rule("same", EVERY), lowering("add", "same", exact_numbers=True), _add_vjp)
 SUB = Operator("sub", type_rule("same", EVERY), lowering("sub", "same", exact_numbers=True), _sub_vjp)
 MUL = Operator("mul", type_rule("same", EVERY), lowering("mul", "same", exact_numbers=True), _mul_vjp, saves=BOTH)
-DIV = Operator("div", type_rule("float", EVERY), lowering("div", "float", exact_numbers=True), _div_vjp, saves=((1, (0, 1)), (0, (1,))))
+DIV = Operator(
+    "div",
+    type_rule("float", EVERY),
+    lowering("div", "float", exact_numbers=True),
+    _div_vjp,
+    saves=((1, (0, 1)), (0, (1,))),
+)
 
 
 def _scaled(name: str) -> Callable[..., Any]:
@@ -107,7 +123,7 @@ def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, 
         _refuse_bool(x, y)
     if alpha is None or (type(alpha) in (int, float) and alpha == 1 and type_of(x).dtype.kind in "uifc"):
         return record(plain, x, y)
-    alpha = alpha.item() if is_tensor(alpha) else alpha
+    alpha = number_argument(plain.name, "alpha", alpha)
     _check_alpha(x, y, alpha)
     return record(scaled, x, y, alpha)
 
@@ -166,8 +182,8 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
 
 
-list_binary([MUL], ("multiply",), numbers="self other")
-list_binary([DIV], ("true_divide", "divide"), numbers="self other")
+list_binary([MUL], ("multiply",), numbers="any")
+list_binary([DIV], ("true_divide", "divide"), numbers="any")
 _div, _method_div, _inplace_div = FUNCTIONS["div"], METHODS["div"], METHODS["div_"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
 from ._elementwise import binary, reflected, tensor_argument
@@ -90,9 +89,9 @@ def equal(input: Any, other: Any) -> bool:
 # ---- closeness
 
 
-def _check_close(x: Any, y: Any, rtol: float, atol: float) -> None:
-    tensor_argument("isclose", x)
-    tensor_argument("isclose", y, "other", 2)
+def _check_close(name: str, x: Any, y: Any, rtol: float, atol: float) -> None:
+    tensor_argument(name, x)
+    tensor_argument(name, y, "other", 2)
     if x._ty.dtype is not y._ty.dtype:
         raise RuntimeError(f"{SCALAR_NAMES[x._ty.dtype]} did not match {SCALAR_NAMES[y._ty.dtype]}")
     if rtol < 0:
@@ -104,7 +103,7 @@ def _check_close(x: Any, y: Any, rtol: float, atol: float) -> None:
 @export()
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Where ``|input - other| <= atol + rtol * |other|`` (https://docs.pytorch.org/docs/stable/generated/torch.isclose.html)."""
-    _check_close(input, other, rtol, atol)
+    _check_close("isclose", input, other, rtol, atol)
     x, y = input.detach(), other.detach()
     close = x == y
     if equal_nan and x._ty.dtype.kind in "fc":
@@ -120,4 +119,5 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
 @export()
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Are all elements close (see ``isclose``)?"""
+    _check_close("allclose", input, other, rtol, atol)
     return bool(isclose(input, other, rtol, atol, equal_nan).all())

@@ -8,14 +8,17 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
-from ._elementwise import Support, tensor_argument, unary, wide
+from ._elementwise import Support, same_dtype, tensor_argument, unary, wide
 from ._registry import FUNCTIONS, METHODS, call, export, function, into
 from ._types import elementwise, float_dtype, unary_ty
 from .views import view_as_real
 
 CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f, g: (g.conj(),))
 CONJ_PHYSICAL = unary(
-    "conj_physical", lambda b, x: b.map("conj", x) if x.dtype.kind == "c" else x, lambda f, g: g.conj_physical()
+    "conj_physical",
+    lambda b, x: b.map("conj", x) if x.dtype.kind == "c" else x,
+    lambda f, g: g.conj_physical(),
+    check_out=same_dtype,
 )
 
 
@@ -117,7 +120,7 @@ def _angle_vjp(f: Any, g: Any) -> tuple[Any]:
     if not x._ty.dtype.is_complex:
         return (g.new_zeros(g.shape),)
     size = x.abs()
-    turned = complex_(-x.imag, x.real) / size
+    turned = complex(-x.imag, x.real) / size
     return (where(size == 0, 0, turned * (g / size)),)
 
 
@@ -162,6 +165,8 @@ def _complex_vjp(f: Any, g: Any) -> tuple[Any, Any]:
 
 
 COMPLEX = Operator("complex", _pair_ty, lambda b, a, x, y: b.map("complex", x, y, dt=b.ty.dtype), _complex_vjp)
+
+
 def _polar_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
     t = _pair_ty(tys, attrs)
     Support("polar_cpu", "F").check(tys[0].dtype)
@@ -171,8 +176,8 @@ def _polar_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
 POLAR = Operator("polar", _polar_ty, _polar_lower, _polar_vjp, ((OUT, (0, 1)),))
 
 
-@function("complex")
-def complex_(real: Any, imag: Any, *, out: Any = None) -> Any:
+@function()
+def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
     """``real + imag * 1j`` (https://docs.pytorch.org/docs/stable/generated/torch.complex.html)."""
     tensor_argument("complex", real, "real")
     tensor_argument("complex", imag, "imag", 2)

@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import SCALAR_NAMES, dtype
 from ._elementwise import OPERANDS, plain_number, tensor_argument
-from ._registry import METHODS, function, method
+from ._registry import METHODS, function
 from ._types import result_dtype
 from .arithmetic import type_of
 from .copying import convert
@@ -15,7 +15,7 @@ from .copying import convert
 _CONVERSIONS = {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
     "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
-    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+    "bool": dtypes.bool_, "chalf": dtypes.complex32, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
 }  # fmt: skip
 
 
@@ -34,7 +34,6 @@ for _name, _dt in _CONVERSIONS.items():
 _BY_TYPE_NAME = {f"torch.{name}Tensor": dt for dt, name in SCALAR_NAMES.items()}
 
 
-@method("type")
 def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The name of the tensor's type (``'torch.FloatTensor'``), or the tensor converted to a dtype or a type's name.
 
@@ -46,11 +45,16 @@ def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
     return convert(self, _named(dtype))
 
 
+METHODS["type"] = _type
+
+
 def _named(name: Any) -> dtype:
     if isinstance(name, dtype):
         return name
     if isinstance(name, type):
         name = f"torch.{name.__name__}"
+    if not isinstance(name, str):
+        raise TypeError("dtype must be a type, str, or dtype object")
     if name == "torch.Tensor":
         return dtypes.get_default_dtype()
     if name not in _BY_TYPE_NAME:
@@ -63,7 +67,9 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     """The dtype of arithmetic on two operands, tensors or numbers."""
     xs = [plain_number(x) for x in (tensor1, tensor2)]
     if not all(isinstance(x, OPERANDS) for x in xs):
-        raise TypeError(f"result_type() received an invalid combination of arguments - got ({', '.join(type(x).__name__ for x in xs)})")
+        raise TypeError(
+            f"result_type() received an invalid combination of arguments - got ({', '.join(type(x).__name__ for x in xs)})"
+        )
     return result_dtype([type_of(x) for x in xs])
 
 
@@ -92,6 +98,12 @@ def is_neg(input: Any) -> bool:
 
 
 @function()
+def is_signed(input: Any) -> bool:
+    """Can elements be negative?"""
+    return tensor_argument("is_signed", input)._ty.dtype.is_signed
+
+
+@function()
 def is_nonzero(input: Any) -> bool:
     """Is the one element of the tensor not zero?"""
     return bool(tensor_argument("is_nonzero", input))
@@ -103,3 +115,5 @@ def numel(input: Any) -> int:
     return tensor_argument("numel", input)._ty.numel
 
 
+METHODS["__nonzero__"] = lambda self: bool(self)
+METHODS["__long__"] = lambda self: int(self)

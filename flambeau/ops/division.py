@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph.node import Operator
-from ._elementwise import Support, binary, check_divisor, list_binary, lowering, refuse_derivative, reflected, type_rule
+from ._elementwise import Support, binary, check_divisor, list_binary, lowering, reflected, refuse_derivative, type_rule
 from ._registry import FUNCTIONS, METHODS, call, call_inplace
 
 _REAL = "uif"
@@ -19,7 +19,14 @@ def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
 
 def _div_operator(mode: str) -> Operator:
     support = Support(f"div_{mode}_cpu", _REAL)
-    return Operator("div", type_rule("same", support), lowering(f"{mode}_divide", "same", exact_numbers=True), _no_gradient, (), "DivBackward2")
+    return Operator(
+        "div",
+        type_rule("same", support),
+        lowering(f"{mode}_divide", "same", exact_numbers=True),
+        _no_gradient,
+        (),
+        "DivBackward2",
+    )
 
 
 DIVIDE = {mode: _div_operator(mode) for mode in ("floor", "trunc")}

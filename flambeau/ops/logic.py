@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import bool_
-from ._elementwise import binary, reflected, unary
+from ._elementwise import binary, only_bool, reflected, same_dtype, unary
 from ._registry import FUNCTIONS, METHODS
 
 # ---- logical
@@ -18,7 +18,11 @@ for _name in ("logical_and", "logical_or", "logical_xor"):
 # ---- bitwise
 
 BITWISE_NOT = unary(
-    "bitwise_not", lambda b, x: b.map("logical_not" if x.dtype is bool_ else "bitwise_not", x), kinds="bui", kernel="bitwise_not_cpu"
+    "bitwise_not",
+    lambda b, x: b.map("logical_not" if x.dtype is bool_ else "bitwise_not", x),
+    kinds="bui",
+    kernel="bitwise_not_cpu",
+    check_out=same_dtype,
 )
 for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
     binary(_name, _name, kinds="bui", numbers="self other")
@@ -54,7 +58,7 @@ for _name, _rule in (
     ("isneginf", lambda b, x: b.map("eq", x, b.const(float("-inf"), x.dtype)) if x.dtype.kind == "f" else _never(b, x)),
 ):
     _error = {"c": (RuntimeError, f"{_name} does not support complex inputs.")}
-    unary(_name, _rule, result="bool", kinds="buif", errors=_error, inplace=False)
+    unary(_name, _rule, result="bool", kinds="buif", errors=_error, inplace=False, check_out=only_bool(_name))
 
 
 def _never(b: Any, x: Any) -> Any:
@@ -64,7 +68,7 @@ def _never(b: Any, x: Any) -> Any:
 SIGNBIT = unary(
     "signbit", lambda b, x: b.map("signbit", x) if x.dtype.kind == "f" else b.map("lt", x, b.const(0, x.dtype)),
     result="bool", kinds="buif", inplace=False,
-    errors={"c": (NotImplementedError, "signbit is not implemented for complex tensors.")},
+    check_out=only_bool("signbit"), errors={"c": (NotImplementedError, "signbit is not implemented for complex tensors.")},
 )  # fmt: skip
 ISREAL = unary(
     "isreal", lambda b, x: b.map("eq", b.map("imag", x, dt=x.dtype.to_real()), b.const(0, x.dtype.to_real())) if x.dtype.kind == "c"

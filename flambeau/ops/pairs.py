@@ -11,7 +11,7 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ..return_types import frexp as _frexp_result
 from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
-from ._registry import call, call_inplace, export, into
+from ._registry import call, call_inplace, export, into, is_tensor
 from ._types import elementwise
 from .arithmetic import conj
 from .ternary import where
@@ -75,7 +75,9 @@ def _nextafter_lower(b: Any, attrs: Any, x: Any, y: Any) -> Any:
     return b.map("nextafter_bfloat16" if dt is bfloat16 else "nextafter", b.cast(x, dt), b.cast(y, dt))
 
 
-NEXTAFTER = Operator("nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _OPERANDS)
+NEXTAFTER = Operator(
+    "nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _OPERANDS
+)
 list_binary([NEXTAFTER], numbers="")
 
 
@@ -105,17 +107,24 @@ list_binary([LDEXP], numbers="")
 # ---- heaviside
 
 
-def _heaviside_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
-    x, y = tys
+def _check_heaviside(x: Ty, y: Ty) -> None:
     if "c" in (x.dtype.kind, y.dtype.kind):
         raise RuntimeError("heaviside is not yet implemented for complex tensors.")
     if x.dtype is not y.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+def _heaviside_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
+    _check_heaviside(*tys)
     return elementwise(tys)
 
 
 HEAVISIDE = Operator(
-    "heaviside", _heaviside_ty, lowering("heaviside", "same"), refuse_derivative("heaviside"), grad_name="NotImplemented"
+    "heaviside",
+    _heaviside_ty,
+    lowering("heaviside", "same"),
+    refuse_derivative("heaviside"),
+    grad_name="NotImplemented",
 )
 
 
@@ -123,7 +132,10 @@ HEAVISIDE = Operator(
 def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
     """0 below 0, 1 above and ``values`` at 0 (https://docs.pytorch.org/docs/stable/generated/torch.heaviside.html)."""
     tensor_argument("heaviside", values, "values", 2)
-    return into(call(HEAVISIDE, (tensor_argument("heaviside", input), values)), out, "heaviside")
+    result = call(HEAVISIDE, (tensor_argument("heaviside", input), values))
+    if is_tensor(out):
+        _check_heaviside(result._ty, out._ty)
+    return into(result, out, "heaviside")
 
 
 @export(function=False)
@@ -150,7 +162,9 @@ def _frexp_lower(b: Any, attrs: Any, x: Any) -> Any:
     return b.cast(m, dt), e
 
 
-FREXP = Operator("frexp", _frexp_ty, _frexp_lower, lambda f, gm, ge: (gm / f.out(1).detach().exp2(),), ((OUT + 1, (0,)),))
+FREXP = Operator(
+    "frexp", _frexp_ty, _frexp_lower, lambda f, gm, ge: (gm / f.out(1).detach().exp2(),), ((OUT + 1, (0,)),)
+)
 
 
 @export()

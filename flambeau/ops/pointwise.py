@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import finfo
+from ..dtypes import SCALAR_NAMES, finfo
 from ..graph.node import Operator
-from ._elementwise import Support, lowering, public, tensor_argument, type_rule, unary
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into
+from ._elementwise import Support, lowering, public, same_dtype, tensor_argument, type_rule, unary
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into, is_tensor
 from ._types import unary_ty
 from .arithmetic import conj
 
@@ -39,7 +39,13 @@ def _sigmoid(b: Any, x: Any) -> Any:
 
 _F = {"result": "float"}
 SQRT = unary("sqrt", "sqrt", lambda f, g: g / (2 * conj(f.out())), saves="y", **_F)
-RSQRT = unary("rsqrt", lambda b, x: b.map("reciprocal", b.map("sqrt", x)), lambda f, g: -0.5 * g * conj(f.out().pow(3)), saves="y", **_F)
+RSQRT = unary(
+    "rsqrt",
+    lambda b, x: b.map("reciprocal", b.map("sqrt", x)),
+    lambda f, g: -0.5 * g * conj(f.out().pow(3)),
+    saves="y",
+    **_F,
+)
 RECIPROCAL = unary("reciprocal", "reciprocal", lambda f, g: -g * conj(f.out() * f.out()), saves="y", **_F)
 EXP = unary("exp", "exp", lambda f, g: g * conj(f.out()), saves="y", **_F)
 EXP2 = unary("exp2", "exp2", lambda f, g: g * conj(f.out()) * math.log(2), saves="y", **_F)
@@ -54,13 +60,19 @@ LOG1P = unary("log1p", "log1p", lambda f, g: g / conj(f.saved(0) + 1), saves="x"
 SIN = unary("sin", "sin", lambda f, g: g * conj(f.saved(0).cos()), saves="x", **_F)
 COS = unary("cos", "cos", lambda f, g: g * -conj(f.saved(0).sin()), saves="x", **_F)
 TAN = unary("tan", "tan", lambda f, g: g * conj(1 + f.out().pow(2)), saves="y", **_F)
-ASIN = unary("asin", "asin", lambda f, g: g * conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arcsin"], **_F)
-ACOS = unary("acos", "acos", lambda f, g: g * -conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arccos"], **_F)
+ASIN = unary(
+    "asin", "asin", lambda f, g: g * conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arcsin"], **_F
+)
+ACOS = unary(
+    "acos", "acos", lambda f, g: g * -conj((-f.saved(0) * f.saved(0) + 1).rsqrt()), saves="x", aliases=["arccos"], **_F
+)
 ATAN = unary("atan", "atan", lambda f, g: g / conj(f.saved(0) * f.saved(0) + 1), saves="x", aliases=["arctan"], **_F)
 SINH = unary("sinh", "sinh", lambda f, g: g * conj(f.saved(0).cosh()), saves="x", **_F)
 COSH = unary("cosh", "cosh", lambda f, g: g * conj(f.saved(0).sinh()), saves="x", **_F)
 TANH = unary("tanh", "tanh", lambda f, g: tanh_backward(g, f.out()), saves="y", **_F)
-ASINH = unary("asinh", "asinh", lambda f, g: g * conj((f.saved(0).pow(2) + 1).rsqrt()), saves="x", aliases=["arcsinh"], **_F)
+ASINH = unary(
+    "asinh", "asinh", lambda f, g: g * conj((f.saved(0).pow(2) + 1).rsqrt()), saves="x", aliases=["arcsinh"], **_F
+)
 ATANH = unary("atanh", "atanh", lambda f, g: g / conj(1 - f.saved(0).pow(2)), saves="x", aliases=["arctanh"], **_F)
 
 
@@ -113,10 +125,30 @@ def _sgn_vjp(f: Any, g: Any) -> Any:
     return where(size == 0, 0, across)
 
 
-NEG = unary("neg", "neg", lambda f, g: -g, kinds="uifc", errors={"b": (RuntimeError, _NEG_BOOL)}, aliases=["negative"])
-ABS = unary("abs", _abs, lambda f, g: g * f.saved(0).sgn(), saves="x", result="real", kinds="uifc", kernel="abs_cpu", aliases=["absolute"])
-SIGN = unary("sign", "sign", _zeros, kinds="buif", errors={"c": (NotImplementedError, _SIGN_COMPLEX)})
-SGN = unary("sgn", _sgn, _sgn_vjp, saves="xy")
+NEG = unary(
+    "neg",
+    "neg",
+    lambda f, g: -g,
+    kinds="uifc",
+    errors={"b": (RuntimeError, _NEG_BOOL)},
+    aliases=["negative"],
+    check_out=same_dtype,
+)
+ABS = unary(
+    "abs",
+    _abs,
+    lambda f, g: g * f.saved(0).sgn(),
+    saves="x",
+    result="real",
+    kinds="uifc",
+    kernel="abs_cpu",
+    aliases=["absolute"],
+    check_out=same_dtype,
+)
+SIGN = unary(
+    "sign", "sign", _zeros, kinds="buif", errors={"c": (NotImplementedError, _SIGN_COMPLEX)}, check_out=same_dtype
+)
+SGN = unary("sgn", _sgn, _sgn_vjp, saves="xy", check_out=same_dtype)
 
 
 @export()
@@ -136,14 +168,21 @@ def positive(input: Any) -> Any:
 
 def _rounding(name: str, primitive: str, **kw: Any) -> Operator:
     errors = {"c": (NotImplementedError, f"{name} is not supported for complex inputs")}
-    return unary(name, _floating(primitive), _zeros, kinds="uif", errors=errors, **kw)
+    return unary(name, _floating(primitive), _zeros, kinds="uif", errors=errors, check_out=same_dtype, **kw)
 
 
 FLOOR = _rounding("floor", "floor")
 CEIL = _rounding("ceil", "ceil")
 TRUNC = _rounding("trunc", "trunc", aliases=["fix"])
-FRAC = unary("frac", lambda b, x: b.map("sub", x, b.map("trunc", x)), lambda f, g: g, kinds="f", kernel="frac_cpu")
-ROUND = unary("round", _floating("rint"), _zeros, kinds="uif")
+FRAC = unary(
+    "frac",
+    lambda b, x: b.map("sub", x, b.map("trunc", x)),
+    lambda f, g: g,
+    kinds="f",
+    kernel="frac_cpu",
+    check_out=same_dtype,
+)
+ROUND = unary("round", _floating("rint"), _zeros, kinds="uif", check_out=same_dtype)
 
 
 def _round_decimals(b: Any, decimals: int, x: Any) -> Any:
@@ -162,9 +201,7 @@ def _round_ty(tys: Any, decimals: int) -> Any:
     return unary_ty(tys)
 
 
-ROUND_DECIMALS = Operator(
-    "round", _round_ty, _round_decimals, lambda f, g: (_zeros(f, g),), (), "RoundBackward1"
-)
+ROUND_DECIMALS = Operator("round", _round_ty, _round_decimals, lambda f, g: (_zeros(f, g),), (), "RoundBackward1")
 _round, _round_ = FUNCTIONS["round"], METHODS["round_"]
 
 
@@ -173,7 +210,9 @@ def round(input: Any, *, decimals: int | None = None, out: Any = None) -> Any:
     """To the nearest integer, ties to even, or to ``decimals`` digits (https://docs.pytorch.org/docs/stable/generated/torch.round.html)."""
     if decimals is None:
         return _round(input, out=out)
-    return into(call(ROUND_DECIMALS, (input,), decimals), out, "round")
+    result = call(ROUND_DECIMALS, (input,), decimals)
+    same_dtype(result, out)
+    return into(result, out, "round")
 
 
 @export()
@@ -210,7 +249,11 @@ NAN_TO_NUM = Operator(
 @export()
 def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = None, *, out: Any = None) -> Any:
     """NaN and infinities replaced by numbers (https://docs.pytorch.org/docs/stable/generated/torch.nan_to_num.html)."""
-    return into(call(NAN_TO_NUM, (tensor_argument("nan_to_num", input),), (nan, posinf, neginf)), out, "nan_to_num")
+    result = call(NAN_TO_NUM, (tensor_argument("nan_to_num", input),), (nan, posinf, neginf))
+    if is_tensor(out) and out._ty.dtype is not input._ty.dtype:
+        raise RuntimeError(f"nan_to_num: dtype of out: {SCALAR_NAMES[out._ty.dtype]} should be same as input: "
+                           f"{SCALAR_NAMES[input._ty.dtype]}")  # fmt: skip
+    return into(result, out, "nan_to_num")
 
 
 @export()
@@ -268,7 +311,11 @@ SIGMOID_BACKWARD = Operator(
     _backward_saves,
 )  # fmt: skip
 TANH_BACKWARD = Operator(
-    "tanh_backward", _backward_ty, _backward_lower(lambda b, y: _one_minus(b, b.map("mul", y, y))), _tanh_backward_vjp, _backward_saves
+    "tanh_backward",
+    _backward_ty,
+    _backward_lower(lambda b, y: _one_minus(b, b.map("mul", y, y))),
+    _tanh_backward_vjp,
+    _backward_saves,
 )
 
 

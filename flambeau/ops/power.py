@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import complex128, float64
+from ..dtypes import SCALAR_NAMES, complex128, float64
 from ..graph.node import OUT, Operator
-from ._elementwise import OPERANDS, Support, lowering, operands, plain_number, reflected, type_rule
+from ._elementwise import OPERANDS, Support, lowering, plain_number, reflected, type_rule
 from ._registry import METHODS, call, call_inplace, export, into, is_number, is_tensor
-from .arithmetic import conj, type_of
 from ._types import elementwise, result_dtype
+from .arithmetic import conj, type_of
 
 _SUPPORT = Support("pow", "uifc")
 _rule = type_rule("same", _SUPPORT)
@@ -19,7 +19,6 @@ _rule = type_rule("same", _SUPPORT)
 def _number_ty(tys: Any, short: Any) -> Any:
     """Without a kernel, as the power 1 is a copy, for bool too."""
     return elementwise(tys) if short == 1 else _rule(tys, ())
-
 
 
 # exponents for which the program holds multiplications and roots instead of a power
@@ -116,10 +115,9 @@ def _operands(name: str, x: Any, exponent: Any, position: int = 2) -> tuple[Any,
     x, exponent = plain_number(x), plain_number(exponent)
     if isinstance(x, OPERANDS) and isinstance(exponent, OPERANDS) and (is_tensor(x) or is_tensor(exponent)):
         return x, exponent
-    if is_tensor(x) or not isinstance(x, OPERANDS):
-        return operands(name, x, exponent, "self other", position)
-    raise TypeError(f"{name}() received an invalid combination of arguments - got ({type(x).__name__}, "
-                    f"{type(exponent).__name__}), but expected one of:\n * (Tensor input, Tensor exponent, *, Tensor out = None)\n"
+    given = (x, exponent) if position == 2 else (exponent,)
+    got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in given)
+    raise TypeError(f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n * (Tensor input, Tensor exponent, *, Tensor out = None)\n"
                     " * (Number self, Tensor exponent, *, Tensor out = None)\n * (Tensor input, Number exponent, *, Tensor "
                     "out = None)\n")  # fmt: skip
 
@@ -170,14 +168,15 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``pow`` in float64 (or complex128) (https://docs.pytorch.org/docs/stable/generated/torch.float_power.html)."""
     input, exponent = _operands("float_power", input, exponent)
     dt = _power_dtype(input, exponent)
+    if is_tensor(out) and out._ty.dtype is not dt:
+        raise RuntimeError(f"the output given to float_power has dtype {SCALAR_NAMES[out._ty.dtype]} but the operation's "
+                           f"result requires dtype {SCALAR_NAMES[dt]}")  # fmt: skip
     return pow(_to(input, dt), _to(exponent, dt), out=out)
 
 
 @export(function=False)
 def float_power_(self: Any, exponent: Any) -> Any:
     """In-place ``float_power``."""
-    from ..dtypes import SCALAR_NAMES
-
     dt = _power_dtype(self, exponent)
     if self._ty.dtype is not dt:
         raise RuntimeError(f"the base given to float_power_ has dtype {SCALAR_NAMES[self._ty.dtype]} but the operation's "
@@ -185,6 +184,14 @@ def float_power_(self: Any, exponent: Any) -> Any:
     return pow_(self, _to(exponent, dt))
 
 
-METHODS["__pow__"] = reflected(pow)
+def _pow_method(self: Any, exponent: Any) -> Any:
+    """``self ** exponent`` elementwise."""
+    self, exponent = _operands("pow", self, exponent, 1)
+    op, attrs = _form(self, exponent)
+    return call(op, (self, exponent), attrs)
+
+
+METHODS["pow"] = _pow_method
+METHODS["__pow__"] = reflected(_pow_method)
 METHODS["__rpow__"] = reflected(lambda x, y: pow(y, x))
 METHODS["__ipow__"] = reflected(pow_)

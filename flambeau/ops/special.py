@@ -7,9 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compiler.numpy_special import POLYNOMIALS
-from ..graph.node import OUT, Operator
+from ..graph.node import Operator
 from ._elementwise import (
-    SPECIAL, Support, binary, lowering, operands, tensor_argument, type_rule, unary,
+    SPECIAL,
+    Support,
+    binary,
+    lowering,
+    tensor_argument,
+    type_rule,
+    unary,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_tensor, method
 from .ternary import where
@@ -77,13 +83,17 @@ def _check_order(n: int) -> int:
 @function()
 def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     """The n-th derivative of ``digamma`` (https://docs.pytorch.org/docs/stable/generated/torch.polygamma.html)."""
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     return into(call(POLYGAMMA, (tensor_argument("polygamma", input, "input", 2),), _check_order(n)), out, "polygamma")
 
 
-@method("polygamma")
 def _polygamma_method(self: Any, n: int) -> Any:
     """The n-th derivative of ``digamma``."""
     return polygamma(n, self)
+
+
+METHODS["polygamma"] = _polygamma_method
 
 
 @method()
@@ -110,7 +120,9 @@ def _mvlgamma_vjp(f: Any, g: Any) -> tuple[Any]:
     return (g * total,)
 
 
-MVLGAMMA = Operator("mvlgamma", type_rule("float", Support("arange_cpu", "f")), _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),))
+MVLGAMMA = Operator(
+    "mvlgamma", type_rule("float", Support("arange_cpu", "f")), _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),)
+)
 
 
 def _check_mvlgamma(x: Any, p: int) -> int:
@@ -144,10 +156,7 @@ def _incomplete_vjp(name: str, sign: float) -> Callable[..., Any]:
 
 
 for _name, _sign in (("igamma", 1.0), ("igammac", -1.0)):
-    binary(
-        _name, _name, _incomplete_vjp(_name, _sign), saves=((0, (0, 1)), (1, (0, 1))), kinds="f", numbers="",
-        aliases=["special_gammainc" + _name[6:]],
-    )  # fmt: skip
+    binary(_name, _name, _incomplete_vjp(_name, _sign), saves=((0, (0, 1)), (1, (0, 1))), kinds="f", numbers="")
 
 # ---- x log y
 
@@ -195,7 +204,16 @@ ZETA = binary(
     "zeta", "zeta", _zeta_vjp, saves=_BOTH, kernel="zeta_cpu", result="float", kinds="F", numbers="self other",
     grad_names=("SpecialZetaBackward0", "SpecialZetaBackward2", "SpecialZetaBackward1"), **_RARE,
 )  # fmt: skip
-ENTR = unary("entr", "entr", lambda f, g: g * -(1 + f.saved(0).log()), saves="x", kernel="entr_cpu", grad_name="SpecialEntrBackward0", **_ONE, **_RARE)
+ENTR = unary(
+    "entr",
+    "entr",
+    lambda f, g: g * -(1 + f.saved(0).log()),
+    saves="x",
+    kernel="entr_cpu",
+    grad_name="SpecialEntrBackward0",
+    **_ONE,
+    **_RARE,
+)
 
 # ---- Bessel functions
 
@@ -271,5 +289,3 @@ def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
 def logit_(self: Any, eps: float | None = None) -> Any:
     """In-place ``logit``."""
     return call_inplace(LOGIT, self, (), eps)
-
-

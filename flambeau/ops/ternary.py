@@ -9,7 +9,16 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bool_, can_cast, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty
-from ._elementwise import OPERANDS, Support, lowering, plain_number, tensor_argument, type_rule
+from ._elementwise import (
+    OPERANDS,
+    Support,
+    lowering,
+    number_argument,
+    plain_number,
+    same_dtype,
+    tensor_argument,
+    type_rule,
+)
 from ._registry import FUNCTIONS, METHODS, c_name, call, call_inplace, export, function, into, is_tensor, method
 from ._types import elementwise, result_dtype
 from .arithmetic import conj, type_of
@@ -42,7 +51,9 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    c = tensor_argument("where", condition, "condition")
+    c = condition
+    if not is_tensor(c):
+        raise TypeError(_where_usage(c, input, other))
     if c._ty.dtype is uint8:
         warnings.warn(
             "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of "
@@ -54,7 +65,12 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     x, y = plain_number(input), plain_number(other)
     if not isinstance(x, OPERANDS) or not isinstance(y, OPERANDS):
         raise TypeError(_where_usage(c, x, y))
-    return into(call(WHERE, (c, x, y)), out, "where")
+    result = call(WHERE, (c, x, y))
+    if is_tensor(out) and out._ty.dtype is not result._ty.dtype:
+        raise RuntimeError(
+            f"Expected out type to be {SCALAR_NAMES[result._ty.dtype]} but got {SCALAR_NAMES[out._ty.dtype]}"
+        )
+    return into(result, out, "where")
 
 
 def _where_usage(*given: Any) -> str:
@@ -68,10 +84,12 @@ def _where_usage(*given: Any) -> str:
     return f"where() received an invalid combination of arguments - got ({got}), but expected one of:\n{lines}"
 
 
-@method("where")
 def _where_method(self: Any, condition: Any, other: Any) -> Any:
     """``self`` where ``condition`` holds, else ``other``."""
     return where(condition, self, other)
+
+
+METHODS["where"] = _where_method
 
 
 # ---- clamp
@@ -133,15 +151,20 @@ def _clamp_operator(name: str, grad_name: str) -> Operator:
 
 _CLAMPS = {
     (name, tensors): _clamp_operator(name, f"{grad}Backward{number}")
-    for name, grad, numbers in (("clamp", "Clamp", (1, 0)), ("clamp_min", "ClampMin", (0, 1)), ("clamp_max", "ClampMax", (0, 1)))
+    for name, grad, numbers in (
+        ("clamp", "Clamp", (1, 0)),
+        ("clamp_min", "ClampMin", (0, 1)),
+        ("clamp_max", "ClampMax", (0, 1)),
+    )
     for tensors, number in zip((False, True), numbers)
 }
 
 
 def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
+    if not is_tensor(x):
+        raise TypeError(_clamp_usage(name, x, lo, hi))
     if lo is None and hi is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    tensor_argument(name, x)
     given = [plain_number(v) for v in (lo, hi) if v is not None]
     tensors = [is_tensor(v) for v in given]
     if not all(isinstance(v, OPERANDS) for v in given) or len(set(tensors)) > 1:
@@ -152,21 +175,29 @@ def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
         return call(op, (x, *given), attrs)
     dt = result_dtype([type_of(v) for v in (x, *given)])
     if not can_cast(dt, x._ty.dtype):
-        raise RuntimeError(f"result type {SCALAR_NAMES[dt]} can't be cast to the desired output type {c_name(x._ty.dtype)}")
+        raise RuntimeError(
+            f"result type {SCALAR_NAMES[dt]} can't be cast to the desired output type {c_name(x._ty.dtype)}"
+        )
     return call_inplace(op, x, tuple(given), attrs)
 
 
 def _clamp_usage(name: str, x: Any, lo: Any, hi: Any) -> str:
-    got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in (x, lo, hi))
+    got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in (x, lo, hi) if v is not None)
     return (f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n"
             " * (Tensor input, Tensor min = None, Tensor max = None, *, Tensor out = None)\n"
             " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n")  # fmt: skip
 
 
+def _clamp_out(result: Any, out: Any, name: str) -> Any:
+    if out is not None:
+        same_dtype(result, out)
+    return into(result, out, name)
+
+
 @export("clip")
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """``input`` within bounds (https://docs.pytorch.org/docs/stable/generated/torch.clamp.html)."""
-    return into(_clamped("clamp", input, min, max), out, "clamp")
+    return _clamp_out(_clamped("clamp", input, min, max), out, "clamp")
 
 
 @export("clip_")
@@ -178,7 +209,7 @@ def clamp_(self: Any, min: Any = None, max: Any = None) -> Any:
 @export()
 def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """``clamp`` from below."""
-    return into(_clamped("clamp_min", input, min, None), out, "clamp_min")
+    return _clamp_out(_clamped("clamp_min", input, min, None), out, "clamp_min")
 
 
 @export()
@@ -190,7 +221,7 @@ def clamp_min_(self: Any, min: Any) -> Any:
 @export()
 def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """``clamp`` from above."""
-    return into(_clamped("clamp_max", input, None, max), out, "clamp_max")
+    return _clamp_out(_clamped("clamp_max", input, None, max), out, "clamp_max")
 
 
 @export()
@@ -227,8 +258,11 @@ LERP_TENSOR = _lerp_operator("lerp_kernel_tensor", "LerpBackward1")
 
 
 def _check_lerp(x: Any, y: Any, w: Any) -> Any:
-    tensor_argument("lerp", x)
-    tensor_argument("lerp", y, "end", 2)
+    if not (is_tensor(x) and is_tensor(y) and isinstance(w, OPERANDS)):
+        got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in (x, y, w))
+        raise TypeError(f"lerp() received an invalid combination of arguments - got ({got}), but expected one of:\n"
+                        " * (Tensor input, Tensor end, Tensor weight, *, Tensor out = None)\n"
+                        " * (Tensor input, Tensor end, Number weight, *, Tensor out = None)\n")  # fmt: skip
     if y._ty.dtype is not x._ty.dtype:
         raise RuntimeError(f"expected dtype {c_name(x._ty.dtype)} for `end` but got dtype {c_name(y._ty.dtype)}")
     if is_tensor(w) and w._ty.dtype is not x._ty.dtype and w._ty.ndim:
@@ -280,7 +314,11 @@ ADDCMUL = Operator(
     ((3, (0, 1, 2)), (2, (1,)), (1, (2,))),
 )  # fmt: skip
 ADDCDIV = Operator(
-    "addcdiv", type_rule("same", Support("addcdiv_cpu_out", "fc"), 3), lowering(_divide, "same", 3), _addcdiv_vjp, _addc_saves
+    "addcdiv",
+    type_rule("same", Support("addcdiv_cpu_out", "fc"), 3),
+    lowering(_divide, "same", 3),
+    _addcdiv_vjp,
+    _addc_saves,
 )
 
 
@@ -303,11 +341,12 @@ def _list_addc(op: Operator) -> None:
         return xs
 
     def new(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
-        return into(call(op, (*checked(input, tensor1, tensor2), value)), out, name)
+        number = number_argument(name, "value", value)
+        return into(call(op, (*checked(input, tensor1, tensor2), number)), out, name)
 
     def written(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
         checked(self, tensor1, tensor2)
-        return call_inplace(op, self, (tensor1, tensor2, value))
+        return call_inplace(op, self, (tensor1, tensor2, number_argument(name, "value", value)))
 
     for f, n in ((new, name), (written, name + "_")):
         f.__name__ = f.__qualname__ = n
