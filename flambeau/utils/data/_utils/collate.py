@@ -120,7 +120,23 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
                 f"Batches of {what} tensors are not currently supported by the default collate_fn; "
                 "please provide a custom collate_fn to handle them appropriately."
             )
-    return torch.stack(batch, 0)
+    arrays = _values_at_hand(batch)
+    return torch.stack(batch, 0) if arrays is None else torch.tensor(np.stack(arrays), dtype=first.dtype)
+
+
+def _values_at_hand(batch: Any) -> list[np.ndarray] | None:
+    """The values of tensors that need no computing; None if some do, or if stacking is not just copying.
+
+    A recorded `stack` would be a program of its own for each batch: what it reads is at other places every time.
+    """
+    first = batch[0]
+    if not hasattr(first, "_numpy") or first.is_complex():
+        return None
+    for x in batch:
+        plain = type(x) is torch.Tensor and x.dtype == first.dtype and x.shape == first.shape
+        if not plain or x.requires_grad or x._s.pending:
+            return None
+    return [x._numpy() for x in batch]
 
 
 def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -131,6 +147,8 @@ def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = No
     """
     if _holds_objects(batch[0]):
         raise TypeError(default_collate_err_msg_format.format(batch[0].dtype))
+    if all(b.shape == batch[0].shape and b.dtype == batch[0].dtype for b in batch):
+        return torch.tensor(np.stack(batch))
     return collate([torch.as_tensor(b) for b in batch], collate_fn_map=collate_fn_map)
 
 
