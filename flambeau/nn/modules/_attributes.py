@@ -11,7 +11,7 @@ import flambeau as torch
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.utils.hooks import RemovableHandle
 
-from ._tables import HookSlot, TableSlot, without_mirrors
+from ._tables import HookSlot, TableSlot, new_tables, without_mirrors
 
 TABLES = ("_parameters", "_buffers", "_modules")
 HOOK_TABLES = (
@@ -120,13 +120,12 @@ class ModuleAttributes:
             self._refuse_arguments(args, kwargs)
         state = self.__dict__
         state["training"] = True
-        self._parameters = {}
-        self._buffers = {}
+        new_tables(self, ("_parameters", "_buffers"))
         state["_non_persistent_buffers_set"] = set()
         state["_is_full_backward_hook"] = None
         for name in HOOK_TABLES:
             state[name] = OrderedDict()
-        self._modules = {}
+        new_tables(self, ("_modules",))
         state["_hooked"] = False
         if self.call_super_init:
             super().__init__(*args, **kwargs)
@@ -257,8 +256,13 @@ class ModuleAttributes:
             self.register_parameter(name, value)
         elif name in state.get("_parameters", ()) or name in state.get("_modules", ()):
             self._assign_over_registered(name, value)
-        elif name in state.get("_buffers", ()) or isinstance(value, Buffer):
+        elif isinstance(value, Buffer):
             self._assign_buffer(name, value)
+        elif name in state.get("_buffers", ()):
+            if type(self).register_buffer is ModuleAttributes.register_buffer:
+                self._buffers[name] = _filtered(_global_buffer_registration_hooks, self, name, value)
+            else:
+                self._assign_buffer(name, value)
         else:
             super().__setattr__(name, value)
 

@@ -100,6 +100,14 @@ class Table(dict):
         return dict, (), None, None, iter(list(self.items()))
 
 
+def new_tables(module: Any, names: Iterable[str]) -> None:
+    """Gives a new module empty tables."""
+    ref = weakref.ref(module)
+    for name in names:
+        table = module.__dict__[name] = Table()
+        table.owners = [ref]
+
+
 def _mirror(module: Any, name: str, value: Any) -> None:
     """Puts an entry into the module's ``__dict__``, where attributes of its class do not hide it in PyTorch either."""
     if not hasattr(type(module), name):
@@ -143,7 +151,10 @@ class TableSlot:
 
     def _adopt(self, module: Any, items: Any) -> Any:
         """Stores ``items`` as a table of ``module``."""
-        table = items if isinstance(items, Table) else Table(items)
+        table = items
+        if not isinstance(items, Table):
+            table = Table(items)
+            table.owners = []
         module.__dict__[self.name] = table
         table.add_owner(module)
         return table
