@@ -16,8 +16,9 @@ class Result(tuple):
     def __new__(cls, items: Iterable[Any]) -> Result:
         items = tuple(items)
         if len(items) != len(cls.fields):
-            raise TypeError(f"torch.return_types.{cls.__name__}() takes a {len(cls.fields)}-sequence "
-                            f"({len(items)}-sequence given)")  # fmt: skip
+            raise TypeError(
+                f"torch.return_types.{cls.__name__}() takes a {len(cls.fields)}-sequence ({len(items)}-sequence given)"
+            )
         return tuple.__new__(cls, items)
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..device import contiguous_format
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._registry import FUNCTIONS, call, export, into, wrap_dim
@@ -30,18 +29,26 @@ from .views import (
 )  # fmt: skip
 
 
-def _copied(y: Any) -> Any:
+def _copied(y: Any, op: Operator) -> Any:
     """Views as tensors of their own."""
     if isinstance(y, (tuple, list)):
-        return tuple([_copied(v) for v in y])
-    return y.clone(memory_format=contiguous_format)
+        return tuple([_copied(v, op) for v in y])
+    return call(op, (y,))
+
+
+def _copy_operator(name: str, grad_name: str) -> Operator:
+    return Operator(
+        name, lambda tys, attrs: ty(tys[0].shape, tys[0].dtype), lambda b, attrs, x: x, lambda f, g: (g,), (), grad_name
+    )
 
 
 def _copying(name: str, of: Callable[..., Any]) -> None:
     """Lists ``name``: a copy of what the view function ``of`` shows."""
+    camel = "".join(part.capitalize() for part in name.removesuffix("_copy").split("_"))
+    op = _copy_operator(name, f"{camel}Backward0_copy")
 
     def copy(input: Any, *args: Any, out: Any = None, **kw: Any) -> Any:
-        return into(_copied(of(input, *args, **kw)), out, name)
+        return into(_copied(of(input, *args, **kw), op), out, name)
 
     copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = f"A copy of what ``{name.removesuffix('_copy')}`` shows."
@@ -54,7 +61,8 @@ def _slice(x: Any, dim: int = 0, start: int | None = None, end: int | None = Non
 
 for _name, _of in {
     "alias": lambda x: x, "as_strided": as_strided, "detach": lambda x: x.detach(), "diagonal": diagonal,
-    "expand": lambda x, *size, implicit=False, **kw: x.expand(*size, **kw), "permute": permute, "select": select, "slice": _slice,
+    "expand": lambda x, *size, implicit=False, **kw: x.expand(*size, **kw), "permute": permute, "select": select,
+    "slice": _slice,
     "split": split, "split_with_sizes": split_with_sizes, "squeeze": squeeze, "t": t, "transpose": transpose,
     "unbind": unbind, "unfold": lambda x, *a, **kw: x.unfold(*a, **kw), "unsqueeze": unsqueeze,
     "view": lambda x, *a, **kw: x.view(*a, **kw), "view_as_complex": view_as_complex, "view_as_real": view_as_real,
@@ -62,10 +70,13 @@ for _name, _of in {
     _copying(_name + "_copy", _of)
 
 
+NARROW_COPY = _copy_operator("narrow_copy", "NarrowCopyBackward0")
+
+
 @export()
 def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = None) -> Any:
     """A copy of what ``narrow`` shows."""
-    return into(_copied(narrow(input, dim, start, length)), out, "narrow_copy")
+    return into(_copied(narrow(input, dim, start, length), NARROW_COPY), out, "narrow_copy")
 
 
 # ---- splits
@@ -88,9 +99,14 @@ def _pieces(b: Any, attrs: Any, x: Any) -> tuple[Any, ...]:
     return tuple(out)
 
 
-def _unsafe(x: Any, parts: tuple[Any, ...], dim: int) -> Any:
+UNSAFE_SPLIT_WITH_SIZES = Operator(
+    "unsafe_split", UNSAFE_SPLIT.infer, UNSAFE_SPLIT.lower, _split_vjp, (), "UnsafeSplitWithSizesBackward0"
+)
+
+
+def _unsafe(x: Any, parts: tuple[Any, ...], dim: int, op: Operator = UNSAFE_SPLIT) -> Any:
     d = wrap_dim(dim, x._ty.ndim)
-    return call(UNSAFE_SPLIT, (x,), (tuple([p._ty.shape[d] for p in parts]), d))
+    return call(op, (x,), (tuple([p._ty.shape[d] for p in parts]), d))
 
 
 @export()
@@ -102,7 +118,7 @@ def unsafe_split(tensor: Any, split_size: int, dim: int = 0) -> Any:
 @export()
 def unsafe_split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
     """As ``split_with_sizes``, but the parts are copies that may be written in place."""
-    return _unsafe(self, split_with_sizes(self.detach(), split_sizes, dim), dim)
+    return _unsafe(self, split_with_sizes(self.detach(), split_sizes, dim), dim, UNSAFE_SPLIT_WITH_SIZES)
 
 
 @export()

@@ -11,7 +11,6 @@ import numpy as np
 from ..compiler.numpy import to_memory
 from ..device import check_device
 from ..dtypes import (
-    SCALAR_NAMES,
     dtype,
     float64,
     from_numpy_dtype,
@@ -419,184 +418,6 @@ def arange(
     return with_grad(into(x, out, "arange"), requires_grad)
 
 
-LINSPACE = Operator(
-    "linspace",
-    lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    lambda b, attrs, start, end: b.cast(linear(b, *attrs, start, end), attrs[1]),
-)
-
-
-def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
-    """``n`` evenly spaced values of ``dt``, counted from the nearer end as PyTorch does; integers as float64."""
-    start, end = b.cast(start, dt), b.cast(end, dt)
-    if dt.kind in "uib":
-        dt = float64
-        start, end = b.cast(start, dt), b.cast(end, dt)
-    if n < 2:
-        return b.expand(start, (n,))
-    step = b.map("div", b.map("sub", end, start), b.const(n - 1, dt))
-    at = b.iota(n)
-    up = b.map("add", start, b.map("mul", step, b.cast(at, dt)))
-    left = b.cast(b.map("sub", b.const(n - 1, int64), at), dt)
-    down = b.map("sub", end, b.map("mul", step, left))
-    return b.where(b.map("lt", at, b.const(n // 2, int64)), up, down)
-
-
-@function()
-def linspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    *,
-    out: Any = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Any:
-    """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
-    check_device(device)
-    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
-    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
-    x = call(LINSPACE, (start, end), (steps, dt))
-    return with_grad(into(x, out, "linspace"), requires_grad)
-
-
-def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
-    n, dt = attrs
-    at = linear(b, n, dt, start, end)
-    wide = dt if dt.kind == "c" else float64
-    return b.cast(b.map("pow", b.cast(base, wide), b.cast(at, wide)), dt)
-
-
-LOGSPACE = Operator(
-    "logspace",
-    lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    _logspace_lower,
-)
-
-
-@function()
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    out: Any = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Any:
-    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
-    check_device(device)
-    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
-    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
-    x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
-    return with_grad(into(x, out, "logspace"), requires_grad)
-
-
-def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
-    for name, n in (("row", rows), ("col", cols)):
-        if n < 0:
-            raise RuntimeError(f"{name} must be non-negative, got{n}")
-    if dt is not None and dt.kind not in "ui":
-        raise NotImplementedError(f"\"{'tril' if lower else 'triu'}_indices\" not implemented for '{SCALAR_NAMES[dt]}'")
-    where = np.tril_indices(rows, offset, cols) if lower else np.triu_indices(rows, offset, cols)
-    return from_values(np.stack(where).astype((dt or int64).compute), dt or int64)
-
-
-@function()
-def tril_indices(
-    row: int,
-    col: int,
-    offset: int = 0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    layout: Any = None,
-    pin_memory: bool = False,
-) -> Any:
-    """Row and column numbers of a matrix's elements on and below a diagonal."""
-    check_device(device)
-    return _triangle_indices(row, col, offset, dtype, True)
-
-
-@function()
-def triu_indices(
-    row: int,
-    col: int,
-    offset: int = 0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    layout: Any = None,
-    pin_memory: bool = False,
-) -> Any:
-    """Row and column numbers of a matrix's elements on and above a diagonal."""
-    check_device(device)
-    return _triangle_indices(row, col, offset, dtype, False)
-
-
-@function()
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
-    from .joining import cat
-
-    t = x._ty
-    if t.ndim != 1:
-        raise RuntimeError("x must be a one-dimensional tensor.")
-    n = t.numel if N is None else N
-    if n < 0:
-        raise RuntimeError("N must be non-negative.")
-    if t.dtype.kind in "uib":
-        x = x.to(int64)
-    powers = x.new_ones(t.numel, min(n, 1))
-    if n > 1:
-        powers = cat([powers, x.unsqueeze(1).expand(t.numel, n - 1).cumprod(1)], 1)
-    return powers if increasing else powers.flip(1)
-
-
-EYE = Operator(
-    "eye",
-    lambda tys, attrs: ty(attrs[:2], attrs[2]),
-    lambda b, attrs: b.cast(
-        b.map("eq", b.reshape(b.iota(attrs[0]), (attrs[0], 1)), b.reshape(b.iota(attrs[1]), (1, attrs[1]))), attrs[2]
-    ),
-)
-
-
-@function()
-def eye(
-    n: int,
-    m: int | None = None,
-    *,
-    out: Any = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Any:
-    """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
-    check_device(device)
-    m = n if m is None else m
-    for k, name in ((n, "n"), (m, "m")):
-        if k < 0:
-            raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
-    dt = dtype or (out.dtype if out is not None else get_default_dtype())
-    return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad)
-
-
 # ---- from data
 
 
@@ -684,8 +505,11 @@ def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
 
 
 def _cannot_convert(d: Any) -> str:
-    return (f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types are: float64, "
-            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool.")  # fmt: skip
+    return (
+        f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types "
+        f"are: float64, "
+        "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+    )
 
 
 @function()
@@ -719,12 +543,16 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     if dt is None:
         raise TypeError(_cannot_convert(a.dtype))
     if any(s < 0 for s in a.strides):
-        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides "
-                         "are not currently supported. (You can probably work around this by making a copy of your "
-                         "array with array.copy().) ")  # fmt: skip
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides "
+            "are not currently supported. (You can probably work around this by making a copy of your "
+            "array with array.copy().) "
+        )
     if any(s % a.itemsize for s in a.strides):
-        raise ValueError("given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
-                         "reallocate the memory.")  # fmt: skip
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+            "reallocate the memory."
+        )
     return _sharing(a, dt)
 
 
@@ -748,98 +576,6 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         x = from_numpy(data)
         return x if dtype is None else x.to(dtype)
     return tensor(data, dtype=dtype, device=device)
-
-
-@function()
-def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
-) -> Any:
-    """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
-    check_device(device)
-    shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
-    x = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
-    changed = dtype is not None and x.dtype is not dtype
-    if copy is False and not shares:
-        raise ValueError("can't alias arbitrary sequence into a tensor.")
-    if copy is False and changed:
-        raise ValueError(f"can't alias tensor with dtype '{SCALAR_NAMES[x.dtype]}' into dtype '{SCALAR_NAMES[dtype]}'.")
-    if changed:
-        x = x.to(dtype)
-    elif copy and shares:
-        x = x.clone()
-    return with_grad(x, requires_grad)
-
-
-def _is_buffer(obj: Any) -> bool:
-    return isinstance(obj, (bytes, bytearray, memoryview))
-
-
-def _shared(obj: Any, dt: Any) -> Any:
-    if isinstance(obj, np.ndarray):
-        return from_numpy(obj)
-    return from_dlpack(obj) if hasattr(obj, "__dlpack__") else frombuffer(obj, dtype=dt or get_default_dtype())
-
-
-@function()
-def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
-    """A tensor on the memory of another library's array."""
-    check_device(device)
-    if is_tensor(ext_tensor):
-        return ext_tensor.detach()
-    x = from_numpy(np.from_dlpack(ext_tensor))
-    return x.clone() if copy else x
-
-
-@function()
-def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
-    """A 1-dimensional tensor on the memory of a Python buffer.
-
-    Raises:
-        ValueError: the buffer is empty, or too small for ``count`` elements behind ``offset``.
-    """
-    size, item = memoryview(buffer).nbytes, dtype.itemsize
-    if size == 0 or count == 0:
-        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
-    if not 0 <= offset < size:
-        raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
-        )
-    if count < 0 and (size - offset) % item:
-        raise ValueError(
-            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})"
-        )
-    if count > 0 and count * item > size - offset:
-        raise ValueError(f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than "
-                         f"actual buffer length ({size} bytes)")  # fmt: skip
-    a = np.frombuffer(buffer, dtype.np, count, offset)
-    if not a.flags.writeable:
-        warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write "
-            "to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to protect "
-            "its data or make it writable before converting it to a tensor. This type of warning will be suppressed for the "
-            "rest of this program.",
-            stacklevel=2,
-        )
-    return with_grad(_sharing(a, dtype), requires_grad)
-
-
-@function()
-def scalar_tensor(
-    s: Any,
-    *,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Any:
-    """A number as a 0-dim tensor of the default dtype."""
-    return tensor(
-        s,
-        dtype=dtype or (get_default_dtype() if not isinstance(s, complex) else None),
-        device=device,
-        requires_grad=requires_grad,
-    )
 
 
 def default_value(x: Any) -> Any:

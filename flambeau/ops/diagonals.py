@@ -163,8 +163,10 @@ def block_diag(*tensors: Any) -> Any:
     xs = listed(tensors)
     for i, x in enumerate(xs):
         if x._ty.ndim > 2:
-            raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
-                               f"{i} has {x._ty.ndim} dimensions")  # fmt: skip
+            raise RuntimeError(
+                "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
+                f"{i} has {x._ty.ndim} dimensions"
+            )
     return call(BLOCK_DIAG, xs) if xs else zeros(1, 0)
 
 

@@ -1,4 +1,4 @@
-"""Numerical calculus on samples: ``diff``, ``gradient``, ``trapezoid``, ``cumulative_trapezoid``; ``cov``, ``corrcoef``."""
+"""Calculus on samples: ``diff``, ``gradient``, ``trapezoid``, ``cumulative_trapezoid``; ``cov``, ``corrcoef``."""
 
 from __future__ import annotations
 
@@ -145,10 +145,15 @@ def _steps(x: Any, spacing: Any, dim: Any, n: int) -> list[Any]:
     if len(steps) == n:
         return steps
     if dim is None:
-        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
-                           f"= {x._ty.ndim}', since dim argument was not given, but got a list of length {len(steps)}")  # fmt: skip
-    raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
-                       f"same length, but got a spacing argument of length {len(steps)} and a dim argument of length {n}.")  # fmt: skip
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
+            f"= {x._ty.ndim}', since dim argument was not given, but got a list of length {len(steps)}"
+        )
+    raise RuntimeError(
+        "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
+        f"same length, but got a spacing argument of length {len(steps)} and a dim argument of "
+        f"length {n}."
+    )
 
 
 def _slope(x: Any, h: Any, dim: int, edge_order: int) -> Any:
@@ -244,11 +249,17 @@ def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
                 f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w._ty.ndim} dimensions"
             )
         if w._ty.dtype.kind not in kinds:
-            raise RuntimeError(f"cov(): expected {name} to have {'integral' if kinds == 'ui' else 'floating point'} dtype but got "
-                               f"{name} with {SCALAR_NAMES[w._ty.dtype]} dtype")  # fmt: skip
+            raise RuntimeError(
+                f"cov(): expected {name} to have "
+                f"{'integral' if kinds == 'ui' else 'floating point'} dtype but got "
+                f"{name} with {SCALAR_NAMES[w._ty.dtype]} dtype"
+            )
         if w._ty.numel != n:
-            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got "
-                               f"{w._ty.numel} != {n}")  # fmt: skip
+            raise RuntimeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the "
+                f"input but got "
+                f"{w._ty.numel} != {n}"
+            )
 
 
 @export()
@@ -256,8 +267,10 @@ def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
 def corrcoef(input: Any) -> Any:
     """The matrix of correlation coefficients of the variables in the rows."""
     if input._ty.ndim > 2:
-        raise RuntimeError("corrcoef(): expected input to have two or fewer dimensions but got an input with "
-                           f"{input._ty.ndim} dimensions")  # fmt: skip
+        raise RuntimeError(
+            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
+            f"{input._ty.ndim} dimensions"
+        )
     c = input.cov()
     if c._ty.ndim == 0:
         return c / c

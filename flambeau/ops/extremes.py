@@ -13,7 +13,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import at_version, call, export, into, is_tensor, wrap_dim, wrap_dims
+from ._registry import at_version, c_name, call, export, into, is_tensor, wrap_dim, wrap_dims
 from .reductions import reduced_ty, restore, wide
 
 # ---- gradients that go to selected elements
@@ -79,8 +79,10 @@ def _refuse_complex_dim(name: str, t: Ty) -> None:
 def check_not_empty(name: str, t: Ty) -> None:
     """Raises if there is nothing to choose from."""
     if t.numel == 0:
-        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                           "reduction dim with the 'dim' argument.")  # fmt: skip
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the 'dim' argument."
+        )
 
 
 def check_dims(name: str, t: Ty, dims: tuple[int, ...], brackets: str = "()") -> None:
@@ -104,8 +106,14 @@ def _evenly_vjp(f: Any, g: Any) -> tuple[Any]:
 
 
 def _over_all(name: str) -> Operator:
-    return Operator(name, lambda tys, attrs: ty((), tys[0].dtype), _all_lower(name), _evenly_vjp,
-                    saves=((0, (0,)), (OUT, (0,))), grad_name=name.capitalize() + "Backward1")  # fmt: skip
+    return Operator(
+        name,
+        lambda tys, attrs: ty((), tys[0].dtype),
+        _all_lower(name),
+        _evenly_vjp,
+        saves=((0, (0,)), (OUT, (0,))),
+        grad_name=name.capitalize() + "Backward1",
+    )
 
 
 MAX = _over_all("max")
@@ -210,6 +218,12 @@ def _several(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     if dim == () or dim == []:
         check_not_empty(op.name, t)
     check_dims(op.name, t, dims)
+    if out is not None and out.dtype is not t.dtype:
+        have, want = SCALAR_NAMES[t.dtype], SCALAR_NAMES[out.dtype]
+        raise RuntimeError(
+            f"Expected the dtype for input and out to match, but got {have} for input's dtype and {want} for "
+            "out's dtype."
+        )
     return into(call(op, (x,), (dims, keepdim)), out, op.name)
 
 
@@ -305,6 +319,8 @@ def _argument(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     else:
         dim = wrap_dim(dim, t.ndim)
         check_dims(op.name, t, (dim,)[: t.ndim])
+    if out is not None and out.dtype is not int64:
+        raise RuntimeError(f"Expected out tensor to have dtype long int, but got {c_name(out.dtype)} instead")
     return into(call(op, (x,), (dim, keepdim)), out, op.name)
 
 

@@ -187,7 +187,7 @@ def grid_sample(
 
 def _axis(theta: Any, n: int, align: bool) -> Any:
     """``n`` coordinates from -1 to 1: of the outermost elements if aligned, else of their edges."""
-    from .creation import linspace
+    from .ranges import linspace
 
     if n <= 1:
         return theta.new_zeros(n)

@@ -35,8 +35,11 @@ def broadcast_shapes(*shapes: Any) -> Any:
             if s[i] < 0:
                 raise ValueError("Attempting to broadcast a dimension with negative length!")
             if s[i] not in (1, found[i]) and found[i] != 1:
-                raise RuntimeError(f"Attempting to broadcast a dimension of length {s[i]} at {i}! Mismatching argument at index {k} "
-                                   f"had {s}; but expected shape should be broadcastable to {found}")  # fmt: skip
+                raise RuntimeError(
+                    f"Attempting to broadcast a dimension of length {s[i]} at {i}! Mismatching "
+                    f"argument at index {k} "
+                    f"had {s}; but expected shape should be broadcastable to {found}"
+                )
             found[i] = s[i] if found[i] == 1 else found[i]
     return Size(found)
 
@@ -153,8 +156,10 @@ def _split_along(name: str, x: Any, at: Any, dim: int, least: int) -> Any:
             f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {n} dimensions!"
         )
     if isinstance(at, int) and (at <= 0 or x._ty.shape[dim] % at):
-        raise RuntimeError(f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
-                           f"{x._ty.shape[dim]} is not divisible by the split_size {at}!")  # fmt: skip
+        raise RuntimeError(
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{x._ty.shape[dim]} is not divisible by the split_size {at}!"
+        )
     return x.tensor_split(at, dim)
 
 

@@ -26,8 +26,11 @@ def _cat_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
         for d in range(t.ndim):
             if d != dim and t.shape[d] != first.shape[d]:
-                raise RuntimeError(f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} "
-                                   f"but got size {t.shape[d]} for tensor number {i} in the list.")  # fmt: skip
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size "
+                    f"{first.shape[d]} "
+                    f"but got size {t.shape[d]} for tensor number {i} in the list."
+                )
     n = sum(t.shape[dim] for t in kept) if first.ndim else 0
     shape = first.shape[:dim] + (n,) + first.shape[dim + 1 :]
     return ty(shape, result_dtype(tys), _channels_last(tys, shape))
@@ -122,8 +125,10 @@ def _stack_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     first = tys[0].shape
     for i, t in enumerate(tys):
         if t.shape != first:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
-                               f"{list(t.shape)} at entry {i}")  # fmt: skip
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(t.shape)} at entry {i}"
+            )
     return ty(first[:dim] + (len(tys),) + first[dim:], result_dtype(tys))
 
 

@@ -79,8 +79,9 @@ def vector_norm(
     """
     t, p = x._ty, float(ord)
     if t.dtype.kind not in "fc":
-        raise RuntimeError("linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-                           f"{SCALAR_NAMES[t.dtype]}")  # fmt: skip
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[t.dtype]}"
+        )
     dims = wrap_dims(dim, t.ndim)
     _check_reducible(t, dims, p)
     return into(call(VECTOR_NORM, (x,), (dims, keepdim, _norm_dtype(t.dtype, dtype), p)), out, "linalg_vector_norm")
@@ -94,8 +95,10 @@ def _norm_dtype(have: Any, asked: Any) -> Any:
             f"linalg.vector_norm: dtype should be floating point or complex, but got {SCALAR_NAMES[asked]}"
         )
     if have.is_complex != asked.is_complex:
-        raise RuntimeError(f"linalg.vector_norm: dtype should be {'complex' if have.is_complex else 'real'} for "
-                           f"{'complex' if have.is_complex else 'real'} inputs, but got {SCALAR_NAMES[asked]}")  # fmt: skip
+        raise RuntimeError(
+            f"linalg.vector_norm: dtype should be {'complex' if have.is_complex else 'real'} for "
+            f"{'complex' if have.is_complex else 'real'} inputs, but got {SCALAR_NAMES[asked]}"
+        )
     return asked
 
 
@@ -104,12 +107,17 @@ def _check_reducible(t: Ty, dims: tuple[int, ...], p: float) -> None:
         return
     name = "inf" if p == math.inf else "-inf" if p == -math.inf else f"{p:g}"
     if len(dims) == t.ndim:
-        raise RuntimeError(f"linalg.vector_norm cannot compute the {name} norm on an empty tensor because the operation "
-                           "does not have an identity")  # fmt: skip
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {name} norm on an empty tensor because the "
+            f"operation "
+            "does not have an identity"
+        )
     for d in dims:
         if t.shape[d] == 0:
-            raise RuntimeError(f"linalg.vector_norm cannot compute the {name} norm on the dimension {d} because this "
-                               "dimension is empty and the operation does not have an identity")  # fmt: skip
+            raise RuntimeError(
+                f"linalg.vector_norm cannot compute the {name} norm on the dimension {d} because this "
+                "dimension is empty and the operation does not have an identity"
+            )
 
 
 @export()

@@ -222,8 +222,11 @@ def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
     """The bin edges of one coordinate: as given, or equally spaced over the bounds or the data."""
     if is_tensor(bins):
         if bins._ty.ndim != 1:
-            raise RuntimeError(f"torch.histogramdd: bins tensor should have one dimension, but got {bins._ty.ndim} dimensions in the "
-                               f"bins tensor for dimension {dim}")  # fmt: skip
+            raise RuntimeError(
+                f"torch.histogramdd: bins tensor should have one dimension, but got "
+                f"{bins._ty.ndim} dimensions in the "
+                f"bins tensor for dimension {dim}"
+            )
         return bins.detach()._numpy()
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension {dim}")
@@ -254,9 +257,12 @@ def histogram(
     a = input.detach()._numpy().reshape(-1)
     edges = _edges(a, bins, range)
     if weight is not None and weight._ty.shape != t.shape:
-        raise RuntimeError("torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
-                           f"excluding its innermost dimension, but got input with shape {[t.numel, 1]} and weight with shape "
-                           f"{list(weight._ty.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
+            f"excluding its innermost dimension, but got input with shape {[t.numel, 1]} and "
+            f"weight with shape "
+            f"{list(weight._ty.shape)}"
+        )
     w = None if weight is None else weight.detach()._numpy().reshape(-1)
     hist = _counted(a, edges, w)
     if density:

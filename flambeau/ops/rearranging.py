@@ -1,4 +1,4 @@
-"""Elements moved and repeated: ``flip``, ``roll``, ``rot90``, ``repeat``, ``tile``, ``tril``, ``diag``, ``meshgrid``, …"""
+"""Elements moved and repeated: ``flip``, ``roll``, ``rot90``, ``repeat``, ``tile``, ``repeat_interleave``."""
 
 from __future__ import annotations
 
@@ -201,8 +201,10 @@ def _interleave(x: Any, repeats: Any, dim: int) -> Any:
     if repeats._ty.ndim != 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
     if repeats._ty.shape[0] != x._ty.shape[dim]:
-        raise RuntimeError("repeats must have the same size as input along dim, but got repeats.size(0) = "
-                           f"{repeats._ty.shape[0]} and input.size({dim}) = {x._ty.shape[dim]}")  # fmt: skip
+        raise RuntimeError(
+            "repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{repeats._ty.shape[0]} and input.size({dim}) = {x._ty.shape[dim]}"
+        )
     return x.index_select(dim, _interleaved_counts(repeats))
 
 

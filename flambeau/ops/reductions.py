@@ -1,4 +1,4 @@
-"""Reductions that add or multiply, and logical ones: ``sum``, ``mean``, ``prod``, ``any``, ``norm``, ``logsumexp``, …"""
+"""Sums, products and logical reductions: ``sum``, ``nansum``, ``mean``, ``prod``, ``any``, ``all``, …"""
 
 from __future__ import annotations
 
@@ -158,8 +158,10 @@ def _mean_dtype(have: _dtype, asked: _dtype | None) -> _dtype:
     dt = asked or have
     if dt.kind not in "fc":
         which = "Optional dtype" if asked else "Input dtype"
-        raise RuntimeError(f"mean(): could not infer output dtype. {which} must be either a floating point or complex "
-                           f"dtype. Got: {SCALAR_NAMES[dt]}")  # fmt: skip
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {which} must be either a floating point or complex "
+            f"dtype. Got: {SCALAR_NAMES[dt]}"
+        )
     return dt
 
 
@@ -177,8 +179,9 @@ def mean(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = No
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean of the elements that are not NaN."""
     if input._ty.dtype.kind not in "fc":
-        raise RuntimeError("nanmean(): expected input to have floating point or complex dtype but got "
-                           f"{SCALAR_NAMES[input._ty.dtype]}")  # fmt: skip
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got {SCALAR_NAMES[input._ty.dtype]}"
+        )
     n = (~_is_nan(input.detach())).sum(dim, keepdim)
     return into(nansum(input, dim, keepdim, dtype=dtype).div(n), out, "nanmean")
 

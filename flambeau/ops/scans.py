@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, int64
+from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -59,8 +59,15 @@ CUMPROD = Operator("cumprod", _scan_ty, _scan_lower("prod"), _cumprod_vjp, saves
 @tensor_first
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running sums along ``dim`` (https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html)."""
-    attrs = wrap_dim(dim, input._ty.ndim), dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
-    return into(call(CUMSUM, (input,), attrs), out, "cumsum")
+    return into(call(CUMSUM, (input,), _scan_attrs("cumsum", input, dim, dtype, out)), out, "cumsum")
+
+
+def _scan_attrs(name: str, x: Any, dim: int, dt: Any, out: Any) -> tuple[int, Any]:
+    """Dimension and dtype of a running sum or product."""
+    dt = dt or (out.dtype if out is not None else sum_dtype(x._ty.dtype))
+    if dt is bool_:
+        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
+    return wrap_dim(dim, x._ty.ndim), dt
 
 
 @export(function=False)
@@ -73,10 +80,10 @@ def cumsum_(self: Any, dim: int, *, dtype: Any = None) -> Any:
 @tensor_first
 def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running products along ``dim``."""
-    dt = dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
-    if dt is not input._ty.dtype and input.requires_grad:
-        input = input.to(dt)
-    return into(call(CUMPROD, (input,), (wrap_dim(dim, input._ty.ndim), dt)), out, "cumprod")
+    attrs = _scan_attrs("cumprod", input, dim, dtype, out)
+    if attrs[1] is not input._ty.dtype and input.requires_grad:
+        input = input.to(attrs[1])
+    return into(call(CUMPROD, (input,), attrs), out, "cumprod")
 
 
 @export(function=False)

@@ -48,16 +48,21 @@ def _check_search(s: Any, v: Any) -> None:
             "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
         )
     if s._ty.ndim != 1 and (s._ty.ndim != v._ty.ndim or s._ty.shape[:-1] != v._ty.shape[:-1]):
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
-                           f"boundaries tensor and input value tensor must match, but we got boundaries tensor {list(s._ty.shape)} "
-                           f"and input value tensor {list(v._ty.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            f"boundaries tensor and input value tensor must match, but we got boundaries tensor "
+            f"{list(s._ty.shape)} "
+            f"and input value tensor {list(v._ty.shape)}"
+        )
 
 
 def _search(s: Any, v: Any, side: str, out_int32: bool) -> Any:
     if not is_tensor(v):
         if s._ty.ndim != 1:
-            raise RuntimeError("torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
-                               f"but we got boundaries tensor dim({s._ty.ndim}) and input value's dim(0) numel(1)")  # fmt: skip
+            raise RuntimeError(
+                "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
+                f"but we got boundaries tensor dim({s._ty.ndim}) and input value's dim(0) numel(1)"
+            )
         v = tensor(v)
     _check_search(s, v)
     dt = promote_types(s._ty.dtype, v._ty.dtype)

@@ -111,8 +111,11 @@ def _topk_lower(b: Any, attrs: Any, x: Any) -> Any:
     return b.extern("topk", _top, [x], [(t.shape, t.dtype) for t in outs], *attrs)
 
 
-TOPK = Operator("topk", _topk_ty, _topk_lower,
-                lambda f, g, _: (place(g, f.out(1), f.ins[0].shape, f.attrs[1]),), saves=((OUT + 1, (0,)),))  # fmt: skip
+def _topk_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
+    return (place(g, f.out(1), f.ins[0].shape, f.attrs[1]),)
+
+
+TOPK = Operator("topk", _topk_ty, _topk_lower, _topk_vjp, saves=((OUT + 1, (0,)),))
 
 
 @export()

@@ -1,0 +1,225 @@
+"""Values by formula: ``linspace``, ``logspace``, ``eye``, ``tril_indices``, ``triu_indices``, ``vander``, ``range``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..device import check_device
+from ..dtypes import SCALAR_NAMES, dtype, float64, get_default_dtype, int64, weak_dtype
+from ..graph.node import Operator
+from ..graph.types import ty
+from ._registry import call, function, into, is_tensor
+from .creation import from_values, with_grad
+
+LINSPACE = Operator(
+    "linspace",
+    lambda tys, attrs: ty((attrs[0],), attrs[1]),
+    lambda b, attrs, start, end: b.cast(linear(b, *attrs, start, end), attrs[1]),
+)
+
+
+def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
+    """``n`` evenly spaced values of ``dt``, counted from the nearer end as PyTorch does; integers as float64."""
+    start, end = b.cast(start, dt), b.cast(end, dt)
+    if dt.kind in "uib":
+        dt = float64
+        start, end = b.cast(start, dt), b.cast(end, dt)
+    if n < 2:
+        return b.expand(start, (n,))
+    step = b.map("div", b.map("sub", end, start), b.const(n - 1, dt))
+    at = b.iota(n)
+    up = b.map("add", start, b.map("mul", step, b.cast(at, dt)))
+    left = b.cast(b.map("sub", b.const(n - 1, int64), at), dt)
+    down = b.map("sub", end, b.map("mul", step, left))
+    return b.where(b.map("lt", at, b.const(n // 2, int64)), up, down)
+
+
+@function()
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
+    check_device(device)
+    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
+    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    x = call(LINSPACE, (start, end), (steps, dt))
+    return with_grad(into(x, out, "linspace"), requires_grad)
+
+
+def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
+    n, dt = attrs
+    at = linear(b, n, dt, start, end)
+    wide = dt if dt.kind == "c" else float64
+    return b.cast(b.map("pow", b.cast(base, wide), b.cast(at, wide)), dt)
+
+
+LOGSPACE = Operator(
+    "logspace",
+    lambda tys, attrs: ty((attrs[0],), attrs[1]),
+    _logspace_lower,
+)
+
+
+@function()
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
+    check_device(device)
+    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
+    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
+    return with_grad(into(x, out, "logspace"), requires_grad)
+
+
+def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
+    for name, n in (("row", rows), ("col", cols)):
+        if n < 0:
+            raise RuntimeError(f"{name} must be non-negative, got{n}")
+    if dt is not None and dt.kind not in "ui":
+        raise NotImplementedError(f"\"{'tril' if lower else 'triu'}_indices\" not implemented for '{SCALAR_NAMES[dt]}'")
+    where = np.tril_indices(rows, offset, cols) if lower else np.triu_indices(rows, offset, cols)
+    return from_values(np.stack(where).astype((dt or int64).compute), dt or int64)
+
+
+@function()
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
+    """Row and column numbers of a matrix's elements on and below a diagonal."""
+    check_device(device)
+    return _triangle_indices(row, col, offset, dtype, True)
+
+
+@function()
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
+    """Row and column numbers of a matrix's elements on and above a diagonal."""
+    check_device(device)
+    return _triangle_indices(row, col, offset, dtype, False)
+
+
+@function()
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
+    from .joining import cat
+
+    t = x._ty
+    if t.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = t.numel if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    if t.dtype.kind in "uib":
+        x = x.to(int64)
+    powers = x.new_ones(t.numel, min(n, 1))
+    if n > 1:
+        powers = cat([powers, x.unsqueeze(1).expand(t.numel, n - 1).cumprod(1)], 1)
+    return powers if increasing else powers.flip(1)
+
+
+EYE = Operator(
+    "eye",
+    lambda tys, attrs: ty(attrs[:2], attrs[2]),
+    lambda b, attrs: b.cast(
+        b.map("eq", b.reshape(b.iota(attrs[0]), (attrs[0], 1)), b.reshape(b.iota(attrs[1]), (1, attrs[1]))), attrs[2]
+    ),
+)
+
+
+@function()
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
+    check_device(device)
+    m = n if m is None else m
+    for k, name in ((n, "n"), (m, "m")):
+        if k < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
+    dt = dtype or (out.dtype if out is not None else get_default_dtype())
+    return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad)
+
+
+@function("range")
+def _range(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """As ``arange`` with ``end`` included, of the default dtype; deprecated."""
+    from .creation import arange
+
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=2,
+    )
+    start, end = (0, start) if end is None else (start, end)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    n = math.floor((end - start) / step) + 1
+    dt = dtype or get_default_dtype()
+    x = (arange(n, dtype=float64, device=device) * step + start).to(dt)
+    return with_grad(into(x, out, "range"), requires_grad)

@@ -1,0 +1,109 @@
+"""Tensors on memory that others made: ``asarray``, ``from_dlpack``, ``frombuffer``; and ``scalar_tensor``."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..device import check_device
+from ..dtypes import SCALAR_NAMES, get_default_dtype
+from ._registry import function, is_tensor
+from .creation import _sharing, from_numpy, tensor, with_grad
+
+
+@function()
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Any:
+    """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
+    check_device(device)
+    shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
+    x = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
+    changed = dtype is not None and x.dtype is not dtype
+    if copy is False and not shares:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    if copy is False and changed:
+        raise ValueError(f"can't alias tensor with dtype '{SCALAR_NAMES[x.dtype]}' into dtype '{SCALAR_NAMES[dtype]}'.")
+    if changed:
+        x = x.to(dtype)
+    elif copy and shares:
+        x = x.clone()
+    return with_grad(x, requires_grad)
+
+
+def _is_buffer(obj: Any) -> bool:
+    return isinstance(obj, (bytes, bytearray, memoryview))
+
+
+def _shared(obj: Any, dt: Any) -> Any:
+    if isinstance(obj, np.ndarray):
+        return from_numpy(obj)
+    return from_dlpack(obj) if hasattr(obj, "__dlpack__") else frombuffer(obj, dtype=dt or get_default_dtype())
+
+
+@function()
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
+    """A tensor on the memory of another library's array."""
+    check_device(device)
+    if is_tensor(ext_tensor):
+        return ext_tensor.detach()
+    x = from_numpy(np.from_dlpack(ext_tensor))
+    return x.clone() if copy else x
+
+
+@function()
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
+    """A 1-dimensional tensor on the memory of a Python buffer.
+
+    Raises:
+        ValueError: the buffer is empty, or too small for ``count`` elements behind ``offset``.
+    """
+    size, item = memoryview(buffer).nbytes, dtype.itemsize
+    if size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+    if not 0 <= offset < size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
+        )
+    if count < 0 and (size - offset) % item:
+        raise ValueError(
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element "
+            f"size ({item})"
+        )
+    if count > 0 and count * item > size - offset:
+        raise ValueError(
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must "
+            f"not be greater than "
+            f"actual buffer length ({size} bytes)"
+        )
+    a = np.frombuffer(buffer, dtype.np, count, offset)
+    if not a.flags.writeable:
+        warnings.warn(
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
+            "write to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the "
+            "buffer to protect its data or make it writable before converting it to a tensor. This type of warning will "
+            "be suppressed for the rest of this program.",
+            stacklevel=2,
+        )
+    return with_grad(_sharing(a, dtype), requires_grad)
+
+
+@function()
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:
+    """A number as a 0-dim tensor of the default dtype."""
+    return tensor(
+        s,
+        dtype=dtype or (get_default_dtype() if not isinstance(s, complex) else None),
+        device=device,
+        requires_grad=requires_grad,
+    )
