@@ -30,14 +30,16 @@ class Loss:
         curvature: tensors: its second derivative in the input; None: 0.
         target: tensors: its derivative in the target; None: the target is not differentiable.
         cross: tensors: its derivative in input and target.
+        widen: half precision is computed in float32.
     """
 
     def __init__(
         self, name: str, kernel: str, value: Rule, slope: Rule, curvature: Rule | None = None,
-        target: Rule | None = None, cross: Rule | None = None,
+        target: Rule | None = None, cross: Rule | None = None, widen: bool = True,
     ) -> None:  # fmt: skip
         self.name, self.kernel = name, kernel
         self.value, self.slope = value, slope
+        self.wide = wide if widen else lambda dt: dt
         self.curvature, self.target, self.cross = curvature, target, cross
         all_inputs = (0, 1)
         self.forward = Operator(
@@ -61,7 +63,7 @@ class Loss:
 
     def _lower(self, b: Any, attrs: tuple[Any, ...], *ins: Any) -> Any:
         code, dt, params = attrs
-        loss = self.value(b, params, *[b.cast(v, wide(dt)) for v in ins])
+        loss = self.value(b, params, *[b.cast(v, self.wide(dt)) for v in ins])
         return b.cast(reduce(b, code, loss), dt)
 
     def _vjp(self, f: Any, g: Any) -> tuple[Any, ...]:
@@ -83,7 +85,7 @@ class Loss:
 
     def _lower_backward(self, b: Any, attrs: tuple[Any, ...], g: Any, *ins: Any) -> Any:
         code, dt, params = attrs
-        w = wide(dt)
+        w = self.wide(dt)
         slope = self.slope(b, params, *[b.cast(v, w) for v in ins])
         g = b.cast(g, w)
         if code == 1:

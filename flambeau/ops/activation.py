@@ -299,9 +299,15 @@ def _log_sigmoid_second(x: Any, attrs: Any) -> Any:
     return -s * (1 - s)
 
 
+def _dense_float(tys: Sequence[Ty], attrs: Any) -> Ty:
+    need_float("log_sigmoid_cpu", tys[0])
+    return ty(tys[0].shape, tys[0].dtype)
+
+
 LOG_SIGMOID = activation(
     "log_sigmoid", _log_sigmoid, lambda b, a, g, x: b.map("mul", g, _sigmoid(b, b.map("neg", x))), _log_sigmoid_second
 )
+LOG_SIGMOID.infer = _dense_float  # PyTorch's result is contiguous
 
 # ---- piecewise linear
 
@@ -390,7 +396,7 @@ def _glu_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     if n % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {n}")
     need_float("glu_cpu", t)
-    return ty(t.shape[:dim] + (n // 2,) + t.shape[dim + 1 :], t.dtype)
+    return elementwise([ty(t.shape[:dim] + (n // 2,) + t.shape[dim + 1 :], t.dtype, t.strides)])
 
 
 def _halves(b: Any, dim: int, x: Any) -> tuple[Any, Any]:

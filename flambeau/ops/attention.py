@@ -155,7 +155,7 @@ def scaled_dot_product_attention(
 
 
 def _by_parts(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, scale: float, grouped: bool) -> Any:
-    """The same from products and softmax."""
+    """The same from products and softmax, half precision in float32."""
     from .dropout import dropout as drop
     from .softmax import softmax
 
@@ -165,6 +165,9 @@ def _by_parts(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, s
         mask = q.new_ones((q._ty.shape[-2], k._ty.shape[-2]), dtype=bool_).tril()
     if grouped:
         k, v = _repeated(q, k, v)
+    origin, dt = q._ty.dtype, wide(q._ty.dtype)
+    if dt is not origin:
+        q, k, v = q.to(dt), k.to(dt), v.to(dt)
     root = math.sqrt(scale) if scale >= 0 else None
     if root is None:
         scores = (q * scale) @ k.mT
@@ -174,7 +177,8 @@ def _by_parts(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, s
         p = softmax(scores, -1)
     else:
         p = _safe_softmax(_masked(scores, mask))
-    return (drop(p, dropout, True) if dropout > 0 else p) @ v
+    y = (drop(p, dropout, True) if dropout > 0 else p) @ v
+    return y if dt is origin else y.to(origin)
 
 
 def _repeated(q: Any, k: Any, v: Any) -> tuple[Any, Any]:

@@ -12,7 +12,11 @@ from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import at_hand, need_float, wide
 from ._registry import call
+from .arithmetic import DIV, MUL
 from .softmax import LOG_SOFTMAX, apply
+
+MUL_SCALAR = Operator("mul", MUL.infer, MUL.lower, MUL.vjp, MUL.saves, "MulBackward1")
+DIV_SCALAR = Operator("div", DIV.infer, DIV.lower, DIV.vjp, DIV.saves, "DivBackward1")
 
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
@@ -296,7 +300,7 @@ def _probabilities_loss(x: Any, target: Any, weight: Any, code: int, ignore: int
         return -loss.sum(dim)
     if code == 2:
         return -loss.sum()
-    return -loss.sum() / (1 if x._ty.ndim == 1 else x._ty.numel // classes if classes else 0)
+    return call(DIV_SCALAR, (-loss.sum(), 1 if x._ty.ndim == 1 else x._ty.numel // classes if classes else 0))
 
 
 def _check_class_weight(weight: Any, classes: int) -> None:
@@ -318,7 +322,7 @@ def _smoothed_loss(x: Any, target: Any, weight: Any, code: int, ignore: int, smo
         smooth = smooth.sum() / _mean_divisor(target, weight, ignore)
     elif code == 2:
         smooth = smooth.sum()
-    return loss * (1 - smoothing) + smooth * (smoothing / classes)
+    return call(MUL_SCALAR, (loss, 1 - smoothing)) + call(MUL_SCALAR, (smooth, smoothing / classes))
 
 
 def _mean_divisor(target: Any, weight: Any, ignore: int) -> Any:

@@ -5,6 +5,7 @@ The steps are PyTorch's: operands are permuted to common dimensions, contracted 
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from math import prod
 from typing import Any
@@ -25,15 +26,19 @@ def contract_pair(x: Any, y: Any, dims: tuple[int, ...]) -> Any:
     n = len(a)
     for d in dims:
         if a[d] != 1 and b[d] == 1:
-            x = x.sum(d, True)
+            x = _summed(x, d)
         elif a[d] == 1 and b[d] != 1:
-            y = y.sum(d, True)
+            y = _summed(y, d)
     rest = [d for d in range(n) if d not in dims]
     both = [d for d in rest if a[d] != 1 and b[d] != 1]
     left = [d for d in rest if a[d] != 1 and b[d] == 1]
     right = [d for d in rest if a[d] == 1]
     summed = list(dims)
     return _product(x, y, both, left, summed, right)
+
+
+def _summed(x: Any, dim: int) -> Any:
+    return x.sum(dim, True, dtype=x._ty.dtype)
 
 
 def _product(x: Any, y: Any, both: list[int], left: list[int], summed: list[int], right: list[int]) -> Any:
@@ -52,7 +57,7 @@ def _product(x: Any, y: Any, both: list[int], left: list[int], summed: list[int]
 # ---- the equation
 
 
-def _subscripts(text: str) -> list[str]:
+def _subscripts(text: str, where: str) -> list[str]:
     """One character a subscript, ``ELLIPSIS`` for three dots.
 
     Raises:
@@ -64,9 +69,9 @@ def _subscripts(text: str) -> list[str]:
     while i < len(text):
         if text[i] == ".":
             if text[i : i + 3] != "...":
-                raise RuntimeError("einsum(): found '.' that is not part of any ellipsis")
+                raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
             if ELLIPSIS in out:
-                raise RuntimeError("einsum(): found '.' for which an ellipsis was already found")
+                raise RuntimeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
             out.append(ELLIPSIS)
             i += 3
             continue
@@ -84,7 +89,7 @@ def _parse(equation: str, tensors: list[Any]) -> tuple[list[list[str]], list[str
         raise RuntimeError("einsum(): more operands were provided than specified in the equation")
     if len(parts) > len(tensors):
         raise RuntimeError("einsum(): fewer operands were provided than specified in the equation")
-    return [_subscripts(p) for p in parts], _subscripts(right) if arrow else None
+    return [_subscripts(p, f"operand {i}") for i, p in enumerate(parts)], _subscripts(right, "output") if arrow else None
 
 
 def _ellipsis_size(inputs: list[list[str]], tensors: list[Any]) -> int:
@@ -119,23 +124,25 @@ def _output(inputs: list[list[str]], output: list[str] | None) -> list[str]:
 
 
 def _check_sizes(inputs: list[list[str]], tensors: list[Any]) -> None:
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, int] = {}
     for i, (labels, x) in enumerate(zip(inputs, tensors)):
+        own: dict[str, int] = {}
         at = 0
         for c in labels:
             if c == ELLIPSIS:
                 at += x._ty.ndim - len(labels) + 1
                 continue
-            n = x._ty.shape[at]
-            have = sizes.get(c, (1, i))[0]
+            n, have = x._ty.shape[at], sizes.get(c, 1)
+            if own.setdefault(c, n) != n:
+                raise RuntimeError(f"einsum(): subscript {c} is repeated for operand {i} but the sizes don't match, {n} != {own[c]}")
             if n != 1 and have not in (1, n):
                 raise RuntimeError(f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with "
                                    f"previously seen size {have}")  # fmt: skip
-            sizes[c] = (max(n, have) if n and have else 0, i)
+            sizes[c] = n if have == 1 else have
             at += 1
 
 
-def _aligned(x: Any, labels: list[str], order: list[str], dots: int, i: int) -> Any:
+def _aligned(x: Any, labels: list[str], order: list[str], dots: int) -> Any:
     """The operand with one dimension for each of ``order``, of size 1 where it has none; diagonals taken."""
     names: list[Any] = []
     for c in labels:
@@ -148,9 +155,6 @@ def _aligned(x: Any, labels: list[str], order: list[str], dots: int, i: int) -> 
         while names.count(c) > 1:
             first = names.index(c)
             second = names.index(c, first + 1)
-            a, b = x._ty.shape[first], x._ty.shape[second]
-            if a != b:
-                raise RuntimeError(f"einsum(): subscript {c} is repeated for operand {i} but the sizes don't match, {b} != {a}")
             x = x.diagonal(0, first, second).movedim(-1, first)
             del names[second]
     missing = [c for c in order if c not in names]
@@ -205,7 +209,7 @@ def _evaluate(inputs: list[list[str]], output: list[str], tensors: list[Any], do
     summed: list[Any] = [] if ELLIPSIS in output else [(ELLIPSIS, k) for k in range(dots)]
     summed += [c for c in LETTERS if c in seen and c not in output]
     order = kept + summed
-    operands = [_aligned(x, labels, order, dots, i) for i, (x, labels) in enumerate(zip(tensors, inputs))]
+    operands = [_aligned(x, labels, order, dots) for x, labels in zip(tensors, inputs)]
     out = _contract_all(operands, len(kept))
     if not summed:
         return out
@@ -273,9 +277,9 @@ def _tensordot(a: Any, b: Any, da: list[int], db: list[int]) -> Any:
     da, db = [wrap_dim(d, a._ty.ndim) for d in da], [wrap_dim(d, b._ty.ndim) for d in db]
     for i, j in zip(da, db):
         if b._ty.shape[j] == 1 != a._ty.shape[i]:
-            a = a.sum(i, True)
+            a = _summed(a, i)
         elif a._ty.shape[i] == 1 != b._ty.shape[j]:
-            b = b.sum(j, True)
+            b = _summed(b, j)
     rows = [d for d in range(a._ty.ndim) if d not in da]
     cols = [d for d in range(b._ty.ndim) if d not in db]
     sa, sb = a._ty.shape, b._ty.shape
@@ -352,7 +356,13 @@ def chain_matmul(*matrices: Any, out: Any = None) -> Any:
             raise RuntimeError(f"Tensor dimension is {x._ty.ndim}, expected 2 instead.")
     if len(matrices) == 1:
         return matrices[0]
-    return into(_cheapest(matrices), out, "chain_matmul")
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot "
+        "instead, which accepts a list of two or more tensors rather than multiple parameters.",
+        stacklevel=2,
+    )
+    y = _cheapest(matrices)
+    return into(y.view(y._ty.shape), out, "chain_matmul")
 
 
 def _cheapest(xs: tuple[Any, ...]) -> Any:

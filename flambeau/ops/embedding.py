@@ -275,7 +275,7 @@ def _largest_rows(weight: np.ndarray, indices: np.ndarray, bags: np.ndarray, cou
 
 
 def _bag_ids(offsets: np.ndarray, n: int, include_last: bool) -> tuple[np.ndarray, int]:
-    """The bag of each index, and the number of bags.
+    """The bag of each index (of those before the last offset, where it is given), and the number of bags.
 
     Raises:
         RuntimeError: the offsets do not begin at 0, or go beyond the indices.
@@ -289,7 +289,8 @@ def _bag_ids(offsets: np.ndarray, n: int, include_last: bool) -> tuple[np.ndarra
         raise RuntimeError("Your input appears to be incorrect: the last offset value should be the size of the indices "
                            "tensor, but it seems not to be the case.")  # fmt: skip
     starts = offsets[:-1] if include_last else offsets
-    return np.searchsorted(starts, np.arange(n), side="right") - 1, len(starts)
+    used = int(offsets[-1]) if include_last and offsets.size else n
+    return np.searchsorted(starts, np.arange(used), side="right") - 1, len(starts)
 
 
 @function("embedding_bag")
@@ -313,6 +314,10 @@ def embedding_bag_all(
         raise RuntimeError("Expected i < index_size to be true, but got false.  (Could this error message be improved?  If "
                            "so, please report an enhancement request to PyTorch.)")  # fmt: skip
     ids, count = _bag_ids(offsets.detach()._numpy().astype(np.int64), n, include_last_offset)
+    if len(ids) < n:
+        n = len(ids)
+        at, indices = at[:n], indices.narrow(0, 0, n)
+        per_sample_weights = None if per_sample_weights is None else per_sample_weights.narrow(0, 0, n)
     sizes = tensor(np.bincount(ids[at != padding], minlength=count).astype(np.int64))
     bags = tensor(ids.astype(np.int64))
     if mode == 2:

@@ -13,6 +13,7 @@ from ._checks import at_hand
 from ._loss_rules import Loss, reduced
 from ._types import broadcast_shape
 from .classification_losses import reduction_code
+from .grids import broadcast_shapes
 
 # ---- binary_cross_entropy
 
@@ -25,32 +26,34 @@ def _bounded_log(b: Any, name: str, x: Any) -> Any:
     return b.map("maximum", b.map(name, x), b.const(-100, x.dtype))
 
 
-def _bce(b: Any, late: bool, x: Any, y: Any, *weight: Any) -> Any:
-    if late:
+def _bce(b: Any, late: tuple[bool, bool], x: Any, y: Any, *weight: Any) -> Any:
+    if late[0]:
         x = b.extern("check_unit_interval", _refuse_outside, (x,), [(x.shape, x.dtype)])
+    if late[1]:
+        y = b.extern("check_unit_interval", _refuse_outside, (y,), [(y.shape, y.dtype)], "target")
     right = b.map("mul", y, _bounded_log(b, "log", x))
     left = b.map("mul", b.map("sub", y, b.const(1, y.dtype)), _bounded_log(b, "log1p", b.map("neg", x)))
     return _times_weight(b, b.map("sub", left, right), weight)
 
 
-def _bce_slope(b: Any, late: bool, x: Any, y: Any, *weight: Any) -> Any:
+def _bce_slope(b: Any, late: Any, x: Any, y: Any, *weight: Any) -> Any:
     spread = b.map("mul", b.map("sub", b.const(1, x.dtype), x), x)
     slope = b.map("div", b.map("sub", x, y), b.map("maximum", spread, b.const(1e-12, x.dtype)))
     return _times_weight(b, slope, weight)
 
 
-def _bce_curvature(late: bool, x: Any, y: Any, *weight: Any) -> Any:
+def _bce_curvature(late: Any, x: Any, y: Any, *weight: Any) -> Any:
     spread = (x * (1 - x)).clamp_min(1e-12)
     curve = (x * x - 2 * x * y + y) / (spread * spread)
     return curve * weight[0] if weight else curve
 
 
-def _bce_target(late: bool, x: Any, y: Any, *weight: Any) -> Any:
+def _bce_target(late: Any, x: Any, y: Any, *weight: Any) -> Any:
     slope = (-x).log1p().clamp_min(-100) - x.log().clamp_min(-100)
     return slope * weight[0] if weight else slope
 
 
-def _bce_cross(late: bool, x: Any, y: Any, *weight: Any) -> Any:
+def _bce_cross(late: Any, x: Any, y: Any, *weight: Any) -> Any:
     slope = -1 / (x * (1 - x)).clamp_min(1e-12)
     return slope * weight[0] if weight else slope
 
@@ -80,22 +83,22 @@ def binary_cross_entropy(
                          "deprecated. Please ensure they have the same size.")  # fmt: skip
     weights = ()
     if weight is not None:
-        weights = (weight.expand(broadcast_shape(target._ty.shape, weight._ty.shape)),)
+        weights = (weight.expand(broadcast_shapes(target._ty.size, weight._ty.size)),)
     d = input._ty.dtype
     if target._ty.dtype is not d:
         raise RuntimeError(f"Found dtype {SCALAR_NAMES[target._ty.dtype]} but expected {SCALAR_NAMES[d]}")
-    late = d.kind == "f" and _check_probabilities(input, target)
+    late = _check_probabilities(input, target) if d.kind == "f" else (False, False)
     return BCE(input, target, code, *weights, params=late)
 
 
-def _check_probabilities(input: Any, target: Any) -> bool:
-    """Checks what is at hand; is the input still to be checked?"""
+def _check_probabilities(input: Any, target: Any) -> tuple[bool, bool]:
+    """Checks what is at hand; are the input and the target still to be checked?"""
     values, targets = at_hand(input), at_hand(target)
     if values is not None:
         _refuse_outside(_plain(values, input))
     if targets is not None:
         _refuse_outside(_plain(targets, target), "target")
-    return values is None
+    return values is None, targets is None
 
 
 def _plain(values: np.ndarray, x: Any) -> np.ndarray:
@@ -186,6 +189,8 @@ def binary_cross_entropy_with_logits(
         raise RuntimeError(f"result type {SCALAR_NAMES[input._ty.dtype]} can't be cast to the desired output type "
                            f"{SCALAR_NAMES[target._ty.dtype]}")  # fmt: skip
     weights = [w for w in (weight, pos_weight) if w is not None]
+    if pos_weight is not None:
+        broadcast_shape(pos_weight._ty.shape, target._ty.shape)
     return BCE_LOGITS(input, target, code, *weights, params=(weight is not None, pos_weight is not None))
 
 
@@ -204,7 +209,7 @@ def kl_div(
             "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
-    if input._ty.dtype.kind in "bui":
+    if input._ty.dtype.kind in "bui" or target._ty.dtype.kind in "bui":
         raise RuntimeError("kl_div: Integral inputs not supported.")
     by_batch = reduction == "batchmean" and size_average is None and reduce is None
     code = reduction_code("sum" if by_batch else reduction, size_average, reduce)

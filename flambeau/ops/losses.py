@@ -180,7 +180,7 @@ def _soft_margin_curvature(p: Any, x: Any, y: Any) -> Any:
     return y * y * s * (1 - s)
 
 
-SOFT_MARGIN = Loss("soft_margin_loss", "soft_margin_loss", _soft_margin, _soft_margin_slope, _soft_margin_curvature)
+SOFT_MARGIN = Loss("soft_margin_loss", "soft_margin_loss", _soft_margin, _soft_margin_slope, _soft_margin_curvature, widen=False)
 
 
 def soft_margin_loss(

@@ -18,7 +18,7 @@ from .classification_losses import check_labels, reduction_code
 def _multi_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, target = tys[:2]
     need_float("multi_margin_loss_cpu_kernel", x)
-    n, c = (1, x.shape[0] if x.ndim else 1) if x.ndim < 2 else x.shape
+    n, c = (1, a_size(x)) if x.ndim < 2 else x.shape[:2]
     if x.ndim > 2 or c == 0:
         raise RuntimeError("Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
                            f"{list(x.shape)}")  # fmt: skip
@@ -107,6 +107,8 @@ def multi_margin_loss(
 
 def _check_targets(input: Any, target: Any) -> bool:
     t = input._ty
+    if t.ndim > 2:
+        return False
     classes = t.shape[-1] if t.ndim else 1
     try:
         return target._ty.dtype is int64 and check_labels(target, classes, -1 << 63)

@@ -220,8 +220,9 @@ def _batch_sizes(a: Ty, b: Ty) -> tuple[int, int, int]:
 
 def _baddbmm_ty(tys: Any, attrs: Any) -> Ty:
     x, a, b = tys[:3]
+    if a.ndim == 3 == b.ndim:
+        _check_expand(x, (*a.shape[:2], b.shape[2]))
     shape = _batch_sizes(a, b)
-    _check_expand(x, shape)
     if x.dtype is not a.dtype:
         raise RuntimeError(f"Input dtypes must be the same, got: input {_c(x)}, batch1: {_c(a)}, batch2: {_c(b)}")
     if a.dtype is not b.dtype:
@@ -255,8 +256,9 @@ def baddbmm_(self: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
 
 def _addbmm_ty(tys: Any, attrs: Any) -> Ty:
     x, a, b = tys[:3]
+    if a.ndim == 3 == b.ndim:
+        _check_expand(x, (a.shape[1], b.shape[2]))
     shape = _batch_sizes(a, b)[1:]
-    _check_expand(x, shape)
     _check_added(x, a, b)
     if a.dtype is bool_:
         raise not_implemented("addbmm_impl_cpu_", bool_)

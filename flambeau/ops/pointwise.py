@@ -98,7 +98,10 @@ DEG2RAD.grad_name, RAD2DEG.grad_name = "Deg2RadBackward0", "Rad2DegBackward0"
 
 # ---- signs
 
-_NEG_BOOL = "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+_NEG_BOOL = (
+    "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+    "`logical_not()` operator instead."
+)
 _SIGN_COMPLEX = "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
 _POSITIVE_BOOL = "The `+` operator, on a bool tensor is not supported."
 
@@ -207,7 +210,10 @@ _round, _round_ = FUNCTIONS["round"], METHODS["round_"]
 
 @export()
 def round(input: Any, *, decimals: int | None = None, out: Any = None) -> Any:
-    """To the nearest integer, ties to even, or to ``decimals`` digits (https://docs.pytorch.org/docs/stable/generated/torch.round.html)."""
+    """To the nearest integer, ties to even, or to ``decimals`` digits.
+
+    See https://docs.pytorch.org/docs/stable/generated/torch.round.html.
+    """
     if decimals is None:
         return _round(input, out=out)
     result = call(ROUND_DECIMALS, (input,), decimals)
@@ -273,7 +279,7 @@ RELU = unary("relu", _relu, lambda f, g: threshold_backward(g, f.out()), saves="
 THRESHOLD_BACKWARD = Operator(
     "threshold_backward",
     lambda tys, attrs: unary_ty(tys),
-    lambda b, attrs, g, y: b.where(b.map("gt", y, b.const(0, y.dtype)), g, b.const(0, g.dtype)),
+    lambda b, attrs, g, y: b.where(b.map("le", y, b.const(0, y.dtype)), b.const(0, g.dtype), g),
     lambda f, gg: (threshold_backward(gg, f.saved(1)), None),
     saves=((1, (0,)),),
 )
@@ -307,7 +313,8 @@ def _tanh_backward_vjp(f: Any, gg: Any) -> tuple[Any, Any]:
 _backward_saves = ((1, (0, 1)), (0, (1,)))
 _backward_ty = type_rule("same", Support("sigmoid_backward_cpu"))
 SIGMOID_BACKWARD = Operator(
-    "sigmoid_backward", _backward_ty, _backward_lower(lambda b, y: b.map("mul", _one_minus(b, y), y)), _sigmoid_backward_vjp,
+    "sigmoid_backward", _backward_ty, _backward_lower(lambda b, y: b.map("mul", _one_minus(b, y), y)),
+    _sigmoid_backward_vjp,
     _backward_saves,
 )  # fmt: skip
 TANH_BACKWARD = Operator(
