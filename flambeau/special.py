@@ -44,6 +44,3 @@ def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
 def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """``torch.log_softmax``."""
     return torch.log_softmax(input, dim, dtype=dtype)
-
-
-__all__ = ["log_softmax", "round", "softmax", *_SPECIAL, *_SHARED, *_RENAMED]

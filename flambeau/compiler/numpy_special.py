@@ -233,7 +233,8 @@ def _polygamma(n: Array, x: Array) -> Array:
 def polygamma(n: Array, x: Array) -> Array:
     """The n-th derivative of ``digamma``, n >= 1; n is the same everywhere.
 
-    n = 1 is reflected below 0. At the poles the sine of the rounded multiple of pi makes it large and finite, as in PyTorch.
+    n = 1 is reflected below 0; at the poles the sine of the rounded multiple of pi makes it large, not infinite, as in
+    PyTorch.
     """
     if n.flat[0] != 1 if n.size else True:
         return _polygamma(n, x)
@@ -304,9 +305,9 @@ def sinc(x: Array) -> Array:
 
 def logaddexp_complex(x: Array, y: Array) -> Array:
     """``log(exp(x) + exp(y))`` of complex numbers, from the one with the larger real part."""
-    swap = x.real < y.real
+    swap = np.real(x) < np.real(y)
     high, low = np.where(swap, y, x), np.where(swap, x, y)
-    return np.where(low.real == -np.inf, high, high + np.log1p(np.exp(low - high)))
+    return np.where(np.real(low) == -np.inf, high, high + np.log1p(np.exp(low - high)))
 
 
 # ---- from SciPy

@@ -19,7 +19,7 @@ from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, int
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
 SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
-OPERANDS = (TensorBase, bool, int, float, complex)
+OPERANDS: tuple[Any, ...] = (TensorBase, bool, int, float, complex)
 WIDE = {float16: float32, bfloat16: float32}
 BOTH = ((1, (0,)), (0, (1,)))  # each operand is saved for the gradient of the other
 ALL = ((0, (0, 1)), (1, (0, 1)))  # both operands are saved for either gradient
@@ -81,8 +81,9 @@ def type_rule(result: str, support: Support, count: int | None = None) -> Callab
 
 
 def lowering(rule: Lower | str, result: str, count: int | None = None, exact_numbers: bool = False) -> Lower:
-    """Operands cast to the dtype of the computation, ``rule`` (a map's name or a function of builder and values), cast back.
+    """Operands cast to the dtype of the computation, ``rule``, and the result cast back.
 
+    ``rule`` is a map's name, or a function of the builder and the values.
     Python numbers are rounded to the operands' dtype, half precision too, unless ``exact_numbers``.
     """
     build = (lambda b, *xs: b.map(rule, *xs)) if isinstance(rule, str) else rule
@@ -218,8 +219,8 @@ def public(
 
 
 def binary(
-    name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: Sequence[Any] = (), result: str = "same",
-    kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
+    name: str, rule: Lower | str, vjp: Callable[..., Any] | None = None, *, saves: Sequence[Any] = (),
+    result: str = "same", kinds: str = "buifc", kernel: str = "", errors: dict[str, tuple[type, str]] | None = None,
     aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other", grad_names: Sequence[str] = (),
     lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None,
 ) -> Operator:  # fmt: skip

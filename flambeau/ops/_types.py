@@ -33,7 +33,7 @@ def _broadcast_two(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def result_dtype(tys: Sequence[Ty]) -> dtype:
-    """The dtype of an elementwise result: tensors with dimensions, 0-dim tensors and Python numbers rank in this order."""
+    """The dtype of an elementwise result: tensors with dimensions count before 0-dim tensors, these before numbers."""
     found: list[dtype | None] = [None, None, None]
     for t in tys:
         k = 2 if t.weak else 1 if t.ndim == 0 else 0

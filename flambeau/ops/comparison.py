@@ -102,7 +102,10 @@ def _check_close(name: str, x: Any, y: Any, rtol: float, atol: float) -> None:
 
 @export()
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """Where ``|input - other| <= atol + rtol * |other|`` (https://docs.pytorch.org/docs/stable/generated/torch.isclose.html)."""
+    """Where ``|input - other| <= atol + rtol * |other|``.
+
+    See https://docs.pytorch.org/docs/stable/generated/torch.isclose.html.
+    """
     _check_close("isclose", input, other, rtol, atol)
     x, y = input.detach(), other.detach()
     close = x == y

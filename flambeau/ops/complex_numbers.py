@@ -53,7 +53,7 @@ def resolve_neg(input: Any) -> Any:
     return input
 
 
-def _computed_part(name: str, unit: complex) -> Operator:
+def _computed_part(name: str, unit: Any) -> Operator:
     """A part of half-precision complex numbers, whose memory does not hold pairs of float16."""
     return Operator(
         name,
@@ -141,8 +141,8 @@ _COMPLEX = {float16: complex32, float32: complex64, float64: complex128}
 def _pair_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
     x, y = tys
     if x.dtype not in _COMPLEX or y.dtype not in _COMPLEX:
-        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {SCALAR_NAMES[x.dtype]} and "
-                           f"{SCALAR_NAMES[y.dtype]}")  # fmt: skip
+        got = f"{SCALAR_NAMES[x.dtype]} and {SCALAR_NAMES[y.dtype]}"
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {got}")
     if x.dtype is not y.dtype:
         raise RuntimeError(f"Expected object of scalar type {SCALAR_NAMES[x.dtype]} but got scalar type "
                            f"{SCALAR_NAMES[y.dtype]} for second argument")  # fmt: skip

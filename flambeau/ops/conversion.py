@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import SCALAR_NAMES, dtype
 from ._elementwise import OPERANDS, plain_number, tensor_argument
-from ._registry import METHODS, function
+from ._registry import METHODS, function, is_tensor
 from ._types import result_dtype
 from .arithmetic import type_of
 from .copying import convert
@@ -67,8 +67,11 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     """The dtype of arithmetic on two operands, tensors or numbers."""
     xs = [plain_number(x) for x in (tensor1, tensor2)]
     if not all(isinstance(x, OPERANDS) for x in xs):
+        got = ", ".join("Tensor" if is_tensor(x) else type(x).__name__ for x in xs)
+        forms = ("Tensor tensor, Tensor other", "Number scalar, Tensor tensor", "Tensor tensor, Number other")
+        lines = "".join(f" * ({f})\n" for f in (*forms, "Number scalar1, Number scalar2"))
         raise TypeError(
-            f"result_type() received an invalid combination of arguments - got ({', '.join(type(x).__name__ for x in xs)})"
+            f"result_type() received an invalid combination of arguments - got ({got}), but expected one of:\n{lines}"
         )
     return result_dtype([type_of(x) for x in xs])
 

@@ -65,12 +65,19 @@ def _never(b: Any, x: Any) -> Any:
     return b.const(False, bool_, x.shape)
 
 
+def _signbit(b: Any, x: Any) -> Any:
+    return b.map("signbit", x) if x.dtype.kind == "f" else b.map("lt", x, b.const(0, x.dtype))
+
+
+def _isreal(b: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return b.const(True, bool_, x.shape)
+    part = x.dtype.to_real()
+    return b.map("eq", b.map("imag", x, dt=part), b.const(0, part))
+
+
+_no_complex: Any = {"c": (NotImplementedError, "signbit is not implemented for complex tensors.")}
 SIGNBIT = unary(
-    "signbit", lambda b, x: b.map("signbit", x) if x.dtype.kind == "f" else b.map("lt", x, b.const(0, x.dtype)),
-    result="bool", kinds="buif", inplace=False,
-    check_out=only_bool("signbit"), errors={"c": (NotImplementedError, "signbit is not implemented for complex tensors.")},
-)  # fmt: skip
-ISREAL = unary(
-    "isreal", lambda b, x: b.map("eq", b.map("imag", x, dt=x.dtype.to_real()), b.const(0, x.dtype.to_real())) if x.dtype.kind == "c"
-    else b.const(True, bool_, x.shape), result="bool", inplace=False,
-)  # fmt: skip
+    "signbit", _signbit, result="bool", kinds="buif", inplace=False, check_out=only_bool("signbit"), errors=_no_complex
+)
+ISREAL = unary("isreal", _isreal, result="bool", inplace=False)

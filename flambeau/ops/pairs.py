@@ -1,4 +1,4 @@
-"""Elementwise operators of two operands besides arithmetic: ``atan2``, ``hypot``, ``logaddexp``, ``copysign``, ``gcd``, …"""
+"""Elementwise operators of two operands besides arithmetic: ``atan2``, ``hypot``, ``logaddexp``, ``gcd``, …"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .arithmetic import conj
 from .ternary import where
 
 _EITHER = (0, 1)
-_OPERANDS = ((0, _EITHER), (1, _EITHER))
+_PAIR = ((0, _EITHER), (1, _EITHER))
 
 
 def _atan2_vjp(f: Any, g: Any) -> tuple[Any, Any]:
@@ -57,10 +57,10 @@ def _nextafter_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return gx, g.new_zeros(f.ins[1].shape) if f.needs(1) else None
 
 
-ATAN2 = binary("atan2", "atan2", _atan2_vjp, saves=_OPERANDS, result="float", kinds="f", numbers="", aliases=["arctan2"], grad_names=("Atan2Backward0",))  # fmt: skip
+ATAN2 = binary("atan2", "atan2", _atan2_vjp, saves=_PAIR, result="float", kinds="f", numbers="", aliases=["arctan2"])
 HYPOT = binary("hypot", "hypot", _hypot_vjp, saves=((0, (0,)), (1, (1,)), (OUT, _EITHER)), kinds="f", numbers="")
-LOGADDEXP = binary("logaddexp", "logaddexp", _logaddexp_vjp, saves=_OPERANDS, kinds="fc", numbers="", inplace=False)
-LOGADDEXP2 = binary("logaddexp2", "logaddexp2", _logaddexp2_vjp, saves=_OPERANDS, kinds="f", numbers="", inplace=False)
+LOGADDEXP = binary("logaddexp", "logaddexp", _logaddexp_vjp, saves=_PAIR, kinds="fc", numbers="", inplace=False)
+LOGADDEXP2 = binary("logaddexp2", "logaddexp2", _logaddexp2_vjp, saves=_PAIR, kinds="f", numbers="", inplace=False)
 COPYSIGN = binary(
     "copysign", "copysign", _copysign_vjp, saves=((0, (0,)), (OUT, (0,))), result="float", kinds="f",
     grad_names=("CopysignBackward0", "CopysignBackward1"),
@@ -76,7 +76,7 @@ def _nextafter_lower(b: Any, attrs: Any, x: Any, y: Any) -> Any:
 
 
 NEXTAFTER = Operator(
-    "nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _OPERANDS
+    "nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _PAIR
 )
 list_binary([NEXTAFTER], numbers="")
 
@@ -169,5 +169,5 @@ FREXP = Operator(
 
 @export()
 def frexp(input: Any, *, out: Any = None) -> Any:
-    """Mantissas and exponents: ``input = mantissa * 2 ** exponent`` (https://docs.pytorch.org/docs/stable/generated/torch.frexp.html)."""
+    """Mantissas and exponents: ``input = mantissa * 2 ** exponent``."""
     return into(_frexp_result(call(FREXP, (tensor_argument("frexp", input),))), out, "frexp")

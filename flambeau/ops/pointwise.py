@@ -37,7 +37,7 @@ def _sigmoid(b: Any, x: Any) -> Any:
 
 # ---- powers and exponentials
 
-_F = {"result": "float"}
+_F: dict[str, Any] = {"result": "float"}
 SQRT = unary("sqrt", "sqrt", lambda f, g: g / (2 * conj(f.out())), saves="y", **_F)
 RSQRT = unary(
     "rsqrt",

@@ -117,9 +117,11 @@ def _operands(name: str, x: Any, exponent: Any, position: int = 2) -> tuple[Any,
         return x, exponent
     given = (x, exponent) if position == 2 else (exponent,)
     got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in given)
-    raise TypeError(f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n * (Tensor input, Tensor exponent, *, Tensor out = None)\n"
-                    " * (Number self, Tensor exponent, *, Tensor out = None)\n * (Tensor input, Number exponent, *, Tensor "
-                    "out = None)\n")  # fmt: skip
+    forms = ("Tensor input, Tensor exponent", "Number self, Tensor exponent", "Tensor input, Number exponent")
+    lines = "".join(f" * ({f}, *, Tensor out = None)\n" for f in forms)
+    raise TypeError(
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n{lines}"
+    )
 
 
 @export()
@@ -163,14 +165,18 @@ def _to(x: Any, dt: Any) -> Any:
     return complex(x) if dt is complex128 else float(x)
 
 
+def _wrong_dtype(what: str, x: Any, dt: Any) -> str:
+    have, want = SCALAR_NAMES[x._ty.dtype], SCALAR_NAMES[dt]
+    return f"{what} has dtype {have} but the operation's result requires dtype {want}"
+
+
 @export()
 def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``pow`` in float64 (or complex128) (https://docs.pytorch.org/docs/stable/generated/torch.float_power.html)."""
     input, exponent = _operands("float_power", input, exponent)
     dt = _power_dtype(input, exponent)
     if is_tensor(out) and out._ty.dtype is not dt:
-        raise RuntimeError(f"the output given to float_power has dtype {SCALAR_NAMES[out._ty.dtype]} but the operation's "
-                           f"result requires dtype {SCALAR_NAMES[dt]}")  # fmt: skip
+        raise RuntimeError(_wrong_dtype("the output given to float_power", out, dt))
     return pow(_to(input, dt), _to(exponent, dt), out=out)
 
 
@@ -179,8 +185,7 @@ def float_power_(self: Any, exponent: Any) -> Any:
     """In-place ``float_power``."""
     dt = _power_dtype(self, exponent)
     if self._ty.dtype is not dt:
-        raise RuntimeError(f"the base given to float_power_ has dtype {SCALAR_NAMES[self._ty.dtype]} but the operation's "
-                           f"result requires dtype {SCALAR_NAMES[dt]}")  # fmt: skip
+        raise RuntimeError(_wrong_dtype("the base given to float_power_", self, dt))
     return pow_(self, _to(exponent, dt))
 
 

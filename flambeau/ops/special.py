@@ -35,8 +35,8 @@ ERFCX = unary(
     kernel="erfcx_cpu", grad_name="SpecialErfcxBackward0", **_RARE,
 )  # fmt: skip
 LOG_NDTR = unary(
-    "log_ndtr", "log_ndtr", lambda f, g: g / math.sqrt(2 * math.pi) * (f.out() + f.saved(0).pow(2) / 2).neg().exp(), saves="xy",
-    result="float", kinds="F", kernel="log_ndtr_cpu", grad_name="SpecialLogNdtrBackward0", **_RARE,
+    "log_ndtr", "log_ndtr", lambda f, g: g / math.sqrt(2 * math.pi) * (f.out() + f.saved(0).pow(2) / 2).neg().exp(),
+    saves="xy", result="float", kinds="F", kernel="log_ndtr_cpu", grad_name="SpecialLogNdtrBackward0", **_RARE,
 )  # fmt: skip
 NDTRI = unary(
     "ndtri", "ndtri", lambda f, g: g * math.sqrt(2 * math.pi) * (f.out().square() / 2).exp(), saves="y", result="float",
@@ -135,7 +135,7 @@ def _check_mvlgamma(x: Any, p: int) -> int:
 
 @export()
 def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
-    """The logarithm of the multivariate gamma function (https://docs.pytorch.org/docs/stable/generated/torch.mvlgamma.html)."""
+    """The logarithm of the multivariate gamma function of dimension ``p``."""
     return into(call(MVLGAMMA, (input,), _check_mvlgamma(input, p)), out, "mvlgamma")
 
 
@@ -281,7 +281,7 @@ LOGIT = Operator("logit", type_rule("float", Support("logit_cpu", "f")), _logit_
 
 @export()
 def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
-    """``log(x / (1 - x))``, with x clamped to ``[eps, 1 - eps]`` if eps is given (https://docs.pytorch.org/docs/stable/generated/torch.logit.html)."""
+    """``log(x / (1 - x))``, with x clamped to ``[eps, 1 - eps]`` if eps is given."""
     return into(call(LOGIT, (tensor_argument("logit", input),), eps), out, "logit")
 
 

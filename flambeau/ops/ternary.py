@@ -45,7 +45,7 @@ WHERE = Operator("where", _where_ty, _where_lower, _where_vjp, ((0, (1, 2)),))
 
 @function()
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
-    """``input`` where ``condition`` holds, else ``other`` (https://docs.pytorch.org/docs/stable/generated/torch.where.html).
+    """``input`` where ``condition`` holds, else ``other``.
 
     With the condition alone: the indices of its elements that are not zero, one tensor a dimension.
     """
@@ -56,8 +56,8 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         raise TypeError(_where_usage(c, input, other))
     if c._ty.dtype is uint8:
         warnings.warn(
-            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of "
-            "PyTorch. Use a boolean condition instead."
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
+            "version of PyTorch. Use a boolean condition instead."
         )
     elif c._ty.dtype is not bool_:
         raise RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
@@ -322,13 +322,18 @@ ADDCDIV = Operator(
 )
 
 
+_INTEGER_ADDCDIV = (
+    "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+    "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
+    "* torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+    "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
+    "* tensor1 / tensor2), for all dtypes."
+)
+
+
 def _refuse_integers(name: str, xs: Sequence[Any]) -> None:
     if name == "addcdiv" and all(x._ty.dtype.kind in "bui" for x in xs[1:]):
-        raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will "
-                           "perform a true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented "
-                           "as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
-                           "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is just the latter "
-                           "implementation: (input + value * tensor1 / tensor2), for all dtypes.")  # fmt: skip
+        raise RuntimeError(_INTEGER_ADDCDIV)
 
 
 def _list_addc(op: Operator) -> None:
