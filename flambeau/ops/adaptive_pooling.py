@@ -8,6 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function
 from .gathering import first_outside
 from .pooling import _spread, _wide, avg_pool1d, avg_pool2d, avg_pool3d
@@ -85,7 +86,7 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
 def _avg_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
     t, n = tys[0], len(out)
     _check(f"adaptive_avg_pool{n}d", t, n, out)
-    return ty(t.shape[:-n] + out, t.dtype)
+    return formatted(t.shape[:-n] + out, t.dtype, t)
 
 
 def _avg_lower(b: Any, out: tuple[int, ...], x: Any) -> Any:
@@ -187,7 +188,8 @@ def _max_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> tuple[Ty, Ty]:
     t, n = tys[0], len(out)
     _check(f"adaptive_max_pool{n}d", t, n, out)
     shape = t.shape[:-n] + out
-    return ty(shape, t.dtype), ty(shape, int64)
+    y = formatted(shape, t.dtype, t)
+    return y, ty(shape, int64, y.strides)
 
 
 def _flat_windows(b: Any, x: Any, out: tuple[int, ...]) -> tuple[Any, Any]:

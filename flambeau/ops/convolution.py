@@ -12,6 +12,7 @@ from typing import Any
 from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function, is_tensor
 
 # ---- geometry
@@ -224,12 +225,21 @@ def _output_size(x: Ty, w: Ty, g: Geometry) -> tuple[int, ...]:
                   for n, (lo, hi), k, s, d in zip(x.shape[2:], g.pads, w.shape[2:], g.stride, g.dilation)])  # fmt: skip
 
 
+def _check_lengths(x: Ty, w: Ty, stride: Any) -> None:
+    """Raises because the weight is for another number of dimensions, as PyTorch says it: by the stride."""
+    if w.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
+    _expand("stride", list(_expand("stride", stride, x.ndim - 2)), w.ndim - 2)
+
+
 def _conv_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, w, *bias = tys
     _check_dtypes(x, w, bias[0] if bias else None)
+    if x.ndim != w.ndim:
+        _check_lengths(x, w, attrs[0])
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
     _check_forward(x, w, bias[0] if bias else None, g)
-    return ty((x.shape[0], w.shape[0], *_output_size(x, w, g)), x.dtype)
+    return formatted((x.shape[0], w.shape[0], *_output_size(x, w, g)), x.dtype, x, w)
 
 
 def _conv_lower(b: Any, attrs: Any, x: Any, w: Any, *bias: Any) -> Any:
@@ -348,8 +358,8 @@ def _batched(name: str, x: Any, n: int, run: Callable[[Any], Any]) -> Any:
 
 def _conv(n: int, name: str, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...]) -> Any:
     try:
-        if x._ty.ndim == n + 2:
-            return call(CONV, (x, w) if bias is None else (x, w, bias), attrs)
+        if x._ty.ndim == n + 2 and w._ty is not None:
+            return call(CONV, (x, w) if bias is None or bias._ty is None else (x, w, bias), attrs)
     except TypeError:
         if _listed(attrs) == attrs:
             raise

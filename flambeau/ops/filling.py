@@ -46,7 +46,7 @@ def _largest(dt: dtype) -> float:
 
 def _masked_fill_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, mask, _ = tys
-    return ty(broadcast_shape(x.shape, mask.shape), x.dtype)
+    return ty(broadcast_shape(mask.shape, x.shape), x.dtype)
 
 
 def _masked_fill_lower(b: Any, attrs: Any, x: Any, mask: Any, value: Any) -> Any:
@@ -100,6 +100,7 @@ def _plain(op: Operator, x: Any, *rest: Any) -> Any:
 
 
 def _inplace(op: Operator, x: Any, *rest: Any) -> Any:
+    broadcast_shape(x._ty.shape, rest[0]._ty.shape)
     return call_inplace(op, x, rest)
 
 
@@ -124,7 +125,7 @@ def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
 
 def _masked_scatter_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, mask, _ = tys
-    return ty(broadcast_shape(x.shape, mask.shape), x.dtype)
+    return ty(broadcast_shape(mask.shape, x.shape), x.dtype)
 
 
 def _masked_scatter_lower(b: Any, attrs: Any, x: Any, mask: Any, source: Any) -> Any:
@@ -161,7 +162,7 @@ def _check_masked_scatter(x: Any, mask: Any, source: Any) -> None:
     if mask._ty.dtype is not bool_:
         raise RuntimeError("masked_scatter_ only supports boolean masks, but got mask with dtype "
                            f"{SCALAR_NAMES[mask._ty.dtype]}")  # fmt: skip
-    shape = broadcast_shape(x._ty.shape, mask._ty.shape)
+    shape = broadcast_shape(mask._ty.shape, x._ty.shape)
     wanted = int(np.count_nonzero(np.broadcast_to(values_of(mask), shape)))
     if wanted > source._ty.numel:
         raise RuntimeError("Number of elements of source < number of ones in mask")
@@ -177,6 +178,8 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
 @method()
 def masked_scatter_(self: Any, mask: Any, source: Any) -> Any:
     """In-place ``masked_scatter``."""
+    if mask._ty.shape != self._ty.shape:
+        mask = mask.expand(self._ty.shape)
     _check_masked_scatter(self, mask, source)
     return call_inplace(MASKED_SCATTER, self, (mask, source))
 
@@ -263,7 +266,7 @@ def _view_scatter_ty(tys: tuple[Ty, ...], part: Ty) -> Ty:
     if src.shape != part.shape:
         raise RuntimeError("expected src to have a size equal to the slice of self. src size = "
                            f"{list(src.shape)}, slice size = {list(part.shape)}")  # fmt: skip
-    return ty(x.shape, x.dtype)
+    return like(x)
 
 
 def _view_scatter_lower(b: Any, part: Ty, x: Any, src: Any) -> Any:

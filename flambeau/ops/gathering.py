@@ -197,6 +197,9 @@ def _select_vjp(f: Any, g: Any) -> tuple[Any, None]:
 INDEX_SELECT = Operator("index_select", _select_ty, _select_lower, _select_vjp, ((1, (0,)),))
 
 
+_DIM1_RANGE = "INDICES element is out of DATA bounds, id={0} axis_dim={2}"
+
+
 @export()
 def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """The slices of ``input`` along ``dim`` whose numbers ``index`` lists.
@@ -206,6 +209,8 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """
     need_tensor("index_select", "index", 3, index)
     d = wrap_dim(dim, input._ty.ndim)
+    if d == 1 and input._ty.dtype.kind in "fiu":
+        check_range(INDEX_SELECT, (input, index), d, index, d, RuntimeError, _DIM1_RANGE)
     check_range(INDEX_SELECT, (input, index), d, index, d, IndexError, "index out of range in self")
     return into(call(INDEX_SELECT, (input, index), d), out, "index_select")
 
@@ -283,7 +288,7 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     need_tensor("masked_select", "mask", 2, mask)
     if mask._ty.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    shape = broadcast_shape(input._ty.shape, mask._ty.shape)
+    shape = broadcast_shape(mask._ty.shape, input._ty.shape)
     at = np.flatnonzero(np.broadcast_to(values_of(mask), shape))
     x = input if input._ty.shape == shape else input.expand(shape)
     return into(call(MASKED_SELECT, (x, from_values(at.astype(np.int64), int64)), len(at)), out, "masked_select")

@@ -9,6 +9,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, finfo, float16, float32
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function
 from .normalisation import (
     _affine,
@@ -39,11 +40,13 @@ def _group_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
                            f"{list(x.shape)} and num_groups={groups}")  # fmt: skip
     for name, t in (("weight", rest[0] if has_w else None), ("bias", rest[-1] if has_bias else None)):
         if t is not None and (t.ndim != 1 or t.numel != x.shape[1]):
-            raise RuntimeError(f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} "
-                               f"of shape {list(t.shape)} and input of shape {list(x.shape)}")  # fmt: skip
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} "
+                f"of shape {list(rest[0].shape)} and input of shape {list(x.shape)}"  # the weight's, also for the bias
+            )
     _check_float("GroupNormKernelImpl", x)
     _check_mixed(x, rest)
-    return ty(x.shape, x.dtype)
+    return formatted(x.shape, x.dtype, x)
 
 
 def _groups(b: Any, x: Any, groups: int) -> Any:
@@ -156,7 +159,7 @@ def torch_instance_norm(
     use_input_stats: bool,
     momentum: float,
     eps: float,
-    cudnn_enabled: bool = True,
+    cudnn_enabled: bool,
 ) -> Any:
     """Normalises each channel of each sample by its own statistics, as a batch of one with N * C channels."""
     if not use_input_stats and (running_mean is None or running_var is None):
@@ -209,7 +212,8 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     check_normalized_shape(t, shape, None if weight is None else weight._ty, None, "*")
     if t.dtype.kind not in "fc":
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
-    x = input.float() if t.dtype in (float16, bfloat16) else input
+    x = input.contiguous()
+    x = x.float() if t.dtype in (float16, bfloat16) else x
     eps = finfo(float32 if t.dtype in (float16, bfloat16) else t.dtype).eps if eps is None else eps
     dims = list(range(t.ndim - len(shape), t.ndim))
     y = x * (x.pow(2).mean(dims, keepdim=True) + eps).rsqrt()

@@ -12,6 +12,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, float16, float32
 from ..graph.epoch import node_of, threads
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
+from ._layouts import formatted
 from ._registry import call, function, write
 
 # ---- primitives
@@ -85,8 +86,8 @@ def _batch_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
     _check_float("batch_norm", x)
     _check_mixed(x, [t for t in (w, bias, mean, var) if t is not None])
     if training and mean is not None:
-        return like(x), ty(mean.shape, mean.dtype), ty(var.shape, var.dtype)  # type: ignore[union-attr]
-    return like(x)
+        return formatted(x.shape, x.dtype, x), ty(mean.shape, mean.dtype), ty(var.shape, var.dtype)  # type: ignore[union-attr]
+    return formatted(x.shape, x.dtype, x)
 
 
 def _check_mixed(x: Ty, others: list[Ty]) -> None:
@@ -225,7 +226,7 @@ def batch_norm(
     training: bool,
     momentum: float,
     eps: float,
-    cudnn_enabled: bool = True,
+    cudnn_enabled: bool,
 ) -> Any:
     """Normalises each channel (dimension 1); in training the running statistics are updated in place.
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..dtypes import bfloat16, bool_, float16, float32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function
 
 
@@ -35,7 +36,7 @@ def _constant_ty(tys: tuple[Ty, ...], pad: tuple[int, ...]) -> Ty:
             raise RuntimeError(f"The input size {n}, plus negative padding {lo} and {hi} resulted in a negative output size, "
                                f"which is invalid. Check dimension {d} of your input.")  # fmt: skip
         shape.append(size)
-    return ty(tuple(shape), t.dtype)
+    return formatted(tuple(shape), t.dtype, t)
 
 
 def _constant_lower(b: Any, pad: tuple[int, ...], x: Any, value: Any) -> Any:
@@ -195,7 +196,13 @@ COPIED = {
 def _copied(x: Any, pad: tuple[int, ...], mode: str) -> Any:
     n = len(pad) // 2
     if x._ty.ndim not in (n + 1, n + 2) or (mode, n) not in COPIED:
-        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
+        raise NotImplementedError(
+            f"Padding size {len(pad)} is not supported for {x._ty.ndim}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
     return call(COPIED[mode, n], (x,), (mode, pad))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function
 
 # ---- geometry
@@ -96,7 +97,7 @@ def _seen(b: Any, x: Any, g: Pool, fill: Any) -> Any:
 
 
 def _spatial(t: Ty, out: tuple[int, ...], dt: Any = None) -> Ty:
-    return ty(t.shape[: -len(out)] + out, dt or t.dtype)
+    return formatted(t.shape[: -len(out)] + out, dt or t.dtype, t)
 
 
 # ---- maximum
@@ -109,7 +110,7 @@ def lowest(dt: dtype) -> Any:
     return -(2 ** (8 * dt.itemsize - 1)) if dt.kind == "i" else 0
 
 
-def _check_max(name: str, t: Ty, n: int) -> None:
+def _check_max(t: Ty, n: int) -> None:
     lists = {2: "3D or 4D", 3: "4D or 5D"}[n]
     if t.ndim not in (n + 1, n + 2):
         if n == 2:
@@ -131,10 +132,8 @@ def _max_geometry(t: Any, attrs: Any) -> Pool:
 
 def _max_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t, n = tys[0], attrs[0]
-    if t.ndim not in (n + 1, n + 2):
-        _check_max("max_pool", t, n)
+    _check_max(t, n)
     g = _max_geometry(t, attrs)
-    _check_max("max_pool", t, n)
     return _spatial(t, g.out)
 
 
@@ -182,7 +181,7 @@ def _first_inside(b: Any, at: Any, g: Pool, dim: int) -> Any:
 
 def _max_indices_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
     t = _max_ty(tys, attrs)
-    return t, ty(t.shape, int64)
+    return t, ty(t.shape, int64, t.strides)
 
 
 def _max_indices_lower(b: Any, attrs: Any, x: Any) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from ..dtypes import SCALAR_NAMES, dtype, float32, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import wide
+from ._layouts import formatted
 from ._registry import call, is_tensor
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .creation import from_values
@@ -200,7 +201,7 @@ def _check(tys: tuple[Ty, ...], key: Any) -> Ty:
         raise RuntimeError(f"Non-empty {t.ndim}D data tensor expected but got a tensor with sizes {list(t.shape)}")
     if t.dtype.kind not in "f" and t.dtype is not uint8:
         raise NotImplementedError(f"\"{_kernel(mode, len(sizes))}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
-    return ty(_outer(t, tys[1:]), t.dtype)
+    return formatted(_outer(t, tys[1:]), t.dtype, t)
 
 
 def _kernel(mode: str, n: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64, uint8
 from ..graph.node import OUT, Operator
-from ..graph.types import Ty, like
+from ..graph.types import Ty, like, ty
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from .filling import check_value
 from .gathering import check_along, check_range, flat_index, need_tensor, nonzero, size_along
@@ -46,13 +46,13 @@ def _scatter_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     check_along("scatter", x, index, dim, "self")
     if src.weak:
         _check_sizes(x, index, dim)
-        return like(x)
+        return ty(x.shape, x.dtype)
     if src.dtype is not x.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if index.numel and max(src.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     _check_sizes(x, index, dim, src)
-    return like(x)
+    return ty(x.shape, x.dtype)
 
 
 def _check_sizes(x: Ty, index: Ty, dim: int, src: Ty | None = None) -> None:
@@ -323,7 +323,7 @@ def _without(t: Ty, dim: int) -> tuple[int, ...]:
 
 def _index_add_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     _check_add("index_add_", tys[0], tys[1], tys[2], dim)
-    return like(tys[0])
+    return ty(tys[0].shape, tys[0].dtype)
 
 
 def _index_add_lower(b: Any, dim: int, x: Any, index: Any, src: Any, *alpha: Any) -> Any:
@@ -390,7 +390,7 @@ def _index_copy_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel}) should be equal to source.size(dim) ({src.shape[dim]})"
         )
-    return like(x)
+    return ty(x.shape, x.dtype)
 
 
 def _index_copy_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -432,7 +432,7 @@ def index_copy_(self: Any, dim: int, index: Any, source: Any) -> Any:
 
 def _index_reduce_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     _check_add("index_reduce_", *tys, attrs[0])
-    return like(tys[0])
+    return ty(tys[0].shape, tys[0].dtype)
 
 
 def _index_reduce_lower(b: Any, attrs: Any, x: Any, index: Any, src: Any) -> Any:
@@ -527,22 +527,27 @@ def put_(self: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
 # ---- index_put
 
 
+def need_element(k: int, x: Any) -> None:
+    """Raises unless element ``k`` of a list of tensors is one."""
+    if not is_tensor(x):
+        raise TypeError(f"expected Tensor as element {k} in argument 1, but got {type(x).__name__}")
+
+
 def _index_tensors(x: Any, indices: Any) -> tuple[tuple[int, ...], list[Any]]:
     """The dimensions that index tensors stand for; masks become one index for each of their dimensions."""
     where, found, dim = [], [], 0
-    for i in indices:
-        t = None if i is None else i._ty
-        if t is not None and t.dtype.kind not in "uib":
+    for k, i in enumerate(indices):
+        need_element(k, i)
+        t = i._ty
+        if t.dtype.kind not in "uib":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        masked = t is not None and t.dtype in (bool_, uint8)
+        masked = t.dtype in (bool_, uint8)
         parts = [i] if not masked else list(nonzero(i, as_tuple=True))
         if masked:
             _check_mask_shape(x, t, dim)
-        for part in parts:
-            if part is not None:
-                where.append(dim)
-                found.append(part)
-            dim += 1
+        found += parts
+        where += range(dim, dim + len(parts))
+        dim += len(parts)
     if dim > x._ty.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x._ty.ndim} (got {dim})")
     return tuple(where), found

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._layouts import formatted
 from ._registry import call, function
 
 # ---- pixel_shuffle
@@ -23,7 +24,7 @@ def _shuffle_ty(tys: tuple[Ty, ...], r: int) -> Ty:
     if c % (r * r):
         raise RuntimeError("pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
                            f"upscale_factor, but input.size(-3)={c} is not divisible by {r * r}")  # fmt: skip
-    return ty((*lead, c // (r * r), h * r, w * r), t.dtype)
+    return formatted((*lead, c // (r * r), h * r, w * r), t.dtype, t)
 
 
 def _shuffle_lower(b: Any, r: int, x: Any) -> Any:
@@ -58,7 +59,7 @@ def _unshuffle_ty(tys: tuple[Ty, ...], r: int) -> Ty:
         if n % r:
             raise RuntimeError(f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is "
                                f"not divisible by {r}")  # fmt: skip
-    return ty((*lead, c * r * r, h // r, w // r), t.dtype)
+    return formatted((*lead, c * r * r, h // r, w // r), t.dtype, t)
 
 
 def _unshuffle_lower(b: Any, r: int, x: Any) -> Any:

@@ -9,7 +9,7 @@ from ..dtypes import bfloat16, float16, float32
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented
-from ._registry import call
+from ._registry import call, wrap_dim
 from .pooling import Pool, _overhang, _placed
 
 
@@ -155,6 +155,8 @@ def _blocks(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple
 
 def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     """The sliding blocks of (N, C, H, W) as the columns of (N, C * points, blocks)."""
+    if input._ty.ndim == 2:
+        wrap_dim(2, 2)
     return call(UNFOLD, (input,), _blocks(kernel_size, dilation, padding, stride))
 
 
