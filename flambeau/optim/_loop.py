@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
-from ._rules import Rule, apply_by_key
+from ._rules import Rule, apply_by_key, plus_scaled
 from ._steps import Mirror, scalar_dtype
 from .optimizer import (
     Optimizer,
@@ -173,7 +173,7 @@ def zeros_like(p: Tensor) -> Tensor:
 def with_decay(grad: Tensor, param: Tensor, number: Any, maximize: bool, decay: bool) -> Tensor:
     """The gradient to descend along: negated to maximise, with the pull of an L2 penalty."""
     grad = -grad if maximize else grad
-    return grad + param * number if decay else grad
+    return plus_scaled(grad, param, number) if decay else grad
 
 
 def decay_kind(group: Group) -> str:

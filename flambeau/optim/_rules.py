@@ -23,6 +23,41 @@ if TYPE_CHECKING:
 Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
+# ---- arithmetic in one rounding, as PyTorch's add, lerp, addcmul and addcdiv do for 16-bit dtypes --------
+
+
+def plus_scaled(x: Tensor, y: Tensor, by: Any) -> Tensor:
+    """`x + by * y`."""
+    return _narrow(_wide(x) + _wide(y) * by, x)
+
+
+def plus_product(x: Tensor, y: Tensor, z: Tensor, by: Any) -> Tensor:
+    """`x + by * y * z`."""
+    return _narrow(_wide(x) + _wide(y) * by * _wide(z), x)
+
+
+def plus_quotient(x: Tensor, y: Tensor, z: Tensor, by: Any) -> Tensor:
+    """`x + by * y / z`."""
+    return _narrow(_wide(x) + _wide(y) * by / _wide(z), x)
+
+
+def moved(x: Tensor, towards: Tensor, weight: Any) -> Tensor:
+    """`x + weight * (towards - x)`."""
+    start = _wide(x)
+    return _narrow(start + (_wide(towards) - start) * weight, x)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _narrow(y: Tensor, like: Tensor) -> Tensor:
+    return y.to(like.dtype) if like.dtype in (torch.float16, torch.bfloat16) else y
+
+
+# ---- running a rule ----------------------------------------------------------------------------------
+
+
 def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:
     """Updates the tensors of all parameters in place by a rule; the numbers are the same for all."""
     if torch.is_grad_enabled():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import apply_rule
+from ._rules import apply_rule, plus_product, plus_scaled
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _adadelta(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, square_avg, acc_delta = tensors
     weight_decay, rho, weight, eps, rate = numbers
     grad = with_decay(grad, param, weight_decay, *flags)
-    square_avg = square_avg * rho + grad * weight * grad
+    square_avg = plus_product(square_avg * rho, grad, grad, weight)
     delta = (acc_delta + eps).sqrt() / (square_avg + eps).sqrt() * grad
-    acc_delta = acc_delta * rho + delta * weight * delta
-    return [param + delta * rate, None, step + 1, square_avg, acc_delta]
+    acc_delta = plus_product(acc_delta * rho, delta, delta, weight)
+    return [plus_scaled(param, delta, rate), None, step + 1, square_avg, acc_delta]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step
-from ._rules import apply_rule
+from ._rules import apply_rule, plus_product, plus_quotient
 from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def _adagrad(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, total = tensors
     weight_decay, eps, rate = numbers
     grad = with_decay(grad, param, weight_decay, *flags)
-    total = total + grad * grad
-    return [param + grad * rate / (total.sqrt() + eps), None, step + 1, total]
+    total = plus_product(total, grad, grad, 1)
+    return [plus_quotient(param, grad, total.sqrt() + eps, rate), None, step + 1, total]
 
 
 def _update_rows(param: Tensor, grad: Tensor, total: Tensor, rate: float, eps: float) -> None:

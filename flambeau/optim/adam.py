@@ -17,6 +17,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
+from ._rules import moved, plus_product, plus_quotient
 from .optimizer import (
     ParamsT,
     _at_least_zero,
@@ -148,10 +149,10 @@ def _adam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, exp_avg, exp_avg_sq, *largest = tensors
     decay_by, weight1, beta2, weight2, root_correction, eps, rate = numbers
     param, grad = decayed(param, grad, decay_by, maximize, decay)
-    exp_avg = exp_avg + (grad - exp_avg) * weight1
-    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    exp_avg = moved(exp_avg, grad, weight1)
+    exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, weight2)
     if amsgrad:
         largest = [torch.maximum(largest[0], exp_avg_sq)]
     root = (largest[0] if amsgrad else exp_avg_sq).sqrt()
-    param = param + exp_avg * rate / (root / root_correction + eps)
+    param = plus_quotient(param, exp_avg, root / root_correction + eps, rate)
     return [param, None, step + 1, exp_avg, exp_avg_sq, *largest]

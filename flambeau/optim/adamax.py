@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
+from ._rules import moved, plus_quotient
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -86,6 +87,6 @@ def _adamax(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, exp_avg, exp_inf = tensors
     weight_decay, weight, beta2, eps, rate = numbers
     grad = with_decay(grad, param, weight_decay, *flags)
-    exp_avg = exp_avg + (grad - exp_avg) * weight
+    exp_avg = moved(exp_avg, grad, weight)
     exp_inf = torch.maximum(exp_inf * beta2, grad.abs() + eps)
-    return [param + exp_avg * rate / exp_inf, None, step + 1, exp_avg, exp_inf]
+    return [plus_quotient(param, exp_avg, exp_inf, rate), None, step + 1, exp_avg, exp_inf]

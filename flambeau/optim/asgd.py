@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key
+from ._rules import apply_by_key, plus_scaled
 from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
 
@@ -109,5 +109,5 @@ def _asgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, average = tensors
     weight_decay, shrink, rate, weight = numbers
     grad = with_decay(grad, param, weight_decay, maximize, decay)
-    param = param * shrink + grad * rate
+    param = plus_scaled(param * shrink, grad, rate)
     return [param, None, average + (param - average) * weight if averaging else param]

@@ -17,7 +17,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
-from ._rules import apply_by_key
+from ._rules import apply_by_key, moved, plus_product, plus_quotient
 from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
@@ -131,8 +131,8 @@ def _nadam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, product, exp_avg, exp_avg_sq = tensors
     decay_by, momentum, weight1, beta2, weight2, correction, eps, by_gradient, by_average = numbers
     param, grad = decayed(param, grad, decay_by, *flags)
-    exp_avg = exp_avg + (grad - exp_avg) * weight1
-    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    exp_avg = moved(exp_avg, grad, weight1)
+    exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, weight2)
     denom = (exp_avg_sq / correction).sqrt() + eps
-    param = param + grad * by_gradient / denom + exp_avg * by_average / denom
+    param = plus_quotient(plus_quotient(param, grad, denom, by_gradient), exp_avg, denom, by_average)
     return [param, None, step + 1, product * momentum, exp_avg, exp_avg_sq]

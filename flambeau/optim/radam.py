@@ -15,6 +15,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
+from ._rules import moved, plus_product
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def _radam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, exp_avg, exp_avg_sq = tensors
     decay_by, weight1, beta2, weight2, correction1, lr, root_correction, eps, rectification = numbers
     param, grad = decayed(param, grad, decay_by, maximize, decay)
-    exp_avg = exp_avg + (grad - exp_avg) * weight1
-    exp_avg_sq = exp_avg_sq * beta2 + grad * weight2 * grad
+    exp_avg = moved(exp_avg, grad, weight1)
+    exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, weight2)
     update = exp_avg / correction1 * lr
     if rectified:
         update = update * (root_correction / (exp_avg_sq.sqrt() + eps)) * rectification

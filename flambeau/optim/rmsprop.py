@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import apply_rule
+from ._rules import apply_rule, moved, plus_product, plus_quotient, plus_scaled
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -100,15 +100,15 @@ def _rmsprop(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     param, grad, step, square_avg, *buffers = tensors
     weight_decay, alpha, weight, eps, factor, rate = numbers
     grad = with_decay(grad, param, weight_decay, maximize, decay)
-    variance = square_avg = square_avg * alpha + grad * weight * grad
+    variance = square_avg = plus_product(square_avg * alpha, grad, grad, weight)
     if centered:
-        grad_avg = buffers[-1] + (grad - buffers[-1]) * weight
-        variance = square_avg - grad_avg * grad_avg
+        grad_avg = moved(buffers[-1], grad, weight)
+        variance = plus_product(square_avg, grad_avg, grad_avg, -1)
         buffers[-1] = grad_avg
     root = variance.sqrt() + eps
     if momentum:
-        buffers[0] = buffers[0] * factor + grad / root
-        param = param + buffers[0] * rate
+        buffers[0] = plus_quotient(buffers[0] * factor, grad, root, 1)
+        param = plus_scaled(param, buffers[0], rate)
     else:
-        param = param + grad * rate / root
+        param = plus_quotient(param, grad, root, rate)
     return [param, None, step + 1, square_avg, *buffers]

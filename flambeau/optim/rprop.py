@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
-from ._rules import apply_rule
+from ._rules import apply_rule, plus_product
 from .optimizer import ParamsT, _check_lr, _to_scalar
 
 if TYPE_CHECKING:
@@ -87,4 +87,4 @@ def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:
     step_size = torch.where(agreement > 0, grown, torch.where(turned, shrunk, step_size))
     step_size = torch.clamp(step_size, smallest, largest)
     grad = torch.where(turned, 0, grad)
-    return [param - grad.sign() * step_size, None, step + 1, grad, step_size]
+    return [plus_product(param, grad.sign(), step_size, -1), None, step + 1, grad, step_size]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key, apply_rule
+from ._rules import apply_by_key, apply_rule, plus_scaled
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _sgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     rate, weight_decay, factor, share = numbers
     grad = with_decay(grad, param, weight_decay, maximize, decay)
     if not momentum:
-        return [param + grad * rate]
-    moved = grad if first else buffer[0] * factor + grad * share
-    direction = grad + moved * factor if nesterov else moved
-    return [param + direction * rate, None, moved]
+        return [plus_scaled(param, grad, rate)]
+    after = grad if first else plus_scaled(buffer[0] * factor, grad, share)
+    direction = plus_scaled(grad, after, factor) if nesterov else after
+    return [plus_scaled(param, direction, rate), None, after]
