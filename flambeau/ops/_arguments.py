@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ._registry import is_tensor
+from ..graph.tensor_base import TensorBase
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
@@ -21,11 +21,10 @@ def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def checked(*args: Any, **kw: Any) -> Any:
-        if kw:
+        if kw and not NUMPY_NAMES.keys().isdisjoint(kw):
             kw = renamed(kw)
-        x = args[0] if args else kw.get("input")
-        if not is_tensor(x):
-            raise TypeError(not_a_tensor(f.__name__, x, bool(args) or "input" in kw))
+        if not args or not isinstance(args[0], TensorBase):
+            check_first(f.__name__, args, kw)
         try:
             return f(*args, **kw)
         except TypeError as error:
@@ -48,8 +47,10 @@ def renamed(kw: dict[str, Any]) -> dict[str, Any]:
     return {NUMPY_NAMES.get(k, k) if NUMPY_NAMES.get(k) not in kw else k: v for k, v in kw.items()}
 
 
-def not_a_tensor(name: str, x: Any, given: bool = True) -> str:
-    """PyTorch's message for a first argument that is not a tensor, or is missing."""
-    if not given:
-        return f'{name}() missing 1 required positional arguments: "input"'
-    return f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
+def check_first(name: str, args: tuple[Any, ...], kw: dict[str, Any]) -> None:
+    """Raises PyTorch's error if the first argument is not a tensor, or is missing."""
+    if not args and "input" not in kw:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "input"')
+    x = args[0] if args else kw["input"]
+    if not isinstance(x, TensorBase):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")

@@ -55,6 +55,13 @@ def count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
     return _product([shape[d] for d in dims])
 
 
+def some_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+    """As ``wrap_dims``, quickly for one dimension."""
+    if dim.__class__ is int and -ndim <= dim < ndim:
+        return (dim % ndim,)
+    return wrap_dims(None if dim is EVERY else dim, ndim)
+
+
 # ---- sum
 
 
@@ -78,7 +85,7 @@ SUM_DIM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp, grad_name="SumBack
 @tensor_first
 def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.sum.html)."""
-    dims = wrap_dims(None if dim is EVERY else dim, input._ty.ndim)
+    dims = some_dims(dim, input._ty.ndim)
     dt = dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
     if dt.kind not in "fc" and input.requires_grad:
         raise RuntimeError(f"Autograd not support dtype: {SCALAR_NAMES[dt]}")
@@ -170,7 +177,7 @@ def _mean_dtype(have: _dtype, asked: _dtype | None) -> _dtype:
 def mean(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.mean.html)."""
     dt = _mean_dtype(input._ty.dtype, dtype)
-    dims = wrap_dims(None if dim is EVERY else dim, input._ty.ndim)
+    dims = some_dims(dim, input._ty.ndim)
     return into(call(MEAN if dim is EVERY else MEAN_DIM, (input,), (dims, keepdim, dt)), out, "mean")
 
 

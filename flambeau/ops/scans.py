@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, bool_, int64
+from ..dtypes import SCALAR_NAMES, bool_, finfo, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -230,10 +230,11 @@ def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
         return (g,)
     if x._ty.dtype.is_complex:
         return ((g * (-y).exp().conj()).flip(dim).cumsum(dim).flip(dim) * x.exp().conj(),)
-    lowest = float("-inf")
+    lowest = finfo(x._ty.dtype).min
     sides = []
     for side in (g, -g):
-        logs = side.log().masked_fill(~(side > 0), lowest)
+        absent = ~(side > 0)
+        logs = side.masked_fill(absent, 1).log().masked_fill(absent, lowest)
         sides.append(((logs - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp())
     return (sides[0] - sides[1],)
 

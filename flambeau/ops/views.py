@@ -379,7 +379,7 @@ def expand(self: Any, *sizes: Any, implicit: bool = False) -> Any:
     return view(EXPAND, self, tuple([int(n) for n in sizes]))
 
 
-@function()
+@export()
 def broadcast_to(input: Any, size: Any) -> Any:
     """``input.expand(size)``."""
     return input.expand(tuple(size))
