@@ -1,0 +1,132 @@
+"""Convolution, pooling, normalisation, resampling, padding, indexing: values, two orders of gradients, errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import image_cases
+import numpy as np
+import pytest
+
+import flambeau as torch
+import flambeau.nn.functional as F
+
+ERRORS = json.loads((image_cases.GOLDEN / "image_errors.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def golden() -> Any:
+    with np.load(image_cases.GOLDEN / "image_ops.npz") as arrays:
+        yield dict(arrays)
+
+
+@pytest.mark.parametrize("name", image_cases.CASES)
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_values_and_gradients(name: str, golden: Any) -> None:
+    for k, got in enumerate(image_cases.run(torch, name)):
+        want = golden[f"{name}/{k}"]
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10 * max(1.0, float(np.abs(want).max(initial=0))))
+
+
+@pytest.mark.parametrize(("expression", "kind", "message"), ERRORS, ids=[row[0] for row in ERRORS])
+def test_errors(expression: str, kind: str, message: str) -> None:
+    assert image_cases.outcome(torch, expression) == (kind, message)
+
+
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [
+        ("F.conv2d(R(1, 1, 4, 4), r(1, 1, 2, 2))", "ConvolutionBackward0"),
+        ("F.conv2d(R(1, 4, 4), r(1, 1, 2, 2))", "SqueezeBackward1"),
+        ("F.max_pool2d(R(1, 1, 4, 4), 2)", "MaxPool2DWithIndicesBackward0"),
+        ("F.avg_pool2d(R(1, 1, 4, 4), 2)", "AvgPool2DBackward0"),
+        ("F.adaptive_avg_pool2d(R(1, 1, 4, 4), 1)", "MeanBackward1"),
+        ("F.adaptive_avg_pool2d(R(1, 1, 4, 4), 2)", "AdaptiveAvgPool2DBackward0"),
+        ("F.batch_norm(R(3, 2), None, None, training=True)", "NativeBatchNormBackward0"),
+        ("F.layer_norm(R(3, 2), (2,))", "NativeLayerNormBackward0"),
+        ("F.group_norm(R(3, 2, 2), 2)", "NativeGroupNormBackward0"),
+        ("F.pad(R(2, 2), (1, 1))", "ConstantPadNdBackward0"),
+        ("F.pad(R(2, 2, 2), (1, 1), 'reflect')", "ReflectionPad1DBackward0"),
+        ("F.interpolate(R(1, 1, 2, 2), 4)", "UpsampleNearest2DBackward0"),
+        ("F.interpolate(R(1, 1, 4, 4), 2, mode='bilinear', antialias=True)", "UpsampleBilinear2DAaBackward0"),
+        ("F.grid_sample(R(1, 1, 4, 4), r(1, 2, 2, 2), align_corners=False)", "GridSampler2DBackward0"),
+        ("R(3).gather(0, T([1]))", "GatherBackward0"),
+        ("R(3).index_select(0, T([1]))", "IndexSelectBackward0"),
+        ("R(3).scatter(0, T([1]), 1.)", "ScatterBackward1"),
+        ("R(3).masked_fill(T([True, False, True]), 1.)", "MaskedFillBackward0"),
+    ],
+)
+def test_backward_names(expression: str, name: str) -> None:
+    assert eval(expression, image_cases.names_in(torch)).grad_fn.name() == name
+
+
+def test_running_statistics() -> None:
+    x = torch.arange(12.0).reshape(3, 2, 2)
+    mean, var = torch.zeros(2), torch.ones(2)
+    y = F.batch_norm(x, mean, var, training=True, momentum=0.5)
+    assert mean.tolist() == pytest.approx([2.25, 3.25])
+    assert var.tolist() == pytest.approx([7.05, 7.05])
+    assert float(y.mean()) == pytest.approx(0, abs=1e-6)
+    assert mean._version == var._version == 1
+
+
+def test_max_pool_indices_and_unpool() -> None:
+    x = torch.tensor([[[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 8.0, 7.0]]])
+    y, where = F.max_pool2d(x, 2, return_indices=True)
+    assert y.tolist() == [[[5.0, 8.0]]]
+    assert where.tolist() == [[[1, 6]]]
+    assert F.max_unpool2d(y, where, 2).tolist() == [[[0.0, 5.0, 0.0, 0.0], [0.0, 0.0, 8.0, 0.0]]]
+
+
+def test_max_pool_of_minus_infinity_counts_real_elements() -> None:
+    x = torch.full((1, 2, 2), -torch.inf)
+    _, where = F.max_pool2d(x, 2, 1, 1, return_indices=True)
+    assert where.tolist() == [[[0, 0, 1], [0, 0, 1], [2, 2, 3]]]
+
+
+def test_half_precision_is_summed_in_single() -> None:
+    x = torch.full((1, 1, 64, 64), 1 / 1024, dtype=torch.bfloat16)
+    assert F.avg_pool2d(x, 64).item() == 1 / 1024
+    assert F.conv2d(x, torch.ones(1, 1, 64, 64, dtype=torch.bfloat16)).item() == 4.0
+
+
+def test_channels_last_is_kept() -> None:
+    x = torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    for y in (
+        F.conv2d(x, torch.randn(5, 3, 1, 1)),
+        F.max_pool2d(x, 2),
+        F.interpolate(x, scale_factor=2),
+        F.pad(x, (1, 1)),
+    ):
+        assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_in_place_forms_write_and_differentiate() -> None:
+    leaf = torch.zeros(2, 3, requires_grad=True)
+    x = leaf * 1
+    src = torch.ones(1, 3, requires_grad=True)
+    x.index_add_(0, torch.tensor([1]), src, alpha=2)
+    x.masked_fill_(torch.tensor([True, False, False]), 7.0)
+    x.scatter_(1, torch.tensor([[2], [1]]), 5.0)
+    assert x.tolist() == [[7.0, 0.0, 5.0], [7.0, 5.0, 2.0]]
+    x.sum().backward()
+    assert leaf.grad.tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    assert src.grad.tolist() == [[0.0, 0.0, 2.0]]
+
+
+def test_out_and_empty() -> None:
+    out = torch.empty(0)
+    torch.index_select(torch.arange(3.0), 0, torch.tensor([2, 0]), out=out)
+    assert out.tolist() == [2.0, 0.0]
+    assert torch.zeros(2, 0).nonzero().shape == (0, 2)
+    assert torch.arange(4.0).gather(0, torch.empty(0, dtype=torch.int64)).shape == (0,)
+    assert F.conv2d(torch.zeros(0, 1, 4, 4), torch.zeros(2, 1, 3, 3)).shape == (0, 2, 2, 2)
+
+
+def test_nonzero_forms() -> None:
+    x = torch.tensor([[0, 3], [4, 0]])
+    assert x.nonzero().tolist() == torch.argwhere(x).tolist() == [[0, 1], [1, 0]]
+    assert [i.tolist() for i in torch.nonzero(x, as_tuple=True)] == [[0, 1], [1, 0]]
+    assert x.nonzero().stride() == (1, 2)
+    assert torch.tensor(5).nonzero().shape == (1, 0)
