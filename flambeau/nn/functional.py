@@ -7,62 +7,116 @@ from __future__ import annotations
 
 from typing import Any
 
-# ---- linear layers
-from ..ops.einsum import bilinear
-from ..ops.embedding import embedding, embedding_bag, one_hot
-from ..ops.matrix_products import linear
+from ..ops import softmax as _softmax
 
 # ---- activations
 from ..ops._registry import call, call_inplace
-from ..ops.pointwise import RELU
-from ..ops import softmax as _softmax
 from ..ops.activation import (
-    celu, celu_, elu, elu_, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, hardtanh_, leaky_relu, leaky_relu_,
-    logsigmoid, mish, prelu, relu6, selu, selu_, silu, softplus, softshrink, softsign, tanhshrink, threshold, threshold_,
+    celu,
+    celu_,
+    elu,
+    elu_,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    leaky_relu_,
+    logsigmoid,
+    mish,
+    prelu,
+    relu6,
+    selu,
+    selu_,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+    threshold_,
+)  # fmt: skip
+from ..ops.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d_with_indices,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d_with_indices,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
 )  # fmt: skip
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 
 # ---- losses
 from ..ops.classification_losses import cross_entropy, nll_loss
+from ..ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.ctc import ctc_loss
-from ..ops.likelihood_losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, gaussian_nll_loss, kl_div, multilabel_soft_margin_loss,
-    poisson_nll_loss,
-)  # fmt: skip
-from ..ops.losses import (
-    cosine_embedding_loss, hinge_embedding_loss, huber_loss, l1_loss, margin_ranking_loss, mse_loss, smooth_l1_loss,
-    soft_margin_loss, triplet_margin_loss, triplet_margin_with_distance_loss,
-)  # fmt: skip
-from ..ops.margin_losses import multi_margin_loss, multilabel_margin_loss
 
-# ---- distances
-from ..ops.similarity import cosine_similarity, normalize, pairwise_distance, pdist
-
-# ---- random
-from . import _noise
-from ._noise import (
-    alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, gumbel_softmax, rrelu, rrelu_,
-)  # fmt: skip
+# ---- linear layers
+from ..ops.einsum import bilinear
+from ..ops.embedding import embedding, embedding_bag, one_hot
 
 # ---- convolution, pooling, normalisation, padding
 from ..ops.grid_sampling import affine_grid, grid_sample
-from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
-from ..ops.unfolding import fold, unfold
 from ..ops.group_normalisation import group_norm, instance_norm, local_response_norm, rms_norm
-from ..ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.likelihood_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    kl_div,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+)  # fmt: skip
+from ..ops.losses import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    huber_loss,
+    l1_loss,
+    margin_ranking_loss,
+    mse_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)  # fmt: skip
+from ..ops.margin_losses import multi_margin_loss, multilabel_margin_loss
+from ..ops.matrix_products import linear
 from ..ops.normalisation_functions import batch_norm, layer_norm
 from ..ops.padding import pad
-from ..ops.adaptive_pooling import (
-    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d_with_indices,
-    adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices, fractional_max_pool2d_with_indices,
-    fractional_max_pool3d_with_indices, lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d,
-)  # fmt: skip
+from ..ops.pointwise import RELU
 from ..ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from ..ops.pooling_functions import (
-    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, fractional_max_pool2d, fractional_max_pool3d,
-    max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
 )  # fmt: skip
+from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
+from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+
+# ---- distances
+from ..ops.similarity import cosine_similarity, normalize, pairwise_distance, pdist
+from ..ops.unfolding import fold, unfold
+
+# ---- random
+from . import _noise
 
 
 def relu(input: Any, inplace: bool = False) -> Any:
@@ -119,57 +173,57 @@ __all__ = [
 ]  # fmt: skip
 __all__ += _noise.__all__
 __all__ += [
-    "conv1d",
-    "affine_grid",
-    "grid_sample",
-    "channel_shuffle",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "interpolate",
-    "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
-    "fold",
-    "unfold",
-    "group_norm",
-    "instance_norm",
-    "local_response_norm",
-    "rms_norm",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
-    "adaptive_max_pool1d_with_indices",
-    "adaptive_max_pool2d_with_indices",
-    "adaptive_max_pool3d_with_indices",
-    "fractional_max_pool2d_with_indices",
-    "fractional_max_pool3d_with_indices",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
-    "fractional_max_pool2d",
-    "fractional_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "affine_grid",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_norm",
+    "channel_shuffle",
+    "conv1d",
     "conv2d",
     "conv3d",
     "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
-    "batch_norm",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
+    "grid_sample",
+    "group_norm",
+    "instance_norm",
+    "interpolate",
     "layer_norm",
-    "pad",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
+    "local_response_norm",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool1d_with_indices",
     "max_pool2d",
     "max_pool2d_with_indices",
     "max_pool3d",
     "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "rms_norm",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -52,7 +52,11 @@ class Loss:
 
     def __call__(self, x: Any, y: Any, code: int, *weights: Any, params: Any = (), dt: dtype | None = None) -> Any:
         """The loss of input and target with the reduction ``code``."""
-        return call(self.forward, (x, y, *weights), (code, dt or result_dtype((x._ty, y._ty)), params))
+        if dt is None:
+            dt = x._ty.dtype
+            if y._ty.dtype is not dt:
+                dt = result_dtype((x._ty, y._ty))
+        return call(self.forward, (x, y, *weights), (code, dt, params))
 
     # ---- the loss
 

@@ -125,12 +125,15 @@ def _leaky_slope(b: Any, slope: float, g: Any, x: Any) -> Any:
 LEAKY = activation("leaky_relu", _leaky, _leaky_slope, None)
 LEAKY_INPLACE = activation("leaky_relu", _leaky, _leaky_slope, None, grad_name="LeakyReluBackward1", result=True)
 
+
 def _refuse_negative_slope(f: Any, g: Any) -> Any:
     """The result of a negative slope does not tell the sign of the input."""
-    raise RuntimeError("In-place leakyReLu backward calculation is triggered with a negative slope which is not supported. "
-                       "This is caused by calling in-place forward function with a negative slope, please call out-of-place "
-                       "version instead. File an issue at https://github.com/pytorch/pytorch if you do require supporting "
-                       "in-place leakRelu backward calculation with negative slope")  # fmt: skip
+    raise RuntimeError(
+        "In-place leakyReLu backward calculation is triggered with a negative slope which is not supported. "
+        "This is caused by calling in-place forward function with a negative slope, please call out-of-place "
+        "version instead. File an issue at https://github.com/pytorch/pytorch if you do require supporting "
+        "in-place leakRelu backward calculation with negative slope"
+    )
 
 
 LEAKY_INPLACE_NEGATIVE = Operator(
@@ -362,7 +365,9 @@ def _check_softshrink(t: Ty, lambd: float) -> None:
     need_float("softshrink_check", t)
     if lambd < 0:
         high = f"{finfo(t.dtype).max:g}"
-        raise RuntimeError(f"lambda must be in range [0, {high}] for input dtype {SCALAR_NAMES[t.dtype]}, but found {lambd:g}")
+        raise RuntimeError(
+            f"lambda must be in range [0, {high}] for input dtype {SCALAR_NAMES[t.dtype]}, but found {lambd:g}"
+        )
 
 
 HARDSHRINK = activation("hardshrink", _hardshrink, _shrink_slope, None)
@@ -469,7 +474,9 @@ PRELU = Operator(
 
 @export()
 def prelu(input: Any, weight: Any) -> Any:
-    """``input`` where positive, else ``weight * input``; ``weight`` has one element or one for each channel (dimension 1).
+    """``input`` where positive, else ``weight * input``.
+
+    ``weight`` has one element, or one for each channel (dimension 1).
 
     Raises:
         RuntimeError: the number of weights is wrong, or the dtypes differ.
@@ -480,8 +487,10 @@ def prelu(input: Any, weight: Any) -> Any:
             raise RuntimeError("Not allow zero-dim input tensor.")
         channels = t.shape[1] if t.ndim > 1 else 1
         if channels != n:
-            raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and "
-                               f"channel size = {channels}.")  # fmt: skip
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and "
+                f"channel size = {channels}."
+            )
     if weight._ty.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight._ty.ndim}")
     if t.ndim > 1 and weight._ty.ndim:
@@ -655,4 +664,3 @@ def threshold_(input: Any, threshold: float, value: float) -> Any:
 
 for _f in (celu, selu, threshold):
     function()(_f)
-

@@ -68,7 +68,11 @@ def _attention_backward_lower(b: Any, attrs: Any, g: Any, q: Any, k: Any, v: Any
     mean = b.reduce("sum", b.map("mul", gp, p), (-1,), True)
     gs = b.map("mul", b.map("mul", p, b.map("sub", gp, mean)), b.const(attrs[1], dt))
     gq, gk = b.contract("bhls,bhsd->bhld", gs, k2), b.contract("bhls,bhld->bhsd", gs, q2)
-    return b.cast(gq, q.dtype), b.cast(_ungrouped(b, gk, shape[1]), k.dtype), b.cast(_ungrouped(b, gv, shape[1]), v.dtype)
+    return (
+        b.cast(gq, q.dtype),
+        b.cast(_ungrouped(b, gk, shape[1]), k.dtype),
+        b.cast(_ungrouped(b, gv, shape[1]), v.dtype),
+    )
 
 
 def _ungrouped(b: Any, x: Any, heads: int) -> Any:
@@ -129,9 +133,11 @@ def _check(q: Any, k: Any, v: Any, mask: Any) -> None:
     if mask is not None:
         d = mask._ty.dtype
         if d is not bool_ and d is not a.dtype and d.name != "float32":
-            raise RuntimeError("Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-                               f"attn_mask.dtype: {C_NAMES.get(d, d.name)} and  query.dtype: {C_NAMES.get(a.dtype, a.dtype.name)} "
-                               "instead.")  # fmt: skip
+            raise RuntimeError(
+                "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+                f"attn_mask.dtype: {C_NAMES.get(d, d.name)} and  query.dtype: {C_NAMES.get(a.dtype, a.dtype.name)} "
+                "instead."
+            )
 
 
 def scaled_dot_product_attention(
@@ -161,7 +167,9 @@ def _by_parts(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, s
 
     if causal:
         if mask is not None:
-            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+            raise RuntimeError(
+                "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+            )
         mask = q.new_ones((q._ty.shape[-2], k._ty.shape[-2]), dtype=bool_).tril()
     if grouped:
         k, v = _repeated(q, k, v)
@@ -216,7 +224,8 @@ def multi_head_attention_forward(
 ) -> tuple[Any, Any]:  # fmt: skip
     """Attention of ``num_heads`` heads between projections of (L, N, E), (S, N, E), (S, N, E), or without N.
 
-    Returns the result (L, N, E) and, if ``need_weights``, the weights (N, L, S), averaged over the heads or (N, heads, L, S).
+    Returns the result (L, N, E) and, if ``need_weights``, the weights: (N, L, S) averaged over the heads, or
+    (N, heads, L, S).
 
     Raises:
         AssertionError: shapes or dtypes do not go together.
@@ -278,7 +287,9 @@ def _heads_attention(
         out = p.bmm(v).transpose(0, 1).contiguous().view(length * batch, heads * size)
         return out, p
     if mask is not None:
-        mask = mask.unsqueeze(0) if mask._ty.shape[0] == 1 and mask._ty.ndim == 3 else mask.view(batch, heads, -1, source)
+        mask = (
+            mask.unsqueeze(0) if mask._ty.shape[0] == 1 and mask._ty.ndim == 3 else mask.view(batch, heads, -1, source)
+        )
     q, k, v = q.view(batch, heads, length, size), k.view(batch, heads, source, size), v.view(batch, heads, source, size)
     out = scaled_dot_product_attention(q, k, v, mask, drop, causal)
     return out.permute(2, 0, 1, 3).contiguous().view(batch * length, heads * size), None
@@ -290,16 +301,22 @@ def _check_dims(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> 
     if n not in (2, 3):
         raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {n}-D query tensor")
     word, other = ("batched", "3-D") if n == 3 else ("unbatched", "2-D")
-    assert nk == nv == n, (f"For {word} ({other}) `query`, expected `key` and `value` to be {other} but found {nk}-D and {nv}-D "
-                           "tensors respectively")  # fmt: skip
+    assert nk == nv == n, (
+        f"For {word} ({other}) `query`, expected `key` and `value` to be {other} but found {nk}-D and {nv}-D "
+        "tensors respectively"
+    )
     if padding is not None:
         want = n - 1
-        assert padding._ty.ndim == want, (f"For {word} ({other}) `query`, expected `key_padding_mask` to be `None` or {want}-D but "
-                                          f"found {padding._ty.ndim}-D tensor instead")  # fmt: skip
+        assert padding._ty.ndim == want, (
+            f"For {word} ({other}) `query`, expected `key_padding_mask` to be `None` or {want}-D but "
+            f"found {padding._ty.ndim}-D tensor instead"
+        )
     if mask is not None:
         d = mask._ty.ndim
-        assert d in (2, 3), (f"For {word} ({other}) `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {d}-D tensor "
-                             "instead")  # fmt: skip
+        assert d in (2, 3), (
+            f"For {word} ({other}) `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {d}-D tensor "
+            "instead"
+        )
         if n == 2 and d == 3:
             want = (heads, q._ty.shape[0], k._ty.shape[0])
             assert mask._ty.shape == want, f"Expected `attn_mask` shape to be {want} but got {mask._ty.size}"
@@ -317,7 +334,9 @@ def _check_embedding(embed: int, expected: int, heads: int) -> int:
 def _check_pairs(key: Any, value: Any, separate: bool) -> None:
     a, b = key._ty, value._ty
     if separate:
-        assert a.shape[:2] == b.shape[:2], f"key's sequence and batch dims {a.size[:2]} do not match value's {b.size[:2]}"
+        assert a.shape[:2] == b.shape[:2], (
+            f"key's sequence and batch dims {a.size[:2]} do not match value's {b.size[:2]}"
+        )
     else:
         assert a.shape == b.shape, f"key shape {a.size} does not match value shape {b.size}"
 
@@ -328,7 +347,9 @@ def _separate(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
     return q, k, v
 
 
-def canonical_mask(mask: Any, name: str, target: Any, other: Any = None, other_name: str = "", check_other: bool = True) -> Any:
+def canonical_mask(
+    mask: Any, name: str, target: Any, other: Any = None, other_name: str = "", check_other: bool = True
+) -> Any:
     """A mask as what is added to the scores: minus infinity where a boolean mask is True.
 
     Raises:
@@ -343,7 +364,8 @@ def canonical_mask(mask: Any, name: str, target: Any, other: Any = None, other_n
         raise AssertionError(f"only bool and floating types of {name} are supported")
     if check_other and other is not None and other._ty.dtype is not d:
         warnings.warn(
-            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.", stacklevel=3
+            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
+            stacklevel=3,
         )
     if d.kind == "f":
         return mask
@@ -368,7 +390,9 @@ def _mask_3d(mask: Any, length: int, source: int, count: int) -> Any:
             raise RuntimeError(f"The shape of the 2D attn_mask is {mask._ty.size}, but should be {(length, source)}.")
         return mask.unsqueeze(0)
     if shape != (count, length, source):
-        raise RuntimeError(f"The shape of the 3D attn_mask is {mask._ty.size}, but should be {(count, length, source)}.")
+        raise RuntimeError(
+            f"The shape of the 3D attn_mask is {mask._ty.size}, but should be {(count, length, source)}."
+        )
     return mask
 
 
@@ -408,6 +432,8 @@ def _merged(mask: Any, padding: Any, batch: int, heads: int, source: int) -> Any
     if padding is None:
         return mask
     shape = padding._ty.shape
-    assert shape == (batch, source), f"expecting key_padding_mask shape of {(batch, source)}, but got {padding._ty.size}"
+    assert shape == (batch, source), (
+        f"expecting key_padding_mask shape of {(batch, source)}, but got {padding._ty.size}"
+    )
     padding = padding.view(batch, 1, 1, source).expand(-1, heads, -1, -1).reshape(batch * heads, 1, source)
     return padding if mask is None else mask + padding

@@ -48,11 +48,23 @@ def check_labels(target: Any, classes: int, ignore: int) -> bool:
     Raises:
         IndexError: a label is no class.
     """
+    s = target._s
+    known = s.notes.checked if s.notes is not None else None
+    if (
+        known is not None
+        and known[0] is s.buf
+        and known[1] == (target._ty, classes, ignore)
+        and s.owner is None
+        and not s.pending
+    ):
+        return False
     values = at_hand(target)
     if values is None:
         return True
     if values.size and (values.dtype != np.int64 or values.view(np.uint64).max() >= classes):
         refuse_labels(values, classes, ignore)
+    if s.owner is None:
+        s.note().checked = s.buf, (target._ty, classes, ignore)
     return False
 
 
@@ -100,8 +112,10 @@ def _nll_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, bool]) -> Ty:
 def _check_weight(x: Ty, weight: Ty) -> None:
     classes = x.shape[1 if x.ndim > 1 else 0]
     if weight.ndim != 1 or weight.numel != classes:
-        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got weight "
-                           f"tensor of shape: {list(weight.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
     if weight.dtype is not x.dtype:
         raise RuntimeError(f"expected scalar type {SCALAR_NAMES[x.dtype]} but found {SCALAR_NAMES[weight.dtype]}")
 
@@ -214,7 +228,9 @@ def _check_flat(a: Ty, t: Ty) -> None:
 
 def _check_spatial(a: Ty, t: Ty) -> None:
     if t.ndim != 3:
-        raise RuntimeError(f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {t.ndim}")
+        raise RuntimeError(
+            f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {t.ndim}"
+        )
     if t.shape != (a.shape[0], *a.shape[2:]):
         raise RuntimeError(f"size mismatch (got input: {list(a.shape)} , target: {list(t.shape)}")
 
@@ -305,8 +321,10 @@ def _probabilities_loss(x: Any, target: Any, weight: Any, code: int, ignore: int
 
 def _check_class_weight(weight: Any, classes: int) -> None:
     if weight is not None and (weight._ty.ndim != 1 or weight._ty.numel != classes):
-        raise RuntimeError(f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes "
-                           f"but got weight tensor of shape: {list(weight._ty.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes "
+            f"but got weight tensor of shape: {list(weight._ty.shape)}"
+        )
 
 
 def _smoothed_loss(x: Any, target: Any, weight: Any, code: int, ignore: int, smoothing: float) -> Any:

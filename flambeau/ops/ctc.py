@@ -58,7 +58,9 @@ def _skips(labels: np.ndarray, blank: int) -> np.ndarray:
     return out
 
 
-def _forward(log_probs: np.ndarray, targets: np.ndarray, ins: Lengths, sizes: Lengths, blank: int) -> tuple[np.ndarray, np.ndarray]:
+def _forward(
+    log_probs: np.ndarray, targets: np.ndarray, ins: Lengths, sizes: Lengths, blank: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The loss of each sample and the log-sums."""
     labels = _extended(targets, sizes, blank)
     scores = np.take_along_axis(log_probs, np.broadcast_to(labels, (len(log_probs), *labels.shape)), 2)
@@ -153,20 +155,28 @@ def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int
     for lengths, name in ((ins, "input_lengths"), (sizes, "target_lengths")):
         if len(lengths) != batch:
             raise RuntimeError(f"{name} must be of size batch_size")
-    for i, n in enumerate(ins):
+    for n in ins:
         if n > time:
-            raise RuntimeError(f"Expected input_lengths to have value at most {time}, but got value {n} (while checking "
-                               "arguments for ctc_loss_cpu)")  # fmt: skip
+            raise RuntimeError(
+                f"Expected input_lengths to have value at most {time}, but got value {n} (while checking "
+                "arguments for ctc_loss_cpu)"
+            )
     t = targets._ty
     if t.dtype not in (int64, int32):
-        raise RuntimeError("Expected tensor for argument #2 'targets' to have one of the following scalar types: Long, Int; but "
-                           f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+        raise RuntimeError(
+            "Expected tensor for argument #2 'targets' to have one of the following scalar types: Long, Int; but "
+            f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_cpu)"
+        )
     if t.ndim == 1 and t.shape[0] != sum(sizes):
-        raise RuntimeError(f"Expected tensor to have size {sum(sizes)} at dimension 0, but got size {t.shape[0]} for argument #2 "
-                           "'targets' (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+        raise RuntimeError(
+            f"Expected tensor to have size {sum(sizes)} at dimension 0, but got size {t.shape[0]} for argument #2 "
+            "'targets' (while checking arguments for ctc_loss_cpu)"
+        )
     if t.ndim == 2 and (t.shape[0] != batch or t.shape[1] < max(sizes, default=0)):
-        raise RuntimeError(f"Expected tensor to have size at least {max(sizes, default=0)} at dimension 1, but got size "
-                           f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_cpu)")  # fmt: skip
+        raise RuntimeError(
+            f"Expected tensor to have size at least {max(sizes, default=0)} at dimension 1, but got size "
+            f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_cpu)"
+        )
 
 
 def ctc_loss(

@@ -19,7 +19,7 @@ ELLIPSIS = "."
 
 
 def contract_pair(x: Any, y: Any, dims: tuple[int, ...]) -> Any:
-    """The product of two tensors of the same number of dimensions, broadcast, summed over ``dims`` (kept with size 1)."""
+    """The broadcast product of two tensors of as many dimensions, summed over ``dims`` (kept with size 1)."""
     if not dims:
         return x * y
     a, b = x._ty.shape, y._ty.shape
@@ -76,7 +76,9 @@ def _subscripts(text: str, where: str) -> list[str]:
             i += 3
             continue
         if text[i] not in LETTERS:
-            raise RuntimeError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]")
+            raise RuntimeError(
+                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]"
+            )
         out.append(text[i])
         i += 1
     return out
@@ -89,7 +91,9 @@ def _parse(equation: str, tensors: list[Any]) -> tuple[list[list[str]], list[str
         raise RuntimeError("einsum(): more operands were provided than specified in the equation")
     if len(parts) > len(tensors):
         raise RuntimeError("einsum(): fewer operands were provided than specified in the equation")
-    return [_subscripts(p, f"operand {i}") for i, p in enumerate(parts)], _subscripts(right, "output") if arrow else None
+    return [_subscripts(p, f"operand {i}") for i, p in enumerate(parts)], _subscripts(
+        right, "output"
+    ) if arrow else None
 
 
 def _ellipsis_size(inputs: list[list[str]], tensors: list[Any]) -> int:
@@ -100,12 +104,16 @@ def _ellipsis_size(inputs: list[list[str]], tensors: list[Any]) -> int:
         n = x._ty.ndim
         if ELLIPSIS in labels:
             if named > n:
-                raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) is more than the number of "
-                                   f"dimensions ({n}) for operand {i}")  # fmt: skip
+                raise RuntimeError(
+                    f"einsum(): the number of subscripts in the equation ({named}) is more than the number of "
+                    f"dimensions ({n}) for operand {i}"
+                )
             size = max(size, n - named)
         elif named != n:
-            raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
-                               f"dimensions ({n}) for operand {i} and no ellipsis was given")  # fmt: skip
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
+                f"dimensions ({n}) for operand {i} and no ellipsis was given"
+            )
     return size
 
 
@@ -134,10 +142,14 @@ def _check_sizes(inputs: list[list[str]], tensors: list[Any]) -> None:
                 continue
             n, have = x._ty.shape[at], sizes.get(c, 1)
             if own.setdefault(c, n) != n:
-                raise RuntimeError(f"einsum(): subscript {c} is repeated for operand {i} but the sizes don't match, {n} != {own[c]}")
+                raise RuntimeError(
+                    f"einsum(): subscript {c} is repeated for operand {i} but the sizes don't match, {n} != {own[c]}"
+                )
             if n != 1 and have not in (1, n):
-                raise RuntimeError(f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with "
-                                   f"previously seen size {have}")  # fmt: skip
+                raise RuntimeError(
+                    f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with "
+                    f"previously seen size {have}"
+                )
             sizes[c] = n if have == 1 else have
             at += 1
 
@@ -244,7 +256,7 @@ def _contract_all(operands: list[Any], kept: int) -> Any:
 
 @function()
 def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
-    """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over the lists of dimensions given.
+    """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists of dimensions.
 
     Raises:
         RuntimeError: the contracted sizes differ.
@@ -255,8 +267,10 @@ def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
     for i, j in zip(da, db):
         n, m = a._ty.shape[i], b._ty.shape[j]
         if n != m and 1 not in (n, m):
-            raise RuntimeError(f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size "
-                               f"{m} in dim {j}")  # fmt: skip
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size "
+                f"{m} in dim {j}"
+            )
     return into(_tensordot(a, b, da, db), out, "tensordot")
 
 
@@ -300,12 +314,18 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(f"bilinear(): input dimensions do not match: got {a.ndim} and {b.ndim}")
     for i in range(a.ndim - 1):
         if a.shape[i] != b.shape[i]:
-            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {i}: got {a.shape[i]} and {b.shape[i]}")
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {i}: got {a.shape[i]} and {b.shape[i]}"
+            )
     for k, t in ((1, a), (2, b)):
         if t.shape[-1] != w.shape[k]:
-            raise RuntimeError(f"bilinear(): input{k} size does not match weight size: got {t.shape[-1]} but expected {w.shape[k]}")
+            raise RuntimeError(
+                f"bilinear(): input{k} size does not match weight size: got {t.shape[-1]} but expected {w.shape[k]}"
+            )
     if bias is not None and bias._ty.shape[0] != w.shape[0]:
-        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias._ty.shape[0]} but expected {w.shape[0]}")
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias._ty.shape[0]} but expected {w.shape[0]}"
+        )
     lead = a.shape[:-1]
     x, y = [v.reshape((prod(lead), v._ty.shape[-1])) for v in (input1, input2)]
     z = _trilinear(x, weight, y).reshape((*lead, w.shape[0]))
@@ -384,5 +404,3 @@ def _cheapest(xs: tuple[Any, ...]) -> Any:
         return mm(multiply(i, k), multiply(k, j))
 
     return multiply(0, n)
-
-

@@ -20,8 +20,10 @@ def check_index_dtype(x: Any, caller: str) -> None:
     d = x._ty.dtype
     if d is not int64 and d is not int32:
         name = "CPUBoolType" if d is bool_ else f"torch.{SCALAR_NAMES[d]}Tensor"
-        raise RuntimeError("Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
-                           f"but got {name} instead (while checking arguments for {caller})")  # fmt: skip
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
+            f"but got {name} instead (while checking arguments for {caller})"
+        )
 
 
 def _refuse_rows(values: np.ndarray, rows: int) -> np.ndarray:
@@ -102,7 +104,7 @@ def _embedding_backward_lower(b: Any, attrs: Any, g: Any, indices: Any) -> Any:
 
 
 def _embedding_double(f: Any, gg: Any) -> tuple[Any, None]:
-    rows, padding, scale = f.attrs
+    _, padding, scale = f.attrs
     if scale:
         raise RuntimeError("embedding_backward: double backward with scale_grad_by_freq is not supported")
     indices = f.saved(1)
@@ -227,15 +229,24 @@ def _bag_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     gw = call(BAG_BACKWARD, (g, indices, bags, *extra), (*f.attrs, f.ins[0].shape[0])) if f.needs(0) else None
     gs = None
     if extra and f.needs(3):
-        rows = call(EMBEDDING, (f.saved(0), indices), (-1, False, False))
-        gs = (g.index_select(0, bags) * rows).sum(1) * (indices != f.attrs[2])
+        gs = _sample_gradient(g, f.saved(0), indices, bags, f.attrs[2])
     return (gw, None, None, gs)[: len(f.ins)]
 
 
 def _bag_double(f: Any, gg: Any) -> tuple[Any, ...]:
-    attrs = f.attrs[:4]
-    ins = [f.saved(k) for k in range(1, len(f.ins))]
-    return (call(BAG, (gg, *ins), attrs), *[None] * len(ins))
+    indices, bags = f.saved(1), f.saved(2)
+    extra = (f.saved(3),) if len(f.ins) > 3 else ()
+    first = call(BAG, (gg, indices, bags, *extra), f.attrs[:4]) if f.needs(0) else None
+    gs = None
+    if extra and f.needs(3):
+        gs = _sample_gradient(f.saved(0), gg, indices, bags, f.attrs[2])
+    return (first, None, None, gs)[: len(f.ins)]
+
+
+def _sample_gradient(g: Any, table: Any, indices: Any, bags: Any, padding: int) -> Any:
+    """The gradient of the weights of samples."""
+    rows = call(EMBEDDING, (table, indices), (-1, False, False))
+    return (g.index_select(0, bags) * rows).sum(1) * (indices != padding)
 
 
 BAG = Operator(
@@ -243,7 +254,7 @@ BAG = Operator(
 )  # fmt: skip
 BAG_BACKWARD = Operator(
     "_embedding_bag_backward", lambda tys, attrs: ty((attrs[4], tys[0].shape[1]), tys[0].dtype), _bag_backward_lower,
-    _bag_double, saves=((1, (0,)), (2, (0,)), (3, (0,))),
+    _bag_double, saves=((0, (3,)), (1, (0, 3)), (2, (0, 3)), (3, (0,))),
 )  # fmt: skip
 
 
@@ -281,13 +292,19 @@ def _bag_ids(offsets: np.ndarray, n: int, include_last: bool) -> tuple[np.ndarra
         RuntimeError: the offsets do not begin at 0, or go beyond the indices.
     """
     if offsets.size and offsets[0] != 0:
-        raise RuntimeError("offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
-                           f"However, got {offsets[0]}\n[ torch.LongTensor{{}} ]")  # fmt: skip
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
+            f"However, got {offsets[0]}\n[ torch.LongTensor{{}} ]"
+        )
     if offsets.size and offsets[-1] > n:
-        raise RuntimeError(f"offsets[-1] can not be greater than input's length {n} but got offsets[-1] of {offsets[-1]}")
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {n} but got offsets[-1] of {offsets[-1]}"
+        )
     if (np.diff(offsets) < 0).any():
-        raise RuntimeError("Your input appears to be incorrect: the last offset value should be the size of the indices "
-                           "tensor, but it seems not to be the case.")  # fmt: skip
+        raise RuntimeError(
+            "Your input appears to be incorrect: the last offset value should be the size of the indices "
+            "tensor, but it seems not to be the case."
+        )
     starts = offsets[:-1] if include_last else offsets
     used = int(offsets[-1]) if include_last and offsets.size else n
     return np.searchsorted(starts, np.arange(used), side="right") - 1, len(starts)
@@ -311,8 +328,10 @@ def embedding_bag_all(
     padding = -1 if padding_idx is None else _padding_row(padding_idx, rows)
     at = indices.detach()._numpy()
     if at.size and (at.min() < 0 or at.max() >= rows):
-        raise RuntimeError("Expected i < index_size to be true, but got false.  (Could this error message be improved?  If "
-                           "so, please report an enhancement request to PyTorch.)")  # fmt: skip
+        raise RuntimeError(
+            "Expected i < index_size to be true, but got false.  (Could this error message be improved?  If "
+            "so, please report an enhancement request to PyTorch.)"
+        )
     ids, count = _bag_ids(offsets.detach()._numpy().astype(np.int64), n, include_last_offset)
     if len(ids) < n:
         n = len(ids)
@@ -351,8 +370,10 @@ def _bag_arguments(input: Any, offsets: Any, samples: Any, include_last: bool) -
     n = input._ty.ndim
     if n == 2:
         if offsets is not None:
-            raise ValueError("if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
-                             f"sequences. However, found offsets of type {type(offsets)}")  # fmt: skip
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                f"sequences. However, found offsets of type {type(offsets)}"
+            )
         length = input._ty.shape[1]
         offsets = tensor(np.arange(input._ty.shape[0], dtype=np.int64) * length)
         return input.reshape(-1), offsets, None if samples is None else samples.reshape(-1), False
@@ -378,8 +399,10 @@ def embedding_bag(
         RuntimeError: an index or an offset is out of range.
     """
     if per_sample_weights is not None and per_sample_weights._ty.shape != input._ty.shape:
-        raise ValueError(f"embedding_bag: If per_sample_weights ({per_sample_weights._ty.size}) is not None, then it must have "
-                         f"the same shape as the input ({input._ty.size})")  # fmt: skip
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({per_sample_weights._ty.size}) is not None, then it must have "
+            f"the same shape as the input ({input._ty.size})"
+        )
     if weight._ty.ndim != 2:
         raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight._ty.ndim}")
     input, offsets, samples, last = _bag_arguments(input, offsets, per_sample_weights, include_last_offset)
@@ -392,8 +415,10 @@ def embedding_bag(
     if max_norm is not None:
         embedding_renorm_(weight, input, max_norm, norm_type)
     if samples is not None and mode != "sum":
-        raise NotImplementedError("embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
-                                  f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub.")  # fmt: skip
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
+            f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
+        )
     return embedding_bag_all(
         weight, input, offsets, scale_grad_by_freq, _MODES[mode], sparse, samples, last, padding_idx
     )[0]

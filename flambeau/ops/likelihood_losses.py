@@ -79,8 +79,10 @@ def binary_cross_entropy(
     """
     code = reduction_code(reduction, size_average, reduce)
     if target._ty.shape != input._ty.shape:
-        raise ValueError(f"Using a target size ({target._ty.size}) that is different to the input size ({input._ty.size}) is "
-                         "deprecated. Please ensure they have the same size.")  # fmt: skip
+        raise ValueError(
+            f"Using a target size ({target._ty.size}) that is different to the input size ({input._ty.size}) is "
+            "deprecated. Please ensure they have the same size."
+        )
     weights = ()
     if weight is not None:
         weights = (weight.expand(broadcast_shapes(target._ty.size, weight._ty.size)),)

@@ -180,7 +180,9 @@ def _soft_margin_curvature(p: Any, x: Any, y: Any) -> Any:
     return y * y * s * (1 - s)
 
 
-SOFT_MARGIN = Loss("soft_margin_loss", "soft_margin_loss", _soft_margin, _soft_margin_slope, _soft_margin_curvature, widen=False)
+SOFT_MARGIN = Loss(
+    "soft_margin_loss", "soft_margin_loss", _soft_margin, _soft_margin_slope, _soft_margin_curvature, widen=False
+)
 
 
 def soft_margin_loss(
@@ -271,8 +273,10 @@ def _check_triplet(anchor: Any, positive: Any, negative: Any, margin: float) -> 
         raise ValueError(f"margin must be greater than 0, got {margin}")
     dims = [x._ty.ndim for x in (anchor, positive, negative)]
     if len(set(dims)) > 1:
-        raise RuntimeError("The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
-                           f"but got: anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs")  # fmt: skip
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
+            f"but got: anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
+        )
 
 
 def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: float, swap: bool, code: int) -> Any:

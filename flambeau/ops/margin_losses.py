@@ -8,8 +8,8 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import need_float, wide
-from ._registry import call
 from ._loss_rules import reduce as _reduce
+from ._registry import call
 from .classification_losses import check_labels, reduction_code
 
 # ---- multi_margin_loss: attrs = (reduction code, p, margin)
@@ -23,9 +23,11 @@ def _multi_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         raise RuntimeError("Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
                            f"{list(x.shape)}")  # fmt: skip
     if target.ndim > 1 or target.numel != n:
-        raise RuntimeError("multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples "
-                           f"(batch size). Expected target size [{n}], but got {list(target.shape)}. Input has shape "
-                           f"{list(x.shape)}.")  # fmt: skip
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples "
+            f"(batch size). Expected target size [{n}], but got {list(target.shape)}. Input has shape "
+            f"{list(x.shape)}."
+        )
     if target.dtype is not int64:
         raise RuntimeError(f"expected scalar type Long but found {SCALAR_NAMES[target.dtype]}")
     if len(tys) > 2 and (tys[2].ndim > 1 or tys[2].numel != c):
@@ -55,7 +57,7 @@ def _margins(b: Any, attrs: Any, x: Any, target: Any, weight: Any) -> tuple[Any,
 def _multi_lower(b: Any, attrs: Any, x: Any, target: Any, weight: Any = None) -> Any:
     code, p = attrs[:2]
     short, _, w = _margins(b, attrs, x, target, weight)
-    n, c = short.shape
+    c = short.shape[1]
     each = b.map("mul", short if p == 1 else b.map("mul", short, short), w)
     loss = b.map("div", b.reduce("sum", each, (1,)), b.const(c, each.dtype))
     loss = _reduce(b, code, loss)
@@ -83,7 +85,9 @@ def _multi_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 _SAVES = ((0, (0,)), (1, (0,)), (2, (0,)))
 MULTI = Operator("multi_margin_loss", _multi_ty, _multi_lower, _multi_vjp, _SAVES)
-MULTI_BACKWARD = Operator("multi_margin_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _multi_backward_lower)
+MULTI_BACKWARD = Operator(
+    "multi_margin_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _multi_backward_lower
+)
 
 
 def multi_margin_loss(
@@ -123,7 +127,9 @@ def _multilabel_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, target = tys[:2]
     need_float("multilabel_margin_loss_forward_out_frame", x)
     if x.ndim > 2 or (x.ndim == 2 and x.shape[1] == 0):
-        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}")
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}"
+        )
     if target.shape != x.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(x.shape)}")
     if target.dtype is not int64:

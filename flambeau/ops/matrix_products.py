@@ -18,7 +18,7 @@ from ._registry import METHODS, call, export, into, is_tensor, requires_grad, vi
 from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
-from .views import T, expand_rule, _squeeze_rule, _squeeze_vjp, fresh_view, view_operator
+from .views import T, _squeeze_rule, _squeeze_vjp, expand_rule, fresh_view, view_operator
 
 # ---- shared rules
 
@@ -119,8 +119,10 @@ def _bmm_ty(tys: tuple[Ty, ...], attrs: tuple[bool, bool]) -> Ty:
     _check_batches(a, b)
     (n, k), (k2, m) = _matrix_shape(a, attrs[0]), _matrix_shape(b, attrs[1])
     if b.shape[0] != a.shape[0] or k2 != k:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {k}] but got: "
-                           f"[{b.shape[0]}, {k2}].")  # fmt: skip
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {k}] but got: "
+            f"[{b.shape[0]}, {k2}]."
+        )
     if a.dtype is not b.dtype:
         raise RuntimeError(f"expected scalar type {_name(a)} but found {_name(b)}")
     if a.dtype is bool_:
@@ -170,7 +172,9 @@ def _mv_ty(tys: tuple[Ty, ...], transposed: bool) -> Ty:
     a, v = tys
     _check_mv(a, v, transposed)
     if a.dtype is not v.dtype:
-        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {_name(v)}, {_name(a)}, and {_name(v)}")
+        raise RuntimeError(
+            f"addmv input tensors must have the same dtype, but got {_name(v)}, {_name(a)}, and {_name(v)}"
+        )
     if a.dtype is bool_:
         raise not_implemented("addmv_impl_cpu", bool_)
     return ty((_matrix_shape(a, transposed)[0],), a.dtype)
@@ -215,8 +219,10 @@ def _dot_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     if a.dtype is not b.dtype:
         raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {_name(a)} and {_name(b)}")
     if a.numel != b.numel:
-        raise RuntimeError(f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the "
-                           f"same number of elements, but got {a.numel} and {b.numel} elements respectively")  # fmt: skip
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the "
+            f"same number of elements, but got {a.numel} and {b.numel} elements respectively"
+        )
     if a.dtype is bool_:
         raise not_implemented("dot", bool_)
     return ty((), a.dtype)
@@ -327,6 +333,7 @@ class _LinearNode(Fn):
     """The backward node of ``linear``; shows the transpose of the weight as PyTorch does."""
 
     __slots__ = ()
+    op = LINEAR
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -360,14 +367,18 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             return call(LINEAR, (bias, input, weight))
         return _linear_any(input, weight, bias)
     if not t.ndim or not weight._ty.ndim:
-        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D")
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
+        )
     return matmul(input, weight.t())
 
 
 def _linear_any(x: Any, weight: Any, bias: Any) -> Any:
     t = x._ty
     if not t.ndim or not weight._ty.ndim:
-        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D")
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
+        )
     if t.contiguous or t.ndim == 2:
         flat = x if t.ndim == 2 else x.view(_rows(t))
         y = call(LINEAR, (bias, flat, weight))

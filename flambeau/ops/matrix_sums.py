@@ -13,7 +13,18 @@ from ._registry import call, call_inplace, export, into
 from ._types import result_dtype
 from .arithmetic import conj
 from .matrix_products import (
-    MV, _bmm, _c, _check_added, _check_batches, _check_expand, _check_inner, _check_mv, _contract, _mm, _name, mv, outer,
+    MV,
+    _bmm,
+    _c,
+    _check_added,
+    _check_batches,
+    _check_expand,
+    _check_inner,
+    _contract,
+    _mm,
+    _name,
+    mv,
+    outer,
 )  # fmt: skip
 
 Rule = Callable[..., Any]
@@ -116,7 +127,9 @@ ADDMM = Family("addmm", _addmm_ty, lambda b, x, y: _contract(b, "nk", "km", "nm"
 
 
 @export()
-def addmm(input: Any, mat1: Any, mat2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+def addmm(
+    input: Any, mat1: Any, mat2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)`` (https://docs.pytorch.org/docs/stable/generated/torch.addmm.html)."""
     return into(ADDMM(input, mat1, mat2, beta, alpha), out, "addmm")
 
@@ -138,7 +151,9 @@ def _addmv_ty(tys: Any, attrs: Any) -> Ty:
     if m != v.shape[0] or (x.numel not in (1, n)):
         raise RuntimeError(f"size mismatch, got input ({x.numel}), mat ({n}x{m}), vec ({v.shape[0]})")
     if not a.dtype is v.dtype is x.dtype:
-        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {_name(x)}, {_name(a)}, and {_name(v)}")
+        raise RuntimeError(
+            f"addmv input tensors must have the same dtype, but got {_name(x)}, {_name(a)}, and {_name(v)}"
+        )
     if a.dtype is bool_:
         raise not_implemented("addmv_impl_cpu", bool_)
     return ty((n,), a.dtype)
@@ -213,8 +228,10 @@ def _batch_sizes(a: Ty, b: Ty) -> tuple[int, int, int]:
     _check_batches(a, b)
     n, k, k2, m = *a.shape[1:], *b.shape[1:]
     if a.shape[0] != b.shape[0] or k != k2:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {k}] but got: "
-                           f"[{b.shape[0]}, {k2}].")  # fmt: skip
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {k}] but got: "
+            f"[{b.shape[0]}, {k2}]."
+        )
     return a.shape[0], n, m
 
 
@@ -243,7 +260,9 @@ BADDBMM = Family("baddbmm", _baddbmm_ty, lambda b, x, y: _contract(b, "bnk", "bk
 
 
 @export()
-def baddbmm(input: Any, batch1: Any, batch2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+def baddbmm(
+    input: Any, batch1: Any, batch2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)`` (torch.baddbmm)."""
     return into(BADDBMM(input, batch1, batch2, beta, alpha), out, "baddbmm")
 
@@ -283,5 +302,3 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
 def addbmm_(self: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``addbmm``."""
     return ADDBMM.inplace(self, batch1, batch2, beta, alpha)
-
-

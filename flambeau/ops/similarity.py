@@ -1,4 +1,4 @@
-"""Distances and similarities between vectors: ``cosine_similarity``, ``pairwise_distance``, ``cdist``, ``pdist``, ``normalize``."""
+"""Distances and similarities between vectors, and ``normalize``."""
 
 from __future__ import annotations
 
@@ -181,7 +181,11 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     if t.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {t.ndim}D")
     if t.dtype.name not in ("float32", "float64"):
-        raise RuntimeError("pdist only supports floating-point dtypes") if t.dtype.kind != "f" else not_implemented("pdist", t.dtype)
+        raise (
+            RuntimeError("pdist only supports floating-point dtypes")
+            if t.dtype.kind != "f"
+            else not_implemented("pdist", t.dtype)
+        )
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     return call(PDIST, (input,), p)
@@ -191,7 +195,7 @@ def _pdist_lower(b: Any, p: float, x: Any) -> Any:
     n = x.shape[0]
     whole = _norm(b, p, _spread(b, x, x))
     rows, cols = _pairs(n)
-    flat = b.extern("pair_indices", lambda: (rows * n + cols), (), [((len(rows),), int64)])
+    flat = b.extern("pair_indices", lambda: rows * n + cols, (), [((len(rows),), int64)])
     return b.take(b.reshape(whole, (n * n,)), flat, 0)
 
 
@@ -210,4 +214,3 @@ PDIST = Operator(
     "_pdist_forward", lambda tys, p: ty((max(0, tys[0].shape[0] * (tys[0].shape[0] - 1) // 2),), tys[0].dtype),
     _pdist_lower, _pdist_vjp, ((0, (0,)), (OUT, (0,))), "PdistBackward0",
 )  # fmt: skip
-
