@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES, complex128, float64
 from ..graph.node import OUT, Operator
-from ._elementwise import OPERANDS, Support, lowering, plain_number, reflected, type_rule
+from ._elementwise import OPERANDS, Support, lowering, plain_number, reflected, tensor_argument, type_rule
 from ._registry import METHODS, call, call_inplace, export, into, is_number, is_tensor
 from ._types import elementwise, result_dtype
 from .arithmetic import conj, type_of
@@ -144,7 +144,7 @@ def pow_(self: Any, exponent: Any) -> Any:
 @export()
 def square(input: Any, *, out: Any = None) -> Any:
     """``input ** 2`` (https://docs.pytorch.org/docs/stable/generated/torch.square.html)."""
-    return pow(input, 2, out=out)
+    return pow(tensor_argument("square", input), 2, out=out)
 
 
 @export()
