@@ -7,9 +7,9 @@ from . import (
     conversion, convolution, copies, copying, creation, ctc, diagonals, differences, division, dropout, einsum,
     embedding, extremes, filling, gathering, grid_sampling, grids, group_normalisation, indexing, joining,
     likelihood_losses, logic, losses, margin_losses, matrix_products, matrix_sums, normalisation, norms,
-    padding, pairs, pointwise, pooling, power, quantiles, random, random_fill, ranges, rearranging, reductions,
-    resampling, sampling, scans, scattering, searching, shaping, sharing, shuffling, similarity, softmax,
-    sorting, special, statistics, ternary, unfolding, views,
+    padding, pairs, pointwise, pooling, power, putting, quantiles, random, random_fill, ranges, rearranging,
+    reductions, resampling, sampling, scans, scattering, searching, shaping, sharing, shuffling, similarity,
+    softmax, sorting, special, statistics, ternary, unfolding, views,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS
 
@@ -19,8 +19,8 @@ __all__ = [
     "creation", "ctc", "diagonals", "differences", "division", "dropout", "einsum", "embedding", "extremes",
     "filling", "gathering", "grid_sampling", "grids", "group_normalisation", "indexing", "joining",
     "likelihood_losses", "logic", "losses", "margin_losses", "matrix_products", "matrix_sums", "normalisation",
-    "norms", "padding", "pairs", "pointwise", "pooling", "power", "quantiles", "random", "random_fill",
-    "ranges", "rearranging", "reductions", "resampling", "sampling", "scans", "scattering", "searching",
-    "shaping", "sharing", "shuffling", "similarity", "softmax", "sorting", "special", "statistics", "ternary",
-    "unfolding", "views",
+    "norms", "padding", "pairs", "pointwise", "pooling", "power", "putting", "quantiles", "random",
+    "random_fill", "ranges", "rearranging", "reductions", "resampling", "sampling", "scans", "scattering",
+    "searching", "shaping", "sharing", "shuffling", "similarity", "softmax", "sorting", "special", "statistics",
+    "ternary", "unfolding", "views",
 ]  # fmt: skip

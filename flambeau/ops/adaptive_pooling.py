@@ -1,4 +1,5 @@
-"""Adaptive pooling (windows that divide the input into a given number of parts), ``lp_pool``, unpooling, fractional pooling."""
+"""Adaptive pooling (windows that divide the input into a given number of parts), ``lp_pool``, unpooling, fractional "
+"pooling."""
 
 from __future__ import annotations
 
@@ -73,8 +74,10 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
         raise RuntimeError(f"{name}(): Expected {lists} tensor, but got{colon} {list(t.shape)}")
     for d in range(t.ndim - n, t.ndim):
         if t.shape[d] == 0:
-            raise RuntimeError(f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
-                               f"{list(t.shape)} with dimension {d} being empty")  # fmt: skip
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{list(t.shape)} with dimension {d} being empty"
+            )
     if any(o < 0 for o in out):
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
@@ -236,9 +239,13 @@ def _spread_vjp(f: Any, gg: Any) -> tuple[Any, None]:
 
 
 SPREAD = Operator(
-    "max_pool_backward", lambda tys, attrs: ty(attrs[0], tys[0].dtype),
-    lambda b, attrs, g, index: _spread(b, g, index, *attrs), _spread_vjp, ((1, (0,)),), "MaxPool2DWithIndicesBackwardBackward0",
-)  # fmt: skip
+    "max_pool_backward",
+    lambda tys, attrs: ty(attrs[0], tys[0].dtype),
+    lambda b, attrs, g, index: _spread(b, g, index, *attrs),
+    _spread_vjp,
+    ((1, (0,)),),
+    "MaxPool2DWithIndicesBackwardBackward0",
+)
 
 
 def _max_operator(n: int) -> Operator:
@@ -313,8 +320,10 @@ def _unpool_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
             f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {x.ndim} dim"
         )
     if x.shape != index.shape:
-        raise RuntimeError(f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices "
-                           f"tensor with shape: {list(index.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices "
+            f"tensor with shape: {list(index.shape)}"
+        )
     return ty(x.shape[:-n] + out, x.dtype)
 
 
@@ -398,7 +407,7 @@ def max_unpool3d(
 
 
 def _fractional_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
-    x, samples = tys
+    x = tys[0]
     kernel, out = attrs
     n = len(out)
     name = f"fractional_max_pool{n}d"
@@ -486,7 +495,8 @@ def fractional_max_pool2d_with_indices(
     return_indices: bool = False,
     _random_samples: Any = None,
 ) -> Any:
-    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and "
+    "where they are."""
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -498,5 +508,6 @@ def fractional_max_pool3d_with_indices(
     return_indices: bool = False,
     _random_samples: Any = None,
 ) -> Any:
-    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and where they are."""
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and "
+    "where they are."""
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)

@@ -101,14 +101,20 @@ def _check_dtypes(x: Ty, w: Ty, bias: Ty | None) -> None:
 
 def _check_weight(x: Ty, w: Ty, groups: int) -> None:
     if x.ndim != w.ndim:
-        raise RuntimeError(f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight {list(w.shape)}, but got "
-                           f"{x.ndim}-dimensional input of size {list(x.shape)} instead")  # fmt: skip
+        raise RuntimeError(
+            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight {list(w.shape)}, but got "
+            f"{x.ndim}-dimensional input of size {list(x.shape)} instead"
+        )
     if w.shape[0] < groups:
-        raise RuntimeError(f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight "
-                           f"of size {list(w.shape)} instead")  # fmt: skip
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight "
+            f"of size {list(w.shape)} instead"
+        )
     if w.shape[0] % groups:
-        raise RuntimeError(f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got "
-                           f"weight of size [{list(w.shape)}] instead")  # fmt: skip
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got "
+            f"weight of size [{list(w.shape)}] instead"
+        )
 
 
 def _check_forward(x: Ty, w: Ty, bias: Ty | None, g: Geometry) -> None:
@@ -116,8 +122,10 @@ def _check_forward(x: Ty, w: Ty, bias: Ty | None, g: Geometry) -> None:
     _check_weight(x, w, g.groups)
     channels = w.shape[1] * g.groups
     if x.shape[1] != channels:
-        raise RuntimeError(f"Given groups={g.groups}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have "
-                           f"{channels} channels, but got {x.shape[1]} channels instead")  # fmt: skip
+        raise RuntimeError(
+            f"Given groups={g.groups}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have "
+            f"{channels} channels, but got {x.shape[1]} channels instead"
+        )
     if bias is not None and bias.shape != w.shape[:1]:
         raise RuntimeError(f"Given weight of size {list(w.shape)}, expected bias to be 1-dimensional with {w.shape[0]} "
                            f"elements, but got bias of size {list(bias.shape)} instead")  # fmt: skip
@@ -245,8 +253,8 @@ def _conv_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 def _conv_lower(b: Any, attrs: Any, x: Any, w: Any, *bias: Any) -> Any:
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
     out, dt = _output_size(x, w, g), x.dtype
-    x, w, *bias = _wide(b, x, w, *bias)
-    return b.cast(_with_bias(b, lower_forward(b, x, w, out, g), tuple(bias)), dt)
+    x, w, *rest = _wide(b, x, w, *bias)
+    return b.cast(_with_bias(b, lower_forward(b, x, w, out, g), tuple(rest)), dt)
 
 
 def _conv_vjp(f: Any, gy: Any) -> tuple[Any, ...]:
@@ -275,8 +283,8 @@ def _input_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 def _input_lower(b: Any, attrs: Any, gy: Any, w: Any, *bias: Any) -> Any:
     size, key = attrs
     dt = gy.dtype
-    gy, w, *bias = _wide(b, gy, w, *bias)
-    return b.cast(_with_bias(b, lower_input(b, gy, w, size, Geometry(*key)), tuple(bias)), dt)
+    gy, w, *rest = _wide(b, gy, w, *bias)
+    return b.cast(_with_bias(b, lower_input(b, gy, w, size, Geometry(*key)), tuple(rest)), dt)
 
 
 def _input_vjp(f: Any, gx: Any) -> tuple[Any, ...]:
@@ -403,7 +411,8 @@ def conv2d(
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
-    """Cross-correlation of (N, C, D, H, W) with kernels (F, C / groups, KD, KH, KW); padding may be 'same' or 'valid'."""
+    """Cross-correlation of (N, C, D, H, W) with kernels (F, C / groups, KD, KH, KW); padding may be 'same' or "
+    "'valid'."""
     return _conv(3, "conv3d", input, weight, bias, (stride, padding, dilation, groups))
 
 
@@ -433,8 +442,10 @@ def _transposed(n: int, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...], outpu
     size = tuple([(i - 1) * s - lo - hi + d * (k - 1) + e + 1 for i, (lo, hi), k, s, d, e in
                   zip(x._ty.shape[2:], g.pads, w._ty.shape[2:], g.stride, g.dilation, extra)])  # fmt: skip
     if min(size) <= 0:
-        raise RuntimeError(f"Given input size per channel: ({' x '.join(map(str, x._ty.shape[2:]))}). Calculated output "
-                           f"size per channel: ({' x '.join(map(str, size))}). Output size is too small")  # fmt: skip
+        raise RuntimeError(
+            f"Given input size per channel: ({' x '.join(map(str, x._ty.shape[2:]))}). Calculated output "
+            f"size per channel: ({' x '.join(map(str, size))}). Output size is too small"
+        )
     return call(CONV_TRANSPOSED, (x, w) if bias is None else (x, w, bias), (size, g.key()))
 
 
@@ -449,7 +460,8 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
-    """The gradient of ``conv1d`` with respect to its input, as an operator on (N, F, L) with kernels (F, C / groups, K)."""
+    """The gradient of ``conv1d`` with respect to its input, as an operator on (N, F, L) with kernels (F, C / "
+    "groups, K)."""
     return _transposed(1, input, weight, bias, (stride, padding, dilation, groups), output_padding)
 
 

@@ -16,9 +16,17 @@ from ._types import broadcast_shape
 from .gathering import check_mask, first_outside, need_tensor, size_along, values_of, wrapped
 
 _CPP = {
-    "uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "bool": "bool",
-}  # fmt: skip
+    "uint8": "uint8_t",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int",
+    "int64": "int64_t",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "float32": "float",
+    "float64": "double",
+    "bool": "bool",
+}
 
 
 def check_value(value: Any, dt: dtype) -> None:

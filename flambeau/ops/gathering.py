@@ -92,8 +92,10 @@ def _gather_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     t, index = tys
     check_along("gather", t, index, dim)
     if index.numel and any(i > n for d, (i, n) in enumerate(zip(index.shape, t.shape)) if d != dim):
-        raise RuntimeError(f"Size does not match at dimension {_mismatch(t, index, dim)} expected index {list(index.shape)} to "
-                           f"be no larger than self {list(t.shape)} apart from dimension {dim}")  # fmt: skip
+        raise RuntimeError(
+            f"Size does not match at dimension {_mismatch(t, index, dim)} expected index {list(index.shape)} to "
+            f"be no larger than self {list(t.shape)} apart from dimension {dim}"
+        )
     return ty(index.shape, t.dtype)
 
 
@@ -146,8 +148,10 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None, *, out: Any
     if dim is None:
         return into(gather(input.reshape(-1), 0, indices.reshape(-1)), out, "take_along_dim")
     if t.ndim != input._ty.ndim:
-        raise RuntimeError("torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
-                           f"{input._ty.ndim} dimensions for input, and {t.ndim} dimensions for indices")  # fmt: skip
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._ty.ndim} dimensions for input, and {t.ndim} dimensions for indices"
+        )
     d = wrap_dim(dim, t.ndim)
     have, want = list(input._ty.shape), list(t.shape)
     have[d] = want[d] = 1
@@ -223,7 +227,7 @@ def _take_lower(b: Any, attrs: Any, x: Any, index: Any) -> Any:
 
 
 def _take_vjp(f: Any, g: Any) -> tuple[Any, None]:
-    from .scattering import put
+    from .putting import put
 
     return put(g.new_zeros(f.ins[0].shape), f.saved(1), g, True), None
 
@@ -272,7 +276,7 @@ def _masked_select_lower(b: Any, n: int, x: Any, at: Any) -> Any:
 
 
 def _masked_select_vjp(f: Any, g: Any) -> tuple[Any, None]:
-    from .scattering import put
+    from .putting import put
 
     return put(g.new_zeros(f.ins[0].shape), f.saved(1), g, False), None
 

@@ -127,12 +127,16 @@ def _check(input: Any, grid: Any, mode: str) -> None:
     if g.shape[-1] != x.ndim - 2:
         if x.ndim in (4, 5) and g.ndim != x.ndim:
             _refuse_dims(x, g)
-        raise RuntimeError(f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes "
-                           f"{list(g.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes "
+            f"{list(g.shape)}"
+        )
     for d in range(2, x.ndim):
         if x.shape[d] == 0:
-            raise RuntimeError("grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
-                               f"{list(x.shape)} with dimension {d} being empty")  # fmt: skip
+            raise RuntimeError(
+                "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+                f"{list(x.shape)} with dimension {d} being empty"
+            )
     if x.ndim not in (4, 5) or x.ndim != g.ndim:
         _refuse_dims(x, g)
     if x.ndim == 5 and mode == "bicubic":
@@ -147,8 +151,10 @@ def _check(input: Any, grid: Any, mode: str) -> None:
 
 def _refuse_dims(x: Any, g: Any) -> None:
     want = "4D" if x.ndim == 4 else "5D" if x.ndim == 5 else "4D or 5D"
-    raise RuntimeError(f"grid_sampler(): expected {want} input and grid with same number of dimensions, but got input with sizes "
-                       f"{list(x.shape)} and grid with sizes {list(g.shape)}")  # fmt: skip
+    raise RuntimeError(
+        f"grid_sampler(): expected {want} input and grid with same number of dimensions, but got input with sizes "
+        f"{list(x.shape)} and grid with sizes {list(g.shape)}"
+    )
 
 
 @function("grid_sampler_2d", "grid_sampler_3d")
@@ -173,12 +179,17 @@ def grid_sample(
             f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
     if padding_mode not in PADDINGS:
-        raise ValueError("nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
-                         f"'{padding_mode}'")  # fmt: skip
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
     if align_corners is None:
-        warnings.warn("Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
-                      "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
-                      "details.", stacklevel=2)  # fmt: skip
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
+            "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
+            "details.",
+            stacklevel=2,
+        )
     return grid_sampler(input, grid, MODES[mode], PADDINGS[padding_mode], bool(align_corners))
 
 
@@ -221,24 +232,32 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
         NotImplementedError: sizes of another length.
     """
     if align_corners is None:
-        warnings.warn("Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
-                      "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
-                      "details.", stacklevel=2)  # fmt: skip
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
+            "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
+            "details.",
+            stacklevel=2,
+        )
     t = theta._ty
     if not t.dtype.is_floating_point:
         raise ValueError(f"Expected theta to have floating point type, but got {t.dtype}")
     n = len(size) - 2
     if n not in (2, 3):
-        raise NotImplementedError("affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got "
-                                  f"size {size}.")  # fmt: skip
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got "
+            f"size {size}."
+        )
     if t.ndim != 3 or t.shape[-2:] != (n, n + 1):
         raise ValueError(
             f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {size}. Got {t.size}."
         )
     if align_corners and min(size[2:]) == 1:
-        warnings.warn("Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True. This is "
-                      "not an intended use case of affine_grid. See the documentation of affine_grid for details.",
-                      stacklevel=2)  # fmt: skip
+        warnings.warn(
+            "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True. This "
+            "is "
+            "not an intended use case of affine_grid. See the documentation of affine_grid for details.",
+            stacklevel=2,
+        )
     elif min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     return affine_grid_generator(theta, size, bool(align_corners))

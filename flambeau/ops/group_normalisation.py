@@ -53,9 +53,9 @@ def _groups(b: Any, x: Any, groups: int) -> Any:
     return b.reshape(x, (x.shape[0], groups, prod(x.shape[1:]) // groups))
 
 
-def _group_lower(b: Any, attrs: Any, x: Any, eps: Any, *rest: Any) -> Any:
+def _group_lower(b: Any, attrs: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, shape = x.dtype, x.shape
-    x, *rest = _wide(b, x, *rest)
+    x, *rest = _wide(b, x, *given)
     xc, _, var = _centred(b, _groups(b, x, attrs[0]), (2,))
     y = b.reshape(b.map("mul", xc, _inverse_std(b, var, eps)), shape)
     return b.cast(_affine(b, y, rest[0] if attrs[1] else None, rest[-1] if attrs[2] else None), dt)
@@ -95,10 +95,10 @@ def _group_backward_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
     return ty(x.shape, x.dtype), vector, vector
 
 
-def _group_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: Any) -> Any:
+def _group_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, shape = x.dtype, x.shape
-    vector = rest[0].dtype if attrs[1] else dt
-    gy, x, *rest = _wide(b, gy, x, *rest)
+    vector = given[0].dtype if attrs[1] else dt
+    gy, x, *rest = _wide(b, gy, x, *given)
     xc, _, var = _centred(b, _groups(b, x, attrs[0]), (2,))
     inv = _inverse_std(b, var, eps)
     xhat = b.map("mul", xc, inv)

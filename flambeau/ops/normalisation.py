@@ -108,9 +108,9 @@ def _affine(b: Any, y: Any, w: Any, bias: Any) -> Any:
     return y if bias is None else b.map("add", y, _channels(b, bias, y.ndim))
 
 
-def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *rest: Any) -> Any:
+def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *given: Any) -> Any:
     dt, ndim = x.dtype, x.ndim
-    x, *rest = _wide(b, x, *rest)
+    x, *rest = _wide(b, x, *given)
     w, bias, mean, var = _split_batch(attrs, tuple(rest))
     if 0 in x.shape:
         return (b.cast(x, dt), mean, var) if attrs[0] and mean is not None else b.cast(x, dt)
@@ -138,14 +138,14 @@ def _running(b: Any, old: Any, new: Any, momentum: Any, dt: Any) -> Any:
 def _batch_vjp(f: Any, gy: Any, *_: Any) -> tuple[Any, ...]:
     x, eps = f.saved(0), f.saved(1)
     at, present = 3, list(f.attrs[1:])
-    where = [None] * 4
+    where: list[int | None] = [None] * 4
     for k, p in enumerate(present):
         if p:
             where[k], at = at, at + 1
     w = None if where[0] is None else f.saved(where[0])
     stats = () if f.attrs[0] else (f.saved(where[2]), f.saved(where[3]))
     gx, gw, gb = _batch_gradients(gy, x, eps, w, stats)
-    out = [gx, None, None, *[None] * (at - 3)]
+    out: list[Any] = [gx, None, None, *[None] * (at - 3)]
     for k, g in ((where[0], gw), (where[1], gb)):
         if k is not None:
             out[k] = g
@@ -183,13 +183,13 @@ def _batch_backward_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
     return like(x), vector, vector
 
 
-def _batch_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: Any) -> Any:
+def _batch_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, ndim, dims = x.dtype, x.ndim, _batch_dims(x.ndim)
-    vector = rest[0].dtype if attrs[0] else dt
+    vector = given[0].dtype if attrs[0] else dt
     if 0 in x.shape:
         zeros = b.const(0, vector, x.shape[1:2] or (0,))
         return b.cast(gy, dt), zeros, zeros
-    gy, x, *rest = _wide(b, gy, x, *rest)
+    gy, x, *rest = _wide(b, gy, x, *given)
     g = b.map("mul", gy, _channels(b, rest[0], ndim)) if attrs[0] else gy
     if attrs[1]:
         xc = b.map("sub", x, _channels(b, rest[-2], ndim))
@@ -255,8 +255,10 @@ def _layer_dims(ndim: int, attrs: Any) -> tuple[int, ...]:
 def check_normalized_shape(x: Ty, shape: tuple[int, ...], w: Ty | None, bias: Ty | None, star: str = "*, ") -> None:
     """PyTorch's checks of layer and RMS normalisation."""
     if not shape:
-        raise RuntimeError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
-                           "but got normalized_shape = []")  # fmt: skip
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
+            "but got normalized_shape = []"
+        )
     for name, t in (("weight", w), ("bias", bias)):
         if t is not None and t.shape != shape:
             raise RuntimeError(f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
@@ -277,9 +279,9 @@ def _layer_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     return ty(x.shape, x.dtype)
 
 
-def _layer_lower(b: Any, attrs: Any, x: Any, eps: Any, *rest: Any) -> Any:
+def _layer_lower(b: Any, attrs: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt = x.dtype
-    x, *rest = _wide(b, x, *rest)
+    x, *rest = _wide(b, x, *given)
     xc, _, var = _centred(b, x, _layer_dims(x.ndim, attrs))
     y = b.map("mul", xc, _inverse_std(b, var, eps))
     if attrs[1]:
@@ -323,11 +325,11 @@ def _layer_backward_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
     return ty(x.shape, x.dtype), vector, vector
 
 
-def _layer_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *rest: Any) -> Any:
+def _layer_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, dims = x.dtype, _layer_dims(x.ndim, attrs)
     lead = tuple(range(x.ndim - len(attrs[0])))
-    vector = rest[0].dtype if attrs[1] else dt
-    gy, x, *rest = _wide(b, gy, x, *rest)
+    vector = given[0].dtype if attrs[1] else dt
+    gy, x, *rest = _wide(b, gy, x, *given)
     xc, _, var = _centred(b, x, dims)
     inv = _inverse_std(b, var, eps)
     xhat = b.map("mul", xc, inv)

@@ -22,8 +22,10 @@ def _constant_ty(tys: tuple[Ty, ...], pad: tuple[int, ...]) -> Ty:
     if len(pad) % 2:
         raise RuntimeError("Length of pad must be even but instead it equals " + str(len(pad)))
     if len(pad) > 2 * t.ndim:
-        raise RuntimeError("Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
-                           f"{len(pad)}while the input has {t.ndim}dimensions.")  # fmt: skip
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)}while the input has {t.ndim}dimensions."
+        )
     shape = []
     for d, (n, (lo, hi)) in enumerate(zip(t.shape, _amounts(pad, t.ndim))):
         size = n + lo + hi
@@ -33,8 +35,10 @@ def _constant_ty(tys: tuple[Ty, ...], pad: tuple[int, ...]) -> Ty:
                 continue
             if lo < 0 and -lo > n or hi < 0 and -hi > n:
                 raise RuntimeError("narrow(): length must be non-negative.")
-            raise RuntimeError(f"The input size {n}, plus negative padding {lo} and {hi} resulted in a negative output size, "
-                               f"which is invalid. Check dimension {d} of your input.")  # fmt: skip
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {lo} and {hi} resulted in a negative output size, "
+                f"which is invalid. Check dimension {d} of your input."
+            )
         shape.append(size)
     return formatted(tuple(shape), t.dtype, t)
 
@@ -108,16 +112,20 @@ def _check_reflect(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) 
         d = t.ndim - 1 - k
         lo, hi = amounts[d]
         if lo >= t.shape[d] or hi >= t.shape[d]:
-            raise RuntimeError(f"Argument #{4 + 2 * k}: Padding size should be less than the corresponding input dimension, but "
-                               f"got: padding ({lo}, {hi}) at dimension {d} of input {list(t.shape)}")  # fmt: skip
+            raise RuntimeError(
+                f"Argument #{4 + 2 * k}: Padding size should be less than the corresponding input dimension, but "
+                f"got: padding ({lo}, {hi}) at dimension {d} of input {list(t.shape)}"
+            )
     _check_positive(t, pad, amounts)
 
 
 def _check_empty(what: str, t: Ty, n: int) -> None:
     if 0 in t.shape[t.ndim - n :] or (t.ndim > n and 0 in t.shape[t.ndim - n - 1 :]):
         lists = f"{n + 1}D or {n + 2}D"
-        raise RuntimeError(f"Expected {lists} (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
-                           f"input, but got: {list(t.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"Expected {lists} (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+            f"input, but got: {list(t.shape)}"
+        )
 
 
 def _check_positive(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:
@@ -212,8 +220,10 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     if len(amounts) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(amounts) > 2 * input._ty.ndim:
-        raise RuntimeError("Padding length should be less than or equal to two times the input dimension but got padding "
-                           f"length {len(amounts)} and input of dimension {input._ty.ndim}")  # fmt: skip
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got padding "
+            f"length {len(amounts)} and input of dimension {input._ty.ndim}"
+        )
     if mode == "constant":
         return constant_pad_nd(input, amounts, 0 if value is None else value)
     if value is not None and value != 0:

@@ -67,8 +67,10 @@ def pool_of(
         if pi < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {pi}")
         if pi > ((ki - 1) * di + 1) // 2:
-            raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={pi}, kernel_size={ki} "
-                               f"and dilation={di}")  # fmt: skip
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={pi}, kernel_size={ki} "
+                f"and dilation={di}"
+            )
     if min(d) <= 0:
         shown = " ".join(f"dilation{c}: {v}" for c, v in zip("THW"[3 - n :], d))
         raise RuntimeError(f"dilation should be greater than zero, but got {shown}")
@@ -313,8 +315,10 @@ def _one(value: Any) -> int:
 def _check_max1d(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:
     t = x._ty
     if t.ndim not in (2, 3) or 0 in t.shape[-2:]:
-        raise RuntimeError("max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
-                           f"got:{list(t.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(t.shape)}"
+        )
     k, p, d = _one(kernel), _one(padding), _one(dilation)
     s = k if stride is None or stride == () else _one(stride)
     if k <= 0:
@@ -509,7 +513,9 @@ def avg_pool1d(
 ) -> Any:
     """The mean of each window of (N, C, L) or (C, L)."""
     if input._ty.ndim not in (2, 3):
-        raise RuntimeError(f"Expected 2 to 3 dimensions, but got {input._ty.ndim}-dimensional tensor for argument #1 'self' "
-                           "(while checking arguments for avg_pool1d)")  # fmt: skip
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input._ty.ndim}-dimensional tensor for argument #1 'self' "
+            "(while checking arguments for avg_pool1d)"
+        )
     kernel, step = _pair(kernel_size, 1), _pair(stride, 1)
     return avg_pool2d(input.unsqueeze(-2), kernel, step, _pair(padding, 0), ceil_mode, count_include_pad).squeeze(-2)

@@ -236,8 +236,14 @@ def _grad_name(mode: str, n: int) -> str:
 
 
 _KINDS = [(mode, n) for mode in ("nearest", "nearest-exact") for n in (1, 2, 3)] + [
-    ("linear", 1), ("bilinear", 2), ("trilinear", 3), ("bicubic", 2), ("bilinear_aa", 2), ("bicubic_aa", 2), ("lanczos_aa", 2),
-]  # fmt: skip
+    ("linear", 1),
+    ("bilinear", 2),
+    ("trilinear", 3),
+    ("bicubic", 2),
+    ("bilinear_aa", 2),
+    ("bicubic_aa", 2),
+    ("lanczos_aa", 2),
+]
 RESAMPLE = {
     kind: Operator(
         f"upsample_{kind[0]}{kind[1]}d", _check, _resample_lower, _resample_vjp, grad_name=_grad_name(*kind) + "0"
@@ -246,15 +252,19 @@ RESAMPLE = {
 }
 RESAMPLE_BACKWARD = {
     kind: Operator(
-        f"upsample_{kind[0]}{kind[1]}d_backward", lambda tys, key: ty(_outer(tys[0], tys[1:]), tys[0].dtype), _weighted_lower,
-        _backward_vjp, grad_name=_grad_name(*kind) + "Backward0",
+        f"upsample_{kind[0]}{kind[1]}d_backward",
+        lambda tys, key: ty(_outer(tys[0], tys[1:]), tys[0].dtype),
+        _weighted_lower,
+        _backward_vjp,
+        grad_name=_grad_name(*kind) + "Backward0",
     )
     for kind in _KINDS
-}  # fmt: skip
+}
 
 
 def resample(x: Any, mode: str, outs: tuple[int, ...], align: bool, factors: tuple[float | None, ...]) -> Any:
-    """``x`` (N, C, …) brought to spatial size ``outs``; ``factors`` are scales the user gave, which say where the samples lie."""
+    """``x`` (N, C, …) brought to spatial size ``outs``; ``factors`` are scales the user gave, which say where the "
+    "samples lie."""
     key = (mode, x._ty.shape[2:], outs, align, factors)
     if min(*key[1], *outs) <= 0:
         _check((x._ty,), key)
@@ -273,13 +283,17 @@ def _size_list(size: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (int(size),) * len(shape)
     if len(size) != len(shape):
         raise ValueError(
-            "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
-            f"{list(shape)} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+            "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+            "of "
+            f"{list(shape)} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format "
+            "and "
             "output size in (o1, o2, ...,oK) format."
         )
     if not all(_is_integer(s) for s in size):
-        raise TypeError("expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
-                        f"with types {[type(s) for s in size]}")  # fmt: skip
+        raise TypeError(
+            "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
+            f"with types {[type(s) for s in size]}"
+        )
     return tuple([int(s) for s in size])
 
 
@@ -292,7 +306,8 @@ def _factor_list(factor: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
         return (float(factor),) * len(shape)
     if len(factor) != len(shape):
         raise ValueError(
-            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
+            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+            "dimensions of "
             f"{list(shape)} and scale_factor of shape {factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
             "format and scale_factor in (s1, s2, ...,sK) format."
         )
@@ -333,9 +348,11 @@ def _dispatch(
         return resample(x, "lanczos_aa", outs, False, factors)
     if mode in _LINEAR and 3 <= ndim <= 5:
         raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_LINEAR[mode]}D input")
-    raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | "
-                              "linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact "
-                              f"(got {mode})")  # fmt: skip
+    raise NotImplementedError(
+        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | "
+        "linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact "
+        f"(got {mode})"
+    )
 
 
 def interpolate(
@@ -350,6 +367,9 @@ def interpolate(
     """Resizes the spatial dimensions of (N, C, …) to ``size`` or by ``scale_factor``.
 
     Args:
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W).
+        size: the spatial size of the result, or one number for all dimensions.
+        scale_factor: what to multiply the spatial size by instead.
         mode: 'nearest', 'nearest-exact', 'linear' (3D input), 'bilinear', 'bicubic' (4D), 'trilinear' (5D), 'area', or
             'lanczos' (4D, with antialias).
         align_corners: the corners' elements, not the corners of the elements, coincide.
@@ -362,12 +382,15 @@ def interpolate(
     """
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
-            raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
-                             "trilinear")  # fmt: skip
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+                "trilinear"
+            )
     outs, factors = _target(input, size, scale_factor, recompute_scale_factor)
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input._ty.ndim == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as "
-                         "input")  # fmt: skip
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+        )
     return _dispatch(input, mode, antialias, bool(align_corners), outs, factors)
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64, uint8
+from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64
 from ..graph.node import OUT, Operator
-from ..graph.types import Ty, like, ty
+from ..graph.types import Ty, ty
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from .filling import check_value
-from .gathering import check_along, check_range, flat_index, need_tensor, nonzero, size_along
-from .indexing import _check_shapes, _check_value, _index_ty
-from .indexing import index_put as _index_put
+from .gathering import check_along, check_range, need_tensor, size_along
 
 Record = Callable[..., Any]
 
@@ -61,11 +59,15 @@ def _check_sizes(x: Ty, index: Ty, dim: int, src: Ty | None = None) -> None:
     over = any(i > n for d, (i, n) in enumerate(zip(index.shape, x.shape)) if d != dim)
     if src is None:
         if over:
-            raise RuntimeError(f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from "
-                               f"dimension {dim}")  # fmt: skip
+            raise RuntimeError(
+                f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from "
+                f"dimension {dim}"
+            )
     elif over or any(i > n for i, n in zip(index.shape, src.shape)):
-        raise RuntimeError(f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from dimension "
-                           f"{dim} and to be no larger size than src {list(src.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from dimension "
+            f"{dim} and to be no larger size than src {list(src.shape)}"
+        )
 
 
 def _scatter_lower(op: str) -> Callable[..., Any]:
@@ -256,8 +258,12 @@ def _prod_gradient(g: Any, x: Any, dim: int, index: Any, src: Any, y: Any, inclu
 
 
 _REDUCE_GRADIENTS = {
-    "sum": _sum_gradient, "mean": _mean_gradient, "prod": _prod_gradient, "amax": _extreme_gradient, "amin": _extreme_gradient,
-}  # fmt: skip
+    "sum": _sum_gradient,
+    "mean": _mean_gradient,
+    "prod": _prod_gradient,
+    "amax": _extreme_gradient,
+    "amin": _extreme_gradient,
+}
 _ALL = ((0, (0, 2)), (1, (0, 2)), (2, (0, 2)), (OUT, (0, 2)))
 SCATTER_REDUCE = Operator("scatter_reduce", _scatter_reduce_ty, _scatter_reduce_lower, _scatter_reduce_vjp, _ALL)
 
@@ -305,8 +311,10 @@ def _check_add(name: str, x: Ty, index: Ty, src: Ty, dim: int) -> None:
     if index.dtype not in (int64, int32):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {SCALAR_NAMES[index.dtype]}")
     if x.dtype is not src.dtype:
-        raise RuntimeError(f"{name}(): self ({SCALAR_NAMES[x.dtype]}) and source ({SCALAR_NAMES[src.dtype]}) must have the "
-                           "same scalar type")  # fmt: skip
+        raise RuntimeError(
+            f"{name}(): self ({SCALAR_NAMES[x.dtype]}) and source ({SCALAR_NAMES[src.dtype]}) must have the "
+            "same scalar type"
+        )
     if src.ndim and dim >= src.ndim:
         raise RuntimeError(f"{name}(): Indexing dim {dim} is out of bounds of the source tensor with dim {src.ndim}")
     if index.numel != size_along(src, dim):
@@ -373,8 +381,10 @@ def _index_copy_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     if x.ndim and src.ndim and x.ndim != src.ndim:
-        raise IndexError("index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
-                         f"dimensionality ({src.ndim}), destination dimensionality ({x.ndim})")  # fmt: skip
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({src.ndim}), destination dimensionality ({x.ndim})"
+        )
     if index.dtype is not int64:
         raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {SCALAR_NAMES[index.dtype]}")
     if x.dtype is not src.dtype:
@@ -384,8 +394,10 @@ def _index_copy_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
         raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.numel})")
     if x.ndim and src.ndim and _without(x, dim) != _without(src, dim):
         shapes = [" ".join(map(str, _without(t, dim))) for t in (x, src)]
-        raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
-                           f"{shapes[0]} at dimension {dim} and source slice shape: {shapes[1]} at dimension 0.")  # fmt: skip
+        raise RuntimeError(
+            "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{shapes[0]} at dimension {dim} and source slice shape: {shapes[1]} at dimension 0."
+        )
     if src.ndim and index.numel != src.shape[dim]:
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel}) should be equal to source.size(dim) ({src.shape[dim]})"
@@ -431,7 +443,8 @@ def index_copy_(self: Any, dim: int, index: Any, source: Any) -> Any:
 
 
 def _index_reduce_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
-    _check_add("index_reduce_", *tys, attrs[0])
+    x, index, src = tys
+    _check_add("index_reduce_", x, index, src, attrs[0])
     return ty(tys[0].shape, tys[0].dtype)
 
 
@@ -475,104 +488,3 @@ def index_reduce(
 def index_reduce_(self: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
     """In-place ``index_reduce``."""
     return _index_reduce(True, self, dim, index, source, reduce, include_self)
-
-
-# ---- put
-
-
-def _put_ty(tys: tuple[Ty, ...], accumulate: bool) -> Ty:
-    x, index, src = tys
-    if x.dtype is not src.dtype:
-        raise RuntimeError("put_(): self and source expected to have the same dtype, but got self.dtype = "
-                           f"{SCALAR_NAMES[x.dtype]} and source.dtype = {SCALAR_NAMES[src.dtype]}")  # fmt: skip
-    if index.numel != src.numel:
-        raise IndexError("put_(): Expected source and index to have the same number of elements, but got source.numel() = "
-                         f"{src.numel}, index.numel() = {index.numel}")  # fmt: skip
-    return like(x)
-
-
-def _put_lower(b: Any, accumulate: bool, x: Any, index: Any, src: Any) -> Any:
-    dt, shape = x.dtype, x.shape
-    if accumulate:
-        x, src = _wide(b, x, src)
-    op = "set" if not accumulate else "max" if dt.kind == "b" else "add"
-    flat = b.index_put(op, b.reshape(x, (-1,)), (0,), [b.reshape(index, (-1,))], b.reshape(src, (-1,)))
-    return b.reshape(b.cast(flat, dt), shape)
-
-
-def _put_vjp(f: Any, g: Any) -> tuple[Any, ...]:
-    index = f.saved(1)
-    gx = None
-    if f.needs(0):
-        gx = g if f.attrs else put(g, index, g.new_zeros(f.ins[2].shape), False)
-    return gx, None, g.take(index).reshape(f.ins[2].shape) if f.needs(2) else None
-
-
-PUT = Operator("put", _put_ty, _put_lower, _put_vjp, _INDEX)
-
-
-@export()
-def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
-    """A copy of ``input`` with ``source`` put (or added) at indices into the flattened tensor."""
-    return call(PUT, (input, flat_index("put_", index, input._ty.numel), source), bool(accumulate))
-
-
-@method()
-def put_(self: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
-    """In-place ``put``."""
-    PUT.infer((self._ty, index._ty, source._ty), bool(accumulate))
-    return call_inplace(PUT, self, (flat_index("put_", index, self._ty.numel), source), bool(accumulate))
-
-
-# ---- index_put
-
-
-def need_element(k: int, x: Any) -> None:
-    """Raises unless element ``k`` of a list of tensors is one."""
-    if not is_tensor(x):
-        raise TypeError(f"expected Tensor as element {k} in argument 1, but got {type(x).__name__}")
-
-
-def _index_tensors(x: Any, indices: Any) -> tuple[tuple[int, ...], list[Any]]:
-    """The dimensions that index tensors stand for; masks become one index for each of their dimensions."""
-    where, found, dim = [], [], 0
-    for k, i in enumerate(indices):
-        need_element(k, i)
-        t = i._ty
-        if t.dtype.kind not in "uib":
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        masked = t.dtype in (bool_, uint8)
-        parts = [i] if not masked else list(nonzero(i, as_tuple=True))
-        if masked:
-            _check_mask_shape(x, t, dim)
-        found += parts
-        where += range(dim, dim + len(parts))
-        dim += len(parts)
-    if dim > x._ty.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {x._ty.ndim} (got {dim})")
-    return tuple(where), found
-
-
-def _check_mask_shape(x: Any, mask: Any, dim: int) -> None:
-    for k, n in enumerate(mask.shape):
-        if dim + k >= x._ty.ndim or n != x._ty.shape[dim + k]:
-            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the "
-                             f"indexed tensor {list(x._ty.shape)} at index {dim + k}")  # fmt: skip
-
-
-@export()
-def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
-    """A copy of ``input`` with ``values`` put (or added) at the positions that the index tensors name.
-
-    Raises:
-        IndexError: an index is out of bounds or of a wrong dtype.
-        RuntimeError: the values have another dtype or do not broadcast to what is indexed.
-    """
-    where, found = _index_tensors(input, indices)
-    if values._ty.dtype is not input._ty.dtype:
-        raise RuntimeError("Index put requires the source and destination dtypes match, got "
-                           f"{SCALAR_NAMES[input._ty.dtype]} for the destination and {SCALAR_NAMES[values._ty.dtype]} for "
-                           "the source.")  # fmt: skip
-    _check_shapes(found)
-    _check_value(values._ty, _index_ty((input._ty, *[i._ty for i in found]), where))
-    return _index_put(input, where, found, values, accumulate)

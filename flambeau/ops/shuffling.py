@@ -57,8 +57,10 @@ def _unshuffle_ty(tys: tuple[Ty, ...], r: int) -> Ty:
     *lead, c, h, w = t.shape
     for name, dim, n in (("height", -2, h), ("width", -1, w)):
         if n % r:
-            raise RuntimeError(f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is "
-                               f"not divisible by {r}")  # fmt: skip
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is "
+                f"not divisible by {r}"
+            )
     return formatted((*lead, c * r * r, h // r, w // r), t.dtype, t)
 
 

@@ -53,14 +53,18 @@ def _unfold_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t = tys[0]
     _check_blocks(attrs)
     if t.ndim not in (3, 4) or 0 in t.shape[-3:]:
-        raise RuntimeError("Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
-                           f"input, but got: {list(t.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+            f"input, but got: {list(t.shape)}"
+        )
     g = _geometry(t.shape[-2:], attrs)
     if min(g.out) < 1:
-        kernel, dilation, padding, stride = [f"({p[0]}, {p[1]})" for p in attrs]
-        raise RuntimeError(f"Given input with spatial size ({t.shape[-2]}, {t.shape[-1]}), kernel_size={kernel}, "
-                           f"dilation={dilation}, padding={padding}, calculated shape of the array of sliding blocks as "
-                           f"({g.out[0]}, {g.out[1]}), but its components must be at least one.")  # fmt: skip
+        kernel, dilation, padding = [f"({p[0]}, {p[1]})" for p in attrs[:3]]
+        raise RuntimeError(
+            f"Given input with spatial size ({t.shape[-2]}, {t.shape[-1]}), kernel_size={kernel}, "
+            f"dilation={dilation}, padding={padding}, calculated shape of the array of sliding blocks as "
+            f"({g.out[0]}, {g.out[1]}), but its components must be at least one."
+        )
     if t.dtype.kind not in "fcb":
         raise not_implemented("im2col_out_cpu", t.dtype)
     return ty((*t.shape[:-3], t.shape[-3] * prod(g.kernel), prod(g.out)), t.dtype)
@@ -90,17 +94,23 @@ def _fold_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     _check_blocks(blocks)
     kernel, dilation, padding, stride = blocks
     if t.ndim not in (2, 3) or 0 in t.shape[-2:]:
-        raise RuntimeError("Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
-                           f"input, but got: {list(t.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            f"input, but got: {list(t.shape)}"
+        )
     if t.shape[-2] % prod(kernel):
-        raise RuntimeError("Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
-                           f"input.size(1)={t.shape[-2]} and kernel_size=({kernel[0]}, {kernel[1]}).")  # fmt: skip
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={t.shape[-2]} and kernel_size=({kernel[0]}, {kernel[1]})."
+        )
     g = _geometry(size, blocks)
     if prod(g.out) != t.shape[-1] or min(g.out) < 1:
         shown = [f"({p[0]}, {p[1]})" for p in (size, kernel, dilation, padding, stride)]
-        raise RuntimeError(f"Given output_size={shown[0]}, kernel_size={shown[1]}, dilation={shown[2]}, padding={shown[3]}, "
-                           f"stride={shown[4]}, expected size of input's dimension 2 to match the calculated number of sliding "
-                           f"blocks {g.out[0]} * {g.out[1]} = {prod(g.out)}, but got input.size(2)={t.shape[-1]}.")  # fmt: skip
+        raise RuntimeError(
+            f"Given output_size={shown[0]}, kernel_size={shown[1]}, dilation={shown[2]}, padding={shown[3]}, "
+            f"stride={shown[4]}, expected size of input's dimension 2 to match the calculated number of sliding "
+            f"blocks {g.out[0]} * {g.out[1]} = {prod(g.out)}, but got input.size(2)={t.shape[-1]}."
+        )
     if t.dtype.kind not in "fcb":
         raise not_implemented("col2im_out_cpu", t.dtype)
     return ty((*t.shape[:-2], t.shape[-2] // prod(kernel), *size), t.dtype)
