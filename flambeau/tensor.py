@@ -251,8 +251,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             return bool((element == self).any())  # type: ignore[union-attr]
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from .printing import tensor_str
@@ -378,9 +377,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf, or None."""
-        if self._grad is None and isinstance(self._edge, (Fn, Out)) and not _retains(self._edge):
+        g = self._grad
+        if g is None and isinstance(self._edge, (Fn, Out)) and not _retains(self._edge):
             _warn_non_leaf()
-        return self._grad
+        return g
 
     @grad.setter
     def grad(self, value: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph.epoch import threads
+from ..graph.epoch import node_of, threads
 from ..graph.fn import AccumulateGrad, Fn
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
+from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
 from . import memo
 from .engine import Task, split
@@ -85,17 +86,19 @@ def backward(
     _run(outputs, grad_tensors if grad_tensors is not None else grad_variables, retain_graph, create_graph, captures)
 
 
-def _remembered(x: Any, grads: Any, keep: bool) -> bool:
+def _remembered(x: Any, given: Any, keep: bool) -> bool:
     """The usual case, one output and leaves that accumulate, is looked up; False if it must go through the engine."""
-    edge = _edge(x)
+    edge = x._edge if x._view is None else view_edge(x)
     if not isinstance(edge, Fn) or anomaly.state["enabled"]:
         return False
-    (seed,) = _root_grads((x,), grads)
     epoch = threads.epoch
     before = epoch.grad
     epoch.grad = False
     try:
-        return memo.backward(edge, seed, keep)
+        if given is None and x._ty.numel == 1 and x._ty.dtype.kind == "f":
+            return memo.backward(edge, ones_node(x._ty), lambda: _root_grad(x, None), keep)
+        (seed,) = _root_grads((x,), given)
+        return memo.backward(edge, node_of(seed), lambda: seed, keep)
     finally:
         epoch.grad = before
 

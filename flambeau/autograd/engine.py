@@ -10,7 +10,6 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, short_name
 from ..graph.node import OUT
-from ..graph.realisation import UNHELD
 from ..graph.tensor_base import new_tensor
 from . import anomaly_mode as anomaly
 
@@ -54,40 +53,53 @@ def unpack(fn: Fn, which: int) -> Any:
     """
     if fn.freed:
         raise RuntimeError(FREED)
-    s = fn.saved[which]
-    if not isinstance(s, Saved):
+    s = fn.saved[_place(fn, which)]
+    if type(s) is not Saved:
         return s
     version = (s.vc or s.storage).version
     if version != s.version:
         raise RuntimeError(_overwritten(fn, s, which, version))
     x = new_tensor(s.storage, s.ty)
     x._vc = s.vc
-    x._edge = s.edge if not s.own else (fn if len(fn.outs) == 1 else Out(fn, which - OUT))
+    if which < OUT:
+        x._edge = s.edge
+    else:
+        x._edge = fn if len(fn.outs) == 1 else Out(fn, which - OUT)
     return x
+
+
+def _place(fn: Fn, which: int) -> int:
+    """Where ``fn.saved`` has input or output ``which``."""
+    for at, (name, _) in enumerate(fn.op.saves):
+        if name == which:
+            return at
+    raise KeyError(f"{fn.op.grad_name} does not save {which}")
 
 
 def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list((s.storage.retyped or s.ty).shape)}]{_origin(fn, s, which)} is at version {version}; "
+        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(((s.storage.notes and s.storage.notes.retyped) or s.ty).shape)}]{_origin(fn, s, which)} is at version {version}; "
         f"expected version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to "
         "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
     where = fn.node.src if fn.node is not None else None
     if where:
         text += f'\n  needed by {fn.op.grad_name}, recorded at File "{where[0]}", line {where[1]}'
-    if s.storage.written:
-        text += f'\n  last written in place at File "{s.storage.written[0]}", line {s.storage.written[1]}'
+    written = s.storage.notes.written if s.storage.notes else None
+    if written:
+        text += f'\n  last written in place at File "{written[0]}", line {written[1]}'
     return text
 
 
 def _origin(fn: Fn, s: Saved, which: int) -> str:
     """Which output of which node the saved tensor is by now."""
-    if s.own:
+    if which >= OUT:
         return f", which is output {which - OUT} of {short_name(fn)},"
     edge = s.edge
-    if s.storage.rebased is not None and s.vc is None:
-        edge = s.storage.rebased
+    rebased = s.storage.notes.rebased if s.storage.notes else None
+    if rebased is not None and s.vc is None:
+        edge = rebased
         if s.view:
             return ", which is output 0 of AsStrided,"
     if not isinstance(edge, (Fn, Out)):
@@ -180,7 +192,7 @@ class Task:
             return
         slots[k] = None
         # PyTorch adds in place where nobody else sees the gradient, which the version of ``grad`` shows.
-        alone = not self.create and old._ty.dense and getrefcount(old) == 2 and getrefcount(old._s) <= UNHELD + 1
+        alone = not self.create and old._ty.dense and getrefcount(old) == 2 and getrefcount(old._s) <= 3
         slots[k] = old + g
         if alone:
             slots[k]._s.version = old._s.version + 1
@@ -283,7 +295,7 @@ def release(node: Fn) -> None:
     if hasattr(node, "release"):
         node.release()  # type: ignore[attr-defined]
     if node.saved:
-        node.saved = {}
+        node.saved = ()
         node.freed = True
 
 

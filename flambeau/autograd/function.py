@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph.epoch import threads
-from ..graph.fn import Fn, Out, Saved
+from ..graph.fn import Fn, Out, Saved, saved_input
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
@@ -161,12 +161,11 @@ def _edge(x: Any) -> Any:
 def _make_node(cls: Any, args: tuple[Any, ...]) -> _Node:
     if cls.__dict__.get("_node_class") is None:
         op = Operator(cls.__name__, _missing, _missing, grad_name=f"{cls.__name__}Backward")
-        cls._node_class = type(f"{cls.__name__}Backward", (_Node,), {"forward_class": cls}), op
-    node_class, op = cls._node_class
+        cls._node_class = type(f"{cls.__name__}Backward", (_Node,), {"forward_class": cls, "op": op})
     grad = threads.epoch.grad
     edges = tuple([_edge(a) if grad else None for a in args])
     tys = tuple([a._ty if isinstance(a, TensorBase) else None for a in args])
-    node = node_class(op, None, edges, tys, (), None)
+    node = cls._node_class(None, (None, tys, ()), edges)
     node.__dict__["needs"] = tuple([isinstance(a, TensorBase) and requires_grad(a) for a in args])
     return node
 
@@ -177,7 +176,7 @@ def _finish(node: _Node, args: tuple[Any, ...], out: Any, grad: bool) -> Any:
     outs = list(out) if several else [out]
     dirty = node.__dict__.get("dirty", ())
     plain = node.__dict__.get("non_differentiable", ())
-    node.outs = tuple([y._ty if isinstance(y, TensorBase) else None for y in outs])
+    node.call = (None, node.ins, tuple([y._ty if isinstance(y, TensorBase) else None for y in outs]))
     if grad:
         for x in dirty:
             refuse_write(x)
@@ -226,8 +225,8 @@ def _kept(node: _Node, x: Any, before: Any, after: list[Any]) -> Any:
         return x
     for old, new in zip(before, after):
         if x is old:
-            return Saved(new)
-    return Saved(x)
+            return saved_input(new)
+    return saved_input(x)
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:

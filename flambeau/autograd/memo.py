@@ -7,19 +7,18 @@ first time are found again by one look-up; only the walk that reads the graph is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..graph.epoch import Epoch, node_of, refresh, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved
 from ..graph.node import Node, layout_node
 from ..graph.realisation import forget_hooks
-from ..graph.storage import Storage
 from ..graph.tensor_base import new_tensor
 from ..graph.types import Ty, ty
 from ..ops._registry import fresh, version_of
 from .engine import Task, accumulate, obeys_layout
 
-_EMPTY: dict[int, Any] = {}
 _templates: dict[tuple[Any, ...], Template] = {}
 forget_hooks.append(_templates.clear)
 MAX_TEMPLATES = 10_000
@@ -36,20 +35,12 @@ class Template:
         self.versions = versions
 
 
-class Walk:
-    """What one walk over the graph found; ``key`` is None if the graph must go through the engine."""
-
-    __slots__ = ("fns", "key", "leaves")
-
-    def __init__(self, root: Fn, epoch: Epoch) -> None:
-        self.fns: list[Fn] = []
-        self.leaves: list[AccumulateGrad] = []
-        key = _read(root, epoch, self.fns, self.leaves)
-        self.key = None if key is None else tuple(key)
-
-
 def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -> list[Any] | None:
-    """The graph as a list: two graphs with equal lists have equal gradients."""
+    """The graph as a list: two graphs with equal lists have equal gradients. None if it must go through the engine.
+
+    Fills ``fns`` and ``leaves`` with what it meets. Nodes, types, numbers of outputs and positions differ in
+    type, so that no two graphs have the same list.
+    """
     key: list[Any] = [len(epoch.scalars)]
     add = key.append
     index: dict[Any, int] = {root: 0}
@@ -60,65 +51,61 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             return None
         fns.append(fn)
         add(fn.node or (fn.op, fn.attrs, fn.ins))
-        for s in fn.saved.values():
-            if type(s) is not Saved:
-                add(s)
-            elif (s.vc or s.storage).version != s.version:
+        for kept in fn.saved:
+            if kept.__class__ is not Saved:
+                add(kept)
+                continue
+            s, t, vc, version, _, _ = kept
+            if (vc or s).version != version:
                 return None
-            else:
-                add(_current(s.storage, epoch))
-                add(s.ty)
+            add(s.h if s.h is not None and s.epoch is epoch and s.owner is None else refresh(new_tensor(s, s.ty)))
+            if t is not s.ty:
+                add(t)
         for e in fn.edges:
             if e is None:
                 add(None)
                 continue
-            if type(e) is Out:
-                add(e.number)
+            if e.__class__ is Out:
+                add(("output", e.number))
                 e = e.fn
             at = index.get(e)
+            add(at)
             if at is not None:
-                add(at)
                 continue
-            add(-1)
             index[e] = len(index)
-            if type(e) is AccumulateGrad:
-                if e.hooked is not None:
-                    return None
+            if e.__class__ is not AccumulateGrad:
+                stack.append(e)
+            elif e.hooked is None:
                 leaves.append(e)
             else:
-                stack.append(e)
+                return None
     return key
 
 
-def _current(s: Storage, epoch: Epoch) -> Node:
-    """The node of a storage's value in this epoch."""
-    if s.h is not None and s.epoch is epoch and s.owner is None:
-        return s.h
-    return refresh(new_tensor(s, s.ty))
+def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool:
+    """Runs a remembered pass, or the engine and remembers it; False if the graph needs the engine itself.
 
-
-def backward(root: Fn, seed: Any, keep: bool) -> bool:
-    """Runs a remembered pass, or the engine and remembers it; False if the graph needs the engine itself."""
+    ``start`` is the node of the gradient to begin with, ``seed`` makes it as a tensor.
+    """
     epoch = threads.epoch
-    walk = Walk(root, epoch)
-    if walk.key is None:
+    fns: list[Fn] = []
+    leaves: list[AccumulateGrad] = []
+    read = _read(root, epoch, fns, leaves)
+    if read is None:
         return False
-    start = node_of(seed)
-    key = (start, *walk.key)
+    read.append(start)
+    key = tuple(read)
     known = _templates.get(key)
     if known is None:
-        return _learn(key, root, seed, walk, keep, epoch)
-    epoch.scalars.extend(known.scalars)
-    _deliver(walk, known.grads, known.versions, keep, epoch)
-    return True
-
-
-def _deliver(walk: Walk, grads: list[Node | None], versions: list[int], keep: bool, epoch: Epoch) -> None:
-    for acc, node, version in zip(walk.leaves, grads, versions):
+        known = _learn(key, root, seed(), leaves, epoch)
+    else:
+        epoch.scalars.extend(known.scalars)
+    for acc, node, version in zip(leaves, known.grads, known.versions):
         if node is not None:
             _add(acc, node, version, epoch)
     if not keep:
-        _release(walk.fns)
+        _release(fns)
+    return True
 
 
 def _add(acc: AccumulateGrad, node: Node, version: int, epoch: Epoch) -> None:
@@ -135,26 +122,26 @@ def _add(acc: AccumulateGrad, node: Node, version: int, epoch: Epoch) -> None:
 def _release(fns: list[Fn]) -> None:
     for fn in fns:
         if fn.saved:
-            fn.saved = _EMPTY
+            fn.saved = ()
             fn.freed = True
 
 
-def _learn(key: tuple[Any, ...], root: Fn, seed: Any, walk: Walk, keep: bool, epoch: Epoch) -> bool:
+def _learn(key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGrad], epoch: Epoch) -> Template:
     """Runs the engine, capturing the gradients of the leaves."""
-    captures: dict[Any, int] = {(acc, 0): i for i, acc in enumerate(walk.leaves)}
-    serial, leaves, scalars = epoch.serial, len(epoch.leaves), len(epoch.scalars)
+    captures: dict[Any, int] = {(acc, 0): i for i, acc in enumerate(leaves)}
+    serial, before, scalars = epoch.serial, len(epoch.leaves), len(epoch.scalars)
     task = Task(True, False, captures)
     task.run([root], [seed])
-    grads = [task.captured.get(i) for i in range(len(walk.leaves))]
-    nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, walk.leaves)]
+    grads = [task.captured.get(i) for i in range(len(leaves))]
+    nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, leaves)]
     versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
-                for i, (g, acc) in enumerate(zip(grads, walk.leaves))]  # fmt: skip
-    if epoch.serial == serial and len(epoch.leaves) == leaves:
+                for i, (g, acc) in enumerate(zip(grads, leaves))]  # fmt: skip
+    learned = Template(nodes, epoch.scalars[scalars:], versions)
+    if epoch.serial == serial and len(epoch.leaves) == before:
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
-        _templates[key] = Template(nodes, epoch.scalars[scalars:], versions)
-    _deliver(walk, nodes, versions, keep, epoch)
-    return True
+        _templates[key] = learned
+    return learned
 
 
 def _version(g: Any, leaf: Any, shared: bool) -> int:

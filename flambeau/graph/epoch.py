@@ -14,8 +14,8 @@ from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage
 from .tensor_base import TensorBase
 
-BYTES_BUDGET = 1 << 30
-NODE_BUDGET = 20_000
+BUDGET = 1 << 30  # bytes of pending results
+NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so that a loop without values ends
 
 
 class Epoch:
@@ -26,7 +26,7 @@ class Epoch:
     def __init__(self) -> None:
         self.leaves: list[Storage] = []
         self.scalars: list[Any] = []
-        self.values: list[np.ndarray | None] = []  # a leaf's value where it is not its storage's buffer
+        self.values: dict[int, np.ndarray] = {}  # a leaf's value where it is not its storage's buffer
         self.pend: list[Storage] = []
         self.bytes = 0
         self.serial = 0  # counts realisations
@@ -76,20 +76,21 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     if s.buf is None:
         raise RuntimeError("a tensor's memory was lost: its program failed before it was computed")
     leaves = epoch.leaves
-    h = s.h = leaf_node(s.ty, len(leaves))
+    t, ordinal = s.ty, len(leaves)
+    h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
     s.epoch = epoch
     leaves.append(s)
-    epoch.values.append(None)
     return h
 
 
 def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
     """A leaf of memory that NumPy may write: its value now, kept, because a later write must not reach it."""
-    if s.h is not None and s.source is not None and np.array_equal(s.source.view(np.uint8), s.buf.view(np.uint8)):  # type: ignore[union-attr]
+    notes = s.note()
+    if s.h is not None and notes.source is not None and np.array_equal(notes.source.view(np.uint8), s.buf.view(np.uint8)):  # type: ignore[union-attr]
         return s.h
     s.h = None
     h = _leaf(s, epoch)
-    s.source = epoch.values[-1] = s.buf.copy()  # type: ignore[union-attr]
+    notes.source = epoch.values[len(epoch.leaves) - 1] = s.buf.copy()  # type: ignore[union-attr]
     return h
 
 
@@ -112,4 +113,4 @@ def hold(s: Storage, epoch: Epoch) -> None:
     s.pending = True
     s.epoch = epoch
     epoch.pend.append(s)
-    epoch.bytes += s.ty.numel * s.ty.dtype.itemsize
+    epoch.bytes += s.ty.nbytes + NODE_COST

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .node import OUT, Operator
+from .storage import Storage
+from .types import Ty
 
 if TYPE_CHECKING:
     from .tensor_base import TensorBase
@@ -16,47 +18,59 @@ _numbers = itertools.count()
 next_number = _numbers.__next__
 
 
-class Saved:
-    """A tensor kept for the gradient: its storage and geometry, not the tensor itself.
+class Saved(NamedTuple):
+    """What is kept of a tensor for the gradient: its storage and geometry, not the tensor itself.
 
-    ``edge`` is None for the node's own output, whose edge is the node.
+    The node's own outputs have no ``edge``: theirs is the node.
     """
 
-    __slots__ = ("edge", "own", "storage", "ty", "vc", "version", "view")
-
-    def __init__(self, x: TensorBase, own: bool = False) -> None:
-        self.storage = x._s
-        self.ty = x._ty
-        self.vc = x._vc
-        self.version = (x._vc or x._s).version
-        self.own = own
-        self.view = x._view is not None
-        self.edge = None if own else x._edge
+    storage: Storage
+    ty: Ty
+    vc: Any
+    version: int
+    edge: Any
+    view: bool
 
 
 class Fn:
-    """A node of the autograd graph: one recorded call of ``op``.
+    """A node of the autograd graph: one recorded call of an operator.
 
-    ``edges`` are the gradient edges of the inputs (None, an ``AccumulateGrad``, a ``Fn`` or an ``Out``),
-    ``ins`` the inputs' types, ``outs`` the outputs' types.
+    ``edges`` are the gradient edges of the inputs (None, an ``AccumulateGrad``, a ``Fn`` or an ``Out``);
+    ``saved`` goes with ``op.saves``, None for what is not needed. What the operator's interned node does not
+    say (of views, which have none) is in ``call`` as attributes, input types and output types.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "attrs", "edges", "freed", "hooked", "ins", "node", "number", "op", "outs", "saved")
+    __slots__ = ("__dict__", "__weakref__", "call", "edges", "freed", "hooked", "node", "number", "saved")
 
-    op: Operator
+    op: Operator  # of the class: each operator has its own
     simple = True  # the gradient is the operator's rule applied to what is saved, nothing more
 
-    def __init__(self, op: Operator, attrs: Any, edges: tuple[Any, ...], ins: tuple[Any, ...], outs: tuple[Any, ...], node: Any) -> None:
-        self.op = op
-        self.attrs = attrs
-        self.edges = edges
-        self.ins = ins
-        self.outs = outs
+    def __init__(self, node: Any, call: Any, edges: tuple[Any, ...]) -> None:
         self.node = node
-        self.saved: dict[int, Any] = {}
+        self.call = call
+        self.edges = edges
+        self.saved: tuple[Any, ...] = ()
         self.freed = False
         self.hooked: Any = None  # Hooks, once there is one
         self.number = next_number()
+
+    @property
+    def attrs(self) -> Any:
+        """The call's attributes."""
+        return self.node.attrs if self.call is None else self.call[0]
+
+    @property
+    def ins(self) -> tuple[Any, ...]:
+        """The types of the inputs."""
+        return tuple([i.ty for i in self.node.ins]) if self.call is None else self.call[1]
+
+    @property
+    def outs(self) -> tuple[Any, ...]:
+        """The types of the outputs."""
+        if self.call is not None:
+            return self.call[2]
+        t = self.node.ty
+        return t if type(t) is tuple else (t,)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"
@@ -84,12 +98,16 @@ class Fn:
         return RemovableHandle(hooks_of(self).pre, hook)
 
 
+def fn_class(op: Operator) -> Any:
+    """The class of an operator's backward nodes, which bears their name."""
+    if op.fn_class is None:
+        op.fn_class = type(op.grad_name, (Fn,), {"__slots__": (), "__module__": "flambeau.autograd", "op": op})
+    return op.fn_class
+
+
 def record(op: Operator, attrs: Any, edges: tuple[Any, ...], ins: tuple[Any, ...], outs: tuple[Any, ...], node: Any) -> Fn:
-    """A node of the class that bears the operator's backward name."""
-    cls = op.fn_class
-    if cls is None:
-        cls = op.fn_class = type(op.grad_name, (Fn,), {"__slots__": (), "__module__": "flambeau.autograd"})
-    return cls(op, attrs, edges, ins, outs, node)
+    """A backward node of ``op``."""
+    return fn_class(op)(node, (attrs, ins, outs), edges)
 
 
 class RemovableHandle:
@@ -189,22 +207,38 @@ def hooks_of(edge: Fn | AccumulateGrad) -> Hooks:
     return edge.hooked
 
 
+def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
+    """Which of ``op.saves`` are needed when the inputs in ``mask`` (bit k: input k) require grad."""
+    known = op.plans.get(mask)
+    if known is None:
+        known = op.plans[mask] = tuple([which if any(mask >> w & 1 for w in when) else None for which, when in op.saves])
+    return known
+
+
+def _mask(edges: tuple[Any, ...]) -> int:
+    return sum(1 << k for k, e in enumerate(edges) if e is not None)
+
+
 def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     """Keeps the inputs that ``fn.op.saves`` names, before they can be written."""
-    edges = fn.edges
-    for which, when in fn.op.saves:
-        if which < OUT and which < len(ins) and any(w < len(edges) and edges[w] is not None for w in when):
-            fn.saved[which] = saved_input(ins[which])
+    fn.saved = tuple([
+        None if w is None or w >= len(ins) else saved_input(ins[w]) for w in plan(fn.op, _mask(fn.edges))
+    ])  # fmt: skip
 
 
 def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:
     """Keeps the outputs that ``fn.op.saves`` names."""
-    edges = fn.edges
-    for which, when in fn.op.saves:
-        if which >= OUT and any(w < len(edges) and edges[w] is not None for w in when):
-            fn.saved[which] = Saved(outs[which - OUT], own=True)
+    kept = zip(plan(fn.op, _mask(fn.edges)), fn.saved)
+    fn.saved = tuple([s if w is None or w < OUT else saved_output(outs[w - OUT]) for w, s in kept])
 
 
 def saved_input(x: Any) -> Any:
     """A tensor as ``Saved``, a Python number as it is."""
-    return Saved(x) if hasattr(x, "_s") else x
+    if not hasattr(x, "_s"):
+        return x
+    return Saved(x._s, x._ty, x._vc, (x._vc or x._s).version, x._edge, x._view is not None)
+
+
+def saved_output(y: TensorBase) -> Saved:
+    """An output of the node itself."""
+    return Saved(y._s, y._ty, y._vc, (y._vc or y._s).version, None, y._view is not None)

@@ -26,7 +26,7 @@ class Operator:
         grad_name: the name of the backward node, ``"MulBackward0"`` from ``mul`` by default.
     """
 
-    __slots__ = ("fn_class", "grad_name", "infer", "lower", "name", "saves", "vjp")
+    __slots__ = ("fn_class", "grad_name", "infer", "lower", "name", "plans", "saves", "vjp")
 
     def __init__(
         self, name: str, infer: Callable[..., Any], lower: Callable[..., Any], vjp: Callable[..., Any] | None = None,
@@ -37,6 +37,7 @@ class Operator:
         self.lower = lower
         self.vjp = vjp
         self.fn_class: Any = None  # the class of its backward nodes
+        self.plans: dict[int, Any] = {}  # inputs that require grad, as bits -> what is saved
         self.saves = saves
         self.grad_name = grad_name or "".join(p.capitalize() for p in name.split("_")) + "Backward0"
 
@@ -53,7 +54,7 @@ class Node:
     A node with several outputs has a tuple as ``ty``; ``parts`` are its outputs as nodes.
     """
 
-    __slots__ = ("__weakref__", "attrs", "ins", "op", "parts", "src", "ty")
+    __slots__ = ("__weakref__", "attrs", "differentiable", "ins", "op", "parts", "src", "ty")
 
     def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, src: tuple[str, int] | None) -> None:
         self.op = op
@@ -62,6 +63,7 @@ class Node:
         self.ty = t
         self.src = src
         self.parts: tuple[Node, ...] | None = None
+        self.differentiable = type(t) is not tuple and t.dtype.kind in "fc"  # may the one result require grad?
         if type(t) is tuple:
             self.parts = tuple(Node(PART, (self,), k, part, src) for k, part in enumerate(t))
 

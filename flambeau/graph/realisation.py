@@ -23,23 +23,23 @@ counters = {"programs": 0, "compiles": 0, "realisations": 0}
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 
 
+def _held(pend: list[Storage], more: int) -> list[Storage]:
+    """The storages to which there are more than ``more`` references."""
+    return [s for s in pend if getrefcount(s) > more]
+
+
 def _baseline() -> int:
-    """References that the loop below itself holds to a storage that nobody else knows."""
-    pend = [Storage(_ty((), _DT))]
-    s = pend.pop()
-    return getrefcount(s)
+    """References that ``_held`` sees to a storage that only the list knows."""
+    more = 0
+    while _held([Storage(_ty((), _DT))], more):
+        more += 1
+    return more
 
 
 def _live(epoch: Epoch) -> list[Storage]:
     """The pending storages that a tensor or a saved value still holds, oldest first."""
-    live = []
-    pend = epoch.pend
-    while pend:
-        s = pend.pop()
-        s.pending = False
-        if getrefcount(s) > UNHELD:
-            live.append(s)
-    live.reverse()
+    live = _held(epoch.pend, UNHELD)
+    epoch.pend.clear()
     return live
 
 
@@ -63,14 +63,19 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
         p = programs[key] = build(key)
         counters["compiles"] += 1
     counters["realisations"] += 1
-    inputs = [s.buf if v is None else v for s, v in zip(epoch.leaves, epoch.values)]
+    inputs = [s.buf for s in epoch.leaves]
+    for ordinal, value in epoch.values.items():
+        inputs[ordinal] = value
     try:
         outs = executor[0](p, inputs, epoch.scalars)
     except BaseException:
         _end(epoch, live)
         raise
     for s, out in zip(live, outs):
-        _store(s, out)
+        if s.owner is None:
+            s.buf = out
+        else:
+            _store(s, out)
 
 
 def _store(s: Storage, value: np.ndarray) -> None:
@@ -86,6 +91,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     for s in live:
         s.h = None
         s.w += 1
+        s.pending = False
     for s in epoch.leaves:
         s.h = None
         s.w += 1

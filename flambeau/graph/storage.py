@@ -22,7 +22,7 @@ class Storage:
     version counter, which writes through ``.data`` and NumPy do not move.
     """
 
-    __slots__ = ("__weakref__", "buf", "epoch", "h", "owner", "pending", "rebased", "retyped", "source", "ty", "version", "w", "written")
+    __slots__ = ("__weakref__", "buf", "epoch", "h", "notes", "owner", "pending", "ty", "version", "w")
 
     def __init__(self, t: Ty, h: Any = None, buf: np.ndarray | None = None) -> None:
         self.ty = t
@@ -33,10 +33,13 @@ class Storage:
         self.epoch: Any = None
         self.pending = False  # in its epoch's list of pending storages
         self.owner: Any = None  # the object whose memory NumPy may write, while shared
-        self.source: Any = None  # what a shared storage's last leaf held
-        self.rebased: Any = None  # the history that the last differentiable write gave
-        self.retyped: Any = None  # the geometry that the last in-place change of it gave
-        self.written: Any = None  # line of the user's last in-place write
+        self.notes: Notes | None = None  # what few storages need, by ``note``
+
+    def note(self) -> Notes:
+        """The storage's notes, made when first needed."""
+        if self.notes is None:
+            self.notes = Notes()
+        return self.notes
 
     @property
     def shared(self) -> bool:
@@ -57,6 +60,19 @@ class Storage:
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
         self.owner = owner if owner.base is None else Permanent
+
+
+class Notes:
+    """What is known of a storage that was written in place or shared."""
+
+    __slots__ = ("checked", "rebased", "retyped", "source", "written")
+
+    def __init__(self) -> None:
+        self.checked: Any = None  # the buffer whose values were last checked, and for what
+        self.rebased: Any = None  # the history that the last differentiable write gave
+        self.retyped: Any = None  # the geometry that the last in-place change of it gave
+        self.source: Any = None  # what a shared storage's last leaf held
+        self.written: Any = None  # line of the user's last in-place write
 
 
 class Permanent:

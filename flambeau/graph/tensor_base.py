@@ -46,17 +46,17 @@ class View:
 
 
 _new = object.__new__
-_class: list[type] = [TensorBase]
+tensor_class: list[type] = [TensorBase]  # the class of new tensors
 
 
 def register_class(cls: type) -> None:
     """Makes ``cls`` the class of new tensors."""
-    _class[0] = cls
+    tensor_class[0] = cls
 
 
 def new_tensor(s: Storage, t: Ty, h: Any = None, w: int = -1) -> Any:
     """A tensor over ``s``; without ``h`` its node is found at first use."""
-    x = _new(_class[0])
+    x = _new(tensor_class[0])
     x._s = s
     x._ty = t
     x._h = h

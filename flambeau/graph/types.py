@@ -44,7 +44,7 @@ class Ty:
     promotion by its category alone.
     """
 
-    __slots__ = ("contiguous", "dense", "dtype", "leaves", "ndim", "numel", "offset", "shape", "size", "strides", "views", "weak")
+    __slots__ = ("contiguous", "dense", "dtype", "leaves", "nbytes", "ndim", "numel", "offset", "shape", "size", "strides", "views", "weak")
 
     def __init__(self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool) -> None:
         self.shape = shape
@@ -55,6 +55,7 @@ class Ty:
         self.weak = weak
         self.ndim = len(shape)
         self.numel = prod(shape)
+        self.nbytes = self.numel * dt.itemsize
         self.contiguous = is_contiguous(shape, strides)
         self.dense = is_dense(shape, strides)
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type

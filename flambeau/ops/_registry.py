@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
-from ..graph.epoch import Epoch, hold, node_of, number, threads
-from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooks_of, record, save_inputs, save_outputs
+from ..graph.epoch import BUDGET, NODE_COST, Epoch, hold, node_of, number, refresh, threads
+from ..graph.fn import (
+    AccumulateGrad, Fn, Out, Saved, fn_class, hooks_of, next_number, plan, record, save_inputs, save_outputs,
+)  # fmt: skip
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
 from ..graph.realisation import realise
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, View, new_tensor
+from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.types import Ty, overlaps_itself, ty
-from ..graph import epoch as _budget
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
 Number = (bool, int, float, complex)
@@ -57,16 +59,16 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     The graph is checked and typed when this structure is new, otherwise one look-up finds the node.
     """
     epoch = threads.epoch
-    hs = []
     grad = False
-    for x in ins:
-        if isinstance(x, TensorBase):
-            hs.append(x._h if x._w == x._s.w else node_of(x))
+    try:
+        hs = []
+        for x in ins:
+            hs.append(x._h if x._w == x._s.w else refresh(x))
             if x._edge is not None or x._view is not None:
                 grad = True
-        else:
-            hs.append(number(x, weak_dtype(x)))
-    key = (op, tuple(hs), attrs)
+        key = (op, tuple(hs), attrs)
+    except AttributeError:
+        key, grad = _mixed(op, ins, attrs)
     node = nodes.get(key)
     if node is None:
         node = intern(*key)
@@ -74,27 +76,96 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
         fn = record_fn(op, ins, attrs, node) if grad and epoch.grad and op.vjp is not None else None
         return _several(node, fn, epoch)
     y = fresh(node, epoch)
-    if not grad or not epoch.grad or op.vjp is None or node.ty.dtype.kind not in "fc":
-        return y
-    fn = record_fn(op, ins, attrs, node)
-    if fn is not None:
-        y._edge = fn
-        if fn.op.saves:
-            save_outputs(fn, (y,))
+    if grad and epoch.grad and node.differentiable and op.vjp is not None:
+        _differentiable(op, ins, node, y)
     return y
+
+
+def _mixed(op: Operator, ins: tuple[Any, ...], attrs: Any) -> tuple[tuple[Any, ...], bool]:
+    """The key of a call with Python numbers among its inputs, and whether a tensor may require grad."""
+    hs, grad = [], False
+    for x in ins:
+        if isinstance(x, TensorBase):
+            hs.append(node_of(x))
+            grad = grad or x._edge is not None or x._view is not None
+        else:
+            hs.append(number(x, weak_dtype(x)))
+    return (op, tuple(hs), attrs), grad
+
+
+def _differentiable(op: Operator, ins: tuple[Any, ...], node: Node, y: Any) -> None:
+    """``record_fn`` and ``save_…`` for the usual call with one result, in one pass."""
+    edges, mask, bit = [], 0, 1
+    for x in ins:
+        e = None
+        if type(x) not in _NUMBERS:
+            e = x._edge
+            if x._view is not None:
+                e = view_edge(x)
+                if e is None and requires_grad(x):
+                    mask |= bit
+            if e is not None:
+                mask |= bit
+        edges.append(e)
+        bit += bit
+    if not mask:
+        return
+    fn = _new(op.fn_class or fn_class(op))
+    fn.node = node
+    fn.call = None
+    fn.edges = edges
+    fn.freed = False
+    fn.hooked = None
+    fn.number = next_number()
+    saved = fn.saved = []
+    for which in op.plans.get(mask) or plan(op, mask):
+        if which is None:
+            saved.append(None)
+        elif which >= OUT:
+            saved.append(_tuple(Saved, (y._s, y._ty, None, 0, None, False)))
+        else:
+            x = ins[which] if which < len(ins) else None
+            if type(x) in _NUMBERS:
+                saved.append(x)
+            else:
+                s, vc = x._s, x._vc
+                saved.append(_tuple(Saved, (s, x._ty, vc, (vc or s).version, x._edge, x._view is not None)))
+    y._edge = fn
+
+
+_NUMBERS = frozenset((bool, int, float, complex, type(None)))
+_new = object.__new__
+_tuple = tuple.__new__
 
 
 def fresh(node: Node, epoch: Epoch) -> Any:
     """A pending tensor over new memory."""
     t = node.ty
-    s = Storage(t, node)
-    if t.offset or not t.dense:
-        raise AssertionError(f"{node.op} gave a type that is not dense: {t}")
-    hold(s, epoch)
-    if epoch.bytes > _budget.BYTES_BUDGET or len(epoch.pend) > _budget.NODE_BUDGET:
+    s = _new(Storage)
+    s.ty = t
+    s.h = node
+    s.buf = None
+    s.w = 0
+    s.version = 0
+    s.epoch = epoch
+    s.pending = True
+    s.owner = None
+    s.notes = None
+    epoch.pend.append(s)
+    epoch.bytes += t.nbytes + NODE_COST
+    if epoch.bytes > BUDGET:
         realise(epoch)
         return new_tensor(s, t)
-    return new_tensor(s, t, node, 0)
+    y = _new(_tensor_class[0])
+    y._s = s
+    y._ty = t
+    y._h = node
+    y._w = 0
+    y._edge = None
+    y._view = None
+    y._vc = None
+    y._grad = None
+    return y
 
 
 def _several(node: Node, fn: Fn | None, epoch: Epoch) -> tuple[Any, ...]:
@@ -233,7 +304,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if grad:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
-    x._ty = x._s.retyped = t
+    x._ty = x._s.note().retyped = t
     x._w = -1
     (x._vc or x._s).version += 1
     if fn is not None:
@@ -260,8 +331,11 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     fn = None
     if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
         fn = record_fn(op, ins, attrs, node)
-        if fn is not None and isinstance(fn.saved.get(0), Saved):
-            fn.saved[0] = _saved_original(x, hs[0], fn.saved[0])
+        if fn is not None:
+            fn.saved = tuple([
+                _saved_original(hs[0], s) if which[0] == 0 and isinstance(s, Saved) else s
+                for which, s in zip(op.saves, fn.saved)
+            ])  # fmt: skip
     write(x, node, fn)
     if fn is not None:
         save_outputs(fn, (x,))
@@ -313,16 +387,12 @@ def check_result(op: Operator, result: Ty, target: Ty) -> None:
                            f"{list(result.shape)}")  # fmt: skip
 
 
-def _saved_original(x: TensorBase, h: Node, saved: Saved) -> Saved:
+def _saved_original(h: Node, saved: Saved) -> Saved:
     """The value before the write, in memory of its own."""
-    epoch = threads.epoch
-    s = Storage(h.ty, h)
-    if h.ty.offset or not h.ty.dense:
-        dense = ty(h.ty.shape, h.ty.dtype)
-        s = Storage(dense, layout_node(h, dense))
-    hold(s, epoch)
-    saved.storage, saved.ty, saved.version, saved.vc = s, s.ty, 0, None
-    return saved
+    t = h.ty if h.ty.dense and not h.ty.offset else ty(h.ty.shape, h.ty.dtype)
+    s = Storage(t, layout_node(h, t))
+    hold(s, threads.epoch)
+    return saved._replace(storage=s, ty=t, version=0, vc=None)
 
 
 CAST = Operator(
@@ -368,7 +438,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     s.w += 1
     x._h, x._w = node, s.w
     (x._vc or s).version += 1
-    s.written = user_line()
+    s.note().written = user_line()
     if fn is not None:
         rebase(x, fn)
 
@@ -377,12 +447,12 @@ def rebase(x: TensorBase, fn: Any) -> None:
     """The history of ``x`` after a write recorded as ``fn``."""
     if x._view is None:
         _move_retained(x, fn)
-        x._edge = x._s.rebased = fn
+        x._edge = x._s.note().rebased = fn
         return
     base = x._view.base
     whole = CopySlices(base._edge, base._ty, x._ty, fn)
     _move_retained(base, whole)
-    base._edge = x._s.rebased = whole
+    base._edge = x._s.note().rebased = whole
     x._edge = strided_edge(x)
     x._view.edge_version = version_of(x)
 

@@ -31,10 +31,11 @@ class CopySlices(Fn):
     """A write through a view, seen from the base: the view's part of the gradient goes through ``inner``."""
 
     __slots__ = ("inner",)
+    op = COPY_SLICES
     simple = False
 
     def __init__(self, base_edge: Any, base: Any, view: Any, inner: Fn) -> None:
-        super().__init__(COPY_SLICES, view, (base_edge, *inner.edges[1:]), (base, *inner.ins[1:]), (base,), None)
+        super().__init__(None, (view, (base, *inner.ins[1:]), (base,)), (base_edge, *inner.edges[1:]))
         self.inner = inner
 
 

@@ -20,7 +20,7 @@ from ..dtypes import (
     weak_dtype,
 )  # fmt: skip
 from ..graph.epoch import node_of, threads
-from ..graph.node import Operator, intern, layout_node
+from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, is_dense, like, ty
@@ -62,6 +62,14 @@ def full_of(t: Ty, value: Any) -> Any:
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
         return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
     return call(FILLED, (value,), t)
+
+
+def ones_node(t: Ty) -> Node:
+    """The node of ones of this shape and dtype."""
+    known = t.views.get("ones")
+    if known is None:
+        known = t.views["ones"] = intern(FULL, (), (1, like(t)))
+    return known
 
 
 def zeros_of(t: Ty) -> Any:

@@ -77,7 +77,7 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
     s.h, s.buf = None, values
     s.w += 1
     (x._vc or s).version += 1
-    s.written = user_line()
+    s.note().written = user_line()
     if fn is not None:
         rebase(x, fn)
 
@@ -87,7 +87,7 @@ def _forget_pending(s: Storage) -> None:
     epoch = s.epoch
     if s.pending:
         epoch.pend.pop() if epoch.pend[-1] is s else epoch.pend.remove(s)
-        epoch.bytes -= s.ty.numel * s.ty.dtype.itemsize
+        epoch.bytes -= s.ty.nbytes
         s.pending = False
     if s.h is not None and s.buf is not None:
         stand_in = Storage(s.ty, None, s.buf)
