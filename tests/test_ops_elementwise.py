@@ -44,43 +44,14 @@ def leaf(*values: Any, dtype: Any = torch.float64) -> Any:
     return torch.tensor(values, dtype=dtype, requires_grad=True)
 
 
-SMOOTH = [
-    "neg",
-    "abs",
-    "exp",
-    "exp2",
-    "expm1",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "asinh",
-    "atanh",
-    "reciprocal",
-    "sigmoid",
-    "erf",
-    "erfc",
-    "erfinv",
-    "digamma",
-    "i0",
-    "sinc",
-    "deg2rad",
-    "rad2deg",
-    "frac",
-    "square",
-    "special.i0e",
-    "special.i1",
-    "special.i1e",
-    "special.erfcx",
-    "special.log_ndtr",
-    "special.ndtr",
-]
-POSITIVE = ["log", "log2", "log10", "log1p", "sqrt", "rsqrt", "lgamma", "logit", "special.entr"]
+SMOOTH = cases.words("""
+neg abs exp exp2 expm1 sin cos tan asin acos atan sinh cosh tanh asinh atanh reciprocal sigmoid erf erfc
+erfinv digamma i0 sinc deg2rad rad2deg frac square special.i0e special.i1 special.i1e special.erfcx
+special.log_ndtr special.ndtr
+""")
+POSITIVE = cases.words("""
+log log2 log10 log1p sqrt rsqrt lgamma logit special.entr
+""")
 
 
 def function(name: str) -> Any:
@@ -98,24 +69,9 @@ def test_gradient_of_one_operand(name: str) -> None:
         assert gradgradcheck(function(name), (x,))
 
 
-PAIRS = [
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "pow",
-    "atan2",
-    "hypot",
-    "logaddexp",
-    "logaddexp2",
-    "xlogy",
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "copysign",
-    "special.xlog1py",
-]
+PAIRS = cases.words("""
+add sub mul div pow atan2 hypot logaddexp logaddexp2 xlogy maximum minimum fmax fmin copysign special.xlog1py
+""")
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -157,15 +113,30 @@ def test_gradient_of_complex_numbers(name: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "name"),
     [
-        ("x ** 2", "PowBackward0"), ("x ** x", "PowBackward1"), ("2 ** x", "PowBackward2"), ("x % 2", "RemainderBackward0"),
-        ("x % x", "RemainderBackward1"), ("2 - x", "RsubBackward1"), ("2 / x", "MulBackward0"), ("x // 2", "NotImplemented"),
-        ("x.clamp(0, 1)", "ClampBackward1"), ("x.clamp(x, x)", "ClampBackward0"), ("x.clamp_min(0)", "ClampMinBackward0"),
-        ("x.square()", "PowBackward0"), ("x.lerp(x, 0.5)", "LerpBackward0"), ("x.lerp(x, x)", "LerpBackward1"),
-        ("x.log1p()", "Log1PBackward0"), ("x.deg2rad()", "Deg2RadBackward0"), ("x.atan2(x)", "Atan2Backward0"),
-        ("torch.where(x > 0, x, 1)", "WhereBackward0"), ("x.round(decimals=1)", "RoundBackward1"),
-        ("torch.special.i1(x)", "SpecialI1Backward0"), ("x.double()", "ToCopyBackward0"), ("x.div(2, rounding_mode='floor')", "DivBackward2"),
+        ("x ** 2", "PowBackward0"),
+        ("x ** x", "PowBackward1"),
+        ("2 ** x", "PowBackward2"),
+        ("x % 2", "RemainderBackward0"),
+        ("x % x", "RemainderBackward1"),
+        ("2 - x", "RsubBackward1"),
+        ("2 / x", "MulBackward0"),
+        ("x // 2", "NotImplemented"),
+        ("x.clamp(0, 1)", "ClampBackward1"),
+        ("x.clamp(x, x)", "ClampBackward0"),
+        ("x.clamp_min(0)", "ClampMinBackward0"),
+        ("x.square()", "PowBackward0"),
+        ("x.lerp(x, 0.5)", "LerpBackward0"),
+        ("x.lerp(x, x)", "LerpBackward1"),
+        ("x.log1p()", "Log1PBackward0"),
+        ("x.deg2rad()", "Deg2RadBackward0"),
+        ("x.atan2(x)", "Atan2Backward0"),
+        ("torch.where(x > 0, x, 1)", "WhereBackward0"),
+        ("x.round(decimals=1)", "RoundBackward1"),
+        ("torch.special.i1(x)", "SpecialI1Backward0"),
+        ("x.double()", "ToCopyBackward0"),
+        ("x.div(2, rounding_mode='floor')", "DivBackward2"),
     ],
-)  # fmt: skip
+)
 def test_backward_names(expression: str, name: str) -> None:
     x = torch.ones(2, requires_grad=True)
     assert eval(expression, {"torch": torch, "x": x}).grad_fn.name() == name
