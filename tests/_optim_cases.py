@@ -37,6 +37,9 @@ OPTIMIZERS: dict[str, list[dict[str, Any]]] = {
     "Muon": [{"lr": 0.1}, {"lr": 0.1, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"}],
 }
 
+# Their own roundings are too many to follow in 16 bits.
+ROUGH = ("LBFGS", "Adafactor", "Muon")
+
 SCHEDULERS: dict[str, list[dict[str, Any]]] = {
     "StepLR": [{"step_size": 3, "gamma": 0.5}],
     "MultiStepLR": [{"milestones": [2, 5, 5, 9], "gamma": 0.3}],
@@ -56,6 +59,16 @@ SCHEDULERS: dict[str, list[dict[str, Any]]] = {
         {"max_lr": 0.5, "epochs": 4, "steps_per_epoch": 3, "anneal_strategy": "linear", "three_phase": True},
     ],
 }
+
+
+def optimizer_cases() -> list[tuple[str, int, str]]:
+    """Every optimizer with every set of options in every dtype."""
+    return [
+        (name, i, dtype)
+        for name, cases in OPTIMIZERS.items()
+        for i in range(len(cases))
+        for dtype in ["float32", "float64", *([] if name in ROUGH else ["bfloat16"])]
+    ]
 
 
 def parameters(torch: Any, name: str, dtype: str = "float32") -> list[Any]:
@@ -121,10 +134,7 @@ def rates(torch: Any, name: str, options: dict[str, Any], steps: int = 12) -> li
 def compute(torch: Any) -> dict[str, Any]:
     """Everything that the golden file holds."""
     optimizers = {
-        f"{name}-{i}-{dtype}": train(torch, name, options, dtype)
-        for name, cases in OPTIMIZERS.items()
-        for i, options in enumerate(cases)
-        for dtype in ("float32", "float64")
+        f"{name}-{i}-{dtype}": train(torch, name, OPTIMIZERS[name][i], dtype) for name, i, dtype in optimizer_cases()
     }
     schedulers = {
         f"{name}-{i}": rates(torch, name, options)

@@ -20,6 +20,8 @@ from .optimizer import _number
 if TYPE_CHECKING:
     from flambeau import Tensor
 
+_LOW = (torch.float16, torch.bfloat16)
+
 Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
@@ -27,7 +29,9 @@ Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
 def plus_scaled(x: Tensor, y: Tensor, by: Any) -> Tensor:
-    """`x + by * y`."""
+    """`x + by * y`; PyTorch rounds this factor, and only this one, to a 16-bit dtype first."""
+    if x.dtype in _LOW:
+        by = (by if isinstance(by, torch.Tensor) else torch.tensor(by)).to(x.dtype).float()
     return _narrow(_wide(x) + _wide(y) * by, x)
 
 
@@ -48,11 +52,11 @@ def moved(x: Tensor, towards: Tensor, weight: Any) -> Tensor:
 
 
 def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in _LOW else x
 
 
 def _narrow(y: Tensor, like: Tensor) -> Tensor:
-    return y.to(like.dtype) if like.dtype in (torch.float16, torch.bfloat16) else y
+    return y.to(like.dtype) if like.dtype in _LOW else y
 
 
 # ---- running a rule ----------------------------------------------------------------------------------

@@ -81,10 +81,9 @@ def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:
     shrink, grow, smallest, largest = numbers
     grad = -grad if maximize else grad
     agreement = grad * prev
-    turned = agreement < 0
-    # Times a tensor, so that the numbers are rounded to its dtype and not to the default one.
-    grown, shrunk = step_size * grow, step_size * shrink
-    step_size = torch.where(agreement > 0, grown, torch.where(turned, shrunk, step_size))
-    step_size = torch.clamp(step_size, smallest, largest)
+    turned, one = agreement < 0, torch.ones_like(grad)
+    # As tensors, so that the factors are rounded to this dtype and not to the default one.
+    factor = torch.where(agreement > 0, one * grow, torch.where(turned, one * shrink, one))
+    step_size = torch.clamp(step_size * factor, smallest, largest)
     grad = torch.where(turned, 0, grad)
     return [plus_product(param, grad.sign(), step_size, -1), None, step + 1, grad, step_size]
