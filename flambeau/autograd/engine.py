@@ -8,9 +8,10 @@ from sys import getrefcount
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES
-from ..graph.fn import AccumulateGrad, Fn, Out, Saved, short_name
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, short_name
 from ..graph.node import OUT
 from ..graph.tensor_base import new_tensor
+from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
 
 FREED = (
@@ -53,18 +54,15 @@ def unpack(fn: Fn, which: int) -> Any:
     """
     if fn.freed:
         raise RuntimeError(FREED)
-    s = fn.saved[_place(fn, which)]
-    if type(s) is not Saved:
+    at = _place(fn, which)
+    s = fn.saved[at]
+    if current_version(s) != fn.versions[at]:
+        raise RuntimeError(_overwritten(fn, s, which, fn.versions[at]))
+    if s.__class__ is not Saved:
         return s
-    version = (s.vc or s.storage).version
-    if version != s.version:
-        raise RuntimeError(_overwritten(fn, s, which, version))
     x = new_tensor(s.storage, s.ty)
     x._vc = s.vc
-    if which < OUT:
-        x._edge = s.edge
-    else:
-        x._edge = fn if len(fn.outs) == 1 else Out(fn, which - OUT)
+    x._edge = fn if len(fn.outs) == 1 else Out(fn, which - OUT)
     return x
 
 
@@ -76,32 +74,29 @@ def _place(fn: Fn, which: int) -> int:
     raise KeyError(f"{fn.op.grad_name} does not save {which}")
 
 
-def _overwritten(fn: Fn, s: Saved, which: int, version: int) -> str:
+def _overwritten(fn: Fn, s: Any, which: int, expected: int) -> str:
+    own = s.__class__ is Saved
+    t, storage = (s.ty, s.storage) if own else (s._ty, s._s)
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[s.ty.dtype]}Tensor {list(((s.storage.notes and s.storage.notes.retyped) or s.ty).shape)}]{_origin(fn, s, which)} is at version {version}; "
-        f"expected version {s.version} instead. Hint: enable anomaly detection to find the operation that failed to "
+        f"[torch.{SCALAR_NAMES[t.dtype]}Tensor {list(t.shape)}]{_origin(fn, s, which)} is at version {current_version(s)}; "
+        f"expected version {expected} instead. Hint: enable anomaly detection to find the operation that failed to "
         "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
     where = fn.node.src if fn.node is not None else None
     if where:
         text += f'\n  needed by {fn.op.grad_name}, recorded at File "{where[0]}", line {where[1]}'
-    written = s.storage.notes.written if s.storage.notes else None
+    written = storage.notes.written if storage.notes else None
     if written:
         text += f'\n  last written in place at File "{written[0]}", line {written[1]}'
     return text
 
 
-def _origin(fn: Fn, s: Saved, which: int) -> str:
+def _origin(fn: Fn, s: Any, which: int) -> str:
     """Which output of which node the saved tensor is by now."""
-    if which >= OUT:
+    if s.__class__ is Saved:
         return f", which is output {which - OUT} of {short_name(fn)},"
-    edge = s.edge
-    rebased = s.storage.notes.rebased if s.storage.notes else None
-    if rebased is not None and s.vc is None:
-        edge = rebased
-        if s.view:
-            return ", which is output 0 of AsStrided,"
+    edge = s._edge if s._view is None else view_edge(s)
     if not isinstance(edge, (Fn, Out)):
         return ""
     return f", which is output {edge.number if isinstance(edge, Out) else 0} of {short_name(edge)},"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph.epoch import threads
-from ..graph.fn import Fn, Out, Saved, saved_input
-from ..graph.node import Operator
+from ..graph.fn import Fn, Out, Saved, current_version
+from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
@@ -62,16 +62,18 @@ class _Node(FunctionCtx, Fn):
         """For each argument of ``forward``: does it want a gradient?"""
         return self.__dict__["needs"]
 
-    def _unpack(self, s: Any) -> Any:
-        if not isinstance(s, Saved):
-            return s
-        version = (s.vc or s.storage).version
-        if version != s.version:
-            raise RuntimeError(_overwritten(self, s, 1000, version))
-        x = new_tensor(s.storage, s.ty)
-        x._vc = s.vc
-        x._edge = s.edge
-        return x
+    def _unpack(self, kept: tuple[Any, int, int | None]) -> Any:
+        x, output, version = kept
+        if x is None or not (x.__class__ is Saved or isinstance(x, TensorBase)):
+            return x
+        if current_version(x) != version:
+            raise RuntimeError(_overwritten(self, x, OUT + output, version or 0))
+        if x.__class__ is not Saved:
+            return x
+        y = new_tensor(x.storage, x.ty)
+        y._vc = x.vc
+        y._edge = self if len(self.outs) == 1 else Out(self, output)
+        return y
 
     def apply(self, *grads: Any) -> list[Any]:
         """Runs the user's ``backward``; its results in the order of ``forward``'s arguments."""
@@ -184,7 +186,7 @@ def _finish(node: _Node, args: tuple[Any, ...], out: Any, grad: bool) -> Any:
     for k, y in enumerate(outs):
         if isinstance(y, TensorBase):
             outs[k] = _with_history(node, args, y, k, len(outs), grad and not _among(y, plain), _among(y, dirty))
-    node.__dict__["kept"] = tuple([_kept(node, x, out if several else (out,), outs) for x in saved])
+    node.__dict__["kept"] = tuple([_kept(x, out if several else (out,), outs) for x in saved])
     node.__dict__["to_save"] = ()
     return tuple(outs) if several else outs[0]
 
@@ -219,14 +221,12 @@ def _returned_input(x: Any) -> Any:
     return y
 
 
-def _kept(node: _Node, x: Any, before: Any, after: list[Any]) -> Any:
-    """A saved tensor; an output is saved with this node as its history."""
-    if not isinstance(x, TensorBase):
-        return x
-    for old, new in zip(before, after):
-        if x is old:
-            return saved_input(new)
-    return saved_input(x)
+def _kept(x: Any, before: Any, after: list[Any]) -> tuple[Any, int, int | None]:
+    """What is kept of a saved value, which output it is, its version. Outputs are kept without their history."""
+    for k, (old, new) in enumerate(zip(before, after)):
+        if x is old and isinstance(new, TensorBase):
+            return Saved(new._s, new._ty, new._vc), k, version_of(new)
+    return x, 0, current_version(x)
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:

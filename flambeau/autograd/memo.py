@@ -51,11 +51,11 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             return None
         fns.append(fn)
         add(fn.node or (fn.op, fn.attrs, fn.ins))
-        for kept in fn.saved:
-            if kept.__class__ is not Saved:
-                add(kept)
+        for x, version in zip(fn.saved, fn.versions):
+            if version is None:
+                add(x)
                 continue
-            s, t, vc, version, _, _ = kept
+            s, t, vc = x if x.__class__ is Saved else (x._s, x._ty, x._vc)
             if (vc or s).version != version:
                 return None
             add(s.h if s.h is not None and s.epoch is epoch and s.owner is None else refresh(new_tensor(s, s.ty)))
@@ -122,7 +122,7 @@ def _add(acc: AccumulateGrad, node: Node, version: int, epoch: Epoch) -> None:
 def _release(fns: list[Fn]) -> None:
     for fn in fns:
         if fn.saved:
-            fn.saved = ()
+            fn.saved = fn.versions = ()
             fn.freed = True
 
 

@@ -57,17 +57,20 @@ def refresh(x: TensorBase) -> Node:
     """As ``node_of`` when the cached node is out of date: a leaf, or a tensor whose memory was written."""
     s = x._s
     epoch = threads.epoch
-    if s.epoch is not epoch and s.h is not None:
+    h = s.h
+    if s.owner is not None and s.shared:
+        x._w = -1
+        h = _shared_leaf(s, epoch)
+        return h if x._ty is s.ty else view_node(h, x._ty)
+    if h is not None and s.epoch is not epoch:
         _take_over(s)
-    shared = s.owner is not None and s.shared
-    if shared or s.h is None:
-        h = _shared_leaf(s, epoch) if shared else _leaf(s, epoch)
-    else:
-        h = s.h
+        h = None
+    if h is None:
+        h = _leaf(s, epoch)
     if x._ty is not s.ty:
         h = view_node(h, x._ty)
     x._h = h
-    x._w = -1 if shared else s.w
+    x._w = s.w
     return h
 
 
@@ -75,11 +78,10 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     """Numbers a realised storage in the epoch."""
     if s.buf is None:
         raise RuntimeError("a tensor's memory was lost: its program failed before it was computed")
-    leaves = epoch.leaves
-    t, ordinal = s.ty, len(leaves)
+    t, ordinal = s.ty, len(epoch.leaves)
     h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
     s.epoch = epoch
-    leaves.append(s)
+    epoch.leaves.append(s)
     return h
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .node import OUT, Operator
@@ -19,28 +19,23 @@ next_number = _numbers.__next__
 
 
 class Saved(NamedTuple):
-    """What is kept of a tensor for the gradient: its storage and geometry, not the tensor itself.
-
-    The node's own outputs have no ``edge``: theirs is the node.
-    """
+    """An output that its own node keeps: storage and geometry, because the tensor itself holds the node."""
 
     storage: Storage
     ty: Ty
     vc: Any
-    version: int
-    edge: Any
-    view: bool
 
 
 class Fn:
     """A node of the autograd graph: one recorded call of an operator.
 
     ``edges`` are the gradient edges of the inputs (None, an ``AccumulateGrad``, a ``Fn`` or an ``Out``);
-    ``saved`` goes with ``op.saves``, None for what is not needed. What the operator's interned node does not
+    ``saved`` goes with ``op.saves``: input tensors and Python numbers as they are, outputs as ``Saved``, None
+    for what is not needed; ``versions`` are the versions that they had. What the operator's interned node does not
     say (of views, which have none) is in ``call`` as attributes, input types and output types.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "call", "edges", "freed", "hooked", "node", "number", "saved")
+    __slots__ = ("__dict__", "__weakref__", "call", "edges", "freed", "hooked", "node", "number", "saved", "versions")
 
     op: Operator  # of the class: each operator has its own
     simple = True  # the gradient is the operator's rule applied to what is saved, nothing more
@@ -49,7 +44,8 @@ class Fn:
         self.node = node
         self.call = call
         self.edges = edges
-        self.saved: tuple[Any, ...] = ()
+        self.saved: Sequence[Any] = ()
+        self.versions: Sequence[Any] = ()
         self.freed = False
         self.hooked: Any = None  # Hooks, once there is one
         self.number = next_number()
@@ -221,24 +217,21 @@ def _mask(edges: tuple[Any, ...]) -> int:
 
 def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     """Keeps the inputs that ``fn.op.saves`` names, before they can be written."""
-    fn.saved = tuple([
-        None if w is None or w >= len(ins) else saved_input(ins[w]) for w in plan(fn.op, _mask(fn.edges))
-    ])  # fmt: skip
+    fn.saved = [None if w is None or w >= len(ins) else ins[w] for w in plan(fn.op, _mask(fn.edges))]
+    fn.versions = [current_version(x) for x in fn.saved]
 
 
 def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:
     """Keeps the outputs that ``fn.op.saves`` names."""
-    kept = zip(plan(fn.op, _mask(fn.edges)), fn.saved)
-    fn.saved = tuple([s if w is None or w < OUT else saved_output(outs[w - OUT]) for w, s in kept])
+    for at, w in enumerate(plan(fn.op, _mask(fn.edges))):
+        if w is not None and w >= OUT:
+            y = outs[w - OUT]
+            fn.saved[at] = Saved(y._s, y._ty, y._vc)  # type: ignore[index]
+            fn.versions[at] = current_version(y)  # type: ignore[index]
 
 
-def saved_input(x: Any) -> Any:
-    """A tensor as ``Saved``, a Python number as it is."""
-    if not hasattr(x, "_s"):
-        return x
-    return Saved(x._s, x._ty, x._vc, (x._vc or x._s).version, x._edge, x._view is not None)
-
-
-def saved_output(y: TensorBase) -> Saved:
-    """An output of the node itself."""
-    return Saved(y._s, y._ty, y._vc, (y._vc or y._s).version, None, y._view is not None)
+def current_version(x: Any) -> int | None:
+    """The version of a saved tensor's memory; None for what is no tensor."""
+    if x.__class__ is Saved:
+        return (x.vc or x.storage).version
+    return (x._vc or x._s).version if hasattr(x, "_s") else None

@@ -65,12 +65,10 @@ class Storage:
 class Notes:
     """What is known of a storage that was written in place or shared."""
 
-    __slots__ = ("checked", "rebased", "retyped", "source", "written")
+    __slots__ = ("checked", "source", "written")
 
     def __init__(self) -> None:
         self.checked: Any = None  # the buffer whose values were last checked, and for what
-        self.rebased: Any = None  # the history that the last differentiable write gave
-        self.retyped: Any = None  # the geometry that the last in-place change of it gave
         self.source: Any = None  # what a shared storage's last leaf held
         self.written: Any = None  # line of the user's last in-place write
 

@@ -59,57 +59,52 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     The graph is checked and typed when this structure is new, otherwise one look-up finds the node.
     """
     epoch = threads.epoch
-    grad = False
+    hs = []
+    edges = []
+    mask = 0  # bit k: input k requires grad; -1: ask ``record_fn``
     try:
-        hs = []
         for x in ins:
             hs.append(x._h if x._w == x._s.w else refresh(x))
-            if x._edge is not None or x._view is not None:
-                grad = True
+            e = x._edge
+            if x._view is not None:
+                mask = -1
+            elif e is not None:
+                mask |= 1 << len(edges)
+            edges.append(e)
         key = (op, tuple(hs), attrs)
     except AttributeError:
-        key, grad = _mixed(op, ins, attrs)
+        key, mask = _mixed(op, ins, attrs)
     node = nodes.get(key)
     if node is None:
         node = intern(*key)
     if node.parts is not None:
-        fn = record_fn(op, ins, attrs, node) if grad and epoch.grad and op.vjp is not None else None
+        fn = record_fn(op, ins, attrs, node) if mask and epoch.grad and op.vjp is not None else None
         return _several(node, fn, epoch)
     y = fresh(node, epoch)
-    if grad and epoch.grad and node.differentiable and op.vjp is not None:
-        _differentiable(op, ins, node, y)
+    if mask and epoch.grad and node.differentiable and op.vjp is not None:
+        if mask > 0:
+            _give_history(op, ins, node, edges, mask, y)
+        else:
+            fn = y._edge = record_fn(op, ins, attrs, node)
+            if fn is not None and op.saves:
+                save_outputs(fn, (y,))
     return y
 
 
-def _mixed(op: Operator, ins: tuple[Any, ...], attrs: Any) -> tuple[tuple[Any, ...], bool]:
-    """The key of a call with Python numbers among its inputs, and whether a tensor may require grad."""
-    hs, grad = [], False
+def _mixed(op: Operator, ins: tuple[Any, ...], attrs: Any) -> tuple[tuple[Any, ...], int]:
+    """The key of a call with Python numbers among its inputs; -1 if a tensor may require grad, else 0."""
+    hs, mask = [], 0
     for x in ins:
         if isinstance(x, TensorBase):
             hs.append(node_of(x))
-            grad = grad or x._edge is not None or x._view is not None
+            mask = -1 if x._edge is not None or x._view is not None else mask
         else:
             hs.append(number(x, weak_dtype(x)))
-    return (op, tuple(hs), attrs), grad
+    return (op, tuple(hs), attrs), mask
 
 
-def _differentiable(op: Operator, ins: tuple[Any, ...], node: Node, y: Any) -> None:
-    """``record_fn`` and ``save_…`` for the usual call with one result, in one pass."""
-    edges, mask, bit = [], 0, 1
-    for x in ins:
-        e = None
-        if type(x) not in _NUMBERS:
-            e = x._edge
-            if x._view is not None:
-                e = view_edge(x)
-                if e is None and requires_grad(x):
-                    mask |= bit
-            if e is not None:
-                mask |= bit
-        edges.append(e)
-        bit += bit
-    if not mask:
-        return
+def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[Any], mask: int, y: Any) -> None:
+    """``record_fn`` and ``save_…`` for the usual call: tensors that are no views, one result."""
     fn = _new(op.fn_class or fn_class(op))
     fn.node = node
     fn.call = None
@@ -118,24 +113,22 @@ def _differentiable(op: Operator, ins: tuple[Any, ...], node: Node, y: Any) -> N
     fn.hooked = None
     fn.number = next_number()
     saved = fn.saved = []
+    versions = fn.versions = []
     for which in op.plans.get(mask) or plan(op, mask):
         if which is None:
             saved.append(None)
+            versions.append(None)
         elif which >= OUT:
-            saved.append(_tuple(Saved, (y._s, y._ty, None, 0, None, False)))
-        else:
-            x = ins[which] if which < len(ins) else None
-            if type(x) in _NUMBERS:
-                saved.append(x)
-            else:
-                s, vc = x._s, x._vc
-                saved.append(_tuple(Saved, (s, x._ty, vc, (vc or s).version, x._edge, x._view is not None)))
+            saved.append(Saved(y._s, y._ty, None))
+            versions.append(0)
+        elif which < len(ins):
+            x = ins[which]
+            saved.append(x)
+            versions.append((x._vc or x._s).version)
     y._edge = fn
 
 
-_NUMBERS = frozenset((bool, int, float, complex, type(None)))
 _new = object.__new__
-_tuple = tuple.__new__
 
 
 def fresh(node: Node, epoch: Epoch) -> Any:
@@ -304,7 +297,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if grad:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
-    x._ty = x._s.note().retyped = t
+    x._ty = t
     x._w = -1
     (x._vc or x._s).version += 1
     if fn is not None:
@@ -332,10 +325,7 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
         fn = record_fn(op, ins, attrs, node)
         if fn is not None:
-            fn.saved = tuple([
-                _saved_original(hs[0], s) if which[0] == 0 and isinstance(s, Saved) else s
-                for which, s in zip(op.saves, fn.saved)
-            ])  # fmt: skip
+            _keep_original(fn, x, hs[0])
     write(x, node, fn)
     if fn is not None:
         save_outputs(fn, (x,))
@@ -387,12 +377,17 @@ def check_result(op: Operator, result: Ty, target: Ty) -> None:
                            f"{list(result.shape)}")  # fmt: skip
 
 
-def _saved_original(h: Node, saved: Saved) -> Saved:
-    """The value before the write, in memory of its own."""
-    t = h.ty if h.ty.dense and not h.ty.offset else ty(h.ty.shape, h.ty.dtype)
-    s = Storage(t, layout_node(h, t))
-    hold(s, threads.epoch)
-    return saved._replace(storage=s, ty=t, version=0, vc=None)
+def _keep_original(fn: Fn, x: TensorBase, h: Node) -> None:
+    """Where the gradient needs the value before the write, it is kept in memory of its own."""
+    for at, (which, _) in enumerate(fn.op.saves):
+        if which == 0 and at < len(fn.saved) and fn.saved[at] is x:
+            t = h.ty if h.ty.dense and not h.ty.offset else ty(h.ty.shape, h.ty.dtype)
+            s = Storage(t, layout_node(h, t))
+            hold(s, threads.epoch)
+            old = new_tensor(s, t)
+            old._edge = fn.edges[0]
+            fn.saved[at] = old  # type: ignore[index]
+            fn.versions[at] = 0  # type: ignore[index]
 
 
 CAST = Operator(
@@ -447,12 +442,12 @@ def rebase(x: TensorBase, fn: Any) -> None:
     """The history of ``x`` after a write recorded as ``fn``."""
     if x._view is None:
         _move_retained(x, fn)
-        x._edge = x._s.note().rebased = fn
+        x._edge = fn
         return
     base = x._view.base
     whole = CopySlices(base._edge, base._ty, x._ty, fn)
     _move_retained(base, whole)
-    base._edge = x._s.note().rebased = whole
+    base._edge = whole
     x._edge = strided_edge(x)
     x._view.edge_version = version_of(x)
 
