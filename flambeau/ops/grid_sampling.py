@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, float16, int64
+from ..dtypes import SCALAR_NAMES, int64
 from ._composite import composite
 from ._registry import FUNCTIONS, call, function
 from .gathering import GATHER
@@ -99,9 +99,6 @@ def _cubic(x: Any, sizes: Sequence[int], coords: Sequence[Any], padding: str, al
 
 
 def _sampled(input: Any, grid: Any, mode: str, padding: str, align: bool) -> Any:
-    dt = input._ty.dtype
-    if dt in (float16, bfloat16):
-        input, grid = input.float(), grid.float()
     n, channels, *sizes = input.shape
     out = grid.shape[1:-1]
     x = input.reshape(n, channels, prod(sizes))
@@ -112,7 +109,7 @@ def _sampled(input: Any, grid: Any, mode: str, padding: str, align: bool) -> Any
     else:
         coords = [_padded(c, size, padding, align) for c, size in zip(coords, sizes)]
         y = _linear(x, sizes, coords) if mode == "bilinear" else _fetch(x, sizes, [c.round() for c in coords])
-    return y.to(dt).reshape(n, channels, *out)
+    return y.reshape(n, channels, *out)
 
 
 _GRID = {n: composite("grid_sampler", _sampled, 2, f"GridSampler{n}DBackward0") for n in (2, 3)}

@@ -178,14 +178,21 @@ def _resample_lower(b: Any, key: Any, x: Any, *tables: Any) -> Any:
 def _weighted_lower(b: Any, key: Any, x: Any, *tables: Any) -> Any:
     dt = x.dtype
     x = b.cast(x, tables[1].dtype)
-    for k, (at, w) in enumerate(zip(tables[::2], tables[1::2])):
+    for k in reversed(range(len(tables) // 2)):
+        at, w = tables[2 * k : 2 * k + 2]
         d = k + 2
         seen = b.take(x, at, d)
         w = b.reshape(w, (*w.shape, *[1] * (x.ndim - d - 1)))
         x = b.reduce("sum", b.map("mul", seen, w), (d + 1,))
-    if dt is uint8:
-        x = b.map("minimum", b.map("maximum", b.map("rint", x), b.const(0, x.dtype)), b.const(255, x.dtype))
+        if dt is uint8:
+            x = _byte(b, x)  # after each dimension, as PyTorch does
     return b.cast(x, dt)
+
+
+def _byte(b: Any, x: Any) -> Any:
+    """Rounded, halves up, and clamped to 0 … 255."""
+    x = b.map("floor", b.map("add", x, b.const(0.5, x.dtype)))
+    return b.map("minimum", b.map("maximum", x, b.const(0, x.dtype)), b.const(255, x.dtype))
 
 
 def _check(tys: tuple[Ty, ...], key: Any) -> Ty:
