@@ -1,8 +1,9 @@
 """Expressions evaluated under PyTorch's API, and what they give, in a form that JSON holds.
 
-``python tests/_expressions.py`` with the real torch writes ``tests/golden/expressions_<family>.json`` from the lists in
-``tests/expressions``. Each row is an expression with its outcome: dtype, shape, strides, backward node and values of every
-tensor, gradients of a weighted sum of the results with respect to the named inputs, or the error's type and first line.
+``python tests/_expressions.py`` with the real torch writes ``tests/golden/expressions_<family>.json`` from the lists
+in ``tests/expressions``. Each row is an expression with its outcome: dtype, shape, strides, backward node and values
+of every tensor, gradients of a weighted sum of the results with respect to the named inputs, or the error's type and
+first line.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def arrays() -> dict[str, np.ndarray]:
     return {
         "x": r.randn(3, 4).astype("f4"), "y": r.randn(5, 3, 4).astype("f4"), "v": r.randn(7).astype("f4"),
         "i": r.randint(0, 5, (3, 4)).astype("i8"), "iv": r.randint(0, 5, 7).astype("i8"),
-        "u8": r.randint(0, 5, (3, 4)).astype("u1"), "b": r.rand(3, 4) > 0.5, "nan": nan.astype("f4"), "z": z.astype("f4"),
+        "u8": r.randint(0, 5, (3, 4)).astype("u1"), "b": r.rand(3, 4) > 0.5,
+        "nan": nan.astype("f4"), "z": z.astype("f4"),
         "tie": np.array([[1, 2, 2, 0], [2, 2, 1, 1], [0, 0, 0, 0]], "f4"), "h": r.randn(3, 4).astype("f2"),
         "bf": r.randn(3, 4).astype("f4"), "d": r.randn(3, 4), "c": (r.randn(3, 4) + 1j * r.randn(3, 4)).astype("c8"),
         "m": r.randn(4, 4).astype("f4"), "e": np.zeros((0, 3), "f4"), "e2": np.zeros((3, 0), "f4"),

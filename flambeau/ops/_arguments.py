@@ -28,14 +28,14 @@ def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return f(*args, **kw)
         except TypeError as error:
-            raise _in_torch_words(error) from None
+            raise in_torch_words(error) from None
 
     return checked
 
 
-def _in_torch_words(error: TypeError) -> TypeError:
+def in_torch_words(error: TypeError) -> TypeError:
     """Python's complaint about missing arguments as PyTorch puts it."""
-    found = re.match(r"(\w+\(\)) missing (\d+) required positional arguments?: (.*)", str(error))
+    found = re.match(r"(\w+\(\)) missing (\d+) required positional arguments?: ('.*)", str(error))
     if not found:
         return error
     names = ", ".join(f'"{name}"' for name in re.findall(r"'(\w+)'", found[3]))

@@ -59,7 +59,7 @@ def _interpolated(s: Any, ranks: Any, how: str) -> Any:
 
 
 def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, how: str, out: Any) -> Any:
-    q = _checked_q(name, x, q, how)
+    q = _checked_q(x, q, how)
     d = None if dim is None else wrap_dim(dim, x._ty.ndim)
     s = _in_order(x, d, keepdim)
     y = _interpolated(s, _ranks(q.reshape(-1), s.detach(), name == "nanquantile"), how)
@@ -80,27 +80,27 @@ def _placed_vjp(f: Any, g: Any) -> tuple[Any]:
 PLACED = view_operator("squeeze", _placed_rule, _placed_vjp, "SqueezeBackward4")
 
 
-def _checked_q(name: str, x: Any, q: Any, how: str) -> Any:
+def _checked_q(x: Any, q: Any, how: str) -> Any:
     """``q`` as a tensor of ``x``'s dtype, everything checked."""
     t = x._ty
     if t.numel == 0:
-        raise RuntimeError(f"{name}() input tensor must be non-empty")
+        raise RuntimeError("quantile() input tensor must be non-empty")
     if not is_tensor(q):
         if not 0 <= q <= 1:
-            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
+            raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q:g}")
         q = tensor(q, dtype=t.dtype)
     if q._ty.ndim > 1:
-        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+        raise RuntimeError("quantile() q must be a scalar or 1D tensor")
     if t.dtype.name not in ("float32", "float64"):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if q._ty.dtype is not t.dtype:
-        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+        raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
     values = q.detach()._numpy()
     if ((values < 0) | (values > 1)).any():
-        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+        raise RuntimeError("quantile() q values must be in the range [0, 1]")
     if how not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {how}"
+            f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {how}"
         )
     return q
 

@@ -14,10 +14,21 @@ from ._registry import call, export, is_tensor, method, wrap_dim, wrap_dims
 # ---- flip, roll
 
 
-def integers(values: Sequence[Any]) -> tuple[int, ...]:
-    """``f(1, 2)`` and ``f((1, 2))`` alike."""
+def integers(name: str, argument: str, values: Sequence[Any]) -> tuple[int, ...]:
+    """``f(1, 2)`` and ``f((1, 2))`` alike.
+
+    Raises:
+        TypeError: there are none, or something is no integer.
+    """
+    if not values:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "{argument}"')
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = values[0]
+    for v in values:
+        if not hasattr(v, "__index__"):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position 1) must be tuple of ints, not {type(v).__name__}"
+            )
     return tuple([int(v) for v in values])
 
 
@@ -33,8 +44,7 @@ FLIP = Operator(
 @tensor_first
 def flip(input: Any, *dims: Any, **kw: Any) -> Any:
     """The order of the elements reversed along ``dims``."""
-    dims = (kw["dims"],) if "dims" in kw else dims
-    at = integers([dims] if isinstance(dims, int) else dims)
+    at = integers("flip", "dims", (kw["dims"],) if "dims" in kw else dims)
     return call(FLIP, (input,), wrap_dims(at, input._ty.ndim) if at else ())
 
 
@@ -128,9 +138,7 @@ REPEAT = Operator("repeat", _repeat_ty, _repeat_lower, _repeat_vjp)
 @method()
 def repeat(self: Any, *repeats: Any) -> Any:
     """The tensor repeated ``repeats[k]`` times along dimension k."""
-    if not repeats:
-        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
-    times = integers(repeats)
+    times = integers("repeat", "repeats", repeats)
     if len(times) < self._ty.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in times):
@@ -143,7 +151,7 @@ def repeat(self: Any, *repeats: Any) -> Any:
 @tensor_first
 def tile(input: Any, *dims: Any) -> Any:
     """As ``repeat``; missing repetitions count as 1."""
-    times = integers(dims)
+    times = integers("tile", "dims", dims)
     return input.repeat((1,) * (input._ty.ndim - len(times)) + times)
 
 

@@ -88,8 +88,13 @@ def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = Non
     dims = some_dims(dim, input._ty.ndim)
     dt = dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
     if dt.kind not in "fc" and input.requires_grad:
-        raise RuntimeError(f"Autograd not support dtype: {SCALAR_NAMES[dt]}")
+        _check_differentiable(dt)
     return into(call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
+
+
+def _check_differentiable(dt: _dtype) -> None:
+    if dt.kind not in "fc":
+        raise RuntimeError(f"Autograd not support dtype: {SCALAR_NAMES[dt]}")
 
 
 @method()
@@ -239,6 +244,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     t = input._ty
     dt = dtype or (out.dtype if out is not None else sum_dtype(t.dtype))
     if dtype is not None and dtype is not t.dtype and input.requires_grad:
+        _check_differentiable(dtype)
         input = input.to(dtype)
     dims = wrap_dims(None, t.ndim) if dim is None else (wrap_dim(dim, t.ndim),)[: t.ndim]
     return into(call(PROD if dim is None else PROD_DIM, (input,), (dims, keepdim, dt)), out, "prod")

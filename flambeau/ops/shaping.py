@@ -10,14 +10,18 @@ import numpy as np
 
 from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
+from ._arguments import tensor_first
 from ._registry import export, function, into, is_tensor, method, view, wrap_dim
 from .creation import from_values, full_of, sizes, tensor, with_grad
 from .views import UNSAFE_VIEW
 
 
 @export()
+@tensor_first
 def kron(input: Any, other: Any, *, out: Any = None) -> Any:
     """The Kronecker product: each element of ``input`` times all of ``other``."""
+    if not is_tensor(other):
+        raise TypeError(f"kron(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     n = max(input._ty.ndim, other._ty.ndim)
     a, b = [(1,) * (n - x._ty.ndim) + x._ty.shape for x in (input, other)]
     y = input.reshape([m for k in a for m in (k, 1)]) * other.reshape([m for k in b for m in (1, k)])

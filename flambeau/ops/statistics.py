@@ -106,7 +106,8 @@ def _deviation(op: Operator, x: Any, dim: Any, unbiased: Any, correction: Any, k
         correction = int(unbiased)
     t = x._ty
     if t.dtype.kind not in "fc":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        name = op.name if op.name.endswith("_mean") else "std and var"
+        raise RuntimeError(f"{name} only support floating point and complex dtypes")
     correction = 1 if correction is None else correction
     dims = wrap_dims(dim, t.ndim)
     if count(t.shape, dims) <= correction and (t.numel or 0 not in [n for d, n in enumerate(t.shape) if d not in dims]):
