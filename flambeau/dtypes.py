@@ -186,10 +186,16 @@ def category(d: dtype) -> int:
 
 
 def weak_dtype(value: Any) -> dtype:
-    """The dtype as which a Python number takes part in promotion."""
+    """The dtype as which a Python number takes part in promotion.
+
+    Raises:
+        OverflowError: an integer of more than 64 bits.
+    """
     if isinstance(value, bool):
         return bool_
     if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise OverflowError("int too big to convert" if value > 0 else "can't convert negative int to unsigned")
         return int64
     return default_complex_dtype() if isinstance(value, complex) else get_default_dtype()
 

@@ -255,7 +255,11 @@ def list_binary(
     called = f"special_{name}" if lists == ("special",) else name
     with_other, with_self = ops[min(1, len(ops) - 1)], ops[-1]
 
+    plain = (int, float, bool) if numbers in ("other", "self other", "any") else ()
+
     def prepare(x: Any, y: Any, called: str, position: int) -> tuple[Operator, Any, Any]:
+        if type(y) in plain and isinstance(x, TensorBase):
+            return with_other, x, y
         if numbers == "any" and is_number(x) and is_number(y):
             x = FUNCTIONS["tensor"](x)
         x, y = operands(called, x, y, "self other" if numbers == "any" else numbers, position, len(ops) > 1)
@@ -343,12 +347,15 @@ def plain_number(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) and not isinstance(x, (float, complex)) else x
 
 
-def reflected(f: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator method that answers NotImplemented to operands that are neither tensors nor numbers."""
+def reflected(f: Callable[..., Any], arrays: bool = False) -> Callable[..., Any]:
+    """An operator method that answers NotImplemented to operands that are neither tensors nor numbers.
+
+    With ``arrays`` NumPy's arrays count as tensors.
+    """
 
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, OPERANDS):
-            other = _as_operand(other)
+            other = _as_operand(other, arrays)
             if other is NotImplemented:
                 return NotImplemented
         return f(self, other)
@@ -356,11 +363,11 @@ def reflected(f: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _as_operand(x: Any) -> Any:
-    """NumPy's numbers and 0-dim arrays count as Python numbers."""
-    if isinstance(x, (np.generic, np.ndarray)) and x.ndim == 0 and x.dtype.kind in "buifc":
+def _as_operand(x: Any, arrays: bool) -> Any:
+    """NumPy's numbers count as Python's."""
+    if isinstance(x, np.generic) and x.dtype.kind in "buifc":
         return x.item()
-    return NotImplemented
+    return FUNCTIONS["tensor"](x) if arrays and isinstance(x, np.ndarray) else NotImplemented
 
 
 def refuse_derivative(name: str) -> Callable[..., Any]:

@@ -29,7 +29,7 @@ GT = _compare("gt", ("greater",), "buif")
 GE = _compare("ge", ("greater_equal",), "buif")
 
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    METHODS[f"__{_name}__"] = reflected(METHODS[_name])
+    METHODS[f"__{_name}__"] = reflected(METHODS[_name], arrays=True)
 
 
 # ---- the larger and the smaller

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..dtypes import SCALAR_NAMES, dtype
 from ._elementwise import OPERANDS, plain_number, tensor_argument
@@ -11,6 +13,7 @@ from ._registry import METHODS, function, is_tensor
 from ._types import result_dtype
 from .arithmetic import type_of
 from .copying import convert
+from .creation import from_numpy
 
 _CONVERSIONS = {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
@@ -120,3 +123,12 @@ def numel(input: Any) -> int:
 
 METHODS["__nonzero__"] = lambda self: bool(self)
 METHODS["__long__"] = lambda self: int(self)
+
+
+def _array_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """Results of NumPy's functions on tensors are tensors; bool becomes uint8, as in PyTorch."""
+    a = np.asarray(array)
+    return from_numpy(a.astype(np.uint8) if a.dtype == np.bool_ else a)
+
+
+METHODS["__array_wrap__"] = _array_wrap
