@@ -350,3 +350,50 @@ def _mean_divisor(target: Any, weight: Any, ignore: int) -> Any:
         return valid.sum()
     picked = weight.index_select(0, target.reshape(-1).masked_fill(~valid.reshape(-1), 0).to(int64))
     return (picked * valid.reshape(-1)).sum()
+
+
+# ---- linear_cross_entropy
+
+
+def _check_linear(x: Ty, w: Ty, bias: Any) -> None:
+    if not 1 <= x.ndim <= 2:
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {x.ndim}")
+    if w.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {w.ndim}")
+    if x.shape[-1] != w.shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{x.shape[-1]} and {w.shape[-1]}, respectively"
+        )
+    if bias is not None and bias._ty.shape != w.shape[:-1]:
+        raise RuntimeError(f"expected linear_bias shape {w.shape[:-1]}, got {bias._ty.shape}")
+    if w.ndim > 2 and x.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {w.shape} requires batched input, (N, {x.shape[-1]}), "
+            f"got unbatched input with shape {x.shape}"
+        )
+
+
+def linear_cross_entropy(
+    input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
+) -> Any:  # fmt: skip
+    """``cross_entropy`` of the logits ``input @ linear_weight.T + linear_bias``; ``options`` have no effect.
+
+    Raises:
+        RuntimeError: the shapes do not go together, or ``ignore_index`` is given for probabilities.
+        IndexError: a label is out of range.
+    """
+    from .matrix_products import linear
+
+    x, w = input._ty, linear_weight._ty
+    _check_linear(x, w, linear_bias)
+    rows = linear_weight.reshape((-1, w.shape[-1]))
+    logits = linear(input, rows, None if linear_bias is None else linear_bias.reshape(-1))
+    logits = logits.reshape((*x.shape[:-1], *w.shape[:-1]))
+    if ignore_index is not None and target._ty.shape == logits._ty.shape:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    return cross_entropy(
+        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip

@@ -159,23 +159,23 @@ def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int
         if n > time:
             raise RuntimeError(
                 f"Expected input_lengths to have value at most {time}, but got value {n} (while checking "
-                "arguments for ctc_loss_cpu)"
+                "arguments for ctc_loss_allocate_outputs)"
             )
     t = targets._ty
     if t.dtype not in (int64, int32):
         raise RuntimeError(
             "Expected tensor for argument #2 'targets' to have one of the following scalar types: Long, Int; but "
-            f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_cpu)"
+            f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_allocate_outputs)"
         )
     if t.ndim == 1 and t.shape[0] != sum(sizes):
         raise RuntimeError(
             f"Expected tensor to have size {sum(sizes)} at dimension 0, but got size {t.shape[0]} for argument #2 "
-            "'targets' (while checking arguments for ctc_loss_cpu)"
+            "'targets' (while checking arguments for ctc_loss_allocate_outputs)"
         )
     if t.ndim == 2 and (t.shape[0] != batch or t.shape[1] < max(sizes, default=0)):
         raise RuntimeError(
             f"Expected tensor to have size at least {max(sizes, default=0)} at dimension 1, but got size "
-            f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_cpu)"
+            f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)"
         )
 
 

@@ -256,7 +256,7 @@ def _contract_all(operands: list[Any], kept: int) -> Any:
 
 @function()
 def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
-    """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists of dimensions.
+    """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists.
 
     Raises:
         RuntimeError: the contracted sizes differ.

@@ -327,10 +327,12 @@ def embedding_bag_all(
     rows, n = weight._ty.shape[0], indices._ty.numel
     padding = -1 if padding_idx is None else _padding_row(padding_idx, rows)
     at = indices.detach()._numpy()
-    if at.size and (at.min() < 0 or at.max() >= rows):
+    bad = np.flatnonzero((at < 0) | (at >= rows))
+    if bad.size and mode == 2:
+        raise RuntimeError(f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be {at[bad[0]]}")
+    if bad.size:
         raise RuntimeError(
-            "Expected i < index_size to be true, but got false.  (Could this error message be improved?  If "
-            "so, please report an enhancement request to PyTorch.)"
+            f"Index {bad[0]} of input takes value {at[bad[0]]} which is not in the valid range [0, {rows})"
         )
     ids, count = _bag_ids(offsets.detach()._numpy().astype(np.int64), n, include_last_offset)
     if len(ids) < n:
