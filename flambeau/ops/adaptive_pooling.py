@@ -442,7 +442,10 @@ def _fractional_lower(b: Any, attrs: Any, x: Any, samples: Any) -> tuple[Any, An
     n = len(out)
     lead, sizes = x.shape[:-n], x.shape[-n:]
     rows = prod(lead)
-    samples = b.reshape(samples, (rows, n))
+    flat = b.reshape(samples, (prod(samples.shape),))
+    samples = b.reshape(
+        b.slice(flat, 0, 0, rows * n), (rows, n)
+    )  # a module may hold more than an unbatched input needs
     where = b.const(0, int64)
     for k, (size, points, o) in enumerate(zip(sizes, kernel, out)):
         column = k if n == 3 else n - 1 - k

@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, int32, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._registry import at_version, call, export, function, into, is_tensor, method, wrap_dim
+from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values
 
@@ -335,7 +335,7 @@ def nonzero_numpy(self: Any) -> Any:
     return nonzero(self, as_tuple=True)
 
 
-@function()
+@export()
 def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
     """As ``nonzero`` with exactly ``size`` rows: cut off, or filled up with ``fill_value``."""
     found = values_of(nonzero(input))
