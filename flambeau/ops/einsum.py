@@ -303,6 +303,7 @@ def _tensordot(a: Any, b: Any, da: list[int], db: list[int]) -> Any:
     return mm(p, q).reshape([sa[d] for d in rows] + [sb[d] for d in cols])
 
 
+@function()
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """``input1 @ weight[k] @ input2`` for each k: (*, n), (*, m), weight (out, n, m) -> (*, out).
 
