@@ -6,6 +6,7 @@ Values of dtype bfloat16 are float32 arrays whose elements are bfloat16 numbers;
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def _chained_updates(f: Function) -> set[int]:
     for v in f.values:
         for a in v.args:
             users[a.index] = users.get(a.index, 0) + 1
-    return {v.index for v in f.values if v.kind == "update" and v.args[0].kind == "update" and users[v.args[0].index] == 1}
+    updates = [v for v in f.values if v.kind == "update" and v.args[0].kind == "update"]
+    return {v.index for v in updates if users[v.args[0].index] == 1}
 
 
 # ---- memory
@@ -173,8 +175,23 @@ _VIEWS: dict[str, Callable[[Value, Array], Array]] = {
 }
 
 
+LONG_SUM = 256  # rows that NumPy would add one after the other
+
+
+def _sum(a: Array, axis: tuple[int, ...], dtype: Any) -> Array:
+    """NumPy's sum, but long sums across rows go in two steps, so that rounding errors do not pile up."""
+    d = axis[0] if axis else -1
+    if d in (-1, a.ndim - 1) or a.shape[d] < LONG_SUM or np.dtype(dtype).kind not in "fc":
+        return np.sum(a, axis=axis, dtype=dtype)
+    block = isqrt(a.shape[d])
+    whole = a.shape[d] - a.shape[d] % block
+    head, rest = np.split(a, [whole], d)
+    head = head.reshape(*a.shape[:d], whole // block, block, *a.shape[d + 1 :]).sum(d + 1, dtype=dtype)
+    return np.sum(head, axis=axis, dtype=dtype) + np.sum(rest, axis=axis, dtype=dtype)
+
+
 _REDUCTIONS: dict[str, Callable[..., Array]] = {
-    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
+    "sum": _sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
 }  # fmt: skip
 
 

@@ -28,12 +28,12 @@ def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return f(*args, **kw)
         except TypeError as error:
-            raise in_torch_words(error) from None
+            raise _in_torch_words(error) from None
 
     return checked
 
 
-def in_torch_words(error: TypeError) -> TypeError:
+def _in_torch_words(error: TypeError) -> TypeError:
     """Python's complaint about missing arguments as PyTorch puts it."""
     found = re.match(r"(\w+\(\)) missing (\d+) required positional arguments?: ('.*)", str(error))
     if not found:

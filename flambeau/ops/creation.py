@@ -486,11 +486,11 @@ def _mixed(flat: list[Any], shape: list[int]) -> tuple[np.ndarray, dtype]:
 
 def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
     """Flattens nested sequences and checks that they are rectangular."""
-    if isinstance(data, (str, bytes)) and depth:
+    if type(data) in (str, bytes) and depth:
         raise ValueError(f"too many dimensions '{type(data).__name__}'")
     if isinstance(data, np.ndarray) and data.ndim:
         data = list(data)
-    if is_tensor(data) and data.dim():
+    if is_tensor(data) and data.ndim:
         data = data.tolist()
     if not isinstance(data, (list, tuple)) and not (
         hasattr(data, "__getitem__")

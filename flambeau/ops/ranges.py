@@ -18,7 +18,7 @@ from .creation import from_values, with_grad
 LINSPACE = Operator(
     "linspace",
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    lambda b, attrs, start, end: b.cast(linear(b, *attrs, start, end), attrs[1]),
+    lambda b, attrs, start, end: b.cast(linear(b, attrs[0], attrs[1], start, end), attrs[1]),
 )
 
 

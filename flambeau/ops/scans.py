@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, bool_, finfo, int64
+from ..dtypes import SCALAR_NAMES, bool_, complex64, complex128, finfo, float32, float64, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -16,6 +16,11 @@ from .extremes import into_named, place
 from .reductions import sum_dtype, wide
 
 # ---- cumsum, cumprod
+
+
+def running(dt: Any) -> Any:
+    """The dtype in which PyTorch keeps a running value on the CPU."""
+    return {float32: float64, complex64: complex128}.get(dt, wide(dt))
 
 
 def _scan_ty(tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> Ty:
@@ -27,7 +32,7 @@ def _scan_lower(how: str) -> Any:
         dim, dt = attrs
         if not x.ndim:
             return b.cast(x, dt)
-        return b.cast(b.scan(how, b.cast(b.cast(x, dt), wide(dt)), dim), dt)
+        return b.cast(b.scan(how, b.cast(b.cast(x, dt), running(dt)), dim), dt)
 
     return lower
 
@@ -219,7 +224,7 @@ def _complex_log_sums(a: np.ndarray, dim: int) -> np.ndarray:
 def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:
     if not x.ndim:
         return x
-    dt = wide(x.dtype)
+    dt = running(x.dtype)
     return b.cast(b.extern("logcumsumexp", _log_sums, [b.cast(x, dt)], [(x.shape, dt)], dim), x.dtype)
 
 

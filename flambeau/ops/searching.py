@@ -18,7 +18,7 @@ from .creation import from_values, tensor
 # ---- searchsorted
 
 
-def _found(sequence: np.ndarray, values: np.ndarray, side: str, dt: Any) -> np.ndarray:
+def _found(sequence: np.ndarray, values: np.ndarray, side: Any, dt: Any) -> np.ndarray:
     if sequence.ndim == 1:
         return np.searchsorted(sequence, values, side).astype(dt)
     n, m, many = sequence.shape[-1], values.shape[-1], math.prod(values.shape[:-1])
@@ -171,8 +171,8 @@ def _runs(a: np.ndarray, along: bool) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _answer(find: Any, op: Operator, x: Any, inverse: bool, counts: bool, dim: int | None) -> Any:
     t = x._ty
-    d = None if dim is None else wrap_dim(dim, t.ndim)
-    along = d is not None and t.ndim > 0
+    d = 0 if dim is None else wrap_dim(dim, t.ndim)
+    along = dim is not None and t.ndim > 0
     a = x.detach()._numpy()
     if along and 0 in t.shape[:d] + t.shape[d + 1 :]:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")

@@ -20,11 +20,11 @@ def asarray(
     """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
     check_device(device)
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
-    x = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
+    x: Any = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
     changed = dtype is not None and x.dtype is not dtype
     if copy is False and not shares:
         raise ValueError("can't alias arbitrary sequence into a tensor.")
-    if copy is False and changed:
+    if copy is False and dtype is not None and changed:
         raise ValueError(f"can't alias tensor with dtype '{SCALAR_NAMES[x.dtype]}' into dtype '{SCALAR_NAMES[dtype]}'.")
     if changed:
         x = x.to(dtype)

@@ -10,7 +10,8 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._arguments import tensor_first
 from ._registry import call, export, into, wrap_dims
-from .reductions import count, reduced_ty, unreduce, wide
+from .reductions import count, reduced_ty, unreduce
+from .scans import running
 
 # ---- var, std
 
@@ -23,7 +24,7 @@ def _moments(b: Any, attrs: Any, x: Any) -> tuple[Any, Any]:
     """Mean and variance in two passes, in the accumulation dtype, reduced dimensions kept."""
     dims, _, correction = attrs
     n = count(x.shape, dims)
-    x = b.cast(x, wide(x.dtype))
+    x = b.cast(x, running(x.dtype))
     mean = b.map("div", b.reduce("sum", x, dims, True), b.const(n, x.dtype))
     d = b.map("sub", x, mean)
     square = (
