@@ -68,12 +68,20 @@ def result_kind(dt: dtype, result: str) -> dtype:
     return dt.to_real() if result == "real" else float_dtype(dt)
 
 
-def type_rule(result: str, support: Support, count: int | None = None) -> Callable[..., Ty]:
-    """The type rule of an elementwise operator whose first ``count`` inputs decide the dtype."""
+def type_rule(
+    result: str, support: Support, count: int | None = None, operands: int | None = None
+) -> Callable[..., Ty]:
+    """The type rule of an elementwise operator whose first ``count`` inputs decide the dtype.
+
+    Python numbers from input ``operands`` (by default ``count``) on are parameters of PyTorch's kernel: they take no
+    part in the layout, as the operands of its TensorIterator do.
+    """
+    first = count if operands is None else operands
 
     def infer(tys: Sequence[Ty], attrs: Any) -> Ty:
         dt = result_dtype(tys[:count])
-        t = elementwise(tys, result_kind(dt, result))
+        laid = tys if first is None else [t for i, t in enumerate(tys) if i < first or not t.weak]
+        t = elementwise(laid, result_kind(dt, result))
         support.check(t.dtype if result == "float" else dt)
         return t
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dtypes import bfloat16, int32
 from ..graph.node import OUT, Operator
-from ..graph.types import Ty
+from ..graph.types import Ty, like
 from ..return_types import frexp as _frexp_result
 from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
 from ._registry import call, call_inplace, export, into, is_tensor
@@ -150,8 +150,7 @@ def heaviside_(self: Any, values: Any) -> Any:
 def _frexp_ty(tys: Sequence[Ty], attrs: Any) -> tuple[Ty, Ty]:
     if tys[0].dtype.kind != "f":
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
-    t = elementwise(tys)
-    return t, elementwise(tys, int32)
+    return like(tys[0]), like(tys[0], int32)
 
 
 def _frexp_lower(b: Any, attrs: Any, x: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES, finfo
 from ..graph.node import Operator
+from ..graph.types import like
 from ._elementwise import Support, lowering, public, same_dtype, tensor_argument, type_rule, unary
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into, is_tensor
 from ._types import unary_ty
@@ -248,7 +249,11 @@ def _numbers_for_nan(b: Any, dt: Any, attrs: tuple[Any, ...], x: Any) -> Any:
 
 
 NAN_TO_NUM = Operator(
-    "nan_to_num", unary_ty, _nan_to_num_lower, lambda f, g: (g * f.saved(0).isfinite(),), ((0, (0,)),)
+    "nan_to_num",
+    lambda tys, attrs: like(tys[0]),
+    _nan_to_num_lower,
+    lambda f, g: (g * f.saved(0).isfinite(),),
+    ((0, (0,)),),
 )
 
 

@@ -16,9 +16,12 @@ _SUPPORT = Support("pow", "uifc")
 _rule = type_rule("same", _SUPPORT)
 
 
+_number_rule = type_rule("same", _SUPPORT, operands=1)
+
+
 def _number_ty(tys: Any, short: Any) -> Any:
     """Without a kernel, as the power 1 is a copy, for bool too."""
-    return elementwise(tys) if short == 1 else _rule(tys, ())
+    return elementwise(tys[:1], result_dtype(tys)) if short == 1 else _number_rule(tys, ())
 
 
 # exponents for which the program holds multiplications and roots instead of a power
@@ -31,6 +34,11 @@ _SHORT = {
     -1: lambda b, x: b.map("reciprocal", x),
     -2: lambda b, x: b.map("reciprocal", b.map("mul", x, x)),
 }
+
+
+def _of_number_ty(tys: Any, attrs: Any) -> Any:
+    dt = _rule(tys, ()).dtype
+    return elementwise(tys[1:], dt)
 
 
 def _lower_number(b: Any, short: Any, x: Any, exponent: Any) -> Any:
@@ -83,7 +91,7 @@ def _pow_vjp(f: Any, g: Any) -> tuple[Any, Any]:
 
 _saves = ((0, (0, 1)), (1, (0, 1)), (OUT, (1,)))
 POW = Operator("pow", _rule, lowering("pow", "same"), _pow_vjp, _saves, "PowBackward1")
-POW_OF_NUMBER = Operator("pow", _rule, lowering("pow", "same"), _pow_vjp, _saves, "PowBackward2")
+POW_OF_NUMBER = Operator("pow", _of_number_ty, lowering("pow", "same"), _pow_vjp, _saves, "PowBackward2")
 
 
 def _form(x: Any, exponent: Any) -> tuple[Operator, Any]:

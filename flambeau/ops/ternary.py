@@ -97,8 +97,11 @@ METHODS["where"] = _where_method
 _CLAMP = Support("clamp_cpu", "buif", {"c": (NotImplementedError, "clamp is not supported for complex types")})
 
 
+_clamp_rule_ty = type_rule("same", _CLAMP, operands=1)
+
+
 def _clamp_ty(tys: Sequence[Ty], has: tuple[bool, bool]) -> Ty:
-    t = type_rule("same", _CLAMP)(tys, has)
+    t = _clamp_rule_ty(tys, has)
     if all(has):
         Support("clamp_cpu", "uif").check(t.dtype)
     return t
