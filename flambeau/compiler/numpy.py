@@ -30,14 +30,28 @@ def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]
             if v.kind == "input":
                 env[v.index] = _input(v, inputs)
             elif v.kind == "scalar":
-                env[v.index] = scalars[v.params]
+                env[v.index] = np.asarray(scalars[v.params], v.dtype.compute)
             elif v.kind == "update":
-                env[v.index] = _update(v, env[v.args[0].index], env[v.args[1].index], v.index in chained)
+                base, value = _arguments(v, env)
+                env[v.index] = _update(v, base, value, v.index in chained)
             else:
-                env[v.index] = _KINDS[v.kind](v, *[env[a.index] for a in v.args])
+                env[v.index] = _KINDS[v.kind](v, *_arguments(v, env))
             for i in last[v.index]:
                 env[i] = None
     return [np.asarray(env[v.index]) for v in f.outputs]
+
+
+def _arguments(v: Value, env: list[Any]) -> list[Any]:
+    """What ``v`` is computed from. Run-time numbers are rounded to their dtype, except for a cast to another."""
+    if v.name == "cast":
+        return [env[a.index] for a in v.args]
+    return [_number(env[a.index], a.dtype) if a.kind == "scalar" else env[a.index] for a in v.args]
+
+
+def _number(x: Any, dt: dtype) -> Array:
+    if dt.kind == "i":
+        x = (x + 2**63) % 2**64 - 2**63
+    return np.asarray(x, dt.compute)
 
 
 def _last_uses(f: Function) -> list[list[int]]:
