@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..device import check_device
-from ..dtypes import SCALAR_NAMES, dtype, float64, get_default_dtype, int64, weak_dtype
+from ..dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._registry import call, function, into, is_tensor
 from .creation import from_values, with_grad
+from .reductions import wide
 
 LINSPACE = Operator(
     "linspace",
@@ -25,12 +26,18 @@ LINSPACE = Operator(
 def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
     """``n`` evenly spaced values of ``dt``, counted from the nearer end as PyTorch does; integers as float64."""
     start, end = b.cast(start, dt), b.cast(end, dt)
+    if n < 2:
+        return b.expand(start, (n,))
     if dt.kind in "uib":
         dt = float64
         start, end = b.cast(start, dt), b.cast(end, dt)
-    if n < 2:
-        return b.expand(start, (n,))
-    step = b.map("div", b.map("sub", end, start), b.const(n - 1, dt))
+    return _between(b, n, start, end, b.map("sub", end, start), dt)
+
+
+def _between(b: Any, n: int, start: Any, end: Any, distance: Any, dt: dtype) -> Any:
+    """The values in arithmetic of ``dt``."""
+    start, end = b.cast(start, dt), b.cast(end, dt)
+    step = b.map("div", b.cast(distance, dt), b.const(n - 1, dt))
     at = b.iota(n)
     up = b.map("add", start, b.map("mul", step, b.cast(at, dt)))
     left = b.cast(b.map("sub", b.const(n - 1, int64), at), dt)
@@ -64,9 +71,14 @@ def linspace(
 
 def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
     n, dt = attrs
-    at = linear(b, n, dt, start, end)
-    wide = dt if dt.kind == "c" else float64
-    return b.cast(b.map("pow", b.cast(base, wide), b.cast(at, wide)), dt)
+    if wide(dt) is not dt and n > 1:
+        start, end = b.cast(start, dt), b.cast(end, dt)
+        at = _between(b, n, start, end, b.map("sub", end, start), float32)
+        return b.cast(b.map("pow", b.cast(base, float32), at), dt)
+    exact = dt if dt.kind == "c" else float64
+    if n == 1:
+        return b.expand(b.cast(b.map("pow", b.cast(base, exact), b.cast(start, exact)), dt), (1,))
+    return b.cast(b.map("pow", b.cast(base, exact), b.cast(linear(b, n, dt, start, end), exact)), dt)
 
 
 LOGSPACE = Operator(

@@ -215,9 +215,9 @@ def _complex_log_sums(a: np.ndarray, dim: int) -> np.ndarray:
     out = np.array(a)
     steps = np.moveaxis(out, dim, 0)
     for k in range(1, len(steps)):
-        top = np.maximum(steps[k].real, steps[k - 1].real)
-        shift = np.where(np.isfinite(top), top, 0)
-        steps[k] = np.log(np.exp(steps[k - 1] - shift) + np.exp(steps[k] - shift)) + shift
+        larger = steps[k].real >= steps[k - 1].real
+        high, low = np.where(larger, steps[k], steps[k - 1]), np.where(larger, steps[k - 1], steps[k])
+        steps[k] = np.where(high.real == -np.inf, high, high + np.log1p(np.exp(low - high)))
     return out
 
 
@@ -234,7 +234,7 @@ def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
     if not x._ty.ndim or not x._ty.numel:
         return (g,)
     if x._ty.dtype.is_complex:
-        return ((g * (-y).exp().conj()).flip(dim).cumsum(dim).flip(dim) * x.exp().conj(),)
+        return (_complex_log_sums_vjp(g, x, y, dim),)
     lowest = finfo(x._ty.dtype).min
     sides = []
     for side in (g, -g):
@@ -242,6 +242,16 @@ def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
         logs = side.masked_fill(absent, 1).log().masked_fill(absent, lowest)
         sides.append(((logs - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp())
     return (sides[0] - sides[1],)
+
+
+def _complex_log_sums_vjp(g: Any, x: Any, y: Any, dim: int) -> Any:
+    """By a recurrence whose factors stay near 1, so that nothing overflows."""
+    from .joining import cat
+
+    n = y.shape[dim]
+    ratios = (y.narrow(dim, 0, n - 1) - y.narrow(dim, 1, n - 1)).exp()
+    factors = cat([ratios, y.narrow(dim, 0, 1) * 0], dim).flip(dim).conj()
+    return recurrence(factors, g.flip(dim), dim).flip(dim) * (x - y).exp().conj()
 
 
 LOGCUMSUMEXP = Operator(
