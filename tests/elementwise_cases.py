@@ -91,6 +91,10 @@ x.detach().clone().add_(i[:5]).mul_(2).pow_(2).sub_(1).div_(3) ; x.detach().clon
 i.clone().logical_and_(j) ; i.clone().bitwise_and_(3).bitwise_left_shift_(2)
 i.clone().floor_divide_(3).remainder_(2) ; torch.exp(x.detach(), out=torch.empty(5))
 torch.eq(x, y, out=torch.empty(5)) ; torch.add(x.detach(), 1, out=torch.empty(5, dtype=torch.float64))
+torch.tensor(7) // 2 ; torch.tensor(7) % 4 ; 7 // torch.tensor(2) ; 2 ** torch.tensor(3) ; 1 << torch.tensor(3)
+torch.tensor(7).div(-2, rounding_mode="trunc") ; torch.tensor(3.0) % 2.5 ; torch.special.zeta(2.0, torch.tensor(3.0))
+torch.tensor(1.0, dtype=torch.float64) * 0.1 ; torch.tensor(7).fmod(4) ; torch.tensor(1).add(2, alpha=3)
+i + 2**63 ; torch.where(torch.tensor(True), 1, 2.5) ; torch.tensor(1.0).clamp(2, 3) ; torch.xlogy(2, torch.tensor(3.0))
 """),
 ]
 
