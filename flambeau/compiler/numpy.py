@@ -30,7 +30,7 @@ def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]
             if v.kind == "input":
                 env[v.index] = _input(v, inputs)
             elif v.kind == "scalar":
-                env[v.index] = np.asarray(scalars[v.params], v.dtype.compute)
+                env[v.index] = scalars[v.params]
             elif v.kind == "update":
                 base, value = _arguments(v, env)
                 env[v.index] = _update(v, base, value, v.index in chained)
