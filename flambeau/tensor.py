@@ -441,12 +441,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is not a leaf, too."""
-        edge = _edge_of(self)
-        if edge is None and requires_grad(self):
-            return
-        if edge is None:
+        edge = self._edge
+        if not requires_grad(self):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if isinstance(edge, AccumulateGrad):
+        if not isinstance(edge, (Fn, Out)):
             return
         import weakref
 

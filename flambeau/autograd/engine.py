@@ -302,9 +302,8 @@ def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
     hooks = node.hooked
     for k, g in enumerate(grads):
         for hook in list(hooks.tensor.get(k, {}).values()):
-            if grads[k] is not None:
-                r = hook(grads[k])
-                grads[k] = grads[k] if r is None else r
+            r = hook(grads[k])
+            grads[k] = grads[k] if r is None else r
         if k in hooks.retain and grads[k] is not None:
             x = hooks.retain[k]()
             if x is not None:

@@ -124,6 +124,22 @@ def overlaps_itself(t: Ty) -> bool:
     return t.numel > 0 and any(n > 1 and s == 0 for n, s in zip(t.shape, t.strides))
 
 
+@lru_cache(8192)
+def repeating_dim(t: Ty) -> int | None:
+    """The dimension of windows that share elements (``unfold`` with a step below its size), if there is one.
+
+    Strides of 0, which PyTorch refuses to write to, do not count.
+    """
+    if t.dense or t.numel == 0 or 0 in t.strides:
+        return None
+    reach = 1
+    for s, n, d in sorted((s, n, d) for d, (n, s) in enumerate(zip(t.shape, t.strides)) if n != 1):
+        if s < reach:
+            return d
+        reach = s * (n - 1) + reach
+    return None
+
+
 def permuted_strides(shape: tuple[int, ...], order: list[int] | tuple[int, ...]) -> tuple[int, ...]:
     """Dense strides with ``order`` listing the dimensions from the innermost to the outermost."""
     strides, step = [0] * len(shape), 1

@@ -16,7 +16,7 @@ from ..graph.realisation import realise
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..graph.tensor_base import tensor_class as _tensor_class
-from ..graph.types import Ty, overlaps_itself, ty
+from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
 Number = (bool, int, float, complex)
@@ -212,7 +212,9 @@ def view_edge(x: TensorBase) -> Any:
     version = version_of(x)
     if v.edge_version != version:  # type: ignore[union-attr]
         refuse_stale_view(x)
-        x._edge = edge = strided_edge(x)
+        fresh_edge = strided_edge(x)
+        _move_retained(x, fresh_edge)
+        x._edge = edge = fresh_edge
         v.edge_version = version  # type: ignore[union-attr]
     return edge
 
@@ -316,6 +318,9 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     Raises:
         RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
     """
+    repeated = None if may_overlap else repeating_dim(x._ty)
+    if repeated is not None:
+        return _piece_by_piece(op, x, others, attrs, repeated)
     ins = (x, *others)
     grad = begin_write(x, ins, may_overlap)
     hs = tuple([node_of(i) if isinstance(i, TensorBase) else number(i, weak_dtype(i)) for i in ins])
@@ -329,6 +334,23 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     write(x, node, fn)
     if fn is not None:
         save_outputs(fn, (x,))
+    return x
+
+
+def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, dim: int) -> Any:
+    """Windows that share elements are written one after the other, so that shared elements change several times."""
+
+    def piece(y: Any, i: int) -> Any:
+        at = dim - x._ty.ndim
+        if not isinstance(y, TensorBase) or y._ty.ndim < -at or y._ty.shape[at] == 1:
+            return y
+        return y.select(at, i)  # type: ignore[attr-defined]
+
+    counter = x._vc or x._s
+    version = counter.version + 1
+    for i in range(x._ty.shape[dim]):
+        call_inplace(op, x.select(dim, i), tuple([piece(y, i) for y in others]), attrs)
+    counter.version = version
     return x
 
 

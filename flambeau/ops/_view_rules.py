@@ -38,6 +38,11 @@ class CopySlices(Fn):
         super().__init__(None, (view, (base, *inner.ins[1:]), (base,)), (base_edge, *inner.edges[1:]))
         self.inner = inner
 
+    def release(self) -> None:
+        """Frees what the write saved; a second backward through it is refused."""
+        self.inner.saved = self.inner.versions = ()
+        self.inner.freed = self.freed = True
+
 
 _BLOCK = (
     " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "

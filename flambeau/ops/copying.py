@@ -129,7 +129,8 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """
     if not is_tensor(src):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    return call_inplace(COPY, self, (src,), _dense(self._ty))
+    same = src._s is self._s and src._ty is self._ty
+    return call_inplace(COPY, self, (src,), _dense(self._ty), may_overlap=same)
 
 
 @method()

@@ -57,7 +57,7 @@ def view_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Strides that show ``t``'s elements in row-major order under ``shape``, or None if no strides can."""
     if t.numel == 0:
         return t.strides if shape == t.shape else contiguous_strides(shape)
-    if t.contiguous:
+    if t.strides == contiguous_strides(t.shape):
         return contiguous_strides(shape)
     strides = [0] * len(shape)
     at = len(shape) - 1
@@ -755,8 +755,10 @@ def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
 
 def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     """The part of the gradient under the view goes through the write; the base's own gradient loses it."""
-    from ..autograd.engine import apply, release
+    from ..autograd.engine import FREED, apply
 
+    if f.fn.freed:
+        raise RuntimeError(FREED)
     inner, base, part = f.fn.inner, f.ins[0], f.attrs
     whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
     whole = whole.copy_(g)
