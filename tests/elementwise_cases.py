@@ -117,6 +117,7 @@ reciprocal
 """)
 
 ERRORS = [
+    *[f"x.{f}(1)" for f in words("float double half bfloat16 int long short char byte bool cfloat cdouble")],
     *[f"torch.{f}(c)" for f in NO_COMPLEX],
     *[f"torch.{f}(b)" for f in NO_BOOL],
     *[

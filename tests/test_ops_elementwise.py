@@ -17,7 +17,7 @@ from flambeau.autograd import gradcheck, gradgradcheck
 GOLDEN = Path(__file__).parent / "golden"
 VALUES = json.loads((GOLDEN / "elementwise.json").read_text())
 ERRORS = json.loads((GOLDEN / "elementwise_errors.json").read_text())
-TOLERANCE = {"torch.float16": 2e-3, "torch.bfloat16": 1e-2, "torch.float64": 1e-6}
+TOLERANCE = {"torch.float16": 2e-3, "torch.bfloat16": 1e-2, "torch.float64": 1e-12, "torch.complex128": 1e-12}
 
 
 def close(a: Any, b: Any, tolerance: float) -> bool:

@@ -23,7 +23,10 @@ _CONVERSIONS = {
 
 
 def _conversion(name: str, dt: dtype) -> Any:
-    def f(self: Any, memory_format: Any = None) -> Any:
+    def f(self: Any, *args: Any, memory_format: Any = None) -> Any:
+        if args:
+            verb = "was" if len(args) == 1 else "were"
+            raise TypeError(f"{name}() takes 0 positional arguments but {len(args)} {verb} given")
         return convert(self, dt, memory_format=memory_format)
 
     f.__name__ = f.__qualname__ = name
