@@ -174,7 +174,7 @@ def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
 @function()
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``."""
-    input, other = operands("rsub", input, other, "other", 2)
+    input, other = operands("rsub", input, other, "other", 2, overloaded=True)
     if type_of(input).dtype is bool_ or type_of(other).dtype is bool_:
         _refuse_bool(input, other)
     if alpha != 1:
