@@ -26,7 +26,12 @@ class Result(tuple):
         return f"torch.return_types.{type(self).__name__}(\n{items})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (tuple(self),)
+        return _rebuilt, (type(self).__name__, tuple(self))
+
+
+def _rebuilt(name: str, items: tuple[Any, ...]) -> Result:
+    """The inverse of pickling."""
+    return globals()[name](items)
 
 
 def result_type(name: str, *fields: str) -> type[Result]:
@@ -71,3 +76,4 @@ linalg_slogdet = result_type("linalg_slogdet", "sign", "logabsdet")
 linalg_solve_ex = result_type("linalg_solve_ex", "result", "info")
 linalg_svd = result_type("linalg_svd", "U", "S", "Vh")
 lu_unpack = result_type("lu_unpack", "P", "L", "U")
+_lu_with_info = result_type("_lu_with_info", "LU", "pivots", "info")

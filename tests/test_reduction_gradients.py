@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -99,5 +100,21 @@ def test_named_results() -> None:
     r = torch.tensor([3.0, 1.0]).sort()
     assert repr(r) == "torch.return_types.sort(\nvalues=tensor([1., 3.]),\nindices=tensor([1, 0]))"
     assert r.values is r[0] and r.indices.tolist() == [1, 0]
+    assert repr(pickle.loads(pickle.dumps(r))) == repr(r)
     with pytest.raises(TypeError, match=r"torch.return_types.max\(\) takes a 2-sequence \(1-sequence given\)"):
         torch.return_types.max((1,))
+
+
+def test_topk_of_few_among_many() -> None:
+    x = torch.tensor([[5.0, float("nan"), 1, 7, 7, 2, 0, 3, -1, 4, 6, 2]])
+    values, indices = x.topk(3)
+    assert torch.isnan(values[0, 0]) and values[0, 1:].tolist() == [7, 7]
+    assert indices[0].tolist() == [1, 3, 4]
+    values, indices = x.topk(3, largest=False)
+    assert values.tolist() == [[-1, 0, 1]] and indices.tolist() == [[8, 6, 2]]
+
+
+def test_long_sums_keep_their_precision() -> None:
+    x = torch.full((100_000, 2), 0.1)
+    assert (x.sum(0) - 10_000).abs().max() < 0.02
+    assert (x.cumsum(0)[-1] - 10_000).abs().max() < 0.002

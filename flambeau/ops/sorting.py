@@ -93,8 +93,16 @@ def msort(input: Any, *, out: Any = None) -> Any:
 
 
 def _top(a: np.ndarray, k: int, dim: int, largest: bool) -> tuple[np.ndarray, np.ndarray]:
-    index = np.take(order(a, dim, largest), range(k), axis=dim)
-    return np.take_along_axis(a, index, dim), index
+    n = a.shape[dim]
+    if k == 0 or 4 * k > n:
+        index = np.take(order(a, dim, largest), range(k), axis=dim)
+        return np.take_along_axis(a, index, dim), index
+    kept = range(n - k, n) if largest else range(k)
+    index = np.take(np.argpartition(a, n - k if largest else k - 1, axis=dim), kept, axis=dim)
+    index = np.sort(index, axis=dim)
+    values = np.take_along_axis(a, index, dim)
+    place = order(values, dim, largest)
+    return np.take_along_axis(values, place, dim), np.take_along_axis(index, place, dim)
 
 
 def _topk_ty(tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> tuple[Ty, Ty]:
