@@ -125,21 +125,14 @@ def _check_reducible(t: Ty, dims: tuple[int, ...], p: float) -> None:
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Any:
     """The norm of the elements, of vectors along ``dim`` or (``'nuc'``) of matrices."""
     if p == "nuc":
-        from . import FUNCTIONS
+        from .matrix_norms import matrix_norm
 
-        matrix = FUNCTIONS["linalg_matrix_norm"] if "linalg_matrix_norm" in FUNCTIONS else _matrix_norm()
-        return into(matrix(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype), out, "norm")
+        return into(matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype), out, "norm")
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     if isinstance(dim, int):
         dim = (dim,)
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype, out=out)
-
-
-def _matrix_norm() -> Any:
-    from .. import linalg
-
-    return linalg.matrix_norm
 
 
 # ---- logsumexp
