@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import flambeau
-from flambeau.tools import alias, machine
+from flambeau.compiler.cpu import machine
+from flambeau.tools import alias
 from flambeau.tools.cli import main
 from flambeau.tools.doctor import report
 from flambeau.torch_version import TorchVersion

@@ -10,25 +10,17 @@ import sys
 from pathlib import Path
 
 import flambeau
-from flambeau.tools import alias, machine
+from flambeau.compiler.cpu import machine
+from flambeau.tools import alias
 from flambeau.version import __flambeau_version__, __version__
 
-__all__ = ["cache_folder", "report"]
+__all__ = ["report"]
 
 REQUIRED = (("numpy", "numpy", "arrays; nothing runs without it"), ("llvmlite", "llvmlite", "native code"))
 OPTIONAL = (
     ("PIL", "pillow", "images: torchvision's data sets and transforms (pip install 'flambeau[images]')"),
     ("scipy", "scipy", "some functions of torch.special and torch.linalg (pip install 'flambeau[scipy]')"),
 )
-
-
-def cache_folder() -> Path:
-    """Where machine code is kept between runs: $FLAMBEAU_CACHE, else the user's cache folder."""
-    chosen = os.environ.get("FLAMBEAU_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "flambeau"
 
 
 def _version_of(distribution: str) -> str | None:
@@ -67,7 +59,9 @@ def _size(folder: Path) -> tuple[int, int]:
 
 
 def _cache_line() -> str:
-    folder = cache_folder()
+    if os.environ.get("FLAMBEAU_CACHE") == "off":
+        return "off ($FLAMBEAU_CACHE)"
+    folder = machine.cache_folder()
     if not folder.exists():
         return f"{folder} (empty)"
     count, size = _size(folder)

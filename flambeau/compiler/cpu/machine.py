@@ -1,14 +1,13 @@
-"""What this machine offers: the CPU's name and features, and how many threads may run on it."""
+"""What this machine offers: the CPU's name and features, how many threads may run on it, where caches belong."""
 
 from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["affinity", "available_threads", "cpu_features", "cpu_model", "cpu_quota"]
+__all__ = ["affinity", "available_threads", "cache_folder", "cpu_features", "cpu_model", "cpu_quota", "cpu_words"]
 
 # The instruction sets that decide how wide generated code is, in the spelling of /proc/cpuinfo.
 VECTOR_FEATURES = (
@@ -37,7 +36,8 @@ VECTOR_FEATURES = (
 def _cpuinfo() -> dict[str, str]:
     """The first processor's entry of /proc/cpuinfo; empty where there is none."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read(8192)  # the first entry is shorter, and the system makes up the rest line by line
     except OSError:
         return {}
     pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
@@ -45,6 +45,8 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def _sysctl(name: str) -> str:
+    import subprocess
+
     try:
         return subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -60,13 +62,19 @@ def cpu_model() -> str:
     return name or platform.processor() or platform.machine()
 
 
-def cpu_features() -> list[str]:
-    """The vector instruction sets that the processor has, among those the code generator cares about."""
+def cpu_words() -> frozenset[str]:
+    """All that the system says the processor can do, in its own spelling; empty where it does not say."""
     info = _cpuinfo()
     words = set((info.get("flags") or info.get("Features") or "").split())
     if sys.platform == "darwin":
         words |= set(_sysctl("machdep.cpu.features").lower().replace(".", "_").split())
         words |= set(_sysctl("machdep.cpu.leaf7_features").lower().split())
+    return frozenset(words)
+
+
+def cpu_features() -> list[str]:
+    """The vector instruction sets that the processor has, among those the code generator cares about."""
+    words = cpu_words()
     return [feature for feature in VECTOR_FEATURES if feature in words]
 
 
@@ -126,3 +134,12 @@ def available_threads() -> int:
     quota = cpu_quota()
     threads = affinity()
     return threads if quota is None else max(1, min(threads, -int(-quota // 1)))
+
+
+def cache_folder() -> Path:
+    """Where machine code is kept between runs: $FLAMBEAU_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("FLAMBEAU_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "flambeau"
