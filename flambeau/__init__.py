@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SUBMODULES = frozenset(
     "autograd nn optim utils linalg fft special random cuda backends jit hub vision version testing distributions "
     "amp func profiler types serialization overrides multiprocessing distributed onnx fx mps storage return_types "
-    "accelerator xpu torch_version".split()
+    "accelerator xpu torch_version signal".split()
 )
 _LAZY_NAMES = {"__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda"}
 

@@ -370,8 +370,7 @@ def ldl_factor(a: Array, hermitian: bool) -> tuple[Array, Array, Array]:
         return a.copy(), np.zeros((*batch, n), np.int32), no_info(a)
     found = [routine(m, lower=1) for m in a.reshape((-1, n, n))]
     ld = np.stack([np.tril(f[0]) for f in found]).reshape(a.shape)
-    # SciPy counts single pivots from 0 and leaves the others as LAPACK has them.
-    pivots = np.stack([np.where(f[1] >= 0, f[1] + 1, f[1]) for f in found]).astype(np.int32)
+    pivots = np.stack([f[1] for f in found]).astype(np.int32)
     return ld, pivots.reshape((*batch, n)), np.array([f[2] for f in found], np.int32).reshape(batch)
 
 

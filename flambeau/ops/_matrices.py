@@ -36,6 +36,20 @@ def linalg(f: F) -> F:
     return checked
 
 
+def linalg_of_list(f: F) -> F:
+    """Lists a function under ``torch.linalg``; its first argument must be a sequence of tensors."""
+
+    @functools.wraps(f)
+    def checked(tensors: Any, *args: Any, **kw: Any) -> Any:
+        if not isinstance(tensors, (tuple, list)):
+            raise TypeError(f"linalg_{f.__name__}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+                            f"{type(tensors).__name__}")  # fmt: skip
+        return f(tensors, *args, **kw)
+
+    LINALG[f.__name__] = checked
+    return checked  # type: ignore[return-value]
+
+
 def tensor_argument(f: F, name: str | None = None) -> F:
     """``f`` with PyTorch's complaint, under ``name``, about a first argument that is no tensor."""
     code = f.__code__  # type: ignore[attr-defined]
@@ -174,6 +188,8 @@ def by_composition(f: Callable[..., Any]) -> Callable[..., Any]:
         with autograd.enable_grad():
             ys = f(c.attrs, *xs)
         ys = ys if isinstance(ys, tuple) else (ys,)
+        if not any(y.requires_grad for y in ys):
+            return (None,) * len(xs)
         found = autograd.grad(ys, [xs[i] for i in wanted], grads[: len(ys)], create_graph=create, allow_unused=True)
         out: list[Any] = [None] * len(xs)
         for i, g in zip(wanted, found):

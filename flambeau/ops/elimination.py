@@ -289,7 +289,7 @@ def logdet(input: Any) -> Any:
     sign, size = _slogdet(input, "logdet")
     if input.is_complex():
         return sign.log() + size
-    from .searching import where
+    from .ternary import where
 
     return where(sign == -1.0, float("nan"), size)
 
@@ -385,8 +385,8 @@ def _torch_lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = No
     lu, pivots, info = _lu_factor("torch.lu_factor", A, pivot)
     if not get_infos:
         _zero_pivot(info)
-    result = (lu, pivots, info) if get_infos else (lu, pivots)
-    return into(result, out, "lu")
+    result = return_types._lu_with_info((lu, pivots, info)) if get_infos else (lu, pivots)
+    return into_exactly(result, out, "lu")
 
 
 FUNCTIONS["lu"] = METHODS["lu"] = tensor_argument(_torch_lu, "lu")

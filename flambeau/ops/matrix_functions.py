@@ -18,6 +18,7 @@ from ._matrices import (
     is_half,
     lapack,
     linalg,
+    linalg_of_list,
     need_floating,
     need_same_dtype,
     need_square,
@@ -282,7 +283,7 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
     return split
 
 
-@linalg
+@linalg_of_list
 def multi_dot(tensors: Any, *, out: Any = None) -> Any:
     """The product of several matrices in the cheapest order; the first and the last may be vectors
     (https://docs.pytorch.org/docs/stable/generated/torch.linalg.multi_dot.html)."""
@@ -355,11 +356,13 @@ def vander(x: Any, N: int | None = None) -> Any:
     """Vandermonde matrices: powers 0 to N - 1 of each element along a new last dimension
     (https://docs.pytorch.org/docs/stable/generated/torch.linalg.vander.html)."""
     t = x._ty
+    if not t.ndim:
+        return vander(x.reshape(1), N)
     if is_half(t.dtype) or t.dtype is bool_:
         raise RuntimeError(
             f"linalg.vander supports floating point, complex, and integer tensors, but got {SCALAR_NAMES[t.dtype]}"
         )
-    n = N if N is not None else (t.shape[-1] if t.ndim else 1)
+    n = N if N is not None else (t.shape[-1])
     if n <= 1:
         raise RuntimeError("N must be greater than 1.")
     column = x.unsqueeze(-1)

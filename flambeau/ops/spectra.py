@@ -69,7 +69,7 @@ def svd_gradient(u: Any, s: Any, vh: Any, gu: Any, gs: Any, gvh: Any, shape: tup
     row, col = s.unsqueeze(-2), s.unsqueeze(-1)
     gaps = (row - col) * (row + col)
     gaps = gaps + on_diagonal(gaps.new_ones(s._ty.shape))
-    left, right = H(u) @ gu, H(vh @ H(gvh))
+    left, right = H(u) @ gu, vh @ H(gvh)
     skew_u, skew_v = (left - H(left)) / gaps, (right - H(right)) / gaps
     inner = skew_u * row + col * skew_v + on_diagonal(gs).to(u.dtype)
     if u.is_complex():
