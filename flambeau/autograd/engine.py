@@ -162,7 +162,10 @@ class Task:
         count = len(ready)
         while ready:
             node = heapq.heappop(ready)[2]
-            grads = list(self.visit(node))
+            sent = self.visit(node)
+            if sent is None:
+                continue
+            grads = list(sent)
             for i, e in enumerate(_edges(node)):
                 if e is None:
                     continue
@@ -192,8 +195,8 @@ class Task:
         if alone:
             slots[k]._s.version = old._s.version + 1
 
-    def visit(self, node: Any) -> Sequence[Any]:
-        """Runs one node on what has arrived; its gradients, one an edge."""
+    def visit(self, node: Any) -> Sequence[Any] | None:
+        """Runs one node on what has arrived; its gradients, one an edge. None if no wanted input lies beyond it."""
         grads = self.buffers.pop(node, None)
         if grads is None:
             grads = [None] * (1 if type(node) is AccumulateGrad else len(node.outs))
@@ -207,7 +210,7 @@ class Task:
                 accumulate(node, grads[0], self.create)
             return ()
         if self.needed is not None and node not in self.needed:
-            return [None] * len(node.edges)
+            return None
         if all(g is None for g in grads):
             return [None] * len(node.edges)
         return self._apply(node, grads)

@@ -55,15 +55,18 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             if version is None:
                 add(x)
                 continue
-            s, t, vc = x if x.__class__ is Saved else (x._s, x._ty, x._vc)
-            if (vc or s).version != version:
+            if x.__class__ is Saved:
+                if (x.vc or x.storage).version != version:
+                    return None
+                add(_node_of_output(x, epoch))
+                continue
+            s = x._s
+            if (x._vc or s).version != version:
                 return None
-            add(s.h if s.h is not None and s.epoch is epoch and s.owner is None else refresh(new_tensor(s, s.ty)))
-            if t is not s.ty:
-                add(t)
+            add(x._h if x._w == s.w else refresh(x))
         for e in fn.edges:
             if e is None:
-                add(None)
+                add("none")  # not None, which marks a node or leaf met for the first time
                 continue
             if e.__class__ is Out:
                 add(("output", e.number))
@@ -80,6 +83,13 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             else:
                 return None
     return key
+
+
+def _node_of_output(x: Saved, epoch: Epoch) -> Node:
+    s = x.storage
+    if s.h is not None and s.epoch is epoch and s.owner is None and x.ty is s.ty:
+        return s.h
+    return refresh(new_tensor(s, x.ty))
 
 
 def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool:

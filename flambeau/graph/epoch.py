@@ -13,6 +13,7 @@ import numpy as np
 from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage
 from .tensor_base import TensorBase
+from .types import ty as _ty
 
 BUDGET = 1 << 30  # bytes of pending results
 NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so that a loop without values ends
@@ -65,10 +66,12 @@ def refresh(x: TensorBase) -> Node:
     if h is not None and s.epoch is not epoch:
         _take_over(s)
         h = None
-    if h is None:
-        h = _leaf(s, epoch)
-    if x._ty is not s.ty:
-        h = view_node(h, x._ty)
+    if x._ty is s.ty:
+        h = h or _leaf(s, epoch)
+    elif h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.buf is not None:
+        h = _part_leaf(x, s, epoch)
+    else:
+        h = view_node(h or _leaf(s, epoch), x._ty)
     x._h = h
     x._w = s.w
     return h
@@ -83,6 +86,29 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     s.epoch = epoch
     epoch.leaves.append(s)
     return h
+
+
+def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
+    """A leaf of its own for part of a realised storage, from its first element on.
+
+    Where the part begins is thus a run-time argument: all rows of a data set have one program.
+    """
+    t = x._ty
+    part = t.views.get("part")
+    if part is None:
+        part = t.views["part"] = _ty(t.shape, t.dtype, t.strides)
+    ordinal = len(epoch.leaves)
+    epoch.leaves.append(s)
+    epoch.values[ordinal] = s.buf[t.offset :]  # type: ignore[index]
+    return part.leaves.get(ordinal) or leaf_node(part, ordinal)
+
+
+def base_node(s: Storage) -> Node:
+    """The node of a storage's whole value."""
+    epoch = threads.epoch
+    if s.h is not None and s.epoch is not epoch:
+        _take_over(s)
+    return s.h or _leaf(s, epoch)
 
 
 def _shared_leaf(s: Storage, epoch: Epoch) -> Node:

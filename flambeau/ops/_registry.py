@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
-from ..graph.epoch import BUDGET, NODE_COST, Epoch, hold, node_of, number, refresh, threads
+from ..graph.epoch import BUDGET, NODE_COST, Epoch, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import (
     AccumulateGrad, Fn, Out, Saved, fn_class, hooks_of, next_number, plan, record, save_inputs, save_outputs,
 )  # fmt: skip
@@ -318,7 +318,7 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     Raises:
         RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
     """
-    repeated = None if may_overlap else repeating_dim(x._ty)
+    repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
         return _piece_by_piece(op, x, others, attrs, repeated)
     ins = (x, *others)
@@ -442,7 +442,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
-    node_of(x)  # numbers the old value as a leaf of this epoch, if it has not been
+    base_node(s)  # numbers the old value as a leaf of this epoch, if it has not been
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..dtypes import bool_, int64, uint8
 from ..graph.node import Operator
-from ..graph.types import Ty, ty
+from ..graph.types import Ty, permuted_strides, stride_order, ty
 from ._registry import METHODS, at_version, call, call_inplace, is_tensor, method
 from ._types import broadcast_shape
-from .views import alias_view, select, slice_view
+from .views import alias_view, expand_rule, select, slice_view
 
 # ---- reading brackets
 
@@ -137,11 +137,24 @@ def _select(x: Any, dim: int, i: int) -> Any:
 
 
 def _index_ty(tys: tuple[Ty, ...], where: tuple[int, ...]) -> Ty:
+    """Index dimensions take the place of the indexed ones if these are neighbours, else they come first.
+
+    The memory order is that of TensorIterator over the source, which does not move along index
+    dimensions, and the index tensors, which move along nothing else.
+    """
     x, shape = tys[0], broadcast_shape(*[t.shape for t in tys[1:]])
-    rest = [n for d, n in enumerate(x.shape) if d not in where]
+    rest = [d for d in range(x.ndim) if d not in where]
     at = where[0] if list(where) == list(range(where[0], where[-1] + 1)) else 0
-    lead = sum(1 for d in range(at) if d not in where)
-    return ty((*rest[:lead], *shape, *rest[lead:]), x.dtype)
+    lead = sum(1 for d in rest if d < at)
+    before, after = rest[:lead], rest[lead:]
+    out = (*[x.shape[d] for d in before], *shape, *[x.shape[d] for d in after])
+    still = (0,) * len(shape)
+    source = (*[x.strides[d] for d in before], *still, *[x.strides[d] for d in after])
+    operands = [ty(out, x.dtype, source)]
+    for t in tys[1:]:
+        own = expand_rule(t, shape).strides
+        operands.append(ty(out, int64, (*[0] * len(before), *own, *[0] * len(after))))
+    return ty(out, x.dtype, permuted_strides(out, stride_order(operands, out)))
 
 
 def _index_lower(b: Any, where: tuple[int, ...], x: Any, *idx: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dtypes import float64
-from ..graph.epoch import hold, node_of, scalar_node, threads
+from ..graph.epoch import Epoch, node_of, scalar_node, threads
 from ..graph.node import Node
 from ..graph.realisation import forget_hooks, realise
 from ..graph.storage import Storage
@@ -47,31 +47,34 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
     else:
         results, written = known
         epoch.scalars.extend(written)
-    at, shared = 0, False
-    for tensors in parameters:
-        for x in tensors:
-            node = results[at]
-            at += 1
-            if node is not None:
-                shared = _replace(x, node, epoch) or shared
-    if shared:
+    if _write_all(parameters, results, epoch):
         # Only now: the nodes of the other writes belong to this epoch.
         realise(epoch)
 
 
-def _replace(x: TensorBase, node: Node, epoch: Any) -> bool:
-    """``write`` without its generality where memory is the tensor's own; is it shared with NumPy?"""
-    s = x._s
-    if x._ty is not s.ty or s.owner is not None:
-        record_write(x, node)
-        return s.owner is not None and s.shared
-    s.h = node
-    if not s.pending:
-        hold(s, epoch)
-    s.w += 1
-    x._h, x._w = node, s.w
-    (x._vc or s).version += 1
-    return False
+def _write_all(parameters: Sequence[Sequence[TensorBase]], results: list[Any], epoch: Epoch) -> bool:
+    """``record_write`` for each tensor that changes; is the memory of one shared with NumPy?"""
+    pend = epoch.pend
+    at, shared = -1, False
+    for tensors in parameters:
+        for x in tensors:
+            at += 1
+            node = results[at]
+            if node is None:
+                continue
+            s = x._s
+            if x._ty is not s.ty or s.owner is not None:
+                record_write(x, node)
+                shared = shared or (s.owner is not None and s.shared)
+                continue
+            s.h = node
+            s.w += 1
+            (x._vc or s).version += 1
+            if not s.pending:
+                s.pending = True
+                s.epoch = epoch
+                pend.append(s)
+    return shared
 
 
 def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
