@@ -1,0 +1,85 @@
+"""Training LeNet gives PyTorch's loss at every step, and a steady loop compiles its programs once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import training_curves as curves
+
+import flambeau as torch
+from flambeau.graph import counters
+from flambeau.vision.datasets import MNIST
+from flambeau.vision.transforms import ToTensor
+
+# A rounding error can decide what a ReLU or a maximum does. PyTorch's own curves stay within 1e-5 when all weights move
+# by one unit in the last place, or end up to 4e-3 away: with the rates chosen here they rarely do.
+
+
+def golden(name: str) -> list[float]:
+    return json.loads((curves.GOLDEN / f"lenet_{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["digits_sgd", "digits_adam_dropout"])
+def test_loss_on_shipped_digits(name: str) -> None:
+    assert list(curves.losses(torch, name)) == pytest.approx(golden(name), rel=1e-3)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist_sgd", "mnist_adam_dropout"])
+def test_loss_on_mnist(name: str, tmp_path: Path) -> None:
+    if not curves.MNIST.is_dir():
+        pytest.skip("../shared/data/mnist is not there")
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in curves.MNIST.iterdir():
+        for split in ("t10k", "train"):
+            (raw / path.name.replace("t10k", split)).symlink_to(path)
+    dataset = torch.utils.data.Subset(MNIST(str(tmp_path), transform=ToTensor()), range(8000))
+    assert list(curves.losses(torch, name, dataset)) == pytest.approx(golden(name), rel=1e-3)
+
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9),
+    "SGD plain": lambda p: torch.optim.SGD(p, lr=0.02),
+    "SGD nesterov": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=1e-3),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=1e-3, momentum=0.5),
+    "Adagrad": lambda p: torch.optim.Adagrad(p),
+    "Adadelta": lambda p: torch.optim.Adadelta(p),
+    "NAdam": lambda p: torch.optim.NAdam(p),
+    "RAdam": lambda p: torch.optim.RAdam(p),
+}
+SCHEDULES: dict[str, Callable[[Any], Any]] = {
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=20),
+    "one cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.01, total_steps=20, cycle_momentum=False),
+    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_steady_loop_compiles_its_programs_once(optimizer: str, schedule: str) -> None:
+    torch.manual_seed(0)
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 4))
+    steps = OPTIMIZERS[optimizer](model.parameters())
+    rates = SCHEDULES[schedule](steps)
+    compiled = []
+    for _ in range(20):
+        x, y = torch.randn(8, 12), torch.randint(4, (8,))
+        before = counters["compiles"]
+        steps.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        steps.step()
+        rates.step()
+        assert loss.item() > 0
+        compiled.append(counters["compiles"] - before)
+    assert sum(compiled) <= 3
+    assert sum(compiled[2:]) <= (optimizer == "RAdam")  # RAdam takes another kind of step once it trusts the variance
