@@ -6,4 +6,4 @@ from .ops.fourier import FFT as _FFT
 
 globals().update(_FFT)
 
-__all__ = sorted(_FFT)  # noqa: PLE0605  names of a table
+__all__ = sorted(_FFT)

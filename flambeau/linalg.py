@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .ops._matrices import LINALG as _LINALG
-from .ops._matrices import LinAlgError as LinAlgError
+from .ops._matrices import LinAlgError
 
 globals().update(_LINALG)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 
-Array = np.ndarray
+Array = Any  # numpy.ndarray, whose stubs know neither shapes nor dtypes here
 PANEL = 48  # columns that are eliminated before the rest of the matrix is brought up to date
 
 
@@ -215,7 +216,7 @@ def cholesky(a: Array, upper: bool = False) -> tuple[Array, Array]:
 # ---- Householder reflectors
 
 
-def qr(a: Array, mode: str) -> tuple[Array, Array]:
+def qr(a: Array, mode: Any) -> tuple[Array, Array]:
     """Q and R; mode ``reduced`` or ``complete``."""
     q, r = np.linalg.qr(a, mode)
     return q, r
@@ -275,14 +276,14 @@ def svdvals(a: Array) -> tuple[Array, Array]:
     return np.linalg.svd(good, compute_uv=False), np.where(bad, -1, 0)
 
 
-def eigh(a: Array, uplo: str) -> tuple[Array, Array]:
+def eigh(a: Array, uplo: Any) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors; NaN where the values are not finite."""
     good, bad = _finite(a)
     w, v = np.linalg.eigh(good, uplo)
     return np.where(bad[..., None], np.nan, w), np.where(bad[..., None, None], np.nan, v)
 
 
-def eigvalsh(a: Array, uplo: str) -> Array:
+def eigvalsh(a: Array, uplo: Any) -> Array:
     """Eigenvalues."""
     good, bad = _finite(a)
     return np.where(bad[..., None], np.nan, np.linalg.eigvalsh(good, uplo))
@@ -385,7 +386,7 @@ def sytrf(dtype: np.dtype, hermitian: bool) -> Callable[..., tuple[Array, Array,
     except ImportError:
         raise ImportError("torch.linalg.ldl_factor needs SciPy: pip install flambeau[scipy]") from None
     name = "hetrf" if hermitian and dtype.kind == "c" else "sytrf"
-    return get_lapack_funcs(name, dtype=dtype)
+    return get_lapack_funcs((name,), dtype=dtype)[0]  # type: ignore[index,return-value]
 
 
 def ldl_solve(ld: Array, pivots: Array, b: Array, hermitian: bool) -> Array:

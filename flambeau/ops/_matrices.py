@@ -10,15 +10,18 @@ import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype, int32
 from ..graph.epoch import threads
-from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, ty
-from ._arguments import _in_torch_words
+from ._arguments import NUMPY_NAMES, _in_torch_words
 from ._checks import not_implemented
-from ._registry import call, into, is_tensor
+from ._registry import into, is_tensor
 from ._types import broadcast_shape
 from .creation import FULL
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+TENSORS = frozenset(
+    ["A", "B", "b", "other", "tau", "y", "L", "LU", "LD", "LU_data", "LU_pivots", "pivots", "input2"]
+)  # arguments after the first
 
 LINALG: dict[str, Callable[..., Any]] = {}  # torch.linalg.<name>
 
@@ -53,18 +56,28 @@ def linalg_of_list(f: F) -> F:
 def tensor_argument(f: F, name: str | None = None) -> F:
     """``f`` with PyTorch's complaint, under ``name``, about a first argument that is no tensor."""
     code = f.__code__  # type: ignore[attr-defined]
-    first, name = code.co_varnames[0], name or f.__name__
+    names, name = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], name or f.__name__
+    first, others = names[0], [(i, n) for i, n in enumerate(names) if i and n in TENSORS]
+    aliases = {k: v for k, v in NUMPY_NAMES.items() if v in names and k not in names}
 
     @functools.wraps(f)
     def checked(*args: Any, **kw: Any) -> Any:
+        if kw:
+            kw = {aliases.get(k, k): v for k, v in kw.items()}
         x = args[0] if args else kw.get(first)
         if not is_tensor(x):
             if not args and first not in kw:
                 raise TypeError(f'{name}() missing 1 required positional arguments: "{first}"')
             raise TypeError(f"{name}(): argument '{first}' (position 1) must be Tensor, not {type(x).__name__}")
+        for i, n in others:
+            y = args[i] if i < len(args) else kw.get(n, x)
+            if not is_tensor(y):
+                raise TypeError(f"{name}(): argument '{n}' (position {i + 1}) must be Tensor, not {type(y).__name__}")
         try:
             return f(*args, **kw)
         except TypeError as error:
+            if not str(error).startswith(f.__name__ + "()"):
+                raise
             raise TypeError(str(_in_torch_words(error)).replace(f"{f.__name__}()", f"{name}()")) from None
 
     return checked  # type: ignore[return-value]
@@ -106,7 +119,7 @@ def is_half(d: dtype) -> bool:
     return d.itemsize == 2 or d.name == "complex32"
 
 
-def need_same_dtype(name: str, a: Ty, b: Ty, letters: str = "AB") -> None:
+def need_same_dtype(name: str, a: Ty, b: Ty, letters: Any = "AB") -> None:
     """Raises unless both have one dtype."""
     if a.dtype is not b.dtype:
         x, y = letters
@@ -203,6 +216,8 @@ def not_differentiable(name: str) -> Callable[..., Any]:
     """A gradient rule that refuses."""
 
     def vjp(f: Any, *grads: Any) -> Any:
+        if "_" in name:
+            raise RuntimeError(f"derivative for aten::{name} is not implemented")
         raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
     return vjp
@@ -259,10 +274,3 @@ def into_exactly(result: Any, out: Any, name: str) -> Any:
         raise RuntimeError(f"Expected out tensor to have dtype {C_NAMES[result._ty.dtype]}, but got "
                            f"{C_NAMES[out._ty.dtype]} instead")  # fmt: skip
     return into(result, out, name)
-
-
-__all__ = [
-    "LINALG", "F", "H", "LinAlgError", "Operator", "batches", "by_composition", "call", "check", "columns", "failures", "info_ty", "into_exactly", "is_half", "known_zero", "lapack", "linalg", "need_compatible",
-    "need_floating", "need_kernel", "need_matrix", "need_same_dtype", "need_square", "not_differentiable",
-    "on_diagonal", "save_all", "tensor_argument",
-]  # fmt: skip

@@ -17,8 +17,8 @@ from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, ty
 from ._matrices import is_half, tensor_argument
 from ._registry import call, into, wrap_dim
-from .padding import constant_pad_nd
 from .creation import arange
+from .padding import constant_pad_nd
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ def fourier(f: F) -> F:
 # ---- the three transforms; attrs: dimensions, root of the sizes' product to divide by (0, 1 or 1/2), and one more
 
 
-def _scaled(y: np.ndarray, sizes: Sequence[int], power: float) -> np.ndarray:
+def _scaled(y: Any, sizes: Any, power: float) -> Any:
     return y if not power else y * np.asarray(prod(sizes) ** -power, y.real.dtype)
 
 
@@ -53,7 +53,7 @@ def _resized(shape: tuple[int, ...], dim: int, n: int) -> tuple[int, ...]:
     return shape[:dim] + (n,) + shape[dim + 1 :]
 
 
-def _c2c(x: np.ndarray, dims: tuple[int, ...], power: float, forward: bool) -> np.ndarray:
+def _c2c(x: Any, dims: tuple[int, ...], power: float, forward: bool) -> Any:
     f = np.fft.fftn(x, axes=dims) if forward else np.fft.ifftn(x, axes=dims, norm="forward")
     return _scaled(f.astype(x.dtype, copy=False), [x.shape[d] for d in dims], power)
 
@@ -68,7 +68,7 @@ C2C = Operator(
 )  # fmt: skip
 
 
-def _r2c(x: np.ndarray, dims: tuple[int, ...], power: float, onesided: bool) -> np.ndarray:
+def _r2c(x: Any, dims: tuple[int, ...], power: float, onesided: bool) -> Any:
     wide = np.result_type(x.dtype, np.complex64)
     f = (np.fft.rfftn if onesided else np.fft.fftn)(x, axes=dims)
     return _scaled(f.astype(wide, copy=False), [x.shape[d] for d in dims], power)
@@ -94,7 +94,7 @@ def _r2c_vjp(f: Any, g: Any) -> tuple[Any]:
 R2C = Operator("fft_r2c", _r2c_ty, _r2c_lower, _r2c_vjp, grad_name="FftR2CBackward0")
 
 
-def _c2r(x: np.ndarray, dims: tuple[int, ...], power: float, last: int) -> np.ndarray:
+def _c2r(x: Any, dims: Any, power: float, last: int) -> Any:
     if len(dims) > 1:
         x = np.fft.ifftn(x, axes=dims[:-1], norm="forward")
     f = np.fft.irfft(x, last, dims[-1], norm="forward").astype(x.real.dtype, copy=False)

@@ -16,7 +16,6 @@ from ..graph.types import Ty, ty
 from ._matrices import (
     H,
     batches,
-    call,
     columns,
     into_exactly,
     is_half,
@@ -26,7 +25,7 @@ from ._matrices import (
     need_matrix,
     tensor_argument,
 )  # fmt: skip
-from ._registry import export, is_tensor
+from ._registry import call, export, is_tensor
 from .creation import full, tensor
 from .elimination import _is_vector
 from .spectra import eigvalsh, svdvals
@@ -80,9 +79,7 @@ def pinv(
 ) -> Any:
     """Pseudo-inverses (https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html).
 
-    Args:
-        rtol, atol: singular values up to ``max(atol, rtol * largest)`` count as zero.
-        hermitian: the matrices are Hermitian.
+    Singular values up to ``max(atol, rtol * largest)`` count as zero.
     """
     t = input._ty
     if t.ndim < 2 or t.dtype.kind not in "fc" or is_half(t.dtype):
@@ -204,9 +201,8 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
     """The X of least norm that minimises the norm of ``AX - B``
     (https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html).
 
-    Args:
-        rcond: singular values up to ``rcond`` times the largest count as zero.
-        driver: decides, as in PyTorch, which of residuals, rank and singular values are given.
+    Singular values up to ``rcond`` times the largest count as zero. The ``driver`` decides, as in PyTorch, which of
+    residuals, rank and singular values are given.
     """
     vector = _check_lstsq(input._ty, b._ty, driver)
     driver = driver or "gelsy"

@@ -13,7 +13,6 @@ from ._checks import not_implemented
 from ._matrices import (
     H,
     by_composition,
-    call,
     into_exactly,
     is_half,
     lapack,
@@ -25,13 +24,12 @@ from ._matrices import (
     save_all,
     tensor_argument,
 )  # fmt: skip
-from ._registry import FUNCTIONS, METHODS, call_inplace, export, function, into, is_tensor, method, wrap_dim
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into, method, wrap_dim
 from ._types import broadcast_shape, elementwise
 from .elimination import inv, solve
 from .joining import cat
 from .matrix_products import matmul as _matmul
 from .views import diagonal as _diagonal
-from .views import fresh_view
 
 # ---- exponential
 
@@ -175,7 +173,7 @@ def _conj(x: Any) -> Any:
 CROSS = Operator("linalg_cross", _cross_ty, _cross_lower, _cross_vjp, saves=((1, (0,)), (0, (1,))))
 
 
-def _cross(x: Any, y: Any, dim: int) -> Any:
+def _cross(x: Any, y: Any, dim: Any) -> Any:
     a, b = x._ty, y._ty
     if a.ndim != b.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
@@ -211,24 +209,6 @@ def _torch_cross(input: Any, other: Any, dim: int | None = None, *, out: Any = N
 
 
 FUNCTIONS["cross"] = METHODS["cross"] = tensor_argument(_torch_cross, "cross")
-
-# ---- Kronecker products
-
-
-@export()
-@tensor_argument
-def kron(input: Any, other: Any, *, out: Any = None) -> Any:
-    """Kronecker products: every element of the first times the whole second tensor."""
-    if not is_tensor(other):
-        raise TypeError(f"kron(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-    n = max(input._ty.ndim, other._ty.ndim)
-    a = (1,) * (n - input._ty.ndim) + input._ty.shape
-    b = (1,) * (n - other._ty.ndim) + other._ty.shape
-    x = input.reshape([m for size in a for m in (size, 1)])
-    y = other.reshape([m for size in b for m in (1, size)])
-    product = (x * y).contiguous()
-    return into(fresh_view(product, tuple([p * q for p, q in zip(a, b)])), out, "kron")
-
 
 # ---- products of several matrices
 
@@ -425,60 +405,3 @@ def renorm(input: Any, p: Any, dim: int, maxnorm: Any, *, out: Any = None) -> An
 def renorm_(self: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     """In-place ``renorm``."""
     return call_inplace(RENORM, self, (), _renorm_attrs(self, p, dim, maxnorm))
-
-
-# ---- approximate decompositions
-
-
-def _range_basis(a: Any, q: int, steps: int, m: Any) -> Any:
-    """An orthonormal basis of nearly the range of ``a - m`` (Halko et al. 2009, algorithm 4.4)."""
-    from .orthogonal import qr
-    from .random import randn
-
-    def times(x: Any, y: Any, z: Any) -> Any:
-        return _matmul(x, z) if y is None else _matmul(x, z) - _matmul(y, z)
-
-    basis = qr(times(a, m, randn(a._ty.shape[-1], q, dtype=a._ty.dtype)))[0]
-    for _ in range(steps):
-        basis = qr(times(H(a), None if m is None else H(m), basis))[0]
-        basis = qr(times(a, m, basis))[0]
-    return basis
-
-
-@function()
-@tensor_argument
-def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None) -> tuple[Any, Any, Any]:
-    """About the ``q`` largest singular values and their vectors ``(U, S, V)``, of ``A - M`` if M is given
-    (https://docs.pytorch.org/docs/stable/generated/torch.svd_lowrank.html)."""
-    from .spectra import singular_vectors
-
-    q, steps = 6 if q is None else q, 2 if niter is None else niter
-    wide = A._ty.shape[-2] < A._ty.shape[-1]
-    M = None if M is None else M.expand(A._ty.shape)
-    if wide:
-        A, M = H(A), None if M is None else H(M)
-    basis = _range_basis(A, q, steps, M)
-    small = _matmul(H(basis), A)
-    if M is not None:
-        small = small - _matmul(H(basis), M)
-    u, s, vh = singular_vectors(small, False)
-    u, v = _matmul(basis, u), H(vh)
-    return (v, s, u) if wide else (u, s, v)
-
-
-@function()
-@tensor_argument
-def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Any, Any, Any]:
-    """Principal components by ``svd_lowrank``, with the columns' means removed if ``center``.
-
-    Raises:
-        ValueError: ``q`` or ``niter`` out of range.
-    """
-    least = min(A._ty.shape[-2:])
-    if q is None:
-        q = min(6, least)
-    elif not 0 <= q <= least:
-        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={least}")
-    if niter < 0:
-        raise ValueError(f"niter(={niter}) must be non-negative integer")
-    return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter)

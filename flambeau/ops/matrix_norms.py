@@ -17,11 +17,11 @@ from .spectra import svdvals
 
 @linalg
 def vector_norm(
-    x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
+    input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
 ) -> Any:
     """The ``ord``-norm of the elements over ``dim``, all by default
     (https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html)."""
-    return _vector_norm(x, ord, dim, keepdim, dtype=dtype, out=out)
+    return _vector_norm(input, ord, dim, keepdim, dtype=dtype, out=out)
 
 
 # ---- matrix norms
@@ -73,33 +73,46 @@ def matrix_norm(
 ) -> Any:
     """Norms of matrices (https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html).
 
-    Args:
-        ord: ``'fro'``, ``'nuc'``, 1, 2, inf or a negative of these.
+    ``ord`` is ``'fro'``, ``'nuc'``, 1, 2, inf or a negative of these.
     """
     return into_exactly(_matrix_norm(input, ord, dim, keepdim, dtype), out, "linalg_matrix_norm")
 
 
 def _matrix_norm(x: Any, ord: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
-    if isinstance(ord, str) and ord not in ("fro", "nuc"):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
-    if not isinstance(ord, str) and abs(ord) not in (1, 2, math.inf):
-        _checked_dims(x, dim)
+    known = ord in ("fro", "nuc") if isinstance(ord, str) else abs(ord) in (1, 2, math.inf)
+    if not known and isinstance(ord, str):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     rows, cols = _checked_dims(x, dim)
+    if not known:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if ord == "fro":
         return _vector_norm(x, 2, (rows, cols), keepdim, dtype=dtype)
     x = _converted(x, dtype)
     if ord == "nuc":
         return _kept(_spectral(x, rows, cols).sum(-1), rows, cols, keepdim)
-    if abs(ord) == 2:
-        s = _spectral(x, rows, cols)
-        return _kept(s.amax(-1) if ord > 0 else s.amin(-1), rows, cols, keepdim)
-    if abs(ord) == math.inf:
+    p = float(ord)
+    return _spectral_norm(x, p, rows, cols, keepdim) if abs(p) == 2 else _sum_norm(x, p, rows, cols, keepdim)
+
+
+def _spectral_norm(x: Any, p: float, rows: int, cols: int, keepdim: bool) -> Any:
+    """The largest or smallest singular value."""
+    s = _spectral(x, rows, cols)
+    return _kept(_extreme(s, p, s._ty.ndim - 1, False), rows, cols, keepdim)
+
+
+def _sum_norm(x: Any, p: float, rows: int, cols: int, keepdim: bool) -> Any:
+    """The largest or smallest sum of a column's sizes, or of a row's for infinite ``p``."""
+    if math.isinf(p):
         rows, cols = cols, rows
-    if cols > rows and not keepdim:
-        cols -= 1
     sums = _vector_norm(x, 1, (rows,), keepdim)
-    return sums.amax(cols, keepdim) if ord > 0 else sums.amin(cols, keepdim)
+    return _extreme(sums, p, cols - 1 if cols > rows and not keepdim else cols, keepdim)
+
+
+def _extreme(x: Any, p: float, dim: int, keepdim: bool) -> Any:
+    """The largest element (0 of none) for positive ``p``, the smallest for negative."""
+    if p < 0:
+        return x.amin(dim, keepdim)
+    return x.amax(dim, keepdim) if x._ty.shape[dim] else x.sum(dim, keepdim)
 
 
 # ---- either

@@ -14,7 +14,6 @@ from ..graph.types import Ty, ty
 from ._matrices import (
     H,
     by_composition,
-    call,
     columns,
     into_exactly,
     lapack,
@@ -26,7 +25,7 @@ from ._matrices import (
     save_all,
     tensor_argument,
 )  # fmt: skip
-from ._registry import FUNCTIONS, METHODS, export
+from ._registry import FUNCTIONS, METHODS, call, export
 from .joining import cat
 from .triangular import _solve_triangular
 
@@ -52,10 +51,12 @@ def _qr_vjp(f: Any, gq: Any, gr: Any) -> tuple[Any]:
     mode = f.attrs[0]
     m, n = f.ins[0].shape[-2:]
     if mode == "r":
-        raise RuntimeError("The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use "
-                           "linalg.qr(A, mode='reduced') if you are going to require gradients through linalg.qr")  # fmt: skip
+        raise RuntimeError(
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use "
+            "linalg.qr(A, mode='reduced') if you are going to differentiate through linalg.qr."
+        )
     if mode == "complete" and m > n:
-        raise RuntimeError("The QR decomposition is not differentiable when mode='complete' and nrows > ncols")
+        raise RuntimeError("The QR decomposition is not differentiable when mode='complete' and nrows > ncols.")
     q, r = f.out(0), f.out(1)
     if m >= n:
         return (_tall_qr_gradient(q, r, gq, gr),)
@@ -105,8 +106,7 @@ def _qr(x: Any, mode: str) -> Any:
 def qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:
     """An orthogonal and an upper triangular factor (https://docs.pytorch.org/docs/stable/generated/torch.linalg.qr.html).
 
-    Args:
-        mode: ``reduced``; ``complete``: Q is square; ``r``: only R, and an empty Q.
+    With ``mode="complete"`` Q is square; with ``"r"`` it is empty.
     """
     return into_exactly(return_types.linalg_qr(_qr(A, mode)), out, "linalg_qr")
 
@@ -120,11 +120,13 @@ FUNCTIONS["qr"] = METHODS["qr"] = tensor_argument(_torch_qr, "qr")
 
 # ---- reflectors
 
-GEQRF = Operator(
-    "geqrf",
-    lambda tys, attrs: (columns(tys[0].shape, tys[0].dtype), ty((*tys[0].shape[:-2], min(tys[0].shape[-2:])), tys[0].dtype)),
-    lapack(kernels.geqrf), not_differentiable("geqrf"),
-)  # fmt: skip
+
+def _geqrf_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
+    t = tys[0]
+    return columns(t.shape, t.dtype), ty((*t.shape[:-2], min(t.shape[-2:])), t.dtype)
+
+
+GEQRF = Operator("geqrf", _geqrf_ty, lapack(kernels.geqrf), not_differentiable("geqrf"))
 
 
 @export()
@@ -228,12 +230,8 @@ def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool =
     if c.ndim < 2:
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     side = -2 if left else -1
-    if c.shape[side] < t.shape[-1]:
-        raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be greater than or equal to tau.shape[-1]")
     if c.shape[side] != v.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
-    if t.shape[-1] > v.shape[-1]:
-        raise RuntimeError("torch.ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]")
     if t.shape[-1] != min(c.shape[side], v.shape[-1]):
         raise RuntimeError(f"torch.ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])")
     _check_tau("torch.ormqr", v, t)

@@ -1,4 +1,4 @@
-"""Small things about shapes and matrices: ``kron``, ``fill_diagonal_``, ``unravel_index``, ``renorm``, ``map_``, …"""
+"""Small things about shapes and matrices: ``kron``, ``fill_diagonal_``, ``unravel_index``, ``map_``, …"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
 from ._arguments import tensor_first
-from ._registry import export, function, into, is_tensor, method, view, wrap_dim
+from ._registry import export, function, into, is_tensor, method, view
 from .creation import from_values, full_of, sizes, tensor, with_grad
 from .views import UNSAFE_VIEW
 
@@ -61,31 +61,6 @@ def unravel_index(indices: Any, shape: Any) -> Any:
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")
     steps = tensor([math.prod(shape[k + 1 :]) for k in range(len(shape))], dtype=int64)
     return (indices.unsqueeze(-1).div(steps, rounding_mode="floor") % tensor(shape, dtype=int64)).unbind(-1)
-
-
-@export()
-def renorm(input: Any, p: Any, dim: int, maxnorm: Any, *, out: Any = None) -> Any:
-    """Slices along ``dim`` scaled down to a ``p``-norm of at most ``maxnorm``."""
-    _check_renorm(input, p, maxnorm)
-    d = wrap_dim(dim, input._ty.ndim)
-    norm = input.norm(p, dim=[k for k in range(input._ty.ndim) if k != d], keepdim=True)
-    factor = (maxnorm / (norm + 1e-7)).where(norm > maxnorm, norm.new_ones(()))
-    return into((input * factor).contiguous(), out, "renorm")
-
-
-def _check_renorm(x: Any, p: Any, maxnorm: Any) -> None:
-    if p <= 0:
-        raise RuntimeError("renorm: non-positive-norm not supported")
-    if maxnorm < 0:
-        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
-    if x._ty.ndim < 2:
-        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {x._ty.ndim} dimensions")
-
-
-@method()
-def renorm_(self: Any, p: Any, dim: int, maxnorm: Any) -> Any:
-    """In-place ``renorm``."""
-    return self.copy_(renorm(self, p, dim, maxnorm))
 
 
 @function()

@@ -13,7 +13,6 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._matrices import (
     H,
-    call,
     check,
     columns,
     info_ty,
@@ -28,7 +27,7 @@ from ._matrices import (
     on_diagonal,
     tensor_argument,
 )  # fmt: skip
-from ._registry import FUNCTIONS, METHODS
+from ._registry import FUNCTIONS, METHODS, call
 
 # ---- singular values
 
@@ -101,8 +100,10 @@ def _check_phase(what: str, gu: Any, u: Any, gvh: Any, vh: Any) -> None:
     k = min(u._ty.shape[-1], vh._ty.shape[-2])
     turn = (H(u) @ gu)[..., :k, :k].diagonal(0, -2, -1).imag - (vh @ H(gvh))[..., :k, :k].diagonal(0, -2, -1).imag
     if np.abs(turn.detach()._numpy()).max(initial=0) > 1e-2:
-        raise RuntimeError(f"{what} in the complex case are specified up to multiplication by e^{{i phi}}. The specified "
-                           "loss function depends on this phase term, making it ill-defined.")  # fmt: skip
+        raise RuntimeError(
+            f"{what} in the complex case are specified up to multiplication by e^{{i phi}}. The specified loss "
+            "function depends on this phase term, making it ill-defined."
+        )
 
 
 def _svdvals_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
@@ -204,8 +205,10 @@ def _eigh_vjp(f: Any, gw: Any, gv: Any) -> tuple[Any]:
 
 def _check_turn(name: str, inner: Any) -> None:
     if inner.is_complex() and np.abs(inner.diagonal(0, -2, -1).imag.detach()._numpy()).max(initial=0) > 1e-2:
-        raise RuntimeError(f"{name}: The eigenvectors in the complex case are specified up to multiplication by e^{{i phi}}. "
-                           "The specified loss function depends on this quantity, so it is ill-defined.")  # fmt: skip
+        raise RuntimeError(
+            f"{name}: The eigenvectors in the complex case are specified up to multiplication by e^{{i phi}}. The "
+            "specified loss function depends on this quantity, so it is ill-defined."
+        )
 
 
 EIGH = Operator(

@@ -69,8 +69,8 @@ def _centred(window: Any, dt: Any, win_length: int, n_fft: int) -> Any:
 def _stft_text(x: Any, n_fft: int, hop: int, win: int, window: Any, flags: tuple[Any, ...]) -> str:
     normalized, onesided, return_complex, align = map(_flag, flags)
     shape = ", ".join(map(str, x._ty.shape))
-    return (f"stft(torch.{SCALAR_NAMES[x._ty.dtype]}Tensor[{shape}], n_fft={n_fft}, hop_length={hop}, win_length={win}, "
-            f"window={_window_text(window)}, normalized={normalized}, onesided={onesided}, "
+    return (f"stft(torch.{SCALAR_NAMES[x._ty.dtype]}Tensor[{shape}], n_fft={n_fft}, hop_length={hop}, "
+            f"win_length={win}, window={_window_text(window)}, normalized={normalized}, onesided={onesided}, "
             f"return_complex={return_complex}, align_to_window={align}) ")  # fmt: skip
 
 
@@ -82,15 +82,15 @@ def _check_stft(x: Any, n_fft: int, hop: int, win: int, window: Any, flags: tupl
     if t.ndim not in (1, 2):
         raise RuntimeError(text + ": expected a 1D or 2D tensor")
     size = win if flags[3] else n_fft
-    if not 0 < size <= t.shape[-1]:
+    if not 0 < n_fft <= t.shape[-1]:
         raise RuntimeError(text + f": expected 0 < n_fft < {t.shape[-1]}, but got n_fft={size}")
     if hop <= 0:
         raise RuntimeError(text + f": expected hop_length > 0, but got hop_length={hop}")
     if not 0 < win <= n_fft:
         raise RuntimeError(text + f": expected 0 < win_length <= n_fft, but got win_length={win}")
     if window is not None and window._ty.shape != (win,):
-        raise RuntimeError(text + f": expected a 1D window tensor of size equal to win_length={win}, but got window with "
-                           f"size {list(window._ty.shape)}")  # fmt: skip
+        raise RuntimeError(text + f": expected a 1D window tensor of size equal to win_length={win}, but got window "
+                           f"with size {list(window._ty.shape)}")  # fmt: skip
 
 
 def _mirrored(x: Any, n_fft: int, mode: str) -> Any:
@@ -106,9 +106,9 @@ NO_WINDOW = (
     "this warning and use a rectangular window, explicitly set `window=torch.ones(n_fft, device=<device>)`."
 )
 NOT_COMPLEX = (
-    "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for all "
-    "inputs, and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real on the complex "
-    "output to recover the old return format."
+    "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors "
+    "for all inputs, and return_complex=False will raise an error.\nNote: you can still call "
+    "torch.view_as_real on the complex output to recover the old return format."
 )
 
 
@@ -152,8 +152,8 @@ def _check_complex(x: Any, window: Any, onesided: Any, return_complex: Any) -> N
     if window is None:
         warnings.warn(NO_WINDOW)
     if return_complex is None and not x.is_complex() and not (window is not None and window.is_complex()):
-        raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further require "
-                           "that return_complex=True in a future PyTorch release.")  # fmt: skip
+        raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further "
+                           "require that return_complex=True in a future PyTorch release.")  # fmt: skip
     if return_complex is not None and not return_complex:
         warnings.warn(NOT_COMPLEX)
 
@@ -172,7 +172,7 @@ def _frames_transformed(x: Any, n_fft: int, hop: int, window: Any, flags: tuple[
     power, dims = 0.5 if normalized else 0.0, (len(batch) + 1,)
     half = not is_complex if onesided is None else bool(onesided)
     y = call(C2C, (frames,), (dims, power, True)) if is_complex else call(R2C, (frames,), (dims, power, half))
-    y = y.transpose(-1, -2)
+    y = y.transpose_(-1, -2)
     return FUNCTIONS["view_as_real"](y) if return_complex is False else y
 
 
@@ -190,12 +190,16 @@ def _istft_text(x: Any, n_fft: int, hop: int, win: int, window: Any, flags: tupl
 def _check_istft(x: Any, n_fft: int, hop: int, win: int, window: Any, half: bool, text: str) -> None:
     t = x._ty
     if not x.is_complex():
-        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        )
     if t.numel == 0:
         raise RuntimeError(text + ": input tensor cannot be empty.")
     if t.ndim not in (2, 3):
         raise RuntimeError(text + f": expected a tensor with 2 or 3 dimensions, but got {t.ndim}")
-    expected, name = (n_fft // 2 + 1, "n_fft / 2 + 1 when onesided=True") if half else (n_fft, "n_fft when onesided=False")
+    expected, name = (
+        (n_fft // 2 + 1, "n_fft / 2 + 1 when onesided=True") if half else (n_fft, "n_fft when onesided=False")
+    )
     if t.shape[-2] != expected:
         raise RuntimeError(text + ": expected the frequency dimension (3rd to the last) of the input tensor to match "
                            f"{name}, but got {t.shape[-2]}")  # fmt: skip

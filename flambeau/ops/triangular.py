@@ -15,7 +15,6 @@ from ._matrices import (
     H,
     batches,
     by_composition,
-    call,
     check,
     columns,
     info_ty,
@@ -29,14 +28,14 @@ from ._matrices import (
     save_all,
     tensor_argument,
 )  # fmt: skip
-from ._registry import FUNCTIONS, METHODS, export, into
+from ._registry import FUNCTIONS, METHODS, call, export, into
 
 # ---- solve_triangular
 
 
 def _triangular_ty(tys: tuple[Ty, ...], attrs: tuple[bool, bool, bool]) -> Ty:
     a, b = tys
-    return columns(batches(a, b) + b.shape[-2:], b.dtype)
+    return columns(batches(b, a) + b.shape[-2:], b.dtype)
 
 
 def _triangular_vjp(f: Any, g: Any) -> tuple[Any, Any]:
@@ -196,8 +195,8 @@ def cholesky_solve(input: Any, L: Any, upper: bool = False, *, out: Any = None) 
 
 def _check_pair(name: str, a: Ty, b: Ty) -> None:
     if a.dtype is not b.dtype:
-        raise RuntimeError(f"Expected b and A to have the same dtype, but found b of type {SCALAR_NAMES[b.dtype]} and A "
-                           f"of type {SCALAR_NAMES[a.dtype]} instead")  # fmt: skip
+        raise RuntimeError(f"Expected b and A to have the same dtype, but found b of type {SCALAR_NAMES[b.dtype]} and "
+                           f"A of type {SCALAR_NAMES[a.dtype]} instead")  # fmt: skip
     if a.shape[-1] != a.shape[-2]:
         raise RuntimeError(
             f"A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
@@ -268,7 +267,7 @@ TRIANGULAR_SOLVE = Operator(
 def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
 ) -> Any:
-    """The solution of ``AX = B``, B the input, that reads one triangle of A; deprecated for ``linalg.solve_triangular``."""
+    """The solution of ``AX = B``, B the input, reading one triangle of A; ``linalg.solve_triangular`` replaces it."""
     b, a = input._ty, A._ty
     for t, letter in ((b, "b"), (a, "A")):
         if t.ndim < 2:

@@ -159,4 +159,6 @@ def _cosine_sum(name: str, coefficients: list[float], doc: str) -> Callable[...,
 hamming = _cosine_sum("hamming", [0.54, 0.46], "A raised cosine that does not reach 0.")
 hann = _cosine_sum("hann", [0.5, 0.5], "A raised cosine.")
 blackman = _cosine_sum("blackman", [0.42, 0.5, 0.08], "A sum of two cosines.")
-nuttall = _cosine_sum("nuttall", [0.3635819, 0.4891775, 0.1365995, 0.0106411], "A sum of three cosines, with low side lobes.")
+nuttall = _cosine_sum(
+    "nuttall", [0.3635819, 0.4891775, 0.1365995, 0.0106411], "A sum of three cosines, with low side lobes."
+)
