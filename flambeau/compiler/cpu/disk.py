@@ -1,0 +1,170 @@
+"""A private folder of small binary entries: written atomically, verified when read, bounded in size.
+
+Whoever can write into the folder can make this process run their code, so the folder and every entry must belong to
+the user and be writable by nobody else. Each entry starts with a digest of its key and its content: a torn, damaged
+or renamed entry is a miss. Several processes may share the folder; a file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+import warnings
+from pathlib import Path
+
+from . import machine
+
+__all__ = ["Disk", "default", "key_of"]
+
+FORMAT = "1"
+MAGIC = b"flmbcc01"
+DIGEST = 32
+SIZE_LIMIT = 256 << 20
+KEPT_AFTER_EVICTION = 0.75
+STORES_BETWEEN_EVICTIONS = 200
+REFRESH_AFTER = 24 * 3600.0
+ABANDONED_AFTER = 3600.0
+
+
+def key_of(*parts: str) -> str:
+    """The name of what these texts determine."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _digest(key: str, content: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + content).digest()
+
+
+def _is_private(status: os.stat_result, beyond: int) -> bool:
+    """Does this user own it, and may nobody else do what the mode bits `beyond` stand for?"""
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid == os.getuid() and not status.st_mode & beyond
+
+
+class Disk:
+    """The entries under `folder`. With None, or where the folder cannot be private, nothing is kept.
+
+    Args:
+        folder: made (mode 0700) when it is absent.
+        limit: bytes; the entries that were used the longest ago go first.
+    """
+
+    def __init__(self, folder: Path | None, limit: int = SIZE_LIMIT) -> None:
+        self.folder = None if folder is None else _prepare(folder)
+        self.limit = limit
+        self._stores = 0
+
+    def get(self, key: str) -> bytes | None:
+        """The content stored under the key; None when there is none that can be trusted."""
+        if self.folder is None:
+            return None
+        path = self.folder / key
+        try:
+            with open(path, "rb", opener=_open_without_links) as file:
+                status = os.fstat(file.fileno())
+                data = file.read()
+        except OSError:
+            return None
+        content = data[len(MAGIC) + DIGEST :]
+        whole = data.startswith(MAGIC) and data[len(MAGIC) : len(MAGIC) + DIGEST] == _digest(key, content)
+        if not (whole and stat.S_ISREG(status.st_mode) and _is_private(status, 0o022)):
+            return None
+        if time.time() - status.st_mtime > REFRESH_AFTER:
+            _ignoring_errors(os.utime, path)
+        return content
+
+    def put(self, key: str, content: bytes) -> None:
+        """Stores the content; a folder that is full or gone is no error."""
+        if self.folder is None:
+            return
+        if self._stores % STORES_BETWEEN_EVICTIONS == 0:
+            self.evict()
+        self._stores += 1
+        temporary = self.folder / f".{key}.{os.getpid()}.{time.monotonic_ns():x}"
+        try:
+            with open(temporary, "xb", opener=_create_private) as file:
+                file.write(MAGIC + _digest(key, content) + content)
+            os.replace(temporary, self.folder / key)
+        except OSError:
+            _ignoring_errors(os.unlink, temporary)
+
+    def evict(self) -> None:
+        """Removes what writers left behind and, above the limit, the entries used the longest ago."""
+        if self.folder is None:
+            return
+        entries = _entries(self.folder)
+        total = sum(size for _, size, _ in entries)
+        if total <= self.limit:
+            return
+        for _, size, path in sorted(entries):
+            if total <= self.limit * KEPT_AFTER_EVICTION:
+                break
+            _ignoring_errors(os.unlink, path)
+            total -= size
+
+
+def _entries(folder: Path) -> list[tuple[float, int, str]]:
+    """(time of last use, size, path) of the entries. Unfinished files of dead writers are removed on the way."""
+    found = []
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                status = entry.stat(follow_symlinks=False)
+                if not entry.name.startswith("."):
+                    found.append((status.st_mtime, status.st_size, entry.path))
+                elif time.time() - status.st_mtime > ABANDONED_AFTER:
+                    _ignoring_errors(os.unlink, entry.path)
+    except OSError:  # another process evicts at the same time
+        pass
+    return found
+
+
+def _ignoring_errors(action, path) -> None:
+    try:
+        action(path)
+    except OSError:
+        pass
+
+
+def _open_without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _create_private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def _prepare(folder: Path) -> Path | None:
+    """The folder, made if need be; None (with a warning where somebody else has power over it) if it is unusable."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = os.lstat(folder)
+    except OSError:
+        return None
+    if stat.S_ISDIR(status.st_mode) and _is_private(status, 0o077):
+        return folder
+    warnings.warn(
+        f"machine code is not cached: {folder} is not a folder that only you can read and write; "
+        "remove it, or set FLAMBEAU_CACHE to another folder or to 'off'",
+        RuntimeWarning,
+    )
+    return None
+
+
+def default() -> Disk:
+    """The folder of this user: $FLAMBEAU_CACHE ('off' for none), else in the user's cache folder."""
+    if os.environ.get("FLAMBEAU_CACHE") == "off":
+        return Disk(None)
+    try:
+        return Disk(machine.cache_folder() / f"code-{FORMAT}", _limit())
+    except RuntimeError:  # a user without a home folder
+        return Disk(None)
+
+
+def _limit() -> int:
+    """$FLAMBEAU_CACHE_SIZE in MB, else 256."""
+    chosen = os.environ.get("FLAMBEAU_CACHE_SIZE", "")
+    return int(float(chosen) * 1e6) if chosen.replace(".", "", 1).isdigit() else SIZE_LIMIT

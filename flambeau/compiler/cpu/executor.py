@@ -1,0 +1,284 @@
+"""Programs: tables of kernels that one native call runs."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+
+from . import pool as pools
+from .pool_text import MAX_CHUNKS
+
+__all__ = ["Buffer", "Constant", "Executor", "Kernel", "KernelError", "Operand", "Profile", "Scalar", "Scratch", "Segment"]
+
+
+class Buffer(NamedTuple):
+    """An operand: the address `index` of a run's addresses plus `offset` bytes."""
+
+    index: int
+    offset: int = 0
+
+
+class Scratch(NamedTuple):
+    """An operand: the address `offset` bytes into memory that lasts for one run."""
+
+    offset: int = 0
+
+
+class Scalar(NamedTuple):
+    """An operand: the scalar `index` of a run, in the first bytes of the 8."""
+
+    index: int
+
+
+class Constant(NamedTuple):
+    """An operand: a 64-bit integer, the same in every run."""
+
+    value: int
+
+
+Operand = Union[Buffer, Scratch, Scalar, Constant]
+
+# How a run's scalars are written: 8 bytes each, the value first.
+SCALARS = {"float64": "d", "float32": "f4x", "int64": "q", "uint64": "Q", "int32": "i4x", "bool": "?7x"}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function of LLVM text, `void (ptr operands, i64 chunk, ptr workspace)`, and what it works on.
+
+    Operands lie at `operands`, 8 bytes each. A kernel reports an error by storing a code that is not zero at
+    `workspace + ERROR_CODE` and a value to tell at `workspace + ERROR_VALUE` (`pool_text`). It must not touch what
+    another chunk of its segment writes.
+    """
+
+    text: str
+    operands: tuple[Operand, ...]
+    function: str = "kernel"
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Kernels that run one after another for each of so many chunks, while chunks run in any order."""
+
+    kernels: tuple[Kernel, ...]
+    chunks: int
+
+
+class KernelError(RuntimeError):
+    """A kernel found a value that it cannot work with. Segments after its own did not run.
+
+    Attributes:
+        code: what the kernel reported.
+        value: the value that it told.
+        step: which of the program's kernels.
+        chunk: in which chunk; of several the first, however threads ran.
+    """
+
+    def __init__(self, code: int, value: int, step: int, chunk: int, label: str) -> None:
+        super().__init__(f"kernel {step} ({label}) reported error {code} with value {value} in chunk {chunk}")
+        self.code, self.value, self.step, self.chunk = code, value, step, chunk
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What ran when in one run: an entry for each chunk of each kernel, in the order of threads and time.
+
+    Attributes:
+        step: which kernel.
+        chunk: which chunk.
+        thread: on which thread; 0 is the calling one.
+        begin: seconds since the run began.
+        end: seconds since the run began.
+        labels: the kernels' labels, by step.
+        seconds: the whole run's time.
+    """
+
+    step: np.ndarray
+    chunk: np.ndarray
+    thread: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    labels: list[str] = field(repr=False)
+    seconds: float
+
+    def by_kernel(self) -> np.ndarray:
+        """Each kernel's time in seconds, summed over chunks and threads."""
+        return np.bincount(self.step, self.end - self.begin, len(self.labels))
+
+
+class _Table(NamedTuple):
+    """A program's arrays, which native code reads."""
+
+    segments: Any
+    steps: Any
+    operands: Any
+    arguments: Any
+    scratch: Any
+
+
+class Executor:
+    """A program, ready to run.
+
+    Args:
+        segments: what runs, in order.
+        buffers: how many addresses each run gets.
+        scalars: the types of each run's scalars: float64, float32, int64, uint64, int32, bool.
+        workspace: bytes that a chunk of a segment needs for itself; contents are undefined at the start.
+        scratch: bytes that the program needs between segments; contents are undefined at the start.
+        cost: nanoseconds that one thread is thought to take; programs of little cost stay on the calling thread.
+            None: many.
+        pool: the threads; by default the process's.
+
+    Raises:
+        CompileError: LLVM refuses a kernel.
+        ValueError: an operand or a number of chunks is out of range.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        *,
+        buffers: int,
+        scalars: Sequence[str] = (),
+        workspace: int = 0,
+        scratch: int = 0,
+        cost: float | None = None,
+        pool: pools.Pool | None = None,
+    ) -> None:
+        self.segments = tuple(segments)
+        self.kernels = tuple(kernel for segment in segments for kernel in segment.kernels)
+        self.pool = pools.default() if pool is None else pool
+        self._check(buffers, len(scalars), scratch)
+        self.pool.reserve(workspace, scratch)
+        self._pack = struct.Struct(f"={buffers}Q" + "".join(SCALARS[scalar] for scalar in scalars)).pack
+        self._table = self._tabulate(buffers)
+        self._header = self._describe(cost)
+        self._program = ctypes.addressof(self._header)
+        self._run = self.pool.native["run"]
+        self._state = self.pool.state
+
+    def run(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> None:
+        """Runs the program to its end.
+
+        Args:
+            addresses: of the buffers.
+            scalars: values of the types that the program was made with.
+
+        Raises:
+            KernelError: a kernel reported an error.
+            struct.error: the number or a type of the arguments is not what the program takes.
+        """
+        arguments = self._pack(*addresses, *scalars)
+        status = self._run(self._state, self._program, arguments)
+        if status:
+            self._conclude(status, self._program, arguments)
+
+    def profile(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> Profile:
+        """Runs the program and says what ran when. The arguments and errors are those of `run`."""
+        arguments = self._pack(*addresses, *scalars)
+        calls = sum(segment.chunks * len(segment.kernels) for segment in self.segments)
+        clock = self.pool.native["clock"]
+        rate = _ticks_per_second(clock)
+        with self.pool.unchanged():
+            trace = np.zeros((self.pool.threads, calls + 1, 4), np.int64)
+            header = type(self._header)(*self._header)
+            header[8:10] = trace.ctypes.data, trace.strides[0]
+            begin = clock()
+            status = self._run(self._state, ctypes.addressof(header), arguments)
+            if status:
+                self._conclude(status, ctypes.addressof(header), arguments)
+            end = clock()
+        return self._profile(trace, begin, end, rate)
+
+    def _profile(self, trace: np.ndarray, begin: int, end: int, rate: float) -> Profile:
+        thread = np.repeat(np.arange(len(trace)), trace[:, 0, 0])
+        events = np.concatenate([one[1 : 1 + one[0, 0]] for one in trace])
+        begins, ends = ((events[:, i] - begin) / rate for i in (0, 1))
+        labels = [kernel.label or kernel.function for kernel in self.kernels]
+        return Profile(events[:, 2], events[:, 3], thread, begins, ends, labels, (end - begin) / rate)
+
+    def _conclude(self, status: int, program: int, arguments: bytes) -> None:
+        """Starts the workers where they are missing; raises an error that a kernel reported."""
+        while status < 0:
+            self.pool.start()
+            status = self._run(self._state, program, arguments)
+        if status:
+            code, value, step, chunk = self.pool.error(status)
+            raise KernelError(code, value, step, chunk, self.kernels[step].label or self.kernels[step].function)
+
+    def _check(self, buffers: int, scalars: int, scratch: int) -> None:
+        limits = {Buffer: ("buffer", buffers), Scalar: ("scalar", scalars), Scratch: ("scratch byte", max(scratch, 1))}
+        for segment in self.segments:
+            if not 0 <= segment.chunks <= MAX_CHUNKS:
+                raise ValueError(f"a segment has {segment.chunks} chunks; expected at most {MAX_CHUNKS}")
+        for operand in (operand for kernel in self.kernels for operand in kernel.operands):
+            name, limit = limits.get(type(operand), ("", 1))
+            if name and not 0 <= operand[0] < limit:
+                raise ValueError(f"{operand}: the program has {limit} {name}s")
+
+    def _tabulate(self, buffers: int) -> _Table:
+        functions = self.pool.cache.load([kernel.text for kernel in self.kernels])
+        counts = [len(kernel.operands) for kernel in self.kernels]
+        operands = (ctypes.c_uint64 * (sum(counts) + 1))()
+        place = ctypes.addressof(operands)
+        steps: list[int] = []
+        arguments: list[int] = []
+        scratch: list[int] = []
+        for kernel, found in zip(self.kernels, functions):
+            steps += found[kernel.function], place
+            for operand in kernel.operands:
+                if isinstance(operand, Constant):
+                    ctypes.c_uint64.from_address(place).value = operand.value
+                elif isinstance(operand, Scratch):
+                    scratch += place, 0, operand.offset
+                elif isinstance(operand, Buffer):
+                    arguments += place, 8 * operand.index, operand.offset
+                else:
+                    arguments += place, 8 * (buffers + operand.index), 0
+                place += 8
+        return _Table(_words(self._segment_words()), _words(steps), operands, _words(arguments), _words(scratch))
+
+    def _segment_words(self) -> list[int]:
+        words, first = [], 0
+        for segment in self.segments:
+            words += [first, len(segment.kernels), segment.chunks]
+            first += len(segment.kernels)
+        return words
+
+    def _describe(self, cost: float | None) -> Any:
+        table = self._table
+        whole = 1 << 62 if cost is None else int(min(max(cost, 0), 1 << 62))
+        places = [ctypes.addressof(part) for part in table]
+        return _words(
+            [
+                *(len(self.segments), places[0], places[1]),
+                *(places[3], len(table.arguments) // 3, places[4], len(table.scratch) // 3),
+                *(whole, 0, 0),
+            ]
+        )
+
+
+def _words(values: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+_rates: dict[int, float] = {}
+
+
+def _ticks_per_second(clock: Any) -> float:
+    """How fast the processor's time counter counts."""
+    import time
+
+    key = id(clock)
+    if key not in _rates:
+        begin, ticks = time.perf_counter(), clock()
+        while time.perf_counter() - begin < 5e-3:
+            pass
+        _rates[key] = (clock() - ticks) / (time.perf_counter() - begin)
+    return _rates[key]

@@ -1,0 +1,289 @@
+"""The threads that run native programs.
+
+Workers are started by the first program that is worth several threads. They look for work for a moment, then sleep;
+they are gone while the process forks, and after `atexit`. A program runs to its end once it has begun, so Ctrl-C
+arrives when it returns; a second Python thread waits until the first one's program is done.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import ctypes
+import functools
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import code_cache, machine, memory
+from .pool_text import ERROR_RECORDS, FIELDS, FLUSH_DENORMALS, MAX_THREADS, STATE_BYTES, pool_text
+
+__all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_num_threads"]
+
+SPIN_SECONDS = 100e-6
+PATIENCE_SECONDS = 2e-6
+# What one thread must take, in nanoseconds, before the others are called: when they look for work, when they sleep.
+HOT_COST = 8_000
+COLD_COST = 150_000
+# Before each thread's workspace: the cell where kernels report errors.
+WORKSPACE_HEADER = 128
+
+_SIGNATURES = {
+    "run": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
+    "work": (None, ctypes.c_void_p, ctypes.c_int64),
+    "pause": (None, ctypes.c_void_p),
+    "resume": (None, ctypes.c_void_p),
+    "configure": (None, ctypes.c_void_p, *4 * [ctypes.c_int64]),
+    "set_scratch": (None, ctypes.c_void_p, ctypes.c_int64),
+    "clock": (ctypes.c_int64,),
+    "pauses": (None, ctypes.c_int64),
+}
+
+
+class Pool:
+    """Threads, their workspaces and the scratch memory that programs share, one program at a time.
+
+    Args:
+        threads: how many threads run a program, the calling one included.
+        cache: where the pool's own code and that of kernels comes from.
+
+    Raises:
+        MissingCompiler: the pool's code is not cached and llvmlite is not installed.
+        NotImplementedError: the system or the processor is not supported.
+    """
+
+    def __init__(self, threads: int, cache: code_cache.CodeCache) -> None:
+        self.cache = cache
+        functions = cache.load([pool_text(cache.target)], inline=True)[0]
+        self.native = {
+            name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()
+        }
+        self.state = memory.allocate(STATE_BYTES)
+        self._lock = threading.RLock()
+        self._workspace = self._workspace_size = 0
+        self._stride = 4096
+        self._scratch = self._scratch_size = 0
+        self._control = 0
+        self._threads = 0
+        self._set("spin", self._iterations(SPIN_SECONDS))
+        self._set("patience", self._iterations(PATIENCE_SECONDS))
+        self._set("hot_cost", HOT_COST)
+        self._set("cold_cost", COLD_COST)
+        self.threads = threads
+        _pools.append(self)
+
+    def _set(self, field: str, value: int) -> None:
+        ctypes.c_int64.from_address(self.state + FIELDS[field]).value = value
+
+    def _get(self, field: str) -> int:
+        return ctypes.c_int64.from_address(self.state + FIELDS[field]).value
+
+    @functools.cached_property
+    def _pause_seconds(self) -> float:
+        """How long one turn of a waiting loop takes."""
+        best = 1.0
+        for _ in range(3):
+            begin = time.perf_counter()
+            self.native["pauses"](1000)
+            best = min(best, time.perf_counter() - begin)
+        return best / 1000
+
+    def _iterations(self, seconds: float) -> int:
+        return max(1, round(seconds / self._pause_seconds))
+
+    # ---- settings
+
+    @property
+    def threads(self) -> int:
+        """How many threads run a program, the calling one included."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        if not 1 <= count <= MAX_THREADS:
+            raise ValueError(f"number of threads: expected 1 to {MAX_THREADS}, got {count}")
+        with self._lock:
+            if count != self._threads:
+                self._threads = count
+                self._configure()
+
+    def flush_denormals(self, flush: bool) -> None:
+        """Whether numbers too small for full precision count as zero in programs."""
+        with self._lock:
+            self._control = FLUSH_DENORMALS[self.cache.target.is_x86] if flush else 0
+            self._configure()
+
+    def reserve(self, workspace: int, scratch: int) -> None:
+        """Makes each thread's workspace, and the scratch memory, at least so many bytes large."""
+        with self._lock:
+            if workspace + WORKSPACE_HEADER > self._stride:
+                self._stride = _rounded(workspace + WORKSPACE_HEADER, 4096)
+                self._configure()
+            if scratch > self._scratch_size:
+                self._grow_scratch(_rounded(scratch, 4096))
+
+    def _configure(self) -> None:
+        """Tells the state the settings, between two programs."""
+        size = self._stride * self._threads
+        old, old_size = self._workspace, self._workspace_size
+        if size != old_size:
+            self._workspace, self._workspace_size = memory.allocate(size), size
+        place = self._workspace + WORKSPACE_HEADER
+        self.native["configure"](self.state, self._threads, self._control, place, self._stride)
+        if size != old_size and old:
+            memory.release(old, old_size)
+
+    def _grow_scratch(self, size: int) -> None:
+        old, old_size = self._scratch, self._scratch_size
+        self._scratch, self._scratch_size = memory.allocate(size), size
+        self.native["set_scratch"](self.state, self._scratch)
+        if old:
+            memory.release(old, old_size)
+
+    # ---- workers
+
+    @property
+    def workers(self) -> int:
+        """How many workers live."""
+        return self._get("alive")
+
+    def start(self) -> None:
+        """Starts the workers, if they are not there. Where the system allows fewer, the number of threads shrinks."""
+        with self._lock, _signals_blocked():
+            if self._get("started"):
+                return
+            self._set("started", 1)
+            for thread in range(1, self._threads):
+                if not self._start_one(thread):
+                    self._threads = thread
+                    self._configure()
+                    return
+
+    def _start_one(self, thread: int) -> bool:
+        self._set("alive", thread)
+        try:
+            _thread.start_new_thread(self.native["work"], (self.state, thread))
+        except (RuntimeError, MemoryError):
+            self._set("alive", thread - 1)
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Ends the workers once the program that is running is done; they start again when they are needed."""
+        with self._lock:
+            self.native["pause"](self.state)
+            self.native["resume"](self.state)
+
+    def error(self, number: int) -> tuple[int, int, int, int]:
+        """Code, value, step and chunk of the error that `run` returned."""
+        record = self.state + FIELDS["errors"] + 32 * ((number - 1) % ERROR_RECORDS)
+        code, value, step, chunk = (ctypes.c_int64 * 4).from_address(record)
+        return code, value, step, chunk
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """While this is held, the number of threads stays."""
+        with self._lock:
+            yield
+
+    # ---- the process's life
+
+    def before_fork(self) -> None:
+        """No worker and no running program, so that the child finds all in order."""
+        self.cache.lock.acquire()
+        self._lock.acquire()
+        self.native["pause"](self.state)
+
+    def after_fork(self) -> None:
+        """In the parent and in the child."""
+        self.native["resume"](self.state)
+        self._lock.release()
+        self.cache.lock.release()
+
+    def at_exit(self) -> None:
+        """What runs after this runs on the calling thread alone."""
+        self.threads = 1
+
+
+def _rounded(size: int, unit: int) -> int:
+    return size + -size % unit
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Threads that start meanwhile leave signals to the others, except those that they cause themselves."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    own = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - own)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+_pools: list[Pool] = []
+
+
+def _before_fork() -> None:
+    for pool in _pools:
+        pool.before_fork()
+
+
+def _after_fork() -> None:
+    for pool in reversed(_pools):
+        pool.after_fork()
+
+
+def _at_exit() -> None:
+    for pool in _pools:
+        pool.at_exit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+atexit.register(_at_exit)
+
+
+# ---- the process's pool
+
+
+def default_threads() -> int:
+    """$OMP_NUM_THREADS, which PyTorch follows too, else what affinity and the container's quota allow."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    wanted = int(chosen) if chosen.isdigit() and int(chosen) else machine.available_threads()
+    return min(wanted, MAX_THREADS)
+
+
+_wanted: int | None = None
+
+
+@functools.cache
+def default() -> Pool:
+    """The process's pool."""
+    return Pool(get_num_threads(), code_cache.default())
+
+
+def get_num_threads() -> int:
+    """How many threads run a program."""
+    if default.cache_info().currsize:
+        return default().threads
+    return default_threads() if _wanted is None else _wanted
+
+
+def set_num_threads(count: int) -> None:
+    """Sets how many threads run a program. It changes no result.
+
+    Raises:
+        ValueError: `count` is not positive, or above 256.
+    """
+    global _wanted
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"number of threads: expected 1 to {MAX_THREADS}, got {count}")
+    _wanted = count
+    if default.cache_info().currsize:
+        default().threads = count

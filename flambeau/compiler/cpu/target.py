@@ -1,0 +1,180 @@
+"""The CPU that code is made for.
+
+LLVM knows the host best, but asking it means importing llvmlite. Its answer is kept on disk under what the system
+says about the processor, so a warm start asks nobody; without llvmlite, code that was made for this kind of processor
+can still be run.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import platform
+import re
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import disk, machine
+
+__all__ = ["MissingCompiler", "Target", "binding", "compiler_version", "current", "host", "named"]
+
+
+class MissingCompiler(RuntimeError):
+    """Native code is needed that nobody has compiled yet, and llvmlite is not installed."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What code is made for and by: all that its bytes depend on beside its text."""
+
+    triple: str
+    cpu: str
+    features: str
+    llvm: str
+
+    @functools.cached_property
+    def _enabled(self) -> frozenset[str]:
+        return frozenset(word[1:] for word in self.features.split(",") if word.startswith("+"))
+
+    def has(self, feature: str) -> bool:
+        """Is this LLVM feature (`avx2`, `fma`, `avx512f`, …) there?"""
+        return feature in self._enabled
+
+    @property
+    def is_x86(self) -> bool:
+        """Is it an x86-64 processor?"""
+        return self.triple.startswith(("x86_64", "amd64"))
+
+    @property
+    def is_arm(self) -> bool:
+        """Is it a 64-bit ARM processor?"""
+        return self.triple.startswith(("aarch64", "arm64"))
+
+    @property
+    def vector_bytes(self) -> int:
+        """How wide vectors should be: 64, 32 or 16 bytes."""
+        if all(map(self.has, ("avx512f", "avx512bw", "avx512dq", "avx512vl"))):
+            return 64
+        return 32 if self.has("avx2") and self.has("fma") else 16
+
+    @property
+    def vector_registers(self) -> int:
+        """How many vector registers there are."""
+        return 32 if self.is_arm or self.vector_bytes == 64 else 16
+
+    @property
+    def fma(self) -> bool:
+        """Does one instruction multiply and add with one rounding?"""
+        return self.is_arm or self.has("fma")
+
+    @property
+    def key(self) -> str:
+        """All of it as one text, for cache keys."""
+        return "\n".join(astuple(self))
+
+
+# What $FLAMBEAU_CPU may name: LLVM's CPU and features, and the words in which the system says that it has them.
+NAMED = {
+    "sse2": ("x86-64", "+sse2", ()),
+    "sse4": ("x86-64-v2", "+sse2,+sse4.2", ("sse4_2",)),
+    "avx2": ("x86-64-v3", "+sse2,+sse4.2,+avx2,+fma,+f16c,+bmi2", ("avx2", "fma", "f16c")),
+    "avx512": (
+        "x86-64-v4",
+        "+sse2,+sse4.2,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512bw,+avx512dq,+avx512vl",
+        ("avx512f", "avx512bw", "avx512dq", "avx512vl"),
+    ),
+    "neon": ("generic", "+neon", ()),
+}
+
+
+@functools.cache
+def binding() -> Any:
+    """llvmlite's binding, ready to make code for this machine.
+
+    Raises:
+        MissingCompiler: llvmlite is not installed.
+    """
+    try:
+        import llvmlite.binding as llvm
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "llvmlite":
+            raise
+        raise MissingCompiler("native code needs llvmlite: pip install llvmlite") from error
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    return llvm
+
+
+@functools.cache
+def compiler_version() -> str:
+    """llvmlite's version, read without importing it; empty when it is not installed."""
+    spec = importlib.util.find_spec("llvmlite")
+    if spec is None or spec.origin is None:
+        return ""
+    found = _written_version(Path(spec.origin).with_name("_version.py"))
+    return found or importlib.import_module("llvmlite").__version__
+
+
+def _written_version(path: Path) -> str:
+    try:
+        found = re.search(r"version_version = '([^']+)'", path.read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+    return "" if found is None else found[1]
+
+
+def _asked() -> Target:
+    """The host, by LLVM."""
+    llvm = binding()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), features, f"{version} {compiler_version()}")
+
+
+def _fingerprint(version: str) -> str:
+    """The name under which LLVM's answer for this kind of processor is kept."""
+    words = " ".join(sorted(machine.cpu_words()))
+    return disk.key_of("host", platform.system(), platform.machine(), machine.cpu_model(), words, version)
+
+
+def host(store: disk.Disk) -> Target:
+    """This machine: as remembered in `store`, else as LLVM says.
+
+    Raises:
+        MissingCompiler: neither is there.
+    """
+    name = _fingerprint(compiler_version())
+    known = store.get(name)
+    if known is not None:
+        return Target(*known.decode().split("\n"))
+    found = _asked()
+    for key in (name, _fingerprint("")):
+        store.put(key, found.key.encode())
+    return found
+
+
+def named(name: str, base: Target) -> Target:
+    """A processor of $FLAMBEAU_CPU's list (sse2, sse4, avx2, avx512, neon), of the same system as `base`.
+
+    Raises:
+        ValueError: the name is unknown, or this processor cannot run such code.
+    """
+    if name not in NAMED or (name == "neon") != base.is_arm:
+        fitting = [known for known in NAMED if (known == "neon") == base.is_arm]
+        raise ValueError(f"FLAMBEAU_CPU={name}: expected one of {', '.join(fitting)}")
+    cpu, features, needed = NAMED[name]
+    words = machine.cpu_words()
+    missing = [word for word in needed if words and word not in words]
+    if missing:
+        raise ValueError(f"FLAMBEAU_CPU={name}: this processor lacks {', '.join(missing)}")
+    return Target(base.triple, cpu, features, base.llvm)
+
+
+def current(store: disk.Disk) -> Target:
+    """What this process makes code for: the host, or the processor that $FLAMBEAU_CPU names."""
+    found = host(store)
+    name = os.environ.get("FLAMBEAU_CPU")
+    return named(name, found) if name else found

@@ -1,0 +1,200 @@
+"""exp, exp2, expm1, sigmoid, sinh, cosh, tanh.
+
+``x = n ln 2 + r`` with \\|r\\| <= ln 2 / 2 (Cody and Waite), ``e^r = 1 + r + r² q(r)``, then the scale ``2^n`` in two exact
+factors, of which the second may round into the subnormal numbers. No table, so no gather.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .formats import (
+    Format,
+    Word,
+    add_low,
+    plus,
+    polynomial,
+    quick_sum,
+    round_to_integer,
+    two_product,
+    two_sum,
+)
+from .ssa import Vector
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Arguments beyond which the result no longer changes."""
+
+    low: float
+    high: float
+    low2: float
+    high2: float
+    expm1_low: float
+    tanh_high: float
+    sinh_high: float
+
+
+LIMITS = {
+    "f32": Limits(-104.0, 89.0, -151.0, 129.0, -20.0, 10.0, 91.0),
+    "f64": Limits(-746.0, 710.0, -1076.0, 1025.0, -40.0, 22.0, 712.0),
+    "wide": Limits(-300.0, 300.0, -400.0, 400.0, -40.0, 22.0, 300.0),
+}
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """``x = n ln 2 + r + low``; ``shifted`` is n + magic."""
+
+    shifted: Vector
+    n: Vector
+    r: Vector
+    low: Word = None
+
+
+def reduce(f: Format, x: Vector, *, low: bool = False) -> Reduced:
+    """Splits off multiples of ln 2. The first product is exact, so FMA changes nothing there."""
+    high_bits = f.whole - 11 if f.element == "double" else f.whole - 8
+    high, rest = f.pieces("ln2", high_bits, f.whole)
+    shifted = x.block.fma(x, f.constant("log2_e"), f.magic)
+    n = shifted - f.magic
+    a = x.block.fma(n, -high, x)
+    if not low or f.wide:
+        return Reduced(shifted, n, x.block.fma(n, -rest, a))
+    t = n * rest
+    r = a - t
+    return Reduced(shifted, n, r, (a - r) - t)
+
+
+def exp_of_reduced(f: Format, r: Vector, low: Word = None) -> Vector:
+    """``e^(r + low)``."""
+    q = polynomial(f, "exp", r)
+    return add_low(r.block.fma(r * r, q, r), low) + 1.0
+
+
+def power_of_two(f: Format, shifted: Vector) -> Vector:
+    """``2^n`` from n + magic, for n of a normal result."""
+    bits = (shifted.bits() << f.mantissa) + (f.bias << f.mantissa)
+    return bits.as_float()
+
+
+def scale_normal(f: Format, p: Vector, shifted: Vector) -> Vector:
+    """``p 2^n`` where the result is a normal number."""
+    return (p.bits() + (shifted.bits() << f.mantissa)).as_float()
+
+
+def _has_scalef(f: Format, p: Vector) -> bool:
+    return p.block.module.scalef and p.kind.lanes * f.bits in (128, 256, 512)
+
+
+def _scalef(f: Format, p: Vector, n: Vector) -> Vector:
+    """AVX-512's own scaling: the same bits as two factors."""
+    size = p.kind.lanes * f.bits
+    name = f"@llvm.x86.avx512.mask.scalef.p{'s' if f.bits == 32 else 'd'}.{size}"
+    mask = f"i{max(8, p.kind.lanes)}"
+    rounding = size == 512
+    p.block.module.declare(f"declare {p.kind} {name}({p.kind}, {p.kind}, {p.kind}, {mask}{', i32' * rounding})")
+    args = f"{p.kind} {p.ssa}, {p.kind} {n.ssa}, {p.kind} zeroinitializer, {mask} -1{', i32 4' * rounding}"
+    return p.block.op(f"call {p.kind} {name}({args})", p.kind)
+
+
+def scale(f: Format, p: Vector, n: Vector) -> Vector:
+    """``p 2^n`` with one rounding, subnormal results and overflow included."""
+    if f.wide:
+        return scale_normal(f, p, n + f.magic)
+    if _has_scalef(f, p):
+        return _scalef(f, p, n)
+    half_shifted, half = round_to_integer(f, n * 0.5)
+    rest = power_of_two(f, (n - half) + f.magic)
+    return scale_normal(f, p, half_shifted) * rest
+
+
+def exp(f: Format, x: Vector) -> Vector:
+    """``e^x``."""
+    limits = LIMITS[f.name]
+    t = reduce(f, x.at_most(limits.high).at_least(limits.low))
+    return scale(f, exp_of_reduced(f, t.r), t.n)
+
+
+def exp2(f: Format, x: Vector) -> Vector:
+    """``2^x``."""
+    limits = LIMITS[f.name]
+    x = x.at_most(limits.high2).at_least(limits.low2)
+    n = round_to_integer(f, x)[1]
+    return scale(f, exp_of_reduced(f, (x - n) * f.constant("ln2")), n)
+
+
+def expm1(f: Format, x: Vector) -> Vector:
+    """``e^x - 1``: half of it is ``(2^(n-1) - 1/2) + 2^(n-1) (e^r - 1)``, summed without loss."""
+    limits = LIMITS[f.name]
+    t = reduce(f, x.at_most(limits.high).at_least(limits.expm1_low), low=True)
+    half_power = power_of_two(f, t.shifted - 1.0)
+    correction = add_low(polynomial(f, "exp", t.r) * (t.r * t.r), t.low)
+    s, e = two_sum(half_power - 0.5, t.r * half_power)
+    half = s + x.block.fma(half_power, correction, e)
+    return x.block.select(x.abs().lt(2.0 ** -(f.whole + 2)), x, half + half)
+
+
+def sigmoid(f: Format, x: Vector) -> Vector:
+    """``1 / (1 + e^-x)``, by ``s = e^-|x|`` so that small results keep their precision."""
+    limits = LIMITS[f.name]
+    t = reduce(f, (-x.abs()).at_least(limits.low))
+    s = scale(f, exp_of_reduced(f, t.r), t.n)
+    return x.block.select(x.lt(0.0), s, 1.0) / (s + 1.0)
+
+
+def _small(f: Format, name: str, a: Vector) -> Vector:
+    """``a + a z P(z)``, z = a²."""
+    z = a * a
+    return a.block.fma(a * z, polynomial(f, name, z), a)
+
+
+def tanh(f: Format, x: Vector) -> Vector:
+    """A polynomial below 0.5625, ``1 - 2 / (e^(2a) + 1)`` above."""
+    a = x.abs()
+    double = (a + a).at_most(2 * LIMITS[f.name].tanh_high)
+    t = reduce(f, double)
+    large = 1.0 - 2.0 / (scale_normal(f, exp_of_reduced(f, t.r), t.shifted) + 1.0)
+    return x.block.select(a.lt(0.5625), _small(f, "tanh", a), large).with_sign_of(x)
+
+
+def _half_exp(f: Format, a: Vector) -> Vector:
+    """``e^a / 2`` for a >= 0; overflows only where sinh does."""
+    t = reduce(f, a.at_most(LIMITS[f.name].sinh_high))
+    return scale(f, exp_of_reduced(f, t.r), t.n - 1.0)
+
+
+def sinh(f: Format, x: Vector) -> Vector:
+    """A polynomial below 1, ``e^a / 2 - e^-a / 2`` above."""
+    a = x.abs()
+    h = _half_exp(f, a)
+    return x.block.select(a.lt(1.0), _small(f, "sinh", a), h - 0.25 / h).with_sign_of(x)
+
+
+def cosh(f: Format, x: Vector) -> Vector:
+    """``e^a / 2 + e^-a / 2``."""
+    h = _half_exp(f, x.abs())
+    return h + 0.25 / h
+
+
+def exp2_of_words(f: Format, high: Vector, low: Word) -> Vector:
+    """``2^(high + low)``, for the powers; ``low`` is at most 1 in magnitude where it matters."""
+    ln2, ln2_low = f.pieces("ln2", f.whole, f.whole)
+    n = round_to_integer(f, high)[1]
+    r = high - n
+    t, e = two_product(f, r, ln2)
+    if low is not None and e is not None:
+        e = r.block.fma(low, ln2, r.block.fma(r, ln2_low, e))
+    q = polynomial(f, "exp", t)
+    return scale(f, (t + add_low(q * (t * t), e)) + 1.0, n)
+
+
+def exp_minus_square(f: Format, a: Vector) -> tuple[Vector, Word, Vector]:
+    """``e^(-a²) = (high + low) 2^n``."""
+    square, error = two_product(f, a, a)
+    t = reduce(f, -square, low=True)
+    low = t.low if error is None else plus(t.low, -error)
+    u = add_low(polynomial(f, "exp", t.r) * (t.r * t.r), low)
+    s, e = quick_sum(f, t.r, u)
+    high, e2 = quick_sum(f, a.same(1.0), s)
+    return high, plus(e, e2), t.n
