@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import _collector
 from . import dtypes as _dtypes
 from .device import (
     channels_last, channels_last_3d, contiguous_format, device, layout, memory_format, preserve_format, sparse_coo, strided,
@@ -29,6 +30,7 @@ globals().update(_dtypes.ALIASES)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
+_collector.resume()
 
 if TYPE_CHECKING:
     tensor: Any  # the function, not the module of this name
