@@ -13,7 +13,8 @@ from .compiler.numpy import to_values
 from .device import CPU, device, strided
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.realisation import realised, settled
-from .graph.storage import Storage, VersionCounter, flat_type
+from .graph.keeping import let_go
+from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class
 from .graph.types import Size, permuted_strides, ty
 from .ops import METHODS
@@ -191,6 +192,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         flat = settled(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()
+        let_go(self._s)
         self._s.share()
         if self._ty.dtype is not self._s.ty.dtype:
             flat = flat.view(self._ty.dtype.np)
@@ -327,6 +329,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         shape = sizes(size)
         t = ty(shape, self.dtype)
         s = self._s
+        if s.notes is not None and s.notes.kept is not None:
+            settled(s)
+            let_go(s)
         if t.numel + self._ty.offset > s.ty.numel:
             flat = realised(s)
             buf = np.zeros(t.numel + self._ty.offset, flat.dtype)
@@ -336,7 +341,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             realised(s)
             s.ty = flat_type(s.ty.numel, s.ty.dtype)
         s.h = None
-        s.w += 1
+        s.w = next_token()
         self._ty, self._w = ty(shape, self.dtype, None, self._ty.offset), -1
         return self
 

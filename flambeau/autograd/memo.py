@@ -51,19 +51,11 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             return None
         fns.append(fn)
         add(fn.node or (fn.op, fn.attrs, fn.ins))
-        for x, version in zip(fn.saved, fn.versions):
-            if version is None:
-                add(x)
-                continue
-            if x.__class__ is Saved:
-                if (x.vc or x.storage).version != version:
-                    return None
-                add(_node_of_output(x, epoch))
-                continue
-            s = x._s
-            if (x._vc or s).version != version:
+        node = fn.node
+        if node is None or node.numbers or fn.number < epoch.written:
+            # What it saved is not all in the node, may have been written, or belongs to an earlier epoch.
+            if not _read_saved(fn, epoch, add):
                 return None
-            add(x._h if x._w == s.w else refresh(x))
         for e in fn.edges:
             if e is None:
                 add("none")  # not None, which marks a node or leaf met for the first time
@@ -83,6 +75,23 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             else:
                 return None
     return key
+
+
+def _read_saved(fn: Fn, epoch: Epoch, add: Callable[[Any], None]) -> bool:
+    """Adds the nodes of what was saved; False if it was overwritten, which the engine will report."""
+    for x, version in zip(fn.saved, fn.versions):
+        if version is None:
+            add(x)
+        elif x.__class__ is Saved:
+            if (x.vc or x.storage).version != version:
+                return False
+            add(_node_of_output(x, epoch))
+        else:
+            s = x._s
+            if (x._vc or s).version != version:
+                return False
+            add(x._h if x._w == s.w else refresh(x))
+    return True
 
 
 def _node_of_output(x: Saved, epoch: Epoch) -> Node:

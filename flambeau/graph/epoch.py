@@ -22,7 +22,7 @@ NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so tha
 class Epoch:
     """One thread's pending work and grad mode."""
 
-    __slots__ = ("bytes", "grad", "inference", "leaves", "lock", "pend", "scalars", "serial", "values")
+    __slots__ = ("bytes", "grad", "inference", "leaves", "lock", "pend", "scalars", "serial", "values", "written")
 
     def __init__(self) -> None:
         self.leaves: list[Storage] = []
@@ -31,6 +31,7 @@ class Epoch:
         self.pend: list[Storage] = []
         self.bytes = 0
         self.serial = 0  # counts realisations
+        self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True
         self.inference = False
         self.lock = threading.RLock()
@@ -60,12 +61,13 @@ def refresh(x: TensorBase) -> Node:
     epoch = threads.epoch
     h = s.h
     if s.owner is not None and s.shared:
+        epoch.written = 1 << 62
         x._w = -1
         h = _shared_leaf(s, epoch)
         return h if x._ty is s.ty else view_node(h, x._ty)
-    if h is not None and s.epoch is not epoch:
+    if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
-        h = None
+        h = s.h
     if x._ty is s.ty:
         h = h or _leaf(s, epoch)
     elif h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.buf is not None:
@@ -106,7 +108,7 @@ def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
 def base_node(s: Storage) -> Node:
     """The node of a storage's whole value."""
     epoch = threads.epoch
-    if s.h is not None and s.epoch is not epoch:
+    if s.h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
     return s.h or _leaf(s, epoch)
 

@@ -10,13 +10,18 @@ from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
 
 
 class Program:
-    """A compiled realisation: ``function`` in the IR; each output is given flat, in its type's memory order."""
+    """A compiled realisation: ``function`` in the IR; each output is given flat, in its type's memory order.
 
-    __slots__ = ("cache", "function", "outputs")
+    Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``.
+    """
 
-    def __init__(self, function: Function, outputs: list[Any]) -> None:
+    __slots__ = ("cache", "function", "kept", "leaves", "outputs")
+
+    def __init__(self, function: Function, outputs: list[Any], leaves: int, kept: tuple[int, ...]) -> None:
         self.function = function
         self.outputs = outputs
+        self.leaves = leaves
+        self.kept = kept
         self.cache: Any = None
 
 
@@ -24,10 +29,15 @@ def build(roots: tuple[Node, ...]) -> Program:
     """Lowers the nodes under ``roots`` to primitives."""
     b = Builder()
     done: dict[Node, Any] = {}
-    for node in in_order(roots):
-        done[node] = lower(b, node, done)
+    order = in_order(roots)
+    ordinals = [n.attrs for n in order if n.op is LEAF]
+    leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
+    kept = tuple([i for i in ordinals if i < 0])
+    place = {i: leaves + k for k, i in enumerate(kept)}
+    for node in order:
+        done[node] = _leaf(b, node, place) if node.op is LEAF else lower(b, node, done)
     b.f.outputs = [done[r] for r in roots]
-    return Program(b.f, [r.ty for r in roots])
+    return Program(b.f, [r.ty for r in roots], leaves, kept)
 
 
 def in_order(roots: tuple[Node, ...]) -> list[Node]:
@@ -55,9 +65,9 @@ def lower(b: Builder, node: Node, done: dict[Node, Any]) -> Any:
     return op.lower(b, node.attrs, *args)
 
 
-def _leaf(b: Builder, node: Node, args: list[Value]) -> Value:
+def _leaf(b: Builder, node: Node, place: dict[int, int]) -> Value:
     t = node.ty
-    return b.input(node.attrs, t.shape, t.dtype, (t.strides, t.offset))
+    return b.input(place.get(node.attrs, node.attrs), t.shape, t.dtype, (t.strides, t.offset))
 
 
 def _scalar(b: Builder, node: Node, args: list[Value]) -> Value:
@@ -82,4 +92,4 @@ def _layout(b: Builder, node: Node, args: list[Value]) -> Value:
     return args[0]
 
 
-_STRUCTURAL = {LEAF: _leaf, SCALAR: _scalar, PART: _part, VIEW: _view, UPDATE: _update, LAYOUT: _layout}
+_STRUCTURAL = {SCALAR: _scalar, PART: _part, VIEW: _view, UPDATE: _update, LAYOUT: _layout}

@@ -12,8 +12,10 @@ from ..dtypes import default_hooks
 from . import epoch as _epoch
 from .epoch import Epoch
 from .node import nodes
+from .fn import next_number
+from .keeping import SWEEP_INTERVAL, buffers, sweep
 from .program import Program, build
-from .storage import Storage
+from .storage import Storage, next_token
 from .types import ty as _ty
 
 MAX_NODES = 200_000
@@ -63,9 +65,11 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
         p = programs[key] = build(key)
         counters["compiles"] += 1
     counters["realisations"] += 1
-    inputs = [s.buf for s in epoch.leaves]
+    inputs = [s.buf for s in epoch.leaves[: p.leaves]]
     for ordinal, value in epoch.values.items():
-        inputs[ordinal] = value
+        if ordinal < p.leaves:
+            inputs[ordinal] = value
+    inputs += buffers(p.kept)
     try:
         outs = executor[0](p, inputs, epoch.scalars)
     except BaseException:
@@ -89,19 +93,32 @@ def _store(s: Storage, value: np.ndarray) -> None:
 def _end(epoch: Epoch, live: list[Storage]) -> None:
     """Forgets the epoch's nodes: every tensor's cached node goes out of date."""
     for s in live:
-        s.h = None
-        s.w += 1
         s.pending = False
+        _rest(s)
     for s in epoch.leaves:
-        s.h = None
-        s.w += 1
+        _rest(s)
     epoch.leaves.clear()
     epoch.values.clear()
     epoch.scalars.clear()
     epoch.bytes = 0
     epoch.serial += 1
+    epoch.written = next_number()
+    if epoch.serial % SWEEP_INTERVAL == 0:
+        sweep()
     if len(nodes) > MAX_NODES:
         forget()
+
+
+def _rest(s: Storage) -> None:
+    """A realised storage between epochs: no node stands for its value, unless it keeps its leaf."""
+    notes = s.notes
+    if notes is None or notes.kept is None:
+        s.h = None
+        s.w = next_token()
+    else:
+        s.h = notes.kept
+        s.w = notes.token
+        s.epoch = None
 
 
 def forget() -> None:

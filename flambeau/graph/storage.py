@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from sys import getrefcount
 from typing import Any
 
@@ -10,15 +11,15 @@ import numpy as np
 from ..dtypes import dtype
 from .types import Ty, ty
 
-UNSHARED_REFERENCES = 4  # of a buffer's owner while only its storage knows it: calibrated below
+next_token = itertools.count(1).__next__  # for ``Storage.w``: no value comes twice
 
 
 class Storage:
     """Memory of a tensor and its views.
 
     ``h`` is the node of the current value in the epoch ``epoch``, laid out as ``ty`` says, or None;
-    ``buf`` is the realised value, a flat NumPy array. ``w`` counts every change of the value or of what
-    represents it: a tensor's cached node holds while its own ``_w`` is equal. ``version`` is PyTorch's
+    ``buf`` is the realised value, a flat NumPy array. ``w`` changes with the value and with what represents
+    it: a tensor's cached node holds while its own ``_w`` is equal. ``version`` is PyTorch's
     version counter, which writes through ``.data`` and NumPy do not move.
     """
 
@@ -65,10 +66,12 @@ class Storage:
 class Notes:
     """What is known of a storage that was written in place or shared."""
 
-    __slots__ = ("checked", "source", "written")
+    __slots__ = ("checked", "kept", "source", "token", "written")
 
     def __init__(self) -> None:
         self.checked: Any = None  # the buffer whose values were last checked, and for what
+        self.kept: Any = None  # the node of its leaf, if it keeps it from epoch to epoch
+        self.token = 0  # what ``w`` is while that node stands for the value
         self.source: Any = None  # what a shared storage's last leaf held
         self.written: Any = None  # line of the user's last in-place write
 

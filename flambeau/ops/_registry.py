@@ -13,7 +13,7 @@ from ..graph.fn import (
 )  # fmt: skip
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
 from ..graph.realisation import realise
-from ..graph.storage import Storage
+from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
@@ -56,55 +56,63 @@ def function(*names: str) -> Callable[[F], F]:
 def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     """Records ``op`` on tensors and Python numbers; gives a pending tensor, or a tuple of them.
 
-    The graph is checked and typed when this structure is new, otherwise one look-up finds the node.
+    The graph is checked and typed when this structure is new, otherwise one look-up finds the node. Calls of
+    up to three inputs are written out: a loop over them costs half a microsecond.
     """
     epoch = threads.epoch
-    hs = []
-    edges = []
-    mask = 0  # bit k: input k requires grad; -1: ask ``record_fn``
+    count = len(ins)
     try:
-        for x in ins:
-            hs.append(x._h if x._w == x._s.w else refresh(x))
-            e = x._edge
-            if x._view is not None:
-                mask = -1
-            elif e is not None:
-                mask |= 1 << len(edges)
-            edges.append(e)
-        key = (op, tuple(hs), attrs)
+        if count == 1:
+            (x,) = ins
+            hs = (x._h if x._w == x._s.w else refresh(x),)
+        elif count == 2:
+            x, z = ins
+            hs = x._h if x._w == x._s.w else refresh(x), z._h if z._w == z._s.w else refresh(z)
+        elif count == 3:
+            x, z, b = ins
+            h = x._h if x._w == x._s.w else refresh(x)
+            hs = h, z._h if z._w == z._s.w else refresh(z), b._h if b._w == b._s.w else refresh(b)
+        else:
+            hs = tuple([x._h if x._w == x._s.w else refresh(x) for x in ins])
     except AttributeError:
-        key, mask = _mixed(op, ins, attrs)
-    node = nodes.get(key)
+        hs = tuple([node_of(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
+    node = nodes.get((op, hs, attrs))
     if node is None:
-        node = intern(*key)
+        node = intern(op, hs, attrs)
     if node.parts is not None:
-        fn = record_fn(op, ins, attrs, node) if mask and epoch.grad and op.vjp is not None else None
+        fn = record_fn(op, ins, attrs, node) if epoch.grad and op.vjp is not None else None
         return _several(node, fn, epoch)
     y = fresh(node, epoch)
-    if mask and epoch.grad and node.differentiable and op.vjp is not None:
-        if mask > 0:
-            _give_history(op, ins, node, edges, mask, y)
-        else:
-            fn = y._edge = record_fn(op, ins, attrs, node)
-            if fn is not None and op.saves:
-                save_outputs(fn, (y,))
+    if epoch.grad and node.differentiable and op.vjp is not None:
+        try:
+            if count == 1:
+                edges, viewed = [x._edge], x._view
+            elif count == 2:
+                edges, viewed = [x._edge, z._edge], x._view or z._view
+            elif count == 3:
+                edges, viewed = [x._edge, z._edge, b._edge], x._view or z._view or b._view
+            else:
+                edges, viewed = [x._edge for x in ins], True
+        except AttributeError:
+            edges, viewed = None, True
+        _give_history(op, ins, node, edges, viewed, y)
     return y
 
 
-def _mixed(op: Operator, ins: tuple[Any, ...], attrs: Any) -> tuple[tuple[Any, ...], int]:
-    """The key of a call with Python numbers among its inputs; -1 if a tensor may require grad, else 0."""
-    hs, mask = [], 0
-    for x in ins:
-        if isinstance(x, TensorBase):
-            hs.append(node_of(x))
-            mask = -1 if x._edge is not None or x._view is not None else mask
-        else:
-            hs.append(number(x, weak_dtype(x)))
-    return (op, tuple(hs), attrs), mask
-
-
-def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[Any], mask: int, y: Any) -> None:
-    """``record_fn`` and ``save_…`` for the usual call: tensors that are no views, one result."""
+def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[Any] | None, viewed: Any, y: Any) -> None:
+    """Gives ``y`` its backward node if an input requires grad; directly in the usual case of tensors that are no views."""
+    if viewed:
+        fn = y._edge = record_fn(op, ins, (), node)
+        if fn is not None and op.saves:
+            save_outputs(fn, (y,))
+        return
+    mask, bit = 0, 1
+    for e in edges:  # type: ignore[union-attr]
+        if e is not None:
+            mask |= bit
+        bit += bit
+    if not mask:
+        return
     fn = _new(op.fn_class or fn_class(op))
     fn.node = node
     fn.call = None
@@ -112,20 +120,28 @@ def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[An
     fn.freed = False
     fn.hooked = None
     fn.number = next_number()
+    fn.saved = fn.versions = ()
+    if op.saves:
+        _save(fn, op.plans.get(mask) or plan(op, mask), ins, y)
+    y._edge = fn
+
+
+def _save(fn: Fn, which: tuple[int | None, ...], ins: tuple[Any, ...], y: Any) -> None:
+    """``save_inputs`` and ``save_outputs`` in one pass."""
     saved = fn.saved = []
     versions = fn.versions = []
-    for which in op.plans.get(mask) or plan(op, mask):
-        if which is None:
+    count = len(ins)
+    for w in which:
+        if w is None or count <= w < OUT:
             saved.append(None)
             versions.append(None)
-        elif which >= OUT:
+        elif w >= OUT:
             saved.append(Saved(y._s, y._ty, None))
             versions.append(0)
-        elif which < len(ins):
-            x = ins[which]
+        else:
+            x = ins[w]
             saved.append(x)
             versions.append((x._vc or x._s).version)
-    y._edge = fn
 
 
 _new = object.__new__
@@ -176,17 +192,14 @@ def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn 
     edges = []
     grad = False
     for x in ins:
+        e = None
         if isinstance(x, TensorBase):
             e = x._edge if x._view is None else view_edge(x)
             grad = grad or e is not None or (x._view is not None and requires_grad(x))
-            edges.append(e)
-        else:
-            edges.append(None)
+        edges.append(e)
     if not grad:
         return None
-    tys = tuple([x._ty if isinstance(x, TensorBase) else None for x in ins])
-    outs = node.ty if node.parts is not None else (node.ty,)
-    fn = record(op, attrs, tuple(edges), tys, outs, node)
+    fn = fn_class(op)(node, None, edges)
     if op.saves:
         save_inputs(fn, ins)
     return fn
@@ -299,6 +312,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if grad:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
+    threads.epoch.written = next_number()
     x._ty = t
     x._w = -1
     (x._vc or x._s).version += 1
@@ -452,9 +466,10 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
         node = view_node(s.h, x._ty)
     if not s.pending:
         hold(s, epoch)
-    s.w += 1
+    s.w = next_token()
     x._h, x._w = node, s.w
     (x._vc or s).version += 1
+    epoch.written = next_number()
     s.note().written = user_line()
     if fn is not None:
         rebase(x, fn)

@@ -14,9 +14,11 @@ import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import node_of, threads
-from ..graph.fn import Fn, record
+from ..graph.fn import Fn, next_number, record
 from ..graph.node import Operator, user_line
-from ..graph.storage import Storage
+from ..graph.keeping import let_go
+from ..graph.realisation import realise
+from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, like
 from ..random import _bernoulli, _continuous, _integers, _normal, _uniform
@@ -73,10 +75,15 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
     if x._ty is not s.ty or s.owner is not None:
         write(x, node_of(new_tensor(Storage(t, None, values), t)), fn)
         return
+    if s.notes is not None and s.notes.kept is not None:
+        # Readers recorded so far name the storage, not the values that it has now.
+        realise(s.epoch)
+        let_go(s)
     _forget_pending(s)
     s.h, s.buf = None, values
-    s.w += 1
+    s.w = next_token()
     (x._vc or s).version += 1
+    threads.epoch.written = next_number()
     s.note().written = user_line()
     if fn is not None:
         rebase(x, fn)

@@ -12,9 +12,11 @@ from typing import Any
 
 from ..dtypes import float64
 from ..graph.epoch import Epoch, node_of, scalar_node, threads
+from ..graph.fn import next_number
+from ..graph.keeping import keep
 from ..graph.node import Node
 from ..graph.realisation import forget_hooks, realise
-from ..graph.storage import Storage
+from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, new_tensor
 from ._registry import fit, record_write
 
@@ -42,6 +44,7 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
     known = _steps.get(found)
     if known is None:
         results = _record(rule, flags, parameters, start, len(numbers))
+        _keep_leaves(parameters, results)
         # Numbers written in the rule itself are run-time arguments too, to be given at every step.
         _steps[found] = results, epoch.scalars[start + len(numbers) :]
     else:
@@ -52,9 +55,18 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
         realise(epoch)
 
 
+def _keep_leaves(parameters: Sequence[Sequence[TensorBase]], results: list[Any]) -> None:
+    """What a step writes, the next steps will read and write again."""
+    changed = [x for x, node in zip([x for tensors in parameters for x in tensors], results) if node is not None]
+    for x in changed:
+        if x._ty is x._s.ty and x._s.owner is None:
+            keep(x._s)
+
+
 def _write_all(parameters: Sequence[Sequence[TensorBase]], results: list[Any], epoch: Epoch) -> bool:
     """``record_write`` for each tensor that changes; is the memory of one shared with NumPy?"""
     pend = epoch.pend
+    epoch.written = next_number()
     at, shared = -1, False
     for tensors in parameters:
         for x in tensors:
@@ -68,7 +80,7 @@ def _write_all(parameters: Sequence[Sequence[TensorBase]], results: list[Any], e
                 shared = shared or (s.owner is not None and s.shared)
                 continue
             s.h = node
-            s.w += 1
+            s.w = next_token()
             (x._vc or s).version += 1
             if not s.pending:
                 s.pending = True

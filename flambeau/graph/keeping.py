@@ -1,0 +1,62 @@
+"""Storages that every step writes, such as parameters and optimizer states, keep their leaf from epoch to epoch.
+
+Other leaves are numbered anew in each epoch. A kept storage has a number of its own for as long as it
+lives, and when its new value is realised it is represented by the same node as before the step: the nodes
+that tensors have cached hold again, and nothing of it is recorded anew.
+"""
+
+from __future__ import annotations
+
+import heapq
+from sys import getrefcount
+from typing import Any
+
+from .node import leaf_node
+from .storage import Storage, next_token
+
+SWEEP_INTERVAL = 256  # epochs after which storages that nobody else holds are looked for
+
+_slots: list[Storage | None] = []
+_free: list[int] = []
+
+
+def keep(s: Storage) -> None:
+    """Gives a storage a number of its own, from its next realisation on."""
+    notes = s.note()
+    if notes.kept is not None:
+        return
+    slot = heapq.heappop(_free) if _free else len(_slots)
+    if slot == len(_slots):
+        _slots.append(None)
+    _slots[slot] = s
+    notes.kept = leaf_node(s.ty, -1 - slot)
+    notes.token = next_token()
+
+
+def let_go(s: Storage) -> None:
+    """Takes the number away again: the memory is shared, resized or replaced. Nothing pending may read it."""
+    notes = s.notes
+    if notes is None or notes.kept is None:
+        return
+    if s.h is notes.kept:
+        s.h = None
+        s.w = next_token()
+    _release(-1 - notes.kept.attrs)
+    notes.kept = None
+
+
+def _release(slot: int) -> None:
+    _slots[slot] = None
+    heapq.heappush(_free, slot)
+
+
+def sweep() -> None:
+    """Frees the storages that only their number keeps alive. Nothing may be pending."""
+    for slot in range(len(_slots)):
+        if _slots[slot] is not None and getrefcount(_slots[slot]) <= 2:
+            _release(slot)
+
+
+def buffers(ordinals: tuple[int, ...]) -> list[Any]:
+    """The memory of kept storages by the ordinals of their nodes."""
+    return [_slots[-1 - i].buf for i in ordinals]  # type: ignore[union-attr]
