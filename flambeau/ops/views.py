@@ -403,8 +403,8 @@ def _embed_lower(b: Any, attrs: Any, g: Any) -> Any:
 
 
 def _embed_vjp(f: Any, g: Any) -> tuple[Any]:
-    part = f.attrs[1]
-    return (g.contiguous().as_strided(part.shape, part.strides, part.offset),)
+    part, g = f.attrs[1], g.contiguous()
+    return (g.as_strided(part.shape, part.strides, part.offset + g._ty.offset),)
 
 
 EMBED = Operator("embed", lambda tys, attrs: ty(attrs[0], tys[0].dtype), _embed_lower, _embed_vjp)
