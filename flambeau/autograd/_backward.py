@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph.epoch import node_of, threads
+from ..graph.epoch import Turn, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
@@ -92,6 +92,9 @@ def _remembered(x: Any, given: Any, keep: bool) -> bool:
     if not isinstance(edge, Fn) or anomaly.state["enabled"]:
         return False
     epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return _remembered(x, given, keep)
     before = epoch.grad
     epoch.grad = False
     try:
@@ -117,6 +120,9 @@ def _accumulating(inputs: tuple[Any, ...]) -> dict[tuple[Any, int], int]:
 
 def _run(outputs: tuple[Any, ...], grads: Any, retain: bool | None, create: bool, captures: Any) -> Task:
     epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return _run(outputs, grads, retain, create, captures)
     before = epoch.grad
     roots = _root_grads(outputs, grads)
     edges = _root_edges(outputs)

@@ -1,11 +1,15 @@
 """Pending work: the leaves, Python numbers and storages of the epoch, and the nodes of tensors in it.
 
-An epoch lasts from one realisation to the next, one for each Python thread.
+An epoch lasts from one realisation to the next, one for each Python thread. At most one thread has pending
+work: as soon as there are several, every recording takes its turn under a lock, and the pending work of the
+thread that had the last turn is realised first. With one thread there is no lock.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,7 @@ NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so tha
 class Epoch:
     """One thread's pending work and grad mode."""
 
-    __slots__ = ("bytes", "grad", "inference", "leaves", "lock", "pend", "scalars", "serial", "values", "written")
+    __slots__ = ("__weakref__", "bytes", "crowded", "grad", "inference", "leaves", "pend", "scalars", "serial", "values", "written")
 
     def __init__(self) -> None:
         self.leaves: list[Storage] = []
@@ -30,16 +34,55 @@ class Epoch:
         self.values: dict[int, np.ndarray] = {}  # a leaf's value where it is not its storage's buffer
         self.pend: list[Storage] = []
         self.bytes = 0
+        self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True
         self.inference = False
-        self.lock = threading.RLock()
+
+
+LOCK = threading.RLock()
+SETTLING = 0.01  # seconds in which a recording that began without the lock has certainly ended
+_epochs: weakref.WeakSet[Epoch] = weakref.WeakSet()
+_last: list[Epoch | None] = [None]  # whose work may be pending, while there are several threads
 
 
 class _Threads(threading.local):
     def __init__(self) -> None:
         self.epoch = Epoch()
+        with LOCK:
+            _epochs.add(self.epoch)
+            if _last[0] is None:
+                _last[0] = self.epoch
+                return
+            alone = not _last[0].crowded
+            for epoch in list(_epochs):
+                epoch.crowded = True
+        if alone:
+            time.sleep(SETTLING)
+
+
+class Turn:
+    """The time in which one thread of several records; enters by realising what another left pending."""
+
+    __slots__ = ("epoch",)
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.epoch = epoch
+
+    def __enter__(self) -> None:
+        LOCK.acquire()
+        last = _last[0]
+        if last is not self.epoch:
+            from .realisation import realise
+
+            _last[0] = self.epoch
+            realise(last)
+        self.epoch.crowded = False
+
+    def __exit__(self, *exc: object) -> None:
+        self.epoch.crowded = True
+        LOCK.release()
 
 
 threads = _Threads()

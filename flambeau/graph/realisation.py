@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import default_hooks
 from . import epoch as _epoch
-from .epoch import Epoch
+from .epoch import LOCK, Epoch
 from .node import nodes
 from .fn import next_number
 from .keeping import SWEEP_INTERVAL, buffers, sweep
@@ -51,7 +51,7 @@ def realise(epoch: Epoch | None = None) -> None:
     If the program fails, nothing that it was to write has been written.
     """
     epoch = epoch or _epoch.threads.epoch
-    with epoch.lock:
+    with LOCK:
         live = _live(epoch)
         if live:
             _run(epoch, live)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
-from ..graph.epoch import BUDGET, NODE_COST, Epoch, base_node, hold, node_of, number, refresh, threads
+from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import (
     AccumulateGrad, Fn, Out, Saved, fn_class, hooks_of, next_number, plan, record, save_inputs, save_outputs,
 )  # fmt: skip
@@ -60,6 +60,9 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     up to three inputs are written out: a loop over them costs half a microsecond.
     """
     epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return call(op, ins, attrs)
     count = len(ins)
     try:
         if count == 1:
@@ -332,6 +335,10 @@ def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attr
     Raises:
         RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
     """
+    epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return call_inplace(op, x, others, attrs, may_overlap)
     repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
         return _piece_by_piece(op, x, others, attrs, repeated)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dtypes import float64
-from ..graph.epoch import Epoch, node_of, scalar_node, threads
+from ..graph.epoch import Epoch, Turn, node_of, scalar_node, threads
 from ..graph.fn import next_number
 from ..graph.keeping import keep
 from ..graph.node import Node
@@ -34,6 +34,9 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
     values of the tensors that change, None for one that does not.
     """
     epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return step_all(rule, flags, parameters, numbers)
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
     key: list[Any] = [rule, flags, start, len(numbers)]
