@@ -197,7 +197,7 @@ def _cholesky_one(a: Array) -> tuple[Array, int]:
 
 def _positive(a: Array) -> bool:
     try:
-        return bool(np.isfinite(np.linalg.cholesky(a)).all())
+        return not np.isnan(np.linalg.cholesky(a)).any()
     except np.linalg.LinAlgError:
         return False
 
@@ -208,9 +208,10 @@ def cholesky(a: Array, upper: bool = False) -> tuple[Array, Array]:
         factor, info = cholesky(dagger(a))
         return dagger(factor), info
     try:
-        return np.linalg.cholesky(a), no_info(a)
+        factor = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
         return each(_cholesky_one, a)
+    return each(_cholesky_one, a) if np.isnan(factor).any() else (factor, no_info(a))
 
 
 # ---- Householder reflectors

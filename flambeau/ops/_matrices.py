@@ -43,14 +43,25 @@ def linalg_of_list(f: F) -> F:
     """Lists a function under ``torch.linalg``; its first argument must be a sequence of tensors."""
 
     @functools.wraps(f)
-    def checked(tensors: Any, *args: Any, **kw: Any) -> Any:
+    def checked(*args: Any, **kw: Any) -> Any:
+        name = "linalg_" + f.__name__
+        if not args and "tensors" not in kw:
+            raise TypeError(_missing(name, ["tensors"]))
+        tensors = args[0] if args else kw["tensors"]
         if not isinstance(tensors, (tuple, list)):
-            raise TypeError(f"linalg_{f.__name__}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
                             f"{type(tensors).__name__}")  # fmt: skip
-        return f(tensors, *args, **kw)
+        return f(*args, **kw)
 
     LINALG[f.__name__] = checked
     return checked  # type: ignore[return-value]
+
+
+def _missing(name: str, arguments: list[str]) -> str:
+    """PyTorch's complaint, its plural included."""
+    quoted = ", ".join(f'"{a}"' for a in arguments)
+    noun = "argument" if len(arguments) > 1 else "arguments"
+    return f"{name}() missing {len(arguments)} required positional {noun}: {quoted}"
 
 
 def tensor_argument(f: F, name: str | None = None) -> F:
@@ -58,6 +69,10 @@ def tensor_argument(f: F, name: str | None = None) -> F:
     code = f.__code__  # type: ignore[attr-defined]
     names, name = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], name or f.__name__
     first, others = names[0], [(i, n) for i, n in enumerate(names) if i and n in TENSORS]
+    defaults = len(f.__defaults__ or ()), f.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    required = [
+        n for n in (*names[: code.co_argcount - defaults[0]], *names[code.co_argcount :]) if n not in defaults[1]
+    ]
     aliases = {k: v for k, v in NUMPY_NAMES.items() if v in names and k not in names}
 
     @functools.wraps(f)
@@ -67,7 +82,7 @@ def tensor_argument(f: F, name: str | None = None) -> F:
         x = args[0] if args else kw.get(first)
         if not is_tensor(x):
             if not args and first not in kw:
-                raise TypeError(f'{name}() missing 1 required positional arguments: "{first}"')
+                raise TypeError(_missing(name, required))
             raise TypeError(f"{name}(): argument '{first}' (position 1) must be Tensor, not {type(x).__name__}")
         for i, n in others:
             y = args[i] if i < len(args) else kw.get(n, x)

@@ -287,7 +287,8 @@ def _view_scatter_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     if f.needs(0):
         gx = call(SELECT_SCATTER, (g, g.new_zeros(part.shape)), ty(part.shape, g._ty.dtype, part.strides, part.offset))
     if f.needs(1):
-        gs = g.contiguous().as_strided(part.shape, part.strides, part.offset)
+        g = g.contiguous()
+        gs = g.as_strided(part.shape, part.strides, part.offset + g._ty.offset)
     return gx, gs
 
 

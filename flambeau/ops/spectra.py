@@ -98,8 +98,9 @@ def _check_phase(what: str, gu: Any, u: Any, gvh: Any, vh: Any) -> None:
     if not u.is_complex():
         return
     k = min(u._ty.shape[-1], vh._ty.shape[-2])
-    turn = (H(u) @ gu)[..., :k, :k].diagonal(0, -2, -1).imag - (vh @ H(gvh))[..., :k, :k].diagonal(0, -2, -1).imag
-    if np.abs(turn.detach()._numpy()).max(initial=0) > 1e-2:
+    left = (H(u) @ gu)[..., :k, :k].diagonal(0, -2, -1).imag.detach()._numpy()
+    right = (vh @ H(gvh))[..., :k, :k].diagonal(0, -2, -1).imag.detach()._numpy()
+    if not np.allclose(left, -right, 1e-2, 1e-2):
         raise RuntimeError(
             f"{what} in the complex case are specified up to multiplication by e^{{i phi}}. The specified loss "
             "function depends on this phase term, making it ill-defined."

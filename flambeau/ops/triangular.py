@@ -177,20 +177,20 @@ CHOLESKY_SOLVE = Operator(
 
 @export()
 @tensor_argument
-def cholesky_solve(input: Any, L: Any, upper: bool = False, *, out: Any = None) -> Any:
+def cholesky_solve(input: Any, input2: Any, upper: bool = False, *, out: Any = None) -> Any:
     """The solution of ``AX = B``, B the input, with the Cholesky factor of A.
 
     Raises:
         RuntimeError: shapes or dtypes that do not agree.
     """
-    b, a = input._ty, L._ty
+    b, a = input._ty, input2._ty
     if b.ndim < 2:
         raise RuntimeError(f"b should have at least 2 dimensions, but has {b.ndim} dimensions instead")
     if a.ndim < 2:
         raise RuntimeError(f"u should have at least 2 dimensions, but has {a.ndim} dimensions instead")
     _check_pair("cholesky_solve", a, b)
     need_kernel("cholesky_solve_cpu", b)
-    return into(call(CHOLESKY_SOLVE, (input, L), (bool(upper),)), out, "cholesky_solve")
+    return into(call(CHOLESKY_SOLVE, (input, input2), (bool(upper),)), out, "cholesky_solve")
 
 
 def _check_pair(name: str, a: Ty, b: Ty) -> None:
