@@ -44,7 +44,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Reduced:
-    """``x = n ln 2 + r + low``; ``shifted`` is n + magic."""
+    """``x = n ln 2 + r + low``; ``shifted`` is n + exponent magic."""
 
     shifted: Vector
     n: Vector
@@ -56,8 +56,8 @@ def reduce(f: Format, x: Vector, *, low: bool = False) -> Reduced:
     """Splits off multiples of ln 2. The first product is exact, so FMA changes nothing there."""
     high_bits = f.whole - 11 if f.element == "double" else f.whole - 8
     high, rest = f.pieces("ln2", high_bits, f.whole)
-    shifted = x.block.fma(x, f.constant("log2_e"), f.magic)
-    n = shifted - f.magic
+    shifted = x.block.fma(x, f.constant("log2_e"), f.exponent_magic)
+    n = shifted - f.exponent_magic
     a = x.block.fma(n, -high, x)
     if not low or f.wide:
         return Reduced(shifted, n, x.block.fma(n, -rest, a))
@@ -72,15 +72,21 @@ def exp_of_reduced(f: Format, r: Vector, low: Word = None) -> Vector:
     return add_low(r.block.fma(r * r, q, r), low) + 1.0
 
 
+def accurate_exp_of_reduced(f: Format, t: Reduced) -> Vector:
+    """``e^(r + low)`` with hardly more than the final rounding's error."""
+    high, rest = quick_sum(f, 1.0, t.r)
+    square = t.r * t.r
+    return high + t.r.block.fma(square, polynomial(f, "exp", t.r), plus(rest, t.low))
+
+
 def power_of_two(f: Format, shifted: Vector) -> Vector:
-    """``2^n`` from n + magic, for n of a normal result."""
-    bits = (shifted.bits() << f.mantissa) + (f.bias << f.mantissa)
-    return bits.as_float()
+    """``2^n`` from n + exponent magic, for n of a normal result."""
+    return (shifted.bits() << f.mantissa).as_float()
 
 
 def scale_normal(f: Format, p: Vector, shifted: Vector) -> Vector:
     """``p 2^n`` where the result is a normal number."""
-    return (p.bits() + (shifted.bits() << f.mantissa)).as_float()
+    return p * power_of_two(f, shifted)
 
 
 def _has_scalef(f: Format, p: Vector) -> bool:
@@ -101,12 +107,12 @@ def _scalef(f: Format, p: Vector, n: Vector) -> Vector:
 def scale(f: Format, p: Vector, n: Vector) -> Vector:
     """``p 2^n`` with one rounding, subnormal results and overflow included."""
     if f.wide:
-        return scale_normal(f, p, n + f.magic)
+        return scale_normal(f, p, n + f.exponent_magic)
     if _has_scalef(f, p):
         return _scalef(f, p, n)
-    half_shifted, half = round_to_integer(f, n * 0.5)
-    rest = power_of_two(f, (n - half) + f.magic)
-    return scale_normal(f, p, half_shifted) * rest
+    half_shifted = p.block.fma(n, 0.5, f.exponent_magic)
+    rest = (n - (half_shifted - f.exponent_magic)) + f.exponent_magic
+    return scale_normal(f, p, half_shifted) * power_of_two(f, rest)
 
 
 def exp(f: Format, x: Vector) -> Vector:
@@ -138,8 +144,8 @@ def expm1(f: Format, x: Vector) -> Vector:
 def sigmoid(f: Format, x: Vector) -> Vector:
     """``1 / (1 + e^-x)``, by ``s = e^-|x|`` so that small results keep their precision."""
     limits = LIMITS[f.name]
-    t = reduce(f, (-x.abs()).at_least(limits.low))
-    s = scale(f, exp_of_reduced(f, t.r), t.n)
+    t = reduce(f, (-x.abs()).at_least(limits.low), low=True)
+    s = scale(f, accurate_exp_of_reduced(f, t), t.n)
     return x.block.select(x.lt(0.0), s, 1.0) / (s + 1.0)
 
 
@@ -178,10 +184,12 @@ def cosh(f: Format, x: Vector) -> Vector:
 
 
 def exp2_of_words(f: Format, high: Vector, low: Word) -> Vector:
-    """``2^(high + low)``, for the powers; ``low`` is at most 1 in magnitude where it matters."""
+    """``2^(high + low)`` with \\|low\\| <= 1; a result in range needs a small ``low``."""
     ln2, ln2_low = f.pieces("ln2", f.whole, f.whole)
     n = round_to_integer(f, high)[1]
     r = high - n
+    if low is not None:
+        r, low = two_sum(r, low)
     t, e = two_product(f, r, ln2)
     if low is not None and e is not None:
         e = r.block.fma(low, ln2, r.block.fma(r, ln2_low, e))
@@ -193,8 +201,12 @@ def exp_minus_square(f: Format, a: Vector) -> tuple[Vector, Word, Vector]:
     """``e^(-a²) = (high + low) 2^n``."""
     square, error = two_product(f, a, a)
     t = reduce(f, -square, low=True)
-    low = t.low if error is None else plus(t.low, -error)
-    u = add_low(polynomial(f, "exp", t.r) * (t.r * t.r), low)
-    s, e = quick_sum(f, t.r, u)
+    r, low = t.r, t.low
+    if error is not None:
+        # the square's error may be larger than r
+        r, rest = two_sum(r, -error)
+        low = plus(low, rest)
+    u = add_low(polynomial(f, "exp", r) * (r * r), low)
+    s, e = quick_sum(f, r, u)
     high, e2 = quick_sum(f, a.same(1.0), s)
     return high, plus(e, e2), t.n

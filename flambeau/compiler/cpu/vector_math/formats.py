@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .coefficients import COEFFICIENTS, CONSTANTS, FRACTION_BITS
-from .ssa import Block, Kind, Number, Vector
+from .ssa import Number, Vector
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Format:
         return 1.5 * 2.0**self.mantissa
 
     @property
-    def magic_bits(self) -> int:
-        """The bit pattern of :attr:`magic`."""
-        return ((self.bias + self.mantissa) << self.mantissa) | (1 << (self.mantissa - 1))
+    def exponent_magic(self) -> float:
+        """Adding this to n leaves the biased exponent of 2^n in the lowest bits."""
+        return self.magic + self.bias
 
     @property
     def smallest_normal(self) -> float:
@@ -138,8 +138,8 @@ def two_sum(a: Vector | Number, b: Vector) -> tuple[Vector, Vector]:
 
 def quick_sum(f: Format, a: Vector | Number, b: Vector) -> tuple[Vector, Word]:
     """The rounded sum and its error where |a| >= |b| or a is 0 (Dekker)."""
-    s = a + b
-    return s, None if f.wide else (a - s) + b
+    s = b.same(a) + b
+    return s, None if f.wide else (b.same(a) - s) + b
 
 
 def full_sum(f: Format, a: Vector | Number, b: Vector) -> tuple[Vector, Word]:
@@ -184,11 +184,3 @@ def round_to_integer(f: Format, x: Vector) -> tuple[Vector, Vector]:
     """``x + magic``, whose lowest bits are the integer nearest to ``x``, and that integer as a number."""
     shifted = x + f.magic
     return shifted, shifted - f.magic
-
-
-def kind_of(f: Format, lanes: int) -> Kind:
-    """The vector type of a format."""
-    return Kind(f.element, lanes)
-
-
-__all__ = ["F32", "F64", "WIDE", "Block", "Format"]

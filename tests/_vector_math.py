@@ -1,0 +1,107 @@
+"""Compiles vector functions as loops over arrays, for the tests and the benchmark."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flambeau.compiler.cpu.vector_math import FUNCTIONS, Module, VectorMath
+
+ELEMENT = {"float32": "float", "float64": "double"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A CPU to compile for; ``vector`` is the size of its vectors in bytes."""
+
+    name: str
+    cpu: str
+    features: str
+    vector: int
+    fma: bool
+    scalef: bool = False
+
+
+SSE2 = Machine("sse2", "x86-64", "", 16, False)
+SSE4 = Machine("sse4", "x86-64-v2", "", 16, False)
+AVX2 = Machine("avx2", "x86-64-v3", "", 32, True)
+AVX512 = Machine("avx512", "x86-64-v4", "", 64, True, True)
+NEON = Machine("neon", "cortex-a72", "+neon", 16, True)
+
+
+def attributes(machine: Machine) -> str:
+    """What every function of a module for the machine says to LLVM."""
+    width = f'"prefer-vector-width"="{machine.vector * 8}" "min-legal-vector-width"="{machine.vector * 8}"'
+    return f"nounwind {width}" if machine.vector == 64 else "nounwind"
+
+
+def loop_text(name: str, dtype: str, lanes: int, machine: Machine) -> str:
+    """A module with ``void f(ptr x0, .., ptr y, i64 n)``; n is a multiple of the lanes."""
+    module = Module(fma=machine.fma, scalef=machine.scalef, attributes=attributes(machine))
+    element = ELEMENT[dtype]
+    vector = element if lanes == 1 else f"<{lanes} x {element}>"
+    arity = FUNCTIONS[name].arity
+    lines: list[str] = []
+    for i in range(arity):
+        lines.append(f"  %p{i} = getelementptr {element}, ptr %x{i}, i64 %i")
+        lines.append(f"  %a{i} = load {vector}, ptr %p{i}, align {4 if element == 'float' else 8}")
+    result = VectorMath(lines, module).emit(name, [f"%a{i}" for i in range(arity)], dtype, lanes)
+    parameters = ", ".join(f"ptr noalias %x{i}" for i in range(arity))
+    head = f"define void @f({parameters}, ptr noalias %y, i64 %n) {module.attributes} {{\nentry:\n  br label %loop"
+    tail = f"""  %q = getelementptr {element}, ptr %y, i64 %i
+  store {vector} {result}, ptr %q, align {4 if element == "float" else 8}
+  %next = add i64 %i, {lanes}
+  %more = icmp ult i64 %next, %n
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}}"""
+    return "\n".join([module.text(), head, "loop:\n  %i = phi i64 [ 0, %entry ], [ %next, %loop ]", *lines, tail])
+
+
+@functools.lru_cache(maxsize=1)
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@functools.lru_cache(maxsize=512)
+def _engine(text: str, machine: Machine) -> Any:
+    llvm = _llvm()
+    target = llvm.Target.from_default_triple().create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=2, jit=True
+    )
+    module = llvm.parse_assembly(text)
+    module.verify()
+    engine = llvm.create_mcjit_compiler(module, target)
+    engine.finalize_object()
+    return engine
+
+
+Array = Any
+
+
+def compiled(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., Array]:
+    """The function on contiguous arrays of any length."""
+    lanes = lanes or machine.vector // np.dtype(dtype).itemsize
+    engine = _engine(loop_text(name, dtype, lanes, machine), machine)
+    arity = FUNCTIONS[name].arity
+    native = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(engine.get_function_address("f"))
+
+    def call(*args: Array) -> Array:
+        n = args[0].size
+        room = -(-n // lanes) * lanes
+        padded = [np.resize(np.ascontiguousarray(a, dtype), room) for a in args]
+        y = np.empty(room, dtype)
+        native(*[a.ctypes.data for a in padded], y.ctypes.data, room)
+        return y[:n]
+
+    return call
