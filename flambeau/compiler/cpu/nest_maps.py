@@ -216,11 +216,11 @@ def is_nan(o: Ops, d: dtype, a: str) -> str:
 
 
 def _extreme(better: Callable[..., str]) -> Callable[..., str]:
-    """The greater or the smaller; NaN if one is."""
+    """The greater or the smaller; NaN if one is (no constant is NaN here)."""
 
     def f(o: Ops, d: dtype, a: str, b: str) -> str:
         r = o.select(better(o, d, a, b), a, b, d)
-        return o.select(is_nan(o, d, a), a, r, d) if d.kind == "f" else r
+        return o.select(is_nan(o, d, a), a, r, d) if d.kind == "f" and a.startswith("%") else r
 
     return f
 

@@ -92,7 +92,9 @@ class Scope:
 class Loop(Scope):
     """``for index = low; index < high; index += step``; ``guarded``: it may run zero times."""
 
-    def __init__(self, axes: frozenset[int], after: bool, index: str, low: str, high: str, step: int, guarded: bool) -> None:
+    def __init__(
+        self, axes: frozenset[int], after: bool, index: str, low: str, high: str, step: int, guarded: bool
+    ) -> None:
         super().__init__(axes, after)
         self.index, self.low, self.high, self.step, self.guarded = index, low, high, step, guarded
 
@@ -101,7 +103,10 @@ class Loop(Scope):
         before = out.here
         if self.guarded:
             some = out.fresh()
-            out.lines += [f"  {some} = icmp ult i64 {self.low}, {self.high}", f"  br i1 {some}, label %{head}, label %{done}"]
+            out.lines += [
+                f"  {some} = icmp ult i64 {self.low}, {self.high}",
+                f"  br i1 {some}, label %{head}, label %{done}",
+            ]
         else:
             out.lines.append(f"  br label %{head}")
         out.start(head)
@@ -114,7 +119,9 @@ class Loop(Scope):
             f"  br i1 {again}, label %{head}, label %{done}",
         ]
         phis = [["i64", self.index, self.low, more], *[[t, r, first, new] for r, t, first, new in self.phis]]
-        out.lines[at:at] = [f"  {r} = phi {t} [ {first}, %{before} ], [ {new}, %{out.here} ]" for t, r, first, new in phis]
+        out.lines[at:at] = [
+            f"  {r} = phi {t} [ {first}, %{before} ], [ {new}, %{out.here} ]" for t, r, first, new in phis
+        ]
         out.start(done)
 
 

@@ -1,0 +1,245 @@
+"""Fusion: cuts a function into clusters, each run by one kernel or by NumPy.
+
+Values are visited from the last to the first. A map goes into the cluster of its only consumer; with several
+consumers it is computed again in each when it is cheap, else it is stored. A reduction takes in what it reads,
+and becomes the anchor of the cluster that consumes it when there is just one. What is stored joins a consumer
+over the same loops as one more output, where no cycle comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+
+from .ir import Function, Value
+
+CHEAP = 6  # the cost below which a map is rather computed twice than stored
+LARGEST = 120  # maps in one cluster
+COSTS = {"div": 4, "sqrt": 4, "reciprocal": 4, "floor_divide": 20, "trunc_divide": 20, "remainder": 20}
+SIMPLE = frozenset(
+    "add sub mul neg abs maximum minimum fmax fmin where sign signbit floor ceil trunc rint eq ne lt le gt ge copysign "
+    "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not lshift rshift "
+    "isnan isinf isfinite cast heaviside".split()
+)
+
+
+class Cluster:
+    """What one kernel computes.
+
+    ``domain``: the shape of its loops; ``dims``: those that its ``reduces`` run over; ``outputs`` are stored, those
+    in ``after`` over the kept loops only. ``native`` is False for one value that NumPy computes.
+    """
+
+    __slots__ = ("after", "dims", "domain", "native", "outputs", "readers", "reduces", "size")
+
+    def __init__(self, domain: tuple[int, ...], native: bool = True) -> None:
+        self.domain = domain
+        self.dims: tuple[int, ...] = ()
+        self.reduces: list[Value] = []
+        self.outputs: list[Value] = []
+        self.after: set[Value] = set()
+        self.native = native
+        self.readers: set[Cluster] = set()
+        self.size = 0
+
+    def __repr__(self) -> str:
+        what = "nest" if self.native else "numpy"
+        dims = f" reduce{list(self.dims)}" if self.reduces else ""
+        stored = ", ".join(f"%{v.index}" for v in self.outputs)
+        return f"{what} {list(self.domain)}{dims} -> {stored}"
+
+
+Supported = Callable[[Value], bool]
+
+
+def clusters(f: Function, supported: Supported, forced: Iterable[Value] = (), opaque: Iterable[Value] = ()) -> list[Cluster]:
+    """The clusters in an order in which they can run.
+
+    ``supported`` says which maps, views and reductions can be generated; values in ``forced`` must be stored, and
+    those in ``opaque`` be computed by NumPy.
+    """
+    return _Clustering(f, supported, frozenset(forced), frozenset(opaque)).run()
+
+
+class _Clustering:
+    def __init__(self, f: Function, supported: Supported, forced: frozenset[Value], opaque: frozenset[Value]) -> None:
+        self.f = f
+        self.supported = supported
+        self.forced = forced
+        self.opaque = opaque
+        self.users: list[list[Value]] = [[] for _ in f.values]
+        for v in f.values:
+            for a in dict.fromkeys(v.args):
+                self.users[a.index].append(v)
+        self.outputs = frozenset(f.outputs)
+        self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
+        self.clusters: list[Cluster] = []
+        self.by_numpy: set[Value] = set()
+        self.cost = self._costs()
+
+    def run(self) -> list[Cluster]:
+        for v in reversed(self.f.values):
+            self.visit(v)
+        return in_order(list(dict.fromkeys(self.clusters)))
+
+    def _costs(self) -> list[int]:
+        """What computing a value again at one point costs, in simple operations."""
+        cost = [0] * len(self.f.values)
+        for v in self.f.values:
+            if v.kind == "map":
+                own = 1 if v.name in SIMPLE else COSTS.get(v.name, 20)
+                cost[v.index] = min(1000, own + sum(cost[a.index] for a in v.args))
+            elif v.kind == "view":
+                cost[v.index] = cost[v.args[0].index]
+        return cost
+
+    # ---- one value
+
+    def visit(self, v: Value) -> None:
+        """Decides where ``v`` is computed; all its users have been visited."""
+        if v.kind in ("input", "scalar"):
+            return
+        for_numpy = [u for u in self.users[v.index] if u in self.by_numpy]
+        readers = tuple(dict.fromkeys(c for u in self.users[v.index] for c in self.homes[u.index] if c.native))
+        if not (for_numpy or readers or v in self.outputs):
+            return
+        if not self.is_native(v):
+            self.alone(v, readers)
+        elif v.kind == "const":
+            self.source(v, readers, for_numpy)
+        elif v.kind == "view" and for_numpy and v not in self.outputs:
+            self.alone(v, readers)
+            self.homes[v.index] += readers
+        elif v.kind == "reduce":
+            self.reduction(v, readers, bool(for_numpy) or v in self.outputs or v in self.forced)
+        elif for_numpy or v in self.outputs or v in self.forced or not self.fuses(v, readers):
+            self.store(v, readers)
+        else:
+            self.homes[v.index] = readers
+            for c in readers:
+                c.size += v.kind == "map"
+
+    def source(self, v: Value, readers: tuple[Cluster, ...], for_numpy: list[Value]) -> None:
+        """A constant: computed where it is used, by NumPy too for its own."""
+        if for_numpy:
+            self.alone(v, ())
+        self.homes[v.index] += readers
+
+    def is_native(self, v: Value) -> bool:
+        return v not in self.opaque and self.supported(v)
+
+    def fuses(self, v: Value, readers: tuple[Cluster, ...]) -> bool:
+        """Is the value computed where it is read, rather than stored?"""
+        if v.kind != "map":
+            return True
+        cheap = self.cost[v.index] <= CHEAP
+        if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
+            return False
+        return cheap or not any(_repeats(v, c) for c in readers)
+
+    def alone(self, v: Value, readers: tuple[Cluster, ...]) -> None:
+        """A value that NumPy computes (a view too when NumPy reads it: native readers look through it)."""
+        self.by_numpy.add(v)
+        c = Cluster(v.shape, native=False)
+        self.keep(v, c, readers)
+        if v.kind in ("view", "const"):
+            c.readers.difference_update(readers)
+
+    def store(self, v: Value, readers: tuple[Cluster, ...]) -> None:
+        """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""
+        for c in readers:
+            place = _place(v, c)
+            if place and not self.would_cycle(c, v, readers):
+                if place == "after":
+                    c.after.add(v)
+                self.keep(v, c, [r for r in readers if r is not c])
+                return
+        self.keep(v, Cluster(v.shape), readers)
+
+    def keep(self, v: Value, c: Cluster, readers: Iterable[Cluster]) -> None:
+        c.outputs.append(v)
+        c.size += v.kind == "map"
+        c.readers.update(readers)
+        c.readers.update(self.others(v))
+        self.clusters.append(c)
+        self.homes[v.index] = (c,)
+
+    def others(self, v: Value) -> list[Cluster]:
+        """The clusters of users that NumPy computes."""
+        return [c for u in self.users[v.index] if u in self.by_numpy for c in self.homes[u.index] if not c.native]
+
+    def would_cycle(self, c: Cluster, v: Value, readers: Iterable[Cluster]) -> bool:
+        """Does a reader other than ``c`` lead back to ``c``?"""
+        start = [r for r in readers if r is not c] + self.others(v)
+        seen: set[Cluster] = set()
+        while start:
+            r = start.pop()
+            if r is c:
+                return True
+            if r not in seen:
+                seen.add(r)
+                start.extend(r.readers)
+        return False
+
+    # ---- reductions
+
+    def reduction(self, v: Value, readers: tuple[Cluster, ...], needed: bool) -> None:
+        """Anchors the only reader, or another reduction over the same loops, or a new cluster."""
+        if not needed and len(readers) == 1 and self.anchors(v, readers[0]):
+            c = readers[0]
+            c.domain, c.dims = v.args[0].shape, v.params
+            c.after = set(c.outputs)
+            c.reduces.append(v)
+            self.homes[v.index] = (c,)
+            return
+        c = Cluster(v.args[0].shape)
+        c.dims = v.params
+        c.reduces.append(v)
+        c.after.add(v)
+        self.keep(v, c, readers)
+
+    def anchors(self, v: Value, c: Cluster) -> bool:
+        """Can the reader become the epilogue of the reduction? Its loops are the kept ones, and nothing is repeated."""
+        if not c.native or c.reduces or _squeezed(c.domain) != _squeezed(v.shape):
+            return False
+        return all(_squeezed(u.shape) == _squeezed(v.shape) for u in self.users[v.index])
+
+
+def _squeezed(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
+def _repeats(v: Value, c: Cluster) -> bool:
+    """Would the cluster's innermost loops compute ``v`` many times over? Not if it varies with outer loops only."""
+    total = prod(c.domain)
+    return bool(v.shape) and prod(v.shape) * 2 <= total and v.shape[-1] != 1
+
+
+def _place(v: Value, c: Cluster) -> str:
+    """Over which of the cluster's loops ``v`` can be stored: ``inside``, ``after`` its reductions, or neither."""
+    if not c.native:
+        return ""
+    if v.shape == c.domain:
+        return "inside"
+    return ""
+
+
+def in_order(cs: list[Cluster]) -> list[Cluster]:
+    """The clusters so that each comes after those that it reads; otherwise as their first values come."""
+    waiting = dict.fromkeys(cs, 0)
+    for c in cs:
+        for r in c.readers:
+            waiting[r] += 1
+    first = {c: min(v.index for v in c.outputs) for c in cs}
+    ready = sorted([c for c in cs if not waiting[c]], key=first.__getitem__, reverse=True)
+    order = []
+    while ready:
+        c = ready.pop()
+        order.append(c)
+        for r in c.readers:
+            waiting[r] -= 1
+            if not waiting[r]:
+                ready.append(r)
+        ready.sort(key=first.__getitem__, reverse=True)
+    assert len(order) == len(cs), "clusters form a cycle"
+    return order

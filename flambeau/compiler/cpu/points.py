@@ -1,0 +1,304 @@
+"""What a nest computes at one point of its loops: nodes, loads and stores as LLVM instructions.
+
+Every node is put into the outermost open scope in which all that it depends on is known.
+"""
+
+from __future__ import annotations
+
+
+from ...dtypes import bool_, dtype, int64
+from ..affine import Affine, Guard
+from ..ir import Value
+from ..loops import Load, Nest, Node, Store
+from . import nest_maps as maps
+from .text import Scope, base_type, constant, lane_list, memory_type, suffix, vector
+
+Val = tuple[str, bool]  # register, is it a vector
+
+
+class Points:
+    """Emits nodes into the scopes of ``chain``, the open ones from the outermost to the innermost."""
+
+    def __init__(self, n: Nest, axis: int | None, lanes: int) -> None:
+        self.n = n
+        self.axis = axis  # the loop that runs in vectors
+        self.lanes = lanes
+        self.entry = Scope(frozenset(), False)
+        self.chain: list[Scope] = [self.entry]
+        self.indices: dict[int, str] = {}  # a register or a number for each open loop
+        self.operands: dict[tuple[Value, bool], int] = {}
+        self.declarations: dict[str, None] = {}
+        self.count = 0
+
+    # ---- instructions
+
+    def fresh(self) -> str:
+        """A new register."""
+        self.count += 1
+        return f"%v{self.count}"
+
+    def put(self, instruction: str, scope: Scope | None = None) -> str:
+        """Appends an instruction with a result."""
+        r = self.fresh()
+        (scope or self.chain[-1]).head.append(f"  {r} = {instruction}")
+        return r
+
+    def ops(self, lanes: int, scope: Scope | None = None) -> maps.Ops:
+        """Instructions on vectors of ``lanes``, or on single elements."""
+        s = scope or self.chain[-1]
+        return maps.Ops(lambda text: self.put(text, s), self.declare, lanes)
+
+    def declare(self, text: str) -> None:
+        """Notes an intrinsic that is called."""
+        self.declarations[text] = None
+
+    @property
+    def wide(self) -> bool:
+        """Is the innermost scope one of vectors?"""
+        return self.axis is not None and self.axis in self.chain[-1].axes
+
+    # ---- nodes
+
+    def home(self, axes: frozenset[int], after: bool = False) -> Scope:
+        """The outermost open scope in which these are known."""
+        return next(s for s in self.chain if axes <= s.axes and s.after >= after)
+
+    def value(self, node: Node) -> Val:
+        """The register of a node, computed where it belongs if it is not there yet."""
+        if node.op == "reduced":
+            return next(s.values["reduced", node.params] for s in reversed(self.chain) if ("reduced", node.params) in s.values)
+        scope = self.home(node.axes, node.after)
+        if node not in scope.values:
+            scope.values[node] = self.compute(node, scope)
+        return scope.values[node]
+
+    def compute(self, node: Node, scope: Scope) -> Val:
+        """Emits one node."""
+        if node.op == "load":
+            return self.load(node.params, node.dtype, scope)
+        if node.op == "const":
+            return constant(node.params, base_type(node.dtype), 0), False
+        if node.op == "index":
+            return self.index(node, scope)
+        if node.op == "pad":
+            return self.pad(node, scope)
+        args = [self.value(a) for a in node.args]
+        wide = any(v for _, v in args)
+        regs = [self.as_vector(a) if wide else x[0] for x, a in zip(args, node.args)]
+        ops = self.ops(self.lanes if wide else 0, scope)
+        return maps.emit(ops, node.name, regs, tuple([a.dtype for a in node.args]), node.dtype), wide
+
+    def as_vector(self, node: Node) -> str:
+        """The node's register, the same in all lanes where it is one element."""
+        reg, wide = self.value(node)
+        return reg if wide else self.splat(reg, base_type(node.dtype), self.home(node.axes, node.after))
+
+    def splat(self, reg: str, base: str, scope: Scope) -> str:
+        """A register, or a number, in all lanes."""
+        if not reg.startswith("%"):
+            return f"splat ({base} {reg})"
+        if ("splat", reg) not in scope.values:
+            t = vector(base, self.lanes)
+            one = self.put(f"insertelement {t} poison, {base} {reg}, i64 0", scope)
+            zeros = f"<{self.lanes} x i32> zeroinitializer"
+            scope.values["splat", reg] = self.put(f"shufflevector {t} {one}, {t} poison, {zeros}", scope)
+        return scope.values["splat", reg]
+
+    # ---- indices
+
+    def ordered(self, x: Affine) -> list[tuple[int, int]]:
+        """The terms from the outermost loop to the innermost."""
+        depth = {a: next(d for d, s in enumerate(self.chain) if a in s.axes) for a, _ in x.terms}
+        return sorted(x.terms, key=lambda t: depth[t[0]])
+
+    def scaled(self, k: int, c: int) -> str:
+        """The index of loop ``k`` times a constant."""
+        index = self.indices[k]
+        if not index.startswith("%"):
+            return str(int(index) * c)
+        if c == 1:
+            return index
+        scope = self.home(frozenset([k]))
+        if ("scaled", k, c) not in scope.values:
+            scope.values["scaled", k, c] = self.put(f"mul nsw i64 {index}, {c}", scope)
+        return scope.values["scaled", k, c]
+
+    def integer(self, x: Affine) -> str:
+        """An index expression (in vectors: for the first lane)."""
+        reg, known = str(x.const), frozenset()
+        for k, c in self.ordered(x):
+            known |= {k}
+            scope, key = self.home(known), ("integer", reg, k, c)
+            if key not in scope.values:
+                scope.values[key] = self.sum(reg, self.scaled(k, c), scope)
+            reg = scope.values[key]
+        return reg
+
+    def sum(self, a: str, b: str, scope: Scope) -> str:
+        """Two indices added."""
+        if "%" not in a + b:
+            return str(int(a) + int(b))
+        return b if a == "0" else a if b == "0" else self.put(f"add nsw i64 {a}, {b}", scope)
+
+    def integers(self, x: Affine, scope: Scope) -> Val:
+        """An index expression, in each lane its own."""
+        first = self.integer(x)
+        c = x.of(self.axis) if self.axis is not None else 0
+        if not c:
+            return first, False
+        steps = lane_list([j * c for j in range(self.lanes)], "i64")
+        return self.put(f"add nsw <{self.lanes} x i64> {self.splat(first, 'i64', scope)}, {steps}", scope), True
+
+    def index(self, node: Node, scope: Scope) -> Val:
+        """A position as a value."""
+        reg, wide = self.integers(node.params, scope)
+        return maps.cast(self.ops(self.lanes if wide else 0, scope), reg, int64, node.dtype), wide
+
+    def condition(self, guards: tuple[Guard, ...], scope: Scope) -> Val:
+        """Do all guards hold?"""
+        held: Val = ("true", False)
+        for g in guards:
+            key = "guard", g
+            if key not in scope.values:
+                x, wide = self.integers(g.index, scope)
+                lanes = self.lanes if wide else 0
+                how = f"icmp ult {vector('i64', lanes)} {x}, {constant(g.size, 'i64', lanes)}"
+                scope.values[key] = self.put(how, scope), wide
+            held = self.conjunction(held, scope.values[key], scope)
+        return held
+
+    def conjunction(self, a: Val, b: Val, scope: Scope) -> Val:
+        """Both conditions."""
+        if "true" in (a[0], b[0]):
+            return b if a[0] == "true" else a
+        wide = a[1] or b[1]
+        x, y = [self.splat(r, "i1", scope) if wide and not w else r for r, w in (a, b)]
+        return self.ops(self.lanes if wide else 0, scope).two("and", bool_, x, y), wide
+
+    def pad(self, node: Node, scope: Scope) -> Val:
+        """The operand where the guards hold, else the constant."""
+        guards, value = node.params
+        cond, wide = self.condition(guards, scope)
+        inner, inner_wide = self.value(node.args[0])
+        lanes = self.lanes if wide or inner_wide else 0
+        if lanes:
+            inner = self.as_vector(node.args[0])
+        t, base = vector(base_type(node.dtype), lanes), base_type(node.dtype)
+        c = f"{vector('i1', self.lanes if wide else 0)} {cond}"
+        return self.put(f"select {c}, {t} {inner}, {t} {constant(value, base, lanes)}", scope), bool(lanes)
+
+    # ---- memory
+
+    def operand(self, v: Value, written: bool) -> str:
+        """The address of an array."""
+        key = "operand", v, written
+        if key not in self.entry.values:
+            k = self.operands.setdefault((v, written), len(self.operands))
+            at = self.put(f"getelementptr inbounds ptr, ptr %operands, i64 {k}", self.entry)
+            self.entry.values[key] = self.put(f"load ptr, ptr {at}, align 8", self.entry)
+        return self.entry.values[key]
+
+    def pointer(self, v: Value, written: bool, x: Affine) -> str:
+        """The address of an element (in vectors: of the first lane's)."""
+        t = memory_type(v.dtype)
+        reg, known = self.operand(v, written), frozenset()
+        steps = ([(None, x.const)] if x.const else []) + [(k, c) for k, c in self.ordered(x)]
+        for k, c in steps:
+            known = known if k is None else known | {k}
+            scope, key = self.home(known), ("pointer", reg, k, c)
+            if key not in scope.values:
+                offset = str(c) if k is None else self.scaled(k, c)
+                scope.values[key] = reg if offset == "0" else self.put(f"getelementptr {t}, ptr {reg}, i64 {offset}", scope)
+            reg = scope.values[key]
+        return reg
+
+    def load(self, at: Load, dt: dtype, scope: Scope) -> Val:
+        """An element, or one for each lane; what the guards exclude is not read."""
+        wide = self.axis is not None and self.axis in scope.axes
+        fixed = tuple([g for g in at.guards if not (wide and g.index.of(self.axis))])  # type: ignore[arg-type]
+        moving = tuple([g for g in at.guards if g not in fixed])
+        pointer = self.pointer(at.value, False, at.address)
+        if fixed:
+            cond, _ = self.condition(fixed, scope)
+            pointer = self.put(f"select i1 {cond}, ptr {pointer}, ptr {self.operand(at.value, False)}", scope)
+            if wide:
+                return self.load_guarded(at, dt, scope, pointer, cond, moving)
+        if not wide:
+            t = memory_type(dt)
+            raw = self.put(f"load {t}, ptr {pointer}, align {dt.itemsize}", scope)
+            return maps.from_memory(self.ops(0, scope), raw, dt), False
+        return self.load_lanes(at, dt, scope, pointer, self.condition(moving, scope))
+
+    def load_guarded(self, at: Load, dt: dtype, scope: Scope, pointer: str, cond: str, moving: tuple[Guard, ...]) -> Val:
+        """Lanes of which all or none may be read."""
+        both = self.conjunction((cond, False), self.condition(moving, scope), scope)
+        if not both[1]:
+            both = self.splat(both[0], "i1", scope), True
+        return self.load_lanes(at, dt, scope, pointer, both)
+
+    def load_lanes(self, at: Load, dt: dtype, scope: Scope, pointer: str, cond: Val) -> Val:
+        """A vector of elements."""
+        t, w = memory_type(dt), self.lanes
+        step, ops = at.address.of(self.axis), self.ops(self.lanes, scope)  # type: ignore[arg-type]
+        mask = self.conjunction(cond, (scope.mask, True) if scope.mask else ("true", False), scope)
+        if step in (1, -1):
+            raw = self.load_run(t, pointer, step, mask, dt.itemsize, scope)
+        else:
+            steps = lane_list([j * step for j in range(w)], "i64")
+            ps = self.put(f"getelementptr {t}, ptr {pointer}, <{w} x i64> {steps}", scope)
+            name = f"@llvm.masked.gather.{suffix(t, w)}.v{w}p0"
+            self.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
+            m = mask[0] if mask[1] else f"splat (i1 {mask[0]})"
+            raw = self.put(f"call <{w} x {t}> {name}(<{w} x ptr> {ps}, i32 {dt.itemsize}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer)", scope)
+        return maps.from_memory(ops, raw, dt), True
+
+    def load_run(self, t: str, pointer: str, step: int, mask: Val, align: int, scope: Scope) -> str:
+        """Neighbouring elements, ascending or descending."""
+        w = self.lanes
+        m = mask[0] if mask[1] else None
+        if step < 0:
+            pointer = self.put(f"getelementptr {t}, ptr {pointer}, i64 {1 - w}", scope)
+            m = self.reversed(m, "i1", scope) if m else None
+        if m:
+            name = f"@llvm.masked.load.{suffix(t, w)}.p0"
+            self.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
+            raw = self.put(f"call <{w} x {t}> {name}(ptr {pointer}, i32 {align}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer)", scope)
+        else:
+            raw = self.put(f"load <{w} x {t}>, ptr {pointer}, align {align}", scope)
+        return self.reversed(raw, t, scope) if step < 0 else raw
+
+    def reversed(self, reg: str, base: str, scope: Scope) -> str:
+        """The lanes in the opposite order."""
+        t, w = vector(base, self.lanes), self.lanes
+        order = lane_list(list(range(w - 1, -1, -1)), "i32")
+        return self.put(f"shufflevector {t} {reg}, {t} poison, <{w} x i32> {order}", scope)
+
+    def store(self, s: Store) -> None:
+        """Writes a node's value to its place."""
+        scope, dt = self.chain[-1], s.value.dtype
+        wide = self.wide
+        reg = self.as_vector(s.node) if wide else self.value(s.node)[0]
+        raw = maps.to_memory(self.ops(self.lanes if wide else 0), reg, dt)
+        pointer = self.pointer(s.value, True, s.address)
+        if wide:
+            self.store_lanes(raw, memory_type(dt), pointer, s.address.of(self.axis), dt.itemsize, scope)  # type: ignore[arg-type]
+        else:
+            scope.body.append(f"  store {memory_type(dt)} {raw}, ptr {pointer}, align {dt.itemsize}")
+
+    def store_lanes(self, raw: str, t: str, pointer: str, step: int, align: int, scope: Scope) -> None:
+        """Writes a vector of elements."""
+        w, mask = self.lanes, scope.mask
+        if step == 1 and not mask:
+            scope.body.append(f"  store <{w} x {t}> {raw}, ptr {pointer}, align {align}")
+            return
+        m = mask or "splat (i1 true)"
+        if step == 1:
+            name, target = f"@llvm.masked.store.{suffix(t, w)}.p0", "ptr"
+        else:
+            steps = lane_list([j * step for j in range(w)], "i64")
+            pointer = self.put(f"getelementptr {t}, ptr {pointer}, <{w} x i64> {steps}", scope)
+            name, target = f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"
+        self.declare(f"declare void {name}(<{w} x {t}>, {target}, i32, <{w} x i1>)")
+        scope.body.append(f"  call void {name}(<{w} x {t}> {raw}, {target} {pointer}, i32 {align}, <{w} x i1> {m})")
+
+
