@@ -33,7 +33,7 @@ def _numbered(text: str) -> str:
     return "\n".join(f"{number:5} {line}" for number, line in enumerate(text.splitlines(), 1))
 
 
-def _module(text: str, target: Target, inline: bool) -> Any:
+def _module(text: str, target: Target) -> Any:
     """The text as a verified module of its own context."""
     llvm = binding()
     machine = _machine(target)
@@ -44,27 +44,23 @@ def _module(text: str, target: Target, inline: bool) -> Any:
         module.verify()
     except RuntimeError as error:
         raise CompileError(f"LLVM refuses a kernel: {error}\n{_numbered(text)}") from error
-    if inline:
-        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(2))
-        builder.getModulePassManager().run(module, builder)
     return module
 
 
-def assemble(text: str, target: Target, *, inline: bool = False) -> bytes:
+def assemble(text: str, target: Target) -> bytes:
     """The object file of an LLVM module.
 
     Args:
         text: LLVM assembly, without a triple or data layout.
         target: what the code is for.
-        inline: run LLVM's own passes first, for text of several functions that call one another.
 
     Raises:
         CompileError: LLVM refuses the text.
         MissingCompiler: llvmlite is not installed.
     """
-    return _machine(target).emit_object(_module(text, target, inline))
+    return _machine(target).emit_object(_module(text, target))
 
 
-def assembly(text: str, target: Target, *, inline: bool = False) -> str:
+def assembly(text: str, target: Target) -> str:
     """The same as `assemble`, as assembly code to be read."""
-    return _machine(target).emit_assembly(_module(text, target, inline))
+    return _machine(target).emit_assembly(_module(text, target))

@@ -36,35 +36,33 @@ class CodeCache:
         self._functions: dict[str, dict[str, int]] = {}
         self.lock = threading.RLock()
 
-    def load(self, texts: Sequence[str], *, inline: bool = False) -> list[dict[str, int]]:
+    def load(self, texts: Sequence[str]) -> list[dict[str, int]]:
         """The addresses of the functions that each text exports, by name. What is new is loaded together.
 
-        Args:
-            texts: LLVM assembly, without a triple or data layout.
-            inline: as `assemble` takes it.
+        A text is LLVM assembly without a triple or data layout.
 
         Raises:
             CompileError: LLVM refuses a text.
             LoadError: a text calls what kernels cannot call, or holds writable data.
             MissingCompiler: something is new and llvmlite is not installed.
         """
-        keys = [self._key(text, inline) for text in texts]
+        keys = [self._key(text) for text in texts]
         with self.lock:
             new = {key: text for key, text in zip(keys, texts) if key not in self._functions}
             if new:
-                prepared = [self._prepared(key, text, inline) for key, text in new.items()]
+                prepared = [self._prepared(key, text) for key, text in new.items()]
                 self._functions.update(zip(new, loader.load(prepared)))
             return [self._functions[key] for key in keys]
 
-    def _key(self, text: str, inline: bool) -> str:
-        return disk.key_of("code", __flambeau_version__, self.target.key, str(inline), text)
+    def _key(self, text: str) -> str:
+        return disk.key_of("code", __flambeau_version__, self.target.key, text)
 
-    def _prepared(self, key: str, text: str, inline: bool) -> bytes:
+    def _prepared(self, key: str, text: str) -> bytes:
         found = self.store.get(key)
         if found is not None:
             self.read += 1
             return found
-        made = loader.prepare(assemble(text, self.target, inline=inline), EXPORTED.findall(text))
+        made = loader.prepare(assemble(text, self.target), EXPORTED.findall(text))
         self.compiled += 1
         self.store.put(key, made)
         return made

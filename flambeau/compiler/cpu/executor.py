@@ -13,7 +13,8 @@ import numpy as np
 from . import pool as pools
 from .pool_text import MAX_CHUNKS
 
-__all__ = ["Buffer", "Constant", "Executor", "Kernel", "KernelError", "Operand", "Profile", "Scalar", "Scratch", "Segment"]
+__all__ = ["Buffer", "Constant", "Executor", "Kernel", "KernelError"]
+__all__ += ["Operand", "Profile", "Scalar", "Scratch", "Segment"]
 
 
 class Buffer(NamedTuple):
@@ -159,9 +160,9 @@ class Executor:
         self._pack = struct.Struct(f"={buffers}Q" + "".join(SCALARS[scalar] for scalar in scalars)).pack
         self._table = self._tabulate(buffers)
         self._header = self._describe(cost)
-        self._program = ctypes.addressof(self._header)
+        self._program = ctypes.c_void_p(ctypes.addressof(self._header))
         self._run = self.pool.native["run"]
-        self._state = self.pool.state
+        self._state = ctypes.c_void_p(self.pool.state)
 
     def run(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> None:
         """Runs the program to its end.
@@ -184,15 +185,16 @@ class Executor:
         arguments = self._pack(*addresses, *scalars)
         calls = sum(segment.chunks * len(segment.kernels) for segment in self.segments)
         clock = self.pool.native["clock"]
-        rate = _ticks_per_second(clock)
+        rate = self.pool.ticks_per_second
         with self.pool.unchanged():
             trace = np.zeros((self.pool.threads, calls + 1, 4), np.int64)
             header = type(self._header)(*self._header)
             header[8:10] = trace.ctypes.data, trace.strides[0]
+            program = ctypes.c_void_p(ctypes.addressof(header))
             begin = clock()
-            status = self._run(self._state, ctypes.addressof(header), arguments)
+            status = self._run(self._state, program, arguments)
             if status:
-                self._conclude(status, ctypes.addressof(header), arguments)
+                self._conclude(status, program, arguments)
             end = clock()
         return self._profile(trace, begin, end, rate)
 
@@ -203,7 +205,7 @@ class Executor:
         labels = [kernel.label or kernel.function for kernel in self.kernels]
         return Profile(events[:, 2], events[:, 3], thread, begins, ends, labels, (end - begin) / rate)
 
-    def _conclude(self, status: int, program: int, arguments: bytes) -> None:
+    def _conclude(self, status: int, program: ctypes.c_void_p, arguments: bytes) -> None:
         """Starts the workers where they are missing; raises an error that a kernel reported."""
         while status < 0:
             self.pool.start()
@@ -266,19 +268,3 @@ class Executor:
 
 def _words(values: Sequence[int]) -> Any:
     return (ctypes.c_int64 * len(values))(*values)
-
-
-_rates: dict[int, float] = {}
-
-
-def _ticks_per_second(clock: Any) -> float:
-    """How fast the processor's time counter counts."""
-    import time
-
-    key = id(clock)
-    if key not in _rates:
-        begin, ticks = time.perf_counter(), clock()
-        while time.perf_counter() - begin < 5e-3:
-            pass
-        _rates[key] = (clock() - ticks) / (time.perf_counter() - begin)
-    return _rates[key]

@@ -32,7 +32,7 @@ COLD_COST = 150_000
 WORKSPACE_HEADER = 128
 
 _SIGNATURES = {
-    "run": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
+    "run": (ctypes.c_int64,),  # called with ctypes' own objects, which is faster than to convert numbers
     "work": (None, ctypes.c_void_p, ctypes.c_int64),
     "pause": (None, ctypes.c_void_p),
     "resume": (None, ctypes.c_void_p),
@@ -57,10 +57,8 @@ class Pool:
 
     def __init__(self, threads: int, cache: code_cache.CodeCache) -> None:
         self.cache = cache
-        functions = cache.load([pool_text(cache.target)], inline=True)[0]
-        self.native = {
-            name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()
-        }
+        functions = cache.load([pool_text(cache.target)])[0]
+        self.native = {name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()}
         self.state = memory.allocate(STATE_BYTES)
         self._lock = threading.RLock()
         self._workspace = self._workspace_size = 0
@@ -90,6 +88,15 @@ class Pool:
             self.native["pauses"](1000)
             best = min(best, time.perf_counter() - begin)
         return best / 1000
+
+    @functools.cached_property
+    def ticks_per_second(self) -> float:
+        """How fast the clock of native code counts."""
+        clock = self.native["clock"]
+        begin, ticks = time.perf_counter(), clock()
+        while time.perf_counter() - begin < 5e-3:
+            pass
+        return (clock() - ticks) / (time.perf_counter() - begin)
 
     def _iterations(self, seconds: float) -> int:
         return max(1, round(seconds / self._pause_seconds))

@@ -23,13 +23,14 @@ import re
 
 from .target import Target
 
-__all__ = ["ERROR_CODE", "ERROR_RECORDS", "ERROR_VALUE", "FIELDS", "MAX_CHUNKS", "MAX_THREADS", "STATE_BYTES", "pool_text"]
+__all__ = ["ERROR_CODE", "ERROR_RECORDS", "ERROR_VALUE", "FIELDS"]
+__all__ += ["FLUSH_DENORMALS", "MAX_CHUNKS", "MAX_THREADS", "STATE_BYTES", "pool_text"]
 
 MAX_THREADS = 256
 MAX_CHUNKS = 65535
 ERROR_RECORDS = 64
 
-# Offsets in the pool's state. What several threads write has 128 bytes to itself: two lines, which are fetched together.
+# Offsets in the pool's state. What several threads write has 128 bytes to itself: two lines, fetched together.
 FIELDS = {
     "mutex": 0,
     "done": 128,
@@ -657,7 +658,7 @@ leave:
 """
 
 PROGRAMS = """
-; Writes addresses and scalars where kernels find them: a list of (operand's address, byte offset of the source, addend).
+; Writes addresses and scalars where kernels find them: a list of (operand's address, offset of the source, addend).
 define internal void @bind(ptr %patches, i64 %count, ptr %source) {
 entry:
   %none = icmp eq i64 %count, 0
