@@ -327,6 +327,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = 
     "ormqr": (lambda a, b: torch.ormqr(a, b[0], a[:, :2]), (4, 3), (1, 3)),
     "multi_dot": (lambda a, b: L.multi_dot([a, b, a]), (2, 3), (3, 2)),
     "vecdot": (L.vecdot, (2, 3), (2, 3)),
+    "dist": (lambda a, b: torch.dist(a, b[0], 3), (2, 3), (1, 3)),
 }  # fmt: skip
 
 

@@ -25,10 +25,12 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into, method, wrap_dim
-from ._types import broadcast_shape, elementwise
+from ._types import broadcast_shape, elementwise, operands_dtype
 from .elimination import inv, solve
 from .joining import cat
 from .matrix_products import matmul as _matmul
+from .norms import _check_reducible, _norm_of, vector_norm
+from .reductions import wide
 from .views import diagonal as _diagonal
 
 # ---- exponential
@@ -356,16 +358,12 @@ def vander(x: Any, N: int | None = None) -> Any:
 def _renorm_composition(attrs: tuple[float, int, float], x: Any) -> Any:
     p, dim, most = attrs
     dims = tuple([d for d in range(x._ty.ndim) if d != dim])
-    from .norms import vector_norm
-
     sizes = vector_norm(x, p, dims, True, dtype=float32 if is_half(x._ty.dtype) else None)
     factor = (sizes > most) * (most / (sizes + 1e-7)) + (sizes <= most)
     return (x * factor).to(x._ty.dtype)
 
 
 def _renorm_lower(b: Any, attrs: tuple[float, int, float], x: Any) -> Any:
-    from .norms import _norm_of, wide
-
     p, dim, most = attrs
     dims = tuple([d for d in range(x.ndim) if d != dim])
     dt = wide(x.dtype)
@@ -405,3 +403,33 @@ def renorm(input: Any, p: Any, dim: int, maxnorm: Any, *, out: Any = None) -> An
 def renorm_(self: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     """In-place ``renorm``."""
     return call_inplace(RENORM, self, (), _renorm_attrs(self, p, dim, maxnorm))
+
+
+# ---- distances
+
+
+def _dist_lower(b: Any, p: float, x: Any, y: Any) -> Any:
+    dt = wide(operands_dtype(x, y))
+    size = b.map("abs", b.map("sub", b.cast(x, dt), b.cast(y, dt)), dt=dt.to_real())
+    return b.cast(_norm_of(b, size, p, tuple(range(size.ndim)), False), b.ty.dtype)
+
+
+def _dist_ty(tys: tuple[Ty, ...], p: float) -> Ty:
+    return ty((), elementwise(tys).dtype.to_real())
+
+
+DIST = Operator(
+    "dist", _dist_ty, _dist_lower, by_composition(lambda p, x, y: vector_norm(x - y, p)), saves=save_all(0, 1)
+)
+
+
+@export()
+@tensor_argument
+def dist(input: Any, other: Any, p: Any = 2) -> Any:
+    """The ``p``-norm of ``input - other``."""
+    t = elementwise((input._ty, other._ty))
+    if t.dtype.kind not in "fc":
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {SCALAR_NAMES[t.dtype]} "
+                           "instead.")  # fmt: skip
+    _check_reducible(t, tuple(range(t.ndim)), float(p))
+    return call(DIST, (input, other), float(p))
