@@ -429,7 +429,8 @@ def dist(input: Any, other: Any, p: Any = 2) -> Any:
     """The ``p``-norm of ``input - other``."""
     t = elementwise((input._ty, other._ty))
     if t.dtype.kind not in "fc":
-        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {SCALAR_NAMES[t.dtype]} "
-                           "instead.")  # fmt: skip
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {SCALAR_NAMES[t.dtype]} instead."
+        )
     _check_reducible(t, tuple(range(t.ndim)), float(p))
     return call(DIST, (input, other), float(p))
