@@ -165,14 +165,13 @@ class Task:
             sent = self.visit(node)
             if sent is None:
                 continue
-            grads = list(sent)
             for i, e in enumerate(_edges(node)):
                 if e is None:
                     continue
                 target = split(e)[0]
                 self.dependencies[target] -= 1
-                if grads[i] is not None:
-                    self.add(e, _taken(grads, i))
+                if sent[i] is not None:
+                    self.add(e, _taken(sent, i))
                 if not self.dependencies[target]:
                     count += 1
                     heapq.heappush(ready, (-target.number, count, target))
@@ -195,7 +194,7 @@ class Task:
         if alone:
             slots[k]._s.version = old._s.version + 1
 
-    def visit(self, node: Any) -> Sequence[Any] | None:
+    def visit(self, node: Any) -> list[Any] | None:
         """Runs one node on what has arrived; its gradients, one an edge. None if no wanted input lies beyond it."""
         grads = self.buffers.pop(node, None)
         if grads is None:
@@ -208,7 +207,7 @@ class Task:
                 accumulate(node, grads[0], self.create)
             elif self.captures is not None and self.captures.get((node, 0)) == -1 and grads[0] is not None:
                 accumulate(node, grads[0], self.create)
-            return ()
+            return []
         if self.needed is not None and node not in self.needed:
             return None
         if all(g is None for g in grads):
@@ -222,7 +221,7 @@ class Task:
                 if at is not None and at >= 0:
                     self.captured[at] = g
 
-    def _apply(self, node: Fn, grads: list[Any]) -> Sequence[Any]:
+    def _apply(self, node: Fn, grads: list[Any]) -> list[Any]:
         try:
             out = apply(node, grads)
         except Exception:
@@ -232,7 +231,7 @@ class Task:
         if anomaly.state["enabled"]:
             anomaly.check(node.op.grad_name, out, node)
         if node.hooked is not None and node.hooked.post:
-            out = _post_hooks(node, out, grads)
+            out = list(_post_hooks(node, out, grads))
         if not self.keep:
             release(node)
         return out

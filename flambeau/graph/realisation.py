@@ -142,8 +142,11 @@ def realised(s: Storage) -> np.ndarray:
 
 def settled(s: Storage) -> np.ndarray:
     """As ``realised``, with all recorded readers of the storage run: whoever gets the array may write it at any time."""
-    if s.h is not None:
+    if s.h is not None and s.epoch is not None:
         realise(s.epoch)
+    if _epoch.threads.epoch.leaves or s.h is not None:
+        realise()
+    s.w = next_token()
     return s.buf  # type: ignore[return-value]
 
 
