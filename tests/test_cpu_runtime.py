@@ -9,10 +9,10 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import _cpu_runtime as kernels
 import numpy as np
 import pytest
 
-import _cpu_runtime as kernels
 from flambeau.compiler.cpu import disk, loader, machine, target
 from flambeau.compiler.cpu.assemble import CompileError, assemble, assembly
 from flambeau.compiler.cpu.code_cache import CodeCache
@@ -207,7 +207,8 @@ class TestArm:
     def test_page_and_low_bits(self) -> None:
         values = ", ".join(f"float {float(i)}" for i in range(4))
         text = (
-            f"@padding = private constant [5000 x i8] zeroinitializer\n@table = private constant <4 x float> <{values}>\n"
+            "@padding = private constant [5000 x i8] zeroinitializer\n"
+            f"@table = private constant <4 x float> <{values}>\n"
             "define ptr @pad() {\n  ret ptr @padding\n}\n"
             "define <4 x float> @kernel() {\n  %v = load <4 x float>, ptr @table\n  ret <4 x float> %v\n}"
         )

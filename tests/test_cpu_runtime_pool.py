@@ -1,0 +1,381 @@
+"""Native programs on threads: the same results for any number of them, errors, arguments, profiles."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import random
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import _cpu_runtime as kernels
+import numpy as np
+import pytest
+
+from flambeau.compiler.cpu import pool as pools
+from flambeau.compiler.cpu.code_cache import CodeCache
+from flambeau.compiler.cpu.disk import Disk
+from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scalar, Scratch, Segment
+from flambeau.compiler.cpu.pool_text import MAX_CHUNKS
+
+pytest.importorskip("llvmlite")
+
+
+@functools.cache
+def cache() -> CodeCache:
+    return CodeCache(store=Disk(None))
+
+
+@functools.cache
+def pool(threads: int) -> pools.Pool:
+    try:
+        return pools.Pool(threads, cache())
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Any:
+    yield
+    for threads in (2, 3, 4, 8):
+        pool(threads).stop()
+
+
+def address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("chunks", [0, 1, 2, 3, 5, 64, 1000])
+def test_a_map(threads: int, chunks: int) -> None:
+    program = Executor(
+        [Segment((kernels.add(),), chunks)], buffers=2, scalars=["float32"], cost=None, pool=pool(threads)
+    )
+    a = np.arange(64 * chunks, dtype=np.float32)
+    out = np.zeros_like(a)
+    for s in (1.5, -2.0):
+        program.run([address(a), address(out)], [s])
+        assert (out == a + np.float32(s)).all()
+
+
+def reduction(threads: int, chunks: int, length: int) -> Executor:
+    """Sums chunks, then the partial sums in one chunk, then adds the total to the input."""
+    partial = Kernel(kernels.SUM, (Buffer(0), Scratch(0), Constant(length)), label="partial")
+    total = Kernel(kernels.SUM, (Scratch(0), Buffer(1), Constant(chunks)), label="total")
+    return Executor(
+        [Segment((partial,), chunks), Segment((total,), 1)],
+        buffers=2,
+        workspace=64,
+        scratch=4 * chunks,
+        pool=pool(threads),
+    )
+
+
+def test_a_reduction_has_the_same_bits_for_any_number_of_threads() -> None:
+    rng = np.random.default_rng(0)
+    a = (rng.standard_normal(100 * 77) * 10.0 ** rng.integers(-3, 3, 100 * 77)).astype(np.float32)
+    found = set()
+    for threads in (1, 2, 3, 4):
+        program = reduction(threads, 77, 100)
+        for _ in range(50):
+            out = np.zeros(1, np.float32)
+            program.run([address(a), address(out)])
+            found.add(out.tobytes())
+    assert len(found) == 1
+    rows = functools.reduce(np.add, a.reshape(77, 100).T)
+    assert np.frombuffer(found.pop(), np.float32)[0] == functools.reduce(np.add, rows)
+
+
+class Chain:
+    """Segments that each check that the one before is done, all of it, and nothing after it."""
+
+    def __init__(self, counts: Sequence[int], threads: int) -> None:
+        self.cells = [np.zeros(n, np.int64) for n in counts]
+        self.wrong = np.zeros(1, np.int64)
+        self.runs = 0
+        last = len(counts) - 1
+        segments = []
+        for i, n in enumerate(counts):
+            before = i - 1 if i else last
+            operands = (Buffer(before), Constant(counts[before]), Buffer(i), Buffer(last + 1), Constant(int(i > 0)))
+            segments.append(Segment((Kernel(kernels.ORDER, operands),), n))
+        self.program = Executor(segments, buffers=len(counts) + 1, pool=pool(threads))
+        self.addresses = [*map(address, self.cells), address(self.wrong)]
+
+    def run(self) -> None:
+        self.program.run(self.addresses)
+        self.runs += 1
+
+    def is_right(self) -> bool:
+        return not self.wrong[0] and all((cells == self.runs).all() for cells in self.cells)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
+def test_segments_run_in_order_and_chunks_once(threads: int) -> None:
+    rng = random.Random(threads)
+    counts = [[rng.choice([1, 1, 2, 3, 4, 5, 7, 16, 33]) for _ in range(rng.randint(2, 12))] for _ in range(10)]
+    chains = [Chain(one, threads) for one in counts]
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        for _ in range(200):
+            rng.choice(chains).run()
+        time.sleep(0.0005)  # now and then the workers fall asleep
+    assert all(chain.is_right() for chain in chains)
+
+
+def test_two_python_threads() -> None:
+    chains = [Chain([4, 1, 7, 16], 3), Chain([5, 5], 3)]
+
+    def work(chain: Chain) -> None:
+        for _ in range(2000):
+            chain.run()
+
+    both = [threading.Thread(target=work, args=(chain,)) for chain in chains]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert all(chain.is_right() and chain.runs == 2000 for chain in chains)
+
+
+def test_one_program_in_two_python_threads() -> None:
+    """Arguments belong to a call, not to the program."""
+    program = Executor([Segment((kernels.add(),), 8)], buffers=2, scalars=["float32"], pool=pool(2))
+    wrong = []
+
+    def work(s: float) -> None:
+        a, out = np.ones(512, np.float32), np.zeros(512, np.float32)
+        for _ in range(1000):
+            program.run([address(a), address(out)], [s])
+            if (out != 1 + s).any():
+                wrong.append(s)
+
+    both = [threading.Thread(target=work, args=(s,)) for s in (1.0, 2.0, 3.0)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert not wrong
+
+
+class TestArguments:
+    def test_scalars_of_all_types(self) -> None:
+        text = kernels.HEAD + "".join(kernels.operand(f"v{i}", i, "i64") for i in range(6))
+        text += kernels.operand("out", 6)
+        for i in range(6):
+            text += f"  %q{i} = getelementptr i64, ptr %out, i64 {i}\n  store i64 %v{i}, ptr %q{i}\n"
+        kinds = ["float64", "float32", "int64", "uint64", "int32", "bool"]
+        operands = (*map(Scalar, range(6)), Buffer(0))
+        program = Executor(
+            [Segment((Kernel(text + "  ret void\n}", operands),), 1)], buffers=1, scalars=kinds, pool=pool(1)
+        )
+        out = np.zeros(6, np.int64)
+        program.run([address(out)], [0.1, 0.1, -5, 2**64 - 1, -7, True])
+        assert out.tobytes() == struct.pack("<df4xqQi4x?7x", 0.1, 0.1, -5, 2**64 - 1, -7, True)
+
+    def test_offsets_and_constants(self) -> None:
+        kernel = Kernel(kernels.SUM, (Buffer(0, 8), Buffer(0, 40), Constant(3)))
+        program = Executor([Segment((kernel,), 1)], buffers=1, workspace=8, pool=pool(1))
+        a = np.arange(12, dtype=np.float32)
+        program.run([address(a)])
+        assert a[10] == 2 + 3 + 4
+
+    def test_wrong_numbers_of_arguments(self) -> None:
+        program = Executor([Segment((kernels.add(),), 1)], buffers=2, scalars=["float32"], pool=pool(1))
+        for wrong in (([1], [1.0]), ([1, 2], []), ([1, 2, 3], [1.0])):
+            with pytest.raises(struct.error):
+                program.run(*wrong)
+
+    @pytest.mark.parametrize(
+        ("kernel", "chunks", "message"),
+        [
+            (kernels.add(source=2), 1, "the program has 2 buffers"),
+            (kernels.add(scalar=1), 1, "the program has 1 scalars"),
+            (kernels.add(), MAX_CHUNKS + 1, "expected at most 65535"),
+            (kernels.add(), -1, "-1 chunks"),
+            (Kernel(kernels.SCALE, (Scratch(8), Buffer(0))), 1, "the program has 8 scratch bytes"),
+        ],
+    )
+    def test_wrong_tables(self, kernel: Kernel, chunks: int, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            Executor([Segment((kernel,), chunks)], buffers=2, scalars=["float32"], scratch=8, pool=pool(1))
+
+    def test_no_segments(self) -> None:
+        Executor([], buffers=0, pool=pool(4)).run([])
+
+
+class TestErrors:
+    def program(self, threads: int, chunks: int) -> Executor:
+        look_up = Kernel(kernels.LOOK_UP, (Buffer(0), Buffer(1), Constant(10), Scratch(0)), label="look_up")
+        scale = Kernel(kernels.SCALE, (Scratch(0), Buffer(2)), label="scale")
+        return Executor(
+            [Segment((look_up,), chunks), Segment((scale,), chunks)],
+            buffers=3,
+            workspace=8,
+            scratch=4 * chunks,
+            pool=pool(threads),
+        )
+
+    @pytest.mark.parametrize("threads", [1, 2, 4])
+    def test_the_first_one_comes_back(self, threads: int) -> None:
+        program = self.program(threads, 40)
+        table = np.arange(10, dtype=np.float32)
+        index = np.arange(40) % 10
+        out = np.zeros(40, np.float32)
+        places = [address(table), address(index), address(out)]
+        for _ in range(100):
+            program.run(places)
+            assert (out == table[index] * np.float32(1e-3)).all()
+            index[[9, 17, 39]] = 10, -3, 99
+            out[:] = -1
+            with pytest.raises(
+                KernelError, match=r"kernel 0 \(look_up\) reported error 7 with value 10 in chunk 9"
+            ) as e:
+                program.run(places)
+            assert (e.value.code, e.value.value, e.value.step, e.value.chunk) == (7, 10, 0, 9)
+            assert (out == -1).all()  # nothing after the segment ran
+            index[[9, 17, 39]] = 9, 7, 9
+
+    def test_a_negative_value(self) -> None:
+        program = self.program(2, 3)
+        table, index, out = np.ones(10, np.float32), np.array([0, 0, -3]), np.zeros(3, np.float32)
+        with pytest.raises(KernelError, match="value -3 in chunk 2"):
+            program.run([address(table), address(index), address(out)])
+
+
+class TestSettings:
+    def test_number_of_threads(self) -> None:
+        one = pools.Pool(2, cache())
+        program = Executor([Segment((kernels.add(),), 100)], buffers=2, scalars=["float32"], pool=one)
+        a = np.arange(6400, dtype=np.float32)
+        for threads in (3, 1, 4, 2):
+            one.threads = threads
+            out = np.zeros_like(a)
+            program.run([address(a), address(out)], [1.0])
+            assert (out == a + 1).all()
+            assert one.workers == threads - 1 and one.threads == threads
+        one.stop()
+        assert one.workers == 0
+        for wrong in (0, -1, 257):
+            with pytest.raises(ValueError, match="expected 1 to 256"):
+                one.threads = wrong
+
+    def test_threads_change_while_programs_run(self) -> None:
+        one = pools.Pool(2, cache())
+        program = Executor([Segment((kernels.add(),), 20)], buffers=2, scalars=["float32"], pool=one)
+        stop, wrong = [], []
+
+        def work() -> None:
+            a, out = np.ones(1280, np.float32), np.zeros(1280, np.float32)
+            while not stop:
+                out[:] = 0
+                program.run([address(a), address(out)], [1.0])
+                wrong.extend(out[out != 2])
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        for i in range(60):
+            one.threads = 1 + i % 4
+            one.reserve(4096 * i, 8192 * i)
+        stop.append(1)
+        worker.join()
+        one.stop()
+        assert not wrong
+
+    def test_the_environment_sets_the_number_of_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        assert pools.default_threads() == 3
+        monkeypatch.setenv("OMP_NUM_THREADS", "no")
+        monkeypatch.setattr(pools.machine, "available_threads", lambda: 5)
+        assert pools.default_threads() == 5
+
+    def test_little_work_stays_on_one_thread(self) -> None:
+        one = pools.Pool(4, cache())
+        Executor([Segment((kernels.busy(10),), 4)], buffers=1, cost=100, pool=one).run([address(np.zeros(4))])
+        assert one.workers == 0
+        Executor([Segment((kernels.busy(10),), 4)], buffers=1, cost=1e9, pool=one).run([address(np.zeros(4))])
+        assert one.workers == 3
+        one.stop()
+
+    def test_a_system_that_starts_no_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        one = pools.Pool(4, cache())
+        original, started = pools._thread.start_new_thread, []
+
+        def limited(function: Any, arguments: Any) -> int:
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(1)
+            return original(function, arguments)
+
+        monkeypatch.setattr(pools._thread, "start_new_thread", limited)
+        chain = Executor([Segment((kernels.busy(10),), 40)], buffers=1, pool=one)
+        out = np.zeros(40, np.int64)
+        chain.run([address(out)])
+        assert (out != 0).all() and one.threads == 1
+
+    def test_denormals(self) -> None:
+        one = pools.Pool(2, cache())
+        program = Executor([Segment((Kernel(kernels.SCALE, (Buffer(0), Buffer(1))),), 64)], buffers=2, pool=one)
+        a, out = np.full(64, 1e-37, np.float32), np.zeros(64, np.float32)
+        for flush in (False, True, False):
+            one.flush_denormals(flush)
+            for _ in range(20):
+                program.run([address(a), address(out)])
+                assert (out == (0 if flush else a * np.float32(1e-3))).all()
+            assert np.float32(1e-37) * np.float32(1e-3) > 0  # the caller's own arithmetic is left alone
+        one.stop()
+
+    def test_stacks_and_workspaces_are_aligned(self) -> None:
+        text = kernels.HEAD + kernels.operand("out", 0)
+        text += """  %slot = alloca <16 x float>, align 64
+  store volatile <16 x float> zeroinitializer, ptr %slot, align 64
+  %a = ptrtoint ptr %slot to i64
+  %b = ptrtoint ptr %w to i64
+  %ab = or i64 %a, %b
+  %low = and i64 %ab, 63
+  %p = getelementptr i64, ptr %out, i64 %c
+  store i64 %low, ptr %p
+  ret void
+}"""
+        program = Executor([Segment((Kernel(text, (Buffer(0),)),), 200)], buffers=1, workspace=100, pool=pool(4))
+        out = np.ones(200, np.int64)
+        program.run([address(out)])
+        assert not out.any()
+
+
+def test_profile() -> None:
+    first, second = kernels.busy(200_000), Kernel(kernels.BUSY, (Buffer(0), Constant(20_000)), label="short")
+    program = Executor([Segment((first, second), 6), Segment((second,), 1)], buffers=1, pool=pool(2))
+    out = np.zeros(6, np.int64)
+    program.run([address(out)])
+    profile = program.profile([address(out)])
+    assert len(profile.step) == 13 and profile.labels == ["busy", "short", "short"]
+    assert sorted(zip(profile.step, profile.chunk)) == [*((s, c) for s in (0, 1) for c in range(6)), (2, 0)]
+    assert set(profile.thread) <= {0, 1}
+    times = profile.by_kernel()
+    assert 3 < times[0] / times[1] < 30 and times[1] > times[2] > 0
+    assert (profile.begin >= 0).all() and (profile.begin <= profile.end).all() and profile.end.max() <= profile.seconds
+    assert profile.begin[profile.step == 2][0] >= profile.end[profile.step == 1].max()
+    ctypes.memset(address(out), 0, out.nbytes)
+    program.run([address(out)])
+    assert out.all()
+
+
+def test_work_is_shared() -> None:
+    """Two threads that a machine with two processors lets run take about half of the time."""
+    if pools.machine.available_threads() < 2:
+        pytest.skip("one processor")
+
+    def best(threads: int) -> float:
+        program = Executor([Segment((kernels.busy(100_000),), 16)], buffers=1, pool=pool(threads))
+        out, times = np.zeros(16, np.int64), []
+        for _ in range(40):
+            begin = time.perf_counter()
+            program.run([address(out)])
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    assert best(2) < 0.8 * best(1)
