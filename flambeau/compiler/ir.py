@@ -18,7 +18,9 @@ from typing import Any
 
 from ..dtypes import dtype
 
-KINDS = ("input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern", "part")
+KINDS = (
+    "input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern", "part",
+)  # fmt: skip
 
 
 class Value:
@@ -64,20 +66,3 @@ class Function:
     def __repr__(self) -> str:
         body = "\n".join(map(repr, self.values))
         return f"{body}\nreturn {', '.join(f'%{v.index}' for v in self.outputs)}"
-
-
-def verify(f: Function) -> None:
-    """Checks single definition, order, known kinds, and the shapes of maps.
-
-    Raises:
-        ValueError: the IR is malformed; the message names the value.
-    """
-    for i, v in enumerate(f.values):
-        if v.index != i or v.kind not in KINDS:
-            raise ValueError(f"malformed definition {v!r}")
-        if any(a.index >= i or f.values[a.index] is not a for a in v.args):
-            raise ValueError(f"{v!r} uses a value that is not defined before it")
-        if v.kind == "map" and any(a.shape != v.shape for a in v.args):
-            raise ValueError(f"{v!r}: operands of shapes {[a.shape for a in v.args]}")
-    if any(f.values[v.index] is not v for v in f.outputs):
-        raise ValueError("an output is not defined")

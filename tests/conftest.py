@@ -1,0 +1,48 @@
+"""Every program that a test builds is verified, and every value it computes has the shape and dtype it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.compiler import numpy as reference
+from flambeau.compiler.ir import Value
+from flambeau.compiler.verifier import verify
+from flambeau.graph import realisation
+
+
+def verified(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A builder of programs that looks at what it built."""
+
+    def checked(roots: Any) -> Any:
+        program = build(roots)
+        verify(program.function)
+        for value, t in zip(program.function.outputs, program.outputs, strict=True):
+            assert (value.shape, value.dtype) == (t.shape, t.dtype), f"{value!r} for an output of {t}"
+        return program
+
+    return checked
+
+
+def as_declared(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """A primitive's implementation that looks at the array it made."""
+
+    def checked(v: Value, *args: Any) -> Any:
+        found = kind(v, *args)
+        if not isinstance(found, (tuple, list)):
+            assert (np.shape(found), np.asarray(found).dtype) == (v.shape, np.dtype(v.dtype.compute)), repr(v)
+        return found
+
+    return checked
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_program_is_verified() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realisation, "build", verified(realisation.build))
+        for name, kind in reference._KINDS.items():
+            patch.setitem(reference._KINDS, name, as_declared(kind))
+        yield
