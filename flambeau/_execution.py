@@ -1,7 +1,8 @@
-"""Chooses what runs programs: the NumPy reference executor."""
+"""Chooses what runs programs: the NumPy reference executor, or native code (``FLAMBEAU_EXECUTOR=native``)."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -36,4 +37,12 @@ def _owner(a: Any) -> Any:
     return a
 
 
-realise.executor.append(run_on_numpy)
+def _run_native(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+    """The native executor, imported when the first program runs."""
+    from .compiler.cpu.execute import run_native
+
+    realise.executor[0] = run_native
+    return run_native(p, inputs, scalars)
+
+
+realise.executor.append(_run_native if os.environ.get("FLAMBEAU_EXECUTOR") == "native" else run_on_numpy)

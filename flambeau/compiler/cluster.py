@@ -52,21 +52,19 @@ class Cluster:
 Supported = Callable[[Value], bool]
 
 
-def clusters(f: Function, supported: Supported, forced: Iterable[Value] = (), opaque: Iterable[Value] = ()) -> list[Cluster]:
+def clusters(f: Function, supported: Supported, forced: Iterable[Value] = ()) -> list[Cluster]:
     """The clusters in an order in which they can run.
 
-    ``supported`` says which maps, views and reductions can be generated; values in ``forced`` must be stored, and
-    those in ``opaque`` be computed by NumPy.
+    ``supported`` says which values can be generated; those in ``forced`` must be stored.
     """
-    return _Clustering(f, supported, frozenset(forced), frozenset(opaque)).run()
+    return _Clustering(f, supported, frozenset(forced)).run()
 
 
 class _Clustering:
-    def __init__(self, f: Function, supported: Supported, forced: frozenset[Value], opaque: frozenset[Value]) -> None:
+    def __init__(self, f: Function, supported: Supported, forced: frozenset[Value]) -> None:
         self.f = f
         self.supported = supported
         self.forced = forced
-        self.opaque = opaque
         self.users: list[list[Value]] = [[] for _ in f.values]
         for v in f.values:
             for a in dict.fromkeys(v.args):
@@ -103,7 +101,7 @@ class _Clustering:
         readers = tuple(dict.fromkeys(c for u in self.users[v.index] for c in self.homes[u.index] if c.native))
         if not (for_numpy or readers or v in self.outputs):
             return
-        if not self.is_native(v):
+        if not self.supported(v):
             self.alone(v, readers)
         elif v.kind == "const":
             self.source(v, readers, for_numpy)
@@ -124,9 +122,6 @@ class _Clustering:
         if for_numpy:
             self.alone(v, ())
         self.homes[v.index] += readers
-
-    def is_native(self, v: Value) -> bool:
-        return v not in self.opaque and self.supported(v)
 
     def fuses(self, v: Value, readers: tuple[Cluster, ...]) -> bool:
         """Is the value computed where it is read, rather than stored?"""

@@ -7,14 +7,13 @@ else holds them, so a steady loop allocates nothing.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
-from ...dtypes import bfloat16, complex32
+from ...dtypes import bfloat16, complex32, float16
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, row_major
 from ..cluster import Cluster, clusters
@@ -23,9 +22,13 @@ from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
 from . import nest_maps, nest_reduce
 from .code_cache import CodeCache, default
+from .executor import Buffer, Executor, Segment
+from .executor import Kernel as Native
 from .nest import Kernel, generate
+from .target import Target
 
 Array = np.ndarray
+NANOSECONDS = 0.5  # what a point of a loop costs, about
 
 
 def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
@@ -38,10 +41,12 @@ def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
 # ---- what can be generated
 
 
-def generated(v: Value) -> bool:
+def generated(v: Value, target: Target) -> bool:
     """Can loop nests compute this value? ``extern``, ``contract`` and what has no elements is NumPy's."""
     if v.kind in ("input", "scalar"):
         return True
+    if not _has_instructions(v, target):
+        return False
     if 0 in v.shape or any(0 in a.shape for a in v.args):
         return False
     if any(x.dtype.kind == "c" or x.dtype.name.startswith("float8") for x in (v, *v.args)):
@@ -55,14 +60,25 @@ def generated(v: Value) -> bool:
     return v.kind == "const"
 
 
-def nests(f: Function, layout: Callable[[Value], Layout]) -> list[tuple[Cluster, Nest | None]]:
+def _has_instructions(v: Value, target: Target) -> bool:
+    """Does this processor convert 16-bit floats and round to integers? The C library would be called otherwise."""
+    if target.is_arm:
+        return True
+    if float16 in (v.dtype, *[a.dtype for a in v.args]) and not target.has("f16c"):
+        return False
+    return v.name not in ("floor", "ceil", "trunc", "rint", "trunc_divide") or v.dtype.kind != "f" or target.has("sse4.2")
+
+
+def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> list[tuple[Cluster, Nest | None]]:
     """The clusters of a function with their loop nests; what no affine access reaches is stored first, or NumPy's."""
     forced: set[Value] = set()
     opaque: set[Value] = set()
+    native = {v for v in f.values if generated(v, target)}
     while True:
-        cs = clusters(f, generated, forced, opaque)
-        stored = {v for c in cs for v in c.outputs if c.native or v.kind not in ("view", "const") or not generated(v) or v in opaque}
-        layouts = {v: layout(v) for v in (*f.values,) if v in stored or v.kind in ("input", "scalar")}
+        cs = clusters(f, lambda v: v in native and v not in opaque, forced)
+        through = {v for v in native - opaque if v.kind in ("view", "const")}  # read where they are from, not NumPy's copy
+        stored = {v for c in cs for v in c.outputs if c.native or v not in through}
+        layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
         try:
             return [(c, nest(c, layouts.__contains__, layouts) if c.native else None) for c in cs]
         except NotAffineError as e:
@@ -91,16 +107,15 @@ class Executable:
         self.types = outputs
         self.layouts: dict[Value, Layout] = {}
         self.direct = self._direct_outputs()
-        steps = nests(f, self.layout)
         cache = cache or default()
-        kernels = [None if n is None else generate(n, "k", cache.target.vector_bytes) for _, n in steps]
-        self.kernels = [k for k in kernels if k is not None]
-        codes = iter([code["k"] for code in cache.load([k.text for k in self.kernels])])
-        self.walk = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(cache.load([WALK])[0]["walk"])
+        steps = nests(f, self.layout, cache.target)
+        self.kernels = [None if n is None else generate(n, cache.target) for _, n in steps]
         self.scalars = np.zeros(max(1, 8 * self._scalar_count()), np.uint8)
+        self.slots = {v.params: _slot(self.scalars, v) for v in f.values if v.kind == "scalar"}
         self._place(steps)
-        self._table(steps, kernels, codes)
+        self._steps(steps)
         self.buffers: list[list[Array]] = [[] for _ in outputs]
+        self.chained = reference._chained_updates(f)
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -127,6 +142,9 @@ class Executable:
         for i, (c, n) in enumerate(steps):
             for v in self._reads(c, n):
                 last[v] = i
+        self.written = {v for c, n in steps if n is not None for v in c.outputs}
+        read = {v for c, n in steps if n is not None for v in self._reads(c, n)}
+        self.shared = read - self.written  # what NumPy computes and kernels read
         spans = {
             v: Span(max(1, int(np.prod(v.shape)) * v.dtype.itemsize), i, last.get(v, i))
             for i, (c, n) in enumerate(steps)
@@ -139,80 +157,71 @@ class Executable:
                 spans[v] = spans[v]._replace(last=len(steps))
         self.offsets, size = plan(spans)
         self.arena = _aligned(size)
-        self.last = last
 
     def _reads(self, c: Cluster, n: Nest | None) -> list[Value]:
         if n is None:
             return list(c.outputs[0].args)
         return [node.params.value for node in n.nodes if node.op == "load"]
 
-    def _table(self, steps: list[tuple[Cluster, Nest | None]], kernels: list[Kernel | None], codes: Any) -> None:
-        """Lays out the steps: runs of kernels as one table of (code, operands, chunks), the values of NumPy between."""
-        operands: list[tuple[Value, bool]] = []
-        runs: list[list[tuple[int, int, int]] | Value] = []
-        for (c, _), k in zip(steps, kernels):
-            if k is None:
-                runs.append(c.outputs[0])
+    def _steps(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
+        """Gathers neighbouring kernels into native programs; between them the values that NumPy computes."""
+        self.steps: list[tuple[Executor, list[Any]] | Value] = []
+        run: list[Kernel] = []
+        for (c, _), k in zip(steps, self.kernels):
+            if k is not None:
+                run.append(k)
                 continue
-            if not runs or isinstance(runs[-1], Value):
-                runs.append([])
-            runs[-1].append((next(codes), len(operands), k.chunks))  # type: ignore[union-attr]
-            operands += k.operands
-        self.addresses = np.zeros(max(1, len(operands)), np.int64)
-        base = _address(self.addresses)
-        self.steps: list[tuple[int, int] | Value] = []
-        self.programs = []
-        for run in runs:
-            if isinstance(run, Value):
-                self.steps.append(run)
-                continue
-            table = np.array([(code, base + 8 * at, chunks) for code, at, chunks in run], np.int64)
-            self.programs.append(table)
-            self.steps.append((_address(table), len(run)))
-        self._sources(operands)
+            self._program(run)
+            run = []
+            self.steps.append(c.outputs[0])
+        self._program(run)
 
-    def _sources(self, operands: list[tuple[Value, bool]]) -> None:
-        """Which operand addresses are known now, and which come with each run."""
-        self.from_input: dict[int, list[int]] = {}
-        self.from_output: dict[int, list[int]] = {}
-        self.from_numpy: dict[Value, list[int]] = {}
-        scalars, arena = _address(self.scalars), _address(self.arena)
-        self.used_scalars = {v.params: _slot(self.scalars, v) for v in self.f.values if v.kind == "scalar"}
-        native = {v for v in self.offsets} | {v for v, written in operands if written}
-        for at, (v, _) in enumerate(operands):
-            if v.kind == "input":
-                self.from_input.setdefault(v.params[0], []).append(at)
-            elif v.kind == "scalar":
-                self.addresses[at] = scalars + 8 * v.params
-            elif v in self.offsets:
-                self.addresses[at] = arena + self.offsets[v]
-            elif v in native:
-                self.from_output.setdefault(self.direct[v], []).append(at)
-            else:
-                self.from_numpy.setdefault(v, []).append(at)
-        self.native = native
-        self.chained = reference._chained_updates(self.f)
+    def _program(self, run: list[Kernel]) -> None:
+        """One native program, and where the addresses come from with which it is run."""
+        if not run:
+            return
+        sources: dict[Any, int] = {}
+        segments = []
+        for k in run:
+            operands = tuple([self._operand(v, sources) for v, _ in k.operands])
+            label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
+            segments.append(Segment((Native(k.text, operands, "kernel", label),), k.chunks))
+        cost = sum(k.points for k in run) * NANOSECONDS
+        self.steps.append((Executor(segments, buffers=len(sources), cost=cost), list(sources)))
+
+    def _operand(self, v: Value, sources: dict[Any, int]) -> Buffer:
+        """Where a value lies: an input, an output, what NumPy gave, the arena or the scalars."""
+        source, offset = self._source(v)
+        return Buffer(sources.setdefault(source, len(sources)), offset)
+
+    def _source(self, v: Value) -> tuple[Any, int]:
+        if v.kind == "input":
+            return ("input", v.params[0]), 0
+        if v.kind == "scalar":
+            return ("fixed", _address(self.scalars)), 8 * v.params
+        if v in self.offsets:
+            return ("fixed", _address(self.arena)), self.offsets[v]
+        if v in self.direct and v in self.written:
+            return ("output", self.direct[v]), 0
+        return ("numpy", v), 0
 
     # ---- one run
 
     def run(self, inputs: list[Array], scalars: list[Any]) -> list[Array]:
         """Computes the outputs, each a flat array that shares no memory."""
-        addresses = self.addresses
-        for k, slots in self.from_input.items():
-            addresses[slots] = _address(inputs[k])
-        for k, (slot, dt) in self.used_scalars.items():
+        for k, (slot, dt) in self.slots.items():
             slot[0] = _scalar(scalars[k], dt)
-        outs: dict[int, Array] = {}
-        for k, slots in self.from_output.items():
-            outs[k] = self._buffer(k)
-            addresses[slots] = _address(outs[k])
-        env: dict[Value, Any] = {}
+        outs = {k: self._buffer(k) for v, k in self.direct.items() if v in self.written}
+        env: dict[Any, Any] = {}
+        where = {"input": lambda k: _address(inputs[k]), "output": lambda k: _address(outs[k]), "fixed": lambda k: k,
+                 "numpy": lambda v: _address(env["memory", v])}  # fmt: skip
         with np.errstate(all="ignore"):
             for step in self.steps:
                 if isinstance(step, Value):
                     self._numpy(step, env, inputs, scalars, outs)
                 else:
-                    self.walk(step[0], step[1], None)
+                    program, sources = step
+                    program.run([where[kind](k) for kind, k in sources])
             return self._results(env, inputs, scalars, outs)
 
     def _buffer(self, k: int) -> Array:
@@ -233,13 +242,9 @@ class Executable:
             env[v] = reference._update(v, args[0], args[1], v.index in self.chained)
         else:
             env[v] = reference._KINDS[v.kind](v, *args)
-        slots = self.from_numpy.get(v)
-        if slots:
+        if v in self.shared:
             values = np.broadcast_to(np.asarray(env[v], v.dtype.compute), v.shape)
-            env[v] = np.ascontiguousarray(values)
-            memory = np.ascontiguousarray(reference.to_memory(env[v], v.dtype))
-            env[v, "memory"] = memory  # type: ignore[index]
-            self.addresses[slots] = _address(memory)
+            env["memory", v] = reference.flatten(reference.to_memory(values, v.dtype), self.layout(v).strides)
 
     def _array(self, v: Value, env: dict[Value, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]) -> Any:
         """A value as the reference executor knows it."""
@@ -302,33 +307,3 @@ def _scalar(value: Any, dt: Any) -> Any:
     if dt is bfloat16:
         return reference.to_memory(reference._rounded(np.float32([value]), dt), dt)[0]
     return value
-
-
-# Runs kernels one after the other, each over all its chunks. A step: code, operands, number of chunks.
-WALK = """
-define void @walk(ptr %steps, i64 %count, ptr %workspace) nounwind {
-entry:
-  br label %step
-step:
-  %i = phi i64 [ 0, %entry ], [ %i.next, %ran ]
-  %s = getelementptr [3 x i64], ptr %steps, i64 %i
-  %code = load ptr, ptr %s, align 8
-  %p1 = getelementptr i64, ptr %s, i64 1
-  %operands = load ptr, ptr %p1, align 8
-  %p2 = getelementptr i64, ptr %s, i64 2
-  %chunks = load i64, ptr %p2, align 8
-  br label %chunk
-chunk:
-  %c = phi i64 [ 0, %step ], [ %c.next, %chunk ]
-  call void %code(ptr %operands, i64 %c, ptr %workspace)
-  %c.next = add nuw nsw i64 %c, 1
-  %more = icmp ult i64 %c.next, %chunks
-  br i1 %more, label %chunk, label %ran
-ran:
-  %i.next = add nuw nsw i64 %i, 1
-  %again = icmp ult i64 %i.next, %count
-  br i1 %again, label %step, label %done
-done:
-  ret void
-}
-"""

@@ -25,6 +25,7 @@ from ..ir import Value
 from ..loops import Nest, Store, accesses
 from . import nest_reduce as partial
 from .points import Points
+from .target import Target
 from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, type_of
 
 LANES = 16  # partial results of a reduction
@@ -43,15 +44,15 @@ class Kernel:
     points: int
 
 
-def generate(n: Nest, name: str, vector_bytes: int) -> Kernel:
-    """The kernel of a loop nest, with vectors of this width."""
-    return _Emitter(n, name, vector_bytes).kernel()
+def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
+    """The kernel of a loop nest for this kind of processor."""
+    return _Emitter(n, target, name).kernel()
 
 
 class _Emitter(Points):
-    def __init__(self, n: Nest, name: str, vector_bytes: int) -> None:
+    def __init__(self, n: Nest, target: Target, name: str) -> None:
         axis, self.row = _choose(n)
-        super().__init__(n, axis, LANES if self.row else _lanes(n, vector_bytes))
+        super().__init__(n, axis, LANES if self.row else _lanes(n, target.vector_bytes), target)
         self.name = name
         self.kept = [k for k, r in enumerate(n.reduced) if not r]
         self.gone = [k for k, r in enumerate(n.reduced) if r]
@@ -70,9 +71,9 @@ class _Emitter(Points):
         (self.row_nest if self.row else self.column_nest if self.n.reductions else self.map_nest)()
         out = Renderer()
         self.entry.render(out)
-        head = "".join(f"{d}\n" for d in self.declarations)
+        head = self.module.text()
         signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
-        text = "\n".join([f"{head}{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
+        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
         return Kernel(self.name, text, list(self.operands), self.chunks, prod(self.n.sizes))
 
     # ---- loops
@@ -310,6 +311,7 @@ class _Emitter(Points):
         slots = [self.put(f"alloca [{count} x {t if t != 'i1' else 'i8'}], align 64", self.entry) for t in types]
         depth = len(self.chain)
         self.clear(slots, count)
+        self.open(Scope(self.chain[-1].axes, False))
         for k in self.gone:
             self.enter(k)
         row = self.row_of_partials(last)

@@ -1,4 +1,4 @@
-"""LLVM text of the elementwise primitives, bit by bit what ``numpy_maps`` computes."""
+"""LLVM text of the elementwise primitives: bit by bit what ``numpy_maps`` computes, but for the vector functions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import bfloat16, bool_, dtype, float16, float32, float64, int32, int64
+from .vector_math import FUNCTIONS
 from .text import FLOATS, base_type, constant, suffix, type_of, vector
 
 
 class Ops:
     """Instructions on registers of ``lanes`` elements (0: one), put down by ``put``."""
 
-    def __init__(self, put: Callable[[str], str], declare: Callable[[str], None], lanes: int) -> None:
+    def __init__(
+        self, put: Callable[[str], str], declare: Callable[[str], None], math: Callable[..., str], lanes: int
+    ) -> None:
         self.put = put
         self.declare = declare
+        self.math = math  # a vector function: name, operands, dtype's name, lanes
         self.lanes = lanes
 
     def two(self, instruction: str, dt: dtype, a: str, b: str) -> str:
@@ -60,9 +64,11 @@ def supported(name: str, args: tuple[dtype, ...], result: dtype) -> bool:
         return args[0] is bool_ and args[1] is args[2] is result
     if name in PREDICATES:
         return result is bool_ and all(d is args[0] for d in args) and _kind(args[0]) in PREDICATES[name][0]
-    if name not in MAPS or any(d is not result for d in args):
+    if any(d is not result for d in args):
         return False
-    return _kind(result) in MAPS[name][0]
+    if name in MAPS:
+        return _kind(result) in MAPS[name][0]
+    return name in FUNCTIONS and result.kind == "f"
 
 
 def _known(d: dtype) -> bool:
@@ -80,7 +86,7 @@ def emit(o: Ops, name: str, args: list[str], dts: tuple[dtype, ...], result: dty
     if name == "where":
         return o.select(args[0], args[1], args[2], result)
     dt = dts[0]
-    f = (PREDICATES.get(name) or MAPS[name])[1]
+    f = (PREDICATES.get(name) or MAPS.get(name) or ("f", _function(name)))[1]
     if dt is float16 and name not in EXACT:
         wide = [o.convert("fpext", a, "half", "float") for a in args]
         r = f(o, float32, *wide)
@@ -277,6 +283,11 @@ def _truth(o: Ops, d: dtype, a: str) -> str:
 
 def _logical(how: str) -> Callable[..., str]:
     return lambda o, d, a, b: o.both(_truth(o, d, a), _truth(o, d, b), how)
+
+
+def _function(name: str) -> Callable[..., str]:
+    """A vector polynomial, at most 2 ulp from the exact result."""
+    return lambda o, d, *a: o.math(name, a, "float64" if d is float64 else "float32", o.lanes or 1)
 
 
 # ---- integer division and shifts

@@ -11,7 +11,9 @@ from ..affine import Affine, Guard
 from ..ir import Value
 from ..loops import Load, Nest, Node, Store
 from . import nest_maps as maps
+from .target import Target
 from .text import Scope, base_type, constant, lane_list, memory_type, suffix, vector
+from .vector_math import Module, VectorMath
 
 Val = tuple[str, bool]  # register, is it a vector
 
@@ -19,7 +21,7 @@ Val = tuple[str, bool]  # register, is it a vector
 class Points:
     """Emits nodes into the scopes of ``chain``, the open ones from the outermost to the innermost."""
 
-    def __init__(self, n: Nest, axis: int | None, lanes: int) -> None:
+    def __init__(self, n: Nest, axis: int | None, lanes: int, target: Target) -> None:
         self.n = n
         self.axis = axis  # the loop that runs in vectors
         self.lanes = lanes
@@ -27,7 +29,7 @@ class Points:
         self.chain: list[Scope] = [self.entry]
         self.indices: dict[int, str] = {}  # a register or a number for each open loop
         self.operands: dict[tuple[Value, bool], int] = {}
-        self.declarations: dict[str, None] = {}
+        self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
         self.count = 0
 
     # ---- instructions
@@ -46,11 +48,14 @@ class Points:
     def ops(self, lanes: int, scope: Scope | None = None) -> maps.Ops:
         """Instructions on vectors of ``lanes``, or on single elements."""
         s = scope or self.chain[-1]
-        return maps.Ops(lambda text: self.put(text, s), self.declare, lanes)
+        return maps.Ops(lambda text: self.put(text, s), self.module.declare, self.functions(s).emit, lanes)
 
-    def declare(self, text: str) -> None:
-        """Notes an intrinsic that is called."""
-        self.declarations[text] = None
+    def functions(self, scope: Scope) -> VectorMath:
+        """The vector functions, appended to a scope."""
+        if scope.functions is None:
+            self.count += 1
+            scope.functions = VectorMath(scope.head, self.module, f"f{self.count}.")
+        return scope.functions
 
     @property
     def wide(self) -> bool:
@@ -247,7 +252,7 @@ class Points:
             steps = lane_list([j * step for j in range(w)], "i64")
             ps = self.put(f"getelementptr {t}, ptr {pointer}, <{w} x i64> {steps}", scope)
             name = f"@llvm.masked.gather.{suffix(t, w)}.v{w}p0"
-            self.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
+            self.module.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
             m = mask[0] if mask[1] else f"splat (i1 {mask[0]})"
             raw = self.put(f"call <{w} x {t}> {name}(<{w} x ptr> {ps}, i32 {dt.itemsize}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer)", scope)
         return maps.from_memory(ops, raw, dt), True
@@ -261,7 +266,7 @@ class Points:
             m = self.reversed(m, "i1", scope) if m else None
         if m:
             name = f"@llvm.masked.load.{suffix(t, w)}.p0"
-            self.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
+            self.module.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
             raw = self.put(f"call <{w} x {t}> {name}(ptr {pointer}, i32 {align}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer)", scope)
         else:
             raw = self.put(f"load <{w} x {t}>, ptr {pointer}, align {align}", scope)
@@ -298,7 +303,7 @@ class Points:
             steps = lane_list([j * step for j in range(w)], "i64")
             pointer = self.put(f"getelementptr {t}, ptr {pointer}, <{w} x i64> {steps}", scope)
             name, target = f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"
-        self.declare(f"declare void {name}(<{w} x {t}>, {target}, i32, <{w} x i1>)")
+        self.module.declare(f"declare void {name}(<{w} x {t}>, {target}, i32, <{w} x i1>)")
         scope.body.append(f"  call void {name}(<{w} x {t}> {raw}, {target} {pointer}, i32 {align}, <{w} x i1> {m})")
 
 

@@ -77,6 +77,7 @@ class Scope:
         self.body: list[str | Scope] = []
         self.values: dict[Any, Any] = {}
         self.mask: str | None = None  # of the lanes that exist, in a vector tail
+        self.functions: Any = None  # the writer of vector functions into ``head``
         self.phis: list[list[str]] = []  # register, type, first value, next value
 
     def render(self, out: Renderer) -> None:
