@@ -19,7 +19,8 @@ from typing import Any
 from ..dtypes import dtype
 
 KINDS = (
-    "input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern", "part",
+    "input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern",
+    "part",
 )  # fmt: skip
 
 
