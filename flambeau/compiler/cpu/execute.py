@@ -20,6 +20,8 @@ from ..cluster import Cluster, clusters
 from ..ir import Function, Value
 from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
+from ..shorten import shorten
+from ..simplify import simplify
 from . import nest_maps, nest_reduce
 from .code_cache import CodeCache, default
 from .executor import Buffer, Executor, Segment
@@ -103,7 +105,7 @@ class Executable:
     """
 
     def __init__(self, f: Function, outputs: list[Any], cache: CodeCache | None = None) -> None:
-        self.f = f
+        self.f = f = shorten(simplify(f))
         self.types = outputs
         self.layouts: dict[Value, Layout] = {}
         self.direct = self._direct_outputs()
