@@ -5,8 +5,8 @@ Writes ``flambeau/compiler/cpu/vector_math/coefficients.py``. Needs mpmath.
 Method: the minimax polynomial on a dense Chebyshev grid by Remez' exchange (Remez 1934; see Muller, *Elementary
 Functions*, chapter 3), with a weight that makes the error relative to the function's final result. Coefficients are
 rounded one by one from the lowest order, and the rest is fitted again each time, so that later coefficients absorb the
-rounding of earlier ones (the idea of Brisebarre and Chevillard's *Efficient polynomial L-infinity approximations*, 2007,
-in its greedy form).
+rounding of earlier ones (the idea of Brisebarre and Chevillard's *Efficient polynomial L-infinity approximations*,
+2007, in its greedy form).
 """
 
 from __future__ import annotations
@@ -169,24 +169,45 @@ def polynomials() -> list[Polynomial]:
     """Every polynomial that the vector functions use."""
     return [
         Polynomial(
-            "exp", lambda r: (mp.exp(r) - 1 - r) / r**2, lambda r: r**2 / mp.expm1(r), -HALF_LN2, HALF_LN2,
+            "exp",
+            lambda r: (mp.exp(r) - 1 - r) / r**2,
+            lambda r: r**2 / mp.expm1(r),
+            -HALF_LN2,
+            HALF_LN2,
             {"f32": 4, "f64": 10, "wide": 7},
         ),
         Polynomial(
-            "log", lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, lambda f: f**3 / mp.log1p(f),
-            1 / SQRT2 - 1, SQRT2 - 1, {"f32": 7},
+            "log",
+            lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
+            lambda f: f**3 / mp.log1p(f),
+            1 / SQRT2 - 1,
+            SQRT2 - 1,
+            {"f32": 7},
         ),
         Polynomial(
-            "log_ratio", lambda z: (logarithm_of_s(z) - 2) / z, lambda z: z / 2, 0, S_MAX, {"f64": 6, "wide": 4},
+            "log_ratio",
+            lambda z: (logarithm_of_s(z) - 2) / z,
+            lambda z: z / 2,
+            0,
+            S_MAX,
+            {"f64": 6, "wide": 4},
         ),
         Polynomial(
-            "log_ratio_tail", lambda z: ((logarithm_of_s(z) - 2) / z - mpf(2) / 3) / z**2 - mpf(2) / 5 / z,
-            lambda z: z**3 / 2, 0, S_MAX, {"f64": 8},
+            "log_ratio_tail",
+            lambda z: ((logarithm_of_s(z) - 2) / z - mpf(2) / 3) / z**2 - mpf(2) / 5 / z,
+            lambda z: z**3 / 2,
+            0,
+            S_MAX,
+            {"f64": 8},
         ),
         Polynomial("sin", *odd(mp.sin), 0, QUARTER_PI**2, {"f32": 3, "f64": 6, "wide": 4}),
         Polynomial(
-            "cos", lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2 / mp.cos(mp.sqrt(z)),
-            0, QUARTER_PI**2, {"f32": 2, "f64": 5, "wide": 4},
+            "cos",
+            lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
+            lambda z: z**2 / mp.cos(mp.sqrt(z)),
+            0,
+            QUARTER_PI**2,
+            {"f32": 2, "f64": 5, "wide": 4},
         ),
         Polynomial("tanh", *odd(mp.tanh), 0, mpf("0.5625") ** 2, {"f32": 5, "f64": 12}),
         Polynomial("sinh", *odd(mp.sinh), 0, 1, {"f32": 3, "f64": 7}),
@@ -194,14 +215,27 @@ def polynomials() -> list[Polynomial]:
         Polynomial("asin", *odd(mp.asin), 0, mpf("0.25"), {"f32": 4, "f64": 12}),
         Polynomial("erf", *(erf_small()), 0, 1, {"f32": 6, "f64": 13, "wide": 9}),
         Polynomial(
-            "erf_tail", lambda a: -mp.log(mp.erfc(a)), lambda a: mp.erfc(a) / mp.erf(a), 1, mpf("3.93"), {"f32": 7},
+            "erf_tail",
+            lambda a: -mp.log(mp.erfc(a)),
+            lambda a: mp.erfc(a) / mp.erf(a),
+            1,
+            mpf("3.93"),
+            {"f32": 7},
         ),
         Polynomial(
-            "erfcx", scaled_erfcx(ERFCX_K), lambda t: 1, ratio(mpf("0.46"), ERFCX_K), ratio(mpf("27.5"), ERFCX_K),
+            "erfcx",
+            scaled_erfcx(ERFCX_K),
+            lambda t: 1,
+            ratio(mpf("0.46"), ERFCX_K),
+            ratio(mpf("27.5"), ERFCX_K),
             {"f64": 22},
         ),
         Polynomial(
-            "erfcx", scaled_erfcx(ERFCX_K), lambda t: 1, ratio(mpf("0.46"), ERFCX_K), ratio(mpf("10.2"), ERFCX_K),
+            "erfcx",
+            scaled_erfcx(ERFCX_K),
+            lambda t: 1,
+            ratio(mpf("0.46"), ERFCX_K),
+            ratio(mpf("10.2"), ERFCX_K),
             {"wide": 12},
         ),
     ]
@@ -241,7 +275,7 @@ def constants() -> str:
     )
 
 
-HEADER = '''"""Polynomials of the vector functions, lowest order first, written by ``scripts/make_vector_math_coefficients.py``.
+HEADER = '''"""Polynomials of the vector functions, lowest order first: ``scripts/make_vector_math_coefficients.py`` writes them.
 
 Each comment gives the largest approximation error over the interval, relative to the function's result.
 """

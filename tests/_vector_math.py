@@ -89,19 +89,56 @@ def _engine(text: str, machine: Machine) -> Any:
 Array = Any
 
 
-def compiled(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., Array]:
-    """The function on contiguous arrays of any length."""
-    lanes = lanes or machine.vector // np.dtype(dtype).itemsize
-    engine = _engine(loop_text(name, dtype, lanes, machine), machine)
+def lanes_of(machine: Machine, dtype: str) -> int:
+    """How many elements the machine's vectors hold."""
+    return machine.vector // np.dtype(dtype).itemsize
+
+
+def native(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., None]:
+    """The machine code; takes addresses of arguments and result, and the number of elements, a multiple of lanes."""
+    engine = _engine(loop_text(name, dtype, lanes or lanes_of(machine, dtype), machine), machine)
     arity = FUNCTIONS[name].arity
-    native = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(engine.get_function_address("f"))
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(engine.get_function_address("f"))
+
+
+def compiled(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., Array]:
+    """The function on arrays of any length."""
+    step = lanes or lanes_of(machine, dtype)
+    f = native(name, dtype, machine, step)
 
     def call(*args: Array) -> Array:
         n = args[0].size
-        room = -(-n // lanes) * lanes
+        room = -(-n // step) * step
         padded = [np.resize(np.ascontiguousarray(a, dtype), room) for a in args]
         y = np.empty(room, dtype)
-        native(*[a.ctypes.data for a in padded], y.ctypes.data, room)
+        f(*[a.ctypes.data for a in padded], y.ctypes.data, room)
         return y[:n]
 
     return call
+
+
+PRECISION = {"float32": (24, -126, 128), "float64": (53, -1022, 1024)}
+
+
+def ulps(y: Array, reference: Array, dtype: str, low: Array | float = 0.0) -> Array:
+    """The errors of ``y`` in units of the last place of ``reference + low``, which is of higher precision.
+
+    Infinity counts as the first number that is too large. Where only one of the two is NaN, or zeros differ in sign,
+    the error is infinite.
+    """
+    precision, smallest, largest = PRECISION[dtype]
+    number = reference.dtype.type
+    with np.errstate(all="ignore"):
+        exponent = np.frexp(np.where(np.isfinite(reference), reference, 1))[1] - 1
+        unit = np.ldexp(number(1), np.maximum(exponent, smallest) - precision + 1)
+        a, b = (_bounded(v.astype(reference.dtype), largest) for v in (y, reference))
+        error = np.abs((a - b) / unit - low / unit)
+        error = np.where(a == b, np.abs(low / unit), error)
+    error = np.where(np.isnan(y) | np.isnan(reference), np.where(np.isnan(y) & np.isnan(reference), 0, np.inf), error)
+    return np.where((y == 0) & (reference == 0) & (np.signbit(y) != np.signbit(reference)), np.inf, error)
+
+
+def _bounded(v: Array, largest: int) -> Array:
+    """What is too large as 2^largest, if the format can hold that."""
+    limit = np.ldexp(v.dtype.type(1), largest)
+    return np.where(np.abs(v) > limit, np.copysign(limit, v), v) if np.isfinite(limit) else v

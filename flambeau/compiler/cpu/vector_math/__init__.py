@@ -11,8 +11,8 @@ call spills the vectors that a loop holds in registers. Only what needs a branch
 function of its own.
 
 Bits depend on the CPU in one way: without FMA each ``a * b + c`` of a polynomial rounds twice, so the last bit may
-differ. The bound holds for both. Exact products are made by Dekker's method there and have the same value. Lanes, vector
-width and the AVX-512 scaling instruction never change bits.
+differ. The bound holds for both. Exact products are made by Dekker's method there and have the same value. Lanes,
+vector width and the AVX-512 scaling instruction never change bits.
 """
 
 from .emitter import FUNCTIONS, VectorMath

@@ -1,4 +1,4 @@
-"""Polynomials of the vector functions, lowest order first, written by ``scripts/make_vector_math_coefficients.py``.
+"""Polynomials of the vector functions, lowest order first: ``scripts/make_vector_math_coefficients.py`` writes them.
 
 Each comment gives the largest approximation error over the interval, relative to the function's result.
 """

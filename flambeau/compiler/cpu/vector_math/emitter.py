@@ -73,7 +73,7 @@ class VectorMath:
 
         Args:
             name: a key of :data:`FUNCTIONS`.
-            operands: SSA names or constants of type ``<lanes x float>`` or ``<lanes x double>`` (a scalar for one lane).
+            operands: SSA names or constants of ``<lanes x float>`` or ``<lanes x double>`` (a scalar for one lane).
             dtype: ``"float32"`` or ``"float64"``.
             lanes: any number of lanes; LLVM splits what is wider than the CPU's vectors.
 

@@ -1,7 +1,7 @@
 """exp, exp2, expm1, sigmoid, sinh, cosh, tanh.
 
-``x = n ln 2 + r`` with \\|r\\| <= ln 2 / 2 (Cody and Waite), ``e^r = 1 + r + r² q(r)``, then the scale ``2^n`` in two exact
-factors, of which the second may round into the subnormal numbers. No table, so no gather.
+``x = n ln 2 + r`` with \\|r\\| <= ln 2 / 2 (Cody and Waite), ``e^r = 1 + r + r² q(r)``, then the scale ``2^n`` in two
+exact factors, of which the second may round into the subnormal numbers. No table, so no gather.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .formats import (
     plus,
     polynomial,
     quick_sum,
+    remainder,
     round_to_integer,
     two_product,
     two_sum,
@@ -75,8 +76,10 @@ def exp_of_reduced(f: Format, r: Vector, low: Word = None) -> Vector:
 def accurate_exp_of_reduced(f: Format, t: Reduced) -> Vector:
     """``e^(r + low)`` with hardly more than the final rounding's error."""
     high, rest = quick_sum(f, 1.0, t.r)
-    square = t.r * t.r
-    return high + t.r.block.fma(square, polynomial(f, "exp", t.r), plus(rest, t.low))
+    low = plus(rest, t.low)
+    if low is None:
+        return exp_of_reduced(f, t.r)
+    return high + t.r.block.fma(t.r * t.r, polynomial(f, "exp", t.r), low)
 
 
 def power_of_two(f: Format, shifted: Vector) -> Vector:
@@ -142,11 +145,18 @@ def expm1(f: Format, x: Vector) -> Vector:
 
 
 def sigmoid(f: Format, x: Vector) -> Vector:
-    """``1 / (1 + e^-x)``, by ``s = e^-|x|`` so that small results keep their precision."""
+    """``1 / (1 + e^-x)``, by ``s = e^-|x|`` so that small results keep their precision.
+
+    The quotient is corrected by what it leaves over, for which a linear ``1 / (1 + s)`` is good enough.
+    """
     limits = LIMITS[f.name]
     t = reduce(f, (-x.abs()).at_least(limits.low), low=True)
     s = scale(f, accurate_exp_of_reduced(f, t), t.n)
-    return x.block.select(x.lt(0.0), s, 1.0) / (s + 1.0)
+    above = x.block.select(x.lt(0.0), s, 1.0)
+    d, d_low = quick_sum(f, 1.0, s)
+    q = above / d
+    rest = add_low(remainder(f, above, q, d), None if d_low is None else -(q * d_low))
+    return x.block.fma(rest, 0.957 - s * 0.5, q)
 
 
 def _small(f: Format, name: str, a: Vector) -> Vector:

@@ -184,3 +184,11 @@ def round_to_integer(f: Format, x: Vector) -> tuple[Vector, Vector]:
     """``x + magic``, whose lowest bits are the integer nearest to ``x``, and that integer as a number."""
     shifted = x + f.magic
     return shifted, shifted - f.magic
+
+
+def remainder(f: Format, a: Vector, q: Vector, d: Vector) -> Vector:
+    """``a - q d`` where q is the rounded quotient a / d: exact, but for underflow."""
+    if a.block.module.fma:
+        return a.block.fma(-q, d, a)
+    p, e = two_product(f, q, d)
+    return add_low(a - p, None if e is None else -e)

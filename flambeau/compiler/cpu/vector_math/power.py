@@ -19,7 +19,8 @@ def _log2_words(f: Format, x: Vector) -> tuple[Vector, Word]:
         log_m: tuple[Vector, Word] = (s[0] * (z * polynomial(f, "log_ratio", z) + 2.0), None)
     else:
         log_m = _log_of_ratio(f, s)
-    high, low = word_product(f, log_m, f.pieces("log2_e", f.whole, f.whole))
+    log2_e, log2_e_low = f.pieces("log2_e", f.whole, f.whole)
+    high, low = word_product(f, log_m, (log2_e, log2_e_low))
     total, error = quick_sum(f, k, high)
     return total, plus(error, low)
 
@@ -72,7 +73,7 @@ def _magnitude(f: Format, a: Vector, y: Vector) -> Vector:
     return exp2_of_words(f, p.at_most(bound).at_least(-bound), e)
 
 
-def pow(f: Format, x: Vector, y: Vector) -> Vector:  # noqa: A001 - the function's name
+def pow(f: Format, x: Vector, y: Vector) -> Vector:
     """``x^y`` with the special cases of C99 annex F."""
     b = x.block
     a, c = x.abs(), y.abs()

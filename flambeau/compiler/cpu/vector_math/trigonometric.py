@@ -273,4 +273,3 @@ def tan(f: Format, x: Vector) -> Vector:
     else:
         y = _quotient(f, (above, b.select(odd, -c_low, s_low)), (below, b.select(odd, s_low, c_low)))
     return b.select(x.eq(0.0), x, y)
-
