@@ -14,7 +14,9 @@ from .dtypes import (
     can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype,
 )  # fmt: skip
 from .graph.types import Size
+from .ops import FUNCTION_FAMILY as _FUNCTION_FAMILY
 from .ops import FUNCTIONS as _FUNCTIONS
+from .ops import load_function as _load_function
 from .tensor import Tensor
 from . import _execution as _execution
 from .autograd.grad_mode import (
@@ -51,9 +53,17 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != f"{__name__}.{name}":
                 raise
+    function = _load_function(name)
+    if function is not None:
+        globals()[name] = function
+        return function
     if name in _LAZY_NAMES:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'torch' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FUNCTION_FAMILY, *_SUBMODULES, *_LAZY_NAMES})
 
 
 def is_tensor(obj: Any) -> bool:

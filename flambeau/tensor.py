@@ -17,7 +17,7 @@ from .graph.keeping import let_go
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class
 from .graph.types import Size, permuted_strides, ty
-from .ops import METHODS
+from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._registry import alias, requires_grad, version_of, view_edge
 from .ops.creation import sizes
 
@@ -592,9 +592,9 @@ def _adjoint(x: Any) -> Any:
     return y.conj() if x.is_complex() else y
 
 
-for _name, _f in METHODS.items():
+for _name in {**METHOD_FAMILY, **METHODS}:
     if _name not in Tensor.__dict__:
-        setattr(Tensor, _name, _f)
+        setattr(Tensor, _name, METHODS.get(_name) or LaterMethod(_name))
 Tensor.T = _property_t(lambda n: tuple(range(n - 1, -1, -1)), "All dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
 Tensor.H = Tensor.mH = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]

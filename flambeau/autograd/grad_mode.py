@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..graph.epoch import threads
 
+GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -37,10 +37,10 @@ class _Mode:
 
     def __call__(self, f: F) -> F:
         """Decorates a function, a generator function, or all methods' call of a class's constructor."""
-        if inspect.isclass(f):
+        if isinstance(f, type):
             f.__init__ = self(f.__init__)  # type: ignore[misc]
             return f  # type: ignore[return-value]
-        if inspect.isgeneratorfunction(f):
+        if getattr(f, "__code__", None) is not None and f.__code__.co_flags & GENERATOR:
             return self._generator(f)  # type: ignore[return-value]
 
         @functools.wraps(f)

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..dtypes import bfloat16, dtype
 from .ir import Function, Value
 from .numpy_contract import contract
-from .numpy_maps import MAPS, cast, round_bfloat16
+from .numpy_maps import find_map, cast, round_bfloat16
 
 Array = np.ndarray
 
@@ -126,7 +126,7 @@ def _rounded(a: Array, dt: dtype) -> Array:
 def _map(v: Value, *args: Array) -> Array:
     if v.name == "cast":
         return cast(args[0], v.args[0].dtype, v.dtype)
-    r = MAPS[v.name](*args)
+    r = find_map(v.name)(*args)
     if r.dtype != v.dtype.compute:
         r = r.astype(v.dtype.compute)
     return _rounded(r, v.dtype)

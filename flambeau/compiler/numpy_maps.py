@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bfloat16, dtype
-from .numpy_special import SPECIAL, logaddexp_complex
 
 Array = np.ndarray
 
@@ -127,7 +126,11 @@ def _reciprocal(a: Array) -> Array:
 
 
 def _logaddexp(a: Array, b: Array) -> Array:
-    return logaddexp_complex(a, b) if a.dtype.kind == "c" else np.logaddexp(a, b)
+    if a.dtype.kind != "c":
+        return np.logaddexp(a, b)
+    from .numpy_special import logaddexp_complex
+
+    return logaddexp_complex(a, b)
 
 
 def _heaviside(a: Array, b: Array) -> Array:
@@ -170,4 +173,14 @@ MAPS: dict[str, Callable[..., Any]] = {
     "rshift": _shift(np.right_shift, True), "isnan": np.isnan, "isinf": np.isinf,
     "isfinite": np.isfinite, "floor_divide": _floor_divide, "trunc_divide": _trunc_divide, "fmod": _fmod,
     "remainder": _remainder, "conj": np.conj, "real": np.real, "imag": np.imag, "angle": np.angle, "complex": _complex,
-} | SPECIAL  # fmt: skip
+}  # fmt: skip
+
+
+def find_map(name: str) -> Callable[..., Any]:
+    """The function of a map; special functions are imported when first used."""
+    f = MAPS.get(name)
+    if f is None:
+        from .numpy_special import SPECIAL
+
+        f = MAPS[name] = SPECIAL[name]
+    return f

@@ -1,28 +1,58 @@
-"""Operators by family. Importing this package fills ``FUNCTIONS`` (torch.<name>) and ``METHODS`` (Tensor.<name>)."""
+"""Operators by family. A family is imported when one of its names is first used: ``_index`` says which has which.
+
+``FUNCTIONS`` (torch.<name>) and ``METHODS`` (Tensor.<name>) hold the names of the families imported so far.
+"""
 
 from __future__ import annotations
 
-from . import (
-    activation, adaptive_pooling, arithmetic, attention, classification_losses, comparison, complex_numbers,
-    conversion, convolution, copies, copying, creation, ctc, diagonals, differences, division, dropout, einsum,
-    elimination, embedding, extremes, filling, fourier, gathering, grid_sampling, grids, group_normalisation,
-    indexing, joining, least_squares, likelihood_losses, logic, losses, low_rank, lu, margin_losses,
-    matrix_functions, matrix_norms, matrix_products, matrix_sums, normalisation, norms, orthogonal, padding,
-    pairs, pointwise, pooling, power, putting, quantiles, random, random_fill, ranges, rearranging, reductions,
-    resampling, sampling, scans, scattering, searching, shaping, sharing, shuffling, similarity, softmax,
-    sorting, special, spectra, spectral, statistics, ternary, triangular, unfolding, views,
-)  # fmt: skip
+from importlib import import_module
+from typing import Any
+
+from . import _index, arithmetic, copying, creation, indexing, views
 from ._registry import FUNCTIONS, METHODS
 
+FUNCTION_FAMILY = {name: family for family, names in _index.FUNCTIONS.items() for name in names.split()}
+METHOD_FAMILY = {name: family for family, names in _index.METHODS.items() for name in names.split()}
+
+
+def load_function(name: str) -> Any:
+    """``torch.<name>``, its family imported; None if there is no such operator."""
+    family = FUNCTION_FAMILY.get(name)
+    if family is None:
+        return None
+    import_module(f"{__name__}.{family}")
+    return FUNCTIONS[name]
+
+
+def load_method(name: str) -> Any:
+    """``Tensor.<name>``, its family imported."""
+    import_module(f"{__name__}.{METHOD_FAMILY[name]}")
+    return METHODS[name]
+
+
+class LaterMethod:
+    """Stands for a tensor method until it is first used; then the method takes its place in the class."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _found(self, cls: type) -> Any:
+        method = load_method(self.name)
+        owner = next(c for c in cls.__mro__ if c.__dict__.get(self.name) is self)
+        setattr(owner, self.name, method)
+        return method
+
+    def __get__(self, x: Any, cls: type) -> Any:
+        return self._found(cls).__get__(x, cls)
+
+    def __set__(self, x: Any, value: Any) -> None:
+        self._found(type(x))
+        setattr(x, self.name, value)
+
+
 __all__ = [
-    "FUNCTIONS", "METHODS", "activation", "adaptive_pooling", "arithmetic", "attention",
-    "classification_losses", "comparison", "complex_numbers", "conversion", "convolution", "copies", "copying",
-    "creation", "ctc", "diagonals", "differences", "division", "dropout", "einsum", "elimination", "embedding",
-    "extremes", "filling", "fourier", "gathering", "grid_sampling", "grids", "group_normalisation", "indexing",
-    "joining", "least_squares", "likelihood_losses", "logic", "losses", "low_rank", "lu", "margin_losses",
-    "matrix_functions", "matrix_norms", "matrix_products", "matrix_sums", "normalisation", "norms",
-    "orthogonal", "padding", "pairs", "pointwise", "pooling", "power", "putting", "quantiles", "random",
-    "random_fill", "ranges", "rearranging", "reductions", "resampling", "sampling", "scans", "scattering",
-    "searching", "shaping", "sharing", "shuffling", "similarity", "softmax", "sorting", "special", "spectra",
-    "spectral", "statistics", "ternary", "triangular", "unfolding", "views",
+    "FUNCTIONS", "FUNCTION_FAMILY", "METHODS", "METHOD_FAMILY", "LaterMethod", "arithmetic", "copying", "creation",
+    "indexing", "load_function", "load_method", "views",
 ]  # fmt: skip

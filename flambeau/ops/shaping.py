@@ -129,12 +129,6 @@ def get_device(input: Any) -> int:
 
 
 @function()
-def is_signed(input: Any) -> bool:
-    """Can elements be negative?"""
-    return input.is_signed()
-
-
-@function()
 def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
     """``resize_`` to the shape of another tensor."""
     return input.resize_as_(the_template)

@@ -1,0 +1,377 @@
+"""Which operator family has which names of torch and Tensor. Made by scripts/make_operator_index.py."""
+
+from __future__ import annotations
+
+FUNCTIONS: dict[str, str] = {
+    "activation": """
+    celu celu_ hardshrink prelu selu selu_ threshold threshold_
+    """,
+    "adaptive_pooling": """
+    adaptive_avg_pool1d adaptive_max_pool1d adaptive_max_pool1d_with_indices
+    """,
+    "arithmetic": """
+    add div divide mul multiply rsub sub subtract true_divide
+    """,
+    "comparison": """
+    allclose eq equal fmax fmin ge greater greater_equal gt isclose le less less_equal lt maximum minimum ne not_equal
+    """,
+    "complex_numbers": """
+    angle complex conj conj_physical conj_physical_ imag polar real resolve_conj resolve_neg
+    """,
+    "conversion": """
+    is_complex is_conj is_floating_point is_neg is_nonzero is_signed numel result_type
+    """,
+    "convolution": """
+    conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d convolution
+    """,
+    "copies": """
+    alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy permute_copy select_copy slice_copy
+    split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy unsafe_chunk
+    unsafe_split unsafe_split_with_sizes unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
+    """,
+    "copying": """
+    clone fill zero_
+    """,
+    "creation": """
+    arange as_tensor empty empty_like empty_strided from_numpy full full_like ones ones_like tensor zeros zeros_like
+    """,
+    "ctc": """
+    _ctc ctc_loss
+    """,
+    "diagonals": """
+    block_diag diag diag_embed diagflat tril triu
+    """,
+    "differences": """
+    corrcoef cov cumulative_trapezoid diff gradient trapezoid trapz
+    """,
+    "division": """
+    floor_divide fmod remainder
+    """,
+    "dropout": """
+    alpha_dropout alpha_dropout_ dropout dropout_ feature_alpha_dropout feature_alpha_dropout_ feature_dropout
+    feature_dropout_ native_dropout rrelu rrelu_
+    """,
+    "einsum": """
+    bilinear chain_matmul einsum tensordot
+    """,
+    "elimination": """
+    det inverse logdet slogdet
+    """,
+    "embedding": """
+    embedding embedding_bag embedding_bag_all embedding_renorm_ embedding_rows
+    """,
+    "extremes": """
+    amax amin aminmax argmax argmin max min
+    """,
+    "filling": """
+    as_strided_scatter diagonal_scatter index_fill masked_fill masked_scatter select_scatter slice_scatter
+    """,
+    "gathering": """
+    argwhere gather index_select masked_select nonzero nonzero_static take take_along_dim
+    """,
+    "grid_sampling": """
+    affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d
+    """,
+    "grids": """
+    atleast_1d atleast_2d atleast_3d broadcast_shapes broadcast_tensors cartesian_prod combinations dsplit hsplit
+    meshgrid vsplit
+    """,
+    "group_normalisation": """
+    group_norm instance_norm rms_norm torch_group_norm torch_instance_norm
+    """,
+    "joining": """
+    cat column_stack concat concatenate dstack hstack row_stack stack vstack
+    """,
+    "least_squares": """
+    pinverse
+    """,
+    "logic": """
+    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor isfinite isinf isnan
+    isneginf isposinf isreal logical_and logical_not logical_or logical_xor signbit
+    """,
+    "low_rank": """
+    lobpcg pca_lowrank svd_lowrank
+    """,
+    "lu": """
+    lu lu_solve lu_unpack
+    """,
+    "matrix_functions": """
+    cross dist matrix_exp matrix_power renorm trace
+    """,
+    "matrix_norms": """
+    frobenius_norm nuclear_norm
+    """,
+    "matrix_products": """
+    bmm dot ger inner matmul mm mv outer vdot
+    """,
+    "matrix_sums": """
+    addbmm addmm addmv addmv_ addr baddbmm
+    """,
+    "normalisation": """
+    batch_norm layer_norm
+    """,
+    "norms": """
+    logsumexp norm
+    """,
+    "orthogonal": """
+    geqrf orgqr ormqr qr
+    """,
+    "padding": """
+    constant_pad_nd
+    """,
+    "pairs": """
+    arctan2 atan2 copysign frexp gcd gcd_ heaviside hypot lcm lcm_ ldexp ldexp_ logaddexp logaddexp2 nextafter
+    """,
+    "pointwise": """
+    abs abs_ absolute acos acos_ acosh acosh_ arccos arccos_ arccosh arccosh_ arcsin arcsin_ arcsinh arcsinh_ arctan
+    arctan_ arctanh arctanh_ asin asin_ asinh asinh_ atan atan_ atanh atanh_ ceil ceil_ cos cos_ cosh cosh_ deg2rad
+    deg2rad_ exp exp2 exp2_ exp_ expm1 expm1_ fix fix_ floor floor_ frac frac_ log log10 log10_ log1p log1p_ log2
+    log2_ log_ nan_to_num nan_to_num_ neg neg_ negative negative_ positive rad2deg rad2deg_ reciprocal reciprocal_
+    relu relu_ round round_ rsqrt rsqrt_ sgn sigmoid sigmoid_ sign sin sin_ sinh sinh_ sqrt sqrt_ tan tan_ tanh tanh_
+    trunc trunc_
+    """,
+    "pooling": """
+    avg_pool1d max_pool1d max_pool1d_with_indices max_pool2d max_pool3d
+    """,
+    "power": """
+    float_power pow square square_
+    """,
+    "putting": """
+    index_put put
+    """,
+    "quantiles": """
+    bincount histc histogram histogramdd nanquantile quantile
+    """,
+    "random": """
+    normal rand rand_like randint randint_like randn randn_like randperm
+    """,
+    "ranges": """
+    _range eye linspace logspace range tril_indices triu_indices vander
+    """,
+    "rearranging": """
+    flip fliplr flipud repeat_interleave roll rot90 tile
+    """,
+    "reductions": """
+    all any count_nonzero mean nanmean nansum prod sum
+    """,
+    "sampling": """
+    _sample_dirichlet _standard_gamma bernoulli binomial multinomial poisson
+    """,
+    "scans": """
+    cummax cummin cumprod cumsum logcumsumexp
+    """,
+    "scattering": """
+    index_add index_copy index_reduce scatter scatter_add scatter_reduce
+    """,
+    "searching": """
+    bucketize isin searchsorted unique unique_consecutive
+    """,
+    "shaping": """
+    empty_permuted get_device is_same_size kron resize_as_ unravel_index
+    """,
+    "sharing": """
+    asarray from_dlpack frombuffer scalar_tensor
+    """,
+    "shuffling": """
+    channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle
+    """,
+    "similarity": """
+    cdist cosine_similarity pairwise_distance pdist
+    """,
+    "softmax": """
+    _log_softmax _softmax log_softmax softmax
+    """,
+    "sorting": """
+    argsort kthvalue median mode msort nanmedian sort topk
+    """,
+    "special": """
+    digamma erf erf_ erfc erfc_ erfinv i0 i0_ igamma igammac lgamma logit logit_ mvlgamma polygamma sinc sinc_ xlogy
+    xlogy_
+    """,
+    "spectra": """
+    svd
+    """,
+    "spectral": """
+    bartlett_window blackman_window hamming_window hann_window istft kaiser_window stft
+    """,
+    "statistics": """
+    std std_mean var var_mean
+    """,
+    "ternary": """
+    addcdiv addcmul clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ lerp where
+    """,
+    "triangular": """
+    cholesky cholesky_inverse cholesky_solve triangular_solve
+    """,
+    "views": """
+    as_strided as_strided_ broadcast_to chunk detach diagonal flatten moveaxis movedim narrow permute ravel reshape
+    select split split_with_sizes squeeze swapaxes swapdims t tensor_split transpose unbind unflatten unsqueeze
+    view_as_complex view_as_real
+    """,
+}
+
+METHODS: dict[str, str] = {
+    "activation": """
+    hardshrink prelu
+    """,
+    "arithmetic": """
+    __add__ __div__ __iadd__ __idiv__ __imul__ __isub__ __itruediv__ __mul__ __radd__ __rdiv__ __rmul__ __rsub__
+    __rtruediv__ __sub__ __truediv__ add add_ div div_ divide divide_ mul mul_ multiply multiply_ sub sub_ subtract
+    subtract_ true_divide true_divide_
+    """,
+    "comparison": """
+    __eq__ __ge__ __gt__ __le__ __lt__ __ne__ allclose eq eq_ equal fmax fmin ge ge_ greater greater_ greater_equal
+    greater_equal_ gt gt_ isclose le le_ less less_ less_equal less_equal_ lt lt_ maximum minimum ne ne_ not_equal
+    not_equal_
+    """,
+    "complex_numbers": """
+    angle conj conj_physical conj_physical_ imag real
+    """,
+    "conversion": """
+    __array_wrap__ __long__ __nonzero__ bfloat16 bool byte cdouble cfloat chalf char double float half int long short
+    type
+    """,
+    "copies": """
+    narrow_copy unsafe_chunk unsafe_split unsafe_split_with_sizes
+    """,
+    "copying": """
+    clone contiguous copy_ fill_ to type_as zero_
+    """,
+    "creation": """
+    new_empty new_empty_strided new_full new_ones new_tensor new_zeros
+    """,
+    "diagonals": """
+    diag diag_embed diagflat tril tril_ triu triu_
+    """,
+    "differences": """
+    corrcoef cov diff
+    """,
+    "division": """
+    __floordiv__ __ifloordiv__ __imod__ __mod__ __rfloordiv__ __rmod__ floor_divide floor_divide_ fmod fmod_ remainder
+    remainder_
+    """,
+    "elimination": """
+    det inverse logdet slogdet
+    """,
+    "extremes": """
+    amax amin aminmax argmax argmin max min
+    """,
+    "filling": """
+    as_strided_scatter diagonal_scatter index_fill index_fill_ masked_fill masked_fill_ masked_scatter masked_scatter_
+    select_scatter slice_scatter
+    """,
+    "gathering": """
+    argwhere gather index_select masked_select nonzero nonzero_numpy nonzero_static take take_along_dim
+    """,
+    "grids": """
+    dsplit hsplit vsplit
+    """,
+    "indexing": """
+    __getitem__ __setitem__ _index_put_ index_put_
+    """,
+    "least_squares": """
+    pinverse
+    """,
+    "logic": """
+    __and__ __iand__ __ilshift__ __invert__ __ior__ __irshift__ __ixor__ __lshift__ __or__ __rand__ __rlshift__
+    __ror__ __rrshift__ __rshift__ __rxor__ __xor__ bitwise_and bitwise_and_ bitwise_left_shift bitwise_left_shift_
+    bitwise_not bitwise_not_ bitwise_or bitwise_or_ bitwise_right_shift bitwise_right_shift_ bitwise_xor bitwise_xor_
+    isfinite isinf isnan isneginf isposinf isreal logical_and logical_and_ logical_not logical_not_ logical_or
+    logical_or_ logical_xor logical_xor_ signbit
+    """,
+    "lu": """
+    lu lu_solve
+    """,
+    "matrix_functions": """
+    cross dist matrix_exp matrix_power renorm renorm_ trace
+    """,
+    "matrix_products": """
+    __matmul__ __rmatmul__ bmm dot ger inner matmul mm mv outer vdot
+    """,
+    "matrix_sums": """
+    addbmm addbmm_ addmm addmm_ addmv addmv_ addr addr_ baddbmm baddbmm_
+    """,
+    "norms": """
+    logsumexp norm
+    """,
+    "orthogonal": """
+    geqrf orgqr ormqr qr
+    """,
+    "pairs": """
+    arctan2 arctan2_ atan2 atan2_ copysign copysign_ frexp gcd gcd_ heaviside heaviside_ hypot hypot_ lcm lcm_ ldexp
+    ldexp_ logaddexp logaddexp2 nextafter nextafter_
+    """,
+    "pointwise": """
+    __abs__ __neg__ __pos__ abs abs_ absolute absolute_ acos acos_ acosh acosh_ arccos arccos_ arccosh arccosh_ arcsin
+    arcsin_ arcsinh arcsinh_ arctan arctan_ arctanh arctanh_ asin asin_ asinh asinh_ atan atan_ atanh atanh_ ceil
+    ceil_ cos cos_ cosh cosh_ deg2rad deg2rad_ exp exp2 exp2_ exp_ expm1 expm1_ fix fix_ floor floor_ frac frac_ log
+    log10 log10_ log1p log1p_ log2 log2_ log_ nan_to_num nan_to_num_ neg neg_ negative negative_ positive rad2deg
+    rad2deg_ reciprocal reciprocal_ relu relu_ round round_ rsqrt rsqrt_ sgn sgn_ sigmoid sigmoid_ sign sign_ sin sin_
+    sinh sinh_ sqrt sqrt_ tan tan_ tanh tanh_ trunc trunc_
+    """,
+    "power": """
+    __ipow__ __pow__ __rpow__ float_power float_power_ pow pow_ square square_
+    """,
+    "putting": """
+    index_put put put_
+    """,
+    "quantiles": """
+    bincount histc histogram nanquantile quantile
+    """,
+    "random_fill": """
+    bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_
+    """,
+    "rearranging": """
+    expand_as flip fliplr flipud repeat repeat_interleave roll rot90 tile
+    """,
+    "reductions": """
+    all any count_nonzero mean nanmean nansum prod sum sum_to_size
+    """,
+    "sampling": """
+    bernoulli multinomial
+    """,
+    "scans": """
+    cummax cummin cumprod cumprod_ cumsum cumsum_ logcumsumexp
+    """,
+    "scattering": """
+    index_add index_add_ index_copy index_copy_ index_reduce index_reduce_ scatter scatter_ scatter_add scatter_add_
+    scatter_reduce scatter_reduce_
+    """,
+    "searching": """
+    unique unique_consecutive
+    """,
+    "shaping": """
+    apply_ dim_order fill_diagonal_ get_device is_same_size is_set_to kron map_ new
+    """,
+    "softmax": """
+    log_softmax softmax
+    """,
+    "sorting": """
+    argsort kthvalue median mode msort nanmedian sort topk
+    """,
+    "special": """
+    digamma digamma_ erf erf_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ logit
+    logit_ mvlgamma mvlgamma_ polygamma polygamma_ sinc sinc_ xlogy xlogy_
+    """,
+    "spectra": """
+    svd
+    """,
+    "spectral": """
+    istft stft
+    """,
+    "statistics": """
+    std var
+    """,
+    "ternary": """
+    addcdiv addcdiv_ addcmul addcmul_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ lerp lerp_
+    where
+    """,
+    "triangular": """
+    cholesky cholesky_inverse cholesky_solve triangular_solve
+    """,
+    "views": """
+    _view as_strided broadcast_to chunk detach diagonal expand flatten moveaxis movedim narrow permute ravel reshape
+    reshape_as select split split_with_sizes squeeze squeeze_ swapaxes swapaxes_ swapdims swapdims_ t t_ tensor_split
+    transpose transpose_ unbind unflatten unfold unsqueeze unsqueeze_ view view_as
+    """,
+}
