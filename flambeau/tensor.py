@@ -224,14 +224,20 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """Is the one element not zero?"""
         return bool(self)
 
+    def _one(self) -> Any:
+        """The only element, for Python's numbers."""
+        if self._ty.numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self._numpy().item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._one())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._one())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._one())
 
     def __index__(self) -> int:
         if self._ty.dtype.kind not in "uib" or self._ty.numel != 1:

@@ -21,6 +21,13 @@ def need_float(kernel: str, t: Ty, complex_too: bool = False) -> None:
         raise not_implemented(kernel, t.dtype)
 
 
+def need_tensor(name: str, t: Ty) -> None:
+    """Raises PyTorch's error if the first argument is a Python number."""
+    if t.weak:
+        kind = {"b": "bool", "c": "complex", "f": "float"}.get(t.dtype.kind, "int")
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+
+
 def at_hand(x: Any) -> np.ndarray | None:
     """A tensor's values in some order if no pending work has to run for them, else None."""
     s = x._s

@@ -9,7 +9,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bool_, finfo
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
-from ._checks import need_float, wide
+from ._checks import need_float, need_tensor, wide
 from ._registry import call, call_inplace, export, function, into, wrap_dim
 from ._types import elementwise
 
@@ -34,6 +34,7 @@ def activation(
     """
 
     def infer(tys: Sequence[Ty], attrs: Any) -> Ty:
+        need_tensor(name, tys[0])
         if check is None:
             need_float(kernel or f"{name}_cpu", tys[0])
         else:
@@ -303,6 +304,7 @@ def _log_sigmoid_second(x: Any, attrs: Any) -> Any:
 
 
 def _dense_float(tys: Sequence[Ty], attrs: Any) -> Ty:
+    need_tensor("log_sigmoid", tys[0])
     need_float("log_sigmoid_cpu", tys[0])
     return ty(tys[0].shape, tys[0].dtype)
 

@@ -80,7 +80,8 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
             )
     if any(o < 0 for o in out):
         raise RuntimeError(
-            f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{', '.join(map(str, out))}}}"
         )
     if t.dtype.kind != "f":
         raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
@@ -153,7 +154,10 @@ def _sizes(name: str, t: Ty, output_size: Any, n: int) -> tuple[int, ...]:
     if len(given) == 1:
         given = given * n
     if len(given) != n:
-        raise RuntimeError(f"{name}: output_size must be {n}")
+        if "avg_pool1d" in name:
+            raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
+        must = "(): internal error: output_size.size()" if "max" in name else ": output_size"
+        raise RuntimeError(f"{name}{must} must be {n}")
     return tuple([t.shape[k - n] if o is None else int(o) for k, o in enumerate(given)])
 
 
@@ -169,7 +173,10 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
     """The mean of each of ``output_size`` parts of the last dimension."""
     t = input._ty
     if t.ndim not in (2, 3):
-        raise RuntimeError(f"adaptive_avg_pool1d(): Expected 2D or 3D tensor, but got {list(t.shape)}")
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {t.ndim}-dimensional tensor for argument #1 'self' "
+            "(while checking arguments for adaptive_avg_pool1d)"
+        )
     out = _sizes("adaptive_avg_pool1d", t, output_size, 1)
     return adaptive_avg_pool2d(input.unsqueeze(-2), (1, *out)).squeeze(-2)
 

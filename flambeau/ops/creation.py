@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -89,21 +90,67 @@ def copy_like(g: Any, leaf: Ty, keep_graph: bool) -> Any:
 # ---- factories
 
 
-def sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """``f(2, 3)``, ``f((2, 3))`` and ``f(torch.Size([2, 3]))`` alike."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    out = tuple([int(n) for n in size])
+def sizes(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(torch.Size([2, 3]))`` alike.
+
+    Raises:
+        TypeError: something that is no integer.
+        RuntimeError: a negative size.
+    """
+    given = size[0] if len(size) == 1 else size
+    try:
+        out = tuple([index(n) for n in (given if isinstance(given, (tuple, list)) else size)])
+    except TypeError:
+        raise _no_sizes(given, name) from None
     for n in out:
+        if n < 0 and name == "zeros":
+            raise RuntimeError("zeros: Dimension size must be non-negative.")
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(out)}")
     return out
 
 
+def _no_sizes(given: Any, name: str) -> TypeError:
+    """PyTorch's words for sizes that are no integers."""
+    wanted = f"{name}(): argument 'size' (position 1) must be tuple of ints"
+    if not isinstance(given, (tuple, list)):
+        return TypeError(f"{wanted}, not {type(given).__name__}")
+    at, wrong = next((k, n) for k, n in enumerate(given) if not hasattr(type(n), "__index__"))
+    if at == 0:
+        return TypeError(f"{wanted}, but found element of type {type(wrong).__name__} at pos 0")
+    return TypeError(
+        f"{name}(): argument 'size' failed to unpack the object at pos {at + 1} with error "
+        f'"type must be tuple of ints,but got {type(wrong).__name__}"'
+    )
+
+
+def _check_dtype(dt: Any, name: str) -> None:
+    if dt is not None and not isinstance(dt, dtype):
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dt).__name__}")
+
+
+def _number(value: Any, name: str) -> Any:
+    """A fill value as a Python number."""
+    if is_tensor(value):
+        return value.item()
+    if isinstance(value, (str, bytes, list, tuple, dict, type(None))):
+        kind = type(value).__name__
+        raise TypeError(f"{name}(): argument 'fill_value' (position 2) must be Number, not {kind}")
+    return value
+
+
+def _tuple_of_sizes(size: Any, name: str) -> tuple[int, ...]:
+    """Sizes that must come as one tuple."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    return sizes((size,), name)
+
+
 def _new_full(
-    shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None
+    name: str, shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None
 ) -> Any:
     check_device(device)
+    _check_dtype(dt, name)
     if out is not None:
         return into(full_of(ty(shape, out.dtype), value), out, "full")
     return with_grad(full_of(ty(shape, dt or get_default_dtype()), value), requires_grad)
@@ -122,7 +169,7 @@ def zeros(
     **kw: Any,
 ) -> Any:
     """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
-    return _new_full(sizes(kw_size(size, kw)), 0, dtype, device, requires_grad, out)
+    return _new_full("zeros", sizes(kw_size(size, kw), "zeros"), 0, dtype, device, requires_grad, out)
 
 
 @function()
@@ -138,7 +185,7 @@ def ones(
     **kw: Any,
 ) -> Any:
     """A tensor of ones of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.ones.html)."""
-    return _new_full(sizes(kw_size(size, kw)), 1, dtype, device, requires_grad, out)
+    return _new_full("ones", sizes(kw_size(size, kw), "ones"), 1, dtype, device, requires_grad, out)
 
 
 @function()
@@ -155,7 +202,7 @@ def empty(
     **kw: Any,
 ) -> Any:
     """A tensor of undefined values; here they are zeros."""
-    x = _new_full(sizes(kw_size(size, kw)), 0, dtype, device, False, out)
+    x = _new_full("empty", sizes(kw_size(size, kw), "empty"), 0, dtype, device, False, out)
     if memory_format is not None:
         x = x.contiguous(memory_format=memory_format)
     return with_grad(x, requires_grad)
@@ -188,13 +235,15 @@ def full(
     requires_grad: bool = False,
 ) -> Any:
     """A tensor filled with ``fill_value``, whose kind gives the dtype unless it is said."""
-    if is_tensor(fill_value):
-        fill_value = fill_value.item()
-    return _new_full(sizes((size,)), fill_value, dtype or weak_dtype(fill_value), device, requires_grad, out)
+    shape, value = _tuple_of_sizes(size, "full"), _number(fill_value, "full")
+    return _new_full("full", shape, value, weak_dtype(value) if dtype is None else dtype, device, requires_grad, out)
 
 
-def _like(x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
+def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
+    if not is_tensor(x):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     check_device(device)
+    _check_dtype(dt, name)
     y = full_of(like(x._ty, dt), value)
     if memory_format is not None and memory_format.name != "preserve_format":
         y = y.contiguous(memory_format=memory_format)
@@ -213,7 +262,7 @@ def zeros_like(
     pin_memory: bool = False,
 ) -> Any:
     """Zeros with the shape, dtype and layout of ``input``."""
-    return _like(input, 0, dtype, device, requires_grad, memory_format)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 @function()
@@ -228,7 +277,7 @@ def ones_like(
     pin_memory: bool = False,
 ) -> Any:
     """Ones with the shape, dtype and layout of ``input``."""
-    return _like(input, 1, dtype, device, requires_grad, memory_format)
+    return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
 @function()
@@ -243,7 +292,7 @@ def empty_like(
     pin_memory: bool = False,
 ) -> Any:
     """Undefined values (zeros here) with the shape, dtype and layout of ``input``."""
-    return _like(input, 0, dtype, device, requires_grad, memory_format)
+    return _like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 @function()
@@ -259,8 +308,8 @@ def full_like(
     pin_memory: bool = False,
 ) -> Any:
     """``fill_value`` with the shape, dtype and layout of ``input``."""
-    value = fill_value.item() if is_tensor(fill_value) else fill_value
-    return _like(input, value, dtype, device, requires_grad, memory_format)
+    value = _number(fill_value, "full_like")
+    return _like("full_like", input, value, dtype, device, requires_grad, memory_format)
 
 
 @method()
@@ -275,7 +324,14 @@ def new_zeros(
     **kw: Any,
 ) -> Any:
     """Zeros of the given shape with this tensor's dtype."""
-    return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
+    return _new_full(
+        "new_zeros",
+        sizes(kw_size(size, kw), "new_zeros"),
+        0,
+        self.dtype if dtype is None else dtype,
+        device,
+        requires_grad,
+    )
 
 
 @method()
@@ -290,7 +346,14 @@ def new_ones(
     **kw: Any,
 ) -> Any:
     """Ones of the given shape with this tensor's dtype."""
-    return _new_full(sizes(kw_size(size, kw)), 1, dtype or self.dtype, device, requires_grad)
+    return _new_full(
+        "new_ones",
+        sizes(kw_size(size, kw), "new_ones"),
+        1,
+        self.dtype if dtype is None else dtype,
+        device,
+        requires_grad,
+    )
 
 
 @method()
@@ -305,7 +368,14 @@ def new_empty(
     **kw: Any,
 ) -> Any:
     """Undefined values (zeros here) of the given shape with this tensor's dtype."""
-    return _new_full(sizes(kw_size(size, kw)), 0, dtype or self.dtype, device, requires_grad)
+    return _new_full(
+        "new_empty",
+        sizes(kw_size(size, kw), "new_empty"),
+        0,
+        self.dtype if dtype is None else dtype,
+        device,
+        requires_grad,
+    )
 
 
 @method()
@@ -321,7 +391,8 @@ def new_full(
     pin_memory: bool = False,
 ) -> Any:
     """``fill_value`` in the given shape with this tensor's dtype."""
-    return _new_full(sizes((size,)), fill_value, dtype or self.dtype, device, requires_grad)
+    shape, value = _tuple_of_sizes(size, "new_full"), _number(fill_value, "new_full")
+    return _new_full("new_full", shape, value, self.dtype if dtype is None else dtype, device, requires_grad)
 
 
 @method()

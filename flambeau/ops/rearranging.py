@@ -234,9 +234,10 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if t.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {t.ndim}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == t.ndim:
+    i, j = (wrap_dim(d, t.ndim) for d in dims)
+    if i == j:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    return call(ROT90, (input,), (k % 4, wrap_dim(dims[0], t.ndim), wrap_dim(dims[1], t.ndim)))
+    return call(ROT90, (input,), (k % 4, i, j))
 
 
 def _rot90_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:

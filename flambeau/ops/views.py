@@ -9,7 +9,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, ty
-from ._registry import alias, at_version, call, export, function, method, view, view_inplace, views, wrap_dim
+from ._registry import alias, at_version, call, export, function, method, view, view_inplace, views, wrap_dim, wrap_dims
 from ._view_rules import AS_STRIDED
 
 
@@ -331,7 +331,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     n = input._ty.ndim
     if isinstance(dim, int):
         return view(SQUEEZE, input, (wrap_dim(dim, n),))
-    return view(SQUEEZE_DIMS, input, tuple([wrap_dim(d, n) for d in dim]))
+    return view(SQUEEZE_DIMS, input, wrap_dims(dim, n) if dim else ())
 
 
 # ---- parts
@@ -567,7 +567,7 @@ def squeeze_(self: Any, dim: Any = None) -> Any:
         return view_inplace(SQUEEZE_ALL_, self)
     if isinstance(dim, int):
         return view_inplace(SQUEEZE_, self, (wrap_dim(dim, n),))
-    return view_inplace(SQUEEZE_DIMS_, self, tuple([wrap_dim(d, n) for d in dim]))
+    return view_inplace(SQUEEZE_DIMS_, self, wrap_dims(dim, n) if dim else ())
 
 
 @function()
