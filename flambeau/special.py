@@ -6,6 +6,8 @@ from typing import Any
 
 import flambeau as torch
 
+from .ops import pairs as _pairs  # noqa: F401  their import fills the table
+from .ops import special as _functions  # noqa: F401
 from .ops._elementwise import SPECIAL as _SPECIAL
 
 _SHARED = (

@@ -143,7 +143,8 @@ FUNCTIONS: dict[str, str] = {
     bincount histc histogram histogramdd nanquantile quantile
     """,
     "random": """
-    normal rand rand_like randint randint_like randn randn_like randperm
+    get_rng_state initial_seed manual_seed normal rand rand_like randint randint_like randn randn_like randperm seed
+    set_rng_state
     """,
     "ranges": """
     _range eye linspace logspace range tril_indices triu_indices vander

@@ -33,7 +33,8 @@ from .random_fill import (
     with_history,
 )
 
-FUNCTIONS.update({f.__name__: f for f in (manual_seed, seed, initial_seed, get_rng_state, set_rng_state)})
+for _f in (manual_seed, seed, initial_seed, get_rng_state, set_rng_state):
+    FUNCTIONS[_f.__name__] = _f
 
 _OUT = forgets("random", "RandomBackward0")
 _NORMAL_OF_MEAN = forgets("normal", "NormalBackward1")
