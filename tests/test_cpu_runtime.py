@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flambeau.compiler.cpu import disk, loader, machine, target
-from flambeau.compiler.cpu.assemble import CompileError, assemble, assembly
+from flambeau.compiler.cpu.assemble import CompileError, assemble, assemble_all, assembly
 from flambeau.compiler.cpu.code_cache import CodeCache
 from flambeau.compiler.cpu.pool_text import pool_text
 
@@ -110,8 +110,23 @@ class TestAssemble:
         code = {name: assembly(kernels.ADD, target.named(name, base)) for name in ("sse2", "avx2")}
         assert "ymm" in code["avx2"] and "ymm" not in code["sse2"]
 
-    def test_the_same_bytes_again(self, host: target.Target) -> None:
-        assert assemble(kernels.ADD, host) == assemble(kernels.ADD, host)
+    def test_the_same_bytes_on_many_threads(self, host: target.Target, monkeypatch: pytest.MonkeyPatch) -> None:
+        texts = [kernels.ADD, kernels.SUM, kernels.ORDER, kernels.BUSY, kernels.LOOK_UP, kernels.SCALE] * 4
+        expected = [assemble(text, host) for text in texts]
+        for threads in (1, 4):
+            monkeypatch.setattr(machine, "available_threads", lambda threads=threads: threads)
+            assert assemble_all(texts, host) == expected
+            with pytest.raises(CompileError, match="nonsense"):
+                assemble_all([*texts, "nonsense"], host)
+
+    def test_where_llvmlite_s_lock_cannot_be_passed_by(
+        self, host: target.Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = assemble(kernels.ADD, host)
+        function = target.binding().ffi.lib.LLVMPY_TargetMachineEmitToMemory
+        replacement = lambda *arguments: function(*arguments)  # noqa: E731
+        monkeypatch.setitem(target.binding().ffi.lib._fntab, "LLVMPY_TargetMachineEmitToMemory", replacement)
+        assert assemble(kernels.ADD, host) == expected
 
 
 @NEEDS_ELF

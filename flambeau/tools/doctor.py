@@ -61,7 +61,7 @@ def _size(folder: Path) -> tuple[int, int]:
 def _cache_line() -> str:
     if os.environ.get("FLAMBEAU_CACHE") == "off":
         return "off ($FLAMBEAU_CACHE)"
-    folder = machine.cache_folder()
+    folder = Path(machine.cache_folder())
     if not folder.exists():
         return f"{folder} (empty)"
     count, size = _size(folder)

@@ -6,20 +6,40 @@ than code generation itself and the result is no faster. Code level 2, small cod
 
 from __future__ import annotations
 
-import functools
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from . import machine
 from .target import Target, binding
 
-__all__ = ["CompileError", "assemble", "assembly"]
+__all__ = ["CompileError", "assemble", "assemble_all", "assembly"]
+
+# With fewer texts, threads cost more than they save.
+SHARED_FROM = 4
 
 
 class CompileError(RuntimeError):
     """LLVM refuses a kernel; the message holds its reason and the kernel's text."""
 
 
-@functools.lru_cache(maxsize=8)
-def _machine(target: Target) -> Any:
+_idle: dict[Target, list[Any]] = {}
+
+
+@contextmanager
+def _code_generator(target: Target) -> Iterator[Any]:
+    """A target machine of LLVM, for one thread at a time."""
+    known = _idle.setdefault(target, [])
+    try:
+        generator = known.pop()
+    except IndexError:
+        generator = _create(target)
+    yield generator
+    known.append(generator)
+
+
+def _create(target: Target) -> Any:
     llvm = binding()
     if not target.triple.startswith(llvm.get_process_triple().partition("-")[0]):
         llvm.initialize_all_targets()
@@ -33,18 +53,46 @@ def _numbered(text: str) -> str:
     return "\n".join(f"{number:5} {line}" for number, line in enumerate(text.splitlines(), 1))
 
 
-def _module(text: str, target: Target) -> Any:
-    """The text as a verified module of its own context."""
-    llvm = binding()
-    machine = _machine(target)
+@contextmanager
+def _refusals(text: str) -> Iterator[None]:
     try:
-        module = llvm.parse_assembly(text, llvm.create_context())
-        module.triple = target.triple
-        module.data_layout = str(machine.target_data)
-        module.verify()
+        yield
     except RuntimeError as error:
         raise CompileError(f"LLVM refuses a kernel: {error}\n{_numbered(text)}") from error
-    return module
+
+
+@contextmanager
+def _parsed(text: str, target: Target, generator: Any) -> Iterator[Any]:
+    """The text as a verified module of its own context, which lives as long as the module."""
+    llvm = binding()
+    with _refusals(text):
+        module = llvm.parse_assembly(text, llvm.create_context())
+    with module:
+        module.triple = target.triple
+        module.data_layout = str(generator.target_data)
+        with _refusals(text):
+            module.verify()
+        yield module
+
+
+def _emitted(generator: Any, module: Any) -> bytes:
+    """The module's object code.
+
+    llvmlite lets one thread at a time into LLVM. Code generation is nearly all of the time and touches nothing but
+    its own module and target machine, so it goes past that lock where llvmlite has the function to call.
+    """
+    ffi = binding().ffi
+    function = getattr(ffi.lib.LLVMPY_TargetMachineEmitToMemory, "_cfn", None)
+    if function is None:
+        return generator.emit_object(module)
+    with ffi.OutputString() as reason:
+        buffer = function(generator, module, 1, reason)
+        if not buffer:
+            raise CompileError(f"LLVM generates no code: {reason}")
+    try:
+        return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def assemble(text: str, target: Target) -> bytes:
@@ -58,9 +106,23 @@ def assemble(text: str, target: Target) -> bytes:
         CompileError: LLVM refuses the text.
         MissingCompiler: llvmlite is not installed.
     """
-    return _machine(target).emit_object(_module(text, target))
+    with _code_generator(target) as generator, _parsed(text, target, generator) as module:
+        return _emitted(generator, module)
+
+
+def assemble_all(texts: Sequence[str], target: Target) -> list[bytes]:
+    """The object files of many modules, made by several threads. Arguments and errors are those of `assemble`."""
+    threads = min(machine.available_threads(), len(texts))
+    if threads < 2 or len(texts) < SHARED_FROM:
+        return [assemble(text, target) for text in texts]
+    from concurrent.futures import ThreadPoolExecutor
+
+    binding()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(assemble, texts, [target] * len(texts)))
 
 
 def assembly(text: str, target: Target) -> str:
     """The same as `assemble`, as assembly code to be read."""
-    return _machine(target).emit_assembly(_module(text, target))
+    with _code_generator(target) as generator, _parsed(text, target, generator) as module:
+        return generator.emit_assembly(module)

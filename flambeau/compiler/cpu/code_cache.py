@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ...version import __flambeau_version__
 from . import disk, loader
-from .assemble import assemble
+from .assemble import assemble_all
 from .target import Target, current
 
 __all__ = ["CodeCache", "default"]
@@ -50,22 +50,26 @@ class CodeCache:
         with self.lock:
             new = {key: text for key, text in zip(keys, texts) if key not in self._functions}
             if new:
-                prepared = [self._prepared(key, text) for key, text in new.items()]
-                self._functions.update(zip(new, loader.load(prepared)))
+                prepared = self._read(new)
+                self._compile({key: text for key, text in new.items() if key not in prepared}, prepared)
+                self._functions.update(zip(new, loader.load([prepared[key] for key in new])))
             return [self._functions[key] for key in keys]
 
     def _key(self, text: str) -> str:
         return disk.key_of("code", __flambeau_version__, self.target.key, text)
 
-    def _prepared(self, key: str, text: str) -> bytes:
-        found = self.store.get(key)
-        if found is not None:
-            self.read += 1
-            return found
-        made = loader.prepare(assemble(text, self.target), EXPORTED.findall(text))
-        self.compiled += 1
-        self.store.put(key, made)
-        return made
+    def _read(self, new: dict[str, str]) -> dict[str, bytes]:
+        """What the folder holds of it."""
+        found = {key: content for key in new if (content := self.store.get(key)) is not None}
+        self.read += len(found)
+        return found
+
+    def _compile(self, missing: dict[str, str], prepared: dict[str, bytes]) -> None:
+        """Adds what the folder lacks, and keeps it there."""
+        for (key, text), made in zip(missing.items(), assemble_all(list(missing.values()), self.target)):
+            prepared[key] = loader.prepare(made, EXPORTED.findall(text))
+            self.store.put(key, prepared[key])
+        self.compiled += len(missing)
 
 
 @functools.cache

@@ -12,7 +12,6 @@ import os
 import stat
 import time
 import warnings
-from pathlib import Path
 
 from . import machine
 
@@ -52,8 +51,8 @@ class Disk:
         limit: bytes; the entries that were used the longest ago go first.
     """
 
-    def __init__(self, folder: Path | None, limit: int = SIZE_LIMIT) -> None:
-        self.folder = None if folder is None else _prepare(folder)
+    def __init__(self, folder: str | os.PathLike[str] | None, limit: int = SIZE_LIMIT) -> None:
+        self.folder = None if folder is None else _prepare(os.fspath(folder))
         self.limit = limit
         self._stores = 0
 
@@ -61,7 +60,7 @@ class Disk:
         """The content stored under the key; None when there is none that can be trusted."""
         if self.folder is None:
             return None
-        path = self.folder / key
+        path = os.path.join(self.folder, key)
         try:
             with open(path, "rb", opener=_open_without_links) as file:
                 status = os.fstat(file.fileno())
@@ -83,11 +82,11 @@ class Disk:
         if self._stores % STORES_BETWEEN_EVICTIONS == 0:
             self.evict()
         self._stores += 1
-        temporary = self.folder / f".{key}.{os.getpid()}.{time.monotonic_ns():x}"
+        temporary = os.path.join(self.folder, f".{key}.{os.getpid()}.{time.monotonic_ns():x}")
         try:
             with open(temporary, "xb", opener=_create_private) as file:
                 file.write(MAGIC + _digest(key, content) + content)
-            os.replace(temporary, self.folder / key)
+            os.replace(temporary, os.path.join(self.folder, key))
         except OSError:
             _ignoring_errors(os.unlink, temporary)
 
@@ -106,7 +105,7 @@ class Disk:
             total -= size
 
 
-def _entries(folder: Path) -> list[tuple[float, int, str]]:
+def _entries(folder: str) -> list[tuple[float, int, str]]:
     """(time of last use, size, path) of the entries. Unfinished files of dead writers are removed on the way."""
     found = []
     try:
@@ -137,10 +136,10 @@ def _create_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
-def _prepare(folder: Path) -> Path | None:
+def _prepare(folder: str) -> str | None:
     """The folder, made if need be; None (with a warning where somebody else has power over it) if it is unusable."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         status = os.lstat(folder)
     except OSError:
         return None
@@ -158,10 +157,9 @@ def default() -> Disk:
     """The folder of this user: $FLAMBEAU_CACHE ('off' for none), else in the user's cache folder."""
     if os.environ.get("FLAMBEAU_CACHE") == "off":
         return Disk(None)
-    try:
-        return Disk(machine.cache_folder() / f"code-{FORMAT}", _limit())
-    except RuntimeError:  # a user without a home folder
-        return Disk(None)
+    folder = machine.cache_folder()
+    homeless = folder.startswith("~")
+    return Disk(None if homeless else os.path.join(folder, f"code-{FORMAT}"), _limit())
 
 
 def _limit() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from pathlib import Path
 
 __all__ = ["affinity", "available_threads", "cache_folder", "cpu_features", "cpu_model", "cpu_quota", "cpu_words"]
 
@@ -85,48 +84,51 @@ def affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
 
-def _control_groups(root: Path) -> dict[str, str]:
+def _control_groups(root: str) -> dict[str, str]:
     """The controllers and the group of this process: `cpu` for version 1, the empty name for version 2."""
     groups = {}
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in _read(os.path.join(root, "proc/self/cgroup")).splitlines():
         _, controllers, group = line.split(":", 2)
-        groups.update(dict.fromkeys(controllers.split(","), group.lstrip("/")))
+        groups.update(dict.fromkeys(controllers.split(","), group.strip("/")))
     return groups
 
 
-def _quota_v2(folder: Path) -> float | None:
-    quota, _, period = _read(folder / "cpu.max").partition(" ")
+def _quota_v2(folder: str) -> float | None:
+    quota, _, period = _read(os.path.join(folder, "cpu.max")).partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
-def _quota_v1(folder: Path) -> float | None:
-    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+def _quota_v1(folder: str) -> float | None:
+    quota, period = (_read(os.path.join(folder, f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
-def cpu_quota(root: Path = Path("/")) -> float | None:
+def _path_up(group: str) -> list[str]:
+    """The group and those it lies in, up to the root."""
+    parts = [part for part in group.split("/") if part]
+    return ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
+
+
+def cpu_quota(root: str | os.PathLike[str] = "/") -> float | None:
     """How many processors' worth of time the container may use; None without a limit.
 
     The tightest limit on the way from this process's control group up to the root counts. `root` is where the
     system's file tree is, for tests.
     """
-    base = root / "sys/fs/cgroup"
-    groups = _control_groups(root)
+    base = os.path.join(root, "sys/fs/cgroup")
+    groups = _control_groups(os.fspath(root))
     found = []
-    for controller, folder, read in (("", base, _quota_v2), ("cpu", base / "cpu", _quota_v1)):
-        path = folder / groups.get(controller, "")
-        while path == folder or folder in path.parents:
-            found.append(read(path))
-            path = path.parent
-    limits = [limit for limit in found if limit is not None]
-    return min(limits, default=None)
+    for controller, folder, read in (("", base, _quota_v2), ("cpu", os.path.join(base, "cpu"), _quota_v1)):
+        found += [read(os.path.join(folder, group)) for group in _path_up(groups.get(controller, ""))]
+    return min((limit for limit in found if limit is not None), default=None)
 
 
 def available_threads() -> int:
@@ -136,10 +138,10 @@ def available_threads() -> int:
     return threads if quota is None else max(1, min(threads, -int(-quota // 1)))
 
 
-def cache_folder() -> Path:
+def cache_folder() -> str:
     """Where machine code is kept between runs: $FLAMBEAU_CACHE, else the user's cache folder."""
     chosen = os.environ.get("FLAMBEAU_CACHE")
     if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "flambeau"
+        return chosen
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "flambeau")

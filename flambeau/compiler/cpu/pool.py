@@ -234,9 +234,11 @@ def _signals_blocked() -> Iterator[None]:
 
 
 _pools: list[Pool] = []
+_creation = threading.RLock()
 
 
 def _before_fork() -> None:
+    _creation.acquire()
     for pool in _pools:
         pool.before_fork()
 
@@ -244,6 +246,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     for pool in reversed(_pools):
         pool.after_fork()
+    _creation.release()
 
 
 def _at_exit() -> None:
@@ -267,18 +270,23 @@ def default_threads() -> int:
 
 
 _wanted: int | None = None
+_default: Pool | None = None
 
 
-@functools.cache
 def default() -> Pool:
     """The process's pool."""
-    return Pool(get_num_threads(), code_cache.default())
+    global _default
+    if _default is None:
+        with _creation:
+            if _default is None:
+                _default = Pool(get_num_threads(), code_cache.default())
+    return _default
 
 
 def get_num_threads() -> int:
     """How many threads run a program."""
-    if default.cache_info().currsize:
-        return default().threads
+    if _default is not None:
+        return _default.threads
     return default_threads() if _wanted is None else _wanted
 
 
@@ -292,5 +300,6 @@ def set_num_threads(count: int) -> None:
     if not 1 <= count <= MAX_THREADS:
         raise ValueError(f"number of threads: expected 1 to {MAX_THREADS}, got {count}")
     _wanted = count
-    if default.cache_info().currsize:
-        default().threads = count
+    with _creation:
+        if _default is not None:
+            _default.threads = count

@@ -13,7 +13,6 @@ import os
 import platform
 import re
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import Any
 
 from . import disk, machine
@@ -114,13 +113,14 @@ def compiler_version() -> str:
     spec = importlib.util.find_spec("llvmlite")
     if spec is None or spec.origin is None:
         return ""
-    found = _written_version(Path(spec.origin).with_name("_version.py"))
+    found = _written_version(os.path.join(os.path.dirname(spec.origin), "_version.py"))
     return found or importlib.import_module("llvmlite").__version__
 
 
-def _written_version(path: Path) -> str:
+def _written_version(path: str) -> str:
     try:
-        found = re.search(r"version_version = '([^']+)'", path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            found = re.search(r"version_version = '([^']+)'", file.read())
     except OSError:
         return ""
     return "" if found is None else found[1]
