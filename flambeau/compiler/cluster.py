@@ -136,9 +136,7 @@ class _Clustering:
         """A value that NumPy computes (a view too when NumPy reads it: native readers look through it)."""
         self.by_numpy.add(v)
         c = Cluster(v.shape, native=False)
-        self.keep(v, c, readers)
-        if v.kind in ("view", "const"):
-            c.readers.difference_update(readers)
+        self.keep(v, c, () if v.kind in ("view", "const") and self.supported(v) else readers)
 
     def store(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""

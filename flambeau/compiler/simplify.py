@@ -20,7 +20,10 @@ Rewrite = Callable[["Rewriter", Value, tuple[Value, ...]], Value]
 
 
 def simplify(f: Function) -> Function:
-    """An equal function; ``f`` stays as it is."""
+    """An equal function; ``f`` stays as it is.
+
+    A run-time number that is converted becomes a number of the other dtype: whoever runs the function gives it.
+    """
     return without_dead(rewritten(f, _simple))
 
 
@@ -91,6 +94,8 @@ def _hashable(params: Any) -> Any:
 def _simple(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
     if v.kind == "view":
         return composed(r, v, args)
+    if v.name == "cast" and v.args[0].kind == "scalar":
+        return r.make("scalar", "scalar", (), args[0].params, (), v.dtype)
     if v.kind == "map":
         return _folded(r, v, args) or _without_effect(v, args) or copied(r, v, args)
     return copied(r, v, args)

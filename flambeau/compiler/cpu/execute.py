@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...dtypes import bfloat16, complex32, float16
+from ...dtypes import float16, float32, float64
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, row_major
 from ..cluster import Cluster, clusters
@@ -30,6 +30,7 @@ from .nest import Kernel, generate
 from .target import Target
 
 Array = np.ndarray
+FRESH = ("contract", "scatter", "scan", "update")  # what NumPy computes in memory of its own
 NANOSECONDS = 0.5  # what a point of a loop costs, about
 
 
@@ -105,6 +106,7 @@ class Executable:
     """
 
     def __init__(self, f: Function, outputs: list[Any], cache: CodeCache | None = None) -> None:
+        given = f
         self.f = f = shorten(simplify(f))
         self.types = outputs
         self.layouts: dict[Value, Layout] = {}
@@ -112,8 +114,7 @@ class Executable:
         cache = cache or default()
         steps = nests(f, self.layout, cache.target)
         self.kernels = [None if n is None else generate(n, cache.target) for _, n in steps]
-        self.scalars = np.zeros(max(1, 8 * self._scalar_count()), np.uint8)
-        self.slots = {v.params: _slot(self.scalars, v) for v in f.values if v.kind == "scalar"}
+        self.scalars = _Scalars(f, given)
         self._place(steps)
         self._steps(steps)
         self.buffers: list[list[Array]] = [[] for _ in outputs]
@@ -135,15 +136,9 @@ class Executable:
             return Layout(dense_strides(self.types[self.direct[v]].strides, v.shape), 0)
         return Layout(row_major(v.shape), 0)
 
-    def _scalar_count(self) -> int:
-        return 1 + max([v.params for v in self.f.values if v.kind == "scalar"], default=-1)
-
     def _place(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gives the stored values that are no outputs their places in the arena."""
-        last: dict[Value, int] = {}
-        for i, (c, n) in enumerate(steps):
-            for v in self._reads(c, n):
-                last[v] = i
+        last = self._last_reads(steps)
         self.written = {v for c, n in steps if n is not None for v in c.outputs}
         read = {v for c, n in steps if n is not None for v in self._reads(c, n)}
         self.shared = read - self.written  # what NumPy computes and kernels read
@@ -154,11 +149,21 @@ class Executable:
             for v in c.outputs
             if v not in self.direct
         }
-        for v in self.f.outputs:
-            if v in spans:
-                spans[v] = spans[v]._replace(last=len(steps))
         self.offsets, size = plan(spans)
         self.arena = _aligned(size)
+
+    def _last_reads(self, steps: list[tuple[Cluster, Nest | None]]) -> dict[Value, int]:
+        """The last step that reads a value's memory, also through an array of NumPy's that may see it."""
+        last: dict[Value, int] = {}
+        seen: dict[Value, set[Value]] = {}  # what an array of NumPy's may see the memory of
+        for i, (c, n) in enumerate(steps):
+            reads = set().union(*[seen.get(v, {v}) for v in self._reads(c, n)])
+            last.update(dict.fromkeys(reads, i))
+            if n is None:
+                seen[c.outputs[0]] = set() if c.outputs[0].kind in FRESH else reads
+        for v in self.f.outputs:
+            last.update(dict.fromkeys(seen.get(v, {v}), len(steps)))
+        return last
 
     def _reads(self, c: Cluster, n: Nest | None) -> list[Value]:
         if n is None:
@@ -200,7 +205,7 @@ class Executable:
         if v.kind == "input":
             return ("input", v.params[0]), 0
         if v.kind == "scalar":
-            return ("fixed", _address(self.scalars)), 8 * v.params
+            return ("fixed", _address(self.scalars.memory)), self.scalars.offset(v)
         if v in self.offsets:
             return ("fixed", _address(self.arena)), self.offsets[v]
         if v in self.direct and v in self.written:
@@ -211,8 +216,7 @@ class Executable:
 
     def run(self, inputs: list[Array], scalars: list[Any]) -> list[Array]:
         """Computes the outputs, each a flat array that shares no memory."""
-        for k, (slot, dt) in self.slots.items():
-            slot[0] = _scalar(scalars[k], dt)
+        self.scalars.write(scalars)
         outs = {k: self._buffer(k) for v, k in self.direct.items() if v in self.written}
         env: dict[Any, Any] = {}
         where = {"input": lambda k: _address(inputs[k]), "output": lambda k: _address(outs[k]), "fixed": lambda k: k,
@@ -253,7 +257,7 @@ class Executable:
         if v in env:
             return env[v]
         if v.kind == "scalar":
-            return scalars[v.params]
+            return self.scalars.number(v.params, v.dtype, scalars[v.params])
         if v.kind == "input":
             env[v] = reference._input(v, inputs)
             return env[v]
@@ -300,12 +304,28 @@ def _address(a: Array) -> int:
     return a.__array_interface__["data"][0]
 
 
-def _slot(memory: Array, v: Value) -> tuple[Array, Any]:
-    at = 8 * v.params
-    return memory[at : at + 8].view(v.dtype.np if v.dtype is not complex32 else np.float32), v.dtype
+class _Scalars:
+    """Memory for a function's run-time numbers: 8 bytes for each ordinal and dtype."""
 
+    def __init__(self, f: Function, given: Function) -> None:
+        self.values = list(dict.fromkeys([(v.params, v.dtype) for v in f.values if v.kind == "scalar" and v.dtype.kind != "c"]))
+        self.memory = np.zeros(max(1, 8 * len(self.values)), np.uint8)
+        self.given = {v.params: v.dtype for v in given.values if v.kind == "scalar"}
+        self.slots = [self.memory[8 * k : 8 * k + 8].view(dt.np) for k, (_, dt) in enumerate(self.values)]
 
-def _scalar(value: Any, dt: Any) -> Any:
-    if dt is bfloat16:
-        return reference.to_memory(reference._rounded(np.float32([value]), dt), dt)[0]
-    return value
+    def offset(self, v: Value) -> int:
+        """Where a number lies."""
+        return 8 * self.values.index((v.params, v.dtype))
+
+    def write(self, scalars: list[Any]) -> None:
+        """Converts and stores the numbers of a run."""
+        for (k, dt), slot in zip(self.values, self.slots):
+            value = scalars[k]
+            if type(value) is float and dt in (float32, float64):
+                slot[0] = value
+            else:
+                slot[:1] = reference.to_memory(self.number(k, dt, value), dt)
+
+    def number(self, k: int, dt: Any, value: Any) -> Array:
+        """A run-time number in a dtype, as the reference executor converts it."""
+        return reference.cast(np.asarray(value), self.given[k], dt)
