@@ -1,7 +1,7 @@
 """Times the vector functions beside NumPy and PyTorch: ``python benchmarks/vector_math.py [names]``.
 
-One thread, 4,096 elements in cache, nanoseconds an element (the best of many runs), arguments where the function is
-interesting. Prints a Markdown table; PyTorch's column stays empty where it is not installed.
+One thread, arrays in the first cache, nanoseconds an element: what 4,096 elements take longer than 64, each the best of
+many runs, so that the call's own cost cancels. Arguments are where the function is interesting. Prints a Markdown table; PyTorch's column stays empty where it is not installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from _vector_math import AVX2, AVX512, FUNCTIONS, Machine, native  # noqa: E402
 
-SIZE = 4096
+SMALL, LARGE = 64, 4096
 RANGES = {
     "log": (1e-3, 1e3), "log2": (1e-3, 1e3), "log10": (1e-3, 1e3), "log1p": (-0.9, 10.0), "asin": (-1.0, 1.0),
     "acos": (-1.0, 1.0), "sqrt": (0.0, 100.0), "rsqrt": (0.01, 100.0), "pow": (0.01, 10.0),
@@ -30,28 +30,33 @@ NUMPY = {
 }  # fmt: skip
 
 
-def best(f: Callable[[], Any], seconds: float = 0.15) -> float:
-    """The shortest run in nanoseconds an element."""
+def slope(f: Callable[[int], Callable[[], Any]]) -> float:
+    """Nanoseconds an element of the run that ``f`` prepares for a size."""
+    return (best(f(LARGE)) - best(f(SMALL))) / (LARGE - SMALL) * 1e9
+
+
+def best(f: Callable[[], Any], seconds: float = 0.12) -> float:
+    """The shortest run in seconds."""
     shortest, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()
         f()
         shortest = min(shortest, time.perf_counter() - start)
-    return shortest / SIZE * 1e9
+    return shortest
 
 
 def arguments(name: str, dtype: str) -> list[Any]:
     """Arrays in the function's range."""
     generator = np.random.default_rng(0)
     low, high = RANGES.get(name, (-10.0, 10.0))
-    return [generator.uniform(low, high, SIZE).astype(dtype) for _ in range(FUNCTIONS[name].arity)]
+    return [generator.uniform(low, high, LARGE).astype(dtype) for _ in range(FUNCTIONS[name].arity)]
 
 
 def ours(name: str, dtype: str, machine: Machine, args: list[Any]) -> float:
     """Time of our function for a CPU."""
     y = np.empty_like(args[0])
     f, pointers = native(name, dtype, machine), [a.ctypes.data for a in [*args, y]]
-    return best(lambda: f(*pointers, SIZE))
+    return slope(lambda n: lambda: f(*pointers, n))
 
 
 def numpys(name: str, args: list[Any]) -> float | None:
@@ -60,17 +65,26 @@ def numpys(name: str, args: list[Any]) -> float | None:
     if f is None:
         return None
     y = np.empty_like(args[0])
-    return best(lambda: f(*args, out=y))
+
+    def prepare(n: int) -> Callable[[], Any]:
+        inputs, output = [a[:n] for a in args], y[:n]
+        return lambda: f(*inputs, out=output)
+
+    return slope(prepare)
 
 
 def torchs(torch: Any, name: str, args: list[Any]) -> float | None:
     """Time of PyTorch's function."""
     if torch is None:
         return None
-    tensors = [torch.from_numpy(a) for a in args]
-    y = torch.empty_like(tensors[0])
+    y = torch.empty(LARGE, dtype=getattr(torch, args[0].dtype.name))
     f = getattr(torch, name)
-    return best(lambda: f(*tensors, out=y))
+
+    def prepare(n: int) -> Callable[[], Any]:
+        inputs, output = [torch.from_numpy(a[:n]) for a in args], y[:n]
+        return lambda: f(*inputs, out=output)
+
+    return slope(prepare)
 
 
 def cell(ns: float | None) -> str:

@@ -198,7 +198,7 @@ def polynomials() -> list[Polynomial]:
             lambda z: z**3 / 2,
             0,
             S_MAX,
-            {"f64": 8},
+            {"f64": 6},
         ),
         Polynomial("sin", *odd(mp.sin), 0, QUARTER_PI**2, {"f32": 3, "f64": 6, "wide": 4}),
         Polynomial(
@@ -275,7 +275,7 @@ def constants() -> str:
     )
 
 
-HEADER = '''"""Polynomials of the vector functions, lowest order first: ``scripts/make_vector_math_coefficients.py`` writes them.
+HEADER = '''"""Polynomials of the vector functions, lowest order first; ``make_vector_math_coefficients.py`` writes them.
 
 Each comment gives the largest approximation error over the interval, relative to the function's result.
 """

@@ -46,7 +46,7 @@ FUNCTIONS: dict[str, Function] = {
     "atan2": Function(inverse_trigonometric.atan2, arity=2),
     "erf": Function(error_function.erf),
     "erfc": Function(error_function.erfc, float32=WIDE),
-    "pow": Function(power.pow, arity=2, float32=WIDE),
+    "pow": Function(power.pow, arity=2),
     "sqrt": Function(algebraic.sqrt),
     "rsqrt": Function(algebraic.rsqrt),
     "reciprocal": Function(algebraic.reciprocal),

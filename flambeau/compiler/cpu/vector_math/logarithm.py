@@ -1,7 +1,8 @@
 """log, log2, log10, log1p.
 
 ``x = 2^k m`` with m in [sqrt(1/2), sqrt(2)), f = m - 1. In float64 ``log m`` is taken from ``s = f / (2 + f)`` as
-in Sun's fdlibm (``log(1+f) = f - (f²/2 - s (f²/2 + R(s²)))``); in float32 a polynomial in f is shorter than the division.
+in Sun's fdlibm (``log(1+f) = f - (f²/2 - s (f²/2 + R(s²)))``); in float32 a polynomial in f is shorter than the
+division.
 """
 
 from __future__ import annotations

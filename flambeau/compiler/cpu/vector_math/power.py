@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .exponential import exp2_of_words
-from .formats import Format, Word, plus, polynomial, quick_sum, two_product, two_sum, word_product
+from .formats import WIDE, Format, Word, plus, polynomial, quick_sum, two_product, two_sum, word_product
 from .logarithm import split_exponent
 from .ssa import Vector
 
@@ -31,10 +31,11 @@ def _ratio(f: Format, m: Vector) -> tuple[Vector, Word]:
     if f.wide:
         return g / (m + 1.0), None
     d, d_low = two_sum(1.0, m)
-    s = g / d
+    inverse = 1.0 / d
+    s = g * inverse
     p, e = two_product(f, s, d)
     assert e is not None
-    return s, (((g - p) - e) - s * d_low) / d
+    return s, (((g - p) - e) - s * d_low) * inverse
 
 
 def _log_of_ratio(f: Format, s: tuple[Vector, Word]) -> tuple[Vector, Word]:
@@ -77,10 +78,10 @@ def pow(f: Format, x: Vector, y: Vector) -> Vector:
     """``x^y`` with the special cases of C99 annex F."""
     b = x.block
     a, c = x.abs(), y.abs()
+    r = _magnitude(f, a, y) if f.name == "f64" else _magnitude(WIDE, a.widen(), y.widen()).narrow()
     integer = _is_integer(f, c)
     odd = integer & ~_is_integer(f, c * 0.5)
     zero, infinite = a.eq(0.0), a.eq(INF)
-    r = _magnitude(f, a, y)
     grows = zero ^ y.gt(0.0)
     r = b.select(zero | infinite, b.select(grows, x.same(INF), 0.0), r)
     r = b.select(x.lt(0.0) & ~integer & ~infinite, float("nan"), r)

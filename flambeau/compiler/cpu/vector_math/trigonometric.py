@@ -1,7 +1,7 @@
 """sin, cos, tan.
 
-``x = n pi/2 + r``. Up to 2^20 pi/2 by Cody and Waite's subtraction of pieces of pi/2 whose multiples are exact; beyond
-that by Payne and Hanek's: the 53 bits of x times the 192 bits of 2/pi that matter, as integers, one lane after the
+``x = n pi/2 + r``. Up to a limit by Cody and Waite's subtraction of pieces of pi/2 whose multiples are exact (with FMA,
+the first difference is exact for a full-length piece); beyond that by Payne and Hanek's: the 53 bits of x times the 192 bits of 2/pi that matter, as integers, one lane after the
 other in a block that is entered only when some lane needs it. These functions have branches, so they are outlined.
 """
 
@@ -13,8 +13,9 @@ from .coefficients import TWO_OVER_PI
 from .formats import F64, Format, Word, negated, plus, polynomial, quick_sum, two_product, two_sum
 from .ssa import Block, Kind, Module, Vector
 
-LARGEST_QUADRANT = 2.0**20
+# up to these, the reductions without integers are exact enough
 LARGEST = 1.64e6
+LARGEST_FLOAT = 1.02e5
 TABLE = "@flambeau.two_over_pi"
 INT64 = Kind("i64", 1)
 INT128 = Kind("i128", 1)
@@ -30,8 +31,19 @@ class Angle:
     low: Word
 
 
-def _subtract_quadrants(x: Vector) -> Angle:
-    """The reduction in float64 arithmetic for \\|x\\| <= LARGEST: 33 bits of pi/2 at a time."""
+def _subtract_with_fma(f: Format, x: Vector) -> Angle:
+    """The reduction in the format's own arithmetic: ``x - n p1`` is exact, what follows is kept in two words."""
+    p1, p2, p3 = f.pieces("half_pi", f.whole, f.whole, f.whole)
+    fma = x.block.fma
+    n = fma(x, f.constant("two_over_pi"), f.magic) - f.magic
+    a = fma(n, -p1, x)
+    t, e = _two(two_product(f, n, p2))
+    r = a - t
+    return Angle(n, r, fma(n, -p3, ((a - r) - t) - e))
+
+
+def _subtract_in_parts(x: Vector) -> Angle:
+    """The reduction of float64 without FMA: 33 bits of pi/2 at a time."""
     p1, p2, p3, p4 = F64.pieces("half_pi", 33, 33, 33, 53)
     n = (x.block.fma(x, F64.constant("two_over_pi"), F64.magic)) - F64.magic
     a, e1 = two_sum(x - n * p1, -(n * p2))
@@ -42,7 +54,7 @@ def _subtract_quadrants(x: Vector) -> Angle:
 
 
 def _subtract_quadrants_wide(x: Vector) -> Angle:
-    """The same where x came from float32: what is left needs one word only."""
+    """The reduction in float64 where x came from float32: what is left needs one word only."""
     p1, p2 = F64.pieces("half_pi", 33, 53)
     fma = x.block.fma
     n = fma(x, F64.constant("two_over_pi"), F64.magic) - F64.magic
@@ -164,27 +176,31 @@ def _rare_values(f: Format, b: Block, x: Vector) -> list[Vector]:
     """Payne and Hanek's reduction for one lane, in the format's own words."""
     wide = x.widen() if x.kind.element == "float" else x
     n, r, low = _payne_hanek(b, wide)
-    if f.name == "f32":
-        return [n.narrow(), r.narrow()]
-    return [n, r] if f.wide else [n, r, low]
+    if f.name == "f64":
+        return [n, r, low]
+    if f.wide:
+        return [n, r]
+    short = r.narrow()
+    return [n.narrow(), short, (r - short.widen()).narrow()]
 
 
 def _rare(f: Format, b: Block, x: Vector, usual: Angle) -> Angle:
     """``usual`` with the lanes of huge magnitude replaced."""
     words = [usual.n, usual.r] + ([] if usual.low is None else [usual.low])
     kinds = [w.kind for w in words]
-    huge = x.abs().gt(LARGEST) & x.abs().lt(float("inf"))
+    limit = LARGEST_FLOAT if f.name == "f32" else LARGEST
+    huge = x.abs().gt(limit) & x.abs().lt(float("inf"))
     b.lines.append(f"  br i1 {_any(b, huge).ssa}, label %rare, label %join")
     if x.kind.lanes == 1:
         b.lines.append("rare:")
         values = _rare_values(f, b, x)
         b.lines.append("  br label %join")
         source = "%rare"
-        names = [v.ssa for v in values]
+        names = [v.ssa for v in values[: len(words)]]
     else:
         loop = _Lanes(b, kinds)
         loop.open()
-        loop.close(_rare_values(f, b, loop.take(x)))
+        loop.close(_rare_values(f, b, loop.take(x))[: len(words)])
         source = "%lanes"
         names = [f"%new{i}" for i in range(len(words))]
     b.lines.append("join:")
@@ -198,8 +214,10 @@ def _rare(f: Format, b: Block, x: Vector, usual: Angle) -> Angle:
 
 def _reduce(f: Format, b: Block, x: Vector) -> Angle:
     """The angle of any x; infinities and NaN give NaN."""
+    if b.module.fma and not f.wide:
+        return _rare(f, b, x, _subtract_with_fma(f, x))
     if f.name == "f64":
-        return _rare(f, b, x, _subtract_quadrants(x))
+        return _rare(f, b, x, _subtract_in_parts(x))
     wide = x if f.wide else x.widen()
     usual = _subtract_quadrants_wide(wide)
     if not f.wide:
@@ -215,6 +233,8 @@ def _sin_words(f: Format, t: Angle, w: Vector, z: Vector) -> tuple[Vector, Vecto
 
 def _cos_words(f: Format, t: Angle, z: Vector) -> tuple[Vector, Vector]:
     """1 - z/2 and what must be added to it."""
+    if f.name == "f32":
+        return t.r.same(1.0), z * t.r.block.fma(z, polynomial(f, "cos", z), -0.5)
     half = z * 0.5
     w = 1.0 - half
     rest = z * z * polynomial(f, "cos", z)
