@@ -10,8 +10,10 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES, int64
 from ._composite import composite
-from ._registry import FUNCTIONS, call, function
+from ._registry import call, function
 from .gathering import GATHER
+from .joining import stack
+from .ternary import where
 
 MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
@@ -33,7 +35,7 @@ def _reflected(c: Any, low: float, high: float) -> Any:
     turns = (c / span).floor().detach()
     rest = c - turns * span
     even = turns.remainder(2) == 0
-    return FUNCTIONS["where"](even, rest + low, span - rest + low)
+    return where(even, rest + low, span - rest + low)
 
 
 def _padded(c: Any, size: int, padding: str, align: bool) -> Any:
@@ -207,7 +209,7 @@ def _affine(theta: Any, size: tuple[int, ...], align: bool) -> Any:
     spatial = size[2:]
     axes = [_axis(theta, n, align).reshape([-1 if d == k else 1 for d in range(len(spatial))]).expand(spatial)
             for k, n in enumerate(spatial)]  # fmt: skip
-    base = FUNCTIONS["stack"]([*reversed(axes), theta.new_ones(spatial)], -1)
+    base = stack([*reversed(axes), theta.new_ones(spatial)], -1)
     base = base.reshape(1, prod(spatial), len(spatial) + 1).expand(size[0], -1, -1)
     return base.bmm(theta.transpose(1, 2)).reshape(size[0], *spatial, len(spatial))
 

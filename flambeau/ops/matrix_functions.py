@@ -29,6 +29,7 @@ from ._types import broadcast_shape, elementwise, operands_dtype
 from .elimination import inv, solve
 from .joining import cat
 from .matrix_products import matmul as _matmul
+from .matrix_products import mm, vdot
 from .norms import _check_reducible, _norm_of, vector_norm
 from .reductions import wide
 from .views import diagonal as _diagonal
@@ -228,7 +229,7 @@ def vecdot(x: Any, y: Any, *, dim: int = -1, out: Any = None) -> Any:
     need_floating("linalg.vecdot", x._ty)
     need_same_dtype("linalg.vecdot", x._ty, y._ty, "xy")
     if x._ty.ndim == 1 and y._ty.ndim == 1:
-        result = FUNCTIONS["vdot"](x, y)
+        result = vdot(x, y)
     else:
         result = (_conj(x) * y).sum(dim)
     return into_exactly(result, out, "linalg_vecdot")
@@ -286,7 +287,7 @@ def multi_dot(tensors: Any, *, out: Any = None) -> Any:
         if i == j:
             return xs[i]
         k = splits[i, j]
-        return FUNCTIONS["mm"](product(i, k), product(k + 1, j))
+        return mm(product(i, k), product(k + 1, j))
 
     return into_exactly(product(0, len(xs) - 1).view(shape), out, "linalg_multi_dot")
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES
 from ._matrices import into_exactly, linalg, need_floating, need_matrix, need_square, tensor_argument
-from ._registry import FUNCTIONS, function, into, wrap_dim
+from ._registry import function, into, wrap_dim
 from .elimination import inverse_ex
+from .norms import norm as _elementwise_norm
 from .norms import vector_norm as _vector_norm
 from .spectra import svdvals
 
@@ -151,7 +152,7 @@ def nuclear_norm(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any
 @tensor_argument
 def frobenius_norm(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
     """The root of the sum of squares over ``dim``."""
-    return into(FUNCTIONS["norm"](input, 2, dim, keepdim), out, "frobenius_norm")
+    return into(_elementwise_norm(input, 2, dim, keepdim), out, "frobenius_norm")
 
 
 # ---- condition numbers

@@ -10,10 +10,12 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, get_default_dtype, int64
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._matrices import tensor_argument
-from ._registry import FUNCTIONS, call, export, function
-from .creation import arange, check_device, with_grad
+from ._registry import call, export, function
+from .creation import arange, check_device, ones, tensor, with_grad
 from .fourier import C2C, C2R, R2C
 from .padding import constant_pad_nd, pad
+from .ternary import where
+from .views import view_as_real
 
 # ---- overlapping frames
 
@@ -58,7 +60,7 @@ def _centred(window: Any, dt: Any, win_length: int, n_fft: int) -> Any:
     if window is None:
         if win_length == n_fft:
             return None
-        window = FUNCTIONS["ones"](win_length, dtype=dt)
+        window = ones(win_length, dtype=dt)
     left = (n_fft - win_length) // 2
     return constant_pad_nd(window, (left, n_fft - win_length - left), 0) if win_length != n_fft else window
 
@@ -173,7 +175,7 @@ def _frames_transformed(x: Any, n_fft: int, hop: int, window: Any, flags: tuple[
     half = not is_complex if onesided is None else bool(onesided)
     y = call(C2C, (frames,), (dims, power, True)) if is_complex else call(R2C, (frames,), (dims, power, half))
     y = y.transpose_(-1, -2)
-    return FUNCTIONS["view_as_real"](y) if return_complex is False else y
+    return view_as_real(y) if return_complex is False else y
 
 
 # ---- istft
@@ -240,7 +242,7 @@ def istft(
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     real = input._ty.dtype.to_real()
     full = _centred(window, real, win, n_fft)
-    full = FUNCTIONS["ones"](n_fft, dtype=real) if full is None else full
+    full = ones(n_fft, dtype=real) if full is None else full
     return _joined(input, n_fft, hop, full, (center, normalized, half, length, return_complex), text)
 
 
@@ -294,7 +296,7 @@ def _options(name: str, n: Any, dtype: Any, layout: Any, device: Any) -> Any:
 def _window(n: int, periodic: bool, dt: Any, requires_grad: bool, shape: Any) -> Any:
     """``shape(index, intervals)`` at ``n`` points; a periodic window leaves out the last of ``n + 1``."""
     if n <= 1:
-        return with_grad(FUNCTIONS["ones"](n, dtype=dt), requires_grad)
+        return with_grad(ones(n, dtype=dt), requires_grad)
     intervals = n if periodic else n - 1
     return with_grad(shape(arange(n, dtype=dt), intervals), requires_grad)
 
@@ -341,7 +343,7 @@ def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any = N
 
     def shape(i: Any, n: int) -> Any:
         up = i * (2.0 / n)
-        return FUNCTIONS["where"](i <= n // 2, up, 2.0 - up)
+        return where(i <= n // 2, up, 2.0 - up)
 
     return _window(window_length, periodic, dt, requires_grad, shape)
 
@@ -354,7 +356,7 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
     dt = _options("kaiser_window", window_length, dtype, layout, device)
 
     def shape(i: Any, n: int) -> Any:
-        height = FUNCTIONS["tensor"](beta, dtype=dt)
+        height = tensor(beta, dtype=dt)
         x = i * (2.0 * beta / n) - beta
         return (height * height - x * x).clamp(min=0).sqrt().i0() / height.i0()
 
