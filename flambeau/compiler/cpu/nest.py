@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ...dtypes import dtype
+from ..affine import Affine
 from ..ir import Value
 from ..loops import Nest, Store, accesses
 from . import nest_reduce as partial
@@ -138,7 +139,7 @@ class _Emitter(Points):
             end = high
             if rest:
                 end = str(size - rest) if high == str(size) else self.put(f"and i64 {high}, {-self.lanes}")
-            self.loop(k, low, end, self.lanes, guarded=low != "0")
+            self.loop(k, low, end, self.lanes, guarded=bool(rest) and low != "0")
             body()
             self.leave(depth)
         if rest:
@@ -380,21 +381,23 @@ def _choose(n: Nest) -> tuple[int | None, bool]:
     """The loop that runs in vectors, and whether it is a reduced one."""
     kept = [k for k, r in enumerate(n.reduced) if not r]
     gone = [k for k, r in enumerate(n.reduced) if r]
-    best = max(kept, key=lambda k: (_score(n, k), k), default=None)
+    often = [x for x in accesses(n) if not gone or any(x.of(k) for k in gone)]  # not once for each result
+    written = {s.address for s in n.stores}
+    score = {k: _score(often, written, k, n.sizes[k]) for k in range(len(n.sizes))}
+    best = max(kept, key=lambda k: (score[k], k), default=None)
     if not gone or not _row_fits(n, gone):
         return best, False
-    row = best is None or n.sizes[gone[-1]] >= 4 and _score(n, gone[-1]) > _score(n, best)
+    row = best is None or n.sizes[gone[-1]] >= 4 and score[gone[-1]] > score[best]
     return (gone[-1], True) if row else (best, False)
 
 
-def _score(n: Nest, k: int) -> float:
+def _score(accessed: list[Affine], written: set[Affine], k: int, size: int) -> float:
     """How well a loop runs in vectors: accesses to neighbouring elements, against strided ones; a store counts twice."""
-    written = {s.address for s in n.stores}
     total = 0.0
-    for x in accesses(n):
+    for x in accessed:
         step = abs(x.of(k))
-        total += (2 if x in written else 1) * (1 if step == 1 else 0 if step == 0 else -0.5)
-    return total + min(n.sizes[k], 16) / 16
+        total += (2 if x in written else 1) * (1 if step == 1 else 0 if step == 0 else -1)
+    return total + min(size, 16) / 16
 
 
 def _row_fits(n: Nest, gone: list[int]) -> bool:
