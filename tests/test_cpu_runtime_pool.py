@@ -316,6 +316,28 @@ class TestSettings:
         chain.run([address(out)])
         assert (out != 0).all() and one.threads == 1
 
+    def test_the_process_s_pool(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in (("_default", None), ("_wanted", None), ("_flush", False)):
+            monkeypatch.setattr(pools, name, value)
+        monkeypatch.setattr(pools.code_cache, "default", cache)
+        pools.set_num_threads(3)
+        pools.set_flush_denormal(True)
+        assert pools.get_num_threads() == 3 and pools._default is None
+        one = pools.default()
+        assert pools.default() is one and one.threads == 3
+        program = Executor([Segment((Kernel(kernels.SCALE, (Buffer(0), Buffer(1))),), 1)], buffers=2)
+        a, out = np.full(1, 1e-37, np.float32), np.ones(1, np.float32)
+        program.run([address(a), address(out)])
+        assert out[0] == 0
+        pools.set_flush_denormal(False)
+        program.run([address(a), address(out)])
+        assert out[0] > 0
+        pools.set_num_threads(2)
+        assert one.threads == pools.get_num_threads() == 2
+        with pytest.raises(ValueError, match="got 0"):
+            pools.set_num_threads(0)
+        one.stop()
+
     def test_denormals(self) -> None:
         one = pools.Pool(2, cache())
         program = Executor([Segment((Kernel(kernels.SCALE, (Buffer(0), Buffer(1))),), 64)], buffers=2, pool=one)

@@ -52,9 +52,11 @@ SCALARS = {"float64": "d", "float32": "f4x", "int64": "q", "uint64": "Q", "int32
 class Kernel:
     """A function of LLVM text, `void (ptr operands, i64 chunk, ptr workspace)`, and what it works on.
 
-    Operands lie at `operands`, 8 bytes each. A kernel reports an error by storing a code that is not zero at
-    `workspace + ERROR_CODE` and a value to tell at `workspace + ERROR_VALUE` (`pool_text`). It must not touch what
-    another chunk of its segment writes.
+    Operands lie at `operands`, 8 bytes each. The workspace belongs to the thread, is aligned to 128 bytes and keeps
+    its contents from one kernel of a chunk to the next; scratch memory is aligned to a page. A kernel reports an error
+    by storing a code that is not zero at `workspace + ERROR_CODE` and a value to tell at `workspace + ERROR_VALUE`
+    (`pool_text`). It must not touch what another chunk of its segment writes. Floating-point arithmetic rounds to
+    nearest in every thread, whatever the caller has set.
     """
 
     text: str

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from . import code_cache, machine, memory
 from .pool_text import ERROR_RECORDS, FIELDS, FLUSH_DENORMALS, MAX_THREADS, STATE_BYTES, pool_text
 
-__all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_num_threads"]
+__all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_denormal", "set_num_threads"]
 
 SPIN_SECONDS = 100e-6
 PATIENCE_SECONDS = 2e-6
@@ -270,6 +270,7 @@ def default_threads() -> int:
 
 
 _wanted: int | None = None
+_flush = False
 _default: Pool | None = None
 
 
@@ -279,7 +280,9 @@ def default() -> Pool:
     if _default is None:
         with _creation:
             if _default is None:
-                _default = Pool(get_num_threads(), code_cache.default())
+                made = Pool(get_num_threads(), code_cache.default())
+                made.flush_denormals(_flush)
+                _default = made
     return _default
 
 
@@ -303,3 +306,12 @@ def set_num_threads(count: int) -> None:
     with _creation:
         if _default is not None:
             _default.threads = count
+
+
+def set_flush_denormal(flush: bool) -> None:
+    """Sets whether numbers too small for full precision count as zero in native programs."""
+    global _flush
+    _flush = flush
+    with _creation:
+        if _default is not None:
+            _default.flush_denormals(flush)

@@ -48,6 +48,8 @@ FIELDS = {
     "alone": 800,
     "trace": 808,
     "trace_stride": 816,
+    "next_base": 824,
+    "error_count": 832,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
@@ -64,8 +66,6 @@ FIELDS = {
     "hot_cost": 1080,
     "cold_cost": 1088,
     "started": 1096,
-    "next_base": 1104,
-    "error_count": 1112,
     # arrays
     "errors": 2048,
     "words": 4096,
