@@ -1,0 +1,514 @@
+"""How the pool's threads run a program, as LLVM text with the placeholders of `pool_text`.
+
+@@name    the address of a field of the pool's state
+$name     what depends on the processor
+"""
+
+from __future__ import annotations
+
+__all__ = ["CHUNKS", "PROGRAMS", "SEGMENTS"]
+
+CHUNKS = """
+; All kernels of a segment for one chunk; a kernel that reports an error ends the chunk.
+define internal void @run_chunk(ptr %st, i64 %tid, ptr %segment, i64 %chunk) {
+entry:
+  %workspacep = @@workspace
+  %workspace0 = load i64, ptr %workspacep
+  %stridep = @@workspace_stride
+  %stride = load i64, ptr %stridep
+  %skip = mul i64 %tid, %stride
+  %workspacei = add i64 %workspace0, %skip
+  %workspace = inttoptr i64 %workspacei to ptr
+  %cell = getelementptr inbounds i8, ptr %workspace, i64 $error_code
+  %stepsp = @@steps
+  %steps = load ptr, ptr %stepsp
+  %tracep = @@trace
+  %trace0 = load ptr, ptr %tracep
+  %traced = icmp ne ptr %trace0, null
+  %tstridep = @@trace_stride
+  %tstride = load i64, ptr %tstridep
+  %toffset = mul i64 %tid, %tstride
+  %trace = getelementptr i8, ptr %trace0, i64 %toffset
+  %first = load i64, ptr %segment
+  %countp = getelementptr inbounds i8, ptr %segment, i64 8
+  %count = load i64, ptr %countp
+  %end = add i64 %first, %count
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %loop
+loop:
+  %i = phi i64 [%first, %entry], [%i1, %next]
+  %i1 = add i64 %i, 1
+  %step = getelementptr inbounds {ptr, ptr}, ptr %steps, i64 %i
+  %function = load ptr, ptr %step
+  %operandsp = getelementptr inbounds i8, ptr %step, i64 8
+  %operands = load ptr, ptr %operandsp
+  br i1 %traced, label %timed, label %plain
+plain:
+  call void %function(ptr %operands, i64 %chunk, ptr %workspace)
+  br label %check
+timed:
+  %t0 = $clock
+  call void %function(ptr %operands, i64 %chunk, ptr %workspace)
+  %t1 = $clock
+  %n = load i64, ptr %trace
+  %n1 = add i64 %n, 1
+  store i64 %n1, ptr %trace
+  %e0 = getelementptr i8, ptr %trace, i64 32
+  %e = getelementptr [32 x i8], ptr %e0, i64 %n
+  store i64 %t0, ptr %e
+  %ea = getelementptr i8, ptr %e, i64 8
+  store i64 %t1, ptr %ea
+  %eb = getelementptr i8, ptr %e, i64 16
+  store i64 %i, ptr %eb
+  %ec = getelementptr i8, ptr %e, i64 24
+  store i64 %chunk, ptr %ec
+  br label %check
+check:
+  %code = load i64, ptr %cell
+  %fine = icmp eq i64 %code, 0
+  br i1 %fine, label %next, label %failed
+next:
+  %last = icmp eq i64 %i1, %end
+  br i1 %last, label %out, label %loop
+failed:
+  call void @report(ptr %st, ptr %cell, i64 %chunk, i64 %i)
+  br label %out
+out:
+  ret void
+}
+
+; Of all errors of a segment the one of the first chunk counts, whoever ran it and when.
+define internal void @report(ptr %st, ptr %cell, i64 %chunk, i64 %step) noinline cold {
+entry:
+  %lockp = @@error_lock
+  %orderp = @@error_order
+  %codep = @@error_code
+  %valuep = @@error_value
+  %code = load i64, ptr %cell
+  %celv = getelementptr inbounds i8, ptr %cell, i64 8
+  %value = load i64, ptr %celv
+  store i64 0, ptr %cell
+  store i64 0, ptr %celv
+  %high = shl i64 %chunk, 32
+  %order = or i64 %high, %step
+  br label %take
+take:
+  %x = cmpxchg ptr %lockp, i32 0, i32 1 acquire monotonic
+  %ok = extractvalue {i32, i1} %x, 1
+  br i1 %ok, label %held, label %spin
+spin:
+  %r = call i32 @sched_yield()
+  br label %take
+held:
+  %best = load i64, ptr %orderp
+  %better = icmp ult i64 %order, %best
+  br i1 %better, label %write, label %free
+write:
+  store i64 %order, ptr %orderp
+  store i64 %code, ptr %codep
+  store i64 %value, ptr %valuep
+  br label %free
+free:
+  store atomic i32 0, ptr %lockp release, align 4
+  ret void
+}
+
+define internal void @run_alone(ptr %st, i64 %tid, ptr %segment, i64 %chunks) {
+entry:
+  br label %head
+head:
+  %c = phi i64 [0, %entry], [%c1, %body]
+  %more = icmp ult i64 %c, %chunks
+  br i1 %more, label %body, label %out
+body:
+  call void @run_chunk(ptr %st, i64 %tid, ptr %segment, i64 %c)
+  %c1 = add i64 %c, 1
+  br label %head
+out:
+  ret void
+}
+"""
+
+SEGMENTS = """
+; Runs or publishes segments from %from on. The caller is the only thread that may touch the program: every chunk of
+; the segment before is done. Returns after its own first chunk when others still work, or at the program's end.
+define internal void @advance(ptr %st, i64 %tid, i64 %from) {
+entry:
+  %countp = @@segment_count
+  %count = load i64, ptr %countp
+  %segmentsp = @@segments
+  %segments = load ptr, ptr %segmentsp
+  %basep = @@base
+  %base = load i64, ptr %basep
+  %alonep = @@alone
+  %alone0 = load i64, ptr %alonep
+  %alone = icmp ne i64 %alone0, 0
+  %threadsp = @@threads
+  %threads = load i64, ptr %threadsp
+  %orderp = @@error_order
+  %donep = @@done
+  %sleepersp = @@sleepers
+  %words = @@words
+  br label %head
+head:
+  %index = phi i64 [%from, %entry], [%index1, %here], [%index1, %own], [%index1, %token]
+  %order = load i64, ptr %orderp
+  %failed = icmp ne i64 %order, -1
+  %past = icmp uge i64 %index, %count
+  %end = or i1 %failed, %past
+  br i1 %end, label %finish, label %segment
+segment:
+  %index1 = add i64 %index, 1
+  %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
+  %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
+  %chunks = load i64, ptr %chunksp
+  %single = icmp ule i64 %chunks, 1
+  %serial = or i1 %single, %alone
+  br i1 %serial, label %here, label %publish
+here:
+  call void @run_alone(ptr %st, i64 %tid, ptr %sg, i64 %chunks)
+  br label %head
+publish:
+  store atomic i64 0, ptr %donep monotonic, align 8
+  %sequence = add i64 %base, %index
+  %tag = shl i64 %sequence, 32
+  br label %word
+word:
+  %t = phi i64 [0, %publish], [%t1, %word]
+  %sum = phi i64 [0, %publish], [%sum1, %word]
+  %low = phi i64 [0, %publish], [%high, %word]
+  %mylow = phi i64 [0, %publish], [%mylow1, %word]
+  %mine = phi i1 [false, %publish], [%mine1, %word]
+  %t1 = add i64 %t, 1
+  %sum1 = add i64 %sum, %chunks
+  %sum1s = trunc i64 %sum1 to i32
+  %threadss = trunc i64 %threads to i32
+  %highs = udiv i32 %sum1s, %threadss
+  %high = zext i32 %highs to i64
+  %self = icmp eq i64 %t, %tid
+  %some = icmp ult i64 %low, %high
+  %take = and i1 %self, %some
+  %mylow1 = select i1 %take, i64 %low, i64 %mylow
+  %mine1 = or i1 %mine, %take
+  %taken = zext i1 %take to i64
+  %next = add i64 %low, %taken
+  %nexts = shl i64 %next, 16
+  %w0 = or i64 %tag, %nexts
+  %w1 = or i64 %w0, %high
+  %wp = getelementptr inbounds [128 x i8], ptr %words, i64 %t
+  store atomic i64 %w1, ptr %wp release, align 8
+  %written = icmp eq i64 %t1, %threads
+  br i1 %written, label %published, label %word
+published:
+  fence seq_cst
+  %sleepers = load atomic i32, ptr %sleepersp seq_cst, align 4
+  %asleep = icmp ne i32 %sleepers, 0
+  br i1 %asleep, label %wake, label %choose
+wake:
+  %others = sub i64 %chunks, 1
+  %otherss = trunc i64 %others to i32
+  call void @wake_sleepers(ptr %st, i32 %otherss)
+  br label %choose
+choose:
+  br i1 %mine1, label %own, label %token
+own:
+  call void @run_chunk(ptr %st, i64 %tid, ptr %sg, i64 %mylow1)
+  %d2 = atomicrmw add ptr %donep, i64 2 acq_rel
+  %wanted2 = sub i64 %chunks, 1
+  %last2 = icmp eq i64 %d2, %wanted2
+  br i1 %last2, label %head, label %out
+token:
+  %d1 = atomicrmw add ptr %donep, i64 1 acq_rel
+  %last1 = icmp eq i64 %d1, %chunks
+  br i1 %last1, label %head, label %out
+finish:
+  %finishedp = @@finished
+  %target = add i64 %base, %count
+  store atomic i64 %target, ptr %finishedp seq_cst, align 8
+  %callerp = @@caller_sleeps
+  %caller = load atomic i32, ptr %callerp seq_cst, align 4
+  %waits = icmp ne i32 %caller, 0
+  br i1 %waits, label %wakecaller, label %out
+wakecaller:
+  call void @wake_sleepers(ptr %st, i32 2147483647)
+  br label %out
+out:
+  ret void
+}
+
+; Takes and runs one chunk: its own, or after some idling another thread's. Returns how long the thread has idled:
+; %idle + 1 when there was nothing to take.
+define internal i64 @help(ptr %st, i64 %tid, i64 %idle) {
+entry:
+  %words = @@words
+  %threadsp = @@threads
+  %threads = load i64, ptr %threadsp
+  %patiencep = @@patience
+  %patience = load i64, ptr %patiencep
+  %steals = icmp uge i64 %idle, %patience
+  %limit = select i1 %steals, i64 %threads, i64 1
+  br label %scan
+scan:
+  %k = phi i64 [0, %entry], [%k1, %nextword]
+  %k1 = add i64 %k, 1
+  %x = add i64 %tid, %k
+  %over = icmp uge i64 %x, %threads
+  %wrapped = sub i64 %x, %threads
+  %victim = select i1 %over, i64 %wrapped, i64 %x
+  %wp = getelementptr inbounds [128 x i8], ptr %words, i64 %victim
+  %w = load atomic i64, ptr %wp acquire, align 8
+  %low0 = lshr i64 %w, 16
+  %low = and i64 %low0, 65535
+  %high = and i64 %w, 65535
+  %some = icmp ult i64 %low, %high
+  br i1 %some, label %try, label %nextword
+nextword:
+  %end = icmp eq i64 %k1, %limit
+  br i1 %end, label %nothing, label %scan
+try:
+  %own = icmp eq i64 %k, 0
+  %back = sub i64 %high, 1
+  %delta = select i1 %own, i64 65536, i64 -1
+  %chunk = select i1 %own, i64 %low, i64 %back
+  %w1 = add i64 %w, %delta
+  %swap = cmpxchg ptr %wp, i64 %w, i64 %w1 acq_rel monotonic
+  %ok = extractvalue {i64, i1} %swap, 1
+  br i1 %ok, label %got, label %lost
+got:
+  ; a chunk of the segment is in our hands, so the program cannot change under us
+  %sequence = lshr i64 %w, 32
+  %basep = @@base
+  %base = load i64, ptr %basep
+  %index0 = sub i64 %sequence, %base
+  %index = and i64 %index0, 4294967295
+  %segmentsp = @@segments
+  %segments = load ptr, ptr %segmentsp
+  %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
+  %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
+  %chunks = load i64, ptr %chunksp
+  call void @run_chunk(ptr %st, i64 %tid, ptr %sg, i64 %chunk)
+  %donep = @@done
+  %d = atomicrmw add ptr %donep, i64 1 acq_rel
+  %last = icmp eq i64 %d, %chunks
+  br i1 %last, label %on, label %busy
+on:
+  %index1 = add i64 %index, 1
+  call void @advance(ptr %st, i64 %tid, i64 %index1)
+  br label %busy
+busy:
+  ; who has begun to help others goes on without a pause
+  %rest = select i1 %own, i64 0, i64 %patience
+  ret i64 %rest
+lost:
+  ret i64 %idle
+nothing:
+  %idle1 = add i64 %idle, 1
+  ret i64 %idle1
+}
+
+define internal i1 @has_work(ptr %st) {
+entry:
+  %words = @@words
+  %threadsp = @@threads
+  %threads = load i64, ptr %threadsp
+  fence seq_cst
+  br label %scan
+scan:
+  %k = phi i64 [0, %entry], [%k1, %nextword]
+  %k1 = add i64 %k, 1
+  %wp = getelementptr inbounds [128 x i8], ptr %words, i64 %k
+  %w = load atomic i64, ptr %wp seq_cst, align 8
+  %low0 = lshr i64 %w, 16
+  %low = and i64 %low0, 65535
+  %high = and i64 %w, 65535
+  %some = icmp ult i64 %low, %high
+  br i1 %some, label %yes, label %nextword
+nextword:
+  %end = icmp eq i64 %k1, %threads
+  br i1 %end, label %no, label %scan
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}
+"""
+
+PROGRAMS = """
+; Writes addresses and scalars where kernels find them: a list of (operand's address, offset of the source, addend).
+define internal void @bind(ptr %patches, i64 %count, ptr %source) {
+entry:
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %loop
+loop:
+  %i = phi i64 [0, %entry], [%i1, %loop]
+  %p = getelementptr inbounds {ptr, i64, i64}, ptr %patches, i64 %i
+  %operand = load ptr, ptr %p
+  %atp = getelementptr inbounds i8, ptr %p, i64 8
+  %at = load i64, ptr %atp
+  %addendp = getelementptr inbounds i8, ptr %p, i64 16
+  %addend = load i64, ptr %addendp
+  %from = getelementptr inbounds i8, ptr %source, i64 %at
+  %value = load i64, ptr %from
+  %sum = add i64 %value, %addend
+  store i64 %sum, ptr %operand
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %count
+  br i1 %more, label %loop, label %out
+out:
+  ret void
+}
+
+; Waits until the program is finished, helping.
+define internal void @wait_for(ptr %st, i64 %target) {
+entry:
+  %finishedp = @@finished
+  %spinp = @@spin
+  %spin = load i64, ptr %spinp
+  %sleepersp = @@sleepers
+  %callerp = @@caller_sleeps
+  %epoch = @@epoch
+  br label %loop
+loop:
+  %idle = phi i64 [0, %entry], [%idle1, %helped], [%idle1, %pause], [0, %awake]
+  %f = load atomic i64, ptr %finishedp acquire, align 8
+  %done = icmp eq i64 %f, %target
+  br i1 %done, label %out, label %helped
+helped:
+  %idle1 = call i64 @help(ptr %st, i64 0, i64 %idle)
+  %nothing = icmp ugt i64 %idle1, %idle
+  br i1 %nothing, label %wait, label %loop
+wait:
+  %tired = icmp ugt i64 %idle1, %spin
+  br i1 %tired, label %sleep, label %pause
+pause:
+  $pause
+  br label %loop
+sleep:
+  %e = load atomic i32, ptr %epoch seq_cst, align 4
+  %n = atomicrmw add ptr %sleepersp, i32 1 seq_cst
+  %c = atomicrmw xchg ptr %callerp, i32 1 seq_cst
+  %f2 = load atomic i64, ptr %finishedp seq_cst, align 8
+  %done2 = icmp eq i64 %f2, %target
+  br i1 %done2, label %awake, label %look
+look:
+  %work = call i1 @has_work(ptr %st)
+  br i1 %work, label %awake, label %rest
+rest:
+  call void @sleep_while(ptr %epoch, i32 %e)
+  br label %awake
+awake:
+  %n1 = atomicrmw sub ptr %sleepersp, i32 1 seq_cst
+  store atomic i32 0, ptr %callerp seq_cst, align 4
+  br label %loop
+out:
+  ret void
+}
+
+; Runs a program (segments, steps, patches of arguments, patches of the scratch address, cost, trace).
+; 0: done. -1: workers must be started first. n > 0: error record n - 1.
+define i64 @run(ptr %st, ptr %program, ptr %arguments) {
+entry:
+  call void @lock(ptr %st)
+  %pcost = getelementptr inbounds i8, ptr %program, i64 56
+  %cost = load i64, ptr %pcost
+  %threadsp = @@threads
+  %threads = load i64, ptr %threadsp
+  %several = icmp ugt i64 %threads, 1
+  %sleepersp = @@sleepers
+  %sleepers = load atomic i32, ptr %sleepersp monotonic, align 4
+  %startedp = @@started
+  %started0 = load i64, ptr %startedp
+  %started = icmp ne i64 %started0, 0
+  %asleep = icmp ne i32 %sleepers, 0
+  %unstarted = xor i1 %started, true
+  %cold = or i1 %asleep, %unstarted
+  %coldp = @@cold_cost
+  %hotp = @@hot_cost
+  %limitp = select i1 %cold, ptr %coldp, ptr %hotp
+  %limit = load i64, ptr %limitp
+  %pays = icmp uge i64 %cost, %limit
+  %together = and i1 %pays, %several
+  %missing = and i1 %together, %unstarted
+  br i1 %missing, label %start, label %prepare
+start:
+  call void @unlock(ptr %st)
+  ret i64 -1
+prepare:
+  %old = call i64 @enter_control(ptr %st)
+  %count = load i64, ptr %program
+  %psegments = getelementptr inbounds i8, ptr %program, i64 8
+  %segments = load ptr, ptr %psegments
+  %psteps = getelementptr inbounds i8, ptr %program, i64 16
+  %steps = load ptr, ptr %psteps
+  %ppatches = getelementptr inbounds i8, ptr %program, i64 24
+  %patches = load ptr, ptr %ppatches
+  %pn = getelementptr inbounds i8, ptr %program, i64 32
+  %n = load i64, ptr %pn
+  %pspatches = getelementptr inbounds i8, ptr %program, i64 40
+  %spatches = load ptr, ptr %pspatches
+  %psn = getelementptr inbounds i8, ptr %program, i64 48
+  %sn = load i64, ptr %psn
+  %ptrace = getelementptr inbounds i8, ptr %program, i64 64
+  %trace = load ptr, ptr %ptrace
+  %ptstride = getelementptr inbounds i8, ptr %program, i64 72
+  %tstride = load i64, ptr %ptstride
+  call void @bind(ptr %patches, i64 %n, ptr %arguments)
+  %scratchp = @@scratch
+  call void @bind(ptr %spatches, i64 %sn, ptr %scratchp)
+  %nextp = @@next_base
+  %base = load i64, ptr %nextp
+  %target = add i64 %base, %count
+  store i64 %target, ptr %nextp
+  %basep = @@base
+  store i64 %base, ptr %basep
+  %countp = @@segment_count
+  store i64 %count, ptr %countp
+  %segmentsp = @@segments
+  store ptr %segments, ptr %segmentsp
+  %stepsp = @@steps
+  store ptr %steps, ptr %stepsp
+  %tracep = @@trace
+  store ptr %trace, ptr %tracep
+  %tstridep = @@trace_stride
+  store i64 %tstride, ptr %tstridep
+  %alonep = @@alone
+  %alone = xor i1 %together, true
+  %alones = zext i1 %alone to i64
+  store i64 %alones, ptr %alonep
+  %orderp = @@error_order
+  store i64 -1, ptr %orderp
+  call void @advance(ptr %st, i64 0, i64 0)
+  call void @wait_for(ptr %st, i64 %target)
+  call void @set_control(i64 %old)
+  %order = load i64, ptr %orderp
+  %failed = icmp ne i64 %order, -1
+  br i1 %failed, label %error, label %out
+error:
+  %errorsp = @@errors
+  %errorcountp = @@error_count
+  %k = load i64, ptr %errorcountp
+  %slot = and i64 %k, $last_record
+  %k1 = add i64 %k, 1
+  store i64 %k1, ptr %errorcountp
+  %record = getelementptr inbounds [32 x i8], ptr %errorsp, i64 %slot
+  %codep = @@error_code
+  %code = load i64, ptr %codep
+  store i64 %code, ptr %record
+  %valuep = @@error_value
+  %value = load i64, ptr %valuep
+  %record8 = getelementptr inbounds i8, ptr %record, i64 8
+  store i64 %value, ptr %record8
+  %step = and i64 %order, 4294967295
+  %record16 = getelementptr inbounds i8, ptr %record, i64 16
+  store i64 %step, ptr %record16
+  %chunk = lshr i64 %order, 32
+  %record24 = getelementptr inbounds i8, ptr %record, i64 24
+  store i64 %chunk, ptr %record24
+  %number = add i64 %slot, 1
+  br label %out
+out:
+  %status = phi i64 [0, %prepare], [%number, %error]
+  call void @unlock(ptr %st)
+  ret i64 %status
+}
+"""
