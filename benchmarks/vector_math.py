@@ -1,7 +1,8 @@
 """Times the vector functions beside NumPy and PyTorch: ``python benchmarks/vector_math.py [names]``.
 
 One thread, arrays in the first cache, nanoseconds an element: what 4,096 elements take longer than 64, each the best of
-many runs, so that the call's own cost cancels. Arguments are where the function is interesting. Prints a Markdown table; PyTorch's column stays empty where it is not installed.
+many runs, so that the call's own cost cancels. Arguments are where the function is interesting. Prints a Markdown
+table; PyTorch's column stays empty where it is not installed.
 """
 
 from __future__ import annotations

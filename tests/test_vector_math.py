@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -93,9 +94,15 @@ def worst(name: str, dtype: str, machine: Machine, args: list[Array], higher: An
     """The largest error and its arguments."""
     with np.errstate(all="ignore"):
         expected = reference(name)(*[a.astype(higher) for a in args])
-    error = ulps(compiled(name, dtype, machine)(*args), expected, dtype)
+        rounded = expected.astype(dtype)
+    y = compiled(name, dtype, machine)(*args)
+    # what equals the rounded reference is off by half a unit at most; the rest is measured
+    wrong = np.flatnonzero((y != rounded) | (np.signbit(y) != np.signbit(rounded)))
+    error = ulps(y[wrong], expected[wrong], dtype)
+    if not wrong.size:
+        return 0.5, []
     i = int(np.argmax(error))
-    return float(error[i]), [float(a[i]) for a in args]
+    return max(float(error[i]), 0.5), [float(a[wrong[i]]) for a in args]
 
 
 def check(name: str, dtype: str, machine: Machine, args: list[Array], higher: Any) -> None:
@@ -123,9 +130,10 @@ def test_float32_over_bit_patterns(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("FLAMBEAU_EXHAUSTIVE" not in os.environ, reason="two minutes a function: set FLAMBEAU_EXHAUSTIVE=1")
 @pytest.mark.parametrize("name", UNARY)
 def test_float32_over_all_bit_patterns(name: str) -> None:
-    step = 2**24
+    step = 2**20
     for first in range(0, 2**32, step):
         patterns = np.arange(first, first + step, dtype=np.uint64).astype(np.uint32)
         check(name, "float32", best(), [patterns.view(np.float32)], np.float64)

@@ -130,13 +130,13 @@ lanes:
   %v113 = select i1 %v109, double %v112, double %v106
   %v114 = fneg double %v108
   %v115 = select i1 %v109, double %v114, double %v108
-  %v116 = fptrunc double %v113 to float
-  %v117 = fptrunc double %v111 to float
-  %v118 = fpext float %v116 to double
+  %v116 = fptrunc double %v111 to float
+  %v117 = fptrunc double %v113 to float
+  %v118 = fpext float %v117 to double
   %v119 = fsub double %v113, %v118
   %v120 = fptrunc double %v119 to float
-  %new0 = insertelement <8 x float> %old0, float %v117, i64 %lane
-  %new1 = insertelement <8 x float> %old1, float %v116, i64 %lane
+  %new0 = insertelement <8 x float> %old0, float %v116, i64 %lane
+  %new1 = insertelement <8 x float> %old1, float %v117, i64 %lane
   %new2 = insertelement <8 x float> %old2, float %v120, i64 %lane
   %next = add nuw nsw i64 %lane, 1
   %last = icmp eq i64 %next, 8
@@ -154,26 +154,28 @@ join:
   %v127 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v126, <8 x float> %v125, <8 x float> splat (float 0x3FA55554A0000000))
   %v128 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v125, <8 x float> %v127, <8 x float> splat (float 0xBFE0000000000000))
   %v129 = fmul <8 x float> %v125, %v128
-  %v130 = fmul <8 x float> %v122, %v125
-  %v131 = call <8 x float> @llvm.fma.v8f32(<8 x float> splat (float 0x3EC7C2E4A0000000), <8 x float> %v125, <8 x float> splat (float 0xBF2A059540000000))
-  %v132 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v131, <8 x float> %v125, <8 x float> splat (float 0x3F81111740000000))
-  %v133 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v132, <8 x float> %v125, <8 x float> splat (float 0xBFC5555560000000))
-  %v134 = fmul <8 x float> %v130, %v133
-  %v135 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v123, <8 x float> splat (float 0x3FF0000000000000), <8 x float> %v134)
-  %v136 = bitcast <8 x float> %v124 to <8 x i32>
-  %v137 = and <8 x i32> %v136, splat (i32 1)
-  %v138 = icmp ne <8 x i32> %v137, splat (i32 0)
-  %v139 = fadd <8 x float> splat (float 0x3FF0000000000000), %v129
-  %v140 = fadd <8 x float> %v122, %v135
-  %v141 = select <8 x i1> %v138, <8 x float> %v139, <8 x float> %v140
-  %v142 = bitcast <8 x float> %v141 to <8 x i32>
-  %v143 = and <8 x i32> %v136, splat (i32 2)
-  %v144 = shl <8 x i32> %v143, splat (i32 30)
-  %v145 = xor <8 x i32> %v142, %v144
-  %v146 = bitcast <8 x i32> %v145 to <8 x float>
-  %v147 = fcmp oeq <8 x float> %x0, splat (float 0x0000000000000000)
-  %v148 = select <8 x i1> %v147, <8 x float> %x0, <8 x float> %v146
-  ret <8 x float> %v148
+  %v130 = fneg <8 x float> %v122
+  %v131 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v130, <8 x float> %v123, <8 x float> %v129)
+  %v132 = fmul <8 x float> %v122, %v125
+  %v133 = call <8 x float> @llvm.fma.v8f32(<8 x float> splat (float 0x3EC7C2E4A0000000), <8 x float> %v125, <8 x float> splat (float 0xBF2A059540000000))
+  %v134 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v133, <8 x float> %v125, <8 x float> splat (float 0x3F81111740000000))
+  %v135 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v134, <8 x float> %v125, <8 x float> splat (float 0xBFC5555560000000))
+  %v136 = fmul <8 x float> %v132, %v135
+  %v137 = call <8 x float> @llvm.fma.v8f32(<8 x float> %v123, <8 x float> splat (float 0x3FF0000000000000), <8 x float> %v136)
+  %v138 = bitcast <8 x float> %v124 to <8 x i32>
+  %v139 = and <8 x i32> %v138, splat (i32 1)
+  %v140 = icmp ne <8 x i32> %v139, splat (i32 0)
+  %v141 = fadd <8 x float> splat (float 0x3FF0000000000000), %v131
+  %v142 = fadd <8 x float> %v122, %v137
+  %v143 = select <8 x i1> %v140, <8 x float> %v141, <8 x float> %v142
+  %v144 = bitcast <8 x float> %v143 to <8 x i32>
+  %v145 = and <8 x i32> %v138, splat (i32 2)
+  %v146 = shl <8 x i32> %v145, splat (i32 30)
+  %v147 = xor <8 x i32> %v144, %v146
+  %v148 = bitcast <8 x i32> %v147 to <8 x float>
+  %v149 = fcmp oeq <8 x float> %x0, splat (float 0x0000000000000000)
+  %v150 = select <8 x i1> %v149, <8 x float> %x0, <8 x float> %v148
+  ret <8 x float> %v150
 }
 define void @f(ptr noalias %x0, ptr noalias %y, i64 %n) nounwind {
 entry:

@@ -1,4 +1,4 @@
-"""Polynomials of the vector functions, lowest order first; ``make_vector_math_coefficients.py`` writes them.
+"""Polynomials of the vector functions, by ``scripts/make_vector_math_coefficients.py``; lowest order first.
 
 Each comment gives the largest approximation error over the interval, relative to the function's result.
 """

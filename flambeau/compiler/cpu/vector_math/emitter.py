@@ -39,7 +39,7 @@ FUNCTIONS: dict[str, Function] = {
     "log1p": Function(logarithm.log1p),
     "sin": Function(trigonometric.sin, outlined=True),
     "cos": Function(trigonometric.cos, outlined=True),
-    "tan": Function(trigonometric.tan, outlined=True, float32=WIDE),
+    "tan": Function(trigonometric.tan, outlined=True),
     "asin": Function(inverse_trigonometric.asin),
     "acos": Function(inverse_trigonometric.acos),
     "atan": Function(inverse_trigonometric.atan),

@@ -12,6 +12,8 @@ from .formats import (
     Format,
     Word,
     add_low,
+    avx512,
+    has_avx512,
     plus,
     polynomial,
     quick_sum,
@@ -92,27 +94,12 @@ def scale_normal(f: Format, p: Vector, shifted: Vector) -> Vector:
     return p * power_of_two(f, shifted)
 
 
-def _has_scalef(f: Format, p: Vector) -> bool:
-    return p.block.module.scalef and p.kind.lanes * f.bits in (128, 256, 512)
-
-
-def _scalef(f: Format, p: Vector, n: Vector) -> Vector:
-    """AVX-512's own scaling: the same bits as two factors."""
-    size = p.kind.lanes * f.bits
-    name = f"@llvm.x86.avx512.mask.scalef.p{'s' if f.bits == 32 else 'd'}.{size}"
-    mask = f"i{max(8, p.kind.lanes)}"
-    rounding = size == 512
-    p.block.module.declare(f"declare {p.kind} {name}({p.kind}, {p.kind}, {p.kind}, {mask}{', i32' * rounding})")
-    args = f"{p.kind} {p.ssa}, {p.kind} {n.ssa}, {p.kind} zeroinitializer, {mask} -1{', i32 4' * rounding}"
-    return p.block.op(f"call {p.kind} {name}({args})", p.kind)
-
-
 def scale(f: Format, p: Vector, n: Vector) -> Vector:
     """``p 2^n`` with one rounding, subnormal results and overflow included."""
     if f.wide:
         return scale_normal(f, p, n + f.exponent_magic)
-    if _has_scalef(f, p):
-        return _scalef(f, p, n)
+    if has_avx512(f, p):
+        return avx512(f, "scalef", f"{p.kind} {p.ssa}, {p.kind} {n.ssa}", p)
     half_shifted = p.block.fma(n, 0.5, f.exponent_magic)
     rest = (n - (half_shifted - f.exponent_magic)) + f.exponent_magic
     return scale_normal(f, p, half_shifted) * power_of_two(f, rest)

@@ -186,6 +186,23 @@ def round_to_integer(f: Format, x: Vector) -> tuple[Vector, Vector]:
     return shifted, shifted - f.magic
 
 
+def has_avx512(f: Format, x: Vector) -> bool:
+    """Is this a whole vector of a CPU with AVX-512's instructions on exponents?"""
+    return x.block.module.scalef and x.kind.lanes * f.bits in (128, 256, 512)
+
+
+def avx512(f: Format, name: str, operands: str, x: Vector) -> Vector:
+    """One of those instructions; the result has the kind of ``x``."""
+    size = x.kind.lanes * f.bits
+    full = f"@llvm.x86.avx512.mask.{name}.p{'s' if f.bits == 32 else 'd'}.{size}"
+    mask = f"i{max(8, x.kind.lanes)}"
+    tail = ", i32 4" if size == 512 else ""
+    kinds = ", ".join(o.rsplit(" ", 1)[0] + (" immarg" if o.startswith("i32") else "") for o in operands.split(", "))
+    types = f"{kinds}, {x.kind}, {mask}{', i32 immarg' if tail else ''}"
+    x.block.module.declare(f"declare {x.kind} {full}({types})")
+    return x.block.op(f"call {x.kind} {full}({operands}, {x.kind} zeroinitializer, {mask} -1{tail})", x.kind)
+
+
 def remainder(f: Format, a: Vector, q: Vector, d: Vector) -> Vector:
     """``a - q d`` where q is the rounded quotient a / d: exact, but for underflow."""
     if a.block.module.fma:

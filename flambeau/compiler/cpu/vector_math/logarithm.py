@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .coefficients import FRACTION_BITS
-from .formats import Format, Word, add_low, plus, polynomial, quick_sum, times, two_product, two_sum
+from .formats import Format, Word, add_low, avx512, has_avx512, plus, polynomial, quick_sum, times, two_product, two_sum
 from .ssa import Vector
 
 # isqrt(2^479): the square root of one half in fixed point
@@ -19,6 +19,8 @@ SQRT_HALF = Fraction(0xB504F333F9DE6484597D89B3754ABE9F1D6F60BA893BA84CED17AC858
 
 def split_exponent(f: Format, x: Vector) -> tuple[Vector, Vector]:
     """``x = 2^k m`` for finite x > 0, subnormal numbers included: k as a number, m in [sqrt(1/2), sqrt(2))."""
+    if has_avx512(f, x):
+        return _split_by_instructions(f, x)
     offset = 0.0
     if not f.wide:
         tiny = x.lt(f.smallest_normal)
@@ -30,6 +32,15 @@ def split_exponent(f: Format, x: Vector) -> tuple[Vector, Vector]:
     base = 2.0**f.mantissa
     k = ((shifted >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa)).as_float()
     return (k - (base + f.bias) if f.wide else (k - base) - offset), m
+
+
+def _split_by_instructions(f: Format, x: Vector) -> tuple[Vector, Vector]:
+    """The same two numbers by AVX-512's exponent and mantissa instructions."""
+    k = avx512(f, "getexp", f"{x.kind} {x.ssa}", x)
+    m = avx512(f, "getmant", f"{x.kind} {x.ssa}, i32 0", x)
+    root = Fraction(f.bit_pattern(SQRT_HALF) & ((1 << f.mantissa) - 1), 1 << f.mantissa) + 1
+    upper = m.ge(float(root))
+    return x.block.select(upper, k + 1.0, k), x.block.select(upper, m * 0.5, m)
 
 
 def _tail(f: Format, g: Vector, half_square: Vector) -> Vector:

@@ -52,7 +52,14 @@ def float_literal(value: Number, element: str) -> str:
 
 
 class Module:
-    """What functions under construction share: declarations, tables, outlined functions, and what the CPU can do."""
+    """What functions under construction share: declarations, tables, outlined functions, and what the CPU can do.
+
+    Args:
+        fma: one instruction multiplies and adds.
+        scalef: AVX-512's instructions on exponents are there, for all vector sizes (AVX512F and AVX512VL).
+        attributes: of outlined functions. Give the calling functions the same: LLVM passes vectors in registers whose
+            size depends on the attributes about vector width.
+    """
 
     def __init__(self, *, fma: bool, scalef: bool = False, attributes: str = "") -> None:
         self.fma = fma

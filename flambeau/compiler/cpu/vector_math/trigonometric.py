@@ -1,8 +1,9 @@
 """sin, cos, tan.
 
 ``x = n pi/2 + r``. Up to a limit by Cody and Waite's subtraction of pieces of pi/2 whose multiples are exact (with FMA,
-the first difference is exact for a full-length piece); beyond that by Payne and Hanek's: the 53 bits of x times the 192 bits of 2/pi that matter, as integers, one lane after the
-other in a block that is entered only when some lane needs it. These functions have branches, so they are outlined.
+the first difference is exact for a full-length piece). Beyond that by Payne and Hanek's: the 53 bits of x times the 192
+bits of 2/pi that matter, as integers, one lane after the other in a block that is entered only when some lane needs it.
+These functions have branches, so they are outlined.
 """
 
 from __future__ import annotations
@@ -172,6 +173,12 @@ def _any(b: Block, condition: Vector) -> Vector:
     return b.op(f"icmp ne {mask} {bits.ssa}, 0", Kind("i1", 1))
 
 
+def _narrow_words(r: Vector) -> tuple[Vector, Vector]:
+    """A float64 as two float32."""
+    high = r.narrow()
+    return high, (r - high.widen()).narrow()
+
+
 def _rare_values(f: Format, b: Block, x: Vector) -> list[Vector]:
     """Payne and Hanek's reduction for one lane, in the format's own words."""
     wide = x.widen() if x.kind.element == "float" else x
@@ -180,8 +187,7 @@ def _rare_values(f: Format, b: Block, x: Vector) -> list[Vector]:
         return [n, r, low]
     if f.wide:
         return [n, r]
-    short = r.narrow()
-    return [n.narrow(), short, (r - short.widen()).narrow()]
+    return [n.narrow(), *_narrow_words(r)]
 
 
 def _rare(f: Format, b: Block, x: Vector, usual: Angle) -> Angle:
@@ -221,7 +227,7 @@ def _reduce(f: Format, b: Block, x: Vector) -> Angle:
     wide = x if f.wide else x.widen()
     usual = _subtract_quadrants_wide(wide)
     if not f.wide:
-        usual = Angle(usual.n.narrow(), usual.r.narrow(), None)
+        usual = Angle(usual.n.narrow(), *_narrow_words(usual.r))
     return _rare(f, b, x, usual)
 
 
@@ -234,7 +240,8 @@ def _sin_words(f: Format, t: Angle, w: Vector, z: Vector) -> tuple[Vector, Vecto
 def _cos_words(f: Format, t: Angle, z: Vector) -> tuple[Vector, Vector]:
     """1 - z/2 and what must be added to it."""
     if f.name == "f32":
-        return t.r.same(1.0), z * t.r.block.fma(z, polynomial(f, "cos", z), -0.5)
+        rest = z * t.r.block.fma(z, polynomial(f, "cos", z), -0.5)
+        return t.r.same(1.0), rest if t.low is None else t.r.block.fma(-t.r, t.low, rest)
     half = z * 0.5
     w = 1.0 - half
     rest = z * z * polynomial(f, "cos", z)
