@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bfloat16, dtype
+from ..dtypes import bfloat16, complex32, dtype
 
 Array = np.ndarray
 
@@ -20,6 +20,12 @@ def round_bfloat16(a: Array) -> Array:
     return np.where(np.isnan(a), np.float32(np.nan), rounded.view(np.float32))
 
 
+def round_complex32(a: Array) -> Array:
+    """complex64 values whose parts are rounded to float16."""
+    pairs = np.ascontiguousarray(a, np.complex64).reshape(np.shape(a))[..., None].view(np.float32)
+    return pairs.astype(np.float16).astype(np.float32).view(np.complex64)[..., 0]
+
+
 def cast(a: Any, old: dtype, new: dtype) -> Array:
     """``a`` as ``new``, as PyTorch's ``to`` does on the CPU."""
     a = np.asarray(a)
@@ -30,6 +36,8 @@ def cast(a: Any, old: dtype, new: dtype) -> Array:
     if a.dtype.kind == "f" and new.kind in "ui":
         a = _float_to_int(a, new)
     r = a.astype(new.compute)
+    if new is complex32:
+        return round_complex32(r)
     return round_bfloat16(r) if new is bfloat16 else r
 
 

@@ -79,6 +79,9 @@ FUNCTIONS: dict[str, str] = {
     "group_normalisation": """
     group_norm instance_norm rms_norm torch_group_norm torch_instance_norm
     """,
+    "hashing": """
+    hash_tensor
+    """,
     "joining": """
     cat column_stack concat concatenate dstack hstack row_stack stack vstack
     """,
@@ -156,7 +159,7 @@ FUNCTIONS: dict[str, str] = {
     all any count_nonzero mean nanmean nansum prod sum
     """,
     "sampling": """
-    _sample_dirichlet _standard_gamma bernoulli binomial multinomial poisson
+    _dirichlet_grad _sample_dirichlet _standard_gamma _standard_gamma_grad bernoulli binomial multinomial poisson
     """,
     "scans": """
     cummax cummin cumprod cumsum logcumsumexp
@@ -266,6 +269,9 @@ METHODS: dict[str, str] = {
     """,
     "grids": """
     dsplit hsplit vsplit
+    """,
+    "hashing": """
+    hash_tensor
     """,
     "indexing": """
     __getitem__ __setitem__ _index_put_ index_put_

@@ -131,7 +131,7 @@ def need_kernel(kernel: str, t: Ty) -> None:
 
 def is_half(d: dtype) -> bool:
     """Has it half precision?"""
-    return d.itemsize == 2 or d.name == "complex32"
+    return d.kind == "f" and d.itemsize == 2 or d.name == "complex32"
 
 
 def need_same_dtype(name: str, a: Ty, b: Ty, letters: Any = "AB") -> None:

@@ -486,12 +486,16 @@ def arange(
     check_device(device)
     start, end = (0, start) if end is None else (start, end)
     start, end, step = [v.item() if is_tensor(v) else v for v in (start, end, step)]
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    dt = dtype or (out.dtype if out is not None else int64 if whole else get_default_dtype())
+    if dt is int64 and not whole:
+        # PyTorch truncates each argument before it counts, for this dtype alone.
+        start, end, step = [v if isinstance(v, int) or not math.isfinite(v) else int(v) for v in (start, end, step)]
+        whole = all(isinstance(v, int) for v in (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    whole = all(isinstance(v, int) for v in (start, end, step))
-    dt = dtype or (out.dtype if out is not None else int64 if whole else get_default_dtype())
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
     x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
     return with_grad(into(x, out, "arange"), requires_grad)

@@ -13,7 +13,9 @@ from ._registry import alias, at_version, call, export, function, method, view, 
 from ._view_rules import AS_STRIDED
 
 
-def view_operator(name: str, rule: Callable[[Ty, Any], Any], vjp: Callable[..., Any], grad_name: str | None = None) -> Operator:
+def view_operator(
+    name: str, rule: Callable[[Ty, Any], Any], vjp: Callable[..., Any], grad_name: str | None = None
+) -> Operator:
     """An operator whose result shares its input's memory; ``rule(type, attrs)`` gives the view's type."""
     return Operator(name, lambda tys, attrs: rule(tys[0], attrs), None, vjp, (), grad_name)  # type: ignore[arg-type]
 
@@ -86,8 +88,12 @@ def _view_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
 
 
 VIEW_OP = view_operator("view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),))
-RESHAPE_ALIAS = view_operator("_reshape_alias", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "ReshapeAliasBackward0")
-UNSAFE_VIEW = view_operator("_unsafe_view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "UnsafeViewBackward0")
+RESHAPE_ALIAS = view_operator(
+    "_reshape_alias", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "ReshapeAliasBackward0"
+)
+UNSAFE_VIEW = view_operator(
+    "_unsafe_view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "UnsafeViewBackward0"
+)
 
 
 @method("view")
@@ -224,8 +230,10 @@ def permute(input: Any, *dims: Any) -> Any:
         dims = tuple(dims[0])
     n = input._ty.ndim
     if len(dims) != n:
-        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
-                           f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = {len(dims)}")  # fmt: skip
+        raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match the length "
+                           "of the "
+                           f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = "
+                           f"{len(dims)}")  # fmt: skip
     order = tuple([wrap_dim(d, n) for d in dims])
     if len(set(order)) != n:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
@@ -345,14 +353,16 @@ def expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
     """
     lead = len(shape) - t.ndim
     if lead < 0:
-        raise RuntimeError(f"expand(torch.{SCALAR_NAMES[t.dtype]}Tensor{{{list(t.shape)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be "
+        raise RuntimeError(f"expand(torch.{SCALAR_NAMES[t.dtype]}Tensor{{{list(t.shape)}}}, size={list(shape)}): the "
+                           f"number of sizes provided ({len(shape)}) must be "
                            f"greater or equal to the number of dimensions in the tensor ({t.ndim})")  # fmt: skip
     sizes, strides = list(shape), [0] * len(shape)
     for i in range(len(shape) - 1, -1, -1):
         own = t.shape[i - lead] if i >= lead else 1
         if i < lead:
             if sizes[i] == -1:
-                raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) isn't allowed in a leading, non-existing "
+                raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) isn't allowed in a leading, "
+                                   "non-existing "
                                    f"dimension {i}")  # fmt: skip
             strides[i] = strides[i + 1] * sizes[i + 1] if i + 1 < len(shape) and sizes[i] == 1 else 0
             continue
@@ -361,8 +371,10 @@ def expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
             sizes[i] = own
         if sizes[i] != own:
             if own != 1:
-                raise RuntimeError(f"The expanded size of the tensor ({sizes[i]}) must match the existing size ({own}) at "
-                                   f"non-singleton dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(t.shape)}")  # fmt: skip
+                raise RuntimeError(f"The expanded size of the tensor ({sizes[i]}) must match the existing size "
+                                   f"({own}) at "
+                                   f"non-singleton dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: "
+                                   f"{list(t.shape)}")  # fmt: skip
             stride = 0
         strides[i] = stride
     return _retyped(t, sizes, strides)
@@ -538,6 +550,7 @@ SQUEEZE_ALL_ = _inplace_form(SQUEEZE_ALL, "SqueezeBackward3")
 SQUEEZE_ = _inplace_form(SQUEEZE, "SqueezeBackward4")
 SQUEEZE_DIMS_ = _inplace_form(SQUEEZE_DIMS, "SqueezeBackward5")
 
+
 @method("swapaxes_", "swapdims_")
 def transpose_(self: Any, dim0: int, dim1: int) -> Any:
     """In-place ``transpose``."""
@@ -623,9 +636,13 @@ def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any
     t = self._ty
     d = wrap_dim(dim, t.ndim)
     if any(n < 0 for n in split_sizes):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={list(split_sizes)}")
+        raise RuntimeError(
+            "split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={list(split_sizes)}"
+        )
     if sum(split_sizes) != t.shape[d]:
-        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {t.shape[d]} (input tensor's size at "
+        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {t.shape[d]} (input tensor's "
+                           "size at "
                            f"dimension {d}), but got split_sizes={list(split_sizes)}")  # fmt: skip
     return views(SPLIT_SIZES, self, (tuple(split_sizes), d))
 
@@ -650,7 +667,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
     """Views split at indices, or into sections as equal as possible."""
     t = input._ty
     if t.ndim == 0:
-        raise RuntimeError(f"tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     d = wrap_dim(dim, t.ndim)
     n, where = t.shape[d], indices_or_sections
     if hasattr(where, "tolist"):
@@ -700,7 +717,7 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     """The input's memory under any shape, strides and offset (in elements)."""
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
-        raise RuntimeError(f"mismatch in length of strides and shape")
+        raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     t = input._ty
@@ -710,7 +727,8 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     if span and (span + offset) * t.dtype.itemsize > have:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
-            f"{t.dtype.itemsize} requiring a storage size of {(span + offset) * t.dtype.itemsize} are out of bounds for "
+            f"{t.dtype.itemsize} requiring a storage size of {(span + offset) * t.dtype.itemsize} are out of bounds "
+            "for "
             f"storage of size {have}"
         )
     return view(AS_STRIDED, input, ty(size, t.dtype, stride, offset))
@@ -749,7 +767,9 @@ STRIDED_SUM = Operator(
 
 def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
     """The gradient of the base of ``as_strided``: elements seen several times add up."""
-    span = 1 + max([t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0])
+    span = 1 + max(
+        [t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0]
+    )
     return at_version(call(STRIDED_SUM, (g,), (base, part, span)), 1)
 
 
@@ -778,19 +798,27 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     return (whole, *rest)
 
 
-_COMPLEX_OF = {complex64: float32, complex128: float64, complex32: float16}
+_COMPLEX_OF = {complex64: float32, complex128: float64}
 _REAL_OF = {v: k for k, v in _COMPLEX_OF.items()}
+_NO_HALF_PAIRS = "{}: complex32 is kept as pairs of float32 and cannot share memory with float16; convert to float32 or complex64 first"
 
 
 def _view_as_real_rule(t: Ty, attrs: Any) -> Ty:
     if not t.dtype.is_complex:
         raise RuntimeError("view_as_real is only supported for complex tensors")
+    if t.dtype is complex32:
+        raise NotImplementedError(_NO_HALF_PAIRS.format("view_as_real"))
     return ty((*t.shape, 2), _COMPLEX_OF[t.dtype], (*[2 * s for s in t.strides], 1), 2 * t.offset)
 
 
 def _view_as_complex_rule(t: Ty, attrs: Any) -> Ty:
+    if t.dtype is float16:
+        raise NotImplementedError(_NO_HALF_PAIRS.format("view_as_complex"))
     if t.dtype not in _REAL_OF:
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {t.dtype.name.capitalize()}")
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{t.dtype.name.capitalize()}"
+        )
     if not t.ndim:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if t.shape[-1] != 2:
@@ -824,4 +852,3 @@ def view_as_complex(input: Any) -> Any:
 def detach(input: Any) -> Any:
     """The same memory outside the autograd graph."""
     return alias(input)
-
