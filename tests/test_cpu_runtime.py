@@ -176,6 +176,21 @@ define void @other(ptr %o, i64 %c, ptr %w) {
         for address in addresses:
             assert [mode for first, last, mode in regions if first <= address < last] == ["r-xp"]
 
+    def test_little_address_space(self, host: target.Target, monkeypatch: pytest.MonkeyPatch) -> None:
+        reserve = loader.memory.reserve
+
+        def limited(size: int) -> int:
+            if size > 1 << 20:
+                raise MemoryError
+            return reserve(size)
+
+        monkeypatch.setattr(loader, "_arena", loader._Arena())
+        monkeypatch.setattr(loader.memory, "reserve", limited)
+        for _ in range(3):
+            x, y = np.float32([2000]), np.float32([0])
+            call(self.load(kernels.SCALE, host)["kernel"], [x.ctypes.data, y.ctypes.data])
+            assert y[0] == np.float32(2000) * np.float32(1e-3)
+
     def test_unknown_functions_are_refused(self, host: target.Target) -> None:
         text = "declare void @system(ptr)\n" + kernels.HEAD + "  call void @system(ptr %o)\n  ret void\n}"
         with pytest.raises(loader.LoadError, match="a kernel calls system, which is not available"):

@@ -176,6 +176,15 @@ class TestArguments:
         program.run([address(out)], [0.1, 0.1, -5, 2**64 - 1, -7, True])
         assert out.tobytes() == struct.pack("<df4xqQi4x?7x", 0.1, 0.1, -5, 2**64 - 1, -7, True)
 
+    def test_packed(self) -> None:
+        program = Executor([Segment((kernels.add(),), 2)], buffers=2, scalars=["float32"], pool=pool(2))
+        a, out = np.ones(128, np.float32), np.zeros(128, np.float32)
+        arguments = program.pack(address(a), address(out), 2.0)
+        for _ in range(3):
+            out[:] = 0
+            program.run_packed(arguments)
+            assert (out == 3).all()
+
     def test_offsets_and_constants(self) -> None:
         kernel = Kernel(kernels.SUM, (Buffer(0, 8), Buffer(0, 40), Constant(3)))
         program = Executor([Segment((kernel,), 1)], buffers=1, workspace=8, pool=pool(1))

@@ -286,6 +286,17 @@ class TestInterrupt:
         assert run(code, cache) == "interrupted\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_a_process_bound_to_one_processor_uses_one_thread(cache: Path) -> None:
+    code = """
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    assert pools.default_threads() == pools.default().threads == 1
+    result(Executor(make(threads=1).segments, buffers=1))
+    print(pools.default().workers)
+    """
+    assert run(code, cache, OMP_NUM_THREADS="") == "0\n"
+
+
 @pytest.fixture
 def busy_processes() -> Iterator[None]:
     """As many processes as processors that do nothing but compute."""

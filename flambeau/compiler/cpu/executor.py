@@ -138,6 +138,9 @@ class Executor:
             None: many.
         pool: the threads; by default the process's.
 
+    Attributes:
+        pack: makes one bytes object of all addresses and scalars, in order.
+
     Raises:
         CompileError: LLVM refuses a kernel.
         ValueError: an operand or a number of chunks is out of range.
@@ -159,7 +162,7 @@ class Executor:
         self.pool = pools.default() if pool is None else pool
         self._check(buffers, len(scalars), scratch)
         self.pool.reserve(workspace, scratch)
-        self._pack = struct.Struct(f"={buffers}Q" + "".join(SCALARS[scalar] for scalar in scalars)).pack
+        self.pack = struct.Struct(f"@{buffers}P" + "".join(SCALARS[scalar] for scalar in scalars)).pack
         self._table = self._tabulate(buffers)
         self._header = self._describe(cost)
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
@@ -177,14 +180,17 @@ class Executor:
             KernelError: a kernel reported an error.
             struct.error: the number or a type of the arguments is not what the program takes.
         """
-        arguments = self._pack(*addresses, *scalars)
+        self.run_packed(self.pack(*addresses, *scalars))
+
+    def run_packed(self, arguments: bytes) -> None:
+        """The same with arguments that `pack(*addresses, *scalars)` made, for callers whose arguments stay."""
         status = self._run(self._state, self._program, arguments)
         if status:
             self._conclude(status, self._program, arguments)
 
     def profile(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> Profile:
         """Runs the program and says what ran when. The arguments and errors are those of `run`."""
-        arguments = self._pack(*addresses, *scalars)
+        arguments = self.pack(*addresses, *scalars)
         calls = sum(segment.chunks * len(segment.kernels) for segment in self.segments)
         clock = self.pool.native["clock"]
         rate = self.pool.ticks_per_second

@@ -228,14 +228,21 @@ class _Arena:
         """Calls `write` with the address of fresh writable pages, then makes them executable instead."""
         size += -size % mmap.PAGESIZE
         if self._next + size > self._end:
-            space = max(size, ARENA_BYTES)
-            self._next = memory.reserve(space)
-            self._end = self._next + space
+            self._reserve(size)
         address = self._next
         self._next += size
         memory.protect(address, size, memory.READ_WRITE)
         write(address)
         memory.protect(address, size, memory.READ_EXECUTE)
+
+    def _reserve(self, size: int) -> None:
+        space = max(size, ARENA_BYTES)
+        try:
+            self._next = memory.reserve(space)
+        except MemoryError:  # a process whose address space is limited
+            space = size
+            self._next = memory.reserve(space)
+        self._end = self._next + space
 
 
 _arena = _Arena()
