@@ -37,6 +37,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float, float]] = {
     "asin": (mp.asin, -1.0, 1.0),
     "acos": (mp.acos, -1.0, 1.0),
     "atan": (mp.atan, -5.0, 5.0),
+    "asinh": (mp.asinh, -5.0, 5.0),
+    "acosh": (mp.acosh, 1.0, 5.0),
+    "atanh": (mp.atanh, -1.0, 1.0),
     "erf": (mp.erf, -6.0, 6.0),
     "erfc": (mp.erfc, -2.0, 27.2),
     "sqrt": (mp.sqrt, 0.0, 9.0),
@@ -98,19 +101,20 @@ def powers() -> list[list[float]]:
     return rows
 
 
-def angles() -> list[list[float]]:
-    """Samples of atan2 in all quadrants."""
+def points_of_the_plane(f: Callable[..., Any]) -> list[list[float]]:
+    """Samples of atan2 or hypot in all quadrants."""
     rows = []
     for _ in range(2 * COUNT):
         y, x = (random.uniform(1, 2) * exp2(random.randint(-30, 30)) * random.choice((-1, 1)) for _ in range(2))
-        rows.append([y, x, *split(mp.atan2(mpf(y), mpf(x)))])
+        rows.append([y, x, *split(f(mpf(y), mpf(x)))])
     return rows
 
 
 def main() -> None:
     """Writes the file."""
     random.seed(0)
-    golden = {name: unary(name) for name in FUNCTIONS} | {"pow": powers(), "atan2": angles()}
+    golden = {name: unary(name) for name in FUNCTIONS} | {"pow": powers()}
+    golden |= {name: points_of_the_plane(f) for name, f in {"atan2": mp.atan2, "hypot": mp.hypot}.items()}
     lines = ",\n".join(f"{json.dumps(k)}: [\n" + ",\n".join(map(json.dumps, v)) + "\n]" for k, v in golden.items())
     TARGET.write_text("{\n" + lines + "\n}\n")
 

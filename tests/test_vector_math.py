@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
 DTYPES = ("float32", "float64")
 UNARY = [name for name, f in FUNCTIONS.items() if f.arity == 1]
-BINARY = ["pow", "atan2"]
+BINARY = [name for name, f in FUNCTIONS.items() if f.arity == 2]
 INF, NAN = math.inf, math.nan
 # sqrt and division are the CPU's own; the rest is at most 2 by contract and below these bounds in fact
 BOUND = {"sqrt": 0.5, "reciprocal": 0.5}
@@ -84,6 +84,7 @@ def reference(name: str) -> Callable[..., Array]:
         "rsqrt": lambda x: 1 / np.sqrt(x),
         "reciprocal": lambda x: 1 / x,
         "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "pow": np.power,
+        "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     }  # fmt: skip
     if name in ("erf", "erfc"):
         return _scipy(name)
@@ -223,6 +224,9 @@ SPECIALS: dict[str, list[tuple[float, ...]]] = {
     "asin": [(0.0, 0.0), (-0.0, -0.0), (1.5, NAN), (-1.5, NAN), (INF, NAN), (5e-324, 5e-324)],
     "acos": [(1.0, 0.0), (1.5, NAN), (-1.5, NAN), (-INF, NAN)],
     "atan": [(0.0, 0.0), (-0.0, -0.0), (5e-324, 5e-324)],
+    "asinh": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (5e-324, 5e-324)],
+    "acosh": [(1.0, 0.0), (INF, INF), (0.5, NAN), (-INF, NAN), (-2.0, NAN)],
+    "atanh": [(0.0, 0.0), (-0.0, -0.0), (1.0, INF), (-1.0, -INF), (1.5, NAN), (-INF, NAN), (5e-324, 5e-324)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0)],
     "erfc": [(0.0, 1.0), (INF, 0.0), (-INF, 2.0), (1e300, 0.0)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN)],
@@ -236,6 +240,7 @@ SPECIALS: dict[str, list[tuple[float, ...]]] = {
         (INF, -2.0, 0.0), (-INF, 3.0, -INF), (-INF, 2.0, INF), (-INF, -3.0, -0.0), (-INF, 0.5, INF), (INF, 0.0, 1.0),
         (0.0, 0.0, 1.0), (0.0, INF, 0.0), (0.0, -INF, INF), (NAN, 1.0, NAN), (2.0, NAN, NAN), (10.0, 2.0, 100.0),
     ],
+    "hypot": [(INF, NAN, INF), (NAN, -INF, INF), (NAN, 1.0, NAN), (3.0, -4.0, 5.0), (5e-324, 0.0, 5e-324)],
     "atan2": [
         (0.0, 1.0, 0.0), (-0.0, 1.0, -0.0), (0.0, 0.0, 0.0), (-0.0, 0.0, -0.0), (1.0, INF, 0.0), (NAN, 1.0, NAN),
         (1.0, NAN, NAN),

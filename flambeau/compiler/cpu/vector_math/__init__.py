@@ -2,7 +2,8 @@
 
 ssa          LLVM lines from Python expressions
 formats      float32, float64, and float64 arithmetic for float32 results; exact sums and products
-exponential, logarithm, trigonometric, inverse_trigonometric, error_function, power, algebraic   the functions
+exponential, logarithm, power, algebraic, trigonometric, inverse_trigonometric, inverse_hyperbolic,
+error_function   the functions
 coefficients polynomials and constants, written by ``scripts/make_vector_math_coefficients.py``
 emitter      what a code generator calls
 

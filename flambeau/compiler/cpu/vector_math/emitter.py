@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import algebraic, error_function, exponential, inverse_trigonometric, logarithm, power, trigonometric
+from . import (
+    algebraic,
+    error_function,
+    exponential,
+    inverse_hyperbolic,
+    inverse_trigonometric,
+    logarithm,
+    power,
+    trigonometric,
+)
 from .formats import F32, F64, WIDE, Format
 from .ssa import Block, Kind, Module, Vector
 
@@ -44,9 +53,13 @@ FUNCTIONS: dict[str, Function] = {
     "acos": Function(inverse_trigonometric.acos),
     "atan": Function(inverse_trigonometric.atan),
     "atan2": Function(inverse_trigonometric.atan2, arity=2),
+    "asinh": Function(inverse_hyperbolic.asinh, float32=WIDE),
+    "acosh": Function(inverse_hyperbolic.acosh, float32=WIDE),
+    "atanh": Function(inverse_hyperbolic.atanh, float32=WIDE),
     "erf": Function(error_function.erf),
     "erfc": Function(error_function.erfc, float32=WIDE),
     "pow": Function(power.pow, arity=2),
+    "hypot": Function(algebraic.hypot, arity=2, float32=WIDE),
     "sqrt": Function(algebraic.sqrt),
     "rsqrt": Function(algebraic.rsqrt),
     "reciprocal": Function(algebraic.reciprocal),

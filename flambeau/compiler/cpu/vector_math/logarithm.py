@@ -57,7 +57,7 @@ def _ln2(f: Format) -> tuple[float, ...]:
     return f.pieces("ln2", f.whole - 11, f.whole)
 
 
-def _from_parts(f: Format, k: Vector, m: Vector, low: Word = None) -> Vector:
+def log_of_parts(f: Format, k: Vector, m: Vector, low: Word = None) -> Vector:
     """``k ln 2 + log m + low``."""
     high, rest = _ln2(f)
     g = m - 1.0
@@ -84,7 +84,7 @@ def _specials(x: Vector, y: Vector) -> Vector:
 
 def log(f: Format, x: Vector) -> Vector:
     """The natural logarithm."""
-    return _specials(x, _from_parts(f, *split_exponent(f, x)))
+    return _specials(x, log_of_parts(f, *split_exponent(f, x)))
 
 
 def _in_base(f: Format, x: Vector, name: str, exponent: tuple[float, float | None]) -> Vector:
@@ -116,5 +116,5 @@ def log10(f: Format, x: Vector) -> Vector:
 def log1p(f: Format, x: Vector) -> Vector:
     """``log(1 + x)``: the rounding error of 1 + x comes back as error / (1 + x)."""
     u, e = two_sum(1.0, x)
-    y = _specials(u, _from_parts(f, *split_exponent(f, u), low=e / u))
+    y = _specials(u, log_of_parts(f, *split_exponent(f, u), low=e / u))
     return x.block.select(x.abs().lt(2.0 ** -(f.whole + 1)), x, y)
