@@ -6,24 +6,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import _collector
+from . import _execution as _execution
 from . import dtypes as _dtypes
+from .autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)  # fmt: skip
 from .device import (
-    channels_last, channels_last_3d, contiguous_format, device, layout, memory_format, preserve_format, sparse_coo, strided,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
 )  # fmt: skip
 from .dtypes import (
-    can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype,
+    can_cast,
+    dtype,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    promote_types,
+    set_default_dtype,
 )  # fmt: skip
 from .graph.types import Size
 from .ops import FUNCTION_FAMILY as _FUNCTION_FAMILY
 from .ops import FUNCTIONS as _FUNCTIONS
 from .ops import load_function as _load_function
-from .tensor import Tensor
-from . import _execution as _execution
-from .autograd.grad_mode import (
-    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
-)  # fmt: skip
 from .printing import set_printoptions
 from .random.generator import Generator, default_generator
+from .tensor import Tensor
 
 globals().update(_FUNCTIONS)
 globals().update({_d.name: _d for _d in vars(_dtypes).values() if isinstance(_d, dtype)})
@@ -38,11 +57,49 @@ if TYPE_CHECKING:
     tensor: Any  # the function, not the module of this name
 
 _SUBMODULES = frozenset(
-    "autograd nn optim utils linalg fft special random cuda backends jit hub vision version testing distributions "
-    "amp func profiler types serialization overrides multiprocessing distributed onnx fx mps storage return_types "
-    "accelerator xpu torch_version signal".split()
+    [
+        "autograd",
+        "nn",
+        "optim",
+        "utils",
+        "linalg",
+        "fft",
+        "special",
+        "random",
+        "cuda",
+        "backends",
+        "jit",
+        "hub",
+        "vision",
+        "version",
+        "testing",
+        "distributions",
+        "amp",
+        "func",
+        "profiler",
+        "types",
+        "serialization",
+        "overrides",
+        "multiprocessing",
+        "distributed",
+        "onnx",
+        "fx",
+        "mps",
+        "storage",
+        "return_types",
+        "accelerator",
+        "xpu",
+        "torch_version",
+        "signal",
+    ]
 )
 _LAZY_NAMES = {"__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda"}
+_LAZY_NAMES |= dict.fromkeys(
+    "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
+    "ShortTensor "
+    "set_default_tensor_type".split(),
+    "_tensor_types",
+)
 
 
 def __getattr__(name: str) -> Any:

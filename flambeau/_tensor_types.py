@@ -1,0 +1,121 @@
+"""PyTorch's old tensor types: ``torch.FloatTensor``, ``torch.LongTensor`` and the like, classes that make tensors of one dtype."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import dtypes
+from .device import strided
+from .graph.tensor_base import TensorBase
+from .graph.types import Size
+from .ops.creation import empty, tensor
+from .storage import TypedStorage, UntypedStorage
+
+_OPTIONS = (
+    "TensorOptions(dtype={}, device=cpu, layout=Strided, requires_grad=false (default), "
+    "pinned_memory=false (default), memory_format=(nullopt))"
+)
+
+
+class tensortype(type):
+    """The class of the tensor types. A tensor is an instance of its type by dtype: the types are no subclasses of Tensor."""
+
+    dtype: dtypes.dtype
+    layout = strided
+    is_cuda = is_sparse = is_xpu = False
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, TensorBase) and x._ty.dtype is cls.dtype
+
+    def __call__(cls, *args: Any, device: Any = None, **named: Any) -> Any:
+        """Uninitialised memory for sizes; a tensor of the data for a sequence, an array or a storage.
+
+        Raises:
+            TypeError: the argument is neither, or a tensor of another dtype.
+        """
+        data = (*args, *named.values())
+        if not data:
+            return empty(0, dtype=cls.dtype)
+        if len(data) == 1 and not isinstance(data[0], Size):
+            return cls._of(data[0])
+        return empty(*data, dtype=cls.dtype)
+
+    def _of(cls, data: Any) -> Any:
+        if isinstance(data, TensorBase):
+            return cls._same(data)
+        if isinstance(data, (TypedStorage, UntypedStorage)):
+            return empty(0, dtype=cls.dtype).set_(data)
+        if isinstance(data, (int, np.integer)) and not isinstance(data, bool):
+            return empty(int(data), dtype=cls.dtype)
+        if isinstance(data, str):
+            raise TypeError("new(): invalid data type 'str'")
+        if not hasattr(data, "__len__") or isinstance(data, np.generic):
+            kind = f"numpy.{type(data).__name__}" if isinstance(data, np.generic) else type(data).__name__
+            raise TypeError(f"new(): data must be a sequence (got {kind})")
+        return tensor(data, dtype=cls.dtype)
+
+    def _same(cls, x: Any) -> Any:
+        if x.dtype is not cls.dtype:
+            want, got = (_OPTIONS.format(_C_WORDS.get(d, d.name)) for d in (cls.dtype, x.dtype))
+            raise TypeError(f"expected {want} (got {got})")
+        return x.detach()
+
+    def __repr__(cls) -> str:
+        return f"<class '{cls.__module__}.{cls.__name__}'>"
+
+
+class _SparseType(tensortype):
+    """``torch.sparse.FloatTensor``: no tensor is an instance, and none can be made."""
+
+    is_sparse = True
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return False
+
+    def __call__(cls, *args: Any, **named: Any) -> NoReturn:
+        """Raises NotImplementedError: ``torch.sparse_coo_tensor`` makes sparse tensors."""
+        raise NotImplementedError(f"torch.sparse.{cls.__name__}() is not supported: use torch.sparse_coo_tensor")
+
+
+tensortype.__module__ = "torch"
+_C_WORDS = {dtypes.float32: "float", dtypes.float64: "double", dtypes.int64: "long int", dtypes.int32: "int",
+            dtypes.bool_: "bool", dtypes.uint8: "unsigned char", dtypes.int8: "signed char", dtypes.int16: "short int",
+            dtypes.float16: "c10::Half", dtypes.bfloat16: "c10::BFloat16"}  # fmt: skip
+_KINDS = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
+_DTYPES = {dtypes.SCALAR_NAMES[dt]: dt for dt in dtypes.SCALAR_NAMES}
+
+
+def _made(meta: type[tensortype], kind: str, module: str) -> Any:
+    doc = f"The type of {_DTYPES[kind].name} tensors."
+    return meta(f"{kind}Tensor", (), {"__module__": module, "dtype": _DTYPES[kind], "__doc__": doc})
+
+
+TYPES = {f"{kind}Tensor": _made(tensortype, kind, "torch") for kind in _KINDS}
+SPARSE_TYPES = {f"{kind}Tensor": _made(_SparseType, kind, "torch.sparse") for kind in _KINDS}
+globals().update(TYPES)
+
+
+def dtype_of(kind: Any) -> dtypes.dtype:
+    """The dtype that a tensor type, or its name (``'torch.FloatTensor'``), stands for.
+
+    Raises:
+        TypeError: it is no tensor type of the CPU.
+    """
+    name = kind.removeprefix("torch.") if isinstance(kind, str) else getattr(kind, "__name__", "")
+    if name in TYPES and (isinstance(kind, str) or kind is TYPES[name]):
+        return TYPES[name].dtype
+    raise TypeError(f"invalid type object: {kind!r} is no tensor type")
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Makes the dtype of a floating tensor type, or of its name, the default.
+
+    Raises:
+        TypeError: it is no floating type of the CPU.
+    """
+    dt = dtype_of(t)
+    if not dt.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    dtypes.set_default_dtype(dt)
