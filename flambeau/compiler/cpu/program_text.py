@@ -172,10 +172,11 @@ publish:
   store atomic i64 0, ptr %donep monotonic, align 8
   %sequence = add i64 %base, %index
   %tag = shl i64 %sequence, 32
+  %threads1 = sub i64 %threads, 1
   br label %word
 word:
   %t = phi i64 [0, %publish], [%t1, %word]
-  %sum = phi i64 [0, %publish], [%sum1, %word]
+  %sum = phi i64 [%threads1, %publish], [%sum1, %word] ; rounded up: of few chunks the first is the caller's
   %low = phi i64 [0, %publish], [%high, %word]
   %mylow = phi i64 [0, %publish], [%mylow1, %word]
   %mine = phi i1 [false, %publish], [%mine1, %word]
