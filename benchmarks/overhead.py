@@ -1,4 +1,4 @@
-"""What the Python side of a training step costs: LeNet, batch 1, SGD with momentum, the executor replaced by an empty call.
+"""What the Python side of a training step costs: LeNet, batch 1, SGD with momentum, no executor.
 
     python -m benchmarks.overhead
 

@@ -10,16 +10,16 @@ _TYPES = (
 )  # fmt: skip
 
 
-class device:  # noqa: N801
+class device:
     """Where a tensor lives: a type and an index (``torch.device``)."""
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index  # noqa: A001
+            type, index = type.type, type.index
         if isinstance(type, int):
-            type, index = "cuda", type  # noqa: A001
+            type, index = "cuda", type
         kind, _, number = str(type).partition(":")
         if kind not in _TYPES:
             names = ", ".join(_TYPES[:-1])
@@ -79,7 +79,7 @@ class _Named:
         return f"torch.{self.name}"
 
 
-class layout(_Named):  # noqa: N801
+class layout(_Named):
     """How elements are stored (``torch.layout``)."""
 
     __slots__ = ()
@@ -88,7 +88,7 @@ class layout(_Named):  # noqa: N801
         return self.name
 
 
-class memory_format(_Named):  # noqa: N801
+class memory_format(_Named):
     """A named order of strides (``torch.memory_format``)."""
 
     __slots__ = ()

@@ -13,7 +13,7 @@ import numpy as np
 _REGISTRY: dict[str, dtype] = {}
 
 
-class dtype:  # noqa: N801  PyTorch's name
+class dtype:
     """The type of a tensor's elements, such as ``torch.float32``.
 
     ``np`` is the NumPy dtype in which values are stored; bfloat16 is stored as ``uint16`` bit patterns
@@ -206,11 +206,11 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     return order[from_.kind] <= order[to.kind]
 
 
-class finfo:  # noqa: N801
+class finfo:
     """Machine limits of a floating dtype (``torch.finfo``): bits, eps, max, min, tiny, resolution."""
 
-    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
-        type = type or get_default_dtype()  # noqa: A001
+    def __init__(self, type: dtype | None = None) -> None:
+        type = type or get_default_dtype()
         real = type.to_real()
         if not real.is_floating_point:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{real}'")
@@ -230,10 +230,10 @@ class finfo:  # noqa: N801
                 f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})")  # fmt: skip
 
 
-class iinfo:  # noqa: N801
+class iinfo:
     """Machine limits of an integer dtype (``torch.iinfo``): bits, max, min."""
 
-    def __init__(self, type: dtype) -> None:  # noqa: A002
+    def __init__(self, type: dtype) -> None:
         if type.kind not in "ui":
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
         info = np.iinfo(type.np)

@@ -12,8 +12,8 @@ from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
-from .graph.realisation import realised, settled
 from .graph.keeping import let_go
+from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class
 from .graph.types import Size, permuted_strides, ty
@@ -80,9 +80,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     nbytes = property(lambda self: self._ty.numel * self._ty.dtype.itemsize, doc="Bytes of all elements.")
     names = property(lambda self: (None,) * self._ty.ndim, doc="Dimension names, which flambeau does not have.")
     name = property(lambda self: None, doc="None.")
-    is_cuda = is_sparse = is_quantized = is_meta = is_mps = is_mkldnn = is_nested = is_xla = is_xpu = is_ipu = is_sparse_csr = property(
-        lambda self: False, doc="False: dense tensors on the CPU."
-    )
+    is_cuda = is_sparse = is_quantized = is_meta = is_mps = is_mkldnn = is_nested = is_xla = is_xpu = is_ipu = (
+        is_sparse_csr
+    ) = property(lambda self: False, doc="False: dense tensors on the CPU.")
     is_cpu = property(lambda self: True, doc="True.")
 
     def size(self, dim: int | None = None) -> Any:
@@ -433,7 +433,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _base(self) -> Any:
         return None if self._view is None else self._view.base
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
         """Adds the gradient of this tensor to the ``grad`` of the leaves of its graph."""
         from .autograd import backward
 
@@ -443,7 +445,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """Cuts this tensor from its graph, in place."""
         if self._view is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead. If you are using "
-                               "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as True, "
+                               "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
+                               "True, "
                                "gradients are views of DDP buckets, and hence detach_() cannot be called on these "
                                "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
                                "torch/optim/optimizer.py as the solution.")  # fmt: skip
@@ -490,9 +493,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if not self.is_leaf:
-            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
+            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                               "protocol at "
                                "the moment.  If you were attempting to deepcopy a module, this may be because of a "
-                               "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001")  # fmt: skip
+                               "torch.nn.utils.weight_norm usage, see "
+                               "https://github.com/pytorch/pytorch/pull/103001")  # fmt: skip
         if id(self) in memo:
             return memo[id(self)]
         import copy
@@ -507,15 +512,19 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return x
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        if not self.is_leaf:
-            self = self.detach().requires_grad_(True)  # type: ignore[attr-defined]  # noqa: PLW0642
-        t, flat = self._ty, realised(self._s)
-        args = (type(self), flat.tobytes(), self._s.ty.dtype.name, t.dtype.name, t.shape, t.strides, t.offset)
-        return _rebuild, (*args, requires_grad(self), dict(self.__dict__))
+        from ._tensor import _rebuild_from_type_v2
+        from ._utils import reduced
+
+        func, args = reduced(self)
+        if type(self) is Tensor and not self.__dict__:
+            return func, args
+        return _rebuild_from_type_v2, (func, type(self), args, dict(self.__dict__))
 
     # ---- DLPack
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
         if requires_grad(self):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self.numpy().__dlpack__()
@@ -532,16 +541,6 @@ def _copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
     return copies[id(s)][0]
 
 
-def _rebuild(cls: type, data: bytes, base: str, name: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, grad: bool, extra: dict[str, Any]) -> Any:
-    """The inverse of ``Tensor.__reduce_ex__``."""
-    dt = dtypes.get_dtype(base)
-    flat = np.frombuffer(bytearray(data), dt.np)
-    x = new_tensor(Storage(flat_type(flat.size, dt), None, flat), ty(shape, dtypes.get_dtype(name), strides, offset))
-    x = Tensor._make_subclass(cls, x, grad)
-    x.__dict__.update(extra)
-    return x
-
-
 def _retains(edge: Any) -> bool:
     fn, k = (edge.fn, edge.number) if isinstance(edge, Out) else (edge, 0)
     return fn.hooked is not None and k in fn.hooked.retain
@@ -552,7 +551,8 @@ def _warn_non_leaf() -> None:
 
     warnings.warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
-        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
+        "Tensor, "
         "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
         "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
         stacklevel=3,
@@ -565,9 +565,9 @@ def _check_grad(x: Tensor, g: Any) -> None:
     if g is x:
         raise RuntimeError("can't assign Variable as its own grad")
     if g._ty.dtype is not x._ty.dtype:
-        raise RuntimeError(f"assigned grad has data of a different type")
+        raise RuntimeError("assigned grad has data of a different type")
     if g._ty.shape != x._ty.shape:
-        raise RuntimeError(f"assigned grad has data of a different size")
+        raise RuntimeError("assigned grad has data of a different size")
 
 
 def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
@@ -589,7 +589,9 @@ def _property_t(order: Callable[[int], Sequence[int]], doc: str) -> property:
 
 def _matrix_transpose(x: Any) -> Any:
     if x._ty.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x._ty.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {x._ty.ndim}-D tensor."
+        )
     return x.transpose(-2, -1)
 
 

@@ -1,7 +1,7 @@
 """Writes ``flambeau/ops/_index.py``: which operator family has which public names, so that families load when used.
 
-    python scripts/make_operator_index.py           # writes the file
-    python scripts/make_operator_index.py --check   # exits with 1 if it is out of date
+python scripts/make_operator_index.py           # writes the file
+python scripts/make_operator_index.py --check   # exits with 1 if it is out of date
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ def test_the_index_is_up_to_date() -> None:
 
 
 def test_rare_families_are_not_imported() -> None:
-    code = "import sys, flambeau as t; t.ones(2) + 1; print([m for m in sys.modules if 'fourier' in m or 'special' in m])"
+    code = (
+        "import sys, flambeau as t; t.ones(2) + 1; print([m for m in sys.modules if 'fourier' in m or 'special' in m])"
+    )
     assert run("-c", code).stdout.strip() == "[]"
 
 

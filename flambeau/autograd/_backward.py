@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph.epoch import Turn, node_of, threads
-from ..graph.fn import AccumulateGrad, Fn
+from ..graph.fn import AccumulateGrad, Fn, Out
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
 from ..ops.creation import ones_node
@@ -16,10 +16,17 @@ from .engine import Task, split
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
-    return (x,) if isinstance(x, TensorBase) else tuple(x)
+    return (x,) if isinstance(x, TensorBase) or _is_edge(x) else tuple(x)
+
+
+def _is_edge(x: Any) -> bool:
+    """Is this a ``torch.autograd.graph.GradientEdge``?"""
+    return hasattr(x, "output_nr") and hasattr(x, "node")
 
 
 def _edge(x: Any) -> Any:
+    if not isinstance(x, TensorBase):
+        return Out(x.node, x.output_nr) if isinstance(x.node, Fn) and len(x.node.outs) > 1 else x.node
     return x._edge if x._view is None else view_edge(x)
 
 
@@ -53,7 +60,8 @@ def _root_grad(x: Any, g: Any) -> Any:
                            f"{x.shape}.")  # fmt: skip
     if g._ty.dtype.is_complex != x._ty.dtype.is_complex:
         raise RuntimeError("For complex Tensors, both grad_output and output are required to have the same dtype. "
-                           f"Mismatch in dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of {x.dtype}.")  # fmt: skip
+                           f"Mismatch in dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of "
+                           f"{x.dtype}.")  # fmt: skip
     return g
 
 
@@ -78,7 +86,12 @@ def backward(
         RuntimeError: a tensor does not require grad, is not a scalar and has no gradient, or its graph was freed.
     """
     outputs = _tuple(tensors)
-    if inputs is None and not create_graph and len(outputs) == 1 and _remembered(outputs[0], grad_tensors, bool(retain_graph)):
+    if (
+        inputs is None
+        and not create_graph
+        and len(outputs) == 1
+        and _remembered(outputs[0], grad_tensors, bool(retain_graph))
+    ):
         return
     if inputs is not None and len(_tuple(inputs)) == 0:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
@@ -137,7 +150,8 @@ def _run(outputs: tuple[Any, ...], grads: Any, retain: bool | None, create: bool
 
 def grad(
     outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False, materialize_grads: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The gradients of ``outputs`` with respect to ``inputs``
     (https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html).
@@ -149,7 +163,9 @@ def grad(
         raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported; loop over the gradients")
     outs, ins = _tuple(outputs), _tuple(inputs)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     keys = []
     for x in ins:
         edge = _edge(x)
@@ -162,7 +178,8 @@ def grad(
     task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
     result = [task.captured.get(captures[key]) for key in keys]
     return tuple(
-        _missing(g, x, i, allow_unused or materialize_grads, materialize_grads) for i, (g, x) in enumerate(zip(result, ins))
+        _missing(g, x, i, allow_unused or materialize_grads, materialize_grads)
+        for i, (g, x) in enumerate(zip(result, ins))
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 state = {"enabled": False, "check_nan": True}
 
 
-class set_detect_anomaly:  # noqa: N801
+class set_detect_anomaly:
     """Turns anomaly detection on or off, as a call or a context manager."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -21,7 +21,7 @@ class set_detect_anomaly:  # noqa: N801
         state.update(self._before)
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801
+class detect_anomaly(set_detect_anomaly):
     """Anomaly detection within a block (``torch.autograd.detect_anomaly``)."""
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -34,7 +34,8 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
 
         self._before = dict(state)
         state.update(enabled=True, check_nan=self._check_nan)
-        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be "
+                      "enabled for "
                       "debugging.", stacklevel=2)  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from sys import getrefcount
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES
-from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, short_name
+from ..graph.epoch import threads
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, edge_of_saved, short_name
 from ..graph.node import OUT
-from ..graph.tensor_base import new_tensor
+from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
 
@@ -56,14 +57,13 @@ def unpack(fn: Fn, which: int) -> Any:
         raise RuntimeError(FREED)
     at = _place(fn, which)
     s = fn.saved[at]
+    if s.__class__ is Packed:
+        return unpacked(s, edge_of_saved(fn, which))
     if current_version(s) != fn.versions[at]:
         raise RuntimeError(_overwritten(fn, s, which, fn.versions[at]))
     if s.__class__ is not Saved:
         return s
-    x = new_tensor(s.storage, s.ty)
-    x._vc = s.vc
-    x._edge = fn if len(fn.outs) == 1 else Out(fn, which - OUT)
-    return x
+    return over(s, edge_of_saved(fn, which))
 
 
 def _place(fn: Fn, which: int) -> int:
@@ -79,7 +79,8 @@ def _overwritten(fn: Fn, s: Any, which: int, expected: int) -> str:
     t, storage = (s.ty, s.storage) if own else (s._ty, s._s)
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[t.dtype]}Tensor {list(t.shape)}]{_origin(fn, s, which)} is at version {current_version(s)}; "
+        f"[torch.{SCALAR_NAMES[t.dtype]}Tensor {list(t.shape)}]{_origin(fn, s, which)} is at version "
+        f"{current_version(s)}; "
         f"expected version {expected} instead. Hint: enable anomaly detection to find the operation that failed to "
         "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
@@ -118,12 +119,13 @@ class Task:
         self.buffers: dict[Any, list[Any]] = {}
         self.dependencies: dict[Any, int] = {}
         self.needed: set[Any] | None = None
+        self.seen: set[Any] = set()
 
     # ---- which nodes run
 
     def discover(self, roots: Sequence[Any]) -> None:
         """Counts how many nodes will send to each node, and which lie on a way to a wanted input."""
-        seen: set[Any] = set()
+        seen = self.seen
         order: list[Any] = []
         stack = [(r, False) for r in roots]
         while stack:
@@ -153,6 +155,13 @@ class Task:
 
     def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> None:
         """Sends ``grads`` from the root edges."""
+        outer, threads.task = threads.task, self
+        try:
+            self._run(roots, grads)
+        finally:
+            threads.task = outer
+
+    def _run(self, roots: Sequence[Any], grads: Sequence[Any]) -> None:
         nodes = list(dict.fromkeys(split(e)[0] for e in roots))
         self.discover(nodes)
         for e, g in zip(roots, grads):
@@ -257,6 +266,26 @@ def _baseline() -> tuple[int, int]:
 _ALONE = _baseline()
 
 
+def will_run(node: Any) -> bool:
+    """Does the thread's present pass send a gradient to this node?
+
+    Raises:
+        RuntimeError: a leaf is asked about while ``autograd.grad`` runs, as in PyTorch.
+    """
+    task = threads.task
+    if node not in task.seen:
+        return False
+    if task.captures is None:
+        return True
+    wanted = [at for (n, _), at in task.captures.items() if n is node]
+    if type(node) is AccumulateGrad and -1 not in wanted:
+        raise RuntimeError(
+            "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). This is "
+            "currently not supported."
+        )
+    return bool(wanted) or node in task.needed
+
+
 def _taken(grads: list[Any], i: int) -> Any:
     """An element that the list no longer holds."""
     g, grads[i] = grads[i], None
@@ -322,7 +351,7 @@ def release(node: Fn) -> None:
 def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
     grads = list(grads)
     hooks = node.hooked
-    for k, g in enumerate(grads):
+    for k in range(len(grads)):
         for hook in list(hooks.tensor.get(k, {}).values()):
             r = hook(grads[k])
             grads[k] = grads[k] if r is None else r

@@ -6,10 +6,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ..graph import packing
 from ..graph.epoch import threads
 from ..graph.fn import Fn, Out, Saved, current_version
 from ..graph.node import OUT, Operator
-from ..graph.tensor_base import TensorBase, View, new_tensor
+from ..graph.packing import Packed, over, unpacked
+from ..graph.tensor_base import TensorBase, View
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
@@ -64,16 +66,21 @@ class _Node(FunctionCtx, Fn):
 
     def _unpack(self, kept: tuple[Any, int, int | None]) -> Any:
         x, output, version = kept
+        if x.__class__ is Packed:
+            return unpacked(x, self._edge_of(output))
         if x is None or not (x.__class__ is Saved or isinstance(x, TensorBase)):
             return x
         if current_version(x) != version:
             raise RuntimeError(_overwritten(self, x, OUT + output, version or 0))
         if x.__class__ is not Saved:
             return x
-        y = new_tensor(x.storage, x.ty)
-        y._vc = x.vc
-        y._edge = self if len(self.outs) == 1 else Out(self, output)
-        return y
+        return over(x, self._edge_of(output))
+
+    def _edge_of(self, output: Any) -> Any:
+        """The place in the graph of a kept value: of an output by its number, else the edge itself."""
+        if not isinstance(output, int):
+            return output
+        return self if len(self.outs) == 1 else Out(self, output)
 
     def apply(self, *grads: Any) -> list[Any]:
         """Runs the user's ``backward``; its results in the order of ``forward``'s arguments."""
@@ -85,10 +92,13 @@ class _Node(FunctionCtx, Fn):
         while len(out) > count and out[-1] is None:
             out.pop()
         if len(out) != count:
-            raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {count}, got {len(out)})")
+            raise RuntimeError(
+                f"function {name} returned an incorrect number of gradients (expected {count}, got {len(out)})"
+            )
         for i, (g, e) in enumerate(zip(out, self.edges)):
             if g is not None and not isinstance(g, TensorBase) and e is not None:
-                raise TypeError(f"function {name} returned a gradient of type {type(g).__name__} at index {i}, expected a "
+                raise TypeError(f"function {name} returned a gradient of type {type(g).__name__} at index {i}, "
+                                "expected a "
                                 "Tensor or None")  # fmt: skip
         return out
 
@@ -120,8 +130,10 @@ class Function:
     generate_vmap_rule = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
-                           "should invoke them on the class itself. Instantiating an autograd function will raise an error "
+        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
+                           "so you "
+                           "should invoke them on the class itself. Instantiating an autograd function will raise an "
+                           "error "
                            "in a future version of PyTorch.")  # fmt: skip
 
     @staticmethod
@@ -137,7 +149,8 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradients of ``forward``'s arguments."""
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to "
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom "
+                                  "autograd.Function to "
                                   "use it with backward mode AD.")  # fmt: skip
 
     @classmethod
@@ -186,7 +199,10 @@ def _finish(node: _Node, args: tuple[Any, ...], out: Any, grad: bool) -> Any:
     for k, y in enumerate(outs):
         if isinstance(y, TensorBase):
             outs[k] = _with_history(node, args, y, k, len(outs), grad and not _among(y, plain), _among(y, dirty))
-    node.__dict__["kept"] = tuple([_kept(x, out if several else (out,), outs) for x in saved])
+    kept = [_kept(x, out if several else (out,), outs) for x in saved]
+    if packing.active and packing.hooks.stack and grad:
+        kept = [_packed(node, *k) for k in kept]
+    node.__dict__["kept"] = tuple(kept)
     node.__dict__["to_save"] = ()
     return tuple(outs) if several else outs[0]
 
@@ -229,6 +245,16 @@ def _kept(x: Any, before: Any, after: list[Any]) -> tuple[Any, int, int | None]:
     return x, 0, current_version(x)
 
 
+def _packed(node: _Node, x: Any, output: int, version: int | None) -> tuple[Any, Any, int | None]:
+    """What the pack hook of the thread makes of a kept value."""
+    if x.__class__ is Saved:
+        return packing.pack(x, node._edge_of(output)), output, None
+    if isinstance(x, TensorBase):
+        edge = _edge(x)
+        return packing.pack(x, edge), edge, None
+    return x, output, version
+
+
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a ``backward`` whose result cannot be differentiated again."""
 
@@ -266,7 +292,7 @@ class NestedIOFunction(Function):
 InplaceFunction = Function
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:  # noqa: N802
+def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
     """The tensor itself: variables and tensors were merged long ago (``torch.autograd.Variable``)."""
     x = data.detach()
     return x.requires_grad_(True) if requires_grad else x

@@ -37,7 +37,8 @@ def _jacobian_of(y: Any, xs: tuple[Any, ...], create_graph: bool, strict: bool, 
             gs = (None,) * len(xs)
         if strict and any(g is None for g in gs):
             raise RuntimeError(f"Output {k} of the user-provided function is independent of input "
-                               f"{[g is None for g in gs].index(True)}. This is not allowed in strict mode.")  # fmt: skip
+                               f"{[g is None for g in gs].index(True)}. This is not allowed in strict "
+                               "mode.")  # fmt: skip
         rows.append(tuple([x.new_zeros(x.shape) if g is None else g for g, x in zip(gs, xs)]))
     return tuple([
         stack([r[j] for r in rows]).reshape((*y.shape, *x.shape)) if rows else x.new_zeros((*y.shape, *x.shape))
@@ -46,7 +47,14 @@ def _jacobian_of(y: Any, xs: tuple[Any, ...], create_graph: bool, strict: bool, 
 
 
 @enable_grad()
-def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy: str = "reverse-mode") -> Any:
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """The Jacobian of ``func``: shape of output + shape of input, nested in tuples where there are several."""
     xs, many_in = _as_tuple(inputs)
     xs = _leaves(xs, create_graph)
@@ -56,7 +64,14 @@ def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, 
 
 
 @enable_grad()
-def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode") -> Any:
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """The Hessian of a scalar function."""
     xs, many = _as_tuple(inputs)
 
@@ -72,7 +87,9 @@ def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, s
 
 
 @enable_grad()
-def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """The outputs, and ``v`` times the Jacobian."""
     xs, many_in = _as_tuple(inputs)
     xs = _leaves(xs, create_graph)
@@ -87,7 +104,9 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 
 
 @enable_grad()
-def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """The outputs, and the Jacobian times ``v``, by differentiating the vector-Jacobian product."""
     xs, _ = _as_tuple(inputs)
     xs = _leaves(xs, create_graph)
@@ -101,13 +120,17 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     return _done(ys, many_out, create_graph), _done(out, many_out, create_graph)
 
 
-def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vhp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """The value of a scalar function, and ``v`` times its Hessian."""
     return hvp(func, inputs, v, create_graph, strict)
 
 
 @enable_grad()
-def hvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """The value of a scalar function, and its Hessian times ``v`` (the Hessian is symmetric)."""
     xs, many = _as_tuple(inputs)
     xs = _leaves(xs, create_graph)

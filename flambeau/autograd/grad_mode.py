@@ -66,7 +66,7 @@ class _Mode:
         return wrapped
 
 
-class no_grad(_Mode):  # noqa: N801
+class no_grad(_Mode):
     """Within it, results do not require grad (``torch.no_grad``)."""
 
     def __new__(cls, orig_func: Any = None) -> Any:
@@ -78,14 +78,14 @@ class no_grad(_Mode):  # noqa: N801
         threads.epoch.grad = False
 
 
-class enable_grad(no_grad):  # noqa: N801
+class enable_grad(no_grad):
     """Within it, operators are recorded again (``torch.enable_grad``)."""
 
     def _enter(self) -> None:
         threads.epoch.grad = True
 
 
-class set_grad_enabled(_Mode):  # noqa: N801
+class set_grad_enabled(_Mode):
     """Sets grad mode, as a call or as a context manager."""
 
     def __init__(self, mode: bool) -> None:
@@ -108,7 +108,7 @@ class set_grad_enabled(_Mode):  # noqa: N801
         return type(self)(self.mode)
 
 
-class inference_mode(_Mode):  # noqa: N801
+class inference_mode(_Mode):
     """As ``no_grad``; tensors made within it may not be used in autograd later."""
 
     def __new__(cls, mode: Any = True) -> Any:

@@ -23,7 +23,7 @@ def _differentiable(x: Any) -> list[Any]:
 
 
 def _numerical(f: Callable[..., Any], inputs: Sequence[Any], x: Any, eps: float) -> list[np.ndarray]:
-    """For each output the Jacobian (elements of x, elements of output) by central differences; complex x by two steps."""
+    """For each output the Jacobian by central differences, x by output; complex x by two steps."""
     values = x.detach()._numpy().copy()
     jacobians: list[list[np.ndarray]] = []
 
@@ -35,12 +35,12 @@ def _numerical(f: Callable[..., Any], inputs: Sequence[Any], x: Any, eps: float)
 
     for i in np.ndindex(values.shape):
         row = [0] * 0
-        for step in ([eps, 1j * eps] if x.is_complex() else [eps]):
+        for step in [eps, 1j * eps] if x.is_complex() else [eps]:
             up, down = values.copy(), values.copy()
             up[i] += step
             down[i] -= step
             row.append([(a - b).reshape(-1) / (2 * eps) for a, b in zip(outputs(up), outputs(down))])
-        jacobians.append([r for r in zip(*row)])  # type: ignore[misc]
+        jacobians.append(list(zip(*row)))  # type: ignore[arg-type]
     return [np.array([row[k] for row in jacobians]) for k in range(len(jacobians[0]) if jacobians else 0)]
 
 
@@ -51,7 +51,7 @@ def _analytical(output: Any, x: Any) -> np.ndarray:
     rows = []
     for i in np.ndindex(output.shape):
         parts = []
-        for one in ([1.0, 1j] if output.is_complex() else [1.0]):
+        for one in [1.0, 1j] if output.is_complex() else [1.0]:
             g = np.zeros(output.shape, output.detach()._numpy().dtype)
             g[i] = one
             from ..ops.creation import from_values
@@ -67,7 +67,7 @@ def _expected(numeric: np.ndarray, x_complex: bool, out_complex: bool) -> np.nda
     du = numeric[:, 0]  # (elements of x, elements of output)
     dv = numeric[:, 1] if x_complex else np.zeros_like(du)
     rows = []
-    for one in ([1.0, 1j] if out_complex else [1.0]):
+    for one in [1.0, 1j] if out_complex else [1.0]:
         real = (np.conj(one) * du).real if out_complex else du.real * np.real(one)
         imag = (np.conj(one) * dv).real if out_complex else dv.real * np.real(one)
         rows.append((real + 1j * imag) if x_complex else real)
@@ -75,8 +75,9 @@ def _expected(numeric: np.ndarray, x_complex: bool, out_complex: bool) -> np.nda
 
 
 def gradcheck(
-    func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True,
-    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
+    func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    raise_exception: bool = True, nondet_tol: float = 0.0, check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_batched_forward_grad: bool = False, check_forward_ad: bool = False, check_backward_ad: bool = True,
     fast_mode: bool = False, masked: bool | None = None,
 ) -> bool:  # fmt: skip
@@ -101,7 +102,9 @@ def gradcheck(
     return True
 
 
-def _check(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Any], eps: float, atol: float, rtol: float) -> None:
+def _check(
+    func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Any], eps: float, atol: float, rtol: float
+) -> None:
     outputs = _tensors(func(*inputs))
     for j, x in enumerate(wanted):
         numeric = _numerical(func, inputs, x, eps)
@@ -111,13 +114,22 @@ def _check(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Any],
             analytic = _analytical(y, x).reshape(y.numel(), -1, x.numel())
             expected = _expected(numeric[k], x.is_complex(), y.is_complex())
             if not np.allclose(analytic, expected, rtol, atol, equal_nan=True):
-                raise GradcheckError(f"Jacobian mismatch for output {k} with respect to input {j},\nnumerical:{expected}\n"
+                raise GradcheckError(f"Jacobian mismatch for output {k} with respect to input "
+                                     f"{j},\nnumerical:{expected}\n"
                                      f"analytical:{analytic}\n")  # fmt: skip
 
 
+def _leaf_again(x: Any, original: Any) -> Any:
+    """An input that lost its history while it was perturbed."""
+    if isinstance(x, TensorBase) and not x.requires_grad and original.requires_grad:
+        return x.detach().requires_grad_(True)
+    return x
+
+
 def gradgradcheck(
-    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
-    gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True, nondet_tol: float = 0.0,
+    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
+    rtol: float = 1e-3, gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True,
+    nondet_tol: float = 0.0,
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
 ) -> bool:  # fmt: skip
@@ -135,8 +147,7 @@ def gradgradcheck(
 
     def first(*args: Any) -> Any:
         ins, gs = args[:n], args[n:]
-        ins = tuple([x.detach().requires_grad_(True) if isinstance(x, TensorBase) and not x.requires_grad and o.requires_grad
-                     else x for x, o in zip(ins, inputs)])  # fmt: skip
+        ins = tuple([_leaf_again(x, o) for x, o in zip(ins, inputs)])
         ys = _differentiable(func(*ins))
         wanted = [x for x, o in zip(ins, inputs) if isinstance(o, TensorBase) and o.requires_grad]
         return grad(ys, wanted, list(gs), create_graph=True, allow_unused=True)

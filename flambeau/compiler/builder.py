@@ -10,7 +10,22 @@ from ..dtypes import bool_, dtype, int64
 from .ir import Function, Value
 
 PREDICATES = frozenset(
-    "eq ne lt le gt ge isnan isinf isfinite logical_and logical_or logical_not logical_xor signbit".split()
+    [
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "logical_xor",
+        "signbit",
+    ]
 )
 
 
@@ -24,7 +39,9 @@ class Builder:
         self.f = Function()
         self.ty: Any = None
 
-    def _add(self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: Sequence[int], dt: dtype) -> Value:
+    def _add(
+        self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: Sequence[int], dt: dtype
+    ) -> Value:
         return self.f.define(Value(kind, name, args, params, tuple(shape), dt))
 
     # ---- sources
@@ -113,15 +130,19 @@ class Builder:
         """The order of the elements reversed along ``dims``."""
         return self._view("flip", a, tuple(dims), a.shape)
 
-    def pad(self, a: Value, pads: Sequence[tuple[int, int]], value: Any = 0, interior: Sequence[int] | None = None) -> Value:
-        """``pads[k] = (before, after)`` constants along dimension k (negative crops), ``interior[k]`` between elements."""
+    def pad(
+        self, a: Value, pads: Sequence[tuple[int, int]], value: Any = 0, interior: Sequence[int] | None = None
+    ) -> Value:
+        """``pads[k]``: constants before and after dimension k (negative crops), ``interior[k]`` between elements."""
         interior = tuple(interior or (0,) * a.ndim)
         if not any(interior) and all(p == (0, 0) for p in map(tuple, pads)):
             return a
         shape = [n + max(n - 1, 0) * i + lo + hi for n, (lo, hi), i in zip(a.shape, pads, interior)]
         return self._view("pad", a, (tuple(map(tuple, pads)), value, interior), shape)
 
-    def window(self, a: Value, dims: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Value:
+    def window(
+        self, a: Value, dims: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+    ) -> Value:
         """Sliding windows: ``dims`` become positions, and a dimension a window is appended for each of them."""
         shape = list(a.shape)
         for d, k, s, e in zip(dims, sizes, strides, dilations):
@@ -136,8 +157,10 @@ class Builder:
         shape = [n for i, n in enumerate(a.shape) if i not in (dim1, dim2)]
         return self._view("diagonal", a, (dim1, dim2, offset), [*shape, max(0, min(rows, cols))])
 
-    def strided(self, a: Value, layout: Sequence[int], shape: Sequence[int], strides: Sequence[int], offset: int, dt: dtype) -> Value:
-        """``a`` laid out in memory with the dense strides ``layout``, then read under shape, strides, offset and dtype."""
+    def strided(
+        self, a: Value, layout: Sequence[int], shape: Sequence[int], strides: Sequence[int], offset: int, dt: dtype
+    ) -> Value:
+        """``a`` in memory with the dense strides ``layout``, read under shape, strides, offset and dtype."""
         params = tuple(layout), tuple(strides), offset
         return self._add("view", "strided", (a,), params, shape, dt)
 
@@ -192,9 +215,18 @@ class Builder:
 
     def update(self, base: Value, value: Value, layout: Sequence[int], strides: Sequence[int], offset: int) -> Value:
         """``base`` (dense in memory with strides ``layout``) with the elements under a strided view replaced."""
-        return self._add("update", "strided", (base, value), (tuple(layout), tuple(strides), offset), base.shape, base.dtype)
+        return self._add(
+            "update", "strided", (base, value), (tuple(layout), tuple(strides), offset), base.shape, base.dtype
+        )
 
-    def extern(self, name: str, fn: Callable[..., Any], args: Sequence[Value], outs: Sequence[tuple[Sequence[int], dtype]], *params: Any) -> Any:
+    def extern(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        args: Sequence[Value],
+        outs: Sequence[tuple[Sequence[int], dtype]],
+        *params: Any,
+    ) -> Any:
         """Calls ``fn(*arrays, *params)``; ``outs`` are the shapes and dtypes of its results. One result: its Value."""
         call = self._add("extern", name, tuple(args), (fn, params), *outs[0])
         if len(outs) == 1:

@@ -1,15 +1,15 @@
 """The primitive IR. Every value is an array without layout: a shape and a dtype, defined once.
 
-    program := inputs, scalars, {value = expr}, outputs
-    expr := map f(a, …)                 elementwise, equal shapes
-          | view v(a)                   permute, expand, reshape, slice, flip, pad, strided (memory reinterpreted)
-          | reduce op axes (a)          sum prod max min any all, argmax argmin
-          | contract spec (a, b)        sum over the labels that the result lacks; einsum with windows
-          | gather (a, index, …)        elements at integer indices
-          | scatter op (a, index, b)    a with b put, added, … at the indices
-          | scan op axis (a)            cumulative sum, product, maximum, minimum
-          | update (base, b)            base with the part under a strided view replaced
-          | extern name (a, …)          a NumPy or SciPy function; several results
+program := inputs, scalars, {value = expr}, outputs
+expr := map f(a, …)                 elementwise, equal shapes
+      | view v(a)                   permute, expand, reshape, slice, flip, pad, strided (memory reinterpreted)
+      | reduce op axes (a)          sum prod max min any all, argmax argmin
+      | contract spec (a, b)        sum over the labels that the result lacks; einsum with windows
+      | gather (a, index, …)        elements at integer indices
+      | scatter op (a, index, b)    a with b put, added, … at the indices
+      | scan op axis (a)            cumulative sum, product, maximum, minimum
+      | update (base, b)            base with the part under a strided view replaced
+      | extern name (a, …)          a NumPy or SciPy function; several results
 """
 
 from __future__ import annotations

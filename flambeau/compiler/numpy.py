@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..dtypes import bfloat16, dtype
 from .ir import Function, Value
 from .numpy_contract import contract
-from .numpy_maps import find_map, cast, round_bfloat16
+from .numpy_maps import cast, find_map, round_bfloat16
 
 Array = np.ndarray
 
@@ -151,13 +151,19 @@ def _pad(v: Value, a: Array) -> Array:
         first = max(0, -(lo // step) if lo < 0 else 0)
         last = max(first, min(n, (total - lo - 1) // step + 1 if total > lo else 0))
         source.append(slice(first, last))
-        target.append(slice(lo + first * step, lo + first * step + max(0, (last - first - 1) * step + 1) if last > first else lo + first * step, step))
+        target.append(
+            slice(
+                lo + first * step,
+                lo + first * step + max(0, (last - first - 1) * step + 1) if last > first else lo + first * step,
+                step,
+            )
+        )
     out[tuple(target)] = a[tuple(source)]
     return out
 
 
 def _window(v: Value, a: Array) -> Array:
-    dims, sizes, strides, dilations = v.params
+    dims, _, strides, dilations = v.params
     steps = list(a.strides)
     for d, s in zip(dims, strides):
         steps[d] *= s

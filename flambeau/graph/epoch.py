@@ -26,7 +26,19 @@ NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so tha
 class Epoch:
     """One thread's pending work and grad mode."""
 
-    __slots__ = ("__weakref__", "bytes", "crowded", "grad", "inference", "leaves", "pend", "scalars", "serial", "values", "written")
+    __slots__ = (
+        "__weakref__",
+        "bytes",
+        "crowded",
+        "grad",
+        "inference",
+        "leaves",
+        "pend",
+        "scalars",
+        "serial",
+        "values",
+        "written",
+    )
 
     def __init__(self) -> None:
         self.leaves: list[Storage] = []
@@ -50,6 +62,7 @@ _last: list[Epoch | None] = [None]  # whose work may be pending, while there are
 class _Threads(threading.local):
     def __init__(self) -> None:
         self.epoch = Epoch()
+        self.task: Any = None  # the backward pass that runs
         with LOCK:
             _epochs.add(self.epoch)
             if _last[0] is None:
@@ -106,6 +119,8 @@ def refresh(x: TensorBase) -> Node:
     if s.owner is not None and s.shared:
         epoch.written = 1 << 62
         x._w = -1
+        if x._ty is not s.ty and x._ty.dtype is s.ty.dtype and not s.pending:
+            return _shared_part(x, s, epoch)
         h = _shared_leaf(s, epoch)
         return h if x._ty is s.ty else view_node(h, x._ty)
     if h is not None and s.epoch is not epoch and s.epoch is not None:
@@ -131,6 +146,15 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     s.epoch = epoch
     epoch.leaves.append(s)
     return h
+
+
+def _shared_part(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
+    """As ``_shared_leaf`` for a view: only what it sees is copied."""
+    t = x._ty
+    span = 1 + sum([(n - 1) * step for n, step in zip(t.shape, t.strides)]) if t.numel else 0
+    node = _part_leaf(x, s, epoch)
+    epoch.values[len(epoch.leaves) - 1] = s.buf[t.offset : t.offset + span].copy()  # type: ignore[index]
+    return node
 
 
 def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
@@ -159,7 +183,11 @@ def base_node(s: Storage) -> Node:
 def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
     """A leaf of memory that NumPy may write: its value now, kept, because a later write must not reach it."""
     notes = s.note()
-    if s.h is not None and notes.source is not None and np.array_equal(notes.source.view(np.uint8), s.buf.view(np.uint8)):  # type: ignore[union-attr]
+    if (
+        s.h is not None
+        and notes.source is not None
+        and np.array_equal(notes.source.view(np.uint8), s.buf.view(np.uint8))
+    ):  # type: ignore[union-attr]
         return s.h
     s.h = None
     h = _leaf(s, epoch)

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import packing
 from .node import OUT, Operator
 from .storage import Storage
 from .types import Ty
@@ -101,7 +102,9 @@ def fn_class(op: Operator) -> Any:
     return op.fn_class
 
 
-def record(op: Operator, attrs: Any, edges: tuple[Any, ...], ins: tuple[Any, ...], outs: tuple[Any, ...], node: Any) -> Fn:
+def record(
+    op: Operator, attrs: Any, edges: tuple[Any, ...], ins: tuple[Any, ...], outs: tuple[Any, ...], node: Any
+) -> Fn:
     """A backward node of ``op``."""
     return fn_class(op)(node, (attrs, ins, outs), edges)
 
@@ -207,7 +210,9 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
     """Which of ``op.saves`` are needed when the inputs in ``mask`` (bit k: input k) require grad."""
     known = op.plans.get(mask)
     if known is None:
-        known = op.plans[mask] = tuple([which if any(mask >> w & 1 for w in when) else None for which, when in op.saves])
+        known = op.plans[mask] = tuple(
+            [which if any(mask >> w & 1 for w in when) else None for which, when in op.saves]
+        )
     return known
 
 
@@ -228,6 +233,28 @@ def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:
             y = outs[w - OUT]
             fn.saved[at] = Saved(y._s, y._ty, y._vc)  # type: ignore[index]
             fn.versions[at] = current_version(y)  # type: ignore[index]
+    if packing.active:
+        pack_saved(fn)
+
+
+def pack_saved(fn: Fn) -> None:
+    """Replaces what ``fn`` saved by what the thread's pack hook makes of it."""
+    if not packing.hooks.stack:
+        return
+    saved, versions = list(fn.saved), list(fn.versions)
+    for at, (which, _) in enumerate(fn.op.saves):
+        x = saved[at] if at < len(saved) else None
+        if x.__class__ is Saved or hasattr(x, "_s"):
+            saved[at], versions[at] = packing.pack(x, edge_of_saved(fn, which)), None
+    fn.saved, fn.versions = saved, versions
+    fn.simple = False  # the pass must go through the engine, which unpacks
+
+
+def edge_of_saved(fn: Fn, which: int) -> Any:
+    """Where the gradient of a saved input or output goes."""
+    if which < OUT:
+        return fn.edges[which]
+    return fn if len(fn.outs) == 1 else Out(fn, which - OUT)
 
 
 def current_version(x: Any) -> int | None:

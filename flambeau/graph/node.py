@@ -63,7 +63,7 @@ class Node:
         self.ty = t
         self.src = src
         self.parts: tuple[Node, ...] | None = None
-        self.numbers = any([i.op is SCALAR for i in ins])  # are there Python numbers among the inputs?
+        self.numbers = any(i.op is SCALAR for i in ins)  # are there Python numbers among the inputs?
         self.differentiable = type(t) is not tuple and t.dtype.kind in "fc"  # may the one result require grad?
         if type(t) is tuple:
             self.parts = tuple(Node(PART, (self,), k, part, src) for k, part in enumerate(t))

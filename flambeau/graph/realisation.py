@@ -11,9 +11,9 @@ import numpy as np
 from ..dtypes import default_hooks
 from . import epoch as _epoch
 from .epoch import LOCK, Epoch
-from .node import nodes
 from .fn import next_number
 from .keeping import SWEEP_INTERVAL, buffers, sweep
+from .node import nodes
 from .program import Program, build
 from .storage import Storage, next_token
 from .types import ty as _ty
@@ -141,7 +141,7 @@ def realised(s: Storage) -> np.ndarray:
 
 
 def settled(s: Storage) -> np.ndarray:
-    """As ``realised``, with all recorded readers of the storage run: whoever gets the array may write it at any time."""
+    """As ``realised``, with all recorded readers run: whoever gets the array may write it at any time."""
     if s.h is not None and s.epoch is not None:
         realise(s.epoch)
     if _epoch.threads.epoch.leaves or s.h is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..dtypes import dtype
 from .types import Ty, ty
 
+OWN_REFERENCES = 3  # to a buffer's owner when only the storage knows it: by ``buf``, ``owner`` and the count itself
 next_token = itertools.count(1).__next__  # for ``Storage.w``: no value comes twice
 
 
@@ -47,20 +48,17 @@ class Storage:
         """May somebody write this memory through NumPy? Ends by itself when the last outside array dies."""
         if self.owner is None:
             return False
-        if isinstance(self.owner, np.ndarray) and getrefcount(self.owner) <= self._own_references():
+        if self.owner is not Permanent and getrefcount(self.owner) <= OWN_REFERENCES:
             self.owner = None
             return False
         return True
 
-    def _own_references(self) -> int:
-        return 3 if self.owner is self.buf else 3
-
     def share(self) -> None:
         """Notes that the buffer has become visible outside."""
         owner: Any = self.buf
-        while isinstance(owner.base, np.ndarray):
+        while getattr(owner, "base", None) is not None:
             owner = owner.base
-        self.owner = owner if owner.base is None else Permanent
+        self.owner = owner if isinstance(owner, np.ndarray) else Permanent
 
 
 class Notes:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from .storage import Storage
 from .types import Ty
 
-
 if TYPE_CHECKING:
     _Methods = Any  # most of a tensor's methods are operators, which are attached when they are defined
 else:

@@ -44,7 +44,21 @@ class Ty:
     promotion by its category alone.
     """
 
-    __slots__ = ("contiguous", "dense", "dtype", "leaves", "nbytes", "ndim", "numel", "offset", "shape", "size", "strides", "views", "weak")
+    __slots__ = (
+        "contiguous",
+        "dense",
+        "dtype",
+        "leaves",
+        "nbytes",
+        "ndim",
+        "numel",
+        "offset",
+        "shape",
+        "size",
+        "strides",
+        "views",
+        "weak",
+    )
 
     def __init__(self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool) -> None:
         self.shape = shape
@@ -72,7 +86,9 @@ class Ty:
 _types: dict[tuple[Any, ...], Ty] = {}
 
 
-def ty(shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...] | None = None, offset: int = 0, weak: bool = False) -> Ty:
+def ty(
+    shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...] | None = None, offset: int = 0, weak: bool = False
+) -> Ty:
     """The interned type; row-major unless ``strides`` are given."""
     if strides is None:
         strides = contiguous_strides(shape)

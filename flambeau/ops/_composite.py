@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..graph import packing
 from ..graph.epoch import threads
-from ..graph.fn import record, save_inputs
+from ..graph.fn import pack_saved, record, save_inputs
 from ..graph.node import Operator
 from ._registry import alias, is_tensor, requires_grad, view_edge
 
@@ -39,6 +40,8 @@ def composite(name: str, compute: Callable[..., Any], inputs: int, grad_name: st
             edges = tuple([_edge(x) for x in tensors])
             fn = record(op, args[inputs:], edges, tuple([x._ty for x in tensors]), (y._ty,), None)
             save_inputs(fn, tensors)
+            if packing.active:
+                pack_saved(fn)
             y._edge = fn
         return y
 

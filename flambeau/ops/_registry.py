@@ -7,9 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
+from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import (
-    AccumulateGrad, Fn, Out, Saved, fn_class, hooks_of, next_number, plan, record, save_inputs, save_outputs,
+    AccumulateGrad,
+    Fn,
+    Out,
+    Saved,
+    fn_class,
+    hooks_of,
+    next_number,
+    pack_saved,
+    plan,
+    record,
+    save_inputs,
+    save_outputs,
 )  # fmt: skip
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
 from ..graph.realisation import realise
@@ -17,6 +29,7 @@ from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
+from ._signatures import explained_function, explained_method
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
 Number = (bool, int, float, complex)
@@ -32,9 +45,9 @@ def export(*names: str, function: bool = True, method: bool = True) -> Callable[
     def register(f: F) -> F:
         for name in (f.__name__, *names):
             if function:
-                FUNCTIONS[name] = f
+                FUNCTIONS[name] = explained_function(f, name)
             if method:
-                METHODS[name] = f
+                METHODS[name] = explained_method(f, name)
         return f
 
     return register
@@ -103,7 +116,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
 
 
 def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[Any] | None, viewed: Any, y: Any) -> None:
-    """Gives ``y`` its backward node if an input requires grad; directly in the usual case of tensors that are no views."""
+    """Gives ``y`` its backward node if an input requires grad; directly where no input is a view."""
     if viewed:
         fn = y._edge = record_fn(op, ins, (), node)
         if fn is not None and op.saves:
@@ -145,6 +158,8 @@ def _save(fn: Fn, which: tuple[int | None, ...], ins: tuple[Any, ...], y: Any) -
             x = ins[w]
             saved.append(x)
             versions.append((x._vc or x._s).version)
+    if packing.active:
+        pack_saved(fn)
 
 
 _new = object.__new__
@@ -309,7 +324,7 @@ def alias(x: TensorBase) -> Any:
 
 
 def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
-    """Gives ``x`` itself the geometry of a view (``t_``, ``squeeze_``): no memory changes, but its version and history do."""
+    """Gives ``x`` itself the geometry of a view (``t_``): memory stays, its version and history change."""
     t = _view_type(op, x, attrs)
     grad = threads.epoch.grad and requires_grad(x)
     if grad:
@@ -327,7 +342,9 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
 # ---- in-place writes
 
 
-def call_inplace(op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False) -> Any:
+def call_inplace(
+    op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False
+) -> Any:
     """Records ``op(x, *others)`` and writes the result into ``x``; returns ``x``.
 
     ``may_overlap``: elements of ``x`` may share memory, as PyTorch allows for a few operators (``fill_``).

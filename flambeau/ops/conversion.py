@@ -10,6 +10,7 @@ from .. import dtypes
 from ..dtypes import SCALAR_NAMES, dtype
 from ._elementwise import OPERANDS, plain_number, tensor_argument
 from ._registry import METHODS, function, is_tensor
+from ._signatures import explained_method
 from ._types import result_dtype
 from .arithmetic import type_of
 from .copying import convert
@@ -35,7 +36,7 @@ def _conversion(name: str, dt: dtype) -> Any:
 
 
 for _name, _dt in _CONVERSIONS.items():
-    METHODS[_name] = _conversion(_name, _dt)
+    METHODS[_name] = explained_method(_conversion(_name, _dt), _name)
 
 _BY_TYPE_NAME = {f"torch.{name}Tensor": dt for dt, name in SCALAR_NAMES.items()}
 

@@ -8,8 +8,8 @@ from ..device import check_device
 from ..dtypes import dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, like, permuted_strides, ty
-from .views import expand_rule
 from ._registry import call, call_inplace, export, is_tensor, method
+from .views import expand_rule
 
 
 def _identity(b: Any, attrs: Any, x: Any) -> Any:
@@ -17,7 +17,9 @@ def _identity(b: Any, attrs: Any, x: Any) -> Any:
 
 
 CLONE = Operator("clone", lambda tys, t: t, _identity, lambda f, g: (g,))
-TO = Operator("_to_copy", lambda tys, t: t, _identity, lambda f, g: (g.to(f.ins[0].dtype),), grad_name="ToCopyBackward0")
+TO = Operator(
+    "_to_copy", lambda tys, t: t, _identity, lambda f, g: (g.to(f.ins[0].dtype),), grad_name="ToCopyBackward0"
+)
 
 
 def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
@@ -50,16 +52,22 @@ def contiguous(self: Any, memory_format: Any = None) -> Any:
 
 
 @method()
-def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Any:
+def to(
+    self: Any,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Any:
     """The tensor with another dtype (or device 'cpu'); itself if nothing changes."""
     for a in args:
         if is_tensor(a):
             dtype = a.dtype
         elif isinstance(a, _dtype_class):
             dtype = a
-        elif isinstance(a, bool):
-            non_blocking = a
-        else:
+        elif not isinstance(a, bool):  # a bool is ``non_blocking``
             device = a
     check_device(device)
     return convert(self, dtype or self._ty.dtype, copy, memory_format)
@@ -71,7 +79,11 @@ _dtype_class = dtype
 def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> Any:
     """``x`` as ``dt``: itself if it already is."""
     if x._ty.dtype is dt and not copy:
-        if memory_format is None or memory_format.name == "preserve_format" or x.is_contiguous(memory_format=memory_format):
+        if (
+            memory_format is None
+            or memory_format.name == "preserve_format"
+            or x.is_contiguous(memory_format=memory_format)
+        ):
             return x
     return call(TO, (x,), layout_of(x._ty, memory_format, dt))
 
@@ -83,6 +95,7 @@ def type_as(self: Any, other: Any) -> Any:
 
 
 # ---- writing
+
 
 def _copy_ty(tys: tuple[Ty, ...], t: Ty) -> Ty:
     expand_rule(tys[1], t.shape)
@@ -137,7 +150,9 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
 def fill_(self: Any, value: Any) -> Any:
     """Writes one number (or 0-dim tensor) everywhere."""
     if is_tensor(value) and value._ty.ndim:
-        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions.")
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions."
+        )
     if is_tensor(value):
         return call_inplace(FILL_TENSOR, self, (value,), _dense(self._ty))
     return call_inplace(FILL, self, (value,), _dense(self._ty), may_overlap=True)
@@ -153,4 +168,3 @@ def fill(input: Any, value: Any) -> Any:
 def zero_(self: Any) -> Any:
     """Writes zeros."""
     return call_inplace(ZERO, self, (), _dense(self._ty), may_overlap=True)
-

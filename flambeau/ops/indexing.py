@@ -51,10 +51,13 @@ def _consumed(i: Any) -> int:
     return 1
 
 
+def _is_basic(i: Any) -> bool:
+    return i is None or i is Ellipsis or (isinstance(i, (slice, int)) and not isinstance(i, bool))
+
+
 def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any] | None]:
-    """The view that the integers, slices, None and ... select, and index tensors by dimension (None if there are none)."""
-    items = [i if i is None or i is Ellipsis or isinstance(i, (slice, int)) and not isinstance(i, bool) else _as_index(i)
-             for i in _items(index)]  # fmt: skip
+    """The view that integers, slices, None and ... select, and index tensors by dimension (None: there are none)."""
+    items = [i if _is_basic(i) else _as_index(i) for i in _items(index)]
     taken = sum(_consumed(i) for i in items)
     ndim = x._ty.ndim
     if taken > ndim and (ndim or not isinstance(index, (int, slice))):
@@ -103,7 +106,8 @@ def _mask_index(x: Any, mask: Any, dim: int, tensors: list[Any]) -> tuple[Any, i
         return x, dim + 1
     for k, n in enumerate(mask._ty.shape):
         if n != x._ty.shape[dim + k]:
-            raise IndexError(f"The shape of the mask {list(mask._ty.shape)} at index {k} does not match the shape of the "
+            raise IndexError(f"The shape of the mask {list(mask._ty.shape)} at index {k} does not match the shape of "
+                             "the "
                              f"indexed tensor {list(x._ty.shape)} at index {dim + k}")  # fmt: skip
     for where in np.nonzero(mask.detach()._numpy()):
         tensors.append(_as_index(where.astype(np.int64)))
@@ -126,7 +130,8 @@ def _slice(x: Any, dim: int, s: slice, always: bool) -> Any:
 def _select(x: Any, dim: int, i: int) -> Any:
     t = x._ty
     if t.ndim == 0:
-        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
+                         "C++ to "
                          "convert a 0-dim tensor to a number")  # fmt: skip
     if not -t.shape[dim] <= i < t.shape[dim]:
         raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {t.shape[dim]}")
@@ -199,9 +204,7 @@ _PUT_SAVES = tuple((k, tuple(range(10))) for k in range(1, 9))
 PUT = {
     n: Operator("index_put", _put_ty, _put_lower(False), _put_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)
 }  # one for each number of index tensors
-PUT_ADD = {
-    n: Operator("index_put", _put_ty, _put_lower(True), _put_add_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)
-}
+PUT_ADD = {n: Operator("index_put", _put_ty, _put_lower(True), _put_add_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)}
 
 
 def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
@@ -234,7 +237,9 @@ def _check_shapes(idx: list[Any]) -> None:
         broadcast_shape(*[i._ty.shape for i in idx])
     except RuntimeError:
         shapes = ", ".join(str(list(i._ty.shape)) for i in idx)
-        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        ) from None
 
 
 def index_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate: bool) -> Any:
@@ -265,7 +270,9 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     if not is_tensor(value):
         from .creation import tensor
 
-        value = tensor(value, dtype=self._ty.dtype) if not isinstance(value, (list, tuple, np.ndarray)) else tensor(value)
+        value = (
+            tensor(value, dtype=self._ty.dtype) if not isinstance(value, (list, tuple, np.ndarray)) else tensor(value)
+        )
     where = tuple(d for d, t in enumerate(tensors) if t is not None)
     idx = [t for t in tensors if t is not None]
     put_(x, where, idx, value, False)
@@ -309,7 +316,11 @@ def _assign(x: Any, value: Any) -> None:
     from .creation import tensor
 
     if not is_tensor(value):
-        value = tensor(value, dtype=x._ty.dtype) if isinstance(value, (bool, int, float, complex, np.generic)) else tensor(value)
+        value = (
+            tensor(value, dtype=x._ty.dtype)
+            if isinstance(value, (bool, int, float, complex, np.generic))
+            else tensor(value)
+        )
     lead = value._ty.ndim - x._ty.ndim
     if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
         value = value.reshape(value._ty.shape[lead:])

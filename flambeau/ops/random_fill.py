@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import node_of, threads
-from ..graph.fn import Fn, next_number, record
+from ..graph.fn import Fn, next_number, record, save_inputs, save_outputs
 from ..graph.node import Operator, user_line
 from ..graph.keeping import let_go
 from ..graph.realisation import realise
@@ -115,7 +115,10 @@ def with_history(y: Any, op: Operator, ins: Sequence[Any]) -> Any:
     if not threads.epoch.grad or y._ty.dtype.kind not in "fc" or not any(requires_grad(x) for x in ins):
         return y
     edges = tuple([x._edge if x._view is None else view_edge(x) for x in ins])
-    y._edge = record(op, (), edges, tuple([x._ty for x in ins]), (y._ty,), None)
+    y._edge = fn = record(op, (), edges, tuple([x._ty for x in ins]), (y._ty,), None)
+    if op.saves:
+        save_inputs(fn, ins)
+        save_outputs(fn, (y,))
     return y
 
 

@@ -36,7 +36,8 @@ def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]],
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):
-            return step_all(rule, flags, parameters, numbers)
+            step_all(rule, flags, parameters, numbers)
+        return
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
     key: list[Any] = [rule, flags, start, len(numbers)]

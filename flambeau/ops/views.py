@@ -1,4 +1,4 @@
-"""Views: tensors that share memory with their base. Each is a rule from the base's type to the view's, and a gradient."""
+"""Views: tensors that share their base's memory. Each is a rule from the base's type to its own, and a gradient."""
 
 from __future__ import annotations
 
@@ -800,7 +800,10 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
 
 _COMPLEX_OF = {complex64: float32, complex128: float64}
 _REAL_OF = {v: k for k, v in _COMPLEX_OF.items()}
-_NO_HALF_PAIRS = "{}: complex32 is kept as pairs of float32 and cannot share memory with float16; convert to float32 or complex64 first"
+_NO_HALF_PAIRS = (
+    "{}: complex32 is kept as pairs of float32 and cannot share memory with float16; convert to float32 or "
+    "complex64 first"
+)
 
 
 def _view_as_real_rule(t: Ty, attrs: Any) -> Ty:

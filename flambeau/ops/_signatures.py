@@ -1,0 +1,137 @@
+"""What operators of one form take, so that a call with wrong arguments fails in PyTorch's words.
+
+A call that works never comes here: the texts are read when one has failed, and only if an argument is missing or
+of the wrong kind is the error replaced.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..device import memory_format
+from ..dtypes import dtype
+from ..graph.tensor_base import TensorBase
+
+# name(kind argument, kind argument=, *, kind argument=): what has a "=" may be left out.
+_FUNCTIONS = """
+mul(Tensor input, any other) neg(Tensor input) abs(Tensor input) sqrt(Tensor input) rsqrt(Tensor input)
+square(Tensor input) exp(Tensor input) log(Tensor input) sin(Tensor input) cos(Tensor input) tanh(Tensor input)
+reciprocal(Tensor input) isnan(Tensor input) isinf(Tensor input) isfinite(Tensor input)
+equal(Tensor input, Tensor other) logical_and(Tensor input, Tensor other) logical_or(Tensor input, Tensor other)
+logical_xor(Tensor input, Tensor other) logical_not(Tensor input) conj(Tensor input) real(Tensor input)
+imag(Tensor input) complex(Tensor real, Tensor imag) nonzero(Tensor input, *, bool as_tuple=)
+cumsum(Tensor input, int dim) cumprod(Tensor input, int dim) softmax(Tensor input, int dim)
+log_softmax(Tensor input, int dim) trace(Tensor input) t(Tensor input) zeros_like(Tensor input)
+ones_like(Tensor input) empty_like(Tensor input) full_like(Tensor input, Number fill_value)
+full(tuple size, Number fill_value) rand_like(Tensor input) randn_like(Tensor input) bernoulli(Tensor input)
+tril_indices(int row, int col, int offset=) triu_indices(int row, int col, int offset=) squeeze(Tensor input)
+reshape(Tensor input, tuple shape) permute(Tensor input, tuple dims) transpose(Tensor input, int dim0, int dim1)
+unsqueeze(Tensor input, int dim) flatten(Tensor input, int start_dim=, int end_dim=) tile(Tensor input, tuple dims)
+chunk(Tensor input, int chunks, int dim=) unbind(Tensor input, int dim=) select(Tensor input, int dim, int index)
+tril(Tensor input, int diagonal=) triu(Tensor input, int diagonal=) broadcast_to(Tensor input, tuple size)
+clone(Tensor input, *, memory_format memory_format=) view_as_real(Tensor input) view_as_complex(Tensor input)
+scatter_reduce(Tensor input, int dim, Tensor index, Tensor src, str reduce) take(Tensor input, Tensor index)
+matmul(Tensor input, Tensor other) mm(Tensor input, Tensor mat2) bmm(Tensor input, Tensor mat2)
+mv(Tensor input, Tensor vec) dot(Tensor input, Tensor tensor) outer(Tensor input, Tensor vec2)
+kron(Tensor input, Tensor other) diag_embed(Tensor input, int offset=) flip(Tensor input, tuple dims)
+cross(Tensor input, Tensor other) msort(Tensor input) narrow(Tensor input, int dim, any start, int length)
+masked_select(Tensor input, Tensor mask) dist(Tensor input, Tensor other) ger(Tensor input, Tensor vec2)
+fmax(Tensor input, Tensor other) fmin(Tensor input, Tensor other) maximum(Tensor input, Tensor other)
+minimum(Tensor input, Tensor other) atan2(Tensor input, Tensor other) hypot(Tensor input, Tensor other)
+logaddexp(Tensor input, Tensor other) logaddexp2(Tensor input, Tensor other)
+index_select(Tensor input, int dim, Tensor index) gather(Tensor input, int dim, Tensor index)
+take_along_dim(Tensor input, Tensor indices, int dim=)
+"""
+_METHODS = """
+contiguous(*, memory_format memory_format=) float(*, memory_format memory_format=)
+clone(*, memory_format memory_format=) double(*, memory_format memory_format=) half(*, memory_format memory_format=)
+bfloat16(*, memory_format memory_format=) long(*, memory_format memory_format=) int(*, memory_format memory_format=)
+bool(*, memory_format memory_format=) expand(tuple size) expand_as(Tensor other) view_as(Tensor other)
+reshape_as(Tensor other) unsqueeze(int dim) new_full(tuple size, Number fill_value) uniform_(float from=, float to=)
+exponential_(float lambd=) chunk(int chunks, int dim=)
+"""
+
+Parameter = tuple[str, str, bool, bool]  # kind, name, may be left out, by keyword only
+
+_KINDS: dict[str, tuple[str, Any]] = {
+    "Tensor": ("Tensor", TensorBase),
+    "int": ("int", None),
+    "float": ("float", (int, float, TensorBase)),
+    "Number": ("Number", (int, float, complex, TensorBase)),
+    "bool": ("bool", bool),
+    "str": ("str", str),
+    "tuple": ("tuple of ints", (tuple, list, int, TensorBase)),
+    "memory_format": ("torch.memory_format", (memory_format, type(None))),
+    "dtype": ("torch.dtype", (dtype, type(None))),
+    "any": ("", object),
+}
+
+
+def _by_name(text: str) -> dict[str, str]:
+    """The parameters of each name."""
+    lines = text.replace(") ", ")\n").strip().splitlines()
+    return {line[: line.index("(")]: line[line.index("(") + 1 : -1] for line in lines}
+
+
+FUNCTIONS = _by_name(_FUNCTIONS)
+METHODS = _by_name(_METHODS)
+
+
+def explained_function(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``torch.<name>``, whose failing calls are explained if the texts have it."""
+    return _explained(f, name, FUNCTIONS[name], 0) if name in FUNCTIONS else f
+
+
+def explained_method(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``Tensor.<name>``, whose failing calls are explained if the texts have it."""
+    return _explained(f, name, METHODS[name], 1) if name in METHODS else f
+
+
+def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) -> Callable[..., Any]:
+    @functools.wraps(f)
+    def checked(*args: Any, **kw: Any) -> Any:
+        try:
+            return f(*args, **kw)
+        except Exception:
+            wrong = complaint(name, _read(parameters), args[bound:], kw)
+            if wrong is None:
+                raise
+        raise TypeError(wrong)
+
+    return checked
+
+
+def _read(text: str) -> list[Parameter]:
+    found: list[Parameter] = []
+    only = False
+    for part in text.split(", "):
+        if part == "*":
+            only = True
+        else:
+            kind, _, name = part.partition(" ")
+            found.append((kind, name.rstrip("="), name.endswith("="), only))
+    return found
+
+
+def complaint(name: str, parameters: list[Parameter], args: tuple[Any, ...], kw: dict[str, Any]) -> str | None:
+    """What PyTorch says about the arguments, or None if it would take them."""
+    if parameters and parameters[0][3] and args:
+        return f"{name}() takes 0 positional arguments but {len(args)} {'was' if len(args) == 1 else 'were'} given"
+    for position, (kind, parameter, _, _) in enumerate(parameters):
+        given = args[position] if position < len(args) else kw.get(parameter)
+        if (position < len(args) or parameter in kw) and not _fits(kind, given):
+            where = f" (position {position + 1})" if position < len(args) else ""
+            return f"{name}(): argument '{parameter}'{where} must be {_KINDS[kind][0]}, not {type(given).__name__}"
+    missing = [
+        p for at, (_, p, optional, _) in enumerate(parameters) if at >= len(args) and not optional and p not in kw
+    ]
+    if missing:
+        names = ", ".join(f'"{p}"' for p in missing)
+        return f"{name}() missing {len(missing)} required positional arguments: {names}"
+    return None
+
+
+def _fits(kind: str, x: Any) -> bool:
+    return hasattr(type(x), "__index__") if kind == "int" else isinstance(x, _KINDS[kind][1])
