@@ -16,11 +16,12 @@ from .ir import Function, Value
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
 LARGEST = 120  # maps in one cluster
 COSTS = {"div": 4, "sqrt": 4, "reciprocal": 4, "floor_divide": 20, "trunc_divide": 20, "remainder": 20}
-SIMPLE = frozenset(
-    "add sub mul neg abs maximum minimum fmax fmin where sign signbit floor ceil trunc rint eq ne lt le gt ge copysign "
-    "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not lshift rshift "
-    "isnan isinf isfinite cast heaviside".split()
-)
+SIMPLE = frozenset([
+    "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "fmax", "fmin", "where", "sign", "signbit", "floor",
+    "ceil", "trunc", "rint", "eq", "ne", "lt", "le", "gt", "ge", "copysign", "logical_and", "logical_or",
+    "logical_not", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "lshift", "rshift",
+    "isnan", "isinf", "isfinite", "cast", "heaviside",
+])  # fmt: skip
 
 
 class Cluster:

@@ -17,11 +17,13 @@ from .ir import Value
 
 
 class Node:
-    """One computation at a point of the loops. ``axes``: the loops it depends on; ``after``: on a reduction's result."""
+    """One computation at a point of the loops. ``axes``: what loops it depends on; ``after``: on a reduction too."""
 
     __slots__ = ("after", "args", "axes", "dtype", "name", "op", "params")
 
-    def __init__(self, op: str, name: str, args: tuple[Node, ...], params: Any, dt: dtype, axes: frozenset[int]) -> None:
+    def __init__(
+        self, op: str, name: str, args: tuple[Node, ...], params: Any, dt: dtype, axes: frozenset[int]
+    ) -> None:
         self.op = op  # load, const, index, map, pad, reduced
         self.name = name
         self.args = args

@@ -10,10 +10,11 @@ import numpy as np
 from .ir import Function, Value
 from .numpy import _const, _map
 
-FOLDABLE = frozenset(
-    "add sub mul div neg abs maximum minimum where sqrt reciprocal floor ceil trunc rint eq ne lt le gt ge sign cast "
-    "logical_and logical_or logical_not logical_xor".split()
-)
+FOLDABLE = frozenset([
+    "add", "sub", "mul", "div", "neg", "abs", "maximum", "minimum", "where", "sqrt", "reciprocal", "floor", "ceil",
+    "trunc", "rint", "eq", "ne", "lt", "le", "gt", "ge", "sign", "cast", "logical_and", "logical_or", "logical_not",
+    "logical_xor",
+])  # fmt: skip
 MERGED = frozenset(["input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scan"])
 
 Rewrite = Callable[["Rewriter", Value, tuple[Value, ...]], Value]
@@ -34,7 +35,9 @@ class Rewriter:
         self.f = Function()
         self.known: dict[Any, Value] = {}
 
-    def make(self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: tuple[int, ...], dt: Any) -> Value:
+    def make(
+        self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: tuple[int, ...], dt: Any
+    ) -> Value:
         """The value with this definition."""
         if kind not in MERGED:
             return self.f.define(Value(kind, name, args, params, shape, dt))

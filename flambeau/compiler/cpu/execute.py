@@ -23,10 +23,10 @@ from ..memory import Span, plan
 from ..shorten import shorten
 from ..simplify import simplify
 from . import nest_maps, nest_reduce
-from .code_cache import CodeCache, default
 from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native
 from .nest import Kernel, generate
+from .pool import Pool, default
 from .target import Target
 
 Array = np.ndarray
@@ -69,7 +69,9 @@ def _has_instructions(v: Value, target: Target) -> bool:
         return True
     if float16 in (v.dtype, *[a.dtype for a in v.args]) and not target.has("f16c"):
         return False
-    return v.name not in ("floor", "ceil", "trunc", "rint", "trunc_divide") or v.dtype.kind != "f" or target.has("sse4.2")
+    return (
+        v.name not in ("floor", "ceil", "trunc", "rint", "trunc_divide") or v.dtype.kind != "f" or target.has("sse4.2")
+    )
 
 
 def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> list[tuple[Cluster, Nest | None]]:
@@ -79,7 +81,9 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> lis
     native = {v for v in f.values if generated(v, target)}
     while True:
         cs = clusters(f, lambda v: v in native and v not in opaque, forced)
-        through = {v for v in native - opaque if v.kind in ("view", "const")}  # read where they are from, not NumPy's copy
+        through = {
+            v for v in native - opaque if v.kind in ("view", "const")
+        }  # read where they are from, not NumPy's copy
         stored = {v for c in cs for v in c.outputs if c.native or v not in through}
         layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
         try:
@@ -102,18 +106,19 @@ class Executable:
     Args:
         f: the function.
         outputs: the types of its outputs, in whose memory order they are given.
-        cache: where machine code comes from; by default the process's, for this CPU.
+        pool: the threads that run it, for the CPU of their code; by default the process's.
     """
 
-    def __init__(self, f: Function, outputs: list[Any], cache: CodeCache | None = None) -> None:
+    def __init__(self, f: Function, outputs: list[Any], pool: Pool | None = None) -> None:
         given = f
         self.f = f = shorten(simplify(f))
         self.types = outputs
         self.layouts: dict[Value, Layout] = {}
         self.direct = self._direct_outputs()
-        cache = cache or default()
-        steps = nests(f, self.layout, cache.target)
-        self.kernels = [None if n is None else generate(n, cache.target) for _, n in steps]
+        self.pool = pool or default()
+        target = self.pool.cache.target
+        steps = nests(f, self.layout, target)
+        self.kernels = [None if n is None else generate(n, target) for _, n in steps]
         self.scalars = _Scalars(f, given)
         self._place(steps)
         self._steps(steps)
@@ -194,7 +199,7 @@ class Executable:
             label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
             segments.append(Segment((Native(k.text, operands, "kernel", label),), k.chunks))
         cost = sum(k.points for k in run) * NANOSECONDS
-        self.steps.append((Executor(segments, buffers=len(sources), cost=cost), list(sources)))
+        self.steps.append((Executor(segments, buffers=len(sources), cost=cost, pool=self.pool), list(sources)))
 
     def _operand(self, v: Value, sources: dict[Any, int]) -> Buffer:
         """Where a value lies: an input, an output, what NumPy gave, the arena or the scalars."""
@@ -241,7 +246,9 @@ class Executable:
         del self.buffers[k][:-3]
         return a
 
-    def _numpy(self, v: Value, env: dict[Value, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]) -> None:
+    def _numpy(
+        self, v: Value, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
+    ) -> None:
         """One value by the reference executor."""
         args = [self._array(a, env, inputs, scalars, outs) for a in v.args]
         if v.kind == "update":
@@ -252,7 +259,9 @@ class Executable:
             values = np.broadcast_to(np.asarray(env[v], v.dtype.compute), v.shape)
             env["memory", v] = reference.flatten(reference.to_memory(values, v.dtype), self.layout(v).strides)
 
-    def _array(self, v: Value, env: dict[Value, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]) -> Any:
+    def _array(
+        self, v: Value, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
+    ) -> Any:
         """A value as the reference executor knows it."""
         if v in env:
             return env[v]
@@ -271,7 +280,9 @@ class Executable:
             flat = outs[self.direct[v]]
         return reference.strided(reference.to_values(flat, v.dtype), v.shape, *layout)
 
-    def _results(self, env: dict[Value, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]) -> list[Array]:
+    def _results(
+        self, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
+    ) -> list[Array]:
         results: list[Array] = []
         for k, (v, t) in enumerate(zip(self.f.outputs, self.types)):
             if k in outs:
@@ -308,7 +319,9 @@ class _Scalars:
     """Memory for a function's run-time numbers: 8 bytes for each ordinal and dtype."""
 
     def __init__(self, f: Function, given: Function) -> None:
-        self.values = list(dict.fromkeys([(v.params, v.dtype) for v in f.values if v.kind == "scalar" and v.dtype.kind != "c"]))
+        self.values = list(
+            dict.fromkeys([(v.params, v.dtype) for v in f.values if v.kind == "scalar" and v.dtype.kind != "c"])
+        )
         self.memory = np.zeros(max(1, 8 * len(self.values)), np.uint8)
         self.given = {v.params: v.dtype for v in given.values if v.kind == "scalar"}
         self.slots = [self.memory[8 * k : 8 * k + 8].view(dt.np) for k, (_, dt) in enumerate(self.values)]

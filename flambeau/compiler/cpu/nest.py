@@ -31,6 +31,7 @@ from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, t
 
 LANES = 16  # partial results of a reduction
 TILE = 128  # columns in a tile of partial results
+BLOCK = 16  # steps across the vectors in a block of a transposition
 CHUNK = 16384  # points of the loops in a chunk, about
 
 
@@ -86,8 +87,8 @@ class _Emitter(Points):
         outer = self.kept[0]
         size = self.n.sizes[outer]
         chunk = max(1, CHUNK * size // prod(self.n.sizes))
-        if outer == self.axis:
-            step = TILE if self.n.reductions else self.lanes
+        if outer in (self.axis, _across(self.n, self.axis)):
+            step = TILE if self.n.reductions else max(self.lanes, BLOCK)
             chunk = -(-chunk // step) * step
         return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
 
@@ -118,8 +119,9 @@ class _Emitter(Points):
         self.loop(k, *self.range(k), 1)
 
     def open(self, s: Scope) -> None:
-        """Puts a scope into the innermost one."""
+        """Puts a scope into the innermost one, with its lanes."""
         self.chain[-1].body.append(s)
+        s.mask = self.chain[-1].mask
         self.chain.append(s)
 
     def leave(self, depth: int) -> None:
@@ -161,10 +163,30 @@ class _Emitter(Points):
 
     def map_nest(self) -> None:
         """Loops over everything, with the stores inside."""
+        across = _across(self.n, self.axis)
         for k in self.kept:
-            if k != self.axis:
+            if k not in (self.axis, across):
                 self.enter(k)
-        self.over_columns(*(self.range(self.axis) if self.axis is not None else ("0", "1")), self.stores)
+        body = self.stores if across is None else self.blocks(across)
+        self.over_columns(*(self.range(self.axis) if self.axis is not None else ("0", "1")), body)
+
+    def blocks(self, k: int) -> Callable[[], None]:
+        """Opens a loop over blocks of axis ``k``; what runs over a block, inside the loop in vectors.
+
+        An array that lies across the vectors is read in blocks whose cache lines are used whole.
+        """
+        low, high = self.range(k)
+        top = self.chain[-1]
+        block = Loop(top.axes, top.after, self.fresh(), low, high, BLOCK, False)
+        self.open(block)
+        end = self.put(f"add nuw nsw i64 {block.index}, {BLOCK}")
+        end = self.least(end, self.n.sizes[k], block) if self.n.sizes[k] % BLOCK else end
+
+        def body() -> None:
+            self.loop(k, block.index, end, 1)
+            self.stores()
+
+        return body
 
     def stores(self) -> None:
         """All that is stored at each point."""
@@ -228,7 +250,9 @@ class _Emitter(Points):
         depth, every = len(self.chain), range(len(self.n.reductions))
         slots = [self.put("alloca [128 x i8], align 64", self.entry) for _ in every] if len(self.gone) > 1 else []
         for k, slot in enumerate(slots):
-            self.chain[-1].body.append(f"  store {self.partial_type(k, LANES)} {self.identity(k)}, ptr {slot}, align 64")
+            self.chain[-1].body.append(
+                f"  store {self.partial_type(k, LANES)} {self.identity(k)}, ptr {slot}, align 64"
+            )
         for axis in self.gone[:-1]:
             self.enter(axis)
         results = self.row_loop(slots)
@@ -328,7 +352,9 @@ class _Emitter(Points):
         loop = self.chain[-1]
         for k, slot in enumerate(slots):
             p = self.put(f"getelementptr {self.partial_type(k, 0)}, ptr {slot}, i64 {loop.index}")  # type: ignore[attr-defined]
-            loop.body.append(f"  store {self.partial_type(k, self.width)} {self.identity(k)}, ptr {p}, align {self.align(k)}")
+            loop.body.append(
+                f"  store {self.partial_type(k, self.width)} {self.identity(k)}, ptr {p}, align {self.align(k)}"
+            )
         self.leave(len(self.chain) - 1)
 
     def row_of_partials(self, last: list[int]) -> str:
@@ -391,8 +417,17 @@ def _choose(n: Nest) -> tuple[int | None, bool]:
     return (gone[-1], True) if row else (best, False)
 
 
+def _across(n: Nest, axis: int | None) -> int | None:
+    """A loop along which an array is contiguous that lies across the loop that runs in vectors."""
+    if axis is None:
+        return None
+    far = [x for x in accesses(n) if abs(x.of(axis)) > 1]
+    found = [k for k in range(len(n.sizes)) if k != axis and any(abs(x.of(k)) == 1 for x in far)]
+    return max(found, key=n.sizes.__getitem__, default=None)
+
+
 def _score(accessed: list[Affine], written: set[Affine], k: int, size: int) -> float:
-    """How well a loop runs in vectors: accesses to neighbouring elements, against strided ones; a store counts twice."""
+    """How well a loop runs in vectors: accesses to neighbours, against strided ones; a store counts twice."""
     total = 0.0
     for x in accessed:
         step = abs(x.of(k))
@@ -408,6 +443,8 @@ def _row_fits(n: Nest, gone: list[int]) -> bool:
 
 def _lanes(n: Nest, vector_bytes: int) -> int:
     """As many lanes as the widest dtype of the nest has in a vector."""
-    dtypes = [node.dtype for node in n.nodes] + [partial.partial_dtype(r.value.name, r.value.dtype) for r in n.reductions]
+    dtypes = [node.dtype for node in n.nodes] + [
+        partial.partial_dtype(r.value.name, r.value.dtype) for r in n.reductions
+    ]
     widest = max([dt.itemsize for dt in dtypes])
     return max(2, vector_bytes // max(widest, 2))

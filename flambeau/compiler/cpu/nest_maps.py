@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import bfloat16, bool_, dtype, float16, float32, float64, int32, int64
-from .vector_math import FUNCTIONS
 from .text import FLOATS, base_type, constant, suffix, type_of, vector
+from .vector_math import FUNCTIONS
 
 
 class Ops:
