@@ -16,6 +16,7 @@ from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor
+from ._signatures import explained_function
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
 SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
@@ -220,7 +221,7 @@ def public(
             f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."
             for n in (name, *aliases):
                 if place != "torch" or n not in _METHOD_ONLY:
-                    table[n] = f
+                    table[n] = explained_function(f, n) if place == "torch" else f
 
 
 # ---- two operands
