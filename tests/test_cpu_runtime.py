@@ -6,7 +6,6 @@ import ctypes
 import os
 import re
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import _cpu_runtime as kernels
@@ -309,7 +308,7 @@ class TestCache:
     @pytest.mark.parametrize("change", ["cpu", "features", "llvm"])
     def test_what_else_decides(self, tmp_path: Path, host: target.Target, change: str) -> None:
         self.check(self.cache(tmp_path, host))
-        other = replace(host, **{change: {"cpu": "generic"}.get(change, getattr(host, change) + ",+cx16")})
+        other = host._replace(**{change: {"cpu": "generic"}.get(change, getattr(host, change) + ",+cx16")})
         cache = self.cache(tmp_path, other)
         cache.load([kernels.SCALE])
         assert cache.compiled == 1

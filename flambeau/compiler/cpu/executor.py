@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Union
 
 import numpy as np
@@ -48,8 +47,7 @@ Operand = Union[Buffer, Scratch, Scalar, Constant]
 SCALARS = {"float64": "d", "float32": "f4x", "int64": "q", "uint64": "Q", "int32": "i4x", "bool": "?7x"}
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A function of LLVM text, `void (ptr operands, i64 chunk, ptr workspace)`, and what it works on.
 
     Operands lie at `operands`, 8 bytes each. The workspace belongs to the thread, is aligned to 128 bytes and keeps
@@ -65,8 +63,7 @@ class Kernel:
     label: str = ""
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Kernels that run one after another for each of so many chunks, while chunks run in any order."""
 
     kernels: tuple[Kernel, ...]
@@ -88,8 +85,7 @@ class KernelError(RuntimeError):
         self.code, self.value, self.step, self.chunk = code, value, step, chunk
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """What ran when in one run: an entry for each chunk of each kernel, in the order of threads and time.
 
     Attributes:
@@ -107,7 +103,7 @@ class Profile:
     thread: np.ndarray
     begin: np.ndarray
     end: np.ndarray
-    labels: list[str] = field(repr=False)
+    labels: list[str]
     seconds: float
 
     def by_kernel(self) -> np.ndarray:

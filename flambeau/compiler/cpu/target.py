@@ -12,8 +12,7 @@ import importlib.util
 import os
 import platform
 import re
-from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import disk, machine
 
@@ -24,8 +23,12 @@ class MissingCompiler(RuntimeError):
     """Native code is needed that nobody has compiled yet, and llvmlite is not installed."""
 
 
-@dataclass(frozen=True)
-class Target:
+@functools.cache
+def _enabled(features: str) -> frozenset[str]:
+    return frozenset(word[1:] for word in features.split(",") if word.startswith("+"))
+
+
+class Target(NamedTuple):
     """What code is made for and by: all that its bytes depend on beside its text."""
 
     triple: str
@@ -33,13 +36,9 @@ class Target:
     features: str
     llvm: str
 
-    @functools.cached_property
-    def _enabled(self) -> frozenset[str]:
-        return frozenset(word[1:] for word in self.features.split(",") if word.startswith("+"))
-
     def has(self, feature: str) -> bool:
         """Is this LLVM feature (`avx2`, `fma`, `avx512f`, …) there?"""
-        return feature in self._enabled
+        return feature in _enabled(self.features)
 
     @property
     def is_x86(self) -> bool:
@@ -71,7 +70,7 @@ class Target:
     @property
     def key(self) -> str:
         """All of it as one text, for cache keys."""
-        return "\n".join(astuple(self))
+        return "\n".join(self)
 
 
 # What $FLAMBEAU_CPU may name: LLVM's CPU and features, and the words in which the system says that it has them.
