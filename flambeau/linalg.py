@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from .ops import (  # noqa: F401  their import fills the table
-    elimination, least_squares, lu, matrix_functions, matrix_norms, orthogonal, spectra, triangular,
+from .ops import (
+    elimination,
+    least_squares,
+    lu,
+    matrix_functions,
+    matrix_norms,
+    orthogonal,
+    spectra,
+    triangular,
 )  # fmt: skip
 from .ops._matrices import LINALG as _LINALG
 from .ops._matrices import LinAlgError

@@ -41,7 +41,7 @@ class UnpackedDualTensor:
         _refuse("UnpackedDualTensor")
 
 
-class dual_level:  # noqa: N801
+class dual_level:
     """Raises NotImplementedError when entered."""
 
     def __enter__(self) -> int:

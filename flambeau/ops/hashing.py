@@ -42,8 +42,8 @@ def _check(t: Ty, dims: tuple[int, ...], every: bool) -> None:
         raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     if not t.numel and every:
         raise RuntimeError(
-            "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-            "the 'dim' argument."
+            "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the 'dim' argument."
         )
     for d in dims:
         if not t.shape[d]:

@@ -15,8 +15,8 @@ import numpy as np
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import node_of, threads
 from ..graph.fn import Fn, next_number, record, save_inputs, save_outputs
-from ..graph.node import Operator, user_line
 from ..graph.keeping import let_go
+from ..graph.node import Operator, user_line
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, new_tensor
