@@ -210,10 +210,9 @@ class Task:
         if node.hooked is not None:
             grads = _pre_hooks(node, grads)
         self._capture(node, grads)
-        if type(node) is AccumulateGrad:
-            if self.captures is None and grads[0] is not None:
-                accumulate(node, grads[0], self.create)
-            elif self.captures is not None and self.captures.get((node, 0)) == -1 and grads[0] is not None:
+        if isinstance(node, AccumulateGrad):
+            wanted = self.captures is None or self.captures.get((node, 0)) == -1
+            if wanted and grads[0] is not None:
                 accumulate(node, grads[0], self.create)
             return []
         if self.needed is not None and node not in self.needed:

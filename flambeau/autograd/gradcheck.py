@@ -25,7 +25,7 @@ def _differentiable(x: Any) -> list[Any]:
 def _numerical(f: Callable[..., Any], inputs: Sequence[Any], x: Any, eps: float) -> list[np.ndarray]:
     """For each output the Jacobian by central differences, x by output; complex x by two steps."""
     values = x.detach()._numpy().copy()
-    jacobians: list[list[np.ndarray]] = []
+    jacobians: list[list[Any]] = []
 
     def outputs(changed: np.ndarray) -> list[np.ndarray]:
         from ..ops.creation import from_values
@@ -34,13 +34,13 @@ def _numerical(f: Callable[..., Any], inputs: Sequence[Any], x: Any, eps: float)
         return [o.detach()._numpy().copy() for o in _tensors(f(*[y if t is x else t for t in inputs]))]
 
     for i in np.ndindex(values.shape):
-        row = [0] * 0
+        row: list[Any] = []
         for step in [eps, 1j * eps] if x.is_complex() else [eps]:
             up, down = values.copy(), values.copy()
             up[i] += step
             down[i] -= step
             row.append([(a - b).reshape(-1) / (2 * eps) for a, b in zip(outputs(up), outputs(down))])
-        jacobians.append(list(zip(*row)))  # type: ignore[arg-type]
+        jacobians.append(list(zip(*row)))
     return [np.array([row[k] for row in jacobians]) for k in range(len(jacobians[0]) if jacobians else 0)]
 
 
@@ -68,8 +68,8 @@ def _expected(numeric: np.ndarray, x_complex: bool, out_complex: bool) -> np.nda
     dv = numeric[:, 1] if x_complex else np.zeros_like(du)
     rows = []
     for one in [1.0, 1j] if out_complex else [1.0]:
-        real = (np.conj(one) * du).real if out_complex else du.real * np.real(one)
-        imag = (np.conj(one) * dv).real if out_complex else dv.real * np.real(one)
+        real = np.real(np.conj(one) * du) if out_complex else np.real(du) * np.real(one)
+        imag = np.real(np.conj(one) * dv) if out_complex else np.real(dv) * np.real(one)
         rows.append((real + 1j * imag) if x_complex else real)
     return np.array(rows).transpose(2, 0, 1)
 

@@ -148,6 +148,10 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     return h
 
 
+def _same_bytes(a: Any, b: Any) -> bool:
+    return np.array_equal(a.view(np.uint8), b.view(np.uint8))
+
+
 def _shared_part(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     """As ``_shared_leaf`` for a view: only what it sees is copied."""
     t = x._ty
@@ -183,11 +187,7 @@ def base_node(s: Storage) -> Node:
 def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
     """A leaf of memory that NumPy may write: its value now, kept, because a later write must not reach it."""
     notes = s.note()
-    if (
-        s.h is not None
-        and notes.source is not None
-        and np.array_equal(notes.source.view(np.uint8), s.buf.view(np.uint8))
-    ):  # type: ignore[union-attr]
+    if s.h is not None and notes.source is not None and _same_bytes(notes.source, s.buf):
         return s.h
     s.h = None
     h = _leaf(s, epoch)

@@ -63,7 +63,8 @@ def pack(x: Any, edge: Any) -> Packed:
         RuntimeError: the hook wrote to the tensor.
     """
     pack_hook, unpack_hook = hooks.stack[-1]
-    t = over(x, edge)
+    # As in PyTorch, the hook sees a leaf itself, and of other tensors a copy that shares memory.
+    t = x if isinstance(x, TensorBase) and (edge is None or hasattr(edge, "leaf")) else over(x, edge)
     counter = t._vc or t._s
     version = counter.version
     epoch = threads.epoch
@@ -74,8 +75,8 @@ def pack(x: Any, edge: Any) -> Packed:
         epoch.grad = before
     if counter.version != version:
         raise RuntimeError(
-            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
-            "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot "
+            "be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
             "need to perform in-place operations on the input to a pack hook."
         )
     return Packed(packed, unpack_hook)

@@ -66,8 +66,8 @@ def lower(b: Builder, node: Node, done: dict[Node, Any]) -> Any:
 
 
 def _leaf(b: Builder, node: Node, place: dict[int, int]) -> Value:
-    t = node.ty
-    return b.input(place.get(node.attrs, node.attrs), t.shape, t.dtype, (t.strides, t.offset))
+    t, ordinal = node.ty, node.attrs
+    return b.input(place[ordinal] if ordinal < 0 else ordinal, t.shape, t.dtype, (t.strides, t.offset))
 
 
 def _scalar(b: Builder, node: Node, args: list[Value]) -> Value:

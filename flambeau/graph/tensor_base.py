@@ -33,6 +33,10 @@ class TensorBase(_Methods):
     _grad: Any
 
 
+class NotDense(NotImplementedError):
+    """An operator was given a tensor without memory of its own for every element: a sparse one."""
+
+
 class View:
     """How a tensor is a view: of which base, at which version its edge was made, how it may be written."""
 

@@ -615,7 +615,7 @@ def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
 
 def c_name(dt: Any) -> str:
     """The dtype's name in PyTorch's C++ error messages."""
-    return C_NAMES.get(dt, dt.name)
+    return C_NAMES[dt] if dt in C_NAMES else dt.name
 
 
 __all__ = [

@@ -117,7 +117,7 @@ def with_history(y: Any, op: Operator, ins: Sequence[Any]) -> Any:
     edges = tuple([x._edge if x._view is None else view_edge(x) for x in ins])
     y._edge = fn = record(op, (), edges, tuple([x._ty for x in ins]), (y._ty,), None)
     if op.saves:
-        save_inputs(fn, ins)
+        save_inputs(fn, tuple(ins))
         save_outputs(fn, (y,))
     return y
 
