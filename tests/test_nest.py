@@ -52,7 +52,9 @@ def native(
     """The outputs by native code, run twice: the second run meets what the first has left."""
     program = Executable(f, types_of(f), pool)
     margins = [np.full(t.numel + 2 * MARGIN, 77, t.dtype.np) for t in program.types]
-    program.buffers = [[a[MARGIN : MARGIN + t.numel]] for a, t in zip(margins, program.types)]
+    places = [a[MARGIN : MARGIN + t.numel] for a, t in zip(margins, program.types)]
+    program.buffers = [[(a, a.ctypes.data)] for a in places]
+    del places
     first = [a.copy() for a in program.run(inputs, list(scalars))]
     for a, b, around in zip(first, program.run(inputs, list(scalars)), margins):
         np.testing.assert_array_equal(a, b)
@@ -186,7 +188,8 @@ def listing(f: Function) -> str:
     """The IR after each pass, the clusters, and their LLVM text for a processor with AVX2."""
     simple = simplify(f)
     short = shorten(simple)
-    machine = targets.Target("x86_64-unknown-linux-gnu", *targets.NAMED["avx2"][:2], "")
+    cpu, features, _ = targets.NAMED["avx2"]
+    machine = targets.Target("x86_64-unknown-linux-gnu", cpu, features, "")
     steps = nests(
         short, lambda v: Layout(*v.params[1]) if v.kind == "input" else Layout(_row_major(v.shape), 0), machine
     )

@@ -7,6 +7,7 @@ else holds them, so a steady loop allocates nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
@@ -122,8 +123,13 @@ class Executable:
         self.scalars = _Scalars(f, given)
         self._place(steps)
         self._steps(steps)
-        self.buffers: list[list[Array]] = [[] for _ in outputs]
+        self.buffers: list[list[tuple[Array, int]]] = [[] for _ in outputs]
+        self.filled = [k for v, k in self.direct.items() if v in self.written]
+        alone = len(self.steps) == 1 and len(self.filled) == len(outputs)
+        self.only = self.steps[0] if alone and isinstance(self.steps[0], _Call) else None
         self.chained = reference._chained_updates(f)
+        self.last = self._dropped()
+        self.lock = threading.RLock()
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -170,6 +176,16 @@ class Executable:
             last.update(dict.fromkeys(seen.get(v, {v}), len(steps)))
         return last
 
+    def _dropped(self) -> dict[Value, list[Value]]:
+        """For each value that NumPy computes, which of its operands no later step and no output needs."""
+        needed = set(self.f.outputs)
+        dropped: dict[Value, list[Value]] = {}
+        for step in reversed(self.steps):
+            if isinstance(step, Value):
+                dropped[step] = [a for a in dict.fromkeys(step.args) if a not in needed]
+                needed.update(step.args)
+        return dropped
+
     def _reads(self, c: Cluster, n: Nest | None) -> list[Value]:
         if n is None:
             return list(c.outputs[0].args)
@@ -177,7 +193,7 @@ class Executable:
 
     def _steps(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gathers neighbouring kernels into native programs; between them the values that NumPy computes."""
-        self.steps: list[tuple[Executor, list[Any]] | Value] = []
+        self.steps: list[_Call | Value] = []
         run: list[Kernel] = []
         for (c, _), k in zip(steps, self.kernels):
             if k is not None:
@@ -199,7 +215,8 @@ class Executable:
             label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
             segments.append(Segment((Native(k.text, operands, "kernel", label),), k.chunks))
         cost = sum(k.points for k in run) * NANOSECONDS
-        self.steps.append((Executor(segments, buffers=len(sources), cost=cost, pool=self.pool), list(sources)))
+        native = Executor(segments, buffers=len(sources), cost=cost, pool=self.pool)
+        self.steps.append(_Call(native, list(sources)))
 
     def _operand(self, v: Value, sources: dict[Any, int]) -> Buffer:
         """Where a value lies: an input, an output, what NumPy gave, the arena or the scalars."""
@@ -221,83 +238,118 @@ class Executable:
 
     def run(self, inputs: list[Array], scalars: list[Any]) -> list[Array]:
         """Computes the outputs, each a flat array that shares no memory."""
-        self.scalars.write(scalars)
-        outs = {k: self._buffer(k) for v, k in self.direct.items() if v in self.written}
-        env: dict[Any, Any] = {}
-        where = {"input": lambda k: _address(inputs[k]), "output": lambda k: _address(outs[k]), "fixed": lambda k: k,
-                 "numpy": lambda v: _address(env["memory", v])}  # fmt: skip
-        with np.errstate(all="ignore"):
-            for step in self.steps:
-                if isinstance(step, Value):
-                    self._numpy(step, env, inputs, scalars, outs)
-                else:
-                    program, sources = step
-                    program.run([where[kind](k) for kind, k in sources])
-            return self._results(env, inputs, scalars, outs)
+        with self.lock:
+            self.scalars.write(scalars)
+            outs = {k: self._buffer(k) for k in self.filled}
+            if self.only is not None:
+                self.only.run(inputs, outs, {})
+                return [outs[k][0] for k in range(len(self.types))]
+            return _Run(self, inputs, scalars, outs).results()
 
-    def _buffer(self, k: int) -> Array:
-        """Memory for output ``k``: what was given out before, once nobody else holds it."""
-        for a in self.buffers[k]:
+    def _buffer(self, k: int) -> tuple[Array, int]:
+        """Memory for output ``k`` and its address: what was given out before, once nobody else holds it."""
+        for a, address in self.buffers[k]:
             if getrefcount(a) <= HELD:
-                return a
+                return a, address
         t = self.types[k]
         a = np.empty(t.numel, t.dtype.np)
-        self.buffers[k].append(a)
+        self.buffers[k].append((a, _address(a)))
         del self.buffers[k][:-3]
-        return a
+        return self.buffers[k][-1]
 
-    def _numpy(
-        self, v: Value, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
+
+class _Call:
+    """A native program with the addresses it takes: some known, the others those of inputs, outputs, NumPy's arrays."""
+
+    def __init__(self, native: Executor, sources: list[tuple[str, Any]]) -> None:
+        self.native = native
+        self.addresses = [k if kind == "fixed" else 0 for kind, k in sources]
+        self.places = {
+            name: [(at, k) for at, (kind, k) in enumerate(sources) if kind == name]
+            for name in ("input", "output", "numpy")
+        }
+
+    def run(self, inputs: list[Array], outs: dict[int, tuple[Array, int]], env: dict[Any, Any]) -> None:
+        """Fills in the addresses and runs."""
+        addresses, places = self.addresses, self.places
+        for at, k in places["input"]:
+            addresses[at] = inputs[k].__array_interface__["data"][0]
+        for at, k in places["output"]:
+            addresses[at] = outs[k][1]
+        for at, v in places["numpy"]:
+            addresses[at] = _address(env["memory", v])
+        self.native.run(addresses)
+
+
+class _Run:
+    """One run of a program of which NumPy computes a part."""
+
+    def __init__(
+        self, program: Executable, inputs: list[Array], scalars: list[Any], outs: dict[int, tuple[Array, int]]
     ) -> None:
-        """One value by the reference executor."""
-        args = [self._array(a, env, inputs, scalars, outs) for a in v.args]
-        if v.kind == "update":
-            env[v] = reference._update(v, args[0], args[1], v.index in self.chained)
-        else:
-            env[v] = reference._KINDS[v.kind](v, *args)
-        if v in self.shared:
-            values = np.broadcast_to(np.asarray(env[v], v.dtype.compute), v.shape)
-            env["memory", v] = reference.flatten(reference.to_memory(values, v.dtype), self.layout(v).strides)
+        self.program = program
+        self.inputs = inputs
+        self.scalars = scalars
+        self.outs = outs
+        self.env: dict[Any, Any] = {}
 
-    def _array(
-        self, v: Value, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
-    ) -> Any:
+    def results(self) -> list[Array]:
+        """Runs the steps; the outputs."""
+        with np.errstate(all="ignore"):
+            for step in self.program.steps:
+                if isinstance(step, Value):
+                    self.by_numpy(step)
+                else:
+                    step.run(self.inputs, self.outs, self.env)
+            return [self.result(k) for k in range(len(self.program.types))]
+
+    def by_numpy(self, v: Value) -> None:
+        """One value by the reference executor."""
+        args = [self.array(a) for a in v.args]
+        if v.kind == "update":
+            found = reference._update(v, args[0], args[1], v.index in self.program.chained)
+        else:
+            found = reference._KINDS[v.kind](v, *args)
+        self.env[v] = found
+        if v in self.program.shared:
+            values = np.broadcast_to(np.asarray(found, v.dtype.compute), v.shape)
+            strides = self.program.layout(v).strides
+            self.env["memory", v] = reference.flatten(reference.to_memory(values, v.dtype), strides)
+        for a in self.program.last[v]:
+            self.env.pop(a, None)
+
+    def array(self, v: Value) -> Any:
         """A value as the reference executor knows it."""
-        if v in env:
-            return env[v]
+        if v in self.env:
+            return self.env[v]
+        program = self.program
         if v.kind == "scalar":
-            return self.scalars.number(v.params, v.dtype, scalars[v.params])
+            return program.scalars.number(v.params, v.dtype, self.scalars[v.params])
         if v.kind == "input":
-            env[v] = reference._input(v, inputs)
-            return env[v]
+            self.env[v] = reference._input(v, self.inputs)
+            return self.env[v]
         if v.kind == "const":
             return reference._const(v)
-        layout = self.layout(v)
-        if v in self.offsets:
-            n = int(np.prod(v.shape)) * v.dtype.itemsize
-            flat = self.arena[self.offsets[v] : self.offsets[v] + n].view(v.dtype.np)
+        if v in program.offsets:
+            at = program.offsets[v]
+            flat = program.arena[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
         else:
-            flat = outs[self.direct[v]]
-        return reference.strided(reference.to_values(flat, v.dtype), v.shape, *layout)
+            flat = self.outs[program.direct[v]][0]
+        return reference.strided(reference.to_values(flat, v.dtype), v.shape, *program.layout(v))
 
-    def _results(
-        self, env: dict[Any, Any], inputs: list[Array], scalars: list[Any], outs: dict[int, Array]
-    ) -> list[Array]:
-        results: list[Array] = []
-        for k, (v, t) in enumerate(zip(self.f.outputs, self.types)):
-            if k in outs:
-                results.append(outs[k])
-                continue
-            values = np.asarray(self._array(v, env, inputs, scalars, outs), t.dtype.compute)
-            values = np.broadcast_to(values, t.shape)
-            results.append(np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype)))
-        return results
+    def result(self, k: int) -> Array:
+        """Output ``k`` in memory of its own."""
+        if k in self.outs:
+            return self.outs[k][0]
+        v, t = self.program.f.outputs[k], self.program.types[k]
+        values = np.broadcast_to(np.asarray(self.array(v), t.dtype.compute), t.shape)
+        return np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype))
 
 
 def _held() -> int:
     """References to an array that only a list, and the loop over it, knows."""
-    lists = [[np.empty(1)]]
-    for a in lists[0]:
+    known = [(np.empty(1), 0)]
+    for a, _ in known:
         return getrefcount(a)
     return 0
 
