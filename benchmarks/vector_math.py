@@ -25,6 +25,7 @@ SMALL, LARGE = 64, 4096
 RANGES = {
     "log": (1e-3, 1e3), "log2": (1e-3, 1e3), "log10": (1e-3, 1e3), "log1p": (-0.9, 10.0), "asin": (-1.0, 1.0),
     "acos": (-1.0, 1.0), "sqrt": (0.0, 100.0), "rsqrt": (0.01, 100.0), "pow": (0.01, 10.0),
+    "acosh": (1.0, 20.0), "atanh": (-1.0, 1.0),
 }  # fmt: skip
 NUMPY = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power",

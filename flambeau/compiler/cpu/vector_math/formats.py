@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -119,9 +120,23 @@ def negated(a: Word) -> Word:
     return None if a is None else -a
 
 
+LONG = 8
+
+
 def polynomial(f: Format, name: str, x: Vector) -> Vector:
-    """The named polynomial at ``x`` by Horner's rule."""
+    """The named polynomial at ``x``.
+
+    Horner's rule; a long one as even and odd powers apart, since a chain of dependent FMAs outlasts the CPU's window.
+    """
     c = f.coefficients(name)
+    if len(c) <= LONG:
+        return horner(c, x)
+    square = x * x
+    return x.block.fma(horner(c[1::2], square), x, horner(c[::2], square))
+
+
+def horner(c: Sequence[float], x: Vector) -> Vector:
+    """The polynomial with coefficients ``c``, lowest order first."""
     y = x.block.constant(c[-1], x.kind)
     for k in reversed(c[:-1]):
         y = x.block.fma(y, x, k)
