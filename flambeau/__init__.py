@@ -91,15 +91,23 @@ _SUBMODULES = frozenset(
         "xpu",
         "torch_version",
         "signal",
+        "sparse",
+        "functional",
     ]
 )
-_LAZY_NAMES = {"__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda"}
+_LAZY_NAMES = {
+    "__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda",
+    "save": "serialization", "load": "serialization", "UntypedStorage": "storage", "TypedStorage": "storage",
+    **{f"{kind}Storage": "storage" for kind in "Double Float Half BFloat16 Long Int Short Char Byte Bool ComplexDouble "
+       "ComplexFloat".split()},
+}  # fmt: skip
 _LAZY_NAMES |= dict.fromkeys(
     "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
     "ShortTensor "
     "set_default_tensor_type".split(),
     "_tensor_types",
 )
+_LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse"}
 
 
 def __getattr__(name: str) -> Any:

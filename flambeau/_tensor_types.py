@@ -1,8 +1,8 @@
-"""PyTorch's old tensor types: ``torch.FloatTensor``, ``torch.LongTensor`` and the like, classes that make tensors of one dtype."""
+"""PyTorch's old tensor types: ``torch.FloatTensor``, ``torch.LongTensor`` and the like make tensors of one dtype."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,14 @@ _OPTIONS = (
 
 
 class tensortype(type):
-    """The class of the tensor types. A tensor is an instance of its type by dtype: the types are no subclasses of Tensor."""
+    """The class of the tensor types. Tensors are instances of them by dtype: the types are no subclasses of Tensor."""
 
     dtype: dtypes.dtype
     layout = strided
     is_cuda = is_sparse = is_xpu = False
 
     def __instancecheck__(cls, x: Any) -> bool:
-        return isinstance(x, TensorBase) and x._ty.dtype is cls.dtype
+        return isinstance(x, TensorBase) and x._ty.dtype is cls.dtype and not x.is_sparse  # type: ignore[attr-defined]
 
     def __call__(cls, *args: Any, device: Any = None, **named: Any) -> Any:
         """Uninitialised memory for sizes; a tensor of the data for a sequence, an array or a storage.
@@ -67,16 +67,20 @@ class tensortype(type):
 
 
 class _SparseType(tensortype):
-    """``torch.sparse.FloatTensor``: no tensor is an instance, and none can be made."""
+    """``torch.sparse.FloatTensor``: makes sparse tensors of the dtype of the values that it is given."""
 
     is_sparse = True
+    make: Any
 
     def __instancecheck__(cls, x: Any) -> bool:
-        return False
+        return isinstance(x, TensorBase) and x._ty.dtype is cls.dtype and x.is_sparse  # type: ignore[attr-defined]
 
-    def __call__(cls, *args: Any, **named: Any) -> NoReturn:
-        """Raises NotImplementedError: ``torch.sparse_coo_tensor`` makes sparse tensors."""
-        raise NotImplementedError(f"torch.sparse.{cls.__name__}() is not supported: use torch.sparse_coo_tensor")
+    def __call__(cls, *args: Any, **named: Any) -> Any:
+        """A sparse tensor of indices, values and a size; or an empty one of a size."""
+        if args and isinstance(args[0], TensorBase):
+            return cls.make(*args, **named)
+        size = args[0] if len(args) == 1 and isinstance(args[0], Size) else args
+        return cls.make(size=size, dtype=cls.dtype, **named)
 
 
 tensortype.__module__ = "torch"
@@ -87,14 +91,19 @@ _KINDS = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", 
 _DTYPES = {dtypes.SCALAR_NAMES[dt]: dt for dt in dtypes.SCALAR_NAMES}
 
 
-def _made(meta: type[tensortype], kind: str, module: str) -> Any:
+def _made(meta: type[tensortype], kind: str, module: str, **more: Any) -> Any:
     doc = f"The type of {_DTYPES[kind].name} tensors."
-    return meta(f"{kind}Tensor", (), {"__module__": module, "dtype": _DTYPES[kind], "__doc__": doc})
+    return meta(f"{kind}Tensor", (), {"__module__": module, "dtype": _DTYPES[kind], "__doc__": doc, **more})
 
 
 TYPES = {f"{kind}Tensor": _made(tensortype, kind, "torch") for kind in _KINDS}
-SPARSE_TYPES = {f"{kind}Tensor": _made(_SparseType, kind, "torch.sparse") for kind in _KINDS}
 globals().update(TYPES)
+
+
+def sparse_types(make: Any) -> dict[str, Any]:
+    """``torch.sparse.FloatTensor`` and the like, made by ``make(indices, values, size)``."""
+    made = staticmethod(make)
+    return {f"{kind}Tensor": _made(_SparseType, kind, "torch.sparse", make=made) for kind in _KINDS if kind != "Bool"}
 
 
 def dtype_of(kind: Any) -> dtypes.dtype:

@@ -33,7 +33,7 @@ class TensorBase(_Methods):
     _grad: Any
 
 
-class NotDense(NotImplementedError):
+class NotDense(NotImplementedError, AttributeError):
     """An operator was given a tensor without memory of its own for every element: a sparse one."""
 
 

@@ -356,6 +356,9 @@ METHODS: dict[str, str] = {
     "sorting": """
     argsort kthvalue median mode msort nanmedian sort topk
     """,
+    "sparsity": """
+    to_dense to_sparse
+    """,
     "special": """
     digamma digamma_ erf erf_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ logit
     logit_ mvlgamma mvlgamma_ polygamma polygamma_ sinc sinc_ xlogy xlogy_

@@ -12,12 +12,14 @@ from typing import Any
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_
 from ..graph.fn import Fn, record
 from ..graph.node import Operator
+from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
 from ._checks import not_implemented, wide
 from ._registry import METHODS, call, export, into, is_tensor, requires_grad, view
 from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
+from .sparsity import sparse_product
 from .views import T, _squeeze_rule, _squeeze_vjp, expand_rule, fresh_view, view_operator
 
 # ---- shared rules
@@ -108,7 +110,10 @@ def mm(input: Any, mat2: Any, out_dtype: Any = None, *, out: Any = None) -> Any:
     Raises:
         RuntimeError: the operands are not matrices of one dtype whose inner sizes agree.
     """
-    return into(call(MM, (input, mat2), (False, False)), out, "mm")
+    try:
+        return into(call(MM, (input, mat2), (False, False)), out, "mm")
+    except NotDense:
+        return into(sparse_product(input, mat2), out, "mm")
 
 
 # ---- bmm
@@ -412,14 +417,17 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
         RuntimeError: an operand is a number, or shapes or dtypes do not agree.
     """
     n, m = input._ty.ndim, other._ty.ndim
-    if n == 2 and m == 2:
-        y = call(MM, (input, other), (False, False))
-    elif n <= 2 and m <= 2:
-        y = _small_matmul(input, other, n, m)
-    elif _folds(input, other):
-        y = _folded_matmul(input, other)
-    else:
-        y = _batched_matmul(input, other)
+    try:
+        if n == 2 and m == 2:
+            y = call(MM, (input, other), (False, False))
+        elif n <= 2 and m <= 2:
+            y = _small_matmul(input, other, n, m)
+        elif _folds(input, other):
+            y = _folded_matmul(input, other)
+        else:
+            y = _batched_matmul(input, other)
+    except NotDense:
+        y = sparse_product(input, other)
     return y if out is None else into(y, out, "matmul")
 
 

@@ -1,0 +1,29 @@
+"""The way to sparse tensors and back."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ._registry import method
+
+
+@method()
+def to_sparse(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """The elements that are not zero, in coordinate form (https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_sparse.html).
+
+    Raises:
+        NotImplementedError: another sparse layout is asked for.
+    """
+    return import_module("flambeau.sparse").to_sparse(self, *args, **kwargs)
+
+
+@method()
+def to_dense(self: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
+    """This tensor, in another dtype if one is given: it is dense already."""
+    return self if dtype is None else self.to(dtype)
+
+
+def sparse_product(a: Any, b: Any) -> Any:
+    """``a @ b`` where one of them is sparse."""
+    return import_module("flambeau.sparse").product(a, b)
