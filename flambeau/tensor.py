@@ -601,7 +601,7 @@ def _adjoint(x: Any) -> Any:
 
 
 for _name in {**METHOD_FAMILY, **METHODS}:
-    if _name not in Tensor.__dict__:
+    if _name not in Tensor.__dict__ and _name not in TensorBase.__slots__:  # an operator must not hide a field
         setattr(Tensor, _name, METHODS.get(_name) or LaterMethod(_name))
 Tensor.T = _property_t(lambda n: tuple(range(n - 1, -1, -1)), "All dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
