@@ -16,17 +16,26 @@ from .engine import Task, split
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
-    return (x,) if isinstance(x, TensorBase) or _is_edge(x) else tuple(x)
+    """One or several tensors or ``torch.autograd.graph.GradientEdge``, as tensors."""
+    if isinstance(x, TensorBase):
+        return (x,)
+    if hasattr(x, "output_nr"):
+        return (_at_edge(x),)
+    return tuple([_at_edge(y) if hasattr(y, "output_nr") and not isinstance(y, TensorBase) else y for y in x])
 
 
-def _is_edge(x: Any) -> bool:
-    """Is this a ``torch.autograd.graph.GradientEdge``?"""
-    return hasattr(x, "output_nr") and hasattr(x, "node")
+def _at_edge(edge: Any) -> Any:
+    """A tensor whose gradient goes to this edge: the leaf itself, or a stand-in for the node's output."""
+    from ..ops.creation import zeros_of
+
+    if isinstance(edge.node, AccumulateGrad):
+        return edge.node.leaf
+    x = zeros_of(edge.node.outs[edge.output_nr])
+    x._edge = edge.node if len(edge.node.outs) == 1 else Out(edge.node, edge.output_nr)
+    return x
 
 
 def _edge(x: Any) -> Any:
-    if not isinstance(x, TensorBase):
-        return Out(x.node, x.output_nr) if isinstance(x.node, Fn) and len(x.node.outs) > 1 else x.node
     return x._edge if x._view is None else view_edge(x)
 
 

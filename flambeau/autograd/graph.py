@@ -86,8 +86,8 @@ def increment_version(tensor: Any) -> None:
     Raises:
         RuntimeError: something is not a tensor.
     """
-    several = (tensor,) if isinstance(tensor, TensorBase) else tensor
-    if not isinstance(several, Iterable) or not all(isinstance(x, TensorBase) for x in (several := tuple(several))):
+    several = (tensor,) if not isinstance(tensor, Iterable) or isinstance(tensor, TensorBase) else tuple(tensor)
+    if not all(isinstance(x, TensorBase) for x in several):
         raise RuntimeError("increment_version expect a Iterable[Tensor] as input")
     for x in several:
         (x._vc or x._s).version += 1
@@ -97,7 +97,7 @@ def increment_version(tensor: Any) -> None:
 # ---- what is saved
 
 
-class saved_tensors_hooks:  # noqa: N801
+class saved_tensors_hooks:
     """Within it, ``pack_hook`` replaces each tensor that is saved for backward, ``unpack_hook`` gives it back
     (https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.saved_tensors_hooks).
 
@@ -116,7 +116,7 @@ class saved_tensors_hooks:  # noqa: N801
         packing.leave()
 
 
-class save_on_cpu(saved_tensors_hooks):  # noqa: N801
+class save_on_cpu(saved_tensors_hooks):
     """Within it, tensors saved for backward are kept on the CPU, where they are anyway."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -163,14 +163,16 @@ class _Copies:
 
 def _kept(kept: list[Any]) -> Any:
     if not kept:
-        raise RuntimeError("Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph "
-                           "was originally recorded.")  # fmt: skip
+        raise RuntimeError(
+            "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was originally "
+            "recorded."
+        )
     return kept[0]
 
 
 @contextlib.contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[_Copies]:
-    """Within it, tensors saved for backward may be written in place: their values are kept. Backward must run inside."""
+    """Within it, tensors saved for backward may be written in place: their values are kept for a backward inside."""
     copies = _Copies()
     with saved_tensors_hooks(copies.keep, _kept):
         try:
