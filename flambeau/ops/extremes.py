@@ -268,7 +268,7 @@ AMINMAX = Operator(
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest element, over everything or along one dimension."""
     t = input._ty
-    refuse_complex("aminmax", t, "aminmax")
+    refuse_complex("aminmax", t, "aminmax_cpu")
     if dim is None:
         if t.numel == 0:
             raise RuntimeError(

@@ -202,7 +202,8 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     """How many elements fall in each of ``bins`` equal intervals."""
     t = input._ty
     if t.dtype.kind != "f":
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
+        kernel = "linspace" if t.dtype.kind == "b" else "aminmax" if t.dtype.kind == "c" and min == max else "histogram"
+        raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     a = input.detach()._numpy().reshape(-1)

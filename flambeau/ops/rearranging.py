@@ -273,7 +273,14 @@ ROT90 = Operator("rot90", _rot90_ty, _rot90_lower, lambda f, g: (g.rot90(-f.attr
 
 
 def listed(tensors: Sequence[Any]) -> tuple[Any, ...]:
-    """``f(a, b)`` and ``f([a, b])`` alike."""
+    """``f(a, b)`` and ``f([a, b])`` alike.
+
+    Raises:
+        TypeError: an element is no tensor.
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        return tuple(tensors[0])
+        tensors = tensors[0]
+    for i, x in enumerate(tensors):
+        if not is_tensor(x):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
     return tuple(tensors)

@@ -77,6 +77,11 @@ def searchsorted(
 ) -> Any:  # fmt: skip
     """Where values would be inserted in the sorted last dimension to keep its order."""
     if sorter is not None:
+        if sorter._ty.dtype is not int64:
+            raise RuntimeError(
+                "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
+                f"{SCALAR_NAMES[sorter._ty.dtype]}"
+            )
         sorted_sequence = sorted_sequence.gather(-1, sorter)
     value = self if input is None else input
     return into(

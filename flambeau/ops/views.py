@@ -37,9 +37,9 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
     invalid = f"shape '{list(shape)}' is invalid for input of size {numel}"
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
-    if any(n < -1 for n in shape):
-        bad = next(n for n in shape if n < -1)
-        raise RuntimeError(f"invalid shape dimension {bad}")
+    for at, n in enumerate(shape):
+        if n < -1:
+            raise RuntimeError(f"invalid shape dimension {n} at index {at} of shape {list(shape)}")
     if -1 in shape:
         rest = prod([n for n in shape if n != -1])
         if rest == 0:
@@ -671,6 +671,11 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
     d = wrap_dim(dim, t.ndim)
     n, where = t.shape[d], indices_or_sections
     if hasattr(where, "tolist"):
+        if where.dtype is not int64:
+            kind = SCALAR_NAMES[where.dtype]
+            raise RuntimeError(
+                f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {kind}"
+            )
         where = where.tolist()
     if isinstance(where, int):
         if where <= 0:
@@ -722,6 +727,8 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     t = input._ty
     offset = t.offset if storage_offset is None else storage_offset
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
     span = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
     have = input._s.ty.numel * input._s.ty.dtype.itemsize
     if span and (span + offset) * t.dtype.itemsize > have:
