@@ -2,20 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .dtypes import dtype
-from .graph.realisation import realised
-from .graph.storage import Storage
+from . import dtypes
+from .device import CPU, device
+from .dtypes import dtype, from_numpy_dtype
+from .graph.keeping import let_go
+from .graph.realisation import realised, settled
+from .graph.storage import Storage, flat_type
+
+
+def new_storage(flat: np.ndarray, dt: dtype | None = None) -> Storage:
+    """The storage on a flat array."""
+    dt = dt or from_numpy_dtype(flat.dtype)
+    assert dt is not None
+    return Storage(flat_type(flat.size, dt), None, flat)
 
 
 class UntypedStorage:
-    """Memory as bytes."""
+    """Memory as bytes.
 
-    def __init__(self, s: Storage) -> None:
-        self._s = s
+    Args:
+        source: The number of bytes (they are zero), or a sequence of bytes.
+    """
+
+    dtype: Any = dtypes.uint8
+    device = CPU
+    is_cuda = is_sparse = is_hpu = False
+
+    def __init__(self, source: Any = 0, *, device: Any = None) -> None:
+        if isinstance(source, Storage):
+            self._s = source
+        elif isinstance(source, int):
+            self._s = new_storage(np.zeros(source * self.dtype.itemsize, np.uint8).view(self.dtype.np), self.dtype)
+        else:
+            self._s = new_storage(np.array(source, self.dtype.np), self.dtype)
+        self._pairs: Storage | None = None
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """A file's bytes, mapped into memory; writes reach the file only if ``shared``."""
+        path = os.fspath(filename)
+        if shared and (not os.path.exists(path) or os.path.getsize(path) < nbytes):
+            with open(path, "ab") as f:
+                f.truncate(nbytes)
+        if nbytes > os.path.getsize(path):
+            raise RuntimeError(f"the file {path} has {os.path.getsize(path)} bytes, fewer than {nbytes}")
+        if not nbytes:
+            return cls()
+        return cls(new_storage(np.asarray(np.memmap(path, np.uint8, "r+" if shared else "c", shape=(nbytes,)))))
+
+    def _memory(self, np_type: Any) -> np.ndarray:
+        return np.ascontiguousarray(realised(self._s)).reshape(-1).view(np_type)
+
+    def _items(self) -> np.ndarray:
+        return self._memory(self.dtype.np)
+
+    def _writable(self) -> np.ndarray:
+        flat = settled(self._s)
+        if not flat.flags.writeable or not flat.flags.c_contiguous:
+            flat = self._s.buf = flat.copy()
+        let_go(self._s)
+        self._s.version += 1
+        return flat.reshape(-1).view(self.dtype.np)
+
+    @property
+    def _cdata(self) -> int:
+        return id(self._s)
+
+    @property
+    def _untyped_storage(self) -> UntypedStorage:
+        return UntypedStorage(self._s)
+
+    def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
+        return self._untyped_storage
 
     def data_ptr(self) -> int:
         """The address of the first byte; 0 if there is none."""
@@ -26,18 +91,76 @@ class UntypedStorage:
         """The size in bytes."""
         return self._s.ty.numel * self._s.ty.dtype.itemsize
 
-    size = nbytes
-    __len__ = nbytes
+    def size(self) -> int:
+        """The number of elements."""
+        return self.nbytes() // self.dtype.itemsize
 
-    def _bytes(self) -> np.ndarray:
-        return realised(self._s).view(np.uint8)
+    def __len__(self) -> int:
+        return self.size()
 
-    def tolist(self) -> list[int]:
-        """All bytes."""
-        return self._bytes().tolist()
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    def tolist(self) -> list[Any]:
+        """All elements."""
+        return self._items().tolist()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
 
     def __getitem__(self, i: Any) -> Any:
-        return self._bytes()[i].tolist()
+        found = self._items()[i]
+        if isinstance(i, slice):
+            return UntypedStorage(new_storage(found.view(np.uint8)))
+        return found.item()
+
+    def __setitem__(self, i: Any, value: Any) -> None:
+        self._writable()[i] = value._items() if isinstance(value, UntypedStorage) else value
+
+    def fill_(self, value: Any) -> Any:
+        """Sets all elements."""
+        self._writable()[...] = value
+        return self
+
+    def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> Any:
+        """Takes over the elements of another storage of the same size."""
+        self._writable()[...] = source._items()
+        return self
+
+    def clone(self) -> Any:
+        """A copy."""
+        return type(self)(new_storage(realised(self._s).copy(), self._s.ty.dtype))
+
+    def cpu(self) -> Any:
+        """The storage itself: it is on the CPU."""
+        return self
+
+    def get_device(self) -> int:
+        """-1: the CPU."""
+        return -1
+
+    def is_shared(self) -> bool:
+        """False: shared memory is not used."""
+        return False
+
+    def share_memory_(self) -> Any:
+        """The storage itself."""
+        return self
+
+    def byteswap(self, dtype: Any) -> None:
+        """Reverses the bytes of every element of ``dtype``."""
+        step = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
+        raw = self._writable().view(np.uint8).reshape(-1, step)
+        raw[...] = raw[:, ::-1].copy()
+
+    def half_pairs(self) -> Storage:
+        """These bytes as pairs of float16, the form in which PyTorch saves complex32."""
+        if self._pairs is None:
+            raw = self._memory(np.uint8)
+            pairs = raw[: raw.size // 4 * 4].view(np.float16).astype(np.float32).view(np.complex64)
+            self._pairs = new_storage(pairs, dtypes.complex32)
+        return self._pairs
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and other._s is self._s
@@ -45,23 +168,83 @@ class UntypedStorage:
     def __hash__(self) -> int:
         return id(self._s)
 
+    def __repr__(self) -> str:
+        items = "".join(f" {item}\n" for item in self.tolist())
+        return f"{items}[{self._title()}]"
+
+    def _title(self) -> str:
+        return f"torch.storage.UntypedStorage(device={self.device}) of size {self.size()}"
+
+    def __copy__(self) -> Any:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return memo.setdefault(id(self), self.clone())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import io
+
+        from .serialization import save
+
+        buffer = io.BytesIO()
+        save(self, buffer, _use_new_zipfile_serialization=False)
+        return _load_from_bytes, (buffer.getvalue(),)
+
 
 class TypedStorage(UntypedStorage):
     """Memory as elements of one dtype."""
 
-    def __init__(self, s: Storage, dt: dtype) -> None:
-        super().__init__(s)
-        self.dtype = dt
+    LEGACY: ClassVar[dict[dtype, type[TypedStorage]]] = {}  # the class of each dtype that has one
 
-    def size(self) -> int:
-        """The number of elements."""
-        return self.nbytes() // self.dtype.itemsize
+    def __init__(self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None, **_: Any) -> None:
+        if len(args) == 2 and isinstance(args[1], dtypes.dtype):
+            args, dtype = args[:1], args[1]
+        self.dtype = dtype or type(self).dtype
+        if wrap_storage is not None:
+            args = (wrap_storage._s,)
+        super().__init__(*args)
 
-    __len__ = size
+    def _title(self) -> str:
+        return f"torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}"
 
-    def _bytes(self) -> np.ndarray:
-        return realised(self._s).view(self.dtype.np)
+    def clone(self) -> Any:
+        """A copy."""
+        return TypedStorage(new_storage(realised(self._s).copy(), self._s.ty.dtype), self.dtype)
 
-    def untyped(self) -> UntypedStorage:
-        """The same memory as bytes."""
-        return UntypedStorage(self._s)
+    def pickle_storage_type(self) -> str:
+        """The name of the class of this dtype, such as ``FloatStorage``."""
+        return self.LEGACY[self.dtype].__name__
+
+    _pickle_storage_type = pickle_storage_type
+
+
+def _load_from_bytes(b: bytes) -> Any:
+    """The inverse of pickling a storage."""
+    import io
+
+    from .serialization import load
+
+    return load(io.BytesIO(b), weights_only=False)
+
+
+def _legacy_class(name: str, dt: dtype) -> type[TypedStorage]:
+    made = type(name, (TypedStorage,), {"dtype": dt, "__doc__": f"Memory as elements of {dt}."})
+    TypedStorage.LEGACY[dt] = made
+    return made
+
+
+DoubleStorage = _legacy_class("DoubleStorage", dtypes.float64)
+FloatStorage = _legacy_class("FloatStorage", dtypes.float32)
+HalfStorage = _legacy_class("HalfStorage", dtypes.float16)
+BFloat16Storage = _legacy_class("BFloat16Storage", dtypes.bfloat16)
+LongStorage = _legacy_class("LongStorage", dtypes.int64)
+IntStorage = _legacy_class("IntStorage", dtypes.int32)
+ShortStorage = _legacy_class("ShortStorage", dtypes.int16)
+CharStorage = _legacy_class("CharStorage", dtypes.int8)
+ByteStorage = _legacy_class("ByteStorage", dtypes.uint8)
+BoolStorage = _legacy_class("BoolStorage", dtypes.bool_)
+ComplexDoubleStorage = _legacy_class("ComplexDoubleStorage", dtypes.complex128)
+ComplexFloatStorage = _legacy_class("ComplexFloatStorage", dtypes.complex64)
+LEGACY_NAMES = {made.__name__: made for made in TypedStorage.LEGACY.values()}
+
+__all__ = ["LEGACY_NAMES", "TypedStorage", "UntypedStorage", "device", "new_storage", *LEGACY_NAMES]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 import flambeau as torch
+from flambeau._utils import _rebuild_parameter, _rebuild_parameter_with_state
 
 __all__ = [
     "Buffer",
@@ -75,20 +76,6 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
 def _own_attributes(tensor: Any) -> dict[str, Any]:
     """What the user has stored on a parameter (``p.tag = ...``)."""
     return dict(getattr(tensor, "__dict__", {}))
-
-
-def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: Any) -> Parameter:
-    """Unpickles a parameter."""
-    parameter = Parameter(data, requires_grad)
-    parameter._backward_hooks = backward_hooks
-    return parameter
-
-
-def _rebuild_parameter_with_state(data: Any, requires_grad: bool, backward_hooks: Any, state: Any) -> Parameter:
-    """Unpickles a parameter that carries attributes of the user."""
-    parameter = _rebuild_parameter(data, requires_grad, backward_hooks)
-    parameter.__dict__.update(state)
-    return parameter
 
 
 class UninitializedTensorMixin:

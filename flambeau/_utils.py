@@ -1,0 +1,195 @@
+"""How saved tensors and parameters are rebuilt. The names are those that stand in PyTorch's files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._tensor import set_state
+from .device import CPU
+from .dtypes import complex32, dtype, uint8
+from .graph.storage import Storage, flat_type
+from .graph.tensor_base import new_tensor
+from .graph.types import ty
+from .storage import TypedStorage, UntypedStorage, new_storage
+
+_LARGEST = 2**63 - 1
+
+
+def _sizes(what: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, (tuple, list)) or not all(type(n) is int for n in values):
+        raise TypeError(f"{what} of a tensor must be a tuple of ints, but got {type(values).__name__}")
+    return tuple(values)
+
+
+def check_geometry(shape: tuple[int, ...], strides: tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> None:
+    """Does a tensor lie within its storage?
+
+    Raises:
+        RuntimeError: it does not, or a size, a stride or the offset is negative.
+    """
+    if len(shape) != len(strides):
+        raise RuntimeError(f"mismatch in length of strides and shape: {len(strides)} strides, {len(shape)} sizes")
+    if len(shape) > 64:
+        raise RuntimeError(f"a tensor of {len(shape)} dimensions: NumPy has at most 64")
+    if min((0, offset, *shape, *strides)) < 0:
+        raise RuntimeError(f"negative size, stride or offset: sizes {list(shape)}, strides {list(strides)}, {offset}")
+    span = offset + 1 + sum((n - 1) * step for n, step in zip(shape, strides)) if 0 not in shape else 0
+    numel = 1
+    for n in shape:
+        numel *= n
+    if max(span, numel, offset, *shape, *strides) * itemsize > _LARGEST:
+        raise RuntimeError(f"numel: integer multiplication overflow for sizes {list(shape)}")
+    if span * itemsize > nbytes:
+        raise RuntimeError(
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {itemsize} "
+            f"requiring a storage size of {span * itemsize} are out of bounds for storage of size {nbytes}"
+        )
+
+
+def _over(storage: Any, offset: Any, size: Any, stride: Any, dt: dtype) -> Any:
+    if not isinstance(storage, UntypedStorage):
+        raise TypeError(f"expected a storage, but got {type(storage).__name__}")
+    if type(offset) is not int:
+        raise TypeError(f"storage_offset must be an int, but got {type(offset).__name__}")
+    shape, strides = _sizes("sizes", size), _sizes("strides", stride)
+    check_geometry(shape, strides, offset, 4 if dt is complex32 else dt.itemsize, storage.nbytes())
+    return new_tensor(_elements(storage, dt), ty(shape, dt, strides, offset))
+
+
+def _elements(storage: UntypedStorage, dt: dtype) -> Storage:
+    """The storage's memory; bytes that nothing has used as numbers become elements of ``dt``."""
+    if dt is complex32:
+        return storage.half_pairs()
+    s = storage._s
+    if s.ty.dtype is uint8 and dt is not uint8 and s.h is None and s.buf is not None and s.buf.size % dt.itemsize == 0:
+        s.buf = s.buf.view(dt.np)
+        s.ty = flat_type(s.buf.size, dt)
+    return s
+
+
+def _finished(x: Any, requires_grad: Any, metadata: Any) -> Any:
+    if type(requires_grad) is not bool:
+        raise TypeError(f"requires_grad must be a bool, but got {type(requires_grad).__name__}")
+    if metadata:
+        x = _with_metadata(x, metadata)
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def _with_metadata(x: Any, metadata: Any) -> Any:
+    """PyTorch may save a conjugate or a negative as a mark on the original; here it is computed."""
+    if not isinstance(metadata, dict):
+        raise TypeError(f"expected dict, got {type(metadata).__name__}")
+    if metadata.get("conj"):
+        x = x.conj()
+    return -x if metadata.get("neg") else x
+
+
+def _rebuild_tensor(storage: Any, storage_offset: Any, size: Any, stride: Any) -> Any:
+    """A tensor over a storage, of the storage's dtype.
+
+    Raises:
+        RuntimeError: it would reach beyond the storage.
+        TypeError: an argument is not of the type that PyTorch writes.
+    """
+    return _over(storage, storage_offset, size, stride, getattr(storage, "dtype", uint8))
+
+
+def _rebuild_tensor_v2(
+    storage: Any,
+    storage_offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    backward_hooks: Any,
+    metadata: Any = None,
+) -> Any:
+    """``_rebuild_tensor`` with ``requires_grad``; hooks are not saved, so ``backward_hooks`` is empty."""
+    return _finished(_rebuild_tensor(storage, storage_offset, size, stride), requires_grad, metadata)
+
+
+def _rebuild_tensor_v3(
+    storage: Any,
+    storage_offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    backward_hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Any:
+    """``_rebuild_tensor_v2`` for the dtypes that have no storage class of their own."""
+    if not hasattr(dtype, "np"):
+        raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
+    return _finished(_over(storage, storage_offset, size, stride, dtype), requires_grad, metadata)
+
+
+def _rebuild_parameter(data: Any, requires_grad: Any, backward_hooks: Any) -> Any:
+    """A parameter on the memory of ``data``."""
+    from .nn.parameter import Parameter
+
+    return Parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(data: Any, requires_grad: Any, backward_hooks: Any, state: Any) -> Any:
+    """A parameter with the attributes that the user has stored on it."""
+    parameter = _rebuild_parameter(data, requires_grad, backward_hooks)
+    set_state(parameter, state)
+    return parameter
+
+
+def _rebuild_device_tensor_from_numpy(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Any:
+    """A tensor that was on a device PyTorch has no storages for, saved as a NumPy array; it comes to the CPU."""
+    from .ops.creation import from_numpy
+
+    return _finished(from_numpy(np.asarray(data)).to(dtype=dtype), requires_grad, None)
+
+
+def _rebuild_device_tensor_from_cpu_tensor(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Any:
+    """A tensor that was on such a device, saved as a tensor of the CPU."""
+    return _finished(data.to(dtype=dtype, device=CPU), requires_grad, None)
+
+
+def _refused(kind: str) -> Any:
+    def rebuild(*args: Any) -> Any:
+        raise NotImplementedError(f"flambeau has no {kind} tensors; save a dense copy of the tensor and load that")
+
+    rebuild.__doc__ = f"Raises NotImplementedError: there are no {kind} tensors."
+    return rebuild
+
+
+_rebuild_xla_tensor = _rebuild_device_tensor_from_numpy
+_rebuild_sparse_tensor = _refused("sparse")
+_rebuild_qtensor = _refused("quantized")
+_rebuild_nested_tensor = _refused("nested")
+_rebuild_meta_tensor_no_storage = _refused("meta")
+_rebuild_wrapper_subclass = _refused("wrapper subclass")
+
+
+def _element_size(dtype: Any) -> int:
+    """Bytes of an element."""
+    return dtype.itemsize
+
+
+def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The function and the arguments that rebuild a plain tensor, as PyTorch's pickles name them."""
+    from collections import OrderedDict
+
+    t = x._ty
+    if t.dtype is complex32:
+        storage: UntypedStorage = _as_half_pairs(x)
+    elif t.dtype in TypedStorage.LEGACY:
+        storage = TypedStorage.LEGACY[t.dtype](x._s)
+        return _rebuild_tensor_v2, (storage, t.offset, t.shape, t.strides, x.requires_grad, OrderedDict())
+    else:
+        storage = UntypedStorage(x._s)
+    return _rebuild_tensor_v3, (storage, t.offset, t.shape, t.strides, x.requires_grad, OrderedDict(), t.dtype)
+
+
+def _as_half_pairs(x: Any) -> UntypedStorage:
+    """complex32 in PyTorch's form: pairs of float16. Here its elements are pairs of float32."""
+    parts = UntypedStorage(x._s)._memory(np.float32).astype(np.float16)
+    return UntypedStorage(new_storage(parts.view(np.uint8)))
