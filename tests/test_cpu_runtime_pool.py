@@ -386,8 +386,9 @@ def test_profile() -> None:
     assert len(profile.step) == 13 and profile.labels == ["busy", "short", "short"]
     assert sorted(zip(profile.step, profile.chunk)) == [*((s, c) for s in (0, 1) for c in range(6)), (2, 0)]
     assert set(profile.thread) <= {0, 1}
-    times = profile.by_kernel()
-    assert 3 < times[0] / times[1] < 30 and times[1] > times[2] > 0
+    long, short = (min((profile.end - profile.begin)[profile.step == step]) for step in (0, 1))
+    assert 3 < long / short < 30
+    assert profile.by_kernel()[0] >= 6 * long and profile.by_kernel()[1] >= 6 * short
     assert (profile.begin >= 0).all() and (profile.begin <= profile.end).all() and profile.end.max() <= profile.seconds
     assert profile.begin[profile.step == 2][0] >= profile.end[profile.step == 1].max()
     ctypes.memset(address(out), 0, out.nbytes)
@@ -396,17 +397,8 @@ def test_profile() -> None:
 
 
 def test_work_is_shared() -> None:
-    """Two threads that a machine with two processors lets run take about half of the time."""
-    if pools.machine.available_threads() < 2:
-        pytest.skip("one processor")
-
-    def best(threads: int) -> float:
-        program = Executor([Segment((kernels.busy(100_000),), 16)], buffers=1, pool=pool(threads))
-        out, times = np.zeros(16, np.int64), []
-        for _ in range(40):
-            begin = time.perf_counter()
-            program.run([address(out)])
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    assert best(2) < 0.8 * best(1)
+    program = Executor([Segment((kernels.busy(100_000),), 16)], buffers=1, pool=pool(4))
+    out = np.zeros(16, np.int64)
+    end = time.monotonic() + 20  # a busy machine may not let the workers run at once
+    while len(set(program.profile([address(out)]).thread)) < 2:
+        assert time.monotonic() < end

@@ -262,9 +262,9 @@ class TestInterrupt:
         short = make()
         expected = result(short)
         start(program)
-        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
-            for _ in range(1000):
+            threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+            while True:
                 result(program)
         except KeyboardInterrupt:
             print("interrupted")
@@ -275,12 +275,12 @@ class TestInterrupt:
     def test_in_a_sleep_beside_workers(self, cache: Path) -> None:
         code = """
         start(make())
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         begin = time.monotonic()
         try:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
             time.sleep(30)
         except KeyboardInterrupt:
-            assert time.monotonic() - begin < 10
+            assert time.monotonic() - begin < 25
             print("interrupted")
         """
         assert run(code, cache) == "interrupted\n"
