@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .formats import Format, polynomial, two_product
+from .formats import Format, horner, two_product
 from .ssa import Vector
 
 INF = float("inf")
@@ -13,9 +13,9 @@ def _half_pi(f: Format) -> tuple[float, ...]:
 
 
 def _series(f: Format, name: str, t: Vector) -> Vector:
-    """``t z P(z)``, z = t²."""
+    """``t z P(z)``, z = t². Horner's rule: atan's coefficients alternate, and their halves would cancel at 1."""
     z = t * t
-    return t * z * polynomial(f, name, z)
+    return t * z * horner(f.coefficients(name), z)
 
 
 def atan(f: Format, x: Vector) -> Vector:
