@@ -43,8 +43,8 @@ def check_geometry(shape: tuple[int, ...], strides: tuple[int, ...], offset: int
         raise RuntimeError(f"numel: integer multiplication overflow for sizes {list(shape)}")
     if span * itemsize > nbytes:
         raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {itemsize} "
-            f"requiring a storage size of {span * itemsize} are out of bounds for storage of size {nbytes}"
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize "
+            f"{itemsize} requiring a storage size of {span * itemsize} are out of bounds for storage of size {nbytes}"
         )
 
 

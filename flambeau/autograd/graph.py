@@ -164,8 +164,8 @@ class _Copies:
 def _kept(kept: list[Any]) -> Any:
     if not kept:
         raise RuntimeError(
-            "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was originally "
-            "recorded."
+            "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
+            "originally recorded."
         )
     return kept[0]
 

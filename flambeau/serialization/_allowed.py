@@ -42,7 +42,7 @@ def clear_safe_globals() -> None:
     _user.clear()
 
 
-class safe_globals:  # noqa: N801  PyTorch's name
+class safe_globals:
     """``add_safe_globals`` for the time of a ``with`` block.
 
     Args:
@@ -75,9 +75,7 @@ def user_globals() -> dict[str, Any]:
                 f"Expected tuple of length 2 (global, str of callable full path), but got tuple of length: {len(added)}"
             )
         if type(added[1]) is not str:
-            raise TypeError(
-                f"Expected second item in tuple to be str of callable full path, but got: {type(added[1])}"
-            )
+            raise TypeError(f"Expected second item in tuple to be str of callable full path, but got: {type(added[1])}")
         named[added[1]] = added[0]
     return named
 
@@ -90,11 +88,20 @@ def _get_layout(name: str) -> layout:
     return found
 
 
-_REBUILD = (
-    "_rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_tensor _rebuild_tensor_v2 "
-    "_rebuild_tensor_v3 _rebuild_sparse_tensor _rebuild_meta_tensor_no_storage _rebuild_nested_tensor "
-    "_rebuild_wrapper_subclass _rebuild_device_tensor_from_numpy _rebuild_device_tensor_from_cpu_tensor"
-).split()
+_REBUILD = [
+    "_rebuild_parameter",
+    "_rebuild_parameter_with_state",
+    "_rebuild_qtensor",
+    "_rebuild_tensor",
+    "_rebuild_tensor_v2",
+    "_rebuild_tensor_v3",
+    "_rebuild_sparse_tensor",
+    "_rebuild_meta_tensor_no_storage",
+    "_rebuild_nested_tensor",
+    "_rebuild_wrapper_subclass",
+    "_rebuild_device_tensor_from_numpy",
+    "_rebuild_device_tensor_from_cpu_tensor",
+]
 
 
 @lru_cache(1)
@@ -239,9 +246,7 @@ def _moved(args: tuple[Any, ...], budget: Budget) -> bool:
 def is_state(state: Any) -> bool:
     """Are these attributes as pickles hold them: a dict with names, or a pair of such (or None)?"""
     parts = state if type(state) is tuple and len(state) == 2 else (state,)
-    return all(
-        part is None or (isinstance(part, dict) and all(type(k) is str for k in part)) for part in parts
-    )
+    return all(part is None or (isinstance(part, dict) and all(type(k) is str for k in part)) for part in parts)
 
 
 _RULES: dict[Any, Callable[[tuple[Any, ...], Budget], bool]] = {
@@ -261,8 +266,7 @@ _RULES: dict[Any, Callable[[tuple[Any, ...], Budget], bool]] = {
     **{
         getattr(_utils, name): _shapes
         for name in _REBUILD
-        if name
-        not in ("_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_device_tensor_from_cpu_tensor")
+        if name not in ("_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_device_tensor_from_cpu_tensor")
     },
 }
 

@@ -167,7 +167,9 @@ class ArchiveReader:
         if fields[0] != b"PK\1\2" or after > len(directory):
             raise _damaged("invalid header or archive is corrupted")
         name = directory[begin : begin + names].decode("utf-8", "replace")
-        packed, size, offset = _wide(directory[begin + names : begin + names + extras], fields[8], fields[9], fields[16])
+        packed, size, offset = _wide(
+            directory[begin + names : begin + names + extras], fields[8], fields[9], fields[16]
+        )
         if fields[4] or packed != size:
             raise _damaged(f"{name} is compressed; PyTorch's files hold stored records only")
         if fields[3] & 1:
@@ -225,7 +227,9 @@ def read_fully(file: Any, target: memoryview) -> None:
             target[done : done + len(part)] = part
             got = len(part)
         if not got:
-            raise RuntimeError(f"unexpected EOF, expected {len(target) - done} more bytes. The file might be corrupted.")
+            raise RuntimeError(
+                f"unexpected EOF, expected {len(target) - done} more bytes. The file might be corrupted."
+            )
         done += got
 
 

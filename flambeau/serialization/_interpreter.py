@@ -9,12 +9,11 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
-
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 
 from ..graph.types import Size
 from ..nn.parameter import Parameter
@@ -95,9 +94,9 @@ class Interpreter:
         protocol = self._number("<B")
         if protocol != 2:
             warnings.warn(
-                f"Detected pickle protocol {protocol} in the checkpoint, which was not the default pickle protocol used "
-                "by `torch.load` (2). The weights_only Unpickler might not support all instructions implemented by this "
-                "protocol, please file an issue for adding support if you encounter this.",
+                f"Detected pickle protocol {protocol} in the checkpoint, which was not the default pickle protocol "
+                "used by `torch.load` (2). The weights_only Unpickler might not support all instructions implemented "
+                "by this protocol, please file an issue for adding support if you encounter this.",
                 stacklevel=2,
             )
 

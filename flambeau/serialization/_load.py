@@ -79,9 +79,7 @@ def load(
 
 def _weights_only(asked: bool | None, pickle_module: Any) -> bool:
     """The argument, its default, and the two environment variables that override them."""
-    force, no_force = (
-        os.getenv(f"TORCH_FORCE_{which}WEIGHTS_ONLY_LOAD", "0").lower() in _YES for which in ("", "NO_")
-    )
+    force, no_force = (os.getenv(f"TORCH_FORCE_{which}WEIGHTS_ONLY_LOAD", "0").lower() in _YES for which in ("", "NO_"))
     if force and no_force:
         raise RuntimeError(
             "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` "

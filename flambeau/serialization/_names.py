@@ -27,6 +27,7 @@ _MOVED = {
     f"{_PACKAGE}.nn.modules._lazy_conv": "torch.nn.modules.conv",
     f"{_PACKAGE}.nn.modules._attention": "torch.nn.modules.activation",
     f"{_PACKAGE}.nn.modules._parameter_containers": "torch.nn.modules.container",
+    **{f"{_PACKAGE}.nn.modules.{part}": "torch.nn.modules.module" for part in ("_hooks", "_attributes", "_state")},
     f"{_PACKAGE}.random.generator": "torch._C",
 }
 _FOUND = {

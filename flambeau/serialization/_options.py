@@ -57,7 +57,7 @@ def get_default_mmap_options() -> int:
     return _mapping[0]
 
 
-class set_default_mmap_options:  # noqa: N801  PyTorch's name
+class set_default_mmap_options:
     """Sets how files are mapped: from now on, or for the time of a ``with`` block.
 
     Args:
@@ -82,7 +82,7 @@ class set_default_mmap_options:  # noqa: N801  PyTorch's name
         _mapping[0] = self.prev
 
 
-class skip_data:  # noqa: N801  PyTorch's name
+class skip_data:
     """In this block ``save`` leaves the storages' bytes zero, and ``load`` leaves them unread.
 
     Args:

@@ -140,7 +140,10 @@ def _pickler(module: Any, file: Any, protocol: int, storages: SavedStorages) -> 
     if not hasattr(base, "save_global"):
         del Pickler.save_global
     elif hasattr(base, "dispatch"):
-        Pickler.dispatch = {**base.dispatch, **{kind: _named_first(base.dispatch[kind]) for kind in (FunctionType, type)}}
+        Pickler.dispatch = {
+            **base.dispatch,
+            **{kind: _named_first(base.dispatch[kind]) for kind in (FunctionType, type)},
+        }
     return Pickler(file, protocol=protocol)
 
 
@@ -225,5 +228,3 @@ def _write_legacy(obj: object, file: Any, module: Any, protocol: int, storages: 
 def normalize_storage_type(storage_type: Any) -> Any:
     """The class of storages that ``torch`` has under this class's name."""
     return LEGACY_NAMES.get(storage_type.__name__, UntypedStorage)
-
-

@@ -94,9 +94,9 @@ def _check(tensors: Any) -> None:
             raise ValueError(f"Key `{name}` is invalid: the format has no dtype {x.dtype}")
         if not x.is_contiguous():
             raise ValueError(
-                f"You are trying to save a non contiguous tensor: `{name}` which is not allowed. It either means you are "
-                "trying to save tensors which are reference of each other in which case it's recommended to save only "
-                "the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it "
+                f"You are trying to save a non contiguous tensor: `{name}` which is not allowed. It either means you "
+                "are trying to save tensors which are reference of each other in which case it's recommended to save "
+                "only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it "
                 "before saving."
             )
         if x.numel():
@@ -214,7 +214,7 @@ def _check_cover(entries: dict[str, Entry], size: int) -> None:
         raise SafetensorError("Error while deserializing header: incomplete metadata, file not fully covered")
 
 
-class safe_open:  # noqa: N801  the package's name
+class safe_open:
     """Opens a file and loads tensors on demand; a context manager.
 
     Args:
@@ -290,7 +290,9 @@ class PySafeSlice:
         return self._reader.tensor(self._name)[index]
 
 
-def save_model(model: Any, filename: Any, metadata: dict[str, str] | None = None, force_contiguous: bool = True) -> None:
+def save_model(
+    model: Any, filename: Any, metadata: dict[str, str] | None = None, force_contiguous: bool = True
+) -> None:
     """Saves a module's state; of tensors that share memory one is saved, and the metadata names the others."""
     kept, aliases = _without_shared(model.state_dict())
     if force_contiguous:
