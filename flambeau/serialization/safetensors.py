@@ -96,8 +96,8 @@ def _check(tensors: Any) -> None:
             raise ValueError(
                 f"You are trying to save a non contiguous tensor: `{name}` which is not allowed. It either means you "
                 "are trying to save tensors which are reference of each other in which case it's recommended to save "
-                "only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to pack it "
-                "before saving."
+                "only the full tensors, and reslice at load time, or simply call `.contiguous()` on your tensor to "
+                "pack it before saving."
             )
         if x.numel():
             holders[x.untyped_storage()._cdata].add(name)
