@@ -175,6 +175,11 @@ class RNNBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # With the lists that PyTorch keeps beside the parameters, so that saved modules load there.
+        flat = {"_flat_weights": self._flat_weights, "_flat_weights_names": self._flat_weights_names}
+        return {**super().__getstate__(), **flat}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = {k: v for k, v in state.items() if k not in ("_flat_weights", "_flat_weights_names")}
         super().__setstate__(state)
