@@ -237,9 +237,9 @@ def _sin_words(f: Format, t: Angle, w: Vector, z: Vector) -> tuple[Vector, Vecto
     return t.r, u if t.low is None else t.r.block.fma(t.low, w, u)
 
 
-def _cos_words(f: Format, t: Angle, z: Vector) -> tuple[Vector, Vector]:
-    """1 - z/2 and what must be added to it."""
-    if f.name == "f32":
+def _cos_words(f: Format, t: Angle, z: Vector, exact: bool) -> tuple[Vector, Vector]:
+    """1 - z/2 and what must be added to it; float32 needs the first apart only where ``exact``."""
+    if f.name == "f32" and not exact:
         rest = z * t.r.block.fma(z, polynomial(f, "cos", z), -0.5)
         return t.r.same(1.0), rest if t.low is None else t.r.block.fma(-t.r, t.low, rest)
     half = z * 0.5
@@ -250,9 +250,9 @@ def _cos_words(f: Format, t: Angle, z: Vector) -> tuple[Vector, Vector]:
     return w, ((1.0 - w) - half) + rest
 
 
-def _both(f: Format, t: Angle) -> tuple[tuple[Vector, Vector], tuple[Vector, Vector]]:
+def _both(f: Format, t: Angle, *, exact: bool = False) -> tuple[tuple[Vector, Vector], tuple[Vector, Vector]]:
     z = t.r * t.r
-    cos = _cos_words(f, t, z)
+    cos = _cos_words(f, t, z, exact)
     return _sin_words(f, t, cos[0], z), cos
 
 
@@ -291,7 +291,7 @@ def tan(f: Format, x: Vector) -> Vector:
     """sin / cos or -cos / sin, each in two words."""
     b = x.block
     t = _reduce(f, b, x)
-    (s, s_low), (c, c_low) = (quick_sum(f, *words) for words in _both(f, t))
+    (s, s_low), (c, c_low) = (quick_sum(f, *words) for words in _both(f, t, exact=True))
     odd = (t.n.bits() & 1).ne(0)
     above = b.select(odd, -c, s)
     below = b.select(odd, s, c)
