@@ -28,6 +28,7 @@ from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native
 from .nest import Kernel, generate
 from .pool import Pool, default
+from .segments import segments
 from .target import Target
 
 Array = np.ndarray
@@ -120,6 +121,7 @@ class Executable:
         target = self.pool.cache.target
         steps = nests(f, self.layout, target)
         self.kernels = [None if n is None else generate(n, target) for _, n in steps]
+        self.segments = segments(self.kernels)
         self.scalars = _Scalars(f, given)
         self._place(steps)
         self._steps(steps)
@@ -155,7 +157,7 @@ class Executable:
         self.shared = read - self.written  # what NumPy computes and kernels read
         spans = {
             v: Span(max(1, int(np.prod(v.shape)) * v.dtype.itemsize), i, last.get(v, i))
-            for i, (c, n) in enumerate(steps)
+            for i, (c, n) in zip(self.segments, steps)
             if n is not None
             for v in c.outputs
             if v not in self.direct
@@ -164,10 +166,10 @@ class Executable:
         self.arena = _aligned(size)
 
     def _last_reads(self, steps: list[tuple[Cluster, Nest | None]]) -> dict[Value, int]:
-        """The last step that reads a value's memory, also through an array of NumPy's that may see it."""
+        """The last segment that reads a value's memory, also through an array of NumPy's that may see it."""
         last: dict[Value, int] = {}
         seen: dict[Value, set[Value]] = {}  # what an array of NumPy's may see the memory of
-        for i, (c, n) in enumerate(steps):
+        for i, (c, n) in zip(self.segments, steps):
             reads = set().union(*[seen.get(v, {v}) for v in self._reads(c, n)])
             last.update(dict.fromkeys(reads, i))
             if n is None:
@@ -194,29 +196,33 @@ class Executable:
     def _steps(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gathers neighbouring kernels into native programs; between them the values that NumPy computes."""
         self.steps: list[_Call | Value] = []
-        run: list[Kernel] = []
-        for (c, _), k in zip(steps, self.kernels):
-            if k is not None:
-                run.append(k)
+        run: list[list[Kernel]] = []
+        before = -1
+        for (c, _), k, segment in zip(steps, self.kernels, self.segments):
+            if k is None:
+                self._program(run)
+                run = []
+                self.steps.append(c.outputs[0])
                 continue
-            self._program(run)
-            run = []
-            self.steps.append(c.outputs[0])
+            if segment != before:
+                run.append([])
+            run[-1].append(k)
+            before = segment
         self._program(run)
 
-    def _program(self, run: list[Kernel]) -> None:
-        """One native program, and where the addresses come from with which it is run."""
+    def _program(self, run: list[list[Kernel]]) -> None:
+        """One native program of these segments, and where the addresses come from with which it is run."""
         if not run:
             return
         sources: dict[Any, int] = {}
-        segments = []
-        for k in run:
-            operands = tuple([self._operand(v, sources) for v, _ in k.operands])
-            label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
-            segments.append(Segment((Native(k.text, operands, "kernel", label),), k.chunks))
-        cost = sum(k.points for k in run) * NANOSECONDS
-        native = Executor(segments, buffers=len(sources), cost=cost, pool=self.pool)
-        self.steps.append(_Call(native, list(sources)))
+        native = [Segment(tuple([self._native(k, sources) for k in ks]), ks[0].chunks) for ks in run]
+        cost = sum(k.points for ks in run for k in ks) * NANOSECONDS
+        program = Executor(native, buffers=len(sources), cost=cost, pool=self.pool)
+        self.steps.append(_Call(program, list(sources)))
+
+    def _native(self, k: Kernel, sources: dict[Any, int]) -> Native:
+        operands = tuple([self._operand(v, sources) for v, _ in k.operands])
+        return Native(k.text, operands, "kernel", ", ".join(f"%{v.index}" for v, written in k.operands if written))
 
     def _operand(self, v: Value, sources: dict[Any, int]) -> Buffer:
         """Where a value lies: an input, an output, what NumPy gave, the arena or the scalars."""

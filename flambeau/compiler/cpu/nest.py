@@ -37,13 +37,28 @@ CHUNK = 16384  # points of the loops in a chunk, about
 
 @dataclass
 class Kernel:
-    """A generated function, the arrays whose addresses it takes (and whether it writes them), its number of chunks."""
+    """A generated function, and the arrays whose addresses it takes (and whether it writes them).
+
+    Its loop ``axis`` of ``size`` runs in ``chunks`` runs of ``chunk``.
+    """
 
     name: str
     text: str
     operands: list[tuple[Value, bool]]
+    nest: Nest
+    axis: int
+    chunk: int
     chunks: int
-    points: int
+
+    @property
+    def size(self) -> int:
+        """The size of the loop that is cut into chunks."""
+        return self.nest.sizes[self.axis] if self.axis >= 0 else 1
+
+    @property
+    def points(self) -> int:
+        """How often the innermost loop runs."""
+        return prod(self.nest.sizes)
 
 
 def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
@@ -76,7 +91,8 @@ class _Emitter(Points):
         head = self.module.text()
         signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
         text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
-        return Kernel(self.name, text, list(self.operands), self.chunks, prod(self.n.sizes))
+        axis = self.kept[0] if self.kept else -1
+        return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks)
 
     # ---- loops
 

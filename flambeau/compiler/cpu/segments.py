@@ -1,0 +1,56 @@
+"""Segments: runs of kernels that go chunk by chunk, so that what one stores is still in cache when the next reads it.
+
+A kernel joins the segment before it when both have the same chunks and each chunk reads only what the same chunk of
+the segment has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..affine import Affine
+from ..ir import Value
+from .nest import Kernel
+
+
+def segments(kernels: Sequence[Kernel | None]) -> list[int]:
+    """The number of each kernel's segment, ascending; None (what NumPy computes) is one of its own."""
+    numbers: list[int] = []
+    current: list[Kernel] = []
+    for k in kernels:
+        joins = k is not None and bool(current) and _joins(current, k)
+        numbers.append(numbers[-1] + (not joins) if numbers else 0)
+        if not joins:
+            current = []
+        if k is not None:
+            current.append(k)
+    return numbers
+
+
+def _joins(segment: list[Kernel], k: Kernel) -> bool:
+    if k.chunks != segment[0].chunks:
+        return False
+    read = {v for v, written in k.operands if not written}
+    return all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read)
+
+
+def _is_local(writer: Kernel, reader: Kernel, v: Value) -> bool:
+    """Does each chunk of the reader read no more of ``v`` than what the same chunk of the writer writes?"""
+    if writer.chunks == 1:
+        return True
+    if (writer.chunk, writer.size) != (reader.chunk, reader.size):
+        return False
+    stores = [s.address for s in writer.nest.stores if s.value is v]
+    loads = [node.params.address for node in reader.nest.nodes if node.op == "load" and node.params.value is v]
+    step = stores[0].of(writer.axis)
+    return step > 0 and _within(stores, step, writer) and _within(loads, step, reader)
+
+
+def _within(addresses: Iterable[Affine], step: int, k: Kernel) -> bool:
+    """Are all addresses within ``step`` elements for each index of the loop that is cut into chunks?"""
+    for x in addresses:
+        rest = Affine(x.const, tuple([t for t in x.terms if t[0] != k.axis]))
+        low, high = rest.bounds(k.nest.sizes)
+        if x.of(k.axis) != step or low < 0 or high >= step:
+            return False
+    return True
