@@ -27,7 +27,9 @@ PLACES = {
     "storage": "tensors",
     "printing": "tensors",
     "_execution": "tensors",
-    "serialization": "tensors",
+    "_tensor": "tensors",
+    "_utils": "tensors",
+    "_tensor_types": "tensors",
     "__main__": "tools",
 }
 
@@ -39,6 +41,8 @@ DOWNWARD = {
     ("ops._matrices", "autograd"): GRADIENT,
     ("ops.views", "autograd.engine"): "the gradient of a written base runs through the gradient of its view",
     ("ops.classification_losses", "nn._reduction"): "the text of a deprecation warning",
+    ("_utils", "nn.parameter"): "parameters are rebuilt when a file is loaded",
+    ("storage", "serialization"): "storages are pickled as torch.save writes them",
     ("printing", ""): "slices and sums of what is printed",
     ("random", ""): STATE,
     ("random.generator", ""): STATE,
