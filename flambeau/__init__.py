@@ -107,6 +107,14 @@ _LAZY_NAMES |= dict.fromkeys(
     "set_default_tensor_type".split(),
     "_tensor_types",
 )
+_LAZY_NAMES |= dict.fromkeys(
+    "are_deterministic_algorithms_enabled from_file get_default_device get_deterministic_debug_mode "
+    "get_float32_matmul_precision get_num_interop_threads get_num_threads "
+    "is_deterministic_algorithms_warn_only_enabled is_inference is_warn_always_enabled set_default_device "
+    "set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads "
+    "set_num_threads set_warn_always use_deterministic_algorithms".split(),
+    "settings",
+)
 _LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse"}
 
 

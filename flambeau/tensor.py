@@ -254,6 +254,13 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))  # type: ignore[attr-defined]
 
+    def __reversed__(self) -> Tensor:
+        """The order of the elements reversed along the first dimension."""
+        return self.flip(0) if self._ty.ndim else self  # type: ignore[attr-defined]
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Tensor does not support deleting items")
+
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (TensorBase, bool, int, float, complex)):
             return bool((element == self).any())  # type: ignore[union-attr]

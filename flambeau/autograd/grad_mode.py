@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -130,6 +131,38 @@ class inference_mode(_Mode):
     def clone(self) -> Any:
         """A fresh manager of the same mode."""
         return type(self)(self.mode)
+
+
+class _Flag:
+    """A setting of a thread, set by a call or for a block, on which nothing depends: the engine has one way to work."""
+
+    _now = threading.local()
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self.prev = getattr(self._now, type(self).__name__, True)
+        setattr(self._now, type(self).__name__, mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        setattr(self._now, type(self).__name__, self.prev)
+
+    def clone(self) -> Any:
+        """A fresh manager of the same mode."""
+        return type(self)(self.mode)
+
+
+class set_multithreading_enabled(_Flag):
+    """Whether PyTorch's backward may use several threads; here one thread records it, and programs use them all."""
+
+
+class enforce_grad_layout_policy(_Flag):
+    """Whether a leaf's gradient must be laid out like the leaf; here it always is, which PyTorch then allows too."""
+
+    def __init__(self, enable: bool) -> None:
+        super().__init__(enable)
 
 
 def is_grad_enabled() -> bool:

@@ -208,9 +208,9 @@ FUNCTIONS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    as_strided as_strided_ broadcast_to chunk detach diagonal flatten moveaxis movedim narrow permute ravel reshape
-    select split split_with_sizes squeeze swapaxes swapdims t tensor_split transpose unbind unflatten unsqueeze
-    view_as_complex view_as_real
+    adjoint as_strided as_strided_ broadcast_to chunk detach diagonal flatten moveaxis movedim narrow permute ravel
+    reshape select split split_with_sizes squeeze swapaxes swapdims t tensor_split transpose unbind unflatten
+    unsqueeze view_as_complex view_as_real
     """,
 }
 
@@ -380,8 +380,8 @@ METHODS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    _view as_strided broadcast_to chunk detach diagonal expand flatten moveaxis movedim narrow permute ravel reshape
-    reshape_as select split split_with_sizes squeeze squeeze_ swapaxes swapaxes_ swapdims swapdims_ t t_ tensor_split
-    transpose transpose_ unbind unflatten unfold unsqueeze unsqueeze_ view view_as
+    _view adjoint as_strided as_strided_ broadcast_to chunk detach diagonal expand flatten moveaxis movedim narrow
+    permute ravel reshape reshape_as select split split_with_sizes squeeze squeeze_ swapaxes swapaxes_ swapdims
+    swapdims_ t t_ tensor_split transpose transpose_ unbind unflatten unfold unsqueeze unsqueeze_ view view_as
     """,
 }

@@ -287,10 +287,19 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     return view(PERMUTE, input, tuple([next(rest) if o == -1 else o for o in order])) if n else alias_view(input)
 
 
+@export()
 def adjoint(input: Any) -> Any:
-    """The last two dimensions exchanged, conjugated."""
+    """The last two dimensions exchanged, conjugated.
+
+    Raises:
+        RuntimeError: there are fewer than two dimensions.
+    """
+    if input._ty.ndim < 2:
+        raise RuntimeError(
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input._ty.ndim}-D tensor."
+        )
     y = input.transpose(-2, -1)
-    return y.conj() if input.is_complex() else y
+    return y.conj() if input._ty.dtype.kind == "c" else y
 
 
 # ---- sizes of 1
@@ -583,7 +592,7 @@ def squeeze_(self: Any, dim: Any = None) -> Any:
     return view_inplace(SQUEEZE_DIMS_, self, wrap_dims(dim, n) if dim else ())
 
 
-@function()
+@export()
 def as_strided_(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
     """In-place ``as_strided``."""
     return view_inplace(AS_STRIDED, input, as_strided(input.detach(), size, stride, storage_offset)._ty)

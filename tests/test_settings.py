@@ -1,0 +1,159 @@
+"""Threads, determinism, precision, the default device and the rest of ``flambeau.settings``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau as torch
+from flambeau import settings
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Settings as they were."""
+    monkeypatch.setattr(settings, "_state", dict(settings._state))
+    monkeypatch.setattr(settings, "_deterministic", dict(settings._deterministic))
+
+
+WRONG = [
+    ("torch.set_num_threads(0)", RuntimeError, "set_num_threads expects a positive integer"),
+    ("torch.set_num_threads(1.5)", RuntimeError, "set_num_threads expects an int, but got float"),
+    ("torch.set_num_interop_threads(0)", RuntimeError, "set_num_interop_threads expects a positive integer"),
+    (
+        "torch.use_deterministic_algorithms(1)",
+        TypeError,
+        "_set_deterministic_algorithms(): argument 'mode' (position 1) must be bool, not int",
+    ),
+    (
+        "torch.set_deterministic_debug_mode(7)",
+        RuntimeError,
+        "invalid value of debug_mode, expected 0, 1, or 2, but got 7",
+    ),
+    (
+        "torch.set_deterministic_debug_mode('foo')",
+        RuntimeError,
+        "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got foo",
+    ),
+    ("torch.set_warn_always(1)", RuntimeError, "setWarnOnlyOnce expects a bool, but got int"),
+    ("torch.set_flush_denormal(1)", RuntimeError, "flush_denormal expects a bool, but got int"),
+    ("torch.ones(2).__delitem__(0)", TypeError, "Tensor does not support deleting items"),
+    (
+        "torch.adjoint(torch.ones(3))",
+        RuntimeError,
+        "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.",
+    ),
+    (
+        "torch.hash_tensor(torch.ones(0))",
+        RuntimeError,
+        "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+        "the 'dim' argument.",
+    ),
+    (
+        "torch.hash_tensor(torch.ones(2, 0), 1)",
+        IndexError,
+        "hash_tensor: Expected reduction dim 1 to have non-zero size.",
+    ),
+    ("torch.hash_tensor(torch.ones(2), mode=1)", RuntimeError, "Unknown hash_tensor mode: 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), WRONG, ids=[row[0] for row in WRONG])
+def test_wrong_calls(call: str, kind: type, message: str) -> None:
+    with pytest.raises(kind) as caught:
+        eval(call)
+    assert str(caught.value) == message
+
+
+def test_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+    torch.set_num_interop_threads(3)
+    assert torch.get_num_interop_threads() == 3
+    with pytest.raises(RuntimeError, match="cannot set number of interop threads"):
+        torch.set_num_interop_threads(3)
+
+
+def test_determinism() -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_deterministic_debug_mode("error")
+    assert torch.get_deterministic_debug_mode() == 2
+
+
+def test_precision_and_devices() -> None:
+    torch.set_float32_matmul_precision("high")
+    with pytest.warns(UserWarning, match="foo is not one of"):
+        torch.set_float32_matmul_precision("foo")
+    assert torch.get_float32_matmul_precision() == "high"
+    torch.set_default_device("cpu")
+    assert torch.get_default_device() == torch.device("cpu")
+    with pytest.raises(NotImplementedError, match="no meta device"):
+        torch.set_default_device("meta")
+
+
+def test_files_in_memory(tmp_path: Path) -> None:
+    name = str(tmp_path / "numbers")
+    np.arange(5, dtype=np.float32).tofile(name)
+    own = torch.from_file(name, shared=False, size=5)
+    own.mul_(2)
+    assert own.tolist() == [0, 2, 4, 6, 8] and np.fromfile(name, np.float32).tolist() == [0, 1, 2, 3, 4]
+    seen = torch.from_file(name, shared=True, size=7)
+    seen.mul_(2)
+    seen[6] = 5
+    assert np.fromfile(name, np.float32).tolist() == [0, 2, 4, 6, 8, 0, 5]
+    assert torch.from_file(name, size=0).numel() == 0
+    with pytest.raises(RuntimeError, match="is smaller than the required mapping size <800>"):
+        torch.from_file(name, size=200)
+    with pytest.raises(RuntimeError, match=r"in read-only mode: No such file or directory \(2\)"):
+        torch.from_file(name + "!", size=1)
+
+
+def test_hash_tensor() -> None:
+    assert torch.hash_tensor(torch.tensor([1.0, 2.0, 3.0])).item() == 4609434218613702656
+    assert torch.hash_tensor(torch.tensor([1, -2, 3], dtype=torch.int8)).item() == 18446744073709551612
+    kept = torch.hash_tensor(torch.tensor([[1, 2], [3, 5]]), 0, keepdim=True)
+    assert kept.dtype is torch.uint64 and kept.tolist() == [[2, 7]]
+
+
+ARANGE = [
+    ((0, 3.1), "int64", [0, 1, 2]),
+    ((0, 3.1), "int32", [0, 1, 2, 3]),
+    ((-0.9, 2.1, 2.0), "int64", [0]),
+    ((0, 5, 1.5), "int64", [0, 1, 2, 3, 4]),
+    ((0, 5, 1.5), "int32", [0, 1, 2, 3]),
+    ((5, 0.5, -1.5), "int64", [5, 4, 3, 2, 1]),
+]
+
+
+@pytest.mark.parametrize(("args", "dtype", "values"), ARANGE)
+def test_arange_of_integers(args: Any, dtype: str, values: list[int]) -> None:
+    assert torch.arange(*args, dtype=getattr(torch, dtype)).tolist() == values
+
+
+def test_half_precision_complex_numbers() -> None:
+    x = torch.tensor([1.1369616985321045], requires_grad=True)
+    y = x.chalf()
+    assert y.dtype is torch.complex32 and y.to(torch.complex64).item() == 1.13671875
+    with pytest.raises(NotImplementedError, match="view_as_complex: complex32"):
+        torch.view_as_complex(torch.ones(2, 2, dtype=torch.float16))
+
+
+def test_reversed_and_adjoint() -> None:
+    x = torch.arange(4).reshape(2, 2)
+    assert reversed(x).tolist() == [[2, 3], [0, 1]]
+    assert torch.tensor([[1j, 2.0]]).adjoint().tolist() == [[-1j], [2 + 0j]]
+    assert torch.ones(2, 3).as_strided_((2,), (1,)).tolist() == [1.0, 1.0]
+
+
+def test_flags_of_autograd() -> None:
+    x = torch.ones(2, requires_grad=True)
+    with torch.autograd.set_multithreading_enabled(False), torch.autograd.enforce_grad_layout_policy(False):
+        (x * 2).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
