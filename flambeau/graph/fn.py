@@ -98,7 +98,7 @@ class Fn:
 def fn_class(op: Operator) -> Any:
     """The class of an operator's backward nodes, which bears their name."""
     if op.fn_class is None:
-        op.fn_class = type(op.grad_name, (Fn,), {"__slots__": (), "__module__": "flambeau.autograd", "op": op})
+        op.fn_class = type(op.grad_name, (Fn,), {"__slots__": (), "__module__": "builtins", "op": op})
     return op.fn_class
 
 

@@ -64,6 +64,27 @@ class AliasLoader(importlib.abc.Loader):
         module.__spec__ = self._spec
 
 
+_SHOWN_AS_TORCH = frozenset(f"flambeau.{name}" for name in ("tensor", "graph.types", "dtypes", "device", "storage"))
+
+
+def show_as_torch(module: ModuleType) -> None:
+    """Gives the classes of a module the module name that PyTorch shows: `print(type(x))` says torch.Tensor."""
+    name = module.__name__
+    shown = "torch" if name in _SHOWN_AS_TORCH else user_name(name)
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and value.__module__ == name:
+            value.__module__ = shown
+
+
+class ShownLoader(importlib.machinery.SourceFileLoader):
+    """Loads a module of flambeau, whose classes then show as torch's."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module."""
+        super().exec_module(module)
+        show_as_torch(module)
+
+
 class AliasDistribution(importlib.metadata.Distribution):
     """The metadata that `importlib.metadata` shows for an aliased package."""
 
@@ -90,7 +111,7 @@ class AliasFinder(importlib.metadata.DistributionFinder):
         """A spec under the aliased name; None where the name is no alias or flambeau has no such module."""
         real = real_name(fullname)
         if real is None:
-            return None
+            return self._shown(fullname, path)
         found = self._find_real(real)
         if found is None:
             return None
@@ -102,6 +123,16 @@ class AliasFinder(importlib.metadata.DistributionFinder):
         )
         if found.submodule_search_locations is not None:
             spec.submodule_search_locations = list(found.submodule_search_locations)
+        return spec
+
+    @staticmethod
+    def _shown(name: str, path: Sequence[str] | None) -> importlib.machinery.ModuleSpec | None:
+        """The spec of a module of flambeau with a loader that shows its classes as torch's."""
+        if not name.startswith("flambeau."):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+            spec.loader = ShownLoader(name, spec.loader.path)
         return spec
 
     @staticmethod
@@ -134,6 +165,9 @@ def install() -> AliasFinder:
     _refuse_loaded_modules()
     finder = AliasFinder()
     sys.meta_path.insert(0, finder)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("flambeau."):
+            show_as_torch(module)
     return finder
 
 
