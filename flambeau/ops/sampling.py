@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import SCALAR_NAMES, int64
-from ..graph.node import Operator
+from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like, ty
 from ..random import _counts, _gamma, _multinomial
 from ..random._engine import Engine
+from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
+from .creation import from_numpy
 from .random_fill import (
     Sampler,
     bernoulli_sampler,
@@ -44,14 +46,33 @@ _GAMMA = Operator(
     "_standard_gamma",
     lambda tys, attrs: tys[0],
     lambda b, attrs, x: x,
-    lambda f, g: _no_reparameterised_gradient("_standard_gamma"),
-    grad_name="StandardGammaBackward0",
+    lambda f, g: (g * _standard_gamma_grad(f.saved(0), f.out(0)),),
+    ((0, (0,)), (OUT, (0,))),
+    "StandardGammaBackward0",
 )
 _DIRICHLET = not_implemented("_sample_dirichlet")
 
 
-def _no_reparameterised_gradient(name: str) -> Any:
-    raise NotImplementedError(f"the gradient of {name} with respect to its parameters is not implemented: detach them")
+def _on_host(compute: Any, *tensors: Any) -> Any:
+    """A function of float64 NumPy vectors on tensors of one shape; the result in the dtype of the first."""
+    first = tensors[0]
+    flat = [x.detach().double()._numpy().reshape(-1) for x in tensors]
+    values = compute(*flat).reshape(first._ty.shape)
+    return from_numpy(np.ascontiguousarray(values)).to(first._ty.dtype)
+
+
+@function()
+def _standard_gamma_grad(input: Any, output: Any) -> Any:
+    """The derivative of samples ``output`` of ``_standard_gamma`` by their parameters ``input``."""
+    a = input.detach().double()
+    return _on_host(gamma_gradient, output, a, a.digamma())
+
+
+@function()
+def _dirichlet_grad(x: Any, alpha: Any, total: Any) -> Any:
+    """The derivative of beta variables ``x`` with parameters ``alpha, total - alpha`` by the first, over ``1 - x``."""
+    a, sum_ = alpha.detach().double(), total.detach().double()
+    return _on_host(beta_gradient, x, a, sum_ - a, a.digamma() - sum_.digamma())
 
 
 @export()
