@@ -109,7 +109,11 @@ def test_dense_to_sparse_and_back():
     ("call", "error", "message"),
     [
         (lambda s: torch.relu(s), NotImplementedError, "does not take sparse tensors"),
-        (lambda s: s + torch.ones(2, 3), RuntimeError, r"add\(sparse, dense\) is not supported. Use add\(dense, sparse\)"),
+        (
+            lambda s: s + torch.ones(2, 3),
+            RuntimeError,
+            r"add\(sparse, dense\) is not supported. Use add\(dense, sparse\)",
+        ),
         (lambda s: s.indices(), RuntimeError, "Cannot get indices on an uncoalesced tensor"),
         (lambda s: s @ torch.ones(2, 2), RuntimeError, r"Argument #3 \(dense\): Expected dim 0 size 3, got 2"),
         (lambda s: s.numpy(), TypeError, "can't convert Sparse layout tensor to numpy"),
@@ -120,3 +124,19 @@ def test_dense_to_sparse_and_back():
 def test_sparse_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call(sparse())
+
+
+# ---- big optimizers
+
+
+def test_first_step_of_a_large_group_records_in_one_epoch(monkeypatch):
+    from flambeau.ops import _registry
+
+    monkeypatch.setattr(_registry, "BUDGET", 1 << 18)
+    parameters = [torch.nn.Parameter(torch.full((64, 64), float(i))) for i in range(12)]
+    optimizer = torch.optim.Adadelta(parameters, lr=1.0)
+    for p in parameters:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    steps = {round((p - i).mean().item(), 6) for i, p in enumerate(parameters)}
+    assert steps == {-0.003162} or len(steps) < 4
