@@ -175,9 +175,15 @@ def _element_size(dtype: Any) -> int:
 
 
 def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The function and the arguments that rebuild a plain tensor, as PyTorch's pickles name them."""
+    """The function and the arguments that rebuild a plain tensor, as PyTorch's pickles name them.
+
+    Raises:
+        NotImplementedError: the tensor is sparse.
+    """
     from collections import OrderedDict
 
+    if x.is_sparse:
+        raise NotImplementedError("flambeau cannot save sparse tensors: save x.to_dense()")
     t = x._ty
     if t.dtype is complex32:
         storage: UntypedStorage = _as_half_pairs(x)

@@ -109,7 +109,7 @@ def _read_storage(file: Any, memory: np.ndarray) -> None:
     if len(head) != 8 or struct.unpack("<q", head)[0] != memory.size:
         raise RuntimeError(f"a storage should have {memory.size} elements, but the file says otherwise; it is damaged")
     if memory.size:
-        read_fully(file, memoryview(memory.view(np.uint8)))
+        read_fully(file, memory.view(np.uint8).data)
     if memory.dtype == np.bool_:
         memory[...] = memory.view(np.uint8) != 0
 

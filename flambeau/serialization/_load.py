@@ -245,7 +245,7 @@ class _ArchiveStorages:
             return self._whole._memory(np.uint8)[begin : begin + size]
         raw = np.zeros(size, np.uint8) if skipping() else np.empty(size, np.uint8)
         if size and not skipping():
-            self._archive.read_into(name, memoryview(raw))
+            self._archive.read_into(name, raw.data)
         return raw
 
 

@@ -85,7 +85,7 @@ def storage_bytes(storage: UntypedStorage) -> memoryview:
     if skipping():
         return memoryview(bytes(storage.nbytes()))
     raw = storage._memory(np.uint8)
-    return memoryview(raw) if raw.size else memoryview(b"")
+    return raw.data if raw.size else memoryview(b"")
 
 
 class SavedStorages:

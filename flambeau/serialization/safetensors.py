@@ -141,7 +141,7 @@ class _Reader:
         raw = np.empty(end - begin, np.uint8)
         if raw.size:
             self._file.seek(self._data + begin)
-            read_fully(self._file, memoryview(raw))
+            read_fully(self._file, raw.data)
         if dt.kind == "b":
             raw = (raw != 0).view(np.uint8)
         flat = raw.view(dt.np)
