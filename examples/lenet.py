@@ -86,13 +86,14 @@ def main():
     options = parser.parse_args()
     torch.manual_seed(options.seed)
 
-    training = DataLoader(digits(train=True), batch_size=options.batch_size, shuffle=True)
-    testing = DataLoader(digits(train=False), batch_size=357)
+    images = digits(train=True), digits(train=False)
+    training = DataLoader(images[0], batch_size=options.batch_size, shuffle=True)
+    testing = DataLoader(images[1], batch_size=357)
     model = LeNet()
     optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=options.epochs)
     print(model)
-    print(f"{len(training.dataset)} images for training, {len(testing.dataset)} for testing")
+    print(f"{len(images[0])} images for training, {len(images[1])} for testing")
 
     for epoch in range(1, options.epochs + 1):
         loss, milliseconds = train(model, training, optimizer, epoch)
