@@ -15,8 +15,9 @@ from .cpu.nest_reduce import identity
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten
 
-LONGEST = 4096
-SHORTEST = 256  # blocks of fewer elements are not worth an equal size
+LONGEST = 1024
+BLOCK = 256  # elements of a block of what is longer: few enough that rounding errors do not pile up
+SHORTEST = 64  # blocks of fewer elements are not worth an equal size
 SPLIT = frozenset(["sum", "prod", "max", "min", "any", "all"])
 
 
@@ -59,7 +60,7 @@ def _in_blocks(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype)
     """The last long dimension as two: blocks and their elements, the last block filled up with what changes nothing."""
     d = max(dims, key=lambda k: (a.shape[k] > LONGEST, k))
     n = a.shape[d]
-    block = next((k for k in range(LONGEST, SHORTEST - 1, -1) if n % k == 0), LONGEST)
+    block = next((k for k in range(BLOCK, SHORTEST - 1, -1) if n % k == 0), BLOCK)
     whole = -(-n // block) * block
     if whole != n:
         pads = tuple([(0, whole - n) if k == d else (0, 0) for k in range(a.ndim)])
