@@ -37,12 +37,18 @@ def _owner(a: Any) -> Any:
     return a
 
 
-def _run_native(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
-    """The native executor, imported when the first program runs."""
+def _native(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+    """The native executor, imported when the first program runs; NumPy where code would have to be made and cannot."""
     from .compiler.cpu.execute import run_native
+    from .compiler.cpu.target import MissingCompiler
 
-    realise.executor[0] = run_native
-    return run_native(p, inputs, scalars)
+    if p.cache is run_on_numpy:
+        return run_on_numpy(p, inputs, scalars)
+    try:
+        return run_native(p, inputs, scalars)
+    except MissingCompiler:
+        p.cache = run_on_numpy
+        return run_on_numpy(p, inputs, scalars)
 
 
-realise.executor.append(_run_native if os.environ.get("FLAMBEAU_EXECUTOR") == "native" else run_on_numpy)
+realise.executor.append(_native if os.environ.get("FLAMBEAU_EXECUTOR") == "native" else run_on_numpy)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -182,6 +184,32 @@ def test_results_do_not_depend_on_threads() -> None:
     a = np.random.default_rng(0).standard_normal(300_000).astype(np.float32)
     one, four = (native(b.f, [a], pool=Pool(k, default())) for k in (1, 4))
     assert [x.tobytes() for x in one] == [x.tobytes() for x in four]
+
+
+def test_two_python_threads_run_one_program() -> None:
+    f = softmax(64, 100)
+    program = Executable(f, types_of(f))
+    arrays = [np.random.default_rng(k).standard_normal(6400).astype(np.float32) for k in range(4)]
+    expected = [program.run([a], [])[0].copy() for a in arrays]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(50):
+            for a, b in zip(expected, threads.map(lambda a: program.run([a], [])[0].copy(), arrays)):
+                assert a.tobytes() == b.tobytes()
+
+
+def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flambeau import _execution
+    from flambeau.compiler.cpu import execute
+
+    def missing(*_: Any) -> Any:
+        raise targets.MissingCompiler("no compiler")
+
+    monkeypatch.setattr(execute, "Executable", missing)
+    f = chain()
+    program: Any = SimpleNamespace(function=f, outputs=types_of(f), cache=None)
+    inputs = [np.ones(1000, np.float32)] * 2
+    for _ in range(2):
+        assert _execution._native(program, inputs, [])[0].tobytes() == on_numpy(f, inputs)[0].tobytes()
 
 
 def listing(f: Function) -> str:

@@ -115,7 +115,6 @@ class Executable:
         given = f
         self.f = f = shorten(simplify(f))
         self.types = outputs
-        self.layouts: dict[Value, Layout] = {}
         self.direct = self._direct_outputs()
         self.pool = pool or default()
         target = self.pool.cache.target
