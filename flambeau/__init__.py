@@ -93,6 +93,7 @@ _SUBMODULES = frozenset(
         "signal",
         "sparse",
         "functional",
+        "_dynamo",
     ]
 )
 _LAZY_NAMES = {
@@ -115,7 +116,7 @@ _LAZY_NAMES |= dict.fromkeys(
     "set_num_threads set_warn_always use_deterministic_algorithms".split(),
     "settings",
 )
-_LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse"}
+_LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse", "compile": "_compile"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _MATMUL = {
@@ -75,3 +77,17 @@ def cudnn_sdp_enabled() -> bool:
 def enable_cudnn_sdp(enabled: bool) -> None:
     """Set a switch that means nothing here."""
     _attention["cudnn"] = bool(enabled)
+
+
+@contextmanager
+def sdp_kernel(
+    enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True
+) -> Iterator[dict[str, bool]]:
+    """Sets the four switches of attention in a block; they mean nothing here."""
+    before = dict(_attention)
+    wanted = (enable_flash, enable_math, enable_mem_efficient, enable_cudnn)
+    _attention.update(zip(("flash", "math", "mem_efficient", "cudnn"), wanted))
+    try:
+        yield {}
+    finally:
+        _attention.update(before)

@@ -15,7 +15,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, wea
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor, renamed
 from ._signatures import explained_function
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
@@ -221,7 +221,8 @@ def public(
             f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."
             for n in (name, *aliases):
                 if place != "torch" or n not in _METHOD_ONLY:
-                    table[n] = explained_function(f, n) if place == "torch" else f
+                    g = f if n == name else renamed(f, n)
+                    table[n] = explained_function(g, n) if place == "torch" else g
 
 
 # ---- two operands

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
@@ -44,13 +45,23 @@ def export(*names: str, function: bool = True, method: bool = True) -> Callable[
 
     def register(f: F) -> F:
         for name in (f.__name__, *names):
+            g = f if name == f.__name__ else renamed(f, name)
             if function:
-                FUNCTIONS[name] = explained_function(f, name)
+                FUNCTIONS[name] = explained_function(g, name)
             if method:
-                METHODS[name] = explained_method(f, name)
+                METHODS[name] = explained_method(g, name)
         return f
 
     return register
+
+
+def renamed(f: Any, name: str) -> Any:
+    """The same function under another name, which ``torch.arctan.__name__`` and the like show."""
+    g = FunctionType(f.__code__, f.__globals__, name, f.__defaults__, f.__closure__)
+    g.__kwdefaults__, g.__doc__, g.__module__, g.__qualname__ = f.__kwdefaults__, f.__doc__, f.__module__, name
+    g.__dict__.update(f.__dict__)
+    g.__annotations__ = f.__annotations__
+    return g
 
 
 def method(*names: str) -> Callable[[F], F]:

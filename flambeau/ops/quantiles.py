@@ -247,7 +247,7 @@ def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
 @export()
 @tensor_first
 def histogram(
-    input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None
+    input: Any, bins: Any = 100, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None
 ) -> Any:
     """Counts (or sums of weights, or densities) of the elements between bin edges, and the edges."""
     from .extremes import into_named

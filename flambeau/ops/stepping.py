@@ -7,6 +7,7 @@ states. Learning rates and other numbers are run-time arguments.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -96,8 +97,9 @@ def _write_all(parameters: Sequence[Sequence[TensorBase]], results: list[Any], e
 def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
     """The nodes of the new values, for each tensor of each parameter (None: unchanged)."""
     epoch = threads.epoch
-    before = epoch.grad
+    before, pending = epoch.grad, epoch.bytes
     epoch.grad = False
+    epoch.bytes = -sys.maxsize  # the nodes below are of one epoch: however large, nothing is realised in between
     try:
         numbers = [_stand_in(scalar_node(float64, start + k)) for k in range(count)]
         out: list[Any] = []
@@ -107,7 +109,7 @@ def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], 
             out += [None if y is None else _fitted(y, x) for x, y in zip(tensors, new)]
         return out
     finally:
-        epoch.grad = before
+        epoch.grad, epoch.bytes = before, pending
 
 
 def _fitted(y: TensorBase, x: TensorBase) -> Node:

@@ -354,6 +354,15 @@ class ModuleAttributes:
         state.pop("_hooked", None)
         return state
 
+    def __copy__(self) -> Any:
+        """A module that shares this one's tables of parameters, buffers and modules."""
+        make, args, state = self.__reduce_ex__(4)[:3]
+        new = make(*args)
+        if isinstance(state, dict):
+            state |= {name: self.__dict__[name] for name in TABLES if name in state}
+        new.__setstate__(state)
+        return new
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for name in HOOK_TABLES:

@@ -186,10 +186,13 @@ class HookSlot:
 
 
 def without_mirrors(state: dict[str, Any], tables: Iterable[str]) -> dict[str, Any]:
-    """A module's ``__dict__`` as PyTorch's would be: without the entries that tables wrote into it."""
+    """A module's ``__dict__`` as PyTorch's would be: plain tables, without the entries that they wrote into it."""
     state = dict(state)
     for table in tables:
         for name, value in (state.get(table) or {}).items():
             if state.get(name, _MISSING) is value:
                 del state[name]
+    for table in tables:
+        if type(state.get(table)) is Table:
+            state[table] = dict(state[table])
     return state
