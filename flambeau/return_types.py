@@ -13,7 +13,7 @@ class Result(tuple):
     __slots__ = ()
     fields: tuple[str, ...] = ()
 
-    def __new__(cls, items: Iterable[Any]) -> Result:
+    def __new__(cls, items: Iterable[Any], attributes: dict[str, Any] | None = None) -> Result:
         items = tuple(items)
         if len(items) != len(cls.fields):
             raise TypeError(

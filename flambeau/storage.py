@@ -182,13 +182,7 @@ class UntypedStorage:
         return memo.setdefault(id(self), self.clone())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import io
-
-        from .serialization import save
-
-        buffer = io.BytesIO()
-        save(self, buffer, _use_new_zipfile_serialization=False)
-        return _load_from_bytes, (buffer.getvalue(),)
+        return _from_array, (type(self), self._memory(np.uint8), self._s.ty.dtype, self.dtype)
 
 
 class TypedStorage(UntypedStorage):
@@ -218,8 +212,15 @@ class TypedStorage(UntypedStorage):
     _pickle_storage_type = pickle_storage_type
 
 
-def _load_from_bytes(b: bytes) -> Any:
+def _from_array(kind: Any, raw: np.ndarray, base: dtype, dt: dtype) -> Any:
     """The inverse of pickling a storage."""
+    flat = raw.view(base.np)
+    s = new_storage(flat if flat.flags.writeable else flat.copy(), base)
+    return kind(s) if kind is UntypedStorage else kind(s, dt)
+
+
+def _load_from_bytes(b: bytes) -> Any:
+    """A storage in a plain pickle of PyTorch."""
     import io
 
     from .serialization import load
@@ -247,4 +248,4 @@ ComplexDoubleStorage = _legacy_class("ComplexDoubleStorage", dtypes.complex128)
 ComplexFloatStorage = _legacy_class("ComplexFloatStorage", dtypes.complex64)
 LEGACY_NAMES = {made.__name__: made for made in TypedStorage.LEGACY.values()}
 
-__all__ = ["LEGACY_NAMES", "TypedStorage", "UntypedStorage", "device", "new_storage", *LEGACY_NAMES]
+__all__ = ["LEGACY_NAMES", "TypedStorage", "UntypedStorage", "device", "new_storage"]

@@ -152,12 +152,15 @@ class ArchiveReader:
     def _read_directory(self) -> None:
         count, size, offset = self._directory_place()
         directory = self._at(offset, size)
-        position = 0
+        position, total = 0, size
         for _ in range(count):
             if position + _CENTRAL.size > len(directory):
                 raise _damaged("invalid header or archive is corrupted")
             entry, position = self._entry(directory, position)
             self._entries[entry.name] = entry
+            total += entry.size
+            if total > self.size:
+                raise _damaged("records lie over one another")
 
     def _entry(self, directory: bytes, position: int) -> tuple[Entry, int]:
         fields = _CENTRAL.unpack_from(directory, position)

@@ -217,7 +217,6 @@ class _ArchiveStorages:
         self._restore = unpickling.restore
         self._whole = whole
         self._loaded: dict[str, TypedStorage] = {}
-        self._left = archive.size
         self._swapped = swapped(archive.read("byteorder") if "byteorder" in archive else None)
 
     def persistent_load(self, described: Any) -> TypedStorage:
@@ -238,9 +237,6 @@ class _ArchiveStorages:
         begin, size = self._archive.place(name)
         if size != nbytes:
             raise RuntimeError(f"{name} should have {nbytes} bytes, but the archive holds {size}; the file is damaged")
-        self._left -= size
-        if self._left < 0:
-            raise RuntimeError("records of the archive lie over one another; the file is damaged")
         if self._whole is not None:
             return self._whole._memory(np.uint8)[begin : begin + size]
         raw = np.zeros(size, np.uint8) if skipping() else np.empty(size, np.uint8)

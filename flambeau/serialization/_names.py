@@ -50,6 +50,14 @@ def _aliased(module: str) -> str:
     return "torch" + module[len(_PACKAGE) :]
 
 
+def _is_private(module: str) -> bool:
+    """Is this a module whose members PyTorch has elsewhere?"""
+    _, first, *rest = [*module.split("."), ""]
+    if first in ("_utils", "_tensor"):
+        return False
+    return first in ("ops", "graph", "dtypes", "device") or any(part.startswith("_") for part in (first, *rest))
+
+
 def _public_home(obj: Any, module: str, name: str) -> str | None:
     """The nearest package above a private module that exports ``obj``; for operators, where users find them."""
     homes = [f"{_PACKAGE}.nn.functional", _PACKAGE] if ".ops." in module or module.endswith("._noise") else []
@@ -74,11 +82,10 @@ def written(obj: Any) -> tuple[str, str] | None:
         return None
     if module in _MOVED:
         return _MOVED[module], name
-    if ".ops." in module or any(part.startswith("_") for part in module.split(".")[-1:]):
-        if module not in (f"{_PACKAGE}._utils", f"{_PACKAGE}._tensor"):
-            home = _public_home(obj, module, name)
-            if home is not None:
-                return _aliased(home), name
+    if _is_private(module):
+        home = _public_home(obj, module, name)
+        if home is not None:
+            return _aliased(home), name
     return _aliased(module), name
 
 

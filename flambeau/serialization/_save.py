@@ -16,6 +16,7 @@ import numpy as np
 from ..device import layout
 from ..dtypes import dtype, uint8
 from ..graph.types import Size
+from ..return_types import Result
 from ..storage import LEGACY_NAMES, TypedStorage, UntypedStorage
 from ._allowed import _get_layout
 from ._archive import ALIGNMENT, ArchiveWriter
@@ -128,7 +129,11 @@ def _pickler(module: Any, file: Any, protocol: int, storages: SavedStorages) -> 
             return storages.persistent_id(obj)
 
         def reducer_override(self, obj: Any) -> Any:
-            return _reduced(obj, NotImplemented)
+            found = _reduced(obj)
+            if found is not None:
+                return found
+            own = getattr(super(), "reducer_override", None)  # cloudpickle has one
+            return NotImplemented if own is None else own(obj)
 
         def save_global(self, obj: Any, name: str | None = None) -> None:
             names = _names_of(obj, name)
@@ -159,15 +164,17 @@ def _named_first(save_it: Callable[[Any, Any], None]) -> Callable[[Any, Any], No
     return save_named
 
 
-def _reduced(obj: Any, otherwise: Any) -> Any:
-    """The few objects that PyTorch's files hold in another form than plain pickles."""
+def _reduced(obj: Any) -> Any:
+    """The few objects that PyTorch's files hold in another form than plain pickles; None for all others."""
     if isinstance(obj, dtype):
         return obj.name
     if isinstance(obj, layout):
         return _get_layout, (repr(obj),)
     if type(obj) is Size:
         return Size, (tuple(obj),)
-    return otherwise
+    if isinstance(obj, Result):
+        return type(obj), (tuple(obj), {})
+    return None
 
 
 def _names_of(obj: Any, name: str | None) -> tuple[str, str] | None:
@@ -175,6 +182,8 @@ def _names_of(obj: Any, name: str | None) -> tuple[str, str] | None:
         return "torch", obj.name
     if obj is _get_layout:
         return "torch.serialization", "_get_layout"
+    if isinstance(obj, type) and issubclass(obj, Result):
+        return "torch.return_types", obj.__name__
     return written(obj)
 
 
