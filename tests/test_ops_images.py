@@ -130,3 +130,23 @@ def test_nonzero_forms() -> None:
     assert [i.tolist() for i in torch.nonzero(x, as_tuple=True)] == [[0, 1], [1, 0]]
     assert x.nonzero().stride() == (1, 2)
     assert torch.tensor(5).nonzero().shape == (1, 0)
+
+
+BYTES: list[Any] = [
+    ({"size": (4, 5), "mode": "bicubic"}, [
+        59, 170, 182, 214, 122, 222, 120, 154, 186, 94, 185, 93, 126, 158, 66, 157, 65, 98, 130, 38,
+    ]),
+    ({"size": (7, 5), "mode": "bicubic", "align_corners": True}, [
+        0, 171, 185, 225, 113, 205, 134, 171, 211, 99, 241, 113, 156, 196, 84, 211, 99, 140, 180, 68, 195, 83,
+        124, 164, 52, 180, 68, 109, 149, 37, 166, 54, 95, 135, 23,
+    ]),
+    ({"size": (3, 7), "mode": "bilinear"}, [
+        119, 117, 196, 176, 155, 207, 104, 211, 108, 160, 140, 119, 171, 68, 175, 72, 124, 104, 83, 135, 32,
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "values"), BYTES, ids=str)
+def test_bytes_are_resampled_in_fixed_point(options: Any, values: list[int]) -> None:
+    x = torch.arange(0, 250, 7, dtype=torch.uint8).mul(91).reshape(1, 1, 6, 6)
+    assert torch.nn.functional.interpolate(x, **options).flatten().tolist() == values

@@ -93,7 +93,8 @@ class FunctionEventAvg(_Times):
         return self
 
     def __repr__(self) -> str:
-        return f"<FunctionEventAvg key={self.key} self_cpu_time={self.self_cpu_time_total_str} cpu_time={self.cpu_time_str}>"
+        times = f"self_cpu_time={self.self_cpu_time_total_str} cpu_time={self.cpu_time_str}"
+        return f"<FunctionEventAvg key={self.key} {times}>"
 
 
 class EventList(list):

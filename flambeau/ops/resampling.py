@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, dtype, float32, int64, uint8
+from ..dtypes import SCALAR_NAMES, dtype, float32, float64, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import wide
@@ -148,14 +148,34 @@ def _transposed(table: Table, n: int) -> Table:
     return back, w
 
 
+def _fixed_point(at: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights for bytes, rounded as PyTorch does: to the most binary places with which the largest fits into int16.
+
+    Taps that a border moved to the same element count as one.
+    """
+    weights = weights.copy()
+    for j in range(1, at.shape[1]):
+        for k in range(j):
+            same = at[:, j] == at[:, k]
+            weights[same, k] += weights[same, j]
+            weights[same, j] = 0
+    largest = weights.max(initial=0)
+    places = next((p for p in range(22) if int(0.5 + largest * 2 ** (p + 1)) >= 2**15), 22)
+    return np.trunc(weights * 2**places + np.copysign(0.5, weights)) / 2**places
+
+
+_BYTES = ("bilinear", "bicubic", "bilinear_aa", "bicubic_aa", "lanczos_aa")  # what has a kernel for bytes
+
+
 @lru_cache(512)
-def _tables(key: Any, number: dtype, backward: bool) -> tuple[Any, ...]:
+def _tables(key: Any, number: dtype, backward: bool, fixed_point: bool = False) -> tuple[Any, ...]:
     """The tables of all dimensions as tensors: index, weight, index, weight, …"""
     mode, sizes, outs, align, factors = key
     found = []
     for n, out, factor in zip(sizes, outs, factors):
         table = _TABLES[mode](n, out, align, factor, number.np.type)
         at, w = _transposed(table, n) if backward else table
+        w = _fixed_point(at, w) if fixed_point else w
         found += [from_values(at, int64), from_values(w, number)]
     return tuple(found)
 
@@ -275,8 +295,9 @@ def resample(x: Any, mode: str, outs: tuple[int, ...], align: bool, factors: tup
     key = (mode, x._ty.shape[2:], outs, align, factors)
     if min(*key[1], *outs) <= 0:
         _check((x._ty,), key)
-    number = wide(x._ty.dtype) if x._ty.dtype.kind == "f" else float32
-    return call(RESAMPLE[mode, len(outs)], (x, *_tables(key, number, False)), key)
+    byte = x._ty.dtype is uint8 and _named(key)[0] in _BYTES
+    number = wide(x._ty.dtype) if x._ty.dtype.kind == "f" else float64 if byte else float32
+    return call(RESAMPLE[mode, len(outs)], (x, *_tables(key, number, False, byte)), key)
 
 
 # ---- interpolate
