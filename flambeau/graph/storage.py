@@ -54,11 +54,15 @@ class Storage:
         return True
 
     def share(self) -> None:
-        """Notes that the buffer has become visible outside."""
+        """Notes that the buffer has become visible outside.
+
+        References to its owner tell who sees it only if all arrays between the two have the owner as their base:
+        another array's memory, which ``as_strided`` reaches through a helper, counts as visible for good.
+        """
         owner: Any = self.buf
-        while getattr(owner, "base", None) is not None:
+        while isinstance(owner.base, np.ndarray):
             owner = owner.base
-        self.owner = owner if isinstance(owner, np.ndarray) else Permanent
+        self.owner = owner if owner.base is None else Permanent
 
 
 class Notes:
