@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import dtypes
+from .compiler.numpy import to_values
 from .device import CPU, device
 from .dtypes import dtype, from_numpy_dtype
 from .graph.keeping import let_go
@@ -60,7 +61,18 @@ class UntypedStorage:
         return np.ascontiguousarray(realised(self._s)).reshape(-1).view(np_type)
 
     def _items(self) -> np.ndarray:
-        return self._memory(self.dtype.np)
+        return to_values(self._memory(self.dtype.np), self.dtype)
+
+    def _stored(self, values: Any) -> Any:
+        """A number, numbers or another storage's elements, as this memory holds them."""
+        if isinstance(values, UntypedStorage):
+            values = values._items()
+        if self.dtype is not dtypes.bfloat16:
+            return values
+        from .ops.creation import tensor
+
+        rounded = tensor(values, dtype=dtypes.bfloat16).contiguous()
+        return realised(rounded._s).reshape(rounded.shape)
 
     def _writable(self) -> np.ndarray:
         flat = settled(self._s)
@@ -110,22 +122,21 @@ class UntypedStorage:
         return iter(self.tolist())
 
     def __getitem__(self, i: Any) -> Any:
-        found = self._items()[i]
         if isinstance(i, slice):
-            return UntypedStorage(new_storage(found.view(np.uint8)))
-        return found.item()
+            return UntypedStorage(new_storage(self._memory(self.dtype.np)[i].view(np.uint8)))
+        return self._items()[i].item()
 
     def __setitem__(self, i: Any, value: Any) -> None:
-        self._writable()[i] = value._items() if isinstance(value, UntypedStorage) else value
+        self._writable()[i] = self._stored(value)
 
     def fill_(self, value: Any) -> Any:
         """Sets all elements."""
-        self._writable()[...] = value
+        self._writable()[...] = self._stored(value)
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> Any:
         """Takes over the elements of another storage of the same size."""
-        self._writable()[...] = source._items()
+        self._writable()[...] = self._stored(source)
         return self
 
     def clone(self) -> Any:
@@ -135,6 +146,53 @@ class UntypedStorage:
     def cpu(self) -> Any:
         """The storage itself: it is on the CPU."""
         return self
+
+    def pin_memory(self, device: Any = "cuda") -> Any:
+        """The storage itself: there is no device to pin for."""
+        return self
+
+    def is_pinned(self, device: Any = "cuda") -> bool:
+        """False."""
+        return False
+
+    def resizable(self) -> bool:
+        """True: ``resize_`` works."""
+        return True
+
+    def resize_(self, size: int) -> Any:
+        """Another number of elements; new ones are zero.
+
+        Raises:
+            ValueError: a negative number.
+        """
+        if size < 0:
+            raise ValueError(f"a storage cannot have {size} elements")
+        old = self._writable()
+        new = np.zeros(size, old.dtype)
+        new[: old.size] = old[:size]
+        base = self._s.ty.dtype
+        self._s.buf = new.view(np.uint8)[: new.nbytes // base.itemsize * base.itemsize].view(base.np)
+        self._s.ty = flat_type(self._s.buf.size, base)
+        return self
+
+    def _as(self, dt: dtype) -> TypedStorage:
+        return TypedStorage(new_storage(self._items().astype(dt.np), dt), dtype=dt)
+
+    def float(self) -> TypedStorage:
+        """The elements as float32."""
+        return self._as(dtypes.float32)
+
+    def double(self) -> TypedStorage:
+        """The elements as float64."""
+        return self._as(dtypes.float64)
+
+    def long(self) -> TypedStorage:
+        """The elements as int64."""
+        return self._as(dtypes.int64)
+
+    def byte(self) -> TypedStorage:
+        """The elements as uint8."""
+        return self._as(dtypes.uint8)
 
     def get_device(self) -> int:
         """-1: the CPU."""
@@ -219,6 +277,11 @@ def _from_array(kind: Any, raw: np.ndarray, base: dtype, dt: dtype) -> Any:
     return kind(s) if kind is UntypedStorage else kind(s, dt)
 
 
+def is_storage(obj: Any) -> bool:
+    """Is this a storage?"""
+    return isinstance(obj, UntypedStorage)
+
+
 def _load_from_bytes(b: bytes) -> Any:
     """A storage in a plain pickle of PyTorch."""
     import io
@@ -248,4 +311,4 @@ ComplexDoubleStorage = _legacy_class("ComplexDoubleStorage", dtypes.complex128)
 ComplexFloatStorage = _legacy_class("ComplexFloatStorage", dtypes.complex64)
 LEGACY_NAMES = {made.__name__: made for made in TypedStorage.LEGACY.values()}
 
-__all__ = ["LEGACY_NAMES", "TypedStorage", "UntypedStorage", "device", "new_storage"]
+__all__ = ["LEGACY_NAMES", "TypedStorage", "UntypedStorage", "device", "is_storage", "new_storage"]

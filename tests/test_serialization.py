@@ -195,6 +195,14 @@ def test_pickle_and_copy() -> None:
 def test_storages() -> None:
     s = torch.arange(3.0).untyped_storage()
     assert through(s).untyped().tolist() == s.tolist()
+    assert torch.is_storage(s) and not torch.is_storage(torch.ones(1))
+    grown = torch.arange(3.0).storage().resize_(4)
+    assert grown.tolist() == [0, 1, 2, 0] and grown.long().tolist() == [0, 1, 2, 0]
+    assert grown.resize_(2).tolist() == [0, 1] and grown.nbytes() == 8
+    halves = torch.tensor([1.5, -2.0]).bfloat16().storage()
+    assert halves.tolist() == [1.5, -2.0] and halves.float().tolist() == [1.5, -2.0]
+    halves[1] = 0.25
+    assert halves.fill_(3) is halves and halves.copy_(torch.tensor([1.0, 257.0]).storage()).tolist() == [1, 256]
     typed = pickle.loads(pickle.dumps(torch.arange(3.0).storage()))
     assert typed.tolist() == [0, 1, 2] and typed.dtype is torch.float32
 
