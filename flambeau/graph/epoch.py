@@ -179,6 +179,8 @@ def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
 def base_node(s: Storage) -> Node:
     """The node of a storage's whole value."""
     epoch = threads.epoch
+    if s.owner is not None and not s.pending and s.shared:
+        return _shared_leaf(s, epoch)
     if s.h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
     return s.h or _leaf(s, epoch)
