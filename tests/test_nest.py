@@ -19,6 +19,7 @@ from _compiled import BY_HAND, DTYPES, as_values, chain, functions, memory, norm
 import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import execute, nest
 from flambeau.compiler.cpu import target as targets
 from flambeau.compiler.cpu.code_cache import CodeCache, default
 from flambeau.compiler.cpu.execute import Executable, nests
@@ -80,6 +81,15 @@ def check(
             np.testing.assert_allclose(a, b, rtol=8 * wide, atol=8 * wide * scale, err_msg=repr(f))
 
 
+def softmax_of_columns(rows: int, columns: int) -> Function:
+    """Softmax down the columns."""
+    b = Builder()
+    x = b.input(0, (rows, columns), dt.float32, ((columns, 1), 0))
+    e = b.map("exp", b.map("sub", x, b.reduce("max", x, (0,), keepdim=True)))
+    b.f.outputs = [b.map("div", e, b.reduce("sum", e, (0,), keepdim=True))]
+    return b.f
+
+
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
 
@@ -93,6 +103,29 @@ def test_random_functions_as_numpy(case: Any) -> None:
 @given(case=functions([dt.float32, dt.float64, dt.int32, dt.uint8]))
 def test_random_functions_on_other_processors(pool: Pool, case: Any) -> None:
     check(*case, pool=pool)
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(case=functions())
+def test_random_functions_in_many_chunks(four_threads: Pool, case: Any) -> None:
+    """Chunks of a few elements: kernels share segments, the arena and threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nest, "CHUNK", 16)
+        patch.setattr(execute, "NANOSECONDS", 1e6)
+        check(*case, pool=four_threads)
+
+
+@pytest.fixture(scope="module")
+def four_threads() -> Pool:
+    return Pool(4, default())
+
+
+@pytest.mark.parametrize("make", [softmax, softmax_of_columns], ids=lambda f: f.__name__)
+def test_several_kernels_of_many_chunks(four_threads: Pool, make: Any) -> None:
+    f = make(500, 300)
+    program = Executable(f, types_of(f), four_threads)
+    assert max(k.chunks for k in program.kernels if k) > 4
+    check(f, [np.random.default_rng(0).standard_normal(150_000).astype(np.float32)], exact=False, pool=four_threads)
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
@@ -199,7 +232,6 @@ def test_two_python_threads_run_one_program() -> None:
 
 def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau import _execution
-    from flambeau.compiler.cpu import execute
 
     def missing(*_: Any) -> Any:
         raise targets.MissingCompiler("no compiler")
@@ -240,8 +272,6 @@ def test_listing(name: str) -> None:
 
 @pytest.mark.parametrize("f", [chain, normalised])
 def test_simplification_alone_changes_no_bits(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flambeau.compiler.cpu import execute
-
     inputs = [np.random.default_rng(k).standard_normal(1000).astype(np.float32) for k in range(2)]
     with_it = native(f(), inputs, [1e-5])
     monkeypatch.setattr(execute, "simplify", lambda f: f)
