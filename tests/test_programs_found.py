@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, namedtuple
+
 import numpy as np
 import pytest
 
@@ -279,3 +281,58 @@ def test_histogram_has_a_hundred_bins_by_default():
     counts, edges = torch.histogram(torch.linspace(0, 1, 200))
     assert counts.shape == (100,)
     assert edges.shape == (101,)
+
+
+# ---- trees and comparisons
+
+
+def test_trees():
+    from flambeau.utils import _pytree
+
+    Point = namedtuple("Point", "x y")
+    tree = {"a": [1, (2, 3)], "b": Point(4, OrderedDict(c=5))}
+    leaves, spec = _pytree.tree_flatten(tree)
+    assert leaves == [1, 2, 3, 4, 5]
+    assert _pytree.tree_unflatten(leaves, spec) == tree
+    assert _pytree.tree_map(lambda x, y: x + y, tree, tree) == {"a": [2, (4, 6)], "b": Point(8, OrderedDict(c=10))}
+    assert _pytree.tree_map_only(int, str, [1, "x"]) == ["1", "x"]
+    with pytest.raises(ValueError, match="`leaves` has length 1"):
+        _pytree.tree_unflatten([1], spec)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "message"),
+    [
+        (
+            [1.0, 2.0], [1.0, 2.1], {},
+            "Tensor-likes are not close!\n\nMismatched elements: 1 / 2 (50.0%)\n"
+            "Greatest absolute difference: 0.09999990463256836 at index (1,) (up to 1e-05 allowed)\n",
+        ),
+        ([1.0], [1.0, 2.0], {}, "The values for attribute 'shape' do not match: torch.Size([1]) != torch.Size([2])."),
+        ([1.0], [1], {}, "The values for attribute 'dtype' do not match: torch.float32 != torch.int64."),
+        (1.0, 2.0, {}, "Scalars are not close!\n\nExpected 2.0 but got 1.0.\nAbsolute difference: 1.0 (up to 1e-05"),
+        ([1, 3], [1, 4], {}, "Tensor-likes are not equal!\n\nMismatched elements: 1 / 2 (50.0%)\nGreatest absolute "),
+        ([1.0], [2.0], {"msg": "no"}, "no"),
+    ],
+)  # fmt: skip
+def test_assert_close_says_what_differs(a, b, more, message):
+    with pytest.raises(AssertionError) as error:
+        torch.testing.assert_close(torch.tensor(a), torch.tensor(b), **more)
+    assert str(error.value).startswith(message)
+
+
+def test_assert_close_of_other_things():
+    torch.testing.assert_close(torch.tensor([1.0]), torch.tensor([1.0 + 1e-7]))
+    torch.testing.assert_close(torch.tensor([float("nan")]), torch.tensor([float("nan")]), equal_nan=True)
+    with pytest.raises(AssertionError, match=r"The failure occurred for item \[0\]"):
+        torch.testing.assert_close([torch.tensor(1.0)], [torch.tensor(2.0)])
+    with pytest.raises(AssertionError, match=r"Missing keys in the actual mapping: \['b'\]"):
+        torch.testing.assert_close({"a": 1}, {"b": 1})
+    with pytest.raises(TypeError, match="No comparison pair was able to handle"):
+        torch.testing.assert_close("a", "b")
+    with pytest.raises(ValueError, match="must be either specified or omitted"):
+        torch.testing.assert_close(1.0, 1.0, rtol=1.0)
+
+
+def test_generators_of_a_module_have_its_name():
+    assert repr(Net().parameters()).startswith("<generator object Module.parameters at 0x")

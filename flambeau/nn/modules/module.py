@@ -6,6 +6,8 @@ the tree of submodules (``_tree``), saving and loading (``_state``).
 
 from __future__ import annotations
 
+import inspect
+
 from . import _attributes, _hooks, _state
 from ._attributes import (
     register_module_buffer_registration_hook,
@@ -70,3 +72,14 @@ def __getattr__(name: str) -> object:
         if name in vars(part):
             return vars(part)[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _name_after_module() -> None:
+    """Methods of the parts are called ``Module.parameters`` and the like, also in the text of their generators."""
+    for part in Module.__mro__[1:-1]:
+        for method in vars(part).values():
+            if inspect.isfunction(method):
+                method.__qualname__ = f"Module.{method.__name__}"
+
+
+_name_after_module()

@@ -1,0 +1,164 @@
+"""Nested lists, tuples, dictionaries and named tuples taken apart into leaves and put together again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+__all__ = [
+    "LeafSpec", "TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map",
+    "tree_map_", "tree_map_only", "tree_structure", "tree_unflatten",
+]  # fmt: skip
+
+
+class Kind(NamedTuple):
+    """How one type is taken apart: ``flatten(x) -> (children, context)``, ``unflatten(children, context)``."""
+
+    flatten: Callable[[Any], tuple[list[Any], Any]]
+    unflatten: Callable[[Iterable[Any], Any], Any]
+
+
+class TreeSpec(NamedTuple):
+    """The structure of a tree; ``type`` None is a leaf."""
+
+    type: Any
+    context: Any
+    children_specs: tuple[TreeSpec, ...]
+
+    @property
+    def num_leaves(self) -> int:
+        """How many leaves the tree has."""
+        return 1 if self.type is None else sum(child.num_leaves for child in self.children_specs)
+
+    @property
+    def num_children(self) -> int:
+        """How many children the root has."""
+        return len(self.children_specs)
+
+    def is_leaf(self) -> bool:
+        """Is the tree one leaf?"""
+        return self.type is None
+
+    def unflatten(self, leaves: Iterable[Any]) -> Any:
+        """The tree with these leaves."""
+        return tree_unflatten(leaves, self)
+
+
+class _NamedTuple:
+    """Stands for all classes of named tuples."""
+
+
+def LeafSpec() -> TreeSpec:
+    """The structure of a leaf."""
+    return TreeSpec(None, None, ())
+
+
+def _mapping(make: Callable[[Any], Any]) -> Kind:
+    return Kind(lambda d: (list(d.values()), list(d)), lambda values, keys: make(zip(keys, values)))
+
+
+_KINDS: dict[Any, Kind] = {
+    list: Kind(lambda x: (list(x), None), lambda items, _: list(items)),
+    tuple: Kind(lambda x: (list(x), None), lambda items, _: tuple(items)),
+    dict: _mapping(dict),
+    OrderedDict: _mapping(OrderedDict),
+    defaultdict: Kind(
+        lambda d: (list(d.values()), [d.default_factory, list(d)]),
+        lambda values, context: defaultdict(context[0], zip(context[1], values)),
+    ),
+    deque: Kind(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit)),
+    _NamedTuple: Kind(lambda x: (list(x), type(x)), lambda items, cls: cls(*items)),
+}
+
+
+def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, **_: Any) -> None:
+    """Makes a class one that is taken apart.
+
+    Raises:
+        ValueError: it is one already.
+    """
+    if cls in _KINDS:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+    _KINDS[cls] = Kind(flatten_fn, unflatten_fn)
+
+
+def _kind_of(x: Any) -> Any:
+    if type(x) in _KINDS:
+        return type(x)
+    return _NamedTuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+
+
+def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeSpec]:
+    """The leaves from left to right, and the structure."""
+    leaves: list[Any] = []
+    return leaves, _flatten(tree, is_leaf, leaves)
+
+
+def _flatten(tree: Any, is_leaf: Callable[[Any], bool] | None, leaves: list[Any]) -> TreeSpec:
+    kind = None if is_leaf is not None and is_leaf(tree) else _kind_of(tree)
+    if kind is None:
+        leaves.append(tree)
+        return LeafSpec()
+    children, context = _KINDS[kind].flatten(tree)
+    return TreeSpec(kind, context, tuple(_flatten(child, is_leaf, leaves) for child in children))
+
+
+def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
+    """The tree of a structure with these leaves.
+
+    Raises:
+        ValueError: there are too few or too many.
+    """
+    leaves = list(leaves)
+    if len(leaves) != treespec.num_leaves:
+        raise ValueError(
+            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a pytree that "
+            f"holds {treespec.num_leaves} items ({treespec})."
+        )
+    return _unflatten(iter(leaves), treespec)
+
+
+def _unflatten(leaves: Any, spec: TreeSpec) -> Any:
+    if spec.type is None:
+        return next(leaves)
+    return _KINDS[spec.type].unflatten([_unflatten(leaves, child) for child in spec.children_specs], spec.context)
+
+
+def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The leaves from left to right."""
+    return tree_flatten(tree, is_leaf)[0]
+
+
+def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> TreeSpec:
+    """The structure."""
+    return tree_flatten(tree, is_leaf)[1]
+
+
+def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """A tree of ``func`` of the leaves, of several trees of one structure if more are given."""
+    leaves, spec = tree_flatten(tree, is_leaf)
+    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    return tree_unflatten([func(*row) for row in zip(leaves, *others, strict=True)], spec)
+
+
+def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """Calls ``func`` with the leaves, as ``tree_map``, and returns the tree itself."""
+    tree_map(func, tree, *rests, is_leaf=is_leaf)
+    return tree
+
+
+def tree_map_only(kinds: Any, func: Callable[..., Any], tree: Any, is_leaf: Any = None) -> Any:
+    """``tree_map`` that leaves alone what is not of these types (or for which the predicate is false)."""
+    fits = (lambda x: isinstance(x, kinds)) if isinstance(kinds, (type, tuple)) else kinds
+    return tree_map(lambda x: func(x) if fits(x) else x, tree, is_leaf=is_leaf)
+
+
+def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: Any = None) -> bool:
+    """Does the predicate hold for every leaf?"""
+    return all(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: Any = None) -> bool:
+    """Does the predicate hold for a leaf?"""
+    return any(map(pred, tree_leaves(tree, is_leaf)))
