@@ -43,13 +43,14 @@ def make_tensor(
         )
     if requires_grad and not (dtype.is_floating_point or dtype.is_complex):
         raise ValueError(
-            f"`requires_grad=True` is only supported for boolean and integral dtypes, but got dtype={dtype}"
+            f"`requires_grad=True` is not supported for boolean and integral dtypes, but got dtype={dtype}"
         )
     low, high = _bounds(dtype, low, high)
-    x = _drawn(size, dtype, device, low, high)
-    if noncontiguous and x.numel() > 1:
-        x = torch.repeat_interleave(x, 2, dim=-1)[..., ::2]
-    elif memory_format is not None:
+    if noncontiguous and math.prod(size) > 1:
+        x = _drawn((*size[:-1], 2 * size[-1]), dtype, device, low, high)[..., 1::2]
+    else:
+        x = _drawn(size, dtype, device, low, high)
+    if memory_format is not None:
         x = x.clone(memory_format=memory_format)
     if exclude_zero:
         x[x == 0] = torch.finfo(dtype).tiny if dtype.is_floating_point or dtype.is_complex else 1
