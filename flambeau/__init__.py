@@ -119,6 +119,15 @@ _LAZY_NAMES |= dict.fromkeys(
 )
 _LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse", "compile": "_compile"}
 
+_LAZY_NAMES |= {"vmap": "func", "autocast": "amp", "GradScaler": "amp", "fork_rng": "random"}
+_LAZY_NAMES |= dict.fromkeys(
+    "autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype "
+    "get_autocast_dtype get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
+    "set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype "
+    "set_autocast_enabled set_autocast_gpu_dtype".split(),
+    "amp.autocast_mode",
+)
+
 
 def __getattr__(name: str) -> Any:
     """Loads submodules, and names that live in one, when they are first used."""

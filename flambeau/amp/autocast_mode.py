@@ -23,8 +23,9 @@ LOWER = (
 ).split()
 FLOAT32 = (
     "avg_pool3d binary_cross_entropy grid_sample polar prod quantile nanquantile stft cdist trace cholesky "
-    "cholesky_inverse cholesky_solve inverse pinverse orgqr ormqr geqrf lu_solve mse_loss cosine_embedding_loss nll_loss "
-    "hinge_embedding_loss poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss margin_ranking_loss "
+    "cholesky_inverse cholesky_solve inverse pinverse orgqr ormqr geqrf lu_solve mse_loss cosine_embedding_loss "
+    "nll_loss hinge_embedding_loss "
+    "poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss margin_ranking_loss "
     "soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss "
     "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d"
 ).split()
@@ -37,8 +38,8 @@ class _Mode(threading.local):
     """The state of one thread."""
 
     def __init__(self) -> None:
-        self.enabled = dict.fromkeys(_DEVICES, False)
-        self.dtype = {name: torch.float16 for name in _DEVICES} | {"cpu": torch.bfloat16}
+        self.enabled: dict[str, bool] = dict.fromkeys(_DEVICES, False)
+        self.dtype: dict[str, Any] = dict.fromkeys(_DEVICES, torch.float16) | {"cpu": torch.bfloat16}
         self.cache = True
         self.nesting = 0
 
@@ -273,8 +274,8 @@ class autocast:
 
 
 def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: Any = None) -> Any:
-    """Decorates the ``forward`` of an autograd ``Function``: it keeps the mode for ``backward``, or, with ``cast_inputs``,
-    runs without autocast on inputs cast to that dtype.
+    """Decorates the ``forward`` of an autograd ``Function``: it keeps the mode for ``backward``; with
+    ``cast_inputs`` it runs without autocast, on inputs cast to that dtype.
 
     Raises:
         ValueError: ``device_type`` is no string.

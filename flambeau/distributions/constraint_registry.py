@@ -1,4 +1,4 @@
-"""From constraints to transforms: ``biject_to`` gives a bijection from the reals, ``transform_to`` any map to optimise by."""
+"""From constraints to transforms: ``biject_to`` gives a bijection from the reals, ``transform_to`` any map."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def _interval(constraint: Any) -> Any:
     high: Any = constraint.upper_bound
     if isinstance(low, Number) and isinstance(high, Number) and low == 0 and high == 1:
         return transforms.SigmoidTransform()
-    return transforms.ComposeTransform([transforms.SigmoidTransform(), transforms.AffineTransform(low, high - low)])
+    width: Any = constraint.upper_bound - constraint.lower_bound
+    return transforms.ComposeTransform([transforms.SigmoidTransform(), transforms.AffineTransform(low, width)])
 
 
 biject_to.register(constraints.simplex, lambda constraint: transforms.StickBreakingTransform())

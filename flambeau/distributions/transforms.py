@@ -406,7 +406,7 @@ class ExpTransform(_Plain):
     domain = constraints.real
     codomain = constraints.positive
     bijective = True
-    sign = +1
+    sign: Any = +1
 
     def _call(self, x: Any) -> Any:
         return x.exp()
@@ -466,7 +466,7 @@ class SigmoidTransform(_Plain):
     domain = constraints.real
     codomain = constraints.unit_interval
     bijective = True
-    sign = +1
+    sign: Any = +1
 
     def _call(self, x: Any) -> Any:
         return _inside(torch.sigmoid(x))
@@ -486,7 +486,7 @@ class SoftplusTransform(_Plain):
     domain = constraints.real
     codomain = constraints.positive
     bijective = True
-    sign = +1
+    sign: Any = +1
 
     def _call(self, x: Any) -> Any:
         return torch.nn.functional.softplus(x)
@@ -504,7 +504,7 @@ class TanhTransform(_Plain):
     domain = constraints.real
     codomain = constraints.interval(-1.0, 1.0)
     bijective = True
-    sign = +1
+    sign: Any = +1
 
     def _call(self, x: Any) -> Any:
         return x.tanh()
@@ -839,7 +839,7 @@ class CumulativeDistributionTransform(Transform):
 
     bijective = True
     codomain = constraints.unit_interval
-    sign = +1
+    sign: Any = +1
 
     def __init__(self, distribution: Any, cache_size: int = 0) -> None:
         super().__init__(cache_size=cache_size)

@@ -1,0 +1,267 @@
+"""Transforms of functions by repeated backward: gradients, products with Jacobians, Jacobians.
+
+They nest. A result is differentiable with respect to what the caller tracks, and only to that.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import flambeau as torch
+from flambeau.func._tree import flatten, map_leaves, unflatten
+
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
+
+
+def _tracked(tree: Any) -> Any:
+    """The tree with tensors that this transform differentiates by, connected to what the caller tracks."""
+
+    def leaf(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor):
+            return x
+        return x.view_as(x) if x.requires_grad else x.detach().requires_grad_(True)
+
+    return map_leaves(leaf, tree)
+
+
+def _reaches_others(x: Any, own: set[int]) -> bool:
+    """Does the history of ``x`` lead to a leaf that is none of ours?"""
+    stack, seen = [x.grad_fn], set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            if id(variable) not in own:
+                return True
+            continue
+        stack += [following for following, _ in node.next_functions]
+    return False
+
+
+def _released(tree: Any, tracked: Any) -> Any:
+    """Results without the history that ends in this transform's own leaves."""
+    own = {id(x) for x in flatten(tracked) if isinstance(x, torch.Tensor) and x.is_leaf}
+
+    def leaf(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor) or not x.requires_grad:
+            return x
+        if x.is_leaf:
+            return x.detach() if id(x) in own else x
+        return x if _reaches_others(x, own) else x.detach()
+
+    return map_leaves(leaf, tree)
+
+
+def _gradients(outputs: Any, inputs: list[Any], seeds: Any = None) -> list[Any]:
+    """Gradients with history; zeros where there is none."""
+    pairs = [(y, None if seeds is None else g) for y, g in zip(outputs, seeds or outputs) if y.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(x) for x in inputs]
+    ys, gs = zip(*pairs)
+    found = torch.autograd.grad(ys, inputs, None if seeds is None else gs, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found)]
+
+
+def _selected(args: tuple[Any, ...], argnums: Any) -> tuple[tuple[Any, ...], Any, tuple[int, ...]]:
+    """Arguments with those of ``argnums`` tracked; the tracked ones; their places."""
+    several = isinstance(argnums, tuple)
+    places = tuple(argnums) if several else (argnums,)
+    for place in places:
+        if not isinstance(place, int):
+            raise RuntimeError(f"argnum must be int, got: {type(place)}")
+        if not -len(args) <= place < len(args):
+            raise RuntimeError(f"Got argnum={place}, but only {len(args)} positional inputs")
+    values = list(args)
+    for place in places:
+        values[place] = _tracked(values[place])
+    chosen = tuple(values[place] for place in places)
+    return tuple(values), chosen if several else chosen[0], places
+
+
+def _split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return result
+
+
+def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that gives the gradient of ``func``, whose result is one number, and that result.
+
+    Raises (when called):
+        RuntimeError: the result is no tensor of one element.
+    """
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch.enable_grad():
+            values, chosen, _ = _selected(args, argnums)
+            output, aux = _split_aux(func(*values, **kwargs), has_aux, "grad_and_value(f)(*args)")
+            if not isinstance(output, torch.Tensor):
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(output)}"
+                )
+            if output.dim() != 0:
+                raise RuntimeError(
+                    "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with "
+                    f"{output.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
+            leaves = flatten(chosen)
+            grads = unflatten(chosen, _gradients([output], leaves))
+            grads, output, aux = _released((grads, output, aux), chosen)
+        return (grads, (output, aux)) if has_aux else (grads, output)
+
+    return run
+
+
+def grad(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that gives the gradient of ``func`` by its argument number ``argnums`` (a tuple for several)."""
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        grads, value = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return run
+
+
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """``func(*primals)``, and a function from a cotangent of that result to those of the primals."""
+    with torch.enable_grad():
+        tracked = _tracked(primals)
+        output, aux = _split_aux(func(*tracked), has_aux, "vjp(f, *primals)")
+    leaves = flatten(tracked)
+
+    def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        with torch.enable_grad():
+            grads = _gradients(flatten(output), leaves, flatten(cotangents))
+            return _released(unflatten(tracked, grads), tracked)
+
+    released = _released(output, tracked)
+    return (released, pull, _released(aux, tracked)) if has_aux else (released, pull)
+
+
+def _push(output: Any, leaves: list[Any]) -> Callable[[list[Any]], list[Any]]:
+    """From tangents of the leaves to those of the outputs: the derivative, by the cotangent, of the pull-back."""
+    ys = flatten(output)
+    seeds = [torch.zeros_like(y).requires_grad_(True) for y in ys]
+    pulled = _gradients(ys, leaves, seeds)
+    return lambda tangents: _gradients(pulled, seeds, tangents)
+
+
+def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
+    """``func(*primals)`` and its derivative in the direction ``tangents``; by two backward passes."""
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
+        )
+    if len(primals) != len(tangents):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure."
+        )
+    with torch.enable_grad():
+        tracked = _tracked(primals)
+        output, aux = _split_aux(func(*tracked), has_aux, "jvp(f, primals, tangents)")
+        pushed = _push(output, flatten(tracked))(flatten(tangents))
+        result = _released((output, unflatten(output, pushed), aux), tracked)
+    return result if has_aux else result[:2]
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``func(*primals)``, and the function of tangents that is its derivative there."""
+    with torch.enable_grad():
+        tracked = _tracked(primals)
+        output = func(*tracked)
+        push = _push(output, flatten(tracked))
+
+    def run(*tangents: Any) -> Any:
+        with torch.enable_grad():
+            return _released(unflatten(output, push(flatten(tangents))), tracked)
+
+    return _released(output, tracked), run
+
+
+def _basis(x: Any) -> Iterable[Any]:
+    """Tensors like ``x`` with a 1 at each place in turn."""
+    for i in range(x.numel()):
+        one = torch.zeros(x.numel(), dtype=x.dtype)
+        one[i] = 1
+        yield one.reshape(x.shape)
+
+
+def _rows(y: Any, leaves: list[Any]) -> list[Any]:
+    """The Jacobians of one output by each leaf, row by row."""
+    rows = [_gradients([y], leaves, [one]) for one in _basis(y)]
+    empty = [torch.zeros((*y.shape, *x.shape), dtype=x.dtype) for x in leaves]
+    if not rows:
+        return empty
+    return [torch.stack(parts).reshape((*y.shape, *x.shape)) for parts, x in zip(zip(*rows), leaves)]
+
+
+def _columns(output: Any, leaves: list[Any]) -> list[list[Any]]:
+    """The Jacobians of each output by each leaf, column by column."""
+    ys, push = flatten(output), _push(output, leaves)
+    table = []
+    for k, x in enumerate(leaves):
+        zeros = [torch.zeros_like(other) for other in leaves]
+        columns = [push([*zeros[:k], one, *zeros[k + 1 :]]) for one in _basis(x)]
+        parts = list(zip(*columns)) if columns else [()] * len(ys)
+        table.append(
+            [
+                torch.stack(p, -1).reshape((*y.shape, *x.shape)) if p else torch.zeros((*y.shape, *x.shape))
+                for p, y in zip(parts, ys)
+            ]
+        )
+    return [list(row) for row in zip(*table)]
+
+
+def _jacobian(func: Any, argnums: Any, has_aux: bool, name: str, table: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch.enable_grad():
+            values, chosen, _ = _selected(args, argnums)
+            output, aux = _split_aux(func(*values, **kwargs), has_aux, name)
+            if not all(isinstance(y, torch.Tensor) for y in flatten(output)):
+                raise RuntimeError(f"{name}: Expected f(*args) to return only tensors")
+            result = unflatten(output, [unflatten(chosen, row) for row in table(output, flatten(chosen))])
+            result, aux = _released((result, aux), chosen)
+        return (result, aux) if has_aux else result
+
+    return run
+
+
+def jacrev(
+    func: Callable[..., Any],
+    argnums: Any = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
+) -> Callable[..., Any]:
+    """A function that gives the Jacobian of ``func``, one backward pass an output element.
+
+    Raises:
+        ValueError: ``chunk_size`` is not positive (it changes nothing else).
+    """
+    if not (chunk_size is None or chunk_size > 0):
+        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
+    return _jacobian(func, argnums, has_aux, "jacrev", lambda out, leaves: [_rows(y, leaves) for y in flatten(out)])
+
+
+def jacfwd(
+    func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[..., Any]:
+    """A function that gives the Jacobian of ``func``, one derivative an input element."""
+    return _jacobian(func, argnums, has_aux, "jacfwd", _columns)
+
+
+def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
+    """A function that gives the second derivatives of ``func``."""
+    return jacfwd(jacrev(func, argnums), argnums)
