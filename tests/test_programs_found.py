@@ -336,3 +336,26 @@ def test_assert_close_of_other_things():
 
 def test_generators_of_a_module_have_its_name():
     assert repr(Net().parameters()).startswith("<generator object Module.parameters at 0x")
+
+
+class Words(torch.utils.data.Dataset):
+    """Rows of different lengths in tensors of one size, as language models' datasets make them."""
+
+    def __len__(self):
+        return 256
+
+    def __getitem__(self, i):
+        x = torch.zeros(8, dtype=torch.long)
+        length = 1 + i * i % 7
+        x[:length] = torch.arange(length)
+        return x
+
+
+def test_batches_of_varying_samples_do_not_make_new_programs_of_every_step():
+    from flambeau.graph import counters
+
+    compiled = []
+    for x in torch.utils.data.DataLoader(Words(), batch_size=8, shuffle=True):
+        (x * 2).sum().item()
+        compiled.append(counters["compiles"])
+    assert compiled[-1] - compiled[8] < 8

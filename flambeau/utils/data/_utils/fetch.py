@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,16 +27,48 @@ class _Fetcher:
         raise NotImplementedError
 
 
+class _Settler:
+    """Computes batches before the program gets them, so that their making is no part of a training step's program.
+
+    Samples of varying structure (rows of different lengths written in place) make every batch a new program; once
+    that has been seen a few times in a row, samples are computed one by one, as there are fewer kinds of them.
+    """
+
+    LIMIT = 3
+
+    def __init__(self) -> None:
+        self.graph = importlib.import_module(f"{torch.__name__}.graph")
+        self.new_programs = 0
+
+    def sample(self, x: Any) -> Any:
+        """Called with each sample."""
+        if self.new_programs >= self.LIMIT:
+            self.graph.realise()
+        return x
+
+    def batch(self, x: Any) -> Any:
+        """Called with each batch."""
+        before = self.graph.counters["compiles"]
+        self.graph.realise()
+        if self.new_programs < self.LIMIT:
+            self.new_programs = self.new_programs + 1 if self.graph.counters["compiles"] > before else 0
+        return x
+
+
 class MapFetcher(_Fetcher):
     """Indexes a dataset; a whole batch at once if it has `__getitems__`."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        super().__init__(dataset, auto_collation, collate_fn, drop_last)
+        self.settler = _Settler()
 
     def fetch(self, index: Any) -> Any:
         """The data of an index or of a list of them."""
         if not self.auto_collation:
             return self.collate_fn(self.dataset[index])
         together = getattr(self.dataset, "__getitems__", None)
-        samples = together(index) if together else [self.dataset[i] for i in index]
-        return self.collate_fn(samples)
+        samples = together(index) if together else [self.settler.sample(self.dataset[i]) for i in index]
+        return self.settler.batch(self.collate_fn(samples))
 
 
 class IterableFetcher(_Fetcher):
