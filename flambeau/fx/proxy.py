@@ -60,9 +60,10 @@ class Attribute(Proxy):
     @property
     def node(self) -> Node:  # type: ignore[override]
         """The node of ``getattr``, made when it is needed."""
-        if self._node is None:
-            self._node = self.tracer.create_proxy("call_function", getattr, (self.root, self.attr), {}).node
-        return self._node
+        node = self._node
+        if node is None:
+            node = self._node = self.tracer.create_proxy("call_function", getattr, (self.root, self.attr), {}).node
+        return node
 
     def __call__(self, *args: Any, **kwargs: Any) -> Proxy:
         return self.tracer.create_proxy("call_method", self.attr, (self.root, *args), kwargs)

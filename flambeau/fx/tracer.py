@@ -161,7 +161,7 @@ def _recording(tracer: Tracer) -> Iterator[None]:
                 undo.append((home, name, f))
                 home[name] = _recorder(tracer, f)
     for home, name in _wrapped:
-        f = home.get(name, getattr(builtins, name, None))
+        f: Any = home.get(name, getattr(builtins, name, None))
         undo.append((home, name, home.get(name)))
         home[name] = _recorder(tracer, f)
     call = torch.nn.Module.__call__

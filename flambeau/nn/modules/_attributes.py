@@ -356,7 +356,8 @@ class ModuleAttributes:
 
     def __copy__(self) -> Any:
         """A module that shares this one's tables of parameters, buffers and modules."""
-        make, args, state = self.__reduce_ex__(4)[:3]
+        reduced: Any = self.__reduce_ex__(4)
+        make, args, state = reduced[:3]
         new = make(*args)
         if isinstance(state, dict):
             state |= {name: self.__dict__[name] for name in TABLES if name in state}
