@@ -359,3 +359,9 @@ def test_batches_of_varying_samples_do_not_make_new_programs_of_every_step():
         (x * 2).sum().item()
         compiled.append(counters["compiles"])
     assert compiled[-1] - compiled[8] < 8
+
+
+def test_libraries_may_prepare_for_compilation():
+    assert torch.compiler.disable(branching) is branching
+    assert torch.compiler.allow_in_graph(branching) is branching
+    assert not torch.compiler.is_compiling()

@@ -23,6 +23,9 @@ def is_compiling() -> bool:
     return False
 
 
+is_dynamo_compiling = is_compiling
+
+
 def mark_dynamic(t: Any, index: Any, **_: Any) -> None:
     """Does nothing: sizes are not guessed."""
 
