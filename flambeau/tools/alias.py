@@ -67,12 +67,16 @@ class AliasLoader(importlib.abc.Loader):
 _SHOWN_AS_TORCH = frozenset(f"flambeau.{name}" for name in ("tensor", "graph.types", "dtypes", "device", "storage"))
 
 
+_shown: list[tuple[type, str]] = []  # the classes shown as torch's, and their real modules
+
+
 def show_as_torch(module: ModuleType) -> None:
     """Gives the classes of a module the module name that PyTorch shows: `print(type(x))` says torch.Tensor."""
     name = module.__name__
     shown = "torch" if name in _SHOWN_AS_TORCH else user_name(name)
     for value in list(vars(module).values()):
-        if isinstance(value, type) and value.__module__ == name:
+        if isinstance(value, type) and value.__module__ == name and shown != name:
+            _shown.append((value, name))
             value.__module__ = shown
 
 
@@ -176,6 +180,9 @@ def uninstall() -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, AliasFinder)]
     for name in [name for name in sys.modules if real_name(name) is not None]:
         del sys.modules[name]
+    while _shown:
+        cls, module = _shown.pop()
+        cls.__module__ = module
 
 
 def _refuse_loaded_modules() -> None:
