@@ -68,8 +68,13 @@ def environment(folder: Path | str, **more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "FLAMBEAU_CACHE": str(folder), **more}
 
 
+# A shell's background job is started with interrupts ignored, and so would be its children.
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(code: str, folder: Path | str, **more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(code)]
+    program = HEED_INTERRUPTS + PRELUDE + textwrap.dedent(code)
+    command = [sys.executable, "-W", "error", "-X", "faulthandler", "-c", program]
     return subprocess.Popen(
         command, env=environment(folder, **more), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
