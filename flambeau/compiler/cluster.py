@@ -2,8 +2,9 @@
 
 Values are visited from the last to the first. A map goes into the cluster of its only consumer; with several
 consumers it is computed again in each when it is cheap, else it is stored. A reduction takes in what it reads,
-and becomes the anchor of the cluster that consumes it when there is just one. What is stored joins a consumer
-over the same loops as one more output, where no cycle comes of it.
+and becomes the anchor of the cluster that consumes it when there is just one. So does a contraction, which reads its
+operands many times and therefore from memory, through views only. What is stored joins a consumer over the same loops
+as one more output, where no cycle comes of it.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class _Clustering:
         self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
         self.clusters: list[Cluster] = []
         self.by_numpy: set[Value] = set()
+        self.contracted: set[Value] = set()  # what contractions read
         self.cost = self._costs()
 
     def run(self) -> list[Cluster]:
@@ -104,14 +106,17 @@ class _Clustering:
             return
         if not self.supported(v):
             self.alone(v, readers)
-        elif v.kind == "const":
+            return
+        if v.kind == "contract" or (v.kind == "view" and v in self.contracted):
+            self.contracted.update(v.args)
+        if v.kind == "const":
             self.source(v, readers, for_numpy)
         elif v.kind == "view" and for_numpy and v not in self.outputs:
             self.alone(v, readers)
             self.homes[v.index] += readers
-        elif v.kind == "reduce":
-            self.reduction(v, readers, bool(for_numpy) or v in self.outputs or v in self.forced)
-        elif for_numpy or v in self.outputs or v in self.forced or not self.fuses(v, readers):
+        elif v.kind in ("reduce", "contract"):
+            self.reduction(v, readers, bool(for_numpy) or self.is_stored(v))
+        elif for_numpy or self.is_stored(v) or not self.fuses(v, readers):
             self.store(v, readers)
         else:
             self.homes[v.index] = readers
@@ -123,6 +128,10 @@ class _Clustering:
         if for_numpy:
             self.alone(v, ())
         self.homes[v.index] += readers
+
+    def is_stored(self, v: Value) -> bool:
+        """Must the value lie in memory, whoever reads it?"""
+        return v in self.outputs or v in self.forced or (v in self.contracted and v.kind != "view")
 
     def fuses(self, v: Value, readers: tuple[Cluster, ...]) -> bool:
         """Is the value computed where it is read, rather than stored?"""
@@ -178,25 +187,44 @@ class _Clustering:
     # ---- reductions
 
     def reduction(self, v: Value, readers: tuple[Cluster, ...], needed: bool) -> None:
-        """Anchors the only reader, or another reduction over the same loops, or a new cluster."""
-        if not needed and len(readers) == 1 and self.anchors(v, readers[0]):
+        """Anchors the only reader, or a new cluster."""
+        if len(readers) == 1 and self.anchors(v, readers[0], needed):
             c = readers[0]
-            c.domain, c.dims = v.args[0].shape, v.params
             c.after = set(c.outputs)
-            c.reduces.append(v)
-            self.homes[v.index] = (c,)
-            return
-        c = Cluster(v.args[0].shape)
-        c.dims = v.params
+            if needed:
+                c.after.add(v)
+                self.keep(v, c, ())
+        else:
+            c = Cluster(v.shape)
+            c.after.add(v)
+            self.keep(v, c, readers)
+        c.domain, c.dims = reduced_domain(v)
         c.reduces.append(v)
-        c.after.add(v)
-        self.keep(v, c, readers)
+        self.homes[v.index] = (c,)
 
-    def anchors(self, v: Value, c: Cluster) -> bool:
+    def anchors(self, v: Value, c: Cluster, needed: bool) -> bool:
         """Can the reader become the epilogue of the reduction? Its loops are the kept ones, and nothing is repeated."""
-        if not c.native or c.reduces or _squeezed(c.domain) != _squeezed(v.shape):
+        if not c.native or c.reduces or _squeezed(c.domain) != _squeezed(v.shape) or v in self.contracted:
+            return False
+        if needed and (v.kind != "contract" or self.others(v)):
             return False
         return all(_squeezed(u.shape) == _squeezed(v.shape) for u in self.users[v.index])
+
+
+def reduced_domain(v: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The loops of a reduction or a contraction, and which of them it sums over."""
+    if v.kind == "reduce":
+        return v.args[0].shape, v.params
+    la, lb, out = v.params
+    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
+    labels = domain_labels(v)
+    return tuple([sizes[c] for c in labels]), tuple(range(len(out), len(labels)))
+
+
+def domain_labels(v: Value) -> str:
+    """A contraction's labels in the order of its loops: those of the result, then those that it sums over."""
+    la, lb, out = v.params
+    return out + "".join(dict.fromkeys([c for c in la + lb if c not in out]))
 
 
 def _squeezed(shape: tuple[int, ...]) -> list[int]:

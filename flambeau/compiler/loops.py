@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dtypes import dtype
 from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major
-from .cluster import Cluster
+from .cluster import Cluster, domain_labels
 from .ir import Value
 
 
@@ -144,7 +144,7 @@ class _Pull:
         """Pulls every output."""
         r = self.result
         for v in self.cluster.reduces:
-            node = self.pull(v.args[0], self.coords, ())
+            node = self.products(v) if v.kind == "contract" else self.pull(v.args[0], self.coords, ())
             r.reductions.append(Reduction(v, node))
         for v in self.cluster.outputs:
             coords = self.root(v)
@@ -152,6 +152,12 @@ class _Pull:
             r.stores.append(Store(self.evaluate(v, coords, ()), v, linear(coords, layout.strides, layout.offset)))
         r.nodes = list(self.interned.values())
         return r
+
+    def products(self, v: Value) -> Node:
+        """What a contraction sums."""
+        at = dict(zip(domain_labels(v), self.coords))
+        args = tuple([self.pull(a, tuple([at[c] for c in labels]), ()) for a, labels in zip(v.args, v.params)])
+        return self.node("map", "mul", args, None, v.dtype)
 
     def root(self, v: Value) -> Coords:
         """The loops' indices as coordinates of an output; dimensions of size 1 may have been added or dropped."""
@@ -187,7 +193,7 @@ class _Pull:
             return self.node("map", v.name, args, None, v.dtype)
         if v.kind == "view":
             return self.view(v, coords, guards)
-        if v.kind == "reduce":
+        if v.kind in ("reduce", "contract"):
             return self.reduced(v, coords)
         if v.name == "iota":
             index = coords[0]

@@ -23,7 +23,7 @@ from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
 from ..shorten import shorten
 from ..simplify import simplify
-from . import nest_maps, nest_reduce
+from . import contract, nest_maps, nest_reduce
 from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native
 from .nest import Kernel, generate
@@ -47,7 +47,7 @@ def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
 
 
 def generated(v: Value, target: Target) -> bool:
-    """Can loop nests compute this value? ``extern``, ``contract`` and what has no elements is NumPy's."""
+    """Can loop nests compute this value? ``extern`` and what has no elements is NumPy's."""
     if v.kind in ("input", "scalar"):
         return True
     if not _has_instructions(v, target):
@@ -60,6 +60,8 @@ def generated(v: Value, target: Target) -> bool:
         return nest_maps.supported(v.name, tuple([a.dtype for a in v.args]), v.dtype)
     if v.kind == "reduce":
         return nest_reduce.supported(v.name, v.args[0].dtype, v.dtype)
+    if v.kind == "contract":
+        return v.dtype in contract.DTYPES
     if v.kind == "view":
         return not (v.name == "pad" and any(v.params[2])) and v.dtype is v.args[0].dtype
     return v.kind == "const"
@@ -92,7 +94,7 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> lis
             return [(c, nest(c, layouts.__contains__, layouts) if c.native else None) for c in cs]
         except NotAffineError as e:
             v = e.view
-            a = v if v.kind == "reduce" else v.args[0]
+            a = v if v.kind in ("reduce", "contract") else v.args[0]
             if a not in layouts and a not in forced and a.kind != "const":
                 forced.add(a)
             else:
@@ -119,7 +121,7 @@ class Executable:
         self.pool = pool or default()
         target = self.pool.cache.target
         steps = nests(f, self.layout, target)
-        self.kernels = [None if n is None else generate(n, target) for _, n in steps]
+        self.kernels = [None if n is None else _kernel(n, target) for _, n in steps]
         self.segments = segments(self.kernels)
         self.scalars = _Scalars(f, given)
         self._place(steps)
@@ -261,6 +263,12 @@ class Executable:
         self.buffers[k].append((a, _address(a)))
         del self.buffers[k][:-3]
         return self.buffers[k][-1]
+
+
+def _kernel(n: Nest, target: Target) -> Kernel:
+    """By the contract generator or the nest generator."""
+    contracts = bool(n.reductions) and n.reductions[0].value.kind == "contract"
+    return contract.generate(n, target) if contracts else generate(n, target)
 
 
 class _Call:

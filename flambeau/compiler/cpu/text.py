@@ -78,7 +78,7 @@ class Scope:
         self.values: dict[Any, Any] = {}
         self.mask: str | None = None  # of the lanes that exist, in a vector tail
         self.functions: Any = None  # the writer of vector functions into ``head``
-        self.phis: list[list[str]] = []  # register, type, first value, next value
+        self.phis: list[list[str]] = []  # register, type, first, next (and the register behind the loop)
 
     def render(self, out: Renderer) -> None:
         """Writes the instructions."""
@@ -119,11 +119,15 @@ class Loop(Scope):
             f"  {again} = icmp ult i64 {more}, {self.high}",
             f"  br i1 {again}, label %{head}, label %{done}",
         ]
-        phis = [["i64", self.index, self.low, more], *[[t, r, first, new] for r, t, first, new in self.phis]]
-        out.lines[at:at] = [
-            f"  {r} = phi {t} [ {first}, %{before} ], [ {new}, %{out.here} ]" for t, r, first, new in phis
-        ]
+        phis = [["i64", self.index, self.low, more], *[[t, r, first, new] for r, t, first, new, *_ in self.phis]]
+        last = out.here
+        out.lines[at:at] = [f"  {r} = phi {t} [ {first}, %{before} ], [ {new}, %{last} ]" for t, r, first, new in phis]
         out.start(done)
+        out.lines += [
+            f"  {behind} = phi {t} [ {first}, %{before} ], [ {new}, %{last} ]"
+            for _, t, first, new, *more in self.phis
+            for behind in more
+        ]
 
 
 class When(Scope):

@@ -1,0 +1,141 @@
+"""Contractions as native code: random Einstein sums and convolutions against the NumPy executor, bit by bit.
+
+Operands are small integers, so sums are exact in whatever order they are added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from _compiled import memory
+from test_nest import TARGETS, check, pool_for
+
+from flambeau import dtypes as dt
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import contract_plan, execute
+from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.pool import Pool
+from flambeau.compiler.ir import Value
+from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+
+SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+SIZES = [1, 2, 3, 5, 8, 16, 17, 30, 33]
+DTYPES = [dt.float32, dt.float32, dt.float64, dt.int64, dt.int8, dt.float16, dt.bfloat16]
+
+
+class _Case:
+    """A function in the making, and inputs for it."""
+
+    def __init__(self, draw: Any, dtype: Any) -> None:
+        self.draw, self.dtype = draw, dtype
+        self.b = Builder()
+        self.inputs: list[np.ndarray] = []
+
+    def input(self, shape: tuple[int, ...]) -> Value:
+        """Small integers, in a random order of dimensions."""
+        order = self.draw(st.permutations(range(len(shape))))
+        strides, step = [0] * len(shape), 1
+        for d in order:
+            strides[d], step = step, step * shape[d]
+        numbers = np.random.default_rng(len(self.inputs)).integers(-2, 3, step).astype(np.float64)
+        self.inputs.append(memory(numbers, self.dtype))
+        return self.b.input(len(self.inputs) - 1, shape, self.dtype, (tuple(strides), 0))
+
+    def finished(self, v: Value) -> Any:
+        """With or without maps behind the sums."""
+        kind = self.draw(st.sampled_from(["plain", "relu", "both"]))
+        if kind == "plain":
+            self.b.f.outputs = [v]
+        else:
+            bias = self.b.expand(self.input(v.shape[-1:]), v.shape)
+            done = self.b.map("maximum", self.b.map("add", v, bias), self.b.const(0, self.dtype))
+            self.b.f.outputs = [done] if kind == "relu" else [v, done]
+        return self.b.f, self.inputs, True
+
+
+@st.composite
+def sums(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
+    """An Einstein sum of two operands."""
+    c = _Case(draw, draw(st.sampled_from(dtypes)))
+    labels = "abcde"[: draw(st.integers(1, 5))]
+    sizes = {x: draw(st.sampled_from(SIZES)) for x in labels}
+    where = {x: draw(st.sampled_from(["a", "b", "ab", "ab"])) for x in labels}
+    la, lb = ["".join(draw(st.permutations([x for x in labels if side in where[x]]))) for side in "ab"]
+    kept = "".join(draw(st.permutations([x for x in labels if draw(st.booleans())])))
+    a, b = [c.input(tuple([sizes[x] for x in side])) for side in (la, lb)]
+    return c.finished(c.b.contract(f"{la},{lb}->{kept}", a, b))
+
+
+@st.composite
+def convolutions(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
+    """A convolution or one of its gradients, of one or two dimensions."""
+    c = _Case(draw, draw(st.sampled_from(dtypes)))
+    n, one = draw(st.integers(1, 2)), lambda options: draw(st.sampled_from(options))
+    g = Geometry(
+        tuple([one([1, 1, 2]) for _ in range(n)]), tuple([(one([0, 1, 2]), one([0, 1, 2])) for _ in range(n)]),
+        tuple([one([1, 1, 2]) for _ in range(n)]), one([1, 1, 2]),
+    )  # fmt: skip
+    kernel = tuple([one([1, 3, 5]) for _ in range(n)])
+    reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, kernel)]
+    size = tuple([r + one([0, 3, 14, 20]) for r in reach])
+    out = tuple([(s + lo + hi - r) // step + 1 for s, (lo, hi), r, step in zip(size, g.pads, reach, g.stride)])
+    batch, inside, outside = one([1, 3, 16]), one([1, 3, 4]), one([1, 5, 6])
+    x = (batch, inside * g.groups, *size)
+    w = (outside * g.groups, inside, *kernel)
+    y = (batch, outside * g.groups, *out)
+    what = one(["forward", "weight", "input"])
+    if what == "forward":
+        return c.finished(lower_forward(c.b, c.input(x), c.input(w), out, g))
+    if what == "weight":
+        return c.finished(lower_weight(c.b, c.input(x), c.input(y), kernel, g))
+    return c.finished(lower_input(c.b, c.input(y), c.input(w), size, g))
+
+
+@settings(max_examples=120, **SETTINGS)
+@given(sums())
+def test_einstein_sums_as_numpy(case: Any) -> None:
+    check(*case)
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(convolutions())
+def test_convolutions_as_numpy(case: Any) -> None:
+    check(*case)
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def pool(request: Any) -> Pool:
+    return pool_for(request.param)
+
+
+@settings(max_examples=15, **SETTINGS)
+@given(case=sums([dt.float32, dt.float64, dt.int32]))
+def test_einstein_sums_on_other_processors(pool: Pool, case: Any) -> None:
+    check(*case, pool=pool)
+
+
+@settings(max_examples=15, **SETTINGS)
+@given(case=convolutions([dt.float32, dt.float64]))
+def test_convolutions_on_other_processors(pool: Pool, case: Any) -> None:
+    check(*case, pool=pool)
+
+
+@settings(max_examples=40, **SETTINGS)
+@given(case=st.one_of(sums(), convolutions()))
+def test_in_many_chunks_on_four_threads(four_threads: Pool, case: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract_plan, "WORK", 64)
+        patch.setattr(execute, "NANOSECONDS", 1e6)
+        check(*case, pool=four_threads)
+
+
+@pytest.fixture(scope="module")
+def four_threads() -> Pool:
+    return Pool(4, default())
