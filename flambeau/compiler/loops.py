@@ -75,6 +75,7 @@ class Nest:
     reductions: list[Reduction] = field(default_factory=list)
     stores: list[Store] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # operands before users
+    chunked: bool = False  # the first loop counts chunks of a batch, each of which is a task
 
 
 def nest(c: Cluster, in_memory: Callable[[Value], bool], layouts: Mapping[Value, Layout]) -> Nest:

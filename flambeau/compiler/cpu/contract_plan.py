@@ -13,7 +13,6 @@ strides and the processor alone, so the order in which products are added does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
@@ -22,10 +21,12 @@ from ..affine import Affine
 from ..loops import Nest, Node
 from .target import Target
 
-TAPS = 8  # the longest innermost reduced loop that is unrolled
+TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
 UNROLLED = 320  # multiplications in one unrolled body, at most
 WORK = 1 << 19  # products in a chunk, about
 LATENCY = 4  # cycles until a sum can be added to again
+CACHE = 32768  # bytes of the first cache that a tile may fill
+FAR = 1.5  # cycles of a load from the second cache
 SPARE = 3  # registers that hold no result
 
 
@@ -74,9 +75,8 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     axis = max(range(len(n.sizes)), key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
     across = axis is not None and axis in gone
     p = Plan(axis, 0 if axis is None else lanes, across, kept)
-    p.tile = _tiles(n, a, b, p, target.vector_registers - SPARE)
-    results = prod(p.tile.values()) // (lanes if axis in p.tile else 1)
-    p.taps = _taps(n, [k for k in gone if k != axis], results)
+    p.taps = _taps(n, [k for k in gone if k != axis])
+    p.tile = Tiles(n, a, b, p, target.vector_registers - SPARE, itemsize).best()
     p.chunk, p.chunks = _chunks(n, p)
     return p
 
@@ -95,66 +95,111 @@ def _suits(n: Nest, a: Operand, b: Operand, k: int, lanes: int) -> float:
     return used if all(s.address.of(k) in (0, 1) for s in n.stores) else 0.4 * used
 
 
-# ---- register tiles
-
-
-def _tiles(n: Nest, a: Operand, b: Operand, p: Plan, registers: int) -> dict[int, int]:
-    """Steps in registers of one loop on which only A depends and of one on which only B does."""
-    kept = [k for k in p.order if n.sizes[k] > 1]
-    only_a = [k for k in kept if a.of(k) and not b.of(k)]
-    only_b = [k for k in kept if b.of(k) and not a.of(k)]
-    best: tuple[float, dict[int, int]] = (float("inf"), {})
-    for x in only_a or [None]:
-        for y in only_b or [None]:
-            best = min(best, _best(n, p, x, y, registers), key=lambda found: found[0])
-    return best[1]
-
-
-def _best(n: Nest, p: Plan, x: int | None, y: int | None, registers: int) -> tuple[float, dict[int, int]]:
-    """The quickest tile of two loops, and its time."""
-    best: tuple[float, dict[int, int]] = (float("inf"), {})
-    nx, ny = [_steps(n, p, k) for k in (x, y)]
-    for tx in _sizes(nx, registers):
-        for ty in _sizes(ny, registers // tx):
-            time = _time(nx, ny, tx, ty)
-            if time < best[0] - 1e-9:
-                tile = {k: t * (p.lanes if k == p.axis else 1) for k, t in ((x, tx), (y, ty)) if k is not None}
-                best = time, tile
-    return best
-
-
-def _steps(n: Nest, p: Plan, k: int | None) -> int:
-    """How many registers a whole loop takes."""
-    if k is None:
-        return 1
-    return -(-n.sizes[k] // p.lanes) if k == p.axis else n.sizes[k]
-
-
-def _sizes(n: int, most: int) -> Iterable[int]:
-    return range(1, max(1, min(n, most)) + 1)
-
-
-def _time(nx: int, ny: int, tx: int, ty: int) -> float:
-    """Cycles for all steps of two loops, a tile at a time; what is left over at their ends are smaller tiles."""
-    parts = [[(size // t, t), (1, size % t)] for size, t in ((nx, tx), (ny, ty))]
-    return sum(i * j * _cycles(u, v) for i, u in parts[0] for j, v in parts[1] if u and v)
-
-
-def _cycles(tx: int, ty: int) -> float:
-    """Cycles of one step of a tile: two multiplications and two loads in each, and no sooner than a sum is ready."""
-    return max(tx * ty / 2, (tx + ty) / 2 * 1.05, LATENCY) + 0.25
-
-
-def _taps(n: Nest, gone: list[int], results: int) -> tuple[int, ...]:
+def _taps(n: Nest, gone: list[int]) -> tuple[int, ...]:
     """The innermost reduced loops that are unrolled."""
     taps: list[int] = []
-    count = results
+    count = 1
     for k in reversed(gone):
         count *= n.sizes[k]
-        if n.sizes[k] > TAPS or count > UNROLLED:
+        if count > TAPS:
             break
         taps.append(k)
     return tuple(reversed(taps))
+
+
+# ---- register tiles
+
+
+class Tiles:
+    """The search for a register tile: steps of one loop on which only A depends and of one on which only B does."""
+
+    def __init__(self, n: Nest, a: Operand, b: Operand, p: Plan, registers: int, itemsize: int) -> None:
+        self.n = n
+        self.sides = a, b
+        self.p = p
+        self.registers = registers
+        self.itemsize = itemsize
+        self.gone = [k for k, r in enumerate(n.reduced) if r]
+        self.unrolled = prod([n.sizes[k] for k in p.taps])
+
+    def best(self) -> dict[int, int]:
+        """The quickest tile by the estimate of ``cycles``."""
+        a, b = self.sides
+        best: tuple[float, dict[int, int]] = (float("inf"), {})
+        for x in self.candidates(a, b):
+            for y in self.candidates(b, a):
+                best = min(best, self.of(x, y), key=lambda found: found[0])
+        return best[1]
+
+    def candidates(self, own: Operand, other: Operand) -> list[int | None]:
+        """The loops on which one side alone depends, innermost first."""
+        order = self.p.order[self.n.chunked :]
+        found = [k for k in reversed(order) if self.steps(k) > 1 and own.of(k) and not other.of(k)]
+        return [*found, None]
+
+    def steps(self, k: int | None) -> int:
+        """How many registers a whole loop takes."""
+        if k is None:
+            return 1
+        return -(-self.n.sizes[k] // self.p.lanes) if k == self.p.axis else self.n.sizes[k]
+
+    def of(self, x: int | None, y: int | None) -> tuple[float, dict[int, int]]:
+        """The quickest tile of two loops, and its time."""
+        best: tuple[float, dict[int, int]] = (float("inf"), {})
+        nx, ny = self.steps(x), self.steps(y)
+        others = prod([self.steps(k) for k in self.p.order if k not in (x, y)])
+        for tx in range(1, min(nx, self.registers) + 1):
+            for ty in range(1, min(ny, self.registers // tx) + 1):
+                if tx * ty * self.unrolled > UNROLLED:
+                    break
+                time = self.time(x, y, tx, ty) * others
+                if time < best[0] * (1 - 1e-9):
+                    lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in (x, y)}
+                    best = time, {k: t * lanes[k] for k, t in ((x, tx), (y, ty)) if k is not None}
+        return best
+
+    def time(self, x: int | None, y: int | None, tx: int, ty: int) -> float:
+        """Cycles for all steps of two loops, a tile at a time; what is left over at their ends are smaller tiles."""
+        parts = [[(size // t, t), (1, size % t)] for size, t in ((self.steps(x), tx), (self.steps(y), ty))]
+        return sum(i * j * self.cycles({x: u, y: v}) for i, u in parts[0] for j, v in parts[1] if u and v)
+
+    def cycles(self, tile: dict[int | None, int]) -> float:
+        """Cycles of an unrolled step: two multiplications and two loads in each, and no sooner than a sum is ready."""
+        products = prod(tile.values()) * self.unrolled
+        loads = [self.loads(s, tile) for s in self.sides]
+        near = self.near(tile)
+        moved = sum(count * (0.5 if is_near else FAR) for count, is_near in zip(loads, near))
+        return max(products / 2, moved, LATENCY * self.unrolled) + 0.1 * sum(loads) + 0.5
+
+    def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
+        """How many different elements, or vectors, of an operand an unrolled step reads."""
+        lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in tile}
+        places = {0}
+        for k, count in [(k, t) for k, t in tile.items() if k is not None] + [
+            (k, self.n.sizes[k]) for k in self.p.taps
+        ]:
+            step = s.of(k) * lanes.get(k, 1)
+            places = {at + step * i for at in places for i in range(count)} if step else places
+        return len(places)
+
+    def near(self, tile: dict[int | None, int]) -> list[bool]:
+        """For each operand: does what a tile reads of it over all reduced loops stay in the first cache?"""
+        sizes = [self.footprint(s, tile) for s in self.sides]
+        small = min(sizes)
+        return [sum(sizes) <= CACHE or (size == small and size <= CACHE // 2) for size in sizes]
+
+    def footprint(self, s: Operand, tile: dict[int | None, int]) -> int:
+        """Bytes of an operand that a tile reads over all reduced loops."""
+        count, span = 1, 1
+        lanes = self.p.lanes if self.p.axis is not None and s.of(self.p.axis) and not self.p.across else 1
+        for k, size in [
+            *[(k, t) for k, t in tile.items() if k is not None],
+            *[(k, self.n.sizes[k]) for k in self.gone],
+        ]:
+            if s.of(k):
+                count *= size
+                span += (size - 1) * abs(s.of(k)) * (lanes if k == self.p.axis else 1)
+        return min(count * lanes, span + lanes) * self.itemsize
 
 
 # ---- chunks
