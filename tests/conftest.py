@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from flambeau.compiler import numpy as reference
 from flambeau.compiler.ir import Value
 from flambeau.compiler.verifier import verify
 from flambeau.graph import realisation
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the benchmarks, which are not installed
 
 
 def verified(build: Callable[[Any], Any]) -> Callable[[Any], Any]:

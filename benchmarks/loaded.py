@@ -1,0 +1,65 @@
+"""LeNet's step, batch 64, beside as many processes that compute as there are processors: the mean of many steps.
+
+A user's laptop is rarely idle. Medians would hide what other processes take away, so the mean counts here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from .measuring import Sides, executor_name, import_peers, set_threads
+from .report import NAMES
+from .workloads import all_workloads
+
+STEPS = 1000
+SECONDS = 120  # after which a side has run enough
+TURN = 50  # steps of a side before it is another's turn
+WORKLOAD = "lenet-003-training-64"
+
+
+def main(peers: list[str]) -> int:
+    """Prints mean, median and 99th percentile in milliseconds, alone and beside the busy processes."""
+    every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    import_peers(peers)
+    set_threads(every)
+    [workload] = [w for w in all_workloads() if w.name == WORKLOAD]
+    sides = Sides(workload, peers)
+    print(f"{workload.title}, {every} threads, flambeau on {executor_name()}, ms")
+    print(f"{'':34} {'mean':>9} {'median':>9} {'p99':>9} {'steps':>6}")
+    _show(sides, "alone")
+    busy = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(every)]
+    try:
+        time.sleep(0.3)
+        _show(sides, f"beside {every} processes")
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    return 0
+
+
+def _show(sides: Sides, where: str) -> None:
+    times: dict[str, list[float]] = {peer: [] for peer in sides.steps}
+    while any(len(found) < STEPS and sum(found) < SECONDS for found in times.values()):
+        for peer, step in sides.steps.items():
+            times[peer] += _turn(step.run)
+    for peer, found in times.items():
+        ms = np.array(found) * 1e3
+        line = f"{NAMES[peer]}, {where}"
+        figures = f"{ms.mean():9.3f} {np.median(ms):9.3f} {np.percentile(ms, 99):9.3f} {len(ms):6}"
+        print(f"{line:34} {figures}", flush=True)
+
+
+def _turn(run: Callable[[], float]) -> list[float]:
+    times = []
+    for _ in range(TURN):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return times

@@ -1,0 +1,119 @@
+"""The table: as text while it is measured, as JSON, and as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .measuring import OURS, TOLERANCE, Found
+from .steps import Workload
+
+NAMES = {"torch": "PyTorch", "channels_last": "channels_last", "compile": "torch.compile", "jax": "JAX", OURS: OURS}
+
+
+def row(workload: Workload, threads: int, found: dict[str, Found]) -> dict[str, Any]:
+    """A row as JSON: times in milliseconds."""
+    sides = {}
+    for peer, f in found.items():
+        if f.error:
+            sides[peer] = {"error": f.error}
+            continue
+        sides[peer] = {
+            "median": f.median * 1e3,
+            "min": f.least * 1e3,
+            "first": f.first * 1e3,
+            "steps": len(f.times),
+            "difference": f.difference,
+        }
+    return {
+        "name": workload.name,
+        "title": workload.title,
+        "threads": threads,
+        "flops": workload.flops,
+        "bytes": workload.bytes,
+        "headline": workload.headline,
+        "sides": sides,
+    }
+
+
+def floor(row: dict[str, Any], peak: dict[str, float]) -> float:
+    """Milliseconds below which this machine cannot come: its operations, or its bytes, at the measured peak."""
+    return 1e3 * max(row["flops"] / peak["flops"], row["bytes"] / peak["bytes"])
+
+
+def agreement(row: dict[str, Any]) -> str:
+    """Whether the numbers of all sides are the same."""
+    found = [s["difference"] for s in row["sides"].values() if "difference" in s]
+    if len(found) < 2:
+        return "not compared"
+    worst = max(found)
+    return f"agree to {worst:.0e}" if worst <= TOLERANCE else f"DIFFER BY {worst:.0e}"
+
+
+def differs(row: dict[str, Any]) -> bool:
+    """Does a side give other numbers, or fail?"""
+    return agreement(row).startswith("DIFFER") or "error" in row["sides"].get(OURS, {"error": ""})
+
+
+def ratio(row: dict[str, Any], peer: str) -> float | None:
+    """How many times the peer's least time is flambeau's; medians where the machine is not quiet say the same less
+    surely."""
+    ours, theirs = row["sides"].get(OURS, {}), row["sides"].get(peer, {})
+    return theirs["min"] / ours["min"] if "min" in ours and "min" in theirs else None
+
+
+def text(row: dict[str, Any], peak: dict[str, float]) -> str:
+    """A row as lines for a terminal."""
+    lowest = floor(row, peak)
+    limit = f"floor {lowest:.4g} ms, " if lowest else ""
+    lines = [f"{row['title']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {limit}{agreement(row)}"]
+    for peer, side in row["sides"].items():
+        if "error" in side:
+            lines.append(f"  {NAMES[peer]:14} failed: {side['error']}")
+            continue
+        line = f"  {NAMES[peer]:14} {side['median']:10.4f} {side['min']:10.4f} ms, first {side['first']:9.1f} ms"
+        if row["flops"]:
+            done = row["flops"] / side["min"] * 1e3
+            line += f", {done / 1e9:7.1f} GFLOP/s, {done / peak['flops']:6.1%} of peak"
+        elif row["bytes"]:
+            done = row["bytes"] / side["min"] * 1e3
+            line += f", {done / 1e9:7.1f} GB/s, {done / peak['bytes']:6.1%} of a copy's"
+        theirs = ratio(row, peer)
+        lines.append(line + (f", {theirs:6.2f} x flambeau's time" if peer != OURS and theirs else ""))
+    return "\n".join(lines)
+
+
+# ---- Markdown
+
+
+def markdown(result: dict[str, Any], headline: bool = False) -> str:
+    """The table for a document: least milliseconds a step, and how often flambeau's fits into the best peer's.
+
+    Args:
+        result: what ``python -m benchmarks --json`` has written.
+        headline: only the rows of the README.
+    """
+    rows = [r for r in result["rows"] if r["headline"] or not headline]
+    peers = [p for p in NAMES if any(p in r["sides"] for r in rows)]
+    head = ["workload", "threads", *[NAMES[p] for p in peers], "PyTorch / flambeau", "floor", "first step"]
+    lines = [" | ".join(["", *head, ""]).strip(), "|" + " --- |" * len(head)]
+    for r in rows:
+        cells = [r["title"], str(r["threads"]), *[_cell(r["sides"].get(p)) for p in peers]]
+        faster = ratio(r, "torch")
+        lowest = floor(r, result["peaks"][str(r["threads"])])
+        first = _number(r["sides"].get(OURS, {}).get("first"))
+        cells += [f"{faster:.2f}" if faster else "", _number(lowest) if lowest else "", first]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(side: dict[str, Any] | None) -> str:
+    if side is None:
+        return ""
+    return "failed" if "error" in side else _number(side["min"])
+
+
+def _number(value: float | None) -> str:
+    """Three significant digits."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,94 @@
+"""The benchmarks measure what they say: workloads run, operations are counted, differences are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import flambeau as torch
+from benchmarks import measuring, networks, report
+from benchmarks.steps import Side, Step, Workload, flops_of
+from benchmarks.workloads import all_workloads, lenets, operators, perceptrons
+
+
+def test_names_are_unique_and_titles_too() -> None:
+    rows = all_workloads()
+    assert len({w.name for w in rows}) == len({w.title for w in rows}) == len(rows)
+
+
+def test_operations_of_lenet() -> None:
+    conv1, conv2, linear = 6 * 28 * 28 * 25, 16 * 10 * 10 * 150, 400 * 120 + 120 * 84 + 84 * 10
+    make = lambda torch: (networks.lenet(torch, "003"), torch.zeros(1, 1, 32, 32))  # noqa: E731
+    assert flops_of(make, False) == 2 * (conv1 + conv2 + linear)
+    assert flops_of(make, True) == 2 * (2 * conv1 + 3 * conv2 + 3 * linear)  # no gradient of the image
+
+
+def test_operations_of_lstm() -> None:
+    make = lambda torch: (torch.nn.LSTM(8, 16, 2, batch_first=True), torch.zeros(3, 5, 8))  # noqa: E731
+    assert flops_of(make, False) == 2 * 3 * 5 * 64 * (8 + 16 + 16 + 16)
+
+
+def test_losses_fall_in_training() -> None:
+    [workload] = [w for w in perceptrons() if w.name == "mlp-20"]
+    step = workload.make(Side(torch))
+    losses = [step.run() for _ in range(40)]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.05
+
+
+def test_a_side_runs_and_is_timed() -> None:
+    [workload] = [w for w in lenets() if w.name == "lenet-004-inference-1"]
+    found = measuring.Sides(workload, []).measure(4, 10.0)["flambeau"]
+    assert len(found.times) == 4 and found.least > 0 and found.first > 0
+    row = report.row(workload, 1, {"flambeau": found})
+    assert row["sides"]["flambeau"]["steps"] == 4 and report.agreement(row) == "not compared"
+
+
+def test_an_operator_shows_its_whole_result() -> None:
+    [workload] = [w for w in operators() if w.name == "softmax-512"]
+    output = workload.make(Side(torch)).output
+    assert output is not None
+    np.testing.assert_allclose(output().sum(-1), 1, rtol=1e-5)
+
+
+def test_other_numbers_are_found() -> None:
+    expected = np.array([1.0, 2.0, 0.001, 4.0])
+    assert measuring.difference(expected, expected) == 0
+    assert measuring.difference(expected + [0, 0, 0.001, 0], expected) == pytest.approx(1)
+    assert measuring.difference(np.full(4, np.nan), expected) == np.inf
+    assert measuring.difference(expected[:3], expected) == np.inf
+
+
+def test_a_side_that_fails_is_told() -> None:
+    def fail(side: Side) -> Step:
+        raise ValueError("no such luck")
+
+    workload = Workload("x", "a workload", fail)
+    row = report.row(workload, 1, measuring.Sides(workload, []).measure(1, 1.0))
+    assert report.differs(row)
+    assert "failed: ValueError: no such luck" in report.text(row, {"flops": 1e9, "bytes": 1e9})
+
+
+def test_the_table() -> None:
+    sides = {"torch": [0.002], "flambeau": [0.001, 0.001]}
+    found = {name: measuring.Found(times, 0.25) for name, times in sides.items()}
+    row = report.row(Workload("x", "a workload", lambda side: Step(lambda: 0.0), flops=1e6), 2, found)
+    table = report.markdown({"rows": [row], "peaks": {"2": {"flops": 1e10, "bytes": 1e10}}})
+    assert table.splitlines()[-1] == "| a workload | 2 | 2 | 1 | 2.00 | 0.1 | 250 |"
+    assert report.markdown({"rows": [row], "peaks": {}}, headline=True).count("\n") == 1
+
+
+def test_the_peak_is_measured() -> None:
+    from flambeau.compiler.cpu.peak import peak
+
+    found = peak(1)
+    assert found.flops > 1e8 and found.bytes > 1e8 and found.threads == 1
+
+
+@pytest.mark.live
+def test_pytorch_gives_the_same_numbers() -> None:
+    pytest.importorskip("torch")
+    rows = [w for w in all_workloads() if w.name in ("lenet-001-training-1", "mlp-20", "softmax-512-backward")]
+    measuring.import_peers(["torch"])
+    for workload in rows:
+        found = measuring.Sides(workload, ["torch"]).found
+        assert not found["flambeau"].error and found["flambeau"].difference < 1e-4
