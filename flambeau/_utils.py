@@ -1,7 +1,9 @@
-"""How saved tensors and parameters are rebuilt. The names are those that stand in PyTorch's files."""
+"""How saved tensors and parameters are rebuilt, and errors of other processes. The names are PyTorch's."""
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Any
 
 import numpy as np
@@ -199,3 +201,42 @@ def _as_half_pairs(x: Any) -> UntypedStorage:
     """complex32 in PyTorch's form: pairs of float16. Here its elements are pairs of float32."""
     parts = UntypedStorage(x._s)._memory(np.float32).astype(np.float16)
     return UntypedStorage(new_storage(parts.view(np.uint8)))
+
+
+class KeyErrorMessage(str):
+    """A text that a `KeyError` shows as it is."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ExceptionWrapper:
+    """An exception with its traceback as text, to be raised again in another process or thread.
+
+    Args:
+        exc_info: as `sys.exc_info` gives it (default: the exception being handled).
+        where: where it happened.
+    """
+
+    def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
+        kind, value, trace = exc_info or sys.exc_info()
+        self.exc_type: Any = kind
+        self.exc_msg = "".join(traceback.format_exception(kind, value, trace))
+        self.where = where
+
+    def reraise(self) -> None:
+        """Raises an exception of the same type whose message holds the traceback.
+
+        Raises:
+            RuntimeError: the type cannot be made of a message.
+        """
+        message = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        if self.exc_type is KeyError:
+            message = KeyErrorMessage(message)
+        elif getattr(self.exc_type, "message", None):
+            raise self.exc_type(message=message)
+        try:
+            error = self.exc_type(message)
+        except Exception:
+            raise RuntimeError(message) from None
+        raise error

@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import json
 import random
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,10 @@ import pytest
 
 import flambeau as torch
 from flambeau.utils import data
-from flambeau.utils.data import DataLoader, dataloader
+from flambeau.utils.data import DataLoader
 
 golden = json.loads((Path(__file__).parent / "golden_data.json").read_text())
 TEN = range(10)
-
-
-@pytest.fixture(autouse=True)
-def no_note_about_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataloader, "_said_inline", True)
 
 
 def plain(x: Any) -> Any:
@@ -157,7 +151,7 @@ def test_distributed_sampler() -> None:
         data.DistributedSampler(TEN, 2, 2)
 
 
-# ---- workers in the calling process --------------------------------------------------
+# ---- streams --------------------------------------------------
 
 
 class Stream(data.IterableDataset[int]):
@@ -193,40 +187,6 @@ def test_streams() -> None:
         assert len(loader) == 7
         assert sorted(plain(list(loader))) == sorted([*range(7), *range(7)])
     assert data.get_worker_info() is None
-
-
-def test_worker_info_and_init_function() -> None:
-    seen: list[Any] = []
-
-    def start(number: int) -> None:
-        info = data.get_worker_info()
-        assert info is not None
-        info.dataset.label = f"worker {number}"
-        seen.append((info.id, info.num_workers, info.seed - number))
-
-    class Labelled(data.Dataset[str]):
-        label = "nobody"
-
-        def __len__(self) -> int:
-            return 4
-
-        def __getitem__(self, i: int) -> str:
-            return f"{self.label}: {i}"
-
-    dataset = Labelled()
-    found = batches(dataset, batch_size=2, num_workers=2, worker_init_fn=start)
-    assert found == [["worker 0: 0", "worker 0: 1"], ["worker 1: 2", "worker 1: 3"]]
-    assert dataset.label == "nobody"
-    assert [s[:2] for s in seen] == [(0, 2), (1, 2)] and seen[0][2] == seen[1][2]
-
-
-def test_workers_are_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataloader, "_said_inline", False)
-    with pytest.warns(UserWarning, match=r"num_workers=2\): flambeau loads data in the main process"):
-        DataLoader(TEN, num_workers=2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        DataLoader(TEN, num_workers=2)
 
 
 # ---- the loader ------------------------------------------------------------------------

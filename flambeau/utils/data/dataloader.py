@@ -6,16 +6,18 @@ behaviour: the same seed gives PyTorch's batches.
 
 from __future__ import annotations
 
+import functools
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._utils.collate import default_collate, default_convert
-from ._utils.fetch import IterableFetcher, MapFetcher, TensorFetcher, holds_plain_tensors
+from ._utils.fetch import Fetcher, IterableFetcher, MapFetcher, TensorFetcher, holds_plain_tensors
 from ._utils.worker import get_worker_info
 from .dataset import Dataset, IterableDataset
-from .iterators import BaseIterator, InlineWorkersIterator, SingleProcessIterator
+from .iterators import BaseIterator, SingleProcessIterator
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
 
 if TYPE_CHECKING:
@@ -38,8 +40,10 @@ class _DatasetKind:
     @staticmethod
     def create_fetcher(kind: int, dataset: Any, auto_collation: bool, collate_fn: Any, drop_last: bool) -> Any:
         """What gets and collates the data of an index or a list of them."""
-        fetcher = MapFetcher if kind == _DatasetKind.Map else IterableFetcher
-        return fetcher(dataset, auto_collation, collate_fn, drop_last)
+        return _FETCHERS[kind](dataset, auto_collation, collate_fn, drop_last)
+
+
+_FETCHERS: dict[int, type[Fetcher]] = {_DatasetKind.Map: MapFetcher, _DatasetKind.Iterable: IterableFetcher}
 
 
 class _InfiniteConstantSampler(Sampler[None]):
@@ -53,8 +57,9 @@ class _InfiniteConstantSampler(Sampler[None]):
 class DataLoader(Generic[T_co]):
     """An iterable over batches of a dataset.
 
-    Data is loaded in the calling process. With `num_workers` above 0 the batches, their order
-    and all random numbers are those that so many worker processes would give.
+    Data is loaded in the calling process, or with `num_workers` above 0 in so many worker processes, ahead of what
+    is asked for; tensors come back in memory that is handed over, not copied. An error in a worker is raised here
+    with the worker's traceback; a worker that dies makes the loop raise `RuntimeError`.
 
     Args:
         dataset: a map from indices to samples, or an `IterableDataset`.
@@ -62,18 +67,18 @@ class DataLoader(Generic[T_co]):
         shuffle: random order, another one every epoch.
         sampler: gives the order instead.
         batch_sampler: gives lists of indices instead.
-        num_workers: see above.
+        num_workers: how many processes load; 0 for none.
         collate_fn: makes a batch of a list of samples.
         pin_memory: accepted; there is nothing to pin memory for.
         drop_last: leave out a last batch that is smaller.
-        timeout: accepted with workers.
-        worker_init_fn: called with each worker's number before it loads.
-        multiprocessing_context: accepted with workers.
+        timeout: seconds to wait for a batch of a worker; 0 for ever.
+        worker_init_fn: called in each worker with its number before it loads.
+        multiprocessing_context: how workers are started: a context of `multiprocessing`, or a start method's name.
         generator: draws the order and the workers' seeds (default: the default one).
-        prefetch_factor: batches a worker whose indices are drawn in advance.
-        persistent_workers: keep the workers' random streams from one epoch to the next.
+        prefetch_factor: batches a worker that are loaded in advance (default: 2).
+        persistent_workers: keep the workers from one epoch to the next.
         pin_memory_device: accepted.
-        in_order: accepted; batches always come in order.
+        in_order: False: batches come as they are ready.
 
     Raises:
         ValueError: options that exclude each other or are out of their range.
@@ -171,13 +176,11 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    def _make_fetcher(self, dataset: Any) -> Any:
-        """What gets and collates the data; `dataset` is a worker's copy of the loader's."""
-        if self._reads_rows():
-            return TensorFetcher(dataset, True, self.collate_fn, self.drop_last)
-        return _DatasetKind.create_fetcher(
-            self._dataset_kind, dataset, self._auto_collation, self.collate_fn, self.drop_last
-        )
+    def _fetcher_maker(self) -> Callable[[Any], Any]:
+        """The function from the dataset, or a worker's copy of it, to what gets and collates its data."""
+        kind = TensorFetcher if self._reads_rows() else _FETCHERS[self._dataset_kind]
+        options = {"collate_fn": self.collate_fn, "drop_last": self.drop_last}
+        return functools.partial(kind, auto_collation=self._auto_collation, **options)
 
     def _reads_rows(self) -> bool:
         """Are the batches rows of plain tensors, in an order of whole numbers?"""
@@ -189,15 +192,18 @@ class DataLoader(Generic[T_co]):
         )
 
     def _get_iterator(self) -> BaseIterator:
-        return SingleProcessIterator(self) if self.num_workers == 0 else InlineWorkersIterator(self)
+        if self.num_workers == 0:
+            return SingleProcessIterator(self)
+        from .processes import MultiProcessIterator
+
+        self.check_worker_number_rationality()
+        return MultiProcessIterator(self)
 
     def __iter__(self) -> BaseIterator:
         if not (self.persistent_workers and self.num_workers > 0):
             return self._get_iterator()
-        if self._iterator is None:
+        if self._iterator is None or not self._iterator.restart(self):
             self._iterator = self._get_iterator()
-        else:
-            self._iterator._reset(self)
         return self._iterator
 
     def __len__(self) -> int:
@@ -210,20 +216,25 @@ class DataLoader(Generic[T_co]):
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
 
     def check_worker_number_rationality(self) -> None:
-        """Says once that workers do not run in processes of their own."""
-        global _said_inline
-        if self.num_workers and not _said_inline:
-            _said_inline = True
+        """Warns of more workers than there are processors for this process."""
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if self.num_workers and (available is None or self.num_workers > available):
             warnings.warn(
-                f"DataLoader(num_workers={self.num_workers}): flambeau loads data in the main process for now. "
-                "Batches, their order and random numbers are those of worker processes; only the loading does not "
-                "run beside the training. Use num_workers=0 to load without emulating workers.",
-                UserWarning,
+                f"This DataLoader will create {self.num_workers} worker processes in total. {_suggestion(available)} "
+                "Please be aware that excessive worker creation might get DataLoader running slow or even freeze, "
+                "lower the worker number to avoid potential slowness/freeze if necessary.",
                 stacklevel=3,
             )
 
 
-_said_inline = False
+def _suggestion(available: int | None) -> str:
+    if available is None:
+        return "DataLoader is not able to compute a suggested max number of worker in current system."
+    unsure = "" if hasattr(os, "sched_getaffinity") else " (`cpuset` is not taken into account)"
+    return (
+        f"Our suggested max number of worker in current system is {available}{unsure}, which is smaller than what "
+        "this DataLoader is going to create."
+    )
 
 
 def _check_workers(num_workers: int, timeout: float, prefetch: int | None, persistent: bool) -> None:

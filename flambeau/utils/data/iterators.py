@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ._utils.worker import InlineWorker
 from .sampler import draw_seed
 
 if TYPE_CHECKING:
@@ -44,6 +42,10 @@ class BaseIterator:
         self._sampler_iter = iter(self._index_sampler)
         self._num_yielded = 0
         self._announced = loader._IterableDataset_len_called
+
+    def restart(self, loader: DataLoader[Any]) -> bool:
+        """Begins a further pass with what this one has, if it can be used again."""
+        return False
 
     def __iter__(self) -> BaseIterator:
         return self
@@ -88,68 +90,7 @@ class SingleProcessIterator(BaseIterator):
         super().__init__(loader)
         if loader.timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        self._fetcher = loader._make_fetcher(self._dataset)
+        self._fetcher = loader._fetcher_maker()(self._dataset)
 
     def _next_data(self) -> Any:
         return self._fetcher.fetch(self._next_index())
-
-
-class InlineWorkersIterator(BaseIterator):
-    """Deals batches out to workers in turn, as processes would load them.
-
-    Indices are drawn ahead as PyTorch draws them, so a sampler that uses the default
-    generator takes its numbers at the same time.
-    """
-
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._workers: list[InlineWorker] = []
-        super().__init__(loader)
-        count = loader.num_workers
-        self._workers = [InlineWorker(self._dataset, i, count, self._base_seed) for i in range(count)]
-        for worker in self._workers:
-            worker.start(loader.worker_init_fn, loader._make_fetcher)
-        self._draw_ahead()
-
-    def _reset(self, loader: DataLoader[Any]) -> None:
-        super()._reset(loader)
-        self._tasks: deque[tuple[int, Any]] = deque()
-        self._active = set(range(loader.num_workers))
-        self._next_worker = 0
-        if self._workers:
-            # A further epoch of persistent workers.
-            for worker in self._workers:
-                worker.restart(loader._make_fetcher)
-            self._draw_ahead()
-
-    def _draw_ahead(self) -> None:
-        for _ in range((self._loader.prefetch_factor or 0) * self._loader.num_workers):
-            self._draw_task()
-
-    def _draw_task(self) -> None:
-        """Gives the next index to the next worker that still has data."""
-        if not self._active:
-            return
-        try:
-            index = self._next_index()
-        except StopIteration:
-            return
-        while self._next_worker not in self._active:
-            self._next_worker = (self._next_worker + 1) % len(self._workers)
-        self._tasks.append((self._next_worker, index))
-        self._next_worker = (self._next_worker + 1) % len(self._workers)
-
-    def _next_data(self) -> Any:
-        while self._tasks:
-            number, index = self._tasks.popleft()
-            if number not in self._active:
-                continue
-            try:
-                data = self._workers[number].fetch(index)
-            except StopIteration:
-                # Only a stream ends before the sampler does.
-                self._active.discard(number)
-                self._draw_task()
-                continue
-            self._draw_task()
-            return data
-        raise StopIteration

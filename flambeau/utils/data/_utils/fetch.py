@@ -13,7 +13,7 @@ import flambeau as torch
 from ..dataset import Subset, TensorDataset
 
 
-class _Fetcher:
+class Fetcher:
     """Gets the data of an index, or of a list of indices, and collates it."""
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
@@ -55,7 +55,7 @@ class _Settler:
         return x
 
 
-class MapFetcher(_Fetcher):
+class MapFetcher(Fetcher):
     """Indexes a dataset; a whole batch at once if it has `__getitems__`."""
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
@@ -71,7 +71,7 @@ class MapFetcher(_Fetcher):
         return self.settler.batch(self.collate_fn(samples))
 
 
-class IterableFetcher(_Fetcher):
+class IterableFetcher(Fetcher):
     """Takes as many samples from an iterable dataset as there are indices."""
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
@@ -101,7 +101,7 @@ class IterableFetcher(_Fetcher):
         return self.collate_fn(batch)
 
 
-class TensorFetcher(_Fetcher):
+class TensorFetcher(Fetcher):
     """Indexes the tensors of a `TensorDataset` (or a `Subset` of one) once for a whole batch.
 
     Gives what `default_collate` makes of the samples, without making the samples.
