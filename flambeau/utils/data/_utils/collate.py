@@ -11,6 +11,8 @@ import numpy as np
 
 import flambeau as torch
 
+from ....ops.creation import from_values
+
 CollateMap = dict[Any, Callable[..., Any]]
 
 np_str_obj_array_pattern = re.compile(r"[SaUO]")
@@ -121,7 +123,7 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
                 "please provide a custom collate_fn to handle them appropriately."
             )
     arrays = _values_at_hand(batch)
-    return torch.stack(batch, 0) if arrays is None else torch.tensor(np.stack(arrays), dtype=first.dtype)
+    return torch.stack(batch, 0) if arrays is None else from_values(np.stack(arrays), first.dtype)
 
 
 def _values_at_hand(batch: Any) -> list[np.ndarray] | None:
