@@ -19,7 +19,7 @@ from test_nest import TARGETS, check, pool_for
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_plan, execute
+from flambeau.compiler.cpu import contract_packing, contract_plan, execute
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Value
@@ -108,6 +108,30 @@ def test_einstein_sums_as_numpy(case: Any) -> None:
 @given(convolutions())
 def test_convolutions_as_numpy(case: Any) -> None:
     check(*case)
+
+
+@settings(max_examples=120, **SETTINGS)
+@given(st.one_of(sums(), convolutions()), st.sampled_from([4, 20, 400]))
+def test_in_panels(case: Any, depth: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        pack_everything(patch, depth)
+        check(*case)
+
+
+@settings(max_examples=40, **SETTINGS)
+@given(case=st.one_of(sums([dt.float32, dt.float64]), convolutions([dt.float32, dt.float64])))
+def test_in_panels_on_other_processors(pool: Pool, case: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        pack_everything(patch, 20)
+        check(*case, pool=pool)
+
+
+def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:
+    """Panels for small contractions too, in small blocks."""
+    patch.setattr(contract_packing, "LEAST", 1)
+    patch.setattr(contract_packing, "FEWEST", 2)
+    patch.setattr(contract_packing, "BLOCK", 2000)
+    patch.setattr(contract_packing, "DEPTH", depth)
 
 
 @pytest.fixture(scope="module", params=TARGETS)

@@ -218,7 +218,8 @@ class Executable:
         sources: dict[Any, int] = {}
         native = [Segment(tuple([self._native(k, sources) for k in ks]), ks[0].chunks) for ks in run]
         cost = sum(k.points for ks in run for k in ks) * NANOSECONDS
-        program = Executor(native, buffers=len(sources), cost=cost, pool=self.pool)
+        workspace = max([k.workspace for ks in run for k in ks])
+        program = Executor(native, buffers=len(sources), workspace=workspace, cost=cost, pool=self.pool)
         self.steps.append(_Call(program, list(sources)))
 
     def _native(self, k: Kernel, sources: dict[Any, int]) -> Native:

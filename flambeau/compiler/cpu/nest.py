@@ -49,6 +49,8 @@ class Kernel:
     axis: int
     chunk: int
     chunks: int
+    workspace: int = 0  # bytes that a chunk needs for itself
+    alone: bool = False  # must be the only kernel of its segment
 
     @property
     def size(self) -> int:

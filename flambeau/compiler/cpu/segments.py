@@ -28,7 +28,7 @@ def segments(kernels: Sequence[Kernel | None]) -> list[int]:
 
 
 def _joins(segment: list[Kernel], k: Kernel) -> bool:
-    if k.chunks != segment[0].chunks:
+    if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
         return False
     read = {v for v, written in k.operands if not written}
     return all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read)

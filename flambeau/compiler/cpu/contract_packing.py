@@ -1,0 +1,138 @@
+"""Large contractions: which operand is copied into panels, and into which blocks the loops are cut.
+
+The operand that is read in vectors is copied, a block at a time, into panels ``[reduced][lanes]`` in the workspace.
+There it is contiguous whatever its layout, lies in few pages, and its padding is resolved. A chunk owns a block of the
+result: ``columns`` indices of the loop in vectors times ``rows`` of the others. Results add their products in the
+order of the reduced loops; where a panel would not fit into the cache, the outermost reduced loop is cut into blocks,
+between which results wait in the workspace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from ..loops import Load, Nest, Node
+from .contract_plan import LATENCY, Operand, Plan, operands
+from .target import Target
+
+LEAST = 1 << 19  # products below which nothing is packed
+DEPTH = 400  # products of a result between which it waits in the workspace, about
+FEWEST = 24  # rows that a panel must serve
+BLOCK = 1 << 23  # products in a chunk, about
+
+
+@dataclass
+class Packing(Plan):
+    """The choices for a packed contraction.
+
+    ``vector``: which side is read in vectors; ``outer``: loops of which each index is a chunk's; ``rows``: loops on
+    which only the other side depends, the tiled one last; ``columns``, ``height``: a chunk's block of the loop in
+    vectors and of ``rows[0]``; ``block``: a block of the outermost reduced loop; ``copied``: is the other side packed
+    too?
+    """
+
+    vector: int = 0
+    outer: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    columns: int = 0
+    height: int = 0
+    block: int = 0
+    copied: bool = False
+
+
+def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
+    """How to run a contraction in panels, or None where that does not pay."""
+    if prod(n.sizes) < LEAST or n.chunked or not any(n.reduced):
+        return None
+    lanes = max(2, target.vector_bytes // itemsize)
+    kept = [k for k, r in enumerate(n.reduced) if not r]
+    found = [(score, k, v) for k in kept for v in (0, 1) for score in [_suits(n, k, v, lanes)] if score]
+    if not found:
+        return None
+    _, axis, vector = max(found)
+    return _planned(n, axis, vector, lanes, target)
+
+
+def _load(s: Operand) -> Load | None:
+    node: Node = s.node.args[0] if s.node.op == "pad" else s.node
+    return node.params if node.op == "load" else None
+
+
+def _suits(n: Nest, axis: int, vector: int, lanes: int) -> float:
+    """How well the loop ``axis`` runs in vectors of side ``vector``; 0 where it cannot."""
+    a, b = operands(n)[vector], operands(n)[1 - vector]
+    la, lb = _load(a), _load(b)
+    if la is None or lb is None or not a.of(axis) or b.of(axis):
+        return 0
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    kept = [k for k, r in enumerate(n.reduced) if not r and k != axis]
+    rows = [k for k in kept if b.of(k) and not a.of(k)]
+    if not rows or any(g.index.of(axis) for g in lb.guards):
+        return 0
+    tiled = max(rows, key=n.sizes.__getitem__)
+    if any(g.index.of(tiled) or sum(g.index.of(k) != 0 for k in gone) != 1 for g in lb.guards):
+        return 0
+    height, depth, size = prod([n.sizes[k] for k in rows]), prod([n.sizes[k] for k in gone]), n.sizes[axis]
+    if height < FEWEST or depth < 8 or size * 2 < lanes:
+        return 0
+    used = size / (-(-size // lanes) * lanes)
+    copying = 3 if a.of(axis) == 1 else 12 if _turns(n, a, la) else 40
+    storing = 2 if all(s.address.of(axis) == 1 for s in n.stores) else 40
+    return used * height / (height + copying) * depth / (depth + storing)
+
+
+def _turns(n: Nest, a: Operand, at: Load) -> bool:
+    """Is the side contiguous along its innermost reduced loop, so that squares of it can be transposed?"""
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    return a.of(gone[-1]) == 1 and not at.guards
+
+
+def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Packing:
+    a, b = operands(n)[vector], operands(n)[1 - vector]
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    kept = [k for k, r in enumerate(n.reduced) if not r and k != axis]
+    rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=n.sizes.__getitem__)
+    outer = [k for k in kept if k not in rows]
+    p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
+    height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
+    p.tile = {rows[-1]: height, axis: width * lanes}
+    p.copied = b.of(rows[-1]) == 1 and b.of(gone[-1]) != 1
+    p.block = _block(n, gone)
+    _blocks(n, p)
+    return p
+
+
+def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
+    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more."""
+
+    def cycles(h: int, w: int) -> float:
+        parts = [(rows // h, h), (1, rows % h)]
+        each = sum(i * (max(u * w / 2, LATENCY) + 0.1 * (u + w)) for i, u in parts if u)
+        return each * -(-vectors // w) / (vectors or 1)
+
+    options = [
+        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 1 <= registers
+    ]
+    return min(options, key=lambda t: (cycles(*t), -t[0]))
+
+
+def _block(n: Nest, gone: list[int]) -> int:
+    """How much of the outermost reduced loop is a block."""
+    size, inner = n.sizes[gone[0]], prod([n.sizes[k] for k in gone[1:]])
+    most = max(1, DEPTH * 5 // 4 // inner)
+    return size if size <= most else -(-size // -(-size // max(1, DEPTH // inner)))
+
+
+def _blocks(n: Nest, p: Packing) -> None:
+    """A chunk's share of the result: as large as leaves enough chunks, and no larger than the caches."""
+    size, step = n.sizes[p.axis], p.tile[p.axis]  # type: ignore[index]
+    first = p.rows[0]
+    depth = prod([s for s, r in zip(n.sizes, n.reduced) if r])
+    inner = prod([n.sizes[k] for k in p.rows[1:]])
+    panels = 2 if size >= 16 * step else 1
+    p.columns = min(panels * step, -(-size // step) * step)
+    tile = p.tile.get(first, 1)
+    height = max(tile, BLOCK // (depth * p.columns * inner) // tile * tile)
+    p.height = min(n.sizes[first], max(height, -(-96 // inner // tile) * tile))
+    p.chunks = prod([n.sizes[k] for k in p.outer]) * -(-n.sizes[first] // p.height) * -(-size // p.columns)

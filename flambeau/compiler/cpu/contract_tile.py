@@ -1,0 +1,327 @@
+"""A contraction with its operands where they lie: a tile of results in registers while the reduced loops run."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from ...dtypes import dtype
+from ..affine import Affine, Guard
+from ..loops import Nest, Node
+from . import nest_maps as maps
+from .contract_loads import Elements, Shift
+from .contract_plan import Plan
+from .nest import Kernel
+from .target import Target
+from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, suffix, vector
+
+
+class Contraction(Elements):
+    """Emits the loops of a contraction and what is stored behind them."""
+
+    def __init__(self, n: Nest, p: Plan, dt: dtype, target: Target, name: str) -> None:
+        super().__init__(n, p, dt, target)
+        self.name = name
+        self.fma = target.fma
+        self.gone = [k for k, r in enumerate(n.reduced) if r]
+
+    def kernel(self) -> Kernel:
+        """Emits the loops from the outside in, then renders them."""
+        self.emit()
+        return self.finished()
+
+    def emit(self) -> None:
+        """All that the kernel does."""
+        self.kept_loops(self.plan.order)
+
+    def finished(self) -> Kernel:
+        """The rendered kernel."""
+        out = Renderer()
+        self.entry.render(out)
+        head = self.module.text()
+        signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
+        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
+        p = self.plan
+        axis = p.order[0] if p.order else -1
+        return Kernel(self.name, text, list(self.operands), self.n, axis, p.chunk, p.chunks)
+
+    # ---- kept loops
+
+    def kept_loops(self, order: list[int]) -> None:
+        """Opens the kept loops, tiled ones a tile at a time; the rest of a tiled loop is code of its own."""
+        if not order:
+            self.tile()
+            return
+        k, depth = order[0], len(self.chain)
+        step, size = self.step(k), self.n.sizes[k]
+        low, high = self.range(k)
+        rest = size % step
+        if size > rest:
+            end = high
+            if rest:
+                end = str(size - rest) if high == str(size) else self.least(high, size - rest)
+            self.steps(k, low, end, step, guarded=bool(rest) and low != "0")
+            self.kept_loops(order[1:])
+            self.leave(depth)
+        if rest:
+            self.rest(k, rest, high)
+            self.kept_loops(order[1:])
+            self.leave(depth)
+
+    def step(self, k: int) -> int:
+        """How many indices of a kept loop one tile takes."""
+        return self.plan.tile.get(k, self.plan.lanes if k == self.plan.axis else 1)
+
+    def range(self, k: int) -> tuple[str, str]:
+        """The bounds of a loop: of the chunk, if it is the outermost kept one."""
+        size, p = self.n.sizes[k], self.plan
+        if p.chunks == 1 or k != p.order[0]:
+            return "0", str(size)
+        low = self.put(f"mul nuw nsw i64 %chunk, {p.chunk}", self.entry)
+        end = self.put(f"add nuw nsw i64 {low}, {p.chunk}", self.entry)
+        return low, end if size % p.chunk == 0 else self.least(end, size)
+
+    def least(self, a: str, b: int) -> str:
+        """The smaller of an index and a constant."""
+        less = self.put(f"icmp ult i64 {a}, {b}")
+        return self.put(f"select i1 {less}, i64 {a}, i64 {b}")
+
+    def steps(self, k: int, low: str, high: str, step: int, guarded: bool) -> None:
+        """Opens a loop over tiles; over one tile, a scope."""
+        top = self.chain[-1]
+        if low == "0" and high == str(step):
+            self.open(Scope(top.axes, top.after))
+            self.indices[k] = "0"
+        else:
+            self.indices[k] = self.fresh()
+            self.open(Loop(top.axes, top.after, self.indices[k], low, high, step, guarded))
+        self.where[k] = self.chain[-1]
+        self.span[k] = step
+
+    def rest(self, k: int, rest: int, high: str) -> None:
+        """Opens a scope for the indices left over at the end of a loop, if the range up to ``high`` has them."""
+        top, size = self.chain[-1], self.n.sizes[k]
+        if high == str(size):
+            self.open(Scope(top.axes, top.after))
+        else:
+            self.open(When(top.axes, top.after, self.put(f"icmp eq i64 {high}, {size}")))
+        self.indices[k] = str(size - rest)
+        self.where[k] = self.chain[-1]
+        self.span[k] = rest
+
+    def open(self, s: Scope) -> None:
+        """Puts a scope into the innermost one."""
+        self.chain[-1].body.append(s)
+        self.chain.append(s)
+
+    def leave(self, depth: int) -> None:
+        """Closes scopes until ``depth`` are open."""
+        closed = self.chain[depth:]
+        self.where = {k: s for k, s in self.where.items() if s not in closed}
+        del self.chain[depth:]
+
+    # ---- a tile
+
+    def offsets(self) -> list[Shift]:
+        """The places in the tile, as steps from its first index."""
+        axes = [k for k in self.plan.order if self.span[k] > 1 or k in self.plan.tile]
+        every = [range(0, self.span[k], self.lanes if k == self.plan.axis else 1) for k in axes]
+        return [dict(zip(axes, at)) for at in product(*every)]
+
+    def tile(self) -> None:
+        """The sums of a tile, then what is made of them."""
+        places = self.offsets()
+        loops = [k for k in self.gone if k not in self.plan.taps]
+        sums = self.reduced_loops(loops, places, self.initial(places))
+        self.open(Scope(self.chain[-1].axes, False))
+        self.concluded(places, sums)
+        self.leave(len(self.chain) - 1)
+
+    def initial(self, places: list[Shift]) -> list[str]:
+        """What the sums of a tile begin with."""
+        return [constant(0, base_type(self.dt), self.vectors)] * len(places)
+
+    def concluded(self, places: list[Shift], sums: list[str]) -> None:
+        """Stores what is made of the sums of a tile."""
+        if not self.plan.across:
+            for at, reg in zip(places, sums):
+                self.finish(at, reg, bool(self.vectors))
+            return
+        self.axis = None
+        for at, reg in zip(places, self.added_lanes(sums)):
+            self.finish(at, reg, False)
+        self.axis = self.plan.axis
+
+    def finish(self, at: Shift, reg: str, wide: bool) -> None:
+        """Stores what is made of one sum."""
+        top = self.chain[-1]
+        s = Scope(top.axes | set(self.plan.order), True)
+        s.mask = self.mask(at) if wide else None
+        self.open(s)
+        bases = {k: self.indices[k] for k in self.plan.order}
+        for k in self.plan.order:
+            self.indices[k] = self.sum(bases[k], str(at.get(k, 0)), s)
+        dt, lanes = self.n.reductions[0].value.dtype, self.lanes if wide else 0
+        s.values["reduced", 0] = maps.cast(self.ops(lanes, s), reg, self.dt, dt), wide
+        for store in self.n.stores:
+            self.store(store)
+        self.indices.update(bases)
+        self.leave(len(self.chain) - 1)
+
+    # ---- reduced loops
+
+    def reduced_loops(self, loops: list[int], places: list[Shift], sums: list[str]) -> list[str]:
+        """The sums after the reduced loops, whose innermost steps are unrolled."""
+        if not loops:
+            return self.products(places, sums)
+        k, depth = loops[0], len(self.chain)
+        step = self.lanes if k == self.plan.axis else 1
+        size = self.n.sizes[k]
+        low, high = self.reduced_range(k)
+        rest = size % step
+        if rest:
+            high = str(size - rest)
+        if size > rest:
+            dynamic = "%" in low + high
+            self.steps(k, low, high, step, guarded=dynamic)
+            loop = self.chain[-1]
+            inner = sums
+            if isinstance(loop, Loop):
+                inner = [self.fresh() for _ in sums]
+            new = self.reduced_loops(loops[1:], places, inner)
+            if isinstance(loop, Loop):
+                t = vector(base_type(self.dt), self.vectors)
+                behind = [[self.fresh()] if dynamic else [] for _ in sums]
+                loop.phis = [[r, t, first, last, *b] for r, first, last, b in zip(inner, sums, new, behind)]
+                new = [b[0] if b else r for r, b in zip(new, behind)]
+            sums = new
+            self.leave(depth)
+        if rest:
+            self.rest(k, rest, str(size))
+            sums = self.reduced_loops(loops[1:], places, sums)
+            self.leave(depth)
+        return sums
+
+    def reduced_range(self, k: int) -> tuple[str, str]:
+        """The bounds of a reduced loop, within what padding with zeros leaves of the operands."""
+        low, high = "0", str(self.n.sizes[k])
+        if k == self.plan.axis:
+            return low, high
+        for g in dict.fromkeys([g for node in self.loads() for g in node.params.guards]):
+            if self.is_bound(g, k):
+                low, high = self.bounded(g, k, low, high)
+                self.bound.add(g)
+        return low, high
+
+    def loads(self) -> list[Node]:
+        """The operands that lie in memory."""
+        inner = [s.node.args[0] if s.node.op == "pad" else s.node for s in self.sides]
+        return [node for node in inner if node.op == "load"]
+
+    def is_bound(self, g: Guard, k: int) -> bool:
+        """Does the guard say no more than where loop ``k``, the last of its loops, runs?"""
+        if not g.index.of(k) or not self.pads_with_zero(g):
+            return False
+        others = [a for a, _ in g.index.terms if a != k]
+        fixed = [a for a in others if a in self.where and a not in self.plan.tile and a != self.plan.axis]
+        return len(fixed) == len(others)
+
+    def pads_with_zero(self, g: Guard) -> bool:
+        """Is what the guard excludes zero?"""
+        pads = [s.node for s in self.sides if s.node.op == "pad" and g in s.node.params[0]]
+        return bool(pads) and all(node.params[1] == 0 for node in pads)
+
+    def bounded(self, g: Guard, k: int, low: str, high: str) -> tuple[str, str]:
+        """The bounds of loop ``k`` within which ``0 <= index < size`` holds too."""
+        c = g.index.of(k)
+        rest = Affine(g.index.const, tuple([t for t in g.index.terms if t[0] != k]))
+        at = self.at(rest)
+        if c > 0:  # rest + c * i in [0, size)
+            first = self.quotient(self.sum(self.negative(at), str(c - 1), self.chain[-1]), c)
+            last = self.quotient(self.sum(self.negative(at), str(g.size + c - 1), self.chain[-1]), c)
+        else:
+            first = self.quotient(self.sum(at, str(-g.size - c), self.chain[-1]), -c)
+            last = self.quotient(self.sum(at, str(-c), self.chain[-1]), -c)
+        low = self.extreme("smax", low, first)
+        return low, self.extreme("smax", self.extreme("smin", high, last), low)
+
+    def negative(self, a: str) -> str:
+        """``-a``."""
+        return self.put(f"sub nsw i64 0, {a}") if "%" in a else str(-int(a))
+
+    def quotient(self, a: str, c: int) -> str:
+        """``a / c`` rounded down, or 0 where ``a`` is negative."""
+        a = self.extreme("smax", a, "0")
+        if "%" not in a:
+            return str(int(a) // c)
+        return a if c == 1 else self.put(f"udiv i64 {a}, {c}")
+
+    def extreme(self, how: str, a: str, b: str) -> str:
+        """The larger (``smax``) or smaller (``smin``) of two indices."""
+        if "%" not in a + b:
+            return str((max if how == "smax" else min)(int(a), int(b)))
+        self.module.declare(f"declare i64 @llvm.{how}.i64(i64, i64)")
+        return self.put(f"call i64 @llvm.{how}.i64(i64 {a}, i64 {b})")
+
+    # ---- products
+
+    def products(self, places: list[Shift], sums: list[str]) -> list[str]:
+        """The sums with the products of the unrolled steps, each in the order of the reduced loops."""
+        self.open(Scope(self.chain[-1].axes, False))
+        taps = self.plan.taps
+        for k in taps:
+            self.indices[k] = "0"
+            self.where[k] = self.chain[-1]
+            self.span[k] = self.n.sizes[k]
+        new = list(sums)
+        for at in product(*[range(self.n.sizes[k]) for k in taps]):
+            step = dict(zip(taps, at))
+            for j, place in enumerate(places):
+                new[j] = self.multiplied(new[j], place | step)
+        self.leave(len(self.chain) - 1)
+        return new
+
+    def multiplied(self, total: str, shift: Shift) -> str:
+        """The sum with one more product in each lane."""
+        a, b = [self.side(s.node, shift) for s in self.sides]
+        if a is None or b is None:
+            return total
+        t = vector(base_type(self.dt), self.vectors)
+        if self.dt.kind != "f":
+            x = self.put(f"mul {t} {a}, {b}")
+            return self.put(f"add {t} {total}, {x}")
+        if not self.fma:
+            x = self.put(f"fmul {t} {a}, {b}")
+            return self.put(f"fadd {t} {total}, {x}")
+        name = f"@llvm.fma.{suffix(base_type(self.dt), self.vectors)}"
+        self.module.declare(f"declare {t} {name}({t}, {t}, {t})")
+        return self.put(f"call {t} {name}({t} {a}, {t} {b}, {t} {total})")
+
+    # ---- lanes
+
+    def added_lanes(self, sums: list[str]) -> list[str]:
+        """Each vector's lanes added up: halves are added until one element is left, of several vectors at once."""
+        return [one for at in range(0, len(sums), self.vectors) for one in self.added(sums[at : at + self.vectors])]
+
+    def added(self, sums: list[str]) -> list[str]:
+        """At most as many vectors as there are lanes."""
+        w, base = self.vectors, base_type(self.dt)
+        t = vector(base, w)
+        add = "fadd" if self.dt.kind == "f" else "add"
+        count, half = len(sums), w // 2
+        groups = sums
+        while half:
+            step = 2 * half  # each register holds runs of ``step`` lanes, one for each vector in it
+            pairs = [(groups[j], groups[j + 1] if j + 1 < len(groups) else groups[j]) for j in range(0, len(groups), 2)]
+            groups = [self.put(f"{add} {t} {x}, {y}") for x, y in [self.halves(p, t, step, half) for p in pairs]]
+            half //= 2
+        return [self.put(f"extractelement {t} {groups[0]}, i64 {j}") for j in range(count)]
+
+    def halves(self, pair: tuple[str, str], t: str, step: int, half: int) -> tuple[str, str]:
+        """The first and the second halves of all runs of two registers."""
+        w = self.vectors
+        runs = [r * step + (w if second else 0) for second in (0, 1) for r in range(w // step)]
+        found = []
+        for off in (0, half):
+            picks = lane_list([r + off + j for r in runs for j in range(half)], "i32")
+            found.append(self.put(f"shufflevector {t} {pair[0]}, {t} {pair[1]}, <{w} x i32> {picks}"))
+        return found[0], found[1]
