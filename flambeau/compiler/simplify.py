@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..dtypes import dtype
+from .builder import Builder
 from .ir import Function, Value
 from .numpy import _const, _map
 
@@ -28,12 +30,19 @@ def simplify(f: Function) -> Function:
     return without_dead(rewritten(f, _simple))
 
 
-class Rewriter:
-    """A new function in the making; equal definitions are made once."""
+class Rewriter(Builder):
+    """A new function in the making; equal definitions are made once, views composed."""
 
     def __init__(self) -> None:
-        self.f = Function()
+        super().__init__()
         self.known: dict[Any, Value] = {}
+
+    def _add(
+        self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: Sequence[int], dt: dtype
+    ) -> Value:
+        if kind == "view":
+            return composed(self, Value(kind, name, args, params, tuple(shape), dt), args)
+        return self.make(kind, name, args, params, tuple(shape), dt)
 
     def make(
         self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: tuple[int, ...], dt: Any
@@ -106,7 +115,7 @@ def _simple(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
 
 def _folded(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value | None:
     """A map of constants is a constant."""
-    sources = [_constant(a) for a in args]
+    sources = [constant_of(a) for a in args]
     if v.name not in FOLDABLE or not all(sources) or v.dtype.kind == "c":
         return None
     one = Value("map", v.name, tuple(sources), None, (), v.dtype)  # type: ignore[arg-type]
@@ -118,7 +127,7 @@ def _folded(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value | None:
     return r.view("expand", c, None, v.shape)
 
 
-def _constant(v: Value) -> Value | None:
+def constant_of(v: Value) -> Value | None:
     """The constant that fills the value, if one does."""
     while v.kind == "view" and v.name in ("expand", "reshape"):
         v = v.args[0]
@@ -135,7 +144,7 @@ def _without_effect(v: Value, args: tuple[Value, ...]) -> Value | None:
 
 
 def _is_one(v: Value) -> bool:
-    c = _constant(v)
+    c = constant_of(v)
     return c is not None and c.params == 1 and v.dtype.kind in "fui"
 
 

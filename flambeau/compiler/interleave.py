@@ -1,0 +1,175 @@
+"""IR to IR: a sum of spread pieces that never meet is one array, interleaved.
+
+The backward pass of pooling spreads one piece for each point of the window (a pad with steps between the elements) and
+adds them up. Where windows do not overlap, each place of the sum belongs to one piece. Then the place's phase says
+which: equal pieces are repeated, pieces that differ by a constant compare with the phase, others are selected by it.
+
+Bits stay the same: what zeros were added to has no negative zeros, so 0 is added here too, to the pieces.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+from ..dtypes import uint8
+from .ir import Function, Value
+from .simplify import Rewriter, constant_of, copied, without_dead
+
+MOST = 16  # pieces
+
+
+class Spread(NamedTuple):
+    """``piece`` with its elements ``steps`` apart from ``first`` on, zero elsewhere and in all of ``shape``."""
+
+    piece: Value
+    first: tuple[int, ...]
+    steps: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+def interleave(f: Function) -> Function:
+    """The function with sums of spread pieces interleaved where the pieces do not meet."""
+    users = [0] * len(f.values)
+    for a in [a for v in f.values for a in v.args] + f.outputs:
+        users[a.index] += 1
+    within = {a for v in f.values if _is_add(v) for a in v.args if _is_add(a) and users[a.index] == 1}
+    r = Rewriter()
+    new: dict[Value, Value] = {}
+    for v in f.values:
+        args = tuple([new[a] for a in v.args])
+        found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else None
+        new[v] = found or copied(r, v, args)
+    r.f.outputs = [new[v] for v in f.outputs]
+    return without_dead(r.f)
+
+
+def _is_add(v: Value) -> bool:
+    return v.kind == "map" and v.name == "add" and v.dtype.kind in "fui"
+
+
+def _interleaved(r: Rewriter, v: Value, within: set[Value], new: dict[Value, Value]) -> Value | None:
+    """The sum as one array, if all that it adds are spread pieces that do not meet."""
+    spreads = [spread(x) for x in _terms(v, within)]
+    if None in spreads or len(spreads) > MOST or not _apart(spreads):  # type: ignore[arg-type]
+        return None
+    one = spreads[0]
+    assert one is not None
+    pieces = {_phase(s): _plus_zero(r, new[s.piece]) for s in spreads if s is not None}
+    zero = r.const(0, v.dtype, one.piece.shape)
+    count = prod(one.steps)
+    whole = _woven(r, [pieces.get(k, zero) for k in range(count)], one.steps)
+    return _fitted(r, whole, one.shape)
+
+
+def _terms(v: Value, within: set[Value]) -> list[Value]:
+    """What a tree of additions adds."""
+    return [x for a in v.args for x in (_terms(a, within) if a in within else [a])]
+
+
+def spread(v: Value) -> Spread | None:
+    """The piece that a pad with zeros, or a slice of one, spreads out."""
+    if v.kind != "view" or v.name not in ("pad", "slice"):
+        return None
+    if v.name == "slice":
+        s, (dim, start, _, step) = spread(v.args[0]), v.params
+        if s is None or step != 1:
+            return None
+        first = tuple([n - start if d == dim else n for d, n in enumerate(s.first)])
+        return Spread(s.piece, first, s.steps, v.shape)
+    pads, value, interior = v.params
+    if repr(value) not in ("0", "0.0", "False") or not any(interior):
+        return None
+    return Spread(v.args[0], tuple([lo for lo, _ in pads]), tuple([k + 1 for k in interior]), v.shape)
+
+
+def _apart(spreads: list[Spread]) -> bool:
+    """Have the pieces one shape and one step, and each a phase of its own?"""
+    one = spreads[0]
+    if any((s.piece.shape, s.steps, s.shape) != (one.piece.shape, one.steps, one.shape) for s in spreads):
+        return False
+    inside = all(0 <= x < step for s in spreads for x, step in zip(s.first, s.steps))
+    return inside and prod(one.steps) <= MOST and len({s.first for s in spreads}) == len(spreads) > 1
+
+
+def _phase(s: Spread) -> int:
+    """The number of the piece's first place among those that no step leads between."""
+    k = 0
+    for x, step in zip(s.first, s.steps):
+        k = k * step + x
+    return k
+
+
+def _plus_zero(r: Rewriter, x: Value) -> Value:
+    """``x + 0``: negative zeros become positive ones."""
+    if x.dtype.kind != "f":
+        return x
+    if x.kind == "map" and x.name == "where" and _is_zero(x.args[2]):
+        return r.where(x.args[0], _plus_zero(r, x.args[1]), x.args[2])
+    return r.map("add", x, r.const(0, x.dtype))
+
+
+def _is_zero(x: Value) -> bool:
+    c = constant_of(x)
+    return c is not None and repr(c.params) in ("0", "0.0")
+
+
+def _fitted(r: Rewriter, a: Value, shape: tuple[int, ...]) -> Value:
+    """``a`` with zeros behind it, or less of it."""
+    for d, n in enumerate(shape):
+        if a.shape[d] > n:
+            a = r.slice(a, d, 0, n)
+    return r.pad(a, [(0, n - m) for m, n in zip(a.shape, shape)])
+
+
+# ---- weaving
+
+
+def _woven(r: Rewriter, pieces: list[Value], steps: tuple[int, ...]) -> Value:
+    """The array that has element ``i // steps`` of piece number ``i % steps`` at place ``i``."""
+    one = pieces[0]
+    if all(x is one for x in pieces):
+        return _repeated(r, one, steps)
+    numbers = [constant_of(x) for x in pieces]
+    if [c.params for c in numbers if c is not None and c.dtype is uint8] == list(range(len(pieces))):
+        return _phases(r, one.shape, steps)
+    column = _different(pieces)
+    if column is not None:
+        args = [_woven(r, [x.args[k] for x in pieces], steps) for k in range(len(one.args))]
+        return r.map(one.name, *args, dt=one.dtype)
+    return _selected(r, pieces, steps)
+
+
+def _different(pieces: list[Value]) -> int | None:
+    """The only operand in which equal maps differ."""
+    one = pieces[0]
+    if one.kind != "map" or any((x.kind, x.name, x.dtype) != ("map", one.name, one.dtype) for x in pieces):
+        return None
+    columns = [k for k, args in enumerate(zip(*[x.args for x in pieces])) if any(a is not args[0] for a in args)]
+    return columns[0] if len(columns) == 1 else None
+
+
+def _repeated(r: Rewriter, x: Value, steps: tuple[int, ...]) -> Value:
+    """Each element ``steps`` times."""
+    c = constant_of(x)
+    if c is not None:
+        return r.expand(c, tuple([n * s for n, s in zip(x.shape, steps)]))
+    apart = [m for n, s in zip(x.shape, steps) for m in ((n, 1) if s > 1 else (n,))]
+    wide = [m for n, s in zip(x.shape, steps) for m in ((n, s) if s > 1 else (n,))]
+    return r.reshape(r.expand(r.reshape(x, apart), tuple(wide)), [n * s for n, s in zip(x.shape, steps)])
+
+
+def _phases(r: Rewriter, shape: tuple[int, ...], steps: tuple[int, ...]) -> Value:
+    """At each place the number of its phase, as a byte."""
+    own = r.reshape(r.iota(prod(steps), uint8), [m for s in steps for m in ((1, s) if s > 1 else (1,))])
+    wide = [m for n, s in zip(shape, steps) for m in ((n, s) if s > 1 else (n,))]
+    return r.reshape(r.expand(own, tuple(wide)), [n * s for n, s in zip(shape, steps)])
+
+
+def _selected(r: Rewriter, pieces: list[Value], steps: tuple[int, ...]) -> Value:
+    """Piece by piece by the phase."""
+    phase = _phases(r, pieces[0].shape, steps)
+    out = _repeated(r, pieces[-1], steps)
+    for k in reversed(range(len(pieces) - 1)):
+        out = r.where(r.map("eq", phase, r.const(k, uint8)), _repeated(r, pieces[k], steps), out)
+    return out
