@@ -163,3 +163,23 @@ def test_in_many_chunks_on_four_threads(four_threads: Pool, case: Any) -> None:
 @pytest.fixture(scope="module")
 def four_threads() -> Pool:
     return Pool(4, default())
+
+
+@pytest.mark.parametrize("number", [1.0, float("inf")])
+def test_lanes_beyond_the_end_add_nothing(number: float) -> None:
+    """Sums of two elements run in vectors, whose other lanes a constant and a repeated element reach too."""
+    b = Builder()
+    ones = b.const(1, dt.float32, (1, 2))
+    same = b.input(0, (1, 2), dt.float32, ((1, 0), 0))
+    x = b.input(1, (1, 2), dt.float32, ((2, 1), 0))
+    b.f.outputs = [b.contract("nk,mk->nm", ones, same), b.contract("nk,mk->nm", x, same)]
+    inputs = [np.full(1, number, np.float32), np.arange(1, 3, dtype=np.float32)]
+    check(b.f, inputs, exact=True)
+
+
+def test_an_operand_over_the_same_loops_is_stored_before() -> None:
+    b = Builder()
+    m, v = b.input(0, (2, 3), dt.float64, ((3, 1), 0)), b.input(1, (3,), dt.float64, ((1,), 0))
+    twice = b.map("add", m, m)
+    b.f.outputs = [twice, b.contract("nk,k->n", twice, v)]
+    check(b.f, [np.arange(6.0), np.arange(3.0)], exact=True)

@@ -19,7 +19,7 @@ from _compiled import BY_HAND, DTYPES, as_values, chain, functions, memory, norm
 import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import execute, nest
+from flambeau.compiler.cpu import execute, nest_loops
 from flambeau.compiler.cpu import target as targets
 from flambeau.compiler.cpu.code_cache import CodeCache, default
 from flambeau.compiler.cpu.execute import Executable, nests
@@ -110,7 +110,7 @@ def test_random_functions_on_other_processors(pool: Pool, case: Any) -> None:
 def test_random_functions_in_many_chunks(four_threads: Pool, case: Any) -> None:
     """Chunks of a few elements: kernels share segments, the arena and threads."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nest, "CHUNK", 16)
+        patch.setattr(nest_loops, "CHUNK", 16)
         patch.setattr(execute, "NANOSECONDS", 1e6)
         check(*case, pool=four_threads)
 

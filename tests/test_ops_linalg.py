@@ -229,7 +229,7 @@ def test_low_rank() -> None:
     h = positive(matrix(5, 5)).detach()
     w, x = torch.lobpcg(h, 2)
     close(h @ x, x * w)
-    assert w.tolist() == L.eigvalsh(h).flip(0)[:2].tolist()
+    close(w, L.eigvalsh(h).flip(0)[:2], 1e-12)
     m = positive(matrix(5, 5, seed=3)).detach()
     w, x = torch.lobpcg(h, 2, m, largest=False)
     close(h @ x, m @ x * w)

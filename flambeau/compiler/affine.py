@@ -83,6 +83,21 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(out))
 
 
+def same_strides(a: Sequence[int], b: Sequence[int], shape: Sequence[int]) -> bool:
+    """Do both strides reach the same elements of an array of this shape?"""
+    return all(n == 1 or x == y for n, x, y in zip(shape, a, b))
+
+
+def distinct(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Does every element under these strides lie in a place of its own?"""
+    reach = 0
+    for s, n in sorted([(abs(s), n) for s, n in zip(strides, shape) if n > 1]):
+        if s <= reach:
+            return False
+        reach += (n - 1) * s
+    return True
+
+
 def split_position(p: Affine, shape: Sequence[int], sizes: Sequence[int], view: Value) -> tuple[Affine, ...]:
     """Coordinates within ``shape`` (row-major) of the position ``p``.
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from math import prod
 
 from .ir import Function, Value
+from .placing import IN_PLACE, PLACED, domain, in_order
 
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
+PICKED = 3  # the cost of an element at an index that memory holds
 LARGEST = 120  # maps in one cluster
 COSTS = {"div": 4, "sqrt": 4, "reciprocal": 4, "floor_divide": 20, "trunc_divide": 20, "remainder": 20}
 SIMPLE = frozenset([
@@ -44,6 +46,11 @@ class Cluster:
         self.readers: set[Cluster] = set()
         self.size = 0
 
+    @property
+    def placed(self) -> bool:
+        """Is it a value that is written into memory or runs in order, which has its loops for itself?"""
+        return bool(self.outputs) and self.outputs[0].kind in PLACED
+
     def __repr__(self) -> str:
         what = "nest" if self.native else "numpy"
         dims = f" reduce{list(self.dims)}" if self.reduces else ""
@@ -66,7 +73,7 @@ class _Clustering:
     def __init__(self, f: Function, supported: Supported, forced: frozenset[Value]) -> None:
         self.f = f
         self.supported = supported
-        self.forced = forced
+        self.forced = forced | {v.args[0] for v in f.values if v.kind in IN_PLACE and supported(v)}
         self.users: list[list[Value]] = [[] for _ in f.values]
         for v in f.values:
             for a in dict.fromkeys(v.args):
@@ -81,7 +88,7 @@ class _Clustering:
     def run(self) -> list[Cluster]:
         for v in reversed(self.f.values):
             self.visit(v)
-        return in_order(list(dict.fromkeys(self.clusters)))
+        return sequence(list(dict.fromkeys(self.clusters)))
 
     def _costs(self) -> list[int]:
         """What computing a value again at one point costs, in simple operations."""
@@ -90,6 +97,8 @@ class _Clustering:
             if v.kind == "map":
                 own = 1 if v.name in SIMPLE else COSTS.get(v.name, 20)
                 cost[v.index] = min(1000, own + sum(cost[a.index] for a in v.args))
+            elif v.kind == "gather":
+                cost[v.index] = min(1000, PICKED + sum(cost[a.index] for a in v.args))
             elif v.kind == "view":
                 cost[v.index] = cost[v.args[0].index]
         return cost
@@ -107,13 +116,15 @@ class _Clustering:
         if not self.supported(v):
             self.alone(v, readers)
             return
-        if v.kind == "contract" or (v.kind == "view" and v in self.contracted):
+        if v.kind == "contract" or (v in self.contracted and _is_affine(v)):
             self.contracted.update(v.args)
         if v.kind == "const":
             self.source(v, readers, for_numpy)
         elif v.kind == "view" and for_numpy and v not in self.outputs:
             self.alone(v, readers)
             self.homes[v.index] += readers
+        elif v.kind in PLACED:
+            self.place(v, readers)
         elif v.kind in ("reduce", "contract"):
             self.reduction(v, readers, bool(for_numpy) or self.is_stored(v))
         elif for_numpy or self.is_stored(v) or not self.fuses(v, readers):
@@ -131,11 +142,11 @@ class _Clustering:
 
     def is_stored(self, v: Value) -> bool:
         """Must the value lie in memory, whoever reads it?"""
-        return v in self.outputs or v in self.forced or (v in self.contracted and v.kind != "view")
+        return v in self.outputs or v in self.forced or (v in self.contracted and not _is_affine(v))
 
     def fuses(self, v: Value, readers: tuple[Cluster, ...]) -> bool:
         """Is the value computed where it is read, rather than stored?"""
-        if v.kind != "map":
+        if v.kind not in ("map", "gather"):
             return True
         cheap = self.cost[v.index] <= CHEAP
         if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
@@ -150,7 +161,7 @@ class _Clustering:
 
     def store(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""
-        for c in readers:
+        for c in readers if v not in self.forced else ():
             place = _place(v, c)
             if place and not self.would_cycle(c, v, readers):
                 if place == "after":
@@ -158,6 +169,12 @@ class _Clustering:
                 self.keep(v, c, [r for r in readers if r is not c])
                 return
         self.keep(v, Cluster(v.shape), readers)
+
+    def place(self, v: Value, readers: tuple[Cluster, ...]) -> None:
+        """What is written into memory, or runs in order: a cluster of its own, over loops of its own."""
+        c = Cluster(domain(v))
+        c.dims = in_order(v)
+        self.keep(v, c, readers)
 
     def keep(self, v: Value, c: Cluster, readers: Iterable[Cluster]) -> None:
         c.outputs.append(v)
@@ -204,11 +221,16 @@ class _Clustering:
 
     def anchors(self, v: Value, c: Cluster, needed: bool) -> bool:
         """Can the reader become the epilogue of the reduction? Its loops are the kept ones, and nothing is repeated."""
-        if not c.native or c.reduces or _squeezed(c.domain) != _squeezed(v.shape) or v in self.contracted:
+        if not c.native or c.reduces or c.placed or _squeezed(c.domain) != _squeezed(v.shape) or v in self.contracted:
             return False
         if needed and (v.kind != "contract" or self.others(v)):
             return False
         return all(_squeezed(u.shape) == _squeezed(v.shape) for u in self.users[v.index])
+
+
+def _is_affine(v: Value) -> bool:
+    """Is it a view through which memory is read at affine addresses?"""
+    return v.kind == "view" and not (v.name == "pad" and any(v.params[2]))
 
 
 def reduced_domain(v: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -239,14 +261,12 @@ def _repeats(v: Value, c: Cluster) -> bool:
 
 def _place(v: Value, c: Cluster) -> str:
     """Over which of the cluster's loops ``v`` can be stored: ``inside``, ``after`` its reductions, or neither."""
-    if not c.native:
+    if not c.native or c.placed or any(r.kind == "contract" for r in c.reduces):
         return ""
-    if v.shape == c.domain:
-        return "inside"
-    return ""
+    return "inside" if v.shape == c.domain else ""
 
 
-def in_order(cs: list[Cluster]) -> list[Cluster]:
+def sequence(cs: list[Cluster]) -> list[Cluster]:
     """The clusters so that each comes after those that it reads; otherwise as their first values come."""
     waiting = dict.fromkeys(cs, 0)
     for c in cs:

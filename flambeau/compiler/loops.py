@@ -1,23 +1,29 @@
 """From a cluster to a loop nest: what is computed at one point of its loops, where it is read and written.
 
 Everything is pulled: an output at the loops' indices asks for its operands at theirs, a view changes the
-coordinates on the way, and what lies in memory becomes a load at an affine address.
+coordinates on the way, and what lies in memory becomes a load at an affine address. An index that is known at run time
+only, as that of a gather, counts as one more axis: ``Nest.runtime`` has the nodes that compute such indices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..dtypes import dtype
-from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major
+from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major, same_strides
 from .cluster import Cluster, domain_labels
 from .ir import Value
+from .picking import INDEXED, picked, regrouped, spaced
+from .placing import PLACED, place
 
 
 class Node:
-    """One computation at a point of the loops. ``axes``: what loops it depends on; ``after``: on a reduction too."""
+    """One computation at a point of the loops. ``axes``: what loops it depends on; ``after``: on a reduction too.
+
+    Indices that loads, positions and guards take at run time are the last ones of ``args``.
+    """
 
     __slots__ = ("after", "args", "axes", "dtype", "name", "op", "params")
 
@@ -56,6 +62,13 @@ class Store(NamedTuple):
     address: Affine
 
 
+class RunTime(NamedTuple):
+    """An index that a node computes: at least 0 and below ``size``."""
+
+    node: Node
+    size: int
+
+
 class Reduction(NamedTuple):
     """A reduce over the reduced loops."""
 
@@ -67,7 +80,9 @@ class Reduction(NamedTuple):
 class Nest:
     """Loops ``sizes`` (outermost first; reduced ones last, in their order), and what is done inside.
 
-    ``reduced`` is 0 for a kept loop; reduced loops that were neighbouring dimensions have the same number.
+    ``reduced`` is 0 for a kept loop; reduced loops that were neighbouring dimensions have the same number. ``serial``:
+    the scan or scatter that the store is for, whose reduced loops run in order. Axes from ``len(sizes)`` on are indices
+    computed at run time.
     """
 
     sizes: list[int]
@@ -76,22 +91,50 @@ class Nest:
     stores: list[Store] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # operands before users
     chunked: bool = False  # the first loop counts chunks of a batch, each of which is a task
+    runtime: list[RunTime] = field(default_factory=list)
+    serial: Value | None = None
+
+    @property
+    def extents(self) -> list[int]:
+        """The size of every axis."""
+        return self.sizes + [r.size for r in self.runtime]
+
+    def reach(self, x: Affine) -> Affine:
+        """The expression, with the loops that its run-time indices depend on as far strides."""
+        terms, first = {a: c for a, c in x.terms if a < len(self.sizes)}, len(self.sizes)
+        for a, _ in x.terms:
+            if a >= first:
+                terms.update(dict.fromkeys(self.runtime[a - first].node.axes, FAR))
+        return Affine(x.const, tuple(sorted(terms.items())))
 
 
-def nest(c: Cluster, in_memory: Callable[[Value], bool], layouts: Mapping[Value, Layout]) -> Nest:
+FAR = 1 << 40
+
+
+def nest(
+    c: Cluster,
+    in_memory: Callable[[Value], bool],
+    layouts: Mapping[Value, Layout],
+    divided: Collection[Value] = (),
+) -> Nest:
     """The loop nest of a cluster. Dimensions are split where a reshape needs it, then merged where all agree.
+
+    ``divided``: views whose coordinates may be computed by division at run time.
 
     Raises:
         NotAffineError: some access is not affine, whatever the split.
     """
     factors: list[list[int]] = [[n] for n in c.domain]
+    by_division: set[Value] = set()
     while True:
         try:
-            return _merged(_Pull(c, in_memory, layouts, factors).nest())
+            return _merged(_Pull(c, in_memory, layouts, factors, by_division).nest())
         except NotAffineError as e:
-            if e.split is None or sum(map(len, factors)) > 12:
+            if e.split and sum(map(len, factors)) <= 12 and _refine(factors, *e.split):
+                continue
+            if e.view not in divided or e.view in by_division:
                 raise
-            _refine(factors, *e.split)
+            by_division.add(e.view)
 
 
 def _runs(c: Cluster) -> list[int]:
@@ -107,24 +150,34 @@ def _runs(c: Cluster) -> list[int]:
     return out
 
 
-def _refine(factors: list[list[int]], loop: int, inner: int) -> None:
+def _refine(factors: list[list[int]], loop: int, inner: int) -> bool:
+    """Splits a loop; False if that axis is an index computed at run time."""
     for f in factors:
         if loop < len(f):
             f[loop : loop + 1] = [f[loop] // inner, inner]
-            return
+            return True
         loop -= len(f)
+    return False
 
 
 class _Pull:
     """Evaluates a cluster at the indices of loops that ``factors`` gives for each dimension of its domain."""
 
     def __init__(
-        self, c: Cluster, in_memory: Callable[[Value], bool], layouts: Mapping[Value, Layout], factors: list[list[int]]
+        self,
+        c: Cluster,
+        in_memory: Callable[[Value], bool],
+        layouts: Mapping[Value, Layout],
+        factors: list[list[int]],
+        divided: set[Value],
     ) -> None:
         self.cluster = c
+        self.divided = divided
         self.in_memory = in_memory
         self.layouts = layouts
+        self.factors = factors
         self.sizes = [n for f in factors for n in f]
+        self.extents = list(self.sizes)
         self.coords = self._coords(factors)
         self.kept = tuple([x for d, x in enumerate(self.coords) if d not in c.dims])
         self.interned: dict[Any, Node] = {}
@@ -144,13 +197,17 @@ class _Pull:
     def nest(self) -> Nest:
         """Pulls every output."""
         r = self.result
+        if self.cluster.outputs[0].kind in PLACED:
+            place(self, self.cluster.outputs[0])
+            r.nodes = list(self.interned.values())
+            return r
         for v in self.cluster.reduces:
             node = self.products(v) if v.kind == "contract" else self.pull(v.args[0], self.coords, ())
             r.reductions.append(Reduction(v, node))
         for v in self.cluster.outputs:
             coords = self.root(v)
             layout = self.layouts[v]
-            r.stores.append(Store(self.evaluate(v, coords, ()), v, linear(coords, layout.strides, layout.offset)))
+            self.store(self.evaluate(v, coords, ()), v, linear(coords, layout.strides, layout.offset))
         r.nodes = list(self.interned.values())
         return r
 
@@ -159,6 +216,10 @@ class _Pull:
         at = dict(zip(domain_labels(v), self.coords))
         args = tuple([self.pull(a, tuple([at[c] for c in labels]), ()) for a, labels in zip(v.args, v.params)])
         return self.node("map", "mul", args, None, v.dtype)
+
+    def store(self, node: Node, v: Value, address: Affine) -> None:
+        """Notes what is written where."""
+        self.result.stores.append(Store(node, v, address))
 
     def root(self, v: Value) -> Coords:
         """The loops' indices as coordinates of an output; dimensions of size 1 may have been added or dropped."""
@@ -184,8 +245,22 @@ class _Pull:
         return self.load_at(v, linear(coords, layout.strides, layout.offset), guards)
 
     def load_at(self, v: Value, address: Affine, guards: tuple[Guard, ...]) -> Node:
-        axes = {a for a, _ in address.terms}.union(*[{a for a, _ in g.index.terms} for g in guards])
-        return self.node("load", "load", (), Load(v, address, guards), v.dtype, frozenset(axes))
+        axes, indices = self.depends(address, *[g.index for g in guards])
+        return self.node("load", "load", indices, Load(v, address, guards), v.dtype, axes)
+
+    def depends(self, *xs: Affine) -> tuple[frozenset[int], tuple[Node, ...]]:
+        """The loops that expressions depend on, and the nodes of their run-time indices."""
+        axes, first = dict.fromkeys([a for x in xs for a, _ in x.terms]), len(self.sizes)
+        nodes = [self.result.runtime[a - first].node for a in axes if a >= first]
+        return frozenset([a for a in axes if a < first]), tuple(nodes)
+
+    def at_run_time(self, node: Node, size: int) -> Affine:
+        """An index that a node computes, as an axis."""
+        found = RunTime(node, size)
+        if found not in self.result.runtime:
+            self.result.runtime.append(found)
+            self.extents.append(size)
+        return axis(len(self.sizes) + self.result.runtime.index(found))
 
     def evaluate(self, v: Value, coords: Coords, guards: tuple[Guard, ...]) -> Node:
         """A value that is computed here."""
@@ -196,10 +271,16 @@ class _Pull:
             return self.view(v, coords, guards)
         if v.kind in ("reduce", "contract"):
             return self.reduced(v, coords)
+        if v.kind in INDEXED:
+            return picked(self, v, coords, guards)
         if v.name == "iota":
-            index = coords[0]
-            return self.node("index", "index", (), index, v.dtype, frozenset([a for a, _ in index.terms]))
+            return self.index(coords[0], v.dtype)
         return self.node("const", "const", (), v.params, v.dtype)
+
+    def index(self, x: Affine, dt: dtype) -> Node:
+        """A position as a value."""
+        axes, indices = self.depends(x)
+        return self.node("index", "index", indices, x, dt, axes)
 
     def view(self, v: Value, coords: Coords, guards: tuple[Guard, ...]) -> Node:
         """The operand where the view reads it."""
@@ -208,21 +289,29 @@ class _Pull:
             position = self.position(v, coords)
             if position is not None:
                 return self.load_at(a, position, guards)
-        own, more = operand_coords(v, coords, self.sizes)
+        own, more = self.operand_coords(v, coords)
         node = self.pull(a, own, guards + more)
         if not more:
             return node
-        axes = frozenset().union(*[{k for k, _ in g.index.terms} for g in more])
-        return self.node("pad", "pad", (node,), (more, v.params[1]), v.dtype, axes)
+        axes, indices = self.depends(*[g.index for g in more])
+        return self.node("pad", "pad", (node, *indices), (more, v.params[1]), v.dtype, axes)
+
+    def operand_coords(self, v: Value, coords: Coords) -> tuple[Coords, tuple[Guard, ...]]:
+        """Where a view reads its operand, and under which guards."""
+        if v.name == "pad" and any(v.params[2]):
+            return spaced(self, v, coords)
+        if v in self.divided:
+            return regrouped(self, v, coords), ()
+        return operand_coords(v, coords, self.extents)
 
     def position(self, v: Value, coords: Coords) -> Affine | None:
         """Where a reshape or a strided view of an array without gaps reads memory, or None."""
         a, layout = v.args[0], self.layouts[v.args[0]]
-        if v.name == "reshape" and _same_strides(layout.strides, row_major(a.shape), a.shape):
+        if v.name == "reshape" and same_strides(layout.strides, row_major(a.shape), a.shape):
             return linear(coords, row_major(v.shape), layout.offset)
         if v.name == "strided" and v.dtype is a.dtype:
             dense, strides, offset = v.params
-            if _same_strides(layout.strides, dense, a.shape):
+            if same_strides(layout.strides, dense, a.shape):
                 return linear(coords, strides, layout.offset + offset)
         return None
 
@@ -242,10 +331,6 @@ class _Pull:
         if key not in self.interned:
             self.interned[key] = Node(op, name, args, params, dt, axes)
         return self.interned[key]
-
-
-def _same_strides(a: tuple[int, ...], b: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    return all(n == 1 or x == y for n, x, y in zip(shape, a, b))
 
 
 # ---- order and merging of loops
@@ -288,6 +373,7 @@ def accesses(n: Nest) -> list[Affine]:
 def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
     """The nest with each group of loops as one; a group's index steps as its innermost loop did."""
     place = {g[-1]: k for k, g in enumerate(groups)}
+    place |= {len(n.sizes) + j: len(groups) + j for j in range(len(n.runtime))}
     group = {a: k for k, g in enumerate(groups) for a in g}
 
     def moved(x: Affine) -> Affine:
@@ -307,7 +393,7 @@ def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
     sizes = [_product([n.sizes[a] for a in g]) for g in groups]
     reduced = [n.reduced[g[0]] for g in groups]
     stores = [Store(s.node, s.value, moved(s.address)) for s in n.stores]
-    return Nest(sizes, reduced, n.reductions, stores, n.nodes)
+    return Nest(sizes, reduced, n.reductions, stores, n.nodes, n.chunked, n.runtime, n.serial)
 
 
 def _product(ns: list[int]) -> int:

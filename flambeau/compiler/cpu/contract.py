@@ -16,7 +16,7 @@ from .contract_packed import Packed
 from .contract_packing import packing
 from .contract_plan import plan
 from .contract_tile import Contraction
-from .nest import Kernel
+from .nest_loops import Kernel
 from .target import Target
 
 DTYPES = frozenset([float16, bfloat16, float32, float64, int8, int16, int32, int64, uint8])

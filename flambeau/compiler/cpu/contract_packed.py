@@ -10,7 +10,7 @@ from ..loops import Load, Nest, Node
 from .contract_loads import Shift
 from .contract_packing import Packing, _turns
 from .contract_tile import Contraction
-from .nest import Kernel
+from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, vector
 

@@ -10,7 +10,7 @@ from ..loops import Nest, Node
 from . import nest_maps as maps
 from .contract_loads import Elements, Shift
 from .contract_plan import Plan
-from .nest import Kernel
+from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, suffix, vector
 
@@ -281,10 +281,16 @@ class Contraction(Elements):
         return new
 
     def multiplied(self, total: str, shift: Shift) -> str:
-        """The sum with one more product in each lane."""
+        """The sum with one more product in each lane that there is."""
         a, b = [self.side(s.node, shift) for s in self.sides]
         if a is None or b is None:
             return total
+        new, mask = self.multiply_add(total, a, b), self.mask(shift) if self.plan.across else None
+        t = vector(base_type(self.dt), self.vectors)
+        return self.put(f"select <{self.vectors} x i1> {mask}, {t} {new}, {t} {total}") if mask else new
+
+    def multiply_add(self, total: str, a: str, b: str) -> str:
+        """``total + a * b``."""
         t = vector(base_type(self.dt), self.vectors)
         if self.dt.kind != "f":
             x = self.put(f"mul {t} {a}, {b}")

@@ -8,7 +8,7 @@ else holds them, so a steady loop allocates nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -16,17 +16,21 @@ import numpy as np
 
 from ...dtypes import float16, float32, float64
 from .. import numpy as reference
-from ..affine import NotAffineError, dense_strides, row_major
+from ..affine import NotAffineError, dense_strides, distinct, row_major
 from ..cluster import Cluster, clusters
+from ..forms import formed
+from ..inplace import owned
 from ..ir import Function, Value
 from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
+from ..placing import IN_PLACE, PLACED
 from ..shorten import shorten
 from ..simplify import simplify
 from . import contract, nest_maps, nest_reduce
 from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native
-from .nest import Kernel, generate
+from .nest import generate
+from .nest_loops import Kernel
 from .pool import Pool, default
 from .segments import segments
 from .target import Target
@@ -63,8 +67,17 @@ def generated(v: Value, target: Target) -> bool:
     if v.kind == "contract":
         return v.dtype in contract.DTYPES
     if v.kind == "view":
-        return not (v.name == "pad" and any(v.params[2])) and v.dtype is v.args[0].dtype
-    return v.kind == "const"
+        return v.dtype is v.args[0].dtype
+    if v.kind in PLACED:
+        return _can_place(v)
+    return v.kind in ("const", "gather")
+
+
+def _can_place(v: Value) -> bool:
+    """Scans, scatters and updates: elements of one dtype; nothing written twice but by a scatter, in its order."""
+    if v.kind == "update":
+        return v.args[1].dtype is v.dtype and distinct(v.args[1].shape, v.params[1])
+    return bool(v.ndim) and all(a.dtype is v.dtype for a in (v.args[0], v.args[-1]))
 
 
 def _has_instructions(v: Value, target: Target) -> bool:
@@ -81,27 +94,44 @@ def _has_instructions(v: Value, target: Target) -> bool:
 def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> list[tuple[Cluster, Nest | None]]:
     """The clusters of a function with their loop nests; what no affine access reaches is stored first, or NumPy's."""
     forced: set[Value] = set()
+    divided: set[Value] = set()
     opaque: set[Value] = set()
     native = {v for v in f.values if generated(v, target)}
+
+    def supported(v: Value) -> bool:
+        return v in native and v not in opaque and (v.kind not in IN_PLACE or supported(v.args[0]))
+
     while True:
-        cs = clusters(f, lambda v: v in native and v not in opaque, forced)
+        cs = clusters(f, supported, forced)
         through = {
             v for v in native - opaque if v.kind in ("view", "const")
         }  # read where they are from, not NumPy's copy
         stored = {v for c in cs for v in c.outputs if c.native or v not in through}
         layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
         try:
-            return [(c, nest(c, layouts.__contains__, layouts) if c.native else None) for c in cs]
+            return [(c, nest(c, layouts.__contains__, layouts, divided) if c.native else None) for c in cs]
         except NotAffineError as e:
             v = e.view
             a = v if v.kind in ("reduce", "contract") else v.args[0]
             if a not in layouts and a not in forced and a.kind != "const":
                 forced.add(a)
+            elif v.name in ("reshape", "strided") and v.kind == "view" and v not in divided:
+                forced.add(v)
+                divided.add(v)
             else:
                 opaque.add(v)
 
 
 # ---- programs
+
+
+def _tops(values: Sequence[Value]) -> dict[Value, Value]:
+    """For each value that one of these updates and scatters overwrites, the last one that does."""
+    tops: dict[Value, Value] = {}
+    for v in reversed(values):
+        if v.kind in IN_PLACE:
+            tops[v.args[0]] = tops.get(v, v)
+    return tops
 
 
 class Executable:
@@ -115,11 +145,12 @@ class Executable:
 
     def __init__(self, f: Function, outputs: list[Any], pool: Pool | None = None) -> None:
         given = f
-        self.f = f = shorten(simplify(f))
-        self.types = outputs
-        self.direct = self._direct_outputs()
         self.pool = pool or default()
         target = self.pool.cache.target
+        self.f = f = owned(shorten(formed(simplify(f))), lambda v: generated(v, target))
+        self.types = outputs
+        self.direct = self._direct_outputs()
+        self.tops = _tops(f.values)
         steps = nests(f, self.layout, target)
         self.kernels = [None if n is None else _kernel(n, target) for _, n in steps]
         self.segments = segments(self.kernels)
@@ -128,9 +159,9 @@ class Executable:
         self._steps(steps)
         self.buffers: list[list[tuple[Array, int]]] = [[] for _ in outputs]
         self.filled = [k for v, k in self.direct.items() if v in self.written]
+        self.chained = {i for i in reference._chained_updates(f) if f.values[i].args[0] not in self.written}
         alone = len(self.steps) == 1 and len(self.filled) == len(outputs)
         self.only = self.steps[0] if alone and isinstance(self.steps[0], _Call) else None
-        self.chained = reference._chained_updates(f)
         self.last = self._dropped()
         self.lock = threading.RLock()
 
@@ -146,23 +177,32 @@ class Executable:
         """How a value lies in memory."""
         if v.kind == "input":
             return Layout(*v.params[1])
-        if v in self.direct:
-            return Layout(dense_strides(self.types[self.direct[v]].strides, v.shape), 0)
+        top = self.tops.get(v, v)
+        if top in self.direct:
+            return Layout(dense_strides(self.types[self.direct[top]].strides, v.shape), 0)
+        if top.kind == "update":
+            return Layout(dense_strides(top.params[0], v.shape), 0)
         return Layout(row_major(v.shape), 0)
+
+    def home(self, v: Value) -> Value:
+        """Whose memory a value lies in: that of what overwrites it in the end."""
+        return self.homes.get(v, v)
 
     def _place(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gives the stored values that are no outputs their places in the arena."""
         last = self._last_reads(steps)
         self.written = {v for c, n in steps if n is not None for v in c.outputs}
+        self.homes = _tops([v for v in self.f.values if v in self.written])
         read = {v for c, n in steps if n is not None for v in self._reads(c, n)}
         self.shared = read - self.written  # what NumPy computes and kernels read
-        spans = {
-            v: Span(max(1, int(np.prod(v.shape)) * v.dtype.itemsize), i, last.get(v, i))
-            for i, (c, n) in zip(self.segments, steps)
-            if n is not None
-            for v in c.outputs
-            if v not in self.direct
-        }
+        spans: dict[Value, Span] = {}
+        for i, (c, n) in zip(self.segments, steps):
+            for v in c.outputs if n is not None else ():
+                top = self.home(v)
+                if top not in self.direct:
+                    first = spans[top].first if top in spans else i
+                    size = max(1, int(np.prod(v.shape)) * v.dtype.itemsize)
+                    spans[top] = Span(size, first, max(i, last.get(v, i)))
         self.offsets, size = plan(spans)
         self.arena = _aligned(size)
 
@@ -236,10 +276,11 @@ class Executable:
             return ("input", v.params[0]), 0
         if v.kind == "scalar":
             return ("fixed", _address(self.scalars.memory)), self.scalars.offset(v)
-        if v in self.offsets:
-            return ("fixed", _address(self.arena)), self.offsets[v]
-        if v in self.direct and v in self.written:
-            return ("output", self.direct[v]), 0
+        top = self.home(v)
+        if top in self.offsets:
+            return ("fixed", _address(self.arena)), self.offsets[top]
+        if top in self.direct and v in self.written:
+            return ("output", self.direct[top]), 0
         return ("numpy", v), 0
 
     # ---- one run
@@ -344,11 +385,12 @@ class _Run:
             return self.env[v]
         if v.kind == "const":
             return reference._const(v)
-        if v in program.offsets:
-            at = program.offsets[v]
+        top = program.home(v)
+        if top in program.offsets:
+            at = program.offsets[top]
             flat = program.arena[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
         else:
-            flat = self.outs[program.direct[v]][0]
+            flat = self.outs[program.direct[top]][0]
         return reference.strided(reference.to_values(flat, v.dtype), v.shape, *program.layout(v))
 
     def result(self, k: int) -> Array:

@@ -17,175 +17,47 @@ give the same bits. Long reductions are cut in two steps before (``shorten``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
 from ...dtypes import dtype
-from ..affine import Affine
-from ..ir import Value
-from ..loops import Nest, Store, accesses
+from ..loops import Nest, Store
 from . import nest_reduce as partial
-from .points import Points
+from .nest_choices import LANES, across, choose, lanes
+from .nest_loops import BLOCK, TILE, Kernel, Loops
+from .nest_serial import Serial
 from .target import Target
-from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, type_of
-
-LANES = 16  # partial results of a reduction
-TILE = 128  # columns in a tile of partial results
-BLOCK = 16  # steps across the vectors in a block of a transposition
-CHUNK = 16384  # points of the loops in a chunk, about
-
-
-@dataclass
-class Kernel:
-    """A generated function, and the arrays whose addresses it takes (and whether it writes them).
-
-    Its loop ``axis`` of ``size`` runs in ``chunks`` runs of ``chunk``.
-    """
-
-    name: str
-    text: str
-    operands: list[tuple[Value, bool]]
-    nest: Nest
-    axis: int
-    chunk: int
-    chunks: int
-    workspace: int = 0  # bytes that a chunk needs for itself
-    alone: bool = False  # must be the only kernel of its segment
-
-    @property
-    def size(self) -> int:
-        """The size of the loop that is cut into chunks."""
-        return self.nest.sizes[self.axis] if self.axis >= 0 else 1
-
-    @property
-    def points(self) -> int:
-        """How often the innermost loop runs."""
-        return prod(self.nest.sizes)
+from .text import Loop, Scope, base_type, constant, lane_list, type_of
 
 
 def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     """The kernel of a loop nest for this kind of processor."""
-    return _Emitter(n, target, name).kernel()
+    return (Serial if n.serial else _Emitter)(n, target, name).kernel()
 
 
-class _Emitter(Points):
+class _Emitter(Loops):
     def __init__(self, n: Nest, target: Target, name: str) -> None:
-        axis, self.row = _choose(n)
-        super().__init__(n, axis, LANES if self.row else _lanes(n, target.vector_bytes), target)
-        self.name = name
-        self.kept = [k for k, r in enumerate(n.reduced) if not r]
-        self.gone = [k for k, r in enumerate(n.reduced) if r]
-        if axis in self.kept:
-            self.kept = [k for k in self.kept if k != axis] + [axis]
+        axis, self.row = choose(n)
+        super().__init__(n, axis, LANES if self.row else lanes(n, target.vector_bytes, axis), target, name)
         self.inside = [s for s in n.stores if not n.reductions or self.is_inside(s)]
         self.behind = [s for s in n.stores if s not in self.inside]
-        self.chunk, self.chunks = self.chunking()
 
     def is_inside(self, s: Store) -> bool:
         """Is it stored for every element of a reduction, rather than for its result?"""
         return not s.node.after and any(s.address.of(k) for k in self.gone)
 
-    def kernel(self) -> Kernel:
-        """Emits the loops from the outside in, then renders them."""
+    def body(self) -> None:
+        """Emits the loops from the outside in."""
         (self.row_nest if self.row else self.column_nest if self.n.reductions else self.map_nest)()
-        out = Renderer()
-        self.entry.render(out)
-        head = self.module.text()
-        signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
-        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
-        axis = self.kept[0] if self.kept else -1
-        return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks)
-
-    # ---- loops
-
-    def chunking(self) -> tuple[int, int]:
-        """How much of the outermost kept loop is a chunk, and the number of chunks."""
-        if not self.kept:
-            return 0, 1
-        outer = self.kept[0]
-        size = self.n.sizes[outer]
-        chunk = max(1, CHUNK * size // prod(self.n.sizes))
-        if outer in (self.axis, _across(self.n, self.axis)):
-            step = TILE if self.n.reductions else max(self.lanes, BLOCK)
-            chunk = -(-chunk // step) * step
-        return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
-
-    def range(self, k: int) -> tuple[str, str]:
-        """The bounds of a loop: of the chunk, if it is the outermost kept one."""
-        size = self.n.sizes[k]
-        if self.chunks == 1 or k != self.kept[0]:
-            return "0", str(size)
-        low = self.put(f"mul nuw nsw i64 %chunk, {self.chunk}", self.entry)
-        end = self.put(f"add nuw nsw i64 {low}, {self.chunk}", self.entry)
-        return low, end if size % self.chunk == 0 else self.least(end, size, self.entry)
-
-    def least(self, a: str, b: int, scope: Scope) -> str:
-        """The smaller of an index and a constant."""
-        less = self.put(f"icmp ult i64 {a}, {b}", scope)
-        return self.put(f"select i1 {less}, i64 {a}, i64 {b}", scope)
-
-    def loop(self, k: int, low: str, high: str, step: int, guarded: bool = False) -> Loop:
-        """A loop of axis ``k``, opened."""
-        self.indices[k] = self.fresh()
-        top = self.chain[-1]
-        s = Loop(top.axes | {k}, top.after, self.indices[k], low, high, step, guarded)
-        self.open(s)
-        return s
-
-    def enter(self, k: int) -> None:
-        """Opens a loop over the single indices of axis ``k``."""
-        self.loop(k, *self.range(k), 1)
-
-    def open(self, s: Scope) -> None:
-        """Puts a scope into the innermost one, with its lanes."""
-        self.chain[-1].body.append(s)
-        s.mask = self.chain[-1].mask
-        self.chain.append(s)
-
-    def leave(self, depth: int) -> None:
-        """Closes scopes until ``depth`` are open."""
-        del self.chain[depth:]
-
-    def behind_loops(self) -> Scope:
-        """Opens a scope for what runs after the loops that were closed, with the reductions' results."""
-        self.open(Scope(self.chain[-1].axes, True))
-        return self.chain[-1]
-
-    def in_vectors(self, k: int, low: str, high: str, body: Callable[[], None]) -> None:
-        """``body`` for whole vectors of axis ``k``, then for the lanes that are left over at its end."""
-        size, depth = self.n.sizes[k], len(self.chain)
-        rest = size % self.lanes
-        if size > rest:
-            end = high
-            if rest:
-                end = str(size - rest) if high == str(size) else self.put(f"and i64 {high}, {-self.lanes}")
-            self.loop(k, low, end, self.lanes, guarded=bool(rest) and low != "0")
-            body()
-            self.leave(depth)
-        if rest:
-            self.rest(k, rest, high)
-            body()
-            self.leave(depth)
-
-    def rest(self, k: int, rest: int, high: str) -> None:
-        """Opens a scope for the last ``rest`` lanes of an axis, if the range up to ``high`` has them."""
-        top, size = self.chain[-1], self.n.sizes[k]
-        if high == str(size):
-            self.open(Scope(top.axes | {k}, top.after))
-        else:
-            self.open(When(top.axes | {k}, top.after, self.put(f"icmp eq i64 {high}, {size}")))
-        self.indices[k] = str(size - rest)
-        self.chain[-1].mask = lane_list([j < rest for j in range(self.lanes)], "i1")
 
     # ---- map
 
     def map_nest(self) -> None:
         """Loops over everything, with the stores inside."""
-        across = _across(self.n, self.axis)
+        far = across(self.n, self.axis)
         for k in self.kept:
-            if k not in (self.axis, across):
+            if k not in (self.axis, far):
                 self.enter(k)
-        body = self.stores if across is None else self.blocks(across)
+        body = self.stores if far is None else self.blocks(far)
         self.over_columns(*(self.range(self.axis) if self.axis is not None else ("0", "1")), body)
 
     def blocks(self, k: int) -> Callable[[], None]:
@@ -210,13 +82,6 @@ class _Emitter(Points):
         """All that is stored at each point."""
         for s in self.inside:
             self.store(s)
-
-    def over_columns(self, low: str, high: str, body: Callable[[], None]) -> None:
-        """``body`` over a range of the loop that runs in vectors, if there is one."""
-        if self.axis is None:
-            body()
-        else:
-            self.in_vectors(self.axis, low, high, body)
 
     # ---- partial results
 
@@ -416,53 +281,3 @@ class _Emitter(Points):
             self.result(k, parts[0], self.width)
         for s in self.behind:
             self.store(s)
-
-
-# ---- choices
-
-
-def _choose(n: Nest) -> tuple[int | None, bool]:
-    """The loop that runs in vectors, and whether it is a reduced one."""
-    kept = [k for k, r in enumerate(n.reduced) if not r]
-    gone = [k for k, r in enumerate(n.reduced) if r]
-    often = [x for x in accesses(n) if not gone or any(x.of(k) for k in gone)]  # not once for each result
-    written = {s.address for s in n.stores}
-    score = {k: _score(often, written, k, n.sizes[k]) for k in range(len(n.sizes))}
-    best = max(kept, key=lambda k: (score[k], k), default=None)
-    if not gone or not _row_fits(n, gone):
-        return best, False
-    row = best is None or n.sizes[gone[-1]] >= 4 and score[gone[-1]] > score[best]
-    return (gone[-1], True) if row else (best, False)
-
-
-def _across(n: Nest, axis: int | None) -> int | None:
-    """A loop along which an array is contiguous that lies across the loop that runs in vectors."""
-    if axis is None:
-        return None
-    far = [x for x in accesses(n) if abs(x.of(axis)) > 1]
-    found = [k for k in range(len(n.sizes)) if k != axis and any(abs(x.of(k)) == 1 for x in far)]
-    return max(found, key=n.sizes.__getitem__, default=None)
-
-
-def _score(accessed: list[Affine], written: set[Affine], k: int, size: int) -> float:
-    """How well a loop runs in vectors: accesses to neighbours, against strided ones; a store counts twice."""
-    total = 0.0
-    for x in accessed:
-        step = abs(x.of(k))
-        total += (2 if x in written else 1) * (1 if step == 1 else 0 if step == 0 else -1)
-    return total + min(size, 16) / 16
-
-
-def _row_fits(n: Nest, gone: list[int]) -> bool:
-    """Do whole vectors of the innermost reduced loop keep the order of the partial results?"""
-    last = [k for k in gone if n.reduced[k] == n.reduced[gone[-1]]]
-    return len(last) == 1 or n.sizes[last[-1]] % LANES == 0
-
-
-def _lanes(n: Nest, vector_bytes: int) -> int:
-    """As many lanes as the widest dtype of the nest has in a vector."""
-    dtypes = [node.dtype for node in n.nodes] + [
-        partial.partial_dtype(r.value.name, r.value.dtype) for r in n.reductions
-    ]
-    widest = max([dt.itemsize for dt in dtypes])
-    return max(2, vector_bytes // max(widest, 2))

@@ -26,6 +26,7 @@ class Points:
         self.lanes = lanes
         self.entry = Scope(frozenset(), False)
         self.chain: list[Scope] = [self.entry]
+        self.loops = len(n.sizes)  # axes from here on are indices computed at run time
         self.indices: dict[int, str] = {}  # a register or a number for each open loop
         self.operands: dict[tuple[Value, bool], int] = {}
         self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
@@ -81,7 +82,7 @@ class Points:
     def compute(self, node: Node, scope: Scope) -> Val:
         """Emits one node."""
         if node.op == "load":
-            return self.load(node.params, node.dtype, scope)
+            return self.load(node, scope)
         if node.op == "const":
             return constant(node.params, base_type(node.dtype), 0), False
         if node.op == "index":
@@ -111,6 +112,41 @@ class Points:
         return scope.values["splat", reg]
 
     # ---- indices
+
+    def parts(self, x: Affine) -> tuple[Affine, list[tuple[int, int]]]:
+        """What loops step through, and the terms of indices computed at run time."""
+        fixed = Affine(x.const, tuple([t for t in x.terms if t[0] < self.loops]))
+        return fixed, [t for t in x.terms if t[0] >= self.loops]
+
+    def varies(self, x: Affine) -> bool:
+        """Is the expression another in each lane?"""
+        return self.axis is not None and self.n.reach(x).of(self.axis) != 0
+
+    def displaced(self, first: Val, terms: list[tuple[int, int]], scope: Scope) -> Val:
+        """An index with the terms of indices computed at run time added."""
+        for a, c in terms:
+            first = self.added(first, self.computed(a, c), scope)
+        return first
+
+    def computed(self, a: int, c: int) -> Val:
+        """An index computed at run time, times a constant."""
+        node = self.n.runtime[a - self.loops].node
+        scope, (reg, wide) = self.home(node.axes, node.after), self.value(node)
+        if ("computed", a, c) not in scope.values:
+            ops = self.ops(self.lanes if wide else 0, scope)
+            reg = maps.cast(ops, reg, node.dtype, int64)
+            reg = reg if c == 1 else ops.two("mul", int64, reg, ops.const(c, int64))
+            scope.values["computed", a, c] = reg, wide
+        return scope.values["computed", a, c]
+
+    def added(self, a: Val, b: Val, scope: Scope) -> Val:
+        """Two indices added, of which either may be one for each lane."""
+        if not (a[1] or b[1]):
+            return self.sum(a[0], b[0], scope), False
+        if "0" in (a[0], b[0]):
+            return b if a[0] == "0" else a
+        x, y = [r if w else self.splat(r, "i64", scope) for r, w in (a, b)]
+        return self.put(f"add nsw <{self.lanes} x i64> {x}, {y}", scope), True
 
     def ordered(self, x: Affine) -> list[tuple[int, int]]:
         """The terms from the outermost loop to the innermost."""
@@ -148,12 +184,14 @@ class Points:
 
     def integers(self, x: Affine, scope: Scope) -> Val:
         """An index expression, in each lane its own."""
-        first = self.integer(x)
+        fixed, terms = self.parts(x)
+        first = self.integer(fixed)
         c = x.of(self.axis) if self.axis is not None else 0
         if not c:
-            return first, False
+            return self.displaced((first, False), terms, scope)
         steps = lane_list([j * c for j in range(self.lanes)], "i64")
-        return self.put(f"add nsw <{self.lanes} x i64> {self.splat(first, 'i64', scope)}, {steps}", scope), True
+        lanes = self.put(f"add nsw <{self.lanes} x i64> {self.splat(first, 'i64', scope)}, {steps}", scope)
+        return self.displaced((lanes, True), terms, scope)
 
     def index(self, node: Node, scope: Scope) -> Val:
         """A position as a value."""
@@ -220,41 +258,47 @@ class Points:
             reg = scope.values[key]
         return reg
 
-    def load(self, at: Load, dt: dtype, scope: Scope) -> Val:
+    def reach(self, v: Value, written: bool, x: Affine, scope: Scope) -> tuple[str, str | None]:
+        """The address of an element, and how far from it each lane's lies, if indices of their own say so."""
+        fixed, terms = self.parts(x)
+        pointer = self.pointer(v, written, fixed)
+        near, far = [[t for t in terms if self.varies(Affine(0, (t,))) == wide] for wide in (False, True)]
+        if near:
+            offset, _ = self.displaced(("0", False), near, scope)
+            pointer = self.put(f"getelementptr {memory_type(v.dtype)}, ptr {pointer}, i64 {offset}", scope)
+        return pointer, self.displaced(("0", False), far, scope)[0] if far else None
+
+    def load(self, node: Node, scope: Scope) -> Val:
         """An element, or one for each lane; what the guards exclude is not read."""
+        at, dt = node.params, node.dtype
         wide = self.axis is not None and self.axis in scope.axes
-        fixed = tuple([g for g in at.guards if not (wide and g.index.of(self.axis))])  # type: ignore[arg-type]
-        moving = tuple([g for g in at.guards if g not in fixed])
-        pointer = self.pointer(at.value, False, at.address)
+        moving = tuple([g for g in at.guards if wide and self.varies(g.index)])
+        fixed = tuple([g for g in at.guards if g not in moving])
+        pointer, offsets = self.reach(at.value, False, at.address, scope)
         if fixed:
             cond, _ = self.condition(fixed, scope)
             pointer = self.put(f"select i1 {cond}, ptr {pointer}, ptr {self.operand(at.value, False)}", scope)
             if wide:
-                return self.load_guarded(at, dt, scope, pointer, cond, moving)
+                both = self.conjunction((cond, False), self.condition(moving, scope), scope)
+                both = both if both[1] else (self.splat(both[0], "i1", scope), True)
+                return self.load_lanes(at, dt, scope, pointer, offsets, both)
         if not wide:
             t = memory_type(dt)
             raw = self.put(f"load {t}, ptr {pointer}, align {dt.itemsize}", scope)
             return maps.from_memory(self.ops(0, scope), raw, dt), False
-        return self.load_lanes(at, dt, scope, pointer, self.condition(moving, scope))
+        return self.load_lanes(at, dt, scope, pointer, offsets, self.condition(moving, scope))
 
-    def load_guarded(
-        self, at: Load, dt: dtype, scope: Scope, pointer: str, cond: str, moving: tuple[Guard, ...]
-    ) -> Val:
-        """Lanes of which all or none may be read."""
-        both = self.conjunction((cond, False), self.condition(moving, scope), scope)
-        if not both[1]:
-            both = self.splat(both[0], "i1", scope), True
-        return self.load_lanes(at, dt, scope, pointer, both)
-
-    def load_lanes(self, at: Load, dt: dtype, scope: Scope, pointer: str, cond: Val) -> Val:
+    def load_lanes(self, at: Load, dt: dtype, scope: Scope, pointer: str, offsets: str | None, cond: Val) -> Val:
         """A vector of elements."""
         t, w = memory_type(dt), self.lanes
         step, ops = at.address.of(self.axis), self.ops(self.lanes, scope)  # type: ignore[arg-type]
         mask = self.conjunction(cond, (scope.mask, True) if scope.mask else ("true", False), scope)
-        if step in (1, -1):
+        if step in (1, -1) and offsets is None:
             raw = self.load_run(t, pointer, step, mask, dt.itemsize, scope)
         else:
             steps = lane_list([j * step for j in range(w)], "i64")
+            if offsets is not None:
+                steps = self.put(f"add nsw <{w} x i64> {offsets}, {steps}", scope) if step else offsets
             ps = self.put(f"getelementptr {t}, ptr {pointer}, <{w} x i64> {steps}", scope)
             name = f"@llvm.masked.gather.{suffix(t, w)}.v{w}p0"
             self.module.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
@@ -289,11 +333,14 @@ class Points:
 
     def store(self, s: Store) -> None:
         """Writes a node's value to its place."""
-        scope, dt = self.chain[-1], s.value.dtype
-        wide = self.wide
-        reg = self.as_vector(s.node) if wide else self.value(s.node)[0]
+        scope = self.chain[-1]
+        reg = self.as_vector(s.node) if self.wide else self.value(s.node)[0]
+        self.write(s, reg, self.reach(s.value, True, s.address, scope)[0])
+
+    def write(self, s: Store, reg: str, pointer: str) -> None:
+        """Writes a register to a store's place."""
+        scope, dt, wide = self.chain[-1], s.value.dtype, self.wide
         raw = maps.to_memory(self.ops(self.lanes if wide else 0), reg, dt)
-        pointer = self.pointer(s.value, True, s.address)
         if wide:
             self.store_lanes(raw, memory_type(dt), pointer, s.address.of(self.axis), dt.itemsize, scope)  # type: ignore[arg-type]
         else:

@@ -1,7 +1,7 @@
 """Segments: runs of kernels that go chunk by chunk, so that what one stores is still in cache when the next reads it.
 
 A kernel joins the segment before it when both have the same chunks and each chunk reads only what the same chunk of
-the segment has written.
+the segment has written. One that overwrites what lies in memory begins a segment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from ..affine import Affine
 from ..ir import Value
-from .nest import Kernel
+from ..placing import IN_PLACE
+from .nest_loops import Kernel
 
 
 def segments(kernels: Sequence[Kernel | None]) -> list[int]:
@@ -29,6 +30,8 @@ def segments(kernels: Sequence[Kernel | None]) -> list[int]:
 
 def _joins(segment: list[Kernel], k: Kernel) -> bool:
     if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
+        return False
+    if any(s.value.kind in IN_PLACE for s in k.nest.stores):
         return False
     read = {v for v, written in k.operands if not written}
     return all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read)
@@ -50,7 +53,7 @@ def _within(addresses: Iterable[Affine], step: int, k: Kernel) -> bool:
     """Are all addresses within ``step`` elements for each index of the loop that is cut into chunks?"""
     for x in addresses:
         rest = Affine(x.const, tuple([t for t in x.terms if t[0] != k.axis]))
-        low, high = rest.bounds(k.nest.sizes)
+        low, high = rest.bounds(k.nest.extents)
         if x.of(k.axis) != step or low < 0 or high >= step:
             return False
     return True

@@ -1,0 +1,62 @@
+"""Which loop of a nest runs in vectors, and how wide they are."""
+
+from __future__ import annotations
+
+from ..affine import Affine
+from ..loops import Nest, accesses
+from . import nest_reduce as partial
+
+LANES = 16  # partial results of a reduction
+
+
+def choose(n: Nest) -> tuple[int | None, bool]:
+    """The loop that runs in vectors, and whether it is a reduced one."""
+    kept = [k for k, r in enumerate(n.reduced) if not r]
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    often = [x for x in reached(n) if not gone or any(x.of(k) for k in gone)]  # not once for each result
+    written = {s.address for s in n.stores}
+    scores = {k: score(often, written, k, n.sizes[k]) for k in range(len(n.sizes))}
+    best = max(kept, key=lambda k: (scores[k], k), default=None)
+    if not gone or not row_fits(n, gone):
+        return best, False
+    row = best is None or n.sizes[gone[-1]] >= 4 and scores[gone[-1]] > scores[best]
+    return (gone[-1], True) if row else (best, False)
+
+
+def reached(n: Nest) -> list[Affine]:
+    """Every access, as the loops step through it."""
+    return [n.reach(x) for x in accesses(n)]
+
+
+def across(n: Nest, axis: int | None) -> int | None:
+    """A loop along which an array is contiguous that lies across the loop that runs in vectors."""
+    if axis is None:
+        return None
+    far = [x for x in reached(n) if abs(x.of(axis)) > 1]
+    found = [k for k in range(len(n.sizes)) if k != axis and any(abs(x.of(k)) == 1 for x in far)]
+    return max(found, key=n.sizes.__getitem__, default=None)
+
+
+def score(accessed: list[Affine], written: set[Affine], k: int, size: int) -> float:
+    """How well a loop runs in vectors: accesses to neighbours, against strided ones; a store counts twice."""
+    total = 0.0
+    for x in accessed:
+        step = abs(x.of(k))
+        total += (2 if x in written else 1) * (1 if step == 1 else 0 if step == 0 else -1)
+    return total + min(size, 16) / 16
+
+
+def row_fits(n: Nest, gone: list[int]) -> bool:
+    """Do whole vectors of the innermost reduced loop keep the order of the partial results?"""
+    last = [k for k in gone if n.reduced[k] == n.reduced[gone[-1]]]
+    return len(last) == 1 or n.sizes[last[-1]] % LANES == 0
+
+
+def lanes(n: Nest, vector_bytes: int, axis: int | None) -> int:
+    """As many lanes as the widest dtype of the nest has in a vector."""
+    outside = {r.node for r in n.runtime if axis not in r.node.axes}
+    dtypes = [node.dtype for node in n.nodes if node not in outside] + [
+        partial.partial_dtype(r.value.name, r.value.dtype) for r in n.reductions
+    ]
+    widest = max([dt.itemsize for dt in dtypes])
+    return max(2, vector_bytes // max(widest, 2))

@@ -1,0 +1,160 @@
+"""What the generators of nests share: kernels, chunks, and loops as open scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from ..ir import Value
+from ..loops import Nest
+from .nest_choices import across
+from .points import Points
+from .target import Target
+from .text import Loop, Renderer, Scope, When, lane_list
+
+TILE = 128  # columns in a tile of partial results
+BLOCK = 16  # steps across the vectors in a block of a transposition
+CHUNK = 16384  # points of the loops in a chunk, about
+
+
+@dataclass
+class Kernel:
+    """A generated function, and the arrays whose addresses it takes (and whether it writes them).
+
+    Its loop ``axis`` of ``size`` runs in ``chunks`` runs of ``chunk``.
+    """
+
+    name: str
+    text: str
+    operands: list[tuple[Value, bool]]
+    nest: Nest
+    axis: int
+    chunk: int
+    chunks: int
+    workspace: int = 0  # bytes that a chunk needs for itself
+    alone: bool = False  # must be the only kernel of its segment
+
+    @property
+    def size(self) -> int:
+        """The size of the loop that is cut into chunks."""
+        return self.nest.sizes[self.axis] if self.axis >= 0 else 1
+
+    @property
+    def points(self) -> int:
+        """How often the innermost loop runs."""
+        return prod(self.nest.sizes)
+
+
+class Loops(Points):
+    """A generator of one nest. What it emits between the entry and the return is its ``body``."""
+
+    def __init__(self, n: Nest, axis: int | None, lanes: int, target: Target, name: str) -> None:
+        super().__init__(n, axis, lanes, target)
+        self.name = name
+        self.kept = [k for k, r in enumerate(n.reduced) if not r]
+        self.gone = [k for k, r in enumerate(n.reduced) if r]
+        if axis in self.kept:
+            self.kept = [k for k in self.kept if k != axis] + [axis]
+        self.chunk, self.chunks = self.chunking()
+
+    def kernel(self) -> Kernel:
+        """Emits the scopes, then renders them."""
+        self.body()
+        out = Renderer()
+        self.entry.render(out)
+        head = self.module.text()
+        signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
+        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
+        axis = self.kept[0] if self.kept else -1
+        return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks)
+
+    def body(self) -> None:
+        """Emits the loops from the outside in."""
+        raise NotImplementedError
+
+    def chunking(self) -> tuple[int, int]:
+        """How much of the outermost kept loop is a chunk, and the number of chunks."""
+        if not self.kept:
+            return 0, 1
+        outer = self.kept[0]
+        size = self.n.sizes[outer]
+        chunk = max(1, CHUNK * size // prod(self.n.sizes))
+        if outer in (self.axis, across(self.n, self.axis)):
+            step = TILE if self.n.reductions else max(self.lanes, BLOCK)
+            chunk = -(-chunk // step) * step
+        return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
+
+    def range(self, k: int) -> tuple[str, str]:
+        """The bounds of a loop: of the chunk, if it is the outermost kept one."""
+        size = self.n.sizes[k]
+        if self.chunks == 1 or k != self.kept[0]:
+            return "0", str(size)
+        low = self.put(f"mul nuw nsw i64 %chunk, {self.chunk}", self.entry)
+        end = self.put(f"add nuw nsw i64 {low}, {self.chunk}", self.entry)
+        return low, end if size % self.chunk == 0 else self.least(end, size, self.entry)
+
+    def least(self, a: str, b: int, scope: Scope) -> str:
+        """The smaller of an index and a constant."""
+        less = self.put(f"icmp ult i64 {a}, {b}", scope)
+        return self.put(f"select i1 {less}, i64 {a}, i64 {b}", scope)
+
+    def loop(self, k: int, low: str, high: str, step: int, guarded: bool = False) -> Loop:
+        """A loop of axis ``k``, opened."""
+        self.indices[k] = self.fresh()
+        top = self.chain[-1]
+        s = Loop(top.axes | {k}, top.after, self.indices[k], low, high, step, guarded)
+        self.open(s)
+        return s
+
+    def enter(self, k: int) -> None:
+        """Opens a loop over the single indices of axis ``k``."""
+        self.loop(k, *self.range(k), 1)
+
+    def open(self, s: Scope) -> None:
+        """Puts a scope into the innermost one, with its lanes."""
+        self.chain[-1].body.append(s)
+        s.mask = self.chain[-1].mask
+        self.chain.append(s)
+
+    def leave(self, depth: int) -> None:
+        """Closes scopes until ``depth`` are open."""
+        del self.chain[depth:]
+
+    def behind_loops(self) -> Scope:
+        """Opens a scope for what runs after the loops that were closed, with the reductions' results."""
+        self.open(Scope(self.chain[-1].axes, True))
+        return self.chain[-1]
+
+    def in_vectors(self, k: int, low: str, high: str, body: Callable[[], None]) -> None:
+        """``body`` for whole vectors of axis ``k``, then for the lanes that are left over at its end."""
+        size, depth = self.n.sizes[k], len(self.chain)
+        rest = size % self.lanes
+        if size > rest:
+            end = high
+            if rest:
+                end = str(size - rest) if high == str(size) else self.put(f"and i64 {high}, {-self.lanes}")
+            self.loop(k, low, end, self.lanes, guarded=bool(rest) and low != "0")
+            body()
+            self.leave(depth)
+        if rest:
+            self.rest(k, rest, high)
+            body()
+            self.leave(depth)
+
+    def rest(self, k: int, rest: int, high: str) -> None:
+        """Opens a scope for the last ``rest`` lanes of an axis, if the range up to ``high`` has them."""
+        top, size = self.chain[-1], self.n.sizes[k]
+        if high == str(size):
+            self.open(Scope(top.axes | {k}, top.after))
+        else:
+            self.open(When(top.axes | {k}, top.after, self.put(f"icmp eq i64 {high}, {size}")))
+        self.indices[k] = str(size - rest)
+        self.chain[-1].mask = lane_list([j < rest for j in range(self.lanes)], "i1")
+
+    def over_columns(self, low: str, high: str, body: Callable[[], None]) -> None:
+        """``body`` over a range of the loop that runs in vectors, if there is one."""
+        if self.axis is None:
+            body()
+        else:
+            self.in_vectors(self.axis, low, high, body)

@@ -1,0 +1,149 @@
+"""Native gathers, scatters, scans, updates, spaced padding and arg-reductions against the NumPy executor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from _compiled import DTYPES, _Random
+from test_nest import TARGETS, check, pool_for
+
+from flambeau import dtypes as dt
+from flambeau.compiler.cpu import execute, nest_loops
+from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.pool import Pool
+from flambeau.compiler.ir import Function, Value
+from flambeau.graph.types import contiguous_strides
+
+SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+
+
+@st.composite
+def programs(draw: Any, dtypes: list[Any] = DTYPES) -> tuple[Function, list[np.ndarray], bool]:
+    """As ``functions`` of ``_compiled``, with what reads and writes at indices."""
+    return _Indexed(draw, dtypes).function()
+
+
+class _Indexed(_Random):
+    def step(self, pool: list[Value]) -> Value:
+        v = self.one_of(pool)
+        kinds = ["along", "take", "advanced", "scatter", "put", "scan", "update", "spaced", "arg"]
+        if not v.ndim or self.one_of([False, False, True]):
+            return super().step(pool)
+        return getattr(self, self.one_of(kinds))(v)
+
+    def indices(self, shape: tuple[int, ...], n: int, dtype: Any = dt.int64) -> Value:
+        """Random indices below ``n``: an input, or computed from one."""
+        seed, size = self.draw(st.integers(0, 2**16)), int(np.prod(shape))
+        values = np.random.default_rng(seed).integers(0, n, max(size, 1))
+        self.inputs.append(values.astype(dtype.np))
+        i = self.b.input(len(self.inputs) - 1, shape, dtype, (contiguous_strides(shape), 0))
+        if self.one_of([False, True]):
+            i = self.b.map("sub", self.b.const(n - 1, dtype), i)
+        return self.b.cast(i, dt.int64)
+
+    def dim(self, v: Value) -> int:
+        return self.one_of(range(v.ndim))
+
+    def along(self, v: Value) -> Value:
+        d = self.dim(v)
+        shape = (*v.shape[:d], self.one_of([1, 3, 8]), *v.shape[d + 1 :])
+        return self.b.gather(v, self.indices(shape, v.shape[d], self.one_of([dt.int64, dt.int32])), d)
+
+    def take(self, v: Value) -> Value:
+        d = self.dim(v)
+        return self.b.take(v, self.indices(self.one_of([(), (4,), (2, 3)]), v.shape[d]), d)
+
+    def advanced(self, v: Value) -> Value:
+        where, indices = self.places(v)
+        return self.b.index(v, where, indices, indexed_shape(v.shape, where, [i.shape for i in indices]))
+
+    def places(self, v: Value) -> tuple[tuple[int, ...], list[Value]]:
+        where = tuple(sorted(self.draw(st.sets(st.sampled_from(range(v.ndim)), min_size=1))))
+        return where, [self.indices(self.one_of([(3,), (2, 3), (1,), (2, 1)]), v.shape[d]) for d in where]
+
+    def source(self, shape: tuple[int, ...]) -> Value:
+        return self.input(shape)
+
+    def op(self) -> str:
+        return self.one_of(["set", "max", "min"] if self.dtype is dt.bool_ else ["set", "add", "mul", "max", "min"])
+
+    def scatter(self, v: Value) -> Value:
+        d = self.dim(v)
+        shape = tuple([n if k == d else self.draw(st.integers(1, n)) for k, n in enumerate(v.shape)])
+        shape = (*shape[:d], self.one_of([1, 4, 9]), *shape[d + 1 :])
+        source = self.source(tuple([n + self.one_of([0, 1]) for n in shape]))
+        return self.b.scatter(self.op(), v, self.indices(shape, v.shape[d]), source, d)
+
+    def put(self, v: Value) -> Value:
+        where, indices = self.places(v)
+        shape = indexed_shape(v.shape, where, [i.shape for i in indices])
+        source = self.source(self.one_of([shape, tuple([self.one_of([1, n]) for n in shape]), shape[1:]]))
+        op = self.op()
+        return self.b.index_put(op, v, where, indices, source if op == "set" else self.b.expand(source, shape))
+
+    def scan(self, v: Value) -> Value:
+        ops = ["max", "min"] if self.dtype in (dt.bool_, dt.float16, dt.bfloat16) else ["sum", "prod", "max", "min"]
+        return self.b.scan(self.one_of(ops), v, self.dim(v))
+
+    def update(self, v: Value) -> Value:
+        """A box, in some steps, of dense memory in some order of dimensions."""
+        strides, step = [0] * v.ndim, 1
+        for d in self.draw(st.permutations(range(v.ndim))):
+            strides[d], step = step, step * v.shape[d]
+        starts = [self.draw(st.integers(0, n - 1)) for n in v.shape]
+        steps = [self.one_of([1, 2, 3]) for _ in v.shape]
+        sizes = tuple([-(-(n - at) // s) for n, at, s in zip(v.shape, starts, steps)])
+        offset = sum(at * s for at, s in zip(starts, strides))
+        base = self.one_of([v, v, self.b.const(1, self.dtype, v.shape), self.b.map("maximum", v, v)])
+        own = tuple([a * s for a, s in zip(steps, strides)])
+        return self.b.update(base, self.source(sizes), tuple(strides), own, offset)
+
+    def spaced(self, v: Value) -> Value:
+        pads = [(self.one_of([0, 1, -1 if n > 1 else 0]), self.one_of([0, 2])) for n in v.shape]
+        return self.b.pad(v, pads, self.one_of([0, 1]), [self.one_of([0, 1, 2]) for _ in v.shape])
+
+    def arg(self, v: Value) -> Value:
+        index = self.b.reduce(self.one_of(["argmax", "argmin"]), v, (self.dim(v),))
+        return self.b.cast(index, self.dtype) if self.dtype is not dt.bool_ else self.b.map("neg", index)
+
+
+def indexed_shape(shape: tuple[int, ...], where: tuple[int, ...], indices: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of ``a[indices]``, by NumPy."""
+    key: list[Any] = [slice(None)] * len(shape)
+    for d, s in zip(where, indices):
+        key[d] = np.zeros(s, np.int64)
+    return np.empty(shape, np.int8)[tuple(key)].shape
+
+
+@settings(max_examples=300, **SETTINGS)
+@given(programs())
+def test_random_programs_as_numpy(case: Any) -> None:
+    check(*case)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=40, **SETTINGS)
+@given(case=programs([dt.float32, dt.float64, dt.int32, dt.uint8, dt.bool_]))
+def test_random_programs_on_other_processors(name: str, case: Any) -> None:
+    check(*case, pool=pool_for(name))
+
+
+@pytest.fixture(scope="module")
+def four_threads() -> Pool:
+    return Pool(4, default())
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(case=programs())
+def test_random_programs_in_many_chunks(four_threads: Pool, case: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nest_loops, "CHUNK", 16)
+        patch.setattr(execute, "NANOSECONDS", 1e6)
+        check(*case, pool=four_threads)
