@@ -264,6 +264,12 @@ def test_inplace_and_out():
     assert torch.mm(c, c, out=out) is out and out.tolist() == [[32.0, 32.0], [32.0, 32.0]]
 
 
+def test_scaled_sums_of_bfloat16_are_rounded_once() -> None:
+    x, a, b = (torch.tensor([[v]], dtype=torch.bfloat16) for v in (0.58203125, 0.83203125, -0.80859375))
+    # A sum of two numbers rounded to float32 would lie halfway between two of bfloat16.
+    assert torch.addmm(x, a, b, beta=3.4445).item() == 1.3359375
+
+
 def test_embedding_gradients_and_padding():
     w = torch.ones(4, 2, requires_grad=True)
     F.embedding(ROWS, w, padding_idx=3).sum().backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import bool_
+from ..dtypes import bfloat16, bool_, float32, float64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented, wide
@@ -65,9 +65,18 @@ def _lower(b: Any, infer: Rule, product: Rule, x: Any, m1: Any, m2: Any, *number
     y = product(b, m1, m2)
     term = b.cast(x, y.dtype)
     if numbers:
-        term = b.map("mul", term, b.cast(numbers[0], y.dtype))
-        y = b.map("mul", y, b.cast(numbers[1], y.dtype))
+        beta, alpha = (b.cast(number, y.dtype) for number in numbers)
+        y = b.map("mul", y, alpha)
+        if out.dtype is bfloat16:
+            return b.cast(_rounded_once(b, beta, term, y), bfloat16)
+        term = b.map("mul", term, beta)
     return b.cast(b.map("add", y, term), out.dtype)
+
+
+def _rounded_once(b: Any, factor: Any, x: Any, y: Any) -> Any:
+    """``factor * x + y`` rounded once to float32; the product of a bfloat16 number is exact in float64."""
+    product = b.map("mul", b.cast(x, float64), b.cast(factor, float64))
+    return b.cast(b.map("add", product, b.cast(y, float64)), float32)
 
 
 def _without_term(infer: Rule, product: Rule) -> Rule:
