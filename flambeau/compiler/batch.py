@@ -183,7 +183,7 @@ class _Tiling:
         a = self.r.pad(a, [(0, more if k == d else 0) for k in range(a.ndim)])
         a = self.r.reshape(a, (*a.shape[:d], self.chunks, CHUNK, *a.shape[d + 1 :]))
         others = [k for k in range(a.ndim) if k not in (d, d + 1)]
-        return self.r.permute(a, (d, *others, d + 1))
+        return self.copy(self.r.permute(a, (d, *others, d + 1)), a.ndim > 2)
 
     def as_plain(self, v: Value, free: bool = False) -> Value:
         """``v`` in its own form. ``free``: the conversion is none that tiling could do without."""
@@ -200,7 +200,11 @@ class _Tiling:
         whole = self.chunks * CHUNK
         a = self.r.permute(a, (*range(1, d + 1), 0, last, *range(d + 1, last)))
         a = self.r.reshape(a, (*v.shape[:d], whole, *v.shape[d + 1 :]))
-        return self.r.slice(a, d, 0, v.shape[d])
+        return self.copy(self.r.slice(a, d, 0, v.shape[d]), v.ndim > 1)
+
+    def copy(self, a: Value, moved: bool) -> Value:
+        """``a`` stored as it is now, which contractions need if elements have moved; within maps it costs nothing."""
+        return self.r.map("copy", a) if moved else a
 
     def unsplit(self, v: Value) -> Value:
         """A split batch in its own form."""

@@ -24,7 +24,7 @@ from .simplify import Rewriter, copied, rewritten
 CHUNK = 16  # samples
 FEWEST = 12  # samples: fewer would leave too much of a chunk empty
 MOST = 4096  # samples: a longer dimension is no batch
-POSITIONS = 16  # that a contraction sums over in each sample, to be summed sample by sample
+POSITIONS = 32  # that a contraction sums over in each sample, to be summed sample by sample
 RESULTS = 16384  # of such a contraction for each sample
 ALL_RESULTS = 1 << 23  # for all samples
 

@@ -23,7 +23,7 @@ SIMPLE = frozenset([
     "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "fmax", "fmin", "where", "sign", "signbit", "floor",
     "ceil", "trunc", "rint", "eq", "ne", "lt", "le", "gt", "ge", "copysign", "logical_and", "logical_or",
     "logical_not", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "lshift", "rshift",
-    "isnan", "isinf", "isfinite", "cast", "heaviside",
+    "isnan", "isinf", "isfinite", "cast", "copy", "heaviside",
 ])  # fmt: skip
 
 

@@ -162,6 +162,7 @@ def _complex(x: Array, y: Array) -> Array:
 
 
 MAPS: dict[str, Callable[..., Any]] = {
+    "copy": np.asarray,
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative, "abs": np.abs,
     "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "where": np.where, "pow": _pow,
     "exp": np.exp, "exp2": lambda a: np.exp(a * np.log(2)).astype(a.dtype) if a.dtype.kind == "c" else np.exp2(a),

@@ -355,6 +355,7 @@ def _bitwise_not(o: Ops, d: dtype, a: str) -> str:
 
 # name: (kinds of operands, emitter)
 MAPS: dict[str, tuple[str, Callable[..., str]]] = {
+    "copy": ("fuib", lambda o, d, a: a),
     "add": ("fuib", _arith("fadd", "add", "or")),
     "sub": ("fui", _arith("fsub", "sub")),
     "mul": ("fuib", _arith("fmul", "mul", "and")),
