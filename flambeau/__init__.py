@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
 from . import _collector
@@ -162,3 +163,8 @@ def typename(obj: Any) -> str:
     owner = obj if hasattr(obj, "__qualname__") else type(obj)
     module = getattr(obj, "__module__", None) or type(obj).__module__
     return owner.__qualname__ if module in ("builtins", "__builtin__") else f"{module}.{owner.__qualname__}"
+
+
+_shown = _environ.get("FLAMBEAU_SHOW")
+if _shown:
+    importlib.import_module(f"{__name__}.profiler.show").install(_shown)

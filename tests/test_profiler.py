@@ -93,7 +93,7 @@ def test_steps(tmp_path: Path) -> None:
     assert traces == [["ProfilerStep#2", "ProfilerStep#3"], ["ProfilerStep#6", "ProfilerStep#7"]]
     files = sorted(tmp_path.iterdir())
     assert len(files) == 2
-    names = [event["name"] for event in json.loads(files[0].read_text())]
+    names = [event["name"] for event in json.loads(files[0].read_text())["traceEvents"]]
     assert names.count("step") == 2 and profiler.PROGRAM in names
 
 

@@ -80,9 +80,6 @@ class _Timed:
             return self.inner(*args)
         finally:
             _end(event)
-            if realisation.executor[0] is not self:  # it replaced itself when it ran first
-                self.inner = realisation.executor[0]
-                realisation.executor[0] = self
 
 
 def _start(p: profile) -> None:
@@ -93,7 +90,7 @@ def _start(p: profile) -> None:
 
 def _stop(p: profile) -> None:
     _recording.remove(p)
-    if not _recording:
+    if not _recording and isinstance(realisation.executor[0], _Timed):  # else something else wraps it, and it is idle
         realisation.executor[0] = realisation.executor[0].inner
 
 

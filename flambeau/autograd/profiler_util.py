@@ -146,13 +146,16 @@ class EventList(list):
 
     def export_chrome_trace(self, path: str) -> None:
         """Writes the events as a trace that chrome://tracing shows."""
-        trace = [
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self.trace_events(), file)
+
+    def trace_events(self) -> list[dict[str, Any]]:
+        """The events as a trace holds them."""
+        return [
             {"name": e.key, "ph": "X", "ts": e.start, "dur": e.cpu_time_total, "tid": e.thread, "pid": "CPU functions",
              "args": {}}
             for e in self
         ]  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(trace, file)
 
 
 def _table(rows: Iterable[Any], total: float, widest: int, header: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import os
 import socket
 import time
@@ -12,10 +13,14 @@ from typing import Any
 from ..autograd import profiler as _profiler
 from ..autograd.profiler import record_function
 from ..autograd.profiler_util import EventList
+from ..graph import realise
+from .explanation import Explanation, explain
 
 __all__ = [
+    "Explanation",
     "ProfilerAction",
     "ProfilerActivity",
+    "explain",
     "kineto_available",
     "profile",
     "record_function",
@@ -131,6 +136,9 @@ class profile:
         schedule: what to do in which step; by default everything is recorded.
         on_trace_ready: called with the profiler when a cycle's last step, or the block, ends.
         **options: PyTorch's other options, which change nothing.
+
+    Attributes:
+        explanation: which programs ran in the last recorded steps, why, and their kernels; flambeau's own.
     """
 
     def __init__(
@@ -149,6 +157,7 @@ class profile:
         self.step_num = 0
         self.current_action = self.schedule(0)
         self.profiler: Any = None
+        self.explanation = Explanation()
         self._running = False
         self._step: Any = None
 
@@ -199,10 +208,14 @@ class profile:
     def _record(self) -> None:
         self.profiler = _profiler.profile()
         self.profiler.__enter__()
+        self.explanation = Explanation()
+        self.explanation.__enter__()
         self._running = True
 
     def _finish(self, ready: bool) -> None:
         self._running = False
+        realise()
+        self.explanation.__exit__(None, None, None)
         self.profiler.__exit__(None, None, None)
         if ready and self.on_trace_ready is not None:
             self.on_trace_ready(self)
@@ -217,8 +230,10 @@ class profile:
         return self.events().key_averages(group_by_input_shape, group_by_stack_n)
 
     def export_chrome_trace(self, path: str) -> None:
-        """Writes the events as a trace that chrome://tracing shows."""
-        self.events().export_chrome_trace(path)
+        """Writes the events, and when which thread ran which part of a kernel, as a trace for chrome://tracing."""
+        events = [*self.events().trace_events(), *self.explanation.trace_events()]
+        with open(path, "w") as file:
+            json.dump({"traceEvents": events}, file)
 
     def export_stacks(self, path: str, metric: str = "self_cpu_time_total") -> None:
         """Raises NotImplementedError: stacks are not recorded."""

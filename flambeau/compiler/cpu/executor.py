@@ -186,7 +186,10 @@ class Executor:
 
     def profile(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> Profile:
         """Runs the program and says what ran when. The arguments and errors are those of `run`."""
-        arguments = self.pack(*addresses, *scalars)
+        return self.profile_packed(self.pack(*addresses, *scalars))
+
+    def profile_packed(self, arguments: bytes) -> Profile:
+        """The same with arguments that `pack` made. Profilers put this in the place of the class's `run_packed`."""
         calls = sum(segment.chunks * len(segment.kernels) for segment in self.segments)
         clock = self.pool.native["clock"]
         rate = self.pool.ticks_per_second
