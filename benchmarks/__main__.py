@@ -101,6 +101,7 @@ def _write(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     for result in results:
         whole["rows"] += result["rows"]
         whole["peaks"] |= result["peaks"]
+        whole["load"] = max(whole["load"], result["load"])
     order = {name: at for at, name in enumerate(dict.fromkeys(r["name"] for r in whole["rows"]))}
     whole["rows"].sort(key=lambda r: (order[r["name"]], r["threads"]))
     if options.json:
@@ -122,7 +123,7 @@ def _measure(options: argparse.Namespace) -> int:
         f"{threads} thread(s), flambeau on {executor_name()}; measured peak: {peak['flops'] / 1e9:.0f} GFLOP/s, ",
         end="",
     )
-    print(f"copy {peak['bytes'] / 1e9:.1f} GB/s\n{'':17} {'median':>10} {'minimum':>10}", flush=True)
+    print(f"copy {peak['bytes'] / 1e9:.1f} GB/s; load {load():.1f}\n{'':17} {'median':>10} {'minimum':>10}", flush=True)
     rows = []
     for workload in all_workloads():
         if not workload.name.startswith(tuple(options.names) or "") or (options.headline and not workload.headline):
@@ -131,7 +132,8 @@ def _measure(options: argparse.Namespace) -> int:
         print(text(rows[-1], peak), flush=True)
     after = measured_peak(threads)
     best = {name: max(value, after[name]) for name, value in peak.items()}
-    options.json.write_text(json.dumps({**head(executor_name()), "peaks": {str(threads): best}, "rows": rows}))
+    found = {**head(executor_name()), "load": load(), "peaks": {str(threads): best}, "rows": rows}
+    options.json.write_text(json.dumps(found))
     return int(any(map(differs, rows)))
 
 
@@ -141,6 +143,11 @@ def measured_peak(threads: int) -> dict[str, float]:
 
     found = measure(threads)
     return {"flops": found.flops, "bytes": found.bytes}
+
+
+def load() -> float:
+    """How many processes have wanted to run in the last minute: above the number of processors, times are not quiet."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def head(executor: str) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def row(workload: Workload, threads: int, found: dict[str, Found]) -> dict[str, 
 
 
 def floor(row: dict[str, Any], peak: dict[str, float]) -> float:
-    """Milliseconds below which this machine cannot come: its operations, or its bytes, at the measured peak."""
-    return 1e3 * max(row["flops"] / peak["flops"], row["bytes"] / peak["bytes"])
+    """Milliseconds below which this machine cannot come: the operations at the measured peak; 0 if none are counted."""
+    return 1e3 * row["flops"] / peak["flops"]
 
 
 def agreement(row: dict[str, Any]) -> str:
@@ -55,8 +55,7 @@ def differs(row: dict[str, Any]) -> bool:
 
 
 def ratio(row: dict[str, Any], peer: str) -> float | None:
-    """How many times the peer's least time is flambeau's; medians where the machine is not quiet say the same less
-    surely."""
+    """How often flambeau's least time fits into the peer's."""
     ours, theirs = row["sides"].get(OURS, {}), row["sides"].get(peer, {})
     return theirs["min"] / ours["min"] if "min" in ours and "min" in theirs else None
 

@@ -203,7 +203,7 @@ def test_stages_are_shown(tmp_path: Path) -> None:
     done = command(tmp_path, "run", "script.py", FLAMBEAU_SHOW="graph,ir,kernels,llvm,asm,memory,timing")
     assert done.returncode == 0 and done.stdout.split() == ["300.0"] * 3
     for text in (
-        "---- program 0: graph", f"script.py:5", "simplified:", "kernel 0:", "define void @kernel", "# kernel 0:",
+        "---- program 0: graph", "script.py:5", "simplified:", "kernel 0:", "define void @kernel", "# kernel 0:",
         "arena", "run 3: ",
     ):  # fmt: skip
         assert text in done.stderr, text
