@@ -52,11 +52,15 @@ class Value:
 
 
 class Function:
-    """A program in the IR: values in order of definition, and which of them are outputs."""
+    """A program in the IR: values in order of definition, and which of them are outputs.
+
+    ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``).
+    """
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.outputs: list[Value] = []
+        self.chunks = 0
 
     def define(self, v: Value) -> Value:
         """Appends a definition."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..dtypes import dtype
 from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major, same_strides
+from .chunked import CHUNK
 from .cluster import Cluster, domain_labels
 from .ir import Value
 from .picking import INDEXED, picked, regrouped, spaced
@@ -116,10 +117,12 @@ def nest(
     in_memory: Callable[[Value], bool],
     layouts: Mapping[Value, Layout],
     divided: Collection[Value] = (),
+    chunks: int = 0,
 ) -> Nest:
     """The loop nest of a cluster. Dimensions are split where a reshape needs it, then merged where all agree.
 
     ``divided``: views whose coordinates may be computed by division at run time.
+    ``chunks``: into how many chunks the function's batch is cut. A loop over them stays one.
 
     Raises:
         NotAffineError: some access is not affine, whatever the split.
@@ -128,13 +131,20 @@ def nest(
     by_division: set[Value] = set()
     while True:
         try:
-            return _merged(_Pull(c, in_memory, layouts, factors, by_division).nest())
+            n = _Pull(c, in_memory, layouts, factors, by_division).nest()
+            n.chunked = _is_chunked(c, chunks)
+            return _merged(n)
         except NotAffineError as e:
             if e.split and sum(map(len, factors)) <= 12 and _refine(factors, *e.split):
                 continue
             if e.view not in divided or e.view in by_division:
                 raise
             by_division.add(e.view)
+
+
+def _is_chunked(c: Cluster, chunks: int) -> bool:
+    """Does the first loop count chunks of a batch whose samples are a later loop?"""
+    return chunks > 1 and 0 not in c.dims and c.domain[:1] == (chunks,) and CHUNK in c.domain[1:]
 
 
 def _runs(c: Cluster) -> list[int]:
@@ -352,7 +362,7 @@ def _merged(n: Nest) -> Nest:
 
 def _runs_on(n: Nest, outer: int, inner: int) -> bool:
     """Is every access the same when the two loops run as one?"""
-    if n.reduced[outer] != n.reduced[inner]:
+    if n.reduced[outer] != n.reduced[inner] or (n.chunked and outer == 0):
         return False
     return all(x.of(outer) == x.of(inner) * n.sizes[inner] for x in accesses(n))
 
@@ -393,7 +403,8 @@ def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
     sizes = [_product([n.sizes[a] for a in g]) for g in groups]
     reduced = [n.reduced[g[0]] for g in groups]
     stores = [Store(s.node, s.value, moved(s.address)) for s in n.stores]
-    return Nest(sizes, reduced, n.reductions, stores, n.nodes, n.chunked, n.runtime, n.serial)
+    chunked = n.chunked and groups[:1] == [[0]]
+    return Nest(sizes, reduced, n.reductions, stores, n.nodes, chunked, n.runtime, n.serial)
 
 
 def _product(ns: list[int]) -> int:

@@ -17,17 +17,17 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
-from ..affine import Affine
+from ..affine import Affine, Guard
 from ..loops import Nest, Node
 from .target import Target
 
 TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
+PADDED = 1.5  # how much dearer a step is that asks whether it reads padding
 UNROLLED = 320  # multiplications in one unrolled body, at most
 WORK = 1 << 19  # products in a chunk, about
 LATENCY = 4  # cycles until a sum can be added to again
-CACHE = 32768  # bytes of the first cache that a tile may fill
-FAR = 1.5  # cycles of a load from the second cache
-SPARE = 3  # registers that hold no result
+CACHE = 40960  # bytes of the first cache that a tile may fill
+FAR = 1.75  # cycles of a load from the second cache
 
 
 class Operand(NamedTuple):
@@ -66,6 +66,10 @@ def _operand(node: Node) -> Operand:
     return Operand(node, inner.params.address if inner.op == "load" else Affine(0))
 
 
+def _guards(node: Node) -> tuple[Guard, ...]:
+    return node.params[0] if node.op == "pad" else ()
+
+
 def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     """How to run the contraction of a loop nest."""
     a, b = operands(n)
@@ -76,7 +80,7 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     across = axis is not None and axis in gone
     p = Plan(axis, 0 if axis is None else lanes, across, kept)
     p.taps = _taps(n, [k for k in gone if k != axis])
-    p.tile = Tiles(n, a, b, p, target.vector_registers - SPARE, itemsize).best()
+    p.tile = Tiles(n, a, b, p, target.vector_registers, itemsize).best()
     p.chunk, p.chunks = _chunks(n, p)
     return p
 
@@ -121,6 +125,13 @@ class Tiles:
         self.itemsize = itemsize
         self.gone = [k for k, r in enumerate(n.reduced) if r]
         self.unrolled = prod([n.sizes[k] for k in p.taps])
+        self.tiled_taps = {
+            k
+            for s in self.sides
+            for g in _guards(s.node)
+            if any(g.index.of(t) for t in p.taps)
+            for k, _ in g.index.terms
+        }  # loops that meet padding together with an unrolled one
 
     def best(self) -> dict[int, int]:
         """The quickest tile by the estimate of ``cycles``."""
@@ -149,14 +160,19 @@ class Tiles:
         nx, ny = self.steps(x), self.steps(y)
         others = prod([self.steps(k) for k in self.p.order if k not in (x, y)])
         for tx in range(1, min(nx, self.registers) + 1):
-            for ty in range(1, min(ny, self.registers // tx) + 1):
-                if tx * ty * self.unrolled > UNROLLED:
+            for ty in range(1, ny + 1):
+                if self.live({x: tx, y: ty}) > self.registers or tx * ty * self.unrolled > UNROLLED:
                     break
-                time = self.time(x, y, tx, ty) * others
+                time = self.time(x, y, tx, ty) * others * self.guarding({x: tx, y: ty})
                 if time < best[0] * (1 - 1e-9):
                     lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in (x, y)}
                     best = time, {k: t * lanes[k] for k, t in ((x, tx), (y, ty)) if k is not None}
         return best
+
+    def guarding(self, tile: dict[int | None, int]) -> float:
+        """What padding costs: nothing where a tile spans the whole loop, as its products outside are left out."""
+        guarded = {k for s in self.sides for g in _guards(s.node) for k, _ in g.index.terms if k in self.p.order}
+        return PADDED if any(tile.get(k, 1) < self.steps(k) for k in guarded & self.tiled_taps) else 1
 
     def time(self, x: int | None, y: int | None, tx: int, ty: int) -> float:
         """Cycles for all steps of two loops, a tile at a time; what is left over at their ends are smaller tiles."""
@@ -171,14 +187,17 @@ class Tiles:
         moved = sum(count * (0.5 if is_near else FAR) for count, is_near in zip(loads, near))
         return max(products / 2, moved, LATENCY * self.unrolled) + 0.1 * sum(loads) + 0.5
 
+    def live(self, tile: dict[int | None, int]) -> int:
+        """Registers that a step needs: for sums, for all elements of one side and for one of the other."""
+        sides = [self.loads(s, tile) for s in self.sides]
+        return prod(tile.values()) + min(sides) + (1 if self.unrolled == 1 else 0)
+
     def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
         """How many different elements, or vectors, of an operand an unrolled step reads."""
         lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in tile}
         places = {0}
-        for k, count in [(k, t) for k, t in tile.items() if k is not None] + [
-            (k, self.n.sizes[k]) for k in self.p.taps
-        ]:
-            step = s.of(k) * lanes.get(k, 1)
+        for k, count in [*tile.items(), *[(k, self.n.sizes[k]) for k in self.p.taps]]:
+            step = 0 if k is None else s.of(k) * lanes.get(k, 1)
             places = {at + step * i for at in places for i in range(count)} if step else places
         return len(places)
 
@@ -189,17 +208,18 @@ class Tiles:
         return [sum(sizes) <= CACHE or (size == small and size <= CACHE // 2) for size in sizes]
 
     def footprint(self, s: Operand, tile: dict[int | None, int]) -> int:
-        """Bytes of an operand that a tile reads over all reduced loops."""
-        count, span = 1, 1
-        lanes = self.p.lanes if self.p.axis is not None and s.of(self.p.axis) and not self.p.across else 1
-        for k, size in [
-            *[(k, t) for k, t in tile.items() if k is not None],
-            *[(k, self.n.sizes[k]) for k in self.gone],
-        ]:
-            if s.of(k):
-                count *= size
-                span += (size - 1) * abs(s.of(k)) * (lanes if k == self.p.axis else 1)
-        return min(count * lanes, span + lanes) * self.itemsize
+        """Bytes of an operand that a tile reads over all reduced loops: runs that overlap or touch count once."""
+        sizes = {k: self.n.sizes[k] for k in self.gone} | {k: t for k, t in tile.items() if k is not None}
+        axis = self.p.axis
+        if axis is not None and not self.p.across:
+            sizes[axis] = sizes.get(axis, 1) * self.p.lanes
+        run, runs = 1, 1
+        for step, size in sorted([(abs(s.of(k)), n) for k, n in sizes.items() if s.of(k)]):
+            if step <= run:
+                run += (size - 1) * step
+            else:
+                runs *= size
+        return run * runs * self.itemsize
 
 
 # ---- chunks
@@ -210,6 +230,8 @@ def _chunks(n: Nest, p: Plan) -> tuple[int, int]:
     if not p.order:
         return 1, 1
     outer = p.order[0]
+    if n.chunked:
+        return 1, n.sizes[outer]
     size, step = n.sizes[outer], p.tile.get(outer, p.lanes if outer == p.axis else 1)
     chunk = max(1, WORK * size // prod(n.sizes))
     chunk = -(-chunk // step) * step

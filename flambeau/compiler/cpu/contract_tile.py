@@ -9,7 +9,7 @@ from ..affine import Affine, Guard
 from ..loops import Nest, Node
 from . import nest_maps as maps
 from .contract_loads import Elements, Shift
-from .contract_plan import Plan
+from .contract_plan import Operand, Plan
 from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, suffix, vector
@@ -267,18 +267,29 @@ class Contraction(Elements):
     def products(self, places: list[Shift], sums: list[str]) -> list[str]:
         """The sums with the products of the unrolled steps, each in the order of the reduced loops."""
         self.open(Scope(self.chain[-1].axes, False))
-        taps = self.plan.taps
-        for k in taps:
+        for k in self.plan.taps:
             self.indices[k] = "0"
             self.where[k] = self.chain[-1]
             self.span[k] = self.n.sizes[k]
         new = list(sums)
-        for at in product(*[range(self.n.sizes[k]) for k in taps]):
-            step = dict(zip(taps, at))
-            for j, place in enumerate(places):
-                new[j] = self.multiplied(new[j], place | step)
+        for j, shift in self.in_turn(places):
+            new[j] = self.multiplied(new[j], shift)
         self.leave(len(self.chain) - 1)
         return new
+
+    def in_turn(self, places: list[Shift]) -> list[tuple[int, Shift]]:
+        """The products of an unrolled step, so that the elements of the side with more of them come one by one.
+
+        Each sum meets its products in the order of the reduced loops.
+        """
+        taps = self.plan.taps
+        steps = [dict(zip(taps, at)) for at in product(*[range(self.n.sizes[k]) for k in taps])]
+        every = [(j, place | step) for step in steps for j, place in enumerate(places)]
+        longer = max(self.sides, key=lambda s: len({_position(s, shift) for _, shift in every}))
+        last = taps[-1] if taps else -1
+        if any(longer.of(k) for k in taps[:-1]) or longer.of(last) < 0:
+            return every
+        return sorted(every, key=lambda one: _position(longer, one[1]))
 
     def multiplied(self, total: str, shift: Shift) -> str:
         """The sum with one more product in each lane that there is."""
@@ -331,3 +342,8 @@ class Contraction(Elements):
             picks = lane_list([r + off + j for r in runs for j in range(half)], "i32")
             found.append(self.put(f"shufflevector {t} {pair[0]}, {t} {pair[1]}, <{w} x i32> {picks}"))
         return found[0], found[1]
+
+
+def _position(s: Operand, shift: Shift) -> int:
+    """Where an element lies after some steps."""
+    return sum(s.of(k) * d for k, d in shift.items())

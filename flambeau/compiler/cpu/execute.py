@@ -18,14 +18,12 @@ from ...dtypes import float16, float32, float64
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major
 from ..cluster import Cluster, clusters
-from ..forms import formed
 from ..inplace import owned
 from ..ir import Function, Value
 from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
+from ..passes import prepared
 from ..placing import IN_PLACE, PLACED
-from ..shorten import shorten
-from ..simplify import simplify
 from . import contract, nest_maps, nest_reduce
 from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native
@@ -109,7 +107,7 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> lis
         stored = {v for c in cs for v in c.outputs if c.native or v not in through}
         layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
         try:
-            return [(c, nest(c, layouts.__contains__, layouts, divided) if c.native else None) for c in cs]
+            return [(c, nest(c, layouts.__contains__, layouts, divided, f.chunks) if c.native else None) for c in cs]
         except NotAffineError as e:
             v = e.view
             a = v if v.kind in ("reduce", "contract") else v.args[0]
@@ -147,7 +145,7 @@ class Executable:
         given = f
         self.pool = pool or default()
         target = self.pool.cache.target
-        self.f = f = owned(shorten(formed(simplify(f))), lambda v: generated(v, target))
+        self.f = f = owned(prepared(f), lambda v: generated(v, target))
         self.types = outputs
         self.direct = self._direct_outputs()
         self.tops = _tops(f.values)

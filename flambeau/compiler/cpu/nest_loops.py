@@ -79,6 +79,8 @@ class Loops(Points):
             return 0, 1
         outer = self.kept[0]
         size = self.n.sizes[outer]
+        if self.n.chunked and outer == 0 and self.axis != 0:
+            return 1, size
         chunk = max(1, CHUNK * size // prod(self.n.sizes))
         if outer in (self.axis, across(self.n, self.axis)):
             step = TILE if self.n.reductions else max(self.lanes, BLOCK)

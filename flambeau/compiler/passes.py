@@ -1,0 +1,27 @@
+"""The passes from a function as it is lowered to one that is cut into kernels, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .batch import tile_batch
+from .chunked import chunked
+from .forms import formed
+from .interleave import interleave
+from .ir import Function
+from .shorten import shorten
+from .simplify import simplify
+from .unroll import unroll
+
+Pass = Callable[[Function], Function]
+PASSES: tuple[Pass, ...] = (simplify, chunked, tile_batch, unroll, interleave, formed, shorten)
+
+
+def prepared(f: Function, after: Callable[[Pass, Function], None] = lambda one, f: None) -> Function:
+    """The function after all passes; ``after`` sees it after each."""
+    chunks = 0
+    for one in PASSES:
+        f = one(f)
+        chunks = f.chunks = max(chunks, f.chunks)
+        after(one, f)
+    return f
