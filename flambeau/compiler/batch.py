@@ -49,8 +49,9 @@ def tile_batch(f: Function, always: bool = False) -> Function:
     if not (always or _pays(g, dims)):
         return f
     t = _Tiling(g, dims, root[0].shape[root[1]])
-    h = without_dead(t.function())
+    h = t.function()
     h.chunks = t.chunks
+    h = without_dead(h)
     return h if always or t.converted <= CONVERTED * t.elements else f
 
 

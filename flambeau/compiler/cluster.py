@@ -14,6 +14,7 @@ from math import prod
 
 from .ir import Function, Value
 from .placing import IN_PLACE, PLACED, domain, in_order
+from .sequence import Cluster, by_level, sequence
 
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
 PICKED = 3  # the cost of an element at an index that memory holds
@@ -27,37 +28,6 @@ SIMPLE = frozenset([
 ])  # fmt: skip
 
 
-class Cluster:
-    """What one kernel computes.
-
-    ``domain``: the shape of its loops; ``dims``: those that its ``reduces`` run over; ``outputs`` are stored, those
-    in ``after`` over the kept loops only. ``native`` is False for one value that NumPy computes.
-    """
-
-    __slots__ = ("after", "dims", "domain", "native", "outputs", "readers", "reduces", "size")
-
-    def __init__(self, domain: tuple[int, ...], native: bool = True) -> None:
-        self.domain = domain
-        self.dims: tuple[int, ...] = ()
-        self.reduces: list[Value] = []
-        self.outputs: list[Value] = []
-        self.after: set[Value] = set()
-        self.native = native
-        self.readers: set[Cluster] = set()
-        self.size = 0
-
-    @property
-    def placed(self) -> bool:
-        """Is it a value that is written into memory or runs in order, which has its loops for itself?"""
-        return bool(self.outputs) and self.outputs[0].kind in PLACED
-
-    def __repr__(self) -> str:
-        what = "nest" if self.native else "numpy"
-        dims = f" reduce{list(self.dims)}" if self.reduces else ""
-        stored = ", ".join(f"%{v.index}" for v in self.outputs)
-        return f"{what} {list(self.domain)}{dims} -> {stored}"
-
-
 Supported = Callable[[Value], bool]
 
 
@@ -66,7 +36,8 @@ def clusters(f: Function, supported: Supported, forced: Iterable[Value] = ()) ->
 
     ``supported`` says which values can be generated; those in ``forced`` must be stored.
     """
-    return _Clustering(f, supported, frozenset(forced)).run()
+    cs = sequence(_Clustering(f, supported, frozenset(forced)).run())
+    return by_level(cs, f.chunks) if f.chunks > 1 else cs
 
 
 class _Clustering:
@@ -88,7 +59,7 @@ class _Clustering:
     def run(self) -> list[Cluster]:
         for v in reversed(self.f.values):
             self.visit(v)
-        return sequence(list(dict.fromkeys(self.clusters)))
+        return list(dict.fromkeys(self.clusters))
 
     def _costs(self) -> list[int]:
         """What computing a value again at one point costs, in simple operations."""
@@ -264,24 +235,3 @@ def _place(v: Value, c: Cluster) -> str:
     if not c.native or c.placed or any(r.kind == "contract" for r in c.reduces):
         return ""
     return "inside" if v.shape == c.domain else ""
-
-
-def sequence(cs: list[Cluster]) -> list[Cluster]:
-    """The clusters so that each comes after those that it reads; otherwise as their first values come."""
-    waiting = dict.fromkeys(cs, 0)
-    for c in cs:
-        for r in c.readers:
-            waiting[r] += 1
-    first = {c: min(v.index for v in c.outputs) for c in cs}
-    ready = sorted([c for c in cs if not waiting[c]], key=first.__getitem__, reverse=True)
-    order = []
-    while ready:
-        c = ready.pop()
-        order.append(c)
-        for r in c.readers:
-            waiting[r] -= 1
-            if not waiting[r]:
-                ready.append(r)
-        ready.sort(key=first.__getitem__, reverse=True)
-    assert len(order) == len(cs), "clusters form a cycle"
-    return order

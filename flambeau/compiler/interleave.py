@@ -41,6 +41,7 @@ def interleave(f: Function) -> Function:
         found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else None
         new[v] = found or copied(r, v, args)
     r.f.outputs = [new[v] for v in f.outputs]
+    r.f.chunks = f.chunks
     return without_dead(r.f)
 
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from ..dtypes import dtype
 from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major, same_strides
-from .chunked import CHUNK
-from .cluster import Cluster, domain_labels
+from .cluster import domain_labels
 from .ir import Value
 from .picking import INDEXED, picked, regrouped, spaced
 from .placing import PLACED, place
+from .sequence import Cluster, is_chunked
 
 
 class Node:
@@ -132,7 +132,7 @@ def nest(
     while True:
         try:
             n = _Pull(c, in_memory, layouts, factors, by_division).nest()
-            n.chunked = _is_chunked(c, chunks)
+            n.chunked = is_chunked(c, chunks) and n.sizes[0] == chunks
             return _merged(n)
         except NotAffineError as e:
             if e.split and sum(map(len, factors)) <= 12 and _refine(factors, *e.split):
@@ -140,11 +140,6 @@ def nest(
             if e.view not in divided or e.view in by_division:
                 raise
             by_division.add(e.view)
-
-
-def _is_chunked(c: Cluster, chunks: int) -> bool:
-    """Does the first loop count chunks of a batch whose samples are a later loop?"""
-    return chunks > 1 and 0 not in c.dims and c.domain[:1] == (chunks,) and CHUNK in c.domain[1:]
 
 
 def _runs(c: Cluster) -> list[int]:

@@ -19,9 +19,7 @@ PASSES: tuple[Pass, ...] = (simplify, chunked, tile_batch, unroll, interleave, f
 
 def prepared(f: Function, after: Callable[[Pass, Function], None] = lambda one, f: None) -> Function:
     """The function after all passes; ``after`` sees it after each."""
-    chunks = 0
     for one in PASSES:
         f = one(f)
-        chunks = f.chunks = max(chunks, f.chunks)
         after(one, f)
     return f

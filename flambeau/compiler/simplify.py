@@ -68,6 +68,7 @@ def rewritten(f: Function, rewrite: Rewrite) -> Function:
     for v in f.values:
         new[v] = rewrite(r, v, tuple([new[a] for a in v.args]))
     r.f.outputs = [new[v] for v in f.outputs]
+    r.f.chunks = f.chunks
     return r.f
 
 
@@ -89,6 +90,7 @@ def without_dead(f: Function) -> Function:
             args = tuple([new[a] for a in v.args])
             new[v] = g.define(Value(v.kind, v.name, args, v.params, v.shape, v.dtype))
     g.outputs = [new[v] for v in f.outputs]
+    g.chunks = f.chunks
     return g
 
 

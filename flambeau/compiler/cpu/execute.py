@@ -17,13 +17,14 @@ import numpy as np
 from ...dtypes import float16, float32, float64
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major
-from ..cluster import Cluster, clusters
+from ..cluster import clusters
 from ..inplace import owned
 from ..ir import Function, Value
 from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
 from ..passes import prepared
 from ..placing import IN_PLACE, PLACED
+from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce
 from .executor import Buffer, Executor, Segment
 from .executor import Kernel as Native

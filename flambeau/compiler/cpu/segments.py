@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..affine import Affine
+from ..affine import Affine, Guard
 from ..ir import Value
 from ..placing import IN_PLACE
 from .nest_loops import Kernel
@@ -43,17 +43,32 @@ def _is_local(writer: Kernel, reader: Kernel, v: Value) -> bool:
         return True
     if (writer.chunk, writer.size) != (reader.chunk, reader.size):
         return False
-    stores = [s.address for s in writer.nest.stores if s.value is v]
-    loads = [node.params.address for node in reader.nest.nodes if node.op == "load" and node.params.value is v]
-    step = stores[0].of(writer.axis)
-    return step > 0 and _within(stores, step, writer) and _within(loads, step, reader)
+    stores = [(s.address, ()) for s in writer.nest.stores if s.value is v]
+    loads = [node.params for node in reader.nest.nodes if node.op == "load" and node.params.value is v]
+    step = stores[0][0].of(writer.axis)
+    if step <= 0 or not _within(stores, step, writer):
+        return False
+    return _within([(at.address, at.guards) for at in loads], step, reader)
 
 
-def _within(addresses: Iterable[Affine], step: int, k: Kernel) -> bool:
+def _within(accesses: Iterable[tuple[Affine, tuple[Guard, ...]]], step: int, k: Kernel) -> bool:
     """Are all addresses within ``step`` elements for each index of the loop that is cut into chunks?"""
-    for x in addresses:
+    for x, guards in accesses:
         rest = Affine(x.const, tuple([t for t in x.terms if t[0] != k.axis]))
-        low, high = rest.bounds(k.nest.extents)
+        low, high = _bounds(rest, guards, k)
         if x.of(k.axis) != step or low < 0 or high >= step:
             return False
     return True
+
+
+def _bounds(x: Affine, guards: tuple[Guard, ...], k: Kernel) -> tuple[int, int]:
+    """The least and greatest address where the guards hold: each coordinate that one guards is within its size."""
+    least = most = 0
+    for g in guards:
+        scale = x.of(g.index.terms[0][0]) // g.index.terms[0][1] if g.index.terms else 0
+        if scale and not g.index.of(k.axis):
+            x = x.plus(g.index.times(-scale))
+            least += min(0, scale * (g.size - 1))
+            most += max(0, scale * (g.size - 1))
+    low, high = x.bounds(k.nest.extents)
+    return low + least, high + most

@@ -1,0 +1,79 @@
+"""Clusters, what one kernel computes each, and the order in which they run."""
+
+from __future__ import annotations
+
+from .chunked import CHUNK
+from .ir import Value
+from .placing import PLACED
+
+
+class Cluster:
+    """What one kernel computes.
+
+    ``domain``: the shape of its loops; ``dims``: those that its ``reduces`` run over; ``outputs`` are stored, those
+    in ``after`` over the kept loops only. ``native`` is False for one value that NumPy computes.
+    """
+
+    __slots__ = ("after", "dims", "domain", "native", "outputs", "readers", "reduces", "size")
+
+    def __init__(self, domain: tuple[int, ...], native: bool = True) -> None:
+        self.domain = domain
+        self.dims: tuple[int, ...] = ()
+        self.reduces: list[Value] = []
+        self.outputs: list[Value] = []
+        self.after: set[Value] = set()
+        self.native = native
+        self.readers: set[Cluster] = set()
+        self.size = 0
+
+    @property
+    def placed(self) -> bool:
+        """Is it a value that is written into memory or runs in order, which has its loops for itself?"""
+        return bool(self.outputs) and self.outputs[0].kind in PLACED
+
+    def __repr__(self) -> str:
+        what = "nest" if self.native else "numpy"
+        dims = f" reduce{list(self.dims)}" if self.reduces else ""
+        stored = ", ".join(f"%{v.index}" for v in self.outputs)
+        return f"{what} {list(self.domain)}{dims} -> {stored}"
+
+
+def sequence(cs: list[Cluster]) -> list[Cluster]:
+    """The clusters so that each comes after those that it reads; otherwise as their first values come."""
+    waiting = dict.fromkeys(cs, 0)
+    for c in cs:
+        for r in c.readers:
+            waiting[r] += 1
+    first = {c: min(v.index for v in c.outputs) for c in cs}
+    ready = sorted([c for c in cs if not waiting[c]], key=first.__getitem__, reverse=True)
+    order = []
+    while ready:
+        c = ready.pop()
+        order.append(c)
+        for r in c.readers:
+            waiting[r] -= 1
+            if not waiting[r]:
+                ready.append(r)
+        ready.sort(key=first.__getitem__, reverse=True)
+    assert len(order) == len(cs), "clusters form a cycle"
+    return order
+
+
+def is_chunked(c: Cluster, chunks: int) -> bool:
+    """Does a cluster run along the chunks of a tiled batch, or along its samples?"""
+    if chunks < 2 or not c.domain or 0 in c.dims:
+        return False
+    return (c.domain[0] == chunks and CHUNK in c.domain[1:]) or (c.domain[0] == chunks * CHUNK and not c.reduces)
+
+
+def by_level(cs: list[Cluster], chunks: int) -> list[Cluster]:
+    """Clusters, which are in an order in which they can run, so that those along chunks of a batch come together.
+
+    What crosses the batch is a barrier between them. Everything comes after as many barriers as it may, so that what a
+    barrier waits for, like the number of labels that count, comes early and alone.
+    """
+    chunked = {c: is_chunked(c, chunks) for c in cs}
+    level: dict[Cluster, int] = {}
+    for c in reversed(cs):
+        level[c] = min([level[r] - (chunked[r] != chunked[c]) for r in c.readers], default=-int(chunked[c]))
+    return sorted(cs, key=level.__getitem__)
