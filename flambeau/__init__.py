@@ -95,6 +95,7 @@ _SUBMODULES = frozenset(
         "sparse",
         "functional",
         "_dynamo",
+        "_inductor",
     ]
 )
 _LAZY_NAMES = {

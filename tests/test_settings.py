@@ -157,3 +157,18 @@ def test_flags_of_autograd() -> None:
     with torch.autograd.set_multithreading_enabled(False), torch.autograd.enforce_grad_layout_policy(False):
         (x * 2).sum().backward()
     assert x.grad.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("n", [3, 400_000])
+def test_denormals_are_flushed(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flambeau._execution import _native
+    from flambeau.graph import realisation
+
+    monkeypatch.setattr(realisation, "executor", [_native])
+    small = torch.tensor(np.full(n, 1e-30, np.float32))
+    try:
+        assert torch.set_flush_denormal(True) is True
+        assert (small * 1e-10).max().item() == 0
+    finally:
+        assert torch.set_flush_denormal(False) is True
+    assert (small * 1e-10).min().item() == pytest.approx(1e-40, rel=1e-3)

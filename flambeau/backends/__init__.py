@@ -10,3 +10,28 @@ from flambeau.backends import cpu, cuda, cudnn, mha, mkl, mkldnn, mps, nnpack, o
 __all__ = ["cpu", "cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
 
 fp32_precision = "none"
+_frozen = {"flags": False}
+
+
+def flags_frozen() -> bool:
+    """Have the switches been frozen?"""
+    return _frozen["flags"]
+
+
+def disable_global_flags() -> None:
+    """Freezes the switches in PyTorch; here they stay free, as they mean nothing."""
+    _frozen["flags"] = True
+
+
+class _Absent:
+    """A library that is not there, and its switch."""
+
+    immediate = False
+    enabled = False
+
+    def is_available(self) -> bool:
+        """Never."""
+        return False
+
+
+cusparselt, kleidiai, miopen = _Absent(), _Absent(), _Absent()

@@ -91,3 +91,29 @@ def sdp_kernel(
         yield {}
     finally:
         _attention.update(before)
+
+
+def fp16_bf16_reduction_math_sdp_allowed() -> bool:
+    """The switch that `allow_fp16_bf16_reduction_math_sdp` sets."""
+    return _reductions["math"]
+
+
+def allow_fp16_bf16_reduction_math_sdp(enabled: bool) -> None:
+    """Set a switch that means nothing here."""
+    _reductions["math"] = bool(enabled)
+
+
+_reductions = {"math": False}
+
+
+def is_flash_attention_available() -> bool:
+    """Whether there is CUDA's flash attention: no."""
+    return False
+
+
+def can_use_flash_attention(params: object, debug: bool = False) -> bool:
+    """Whether CUDA's flash attention can be used: no."""
+    return False
+
+
+can_use_efficient_attention = can_use_cudnn_attention = can_use_flash_attention

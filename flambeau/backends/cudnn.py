@@ -6,7 +6,8 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flambeau.backends._flags import temporarily
+from flambeau.backends._flags import Precision, temporarily
+from flambeau.backends._flags import set_flags as _set
 
 enabled = True
 benchmark = False
@@ -14,6 +15,10 @@ benchmark_limit: int | None = None
 deterministic = False
 allow_tf32 = True
 fp32_precision = "none"
+conv = Precision("tf32")
+rnn = Precision("tf32")
+CUDNN_TENSOR_DTYPES: dict[Any, int] = {}
+_NAMES = ("enabled", "benchmark", "benchmark_limit", "deterministic", "allow_tf32", "fp32_precision")
 
 
 def is_available() -> bool:
@@ -29,6 +34,19 @@ def version() -> int | None:
 def is_acceptable(tensor: Any) -> bool:
     """Whether cuDNN can work on this tensor: never."""
     return False
+
+
+def set_flags(
+    _enabled: bool | None = None,
+    _benchmark: bool | None = None,
+    _benchmark_limit: int | None = None,
+    _deterministic: bool | None = None,
+    _allow_tf32: bool | None = None,
+    _fp32_precision: str = "none",
+) -> tuple[Any, ...]:
+    """Set switches; returns what they were."""
+    values = (_enabled, _benchmark, _benchmark_limit, _deterministic, _allow_tf32, _fp32_precision)
+    return _set(sys.modules[__name__], _NAMES, values)
 
 
 def flags(
