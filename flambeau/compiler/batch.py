@@ -21,6 +21,7 @@ from math import prod
 from ..dtypes import int32
 from .axes import Axes, Axis
 from .chunked import CHUNK, is_batch
+from .cpu.contract_packing import LEAST
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 from .unstride import unstride
@@ -335,6 +336,8 @@ def _scan(t: _Tiling, v: Value) -> Value | None:
 
 def _contract(t: _Tiling, v: Value) -> Value | None:
     """Operands with the label of the batch are tiled, others stay."""
+    if _runs_along_sums(v):
+        return None
     sample = v.params[2][t.dims[v]]
     lane = next(c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in "".join(v.params))
     args, labels = [], []
@@ -344,6 +347,14 @@ def _contract(t: _Tiling, v: Value) -> Value | None:
         args.append(t.as_tiled(a) if sample in own else t.as_plain(a))
         labels.append(_with_lane(own, sample, lane))
     return t.r.contract(f"{labels[0]},{labels[1]}->{_with_lane(v.params[2], sample, lane)}", *args)
+
+
+def _runs_along_sums(v: Value) -> bool:
+    """Would the contraction in its own form add in vectors along what it sums, so in an order that tiling changes?"""
+    la, lb, out = v.params
+    if any(a.kind == "view" and a.name == "window" for a in v.args):
+        return False
+    return la[-1:] == lb[-1:] and la[-1:] not in out and _products(v) < LEAST
 
 
 def _with_lane(labels: str, sample: str, lane: str) -> str:
