@@ -157,6 +157,11 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+def _assert(condition: Any, message: str) -> None:
+    """Raises AssertionError unless the condition holds; a function, so that a trace can hold it."""
+    assert condition, message
+
+
 def typename(obj: Any) -> str:
     """The name of a tensor's type (``torch.FloatTensor``), or of any other object's class with its module."""
     if isinstance(obj, Tensor):

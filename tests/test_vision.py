@@ -391,13 +391,6 @@ def test_residual_network_is_torchvisions() -> None:
     assert len(model.state_dict()) == 122 and "layer4.0.downsample.1.running_var" in model.state_dict()
 
 
-def test_trained_weights_are_refused() -> None:
-    with pytest.raises(NotImplementedError, match="load_state_dict"):
-        V.models.resnet50(weights="DEFAULT")
-    with pytest.raises(ValueError, match="BasicBlock only supports groups=1 and base_width=64"):
-        V.models.resnet18(groups=2)
-
-
 def test_names_of_the_package() -> None:
     assert V.get_image_backend() == "PIL"
     with pytest.raises(ValueError, match="Invalid backend"):

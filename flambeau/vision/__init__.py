@@ -5,9 +5,18 @@ Images come from Pillow, which is imported when a function needs it: `pip instal
 
 from __future__ import annotations
 
-from flambeau.vision import datasets, models, transforms, utils
+from flambeau.vision import datasets, models, ops, transforms, utils
 
-__all__ = ["__version__", "datasets", "get_image_backend", "models", "set_image_backend", "transforms", "utils"]
+__all__ = [
+    "__version__",
+    "datasets",
+    "get_image_backend",
+    "models",
+    "ops",
+    "set_image_backend",
+    "transforms",
+    "utils",
+]
 
 __version__ = "0.28.0+flambeau"
 

@@ -1,5 +1,23 @@
-"""Image models, under torchvision's names: residual networks, without trained weights."""
+"""Image models, under torchvision's names, with its names in state_dicts and its initialisation."""
 
 from __future__ import annotations
 
+from flambeau.vision.models._weights import (
+    Weights,
+    WeightsEnum,
+    get_model,
+    get_model_builder,
+    get_model_weights,
+    get_weight,
+    list_models,
+)
+from flambeau.vision.models.alexnet import *  # noqa: F403
+from flambeau.vision.models.densenet import *  # noqa: F403
+from flambeau.vision.models.efficientnet import *  # noqa: F403
+from flambeau.vision.models.googlenet import *  # noqa: F403
+from flambeau.vision.models.mobilenetv2 import *  # noqa: F403
+from flambeau.vision.models.mobilenetv3 import *  # noqa: F403
 from flambeau.vision.models.resnet import *  # noqa: F403
+from flambeau.vision.models.squeezenet import *  # noqa: F403
+from flambeau.vision.models.vgg import *  # noqa: F403
+from flambeau.vision.models.vision_transformer import *  # noqa: F403

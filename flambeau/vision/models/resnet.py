@@ -7,11 +7,22 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
+from flambeau.vision.models._weights import builder, weights_enum
 
 __all__ = [
     "BasicBlock",
     "Bottleneck",
+    "ResNeXt50_32X4D_Weights",
+    "ResNeXt101_32X8D_Weights",
+    "ResNeXt101_64X4D_Weights",
     "ResNet",
+    "ResNet18_Weights",
+    "ResNet34_Weights",
+    "ResNet50_Weights",
+    "ResNet101_Weights",
+    "ResNet152_Weights",
+    "Wide_ResNet50_2_Weights",
+    "Wide_ResNet101_2_Weights",
     "resnet18",
     "resnet34",
     "resnet50",
@@ -23,6 +34,17 @@ __all__ = [
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
+
+ResNet18_Weights = weights_enum("ResNet18_Weights")
+ResNet34_Weights = weights_enum("ResNet34_Weights")
+ResNet50_Weights = weights_enum("ResNet50_Weights")
+ResNet101_Weights = weights_enum("ResNet101_Weights")
+ResNet152_Weights = weights_enum("ResNet152_Weights")
+ResNeXt50_32X4D_Weights = weights_enum("ResNeXt50_32X4D_Weights")
+ResNeXt101_32X8D_Weights = weights_enum("ResNeXt101_32X8D_Weights")
+ResNeXt101_64X4D_Weights = weights_enum("ResNeXt101_64X4D_Weights")
+Wide_ResNet50_2_Weights = weights_enum("Wide_ResNet50_2_Weights")
+Wide_ResNet101_2_Weights = weights_enum("Wide_ResNet101_2_Weights")
 
 _Norm = Callable[..., nn.Module]
 
@@ -189,62 +211,61 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def _resnet(
-    block: type[BasicBlock | Bottleneck], layers: Sequence[int], weights: Any, pretrained: bool, **kwargs: Any
-) -> ResNet:
-    if weights is not None or pretrained:
-        raise NotImplementedError(
-            "torchvision's trained weights are not supported by flambeau: build the model with weights=None and give "
-            "it a state_dict with load_state_dict"
-        )
-    return ResNet(block, layers, **kwargs)
+@builder(ResNet18_Weights)
+def resnet18(**kwargs: Any) -> ResNet:
+    """ResNet-18."""
+    return ResNet(BasicBlock, [2, 2, 2, 2], **kwargs)
 
 
-def resnet18(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-18, with random weights."""
-    return _resnet(BasicBlock, [2, 2, 2, 2], weights, pretrained, **kwargs)
+@builder(ResNet34_Weights)
+def resnet34(**kwargs: Any) -> ResNet:
+    """ResNet-34."""
+    return ResNet(BasicBlock, [3, 4, 6, 3], **kwargs)
 
 
-def resnet34(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-34, with random weights."""
-    return _resnet(BasicBlock, [3, 4, 6, 3], weights, pretrained, **kwargs)
+@builder(ResNet50_Weights)
+def resnet50(**kwargs: Any) -> ResNet:
+    """ResNet-50."""
+    return ResNet(Bottleneck, [3, 4, 6, 3], **kwargs)
 
 
-def resnet50(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-50, with random weights."""
-    return _resnet(Bottleneck, [3, 4, 6, 3], weights, pretrained, **kwargs)
+@builder(ResNet101_Weights)
+def resnet101(**kwargs: Any) -> ResNet:
+    """ResNet-101."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **kwargs)
 
 
-def resnet101(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-101, with random weights."""
-    return _resnet(Bottleneck, [3, 4, 23, 3], weights, pretrained, **kwargs)
+@builder(ResNet152_Weights)
+def resnet152(**kwargs: Any) -> ResNet:
+    """ResNet-152."""
+    return ResNet(Bottleneck, [3, 8, 36, 3], **kwargs)
 
 
-def resnet152(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-152, with random weights."""
-    return _resnet(Bottleneck, [3, 8, 36, 3], weights, pretrained, **kwargs)
+@builder(ResNeXt50_32X4D_Weights)
+def resnext50_32x4d(**kwargs: Any) -> ResNet:
+    """ResNeXt-50 with 32 groups of 4 channels."""
+    return ResNet(Bottleneck, [3, 4, 6, 3], **{"groups": 32, "width_per_group": 4, **kwargs})
 
 
-def resnext50_32x4d(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNeXt-50 with 32 groups of 4 channels, with random weights."""
-    return resnet50(weights=weights, pretrained=pretrained, **{"groups": 32, "width_per_group": 4, **kwargs})
+@builder(ResNeXt101_32X8D_Weights)
+def resnext101_32x8d(**kwargs: Any) -> ResNet:
+    """ResNeXt-101 with 32 groups of 8 channels."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **{"groups": 32, "width_per_group": 8, **kwargs})
 
 
-def resnext101_32x8d(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNeXt-101 with 32 groups of 8 channels, with random weights."""
-    return resnet101(weights=weights, pretrained=pretrained, **{"groups": 32, "width_per_group": 8, **kwargs})
+@builder(ResNeXt101_64X4D_Weights)
+def resnext101_64x4d(**kwargs: Any) -> ResNet:
+    """ResNeXt-101 with 64 groups of 4 channels."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **{"groups": 64, "width_per_group": 4, **kwargs})
 
 
-def resnext101_64x4d(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNeXt-101 with 64 groups of 4 channels, with random weights."""
-    return resnet101(weights=weights, pretrained=pretrained, **{"groups": 64, "width_per_group": 4, **kwargs})
+@builder(Wide_ResNet50_2_Weights)
+def wide_resnet50_2(**kwargs: Any) -> ResNet:
+    """ResNet-50 with bottlenecks twice as wide."""
+    return ResNet(Bottleneck, [3, 4, 6, 3], **{"width_per_group": 128, **kwargs})
 
 
-def wide_resnet50_2(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-50 with bottlenecks twice as wide, with random weights."""
-    return resnet50(weights=weights, pretrained=pretrained, **{"width_per_group": 128, **kwargs})
-
-
-def wide_resnet101_2(*, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any) -> ResNet:
-    """ResNet-101 with bottlenecks twice as wide, with random weights."""
-    return resnet101(weights=weights, pretrained=pretrained, **{"width_per_group": 128, **kwargs})
+@builder(Wide_ResNet101_2_Weights)
+def wide_resnet101_2(**kwargs: Any) -> ResNet:
+    """ResNet-101 with bottlenecks twice as wide."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **{"width_per_group": 128, **kwargs})

@@ -1,0 +1,77 @@
+"""What `test_vision_models.py` compares with torchvision 0.28 (`golden/models.json`), told of either package alike."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any
+
+SEED = 5
+
+# Models small enough to be built and run with the same weights: M is torchvision.models, and the side of an image.
+RUN: dict[str, tuple[str, int]] = {
+    "squeezenet1_1": ("M.squeezenet1_1(num_classes=10)", 40),
+    "mobilenet_v2": ("M.mobilenet_v2(num_classes=10, width_mult=0.5)", 40),
+    "mobilenet_v3_small": ("M.mobilenet_v3_small(num_classes=10)", 40),
+    "mobilenet_v3_tail": ("M.mobilenet_v3_small(num_classes=3, reduced_tail=True, dilated=True)", 40),
+    "efficientnet_b0": ("M.efficientnet_b0(num_classes=10)", 40),
+    "efficientnet_v2": (
+        "M.EfficientNet([M.efficientnet.FusedMBConvConfig(1, 3, 1, 8, 8, 2), "
+        "M.efficientnet.FusedMBConvConfig(4, 3, 2, 8, 16, 2), M.efficientnet.MBConvConfig(4, 3, 2, 16, 24, 2)], "
+        "0.3, num_classes=4, last_channel=32)",
+        32,
+    ),
+    "densenet": ("M.DenseNet(8, (2, 3), 16, drop_rate=0.1, num_classes=7)", 32),
+    "resnet": ("M.ResNet(M.resnet.Bottleneck, [1, 1, 1, 1], 9, True, groups=2, width_per_group=8)", 33),
+    "googlenet": ("M.googlenet(num_classes=10, init_weights=True)", 64),
+    "vit": ("M.VisionTransformer(32, 8, 2, 2, 16, 32, dropout=0.1, num_classes=6, representation_size=12)", 32),
+    "vit_stem": (
+        "M.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=6, conv_stem_configs=["
+        "M.vision_transformer.ConvStemConfig(4, 3, 8)])",
+        16,
+    ),
+}
+
+
+def built(models: Any, expression: str) -> Any:
+    """The model of an expression."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return eval(expression, {"M": models})
+
+
+def named(models: Any, name: str) -> Any:
+    """A model of `list_models` in full size."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return models.get_model(name)
+
+
+def shape_of(model: Any) -> dict[str, Any]:
+    """How many numbers a model has, and the checksums of its state_dict's names and shapes and of its printed form."""
+    lines = [f"{key} {tuple(value.shape)} {value.dtype}" for key, value in model.state_dict().items()]
+    return {
+        "count": sum(p.numel() for p in model.parameters()),
+        "state": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        "printed": hashlib.sha256(repr(model).encode()).hexdigest(),
+    }
+
+
+def _scores(output: Any) -> list[Any]:
+    return (output[0] if isinstance(output, tuple) else output).detach().tolist()
+
+
+def numbers_of(torch: Any, models: Any, expression: str, side: int) -> dict[str, Any]:
+    """What a seeded model is and gives: in evaluation, in training, and the random number that comes next."""
+    torch.manual_seed(SEED)
+    model = built(models, expression)
+    found: dict[str, Any] = {"after": torch.rand(1).item()}
+    found["weights"] = [float(p.detach().double().abs().sum()) for p in model.parameters()]
+    images = torch.arange(2 * 3 * side * side).reshape(2, 3, side, side).remainder(17) / 8.0 - 1
+    model.train()
+    found["training"] = _scores(model(images))
+    found["next"] = torch.rand(1).item()
+    model.eval()
+    with torch.no_grad():
+        found["evaluation"] = _scores(model(images))
+    return found
