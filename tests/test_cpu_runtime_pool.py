@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import random
 import struct
 import threading
@@ -111,6 +112,52 @@ class Chain:
 
     def is_right(self) -> bool:
         return not self.wrong[0] and all((cells == self.runs).all() for cells in self.cells)
+
+
+class Braid(Chain):
+    """Chains of the same length whose segments run beside one another."""
+
+    def __init__(self, counts: Sequence[Sequence[int]], threads: int) -> None:
+        chains = [Chain(one, threads) for one in counts]
+        segments = []
+        for stage in zip(*[one.program.segments for one in chains]):
+            shift = itertools.accumulate([len(one.addresses) for one in chains], initial=0)
+            first, *beside = [shifted(segment, by) for segment, by in zip(stage, shift)]
+            segments.append(first._replace(beside=tuple(beside)))
+        self.chains = chains
+        self.addresses = [address for one in chains for address in one.addresses]
+        self.program = Executor(segments, buffers=len(self.addresses), pool=pool(threads))
+
+    def run(self) -> None:
+        self.program.run(self.addresses)
+        for one in self.chains:
+            one.runs += 1
+
+    def is_right(self) -> bool:
+        return all(one.is_right() for one in self.chains)
+
+
+def shifted(segment: Segment, by: int) -> Segment:
+    """The segment with other buffers."""
+    (kernel,) = segment.kernels
+    moved = [Buffer(o.index + by, o.offset) if isinstance(o, Buffer) else o for o in kernel.operands]
+    return segment._replace(kernels=(kernel._replace(operands=tuple(moved)),))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
+def test_kernels_run_beside_one_another(threads: int) -> None:
+    rng = random.Random(threads)
+    braids = []
+    for _ in range(10):
+        length, width = rng.randint(2, 6), rng.randint(2, 5)
+        counts = [[rng.choice([1, 1, 2, 3, 4, 16]) for _ in range(length)] for _ in range(width)]
+        braids.append(Braid(counts, threads))
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        for _ in range(100):
+            rng.choice(braids).run()
+        time.sleep(0.0005)
+    assert all(braid.is_right() for braid in braids)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
@@ -247,6 +294,19 @@ class TestErrors:
             assert (e.value.code, e.value.value, e.value.step, e.value.chunk) == (7, 10, 0, 9)
             assert (out == -1).all()  # nothing after the segment ran
             index[[9, 17, 39]] = 9, 7, 9
+
+    @pytest.mark.parametrize("threads", [1, 4])
+    def test_beside_others(self, threads: int) -> None:
+        """The chunk is counted within the kernel's own; what runs beside it runs all the same."""
+        group = self.program(threads, 40).segments[0]
+        scale = Kernel(kernels.SCALE, (Buffer(0), Buffer(2)), label="scale")
+        beside = Segment((scale,), 10, (group,))
+        program = Executor([beside], buffers=3, workspace=8, scratch=160, pool=pool(threads))
+        table, index, out = np.ones(10, np.float32), np.arange(40) % 10, np.zeros(10, np.float32)
+        index[[17, 30]] = 12, 13
+        with pytest.raises(KernelError, match=r"kernel 1 \(look_up\) .* value 12 in chunk 17"):
+            program.run([address(table), address(index), address(out)])
+        assert (out == np.float32(1e-3)).all()
 
     def test_a_negative_value(self) -> None:
         program = self.program(2, 3)
@@ -394,6 +454,15 @@ def test_profile() -> None:
     ctypes.memset(address(out), 0, out.nbytes)
     program.run([address(out)])
     assert out.all()
+
+
+def test_profile_of_what_runs_beside_one_another() -> None:
+    one, other = kernels.busy(1000), kernels.busy(1000, 1)
+    program = Executor([Segment((one,), 3, (Segment((other, other), 2),))], buffers=2, pool=pool(2))
+    out = np.zeros((2, 3), np.int64)
+    profile = program.profile([address(out[0]), address(out[1])])
+    calls = [*((0, c) for c in range(3)), *((s, c) for s in (1, 2) for c in range(2))]
+    assert sorted(zip(profile.step, profile.chunk)) == calls and out[0].all() and out[1, :2].all()
 
 
 def test_work_is_shared() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from sys import getrefcount
 from typing import Any
 
@@ -31,6 +33,7 @@ from .executor import Kernel as Native
 from .nest import generate
 from .nest_loops import Kernel
 from .pool import Pool, default
+from .schedule import schedule
 from .segments import segments
 from .target import Target
 
@@ -151,8 +154,11 @@ class Executable:
         self.direct = self._direct_outputs()
         self.tops = _tops(f.values)
         steps = nests(f, self.layout, target)
-        self.kernels = [None if n is None else _kernel(n, target) for _, n in steps]
-        self.segments = segments(self.kernels)
+        kernels = [None if n is None else _kernel(n, target) for _, n in steps]
+        self.written = {v for c, n in steps if n is not None for v in c.outputs}
+        self.homes = _tops([v for v in f.values if v in self.written])
+        order, self.segments, self.groups = schedule(kernels, segments(kernels), self.home)
+        self.kernels, steps = [kernels[i] for i in order], [steps[i] for i in order]
         self.scalars = _Scalars(f, given)
         self._place(steps)
         self._steps(steps)
@@ -190,8 +196,6 @@ class Executable:
     def _place(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gives the stored values that are no outputs their places in the arena."""
         last = self._last_reads(steps)
-        self.written = {v for c, n in steps if n is not None for v in c.outputs}
-        self.homes = _tops([v for v in self.f.values if v in self.written])
         read = {v for c, n in steps if n is not None for v in self._reads(c, n)}
         self.shared = read - self.written  # what NumPy computes and kernels read
         spans: dict[Value, Span] = {}
@@ -236,28 +240,28 @@ class Executable:
     def _steps(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
         """Gathers neighbouring kernels into native programs; between them the values that NumPy computes."""
         self.steps: list[_Call | Value] = []
-        run: list[list[Kernel]] = []
-        before = -1
-        for (c, _), k, segment in zip(steps, self.kernels, self.segments):
+        run: list[tuple[int, int, Kernel]] = []
+        for (c, _), segment, group, k in zip(steps, self.segments, self.groups, self.kernels):
             if k is None:
                 self._program(run)
                 run = []
                 self.steps.append(c.outputs[0])
-                continue
-            if segment != before:
-                run.append([])
-            run[-1].append(k)
-            before = segment
+            else:
+                run.append((segment, group, k))
         self._program(run)
 
-    def _program(self, run: list[list[Kernel]]) -> None:
-        """One native program of these segments, and where the addresses come from with which it is run."""
+    def _program(self, run: list[tuple[int, int, Kernel]]) -> None:
+        """One native program of kernels with their segments and groups, and from where it gets its addresses."""
         if not run:
             return
         sources: dict[Any, int] = {}
-        native = [Segment(tuple([self._native(k, sources) for k in ks]), ks[0].chunks) for ks in run]
-        cost = sum(k.points for ks in run for k in ks) * NANOSECONDS
-        workspace = max([k.workspace for ks in run for k in ks])
+        native: list[Segment] = []
+        for _, segment in groupby(run, itemgetter(0)):
+            groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
+            first, *beside = [Segment(tuple([self._native(k, sources) for k in ks]), ks[0].chunks) for ks in groups]
+            native.append(first._replace(beside=tuple(beside)))
+        cost = sum(k.points for _, _, k in run) * NANOSECONDS
+        workspace = max([k.workspace for _, _, k in run])
         program = Executor(native, buffers=len(sources), workspace=workspace, cost=cost, pool=self.pool)
         self.steps.append(_Call(program, list(sources)))
 

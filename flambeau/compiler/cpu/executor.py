@@ -64,10 +64,19 @@ class Kernel(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Kernels that run one after another for each of so many chunks, while chunks run in any order."""
+    """Kernels that run one after another for each of so many chunks, while chunks run in any order.
+
+    ``beside``: further kernels, with chunks of their own, that run at the same time; none depends on others of them.
+    """
 
     kernels: tuple[Kernel, ...]
     chunks: int
+    beside: tuple[Segment, ...] = ()
+
+    @property
+    def groups(self) -> tuple[Segment, ...]:
+        """All that runs at the same time."""
+        return (self, *self.beside)
 
 
 class KernelError(RuntimeError):
@@ -77,7 +86,7 @@ class KernelError(RuntimeError):
         code: what the kernel reported.
         value: the value that it told.
         step: which of the program's kernels.
-        chunk: in which chunk; of several the first, however threads ran.
+        chunk: in which of the kernel's chunks; of several of a segment the first, however threads ran.
     """
 
     def __init__(self, code: int, value: int, step: int, chunk: int, label: str) -> None:
@@ -154,7 +163,7 @@ class Executor:
         pool: pools.Pool | None = None,
     ) -> None:
         self.segments = tuple(segments)
-        self.kernels = tuple(kernel for segment in segments for kernel in segment.kernels)
+        self.kernels = tuple(kernel for group in self.groups for kernel in group.kernels)
         self.pool = pools.default() if pool is None else pool
         self._check(buffers, len(scalars), scratch)
         self.pool.reserve(workspace, scratch)
@@ -164,6 +173,11 @@ class Executor:
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
         self._run = self.pool.native["run"]
         self._state = ctypes.c_void_p(self.pool.state)
+
+    @property
+    def groups(self) -> list[Segment]:
+        """The groups of all segments."""
+        return [group for segment in self.segments for group in segment.groups]
 
     def run(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> None:
         """Runs the program to its end.
@@ -190,7 +204,7 @@ class Executor:
 
     def profile_packed(self, arguments: bytes) -> Profile:
         """The same with arguments that `pack` made. Profilers put this in the place of the class's `run_packed`."""
-        calls = sum(segment.chunks * len(segment.kernels) for segment in self.segments)
+        calls = sum(group.chunks * len(group.kernels) for group in self.groups)
         clock = self.pool.native["clock"]
         rate = self.pool.ticks_per_second
         with self.pool.unchanged():
@@ -219,13 +233,15 @@ class Executor:
             status = self._run(self._state, program, arguments)
         if status:
             code, value, step, chunk = self.pool.error(status)
-            raise KernelError(code, value, step, chunk, self.kernels[step].label or self.kernels[step].function)
+            kernel, first = self.kernels[step], self._table.steps[4 * step + 2]
+            raise KernelError(code, value, step, chunk - first, kernel.label or kernel.function)
 
     def _check(self, buffers: int, scalars: int, scratch: int) -> None:
         limits = {Buffer: ("buffer", buffers), Scalar: ("scalar", scalars), Scratch: ("scratch byte", max(scratch, 1))}
         for segment in self.segments:
-            if not 0 <= segment.chunks <= MAX_CHUNKS:
-                raise ValueError(f"a segment has {segment.chunks} chunks; expected at most {MAX_CHUNKS}")
+            chunks = sum(group.chunks for group in segment.groups)
+            if min(group.chunks for group in segment.groups) < 0 or chunks > MAX_CHUNKS:
+                raise ValueError(f"a segment has {chunks} chunks; expected at most {MAX_CHUNKS}")
         for operand in (operand for kernel in self.kernels for operand in kernel.operands):
             name, limit = limits.get(type(operand), ("", 1))
             if name and not 0 <= operand[0] < limit:
@@ -239,8 +255,8 @@ class Executor:
         steps: list[int] = []
         arguments: list[int] = []
         scratch: list[int] = []
-        for kernel, found in zip(self.kernels, functions):
-            steps += found[kernel.function], place
+        for kernel, found, chunks in zip(self.kernels, functions, self._ranges()):
+            steps += found[kernel.function], place, *chunks
             for operand in kernel.operands:
                 if isinstance(operand, Constant):
                     ctypes.c_uint64.from_address(place).value = operand.value
@@ -253,11 +269,22 @@ class Executor:
                 place += 8
         return _Table(_words(self._segment_words()), _words(steps), operands, _words(arguments), _words(scratch))
 
+    def _ranges(self) -> list[tuple[int, int]]:
+        """For each kernel the first of its chunks in its segment, and how many it has."""
+        ranges = []
+        for segment in self.segments:
+            first = 0
+            for group in segment.groups:
+                ranges += [(first, group.chunks)] * len(group.kernels)
+                first += group.chunks
+        return ranges
+
     def _segment_words(self) -> list[int]:
         words, first = [], 0
         for segment in self.segments:
-            words += [first, len(segment.kernels), segment.chunks]
-            first += len(segment.kernels)
+            count = sum(len(group.kernels) for group in segment.groups)
+            words += [first, count, sum(group.chunks for group in segment.groups)]
+            first += count
         return words
 
     def _describe(self, cost: float | None) -> Any:

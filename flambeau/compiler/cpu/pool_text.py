@@ -1,7 +1,8 @@
 """The thread pool and the executor of program tables, as LLVM text.
 
-A program is a list of segments; a segment is a list of kernels and a number of chunks. One thread runs all kernels of
-a chunk, in order; any thread takes any chunk; a segment begins when the one before it is done.
+A program is a list of segments; a segment is a list of kernels and a number of chunks, of which each kernel has a
+range. One thread runs all kernels of a chunk, in order; any thread takes any chunk; a segment begins when the one
+before it is done.
 
 How chunks are handed out. Each thread has a word `sequence << 32 | next << 16 | end`: the chunks that it should
 take. It takes them from the front by compare-and-swap; others, after idling a little, from the back. The sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["CHUNKS", "PROGRAMS", "SEGMENTS"]
 
 CHUNKS = """
-; All kernels of a segment for one chunk; a kernel that reports an error ends the chunk.
+; The kernels of a segment among whose chunks this one is; a kernel that reports an error ends the chunk.
 define internal void @run_chunk(ptr %st, i64 %tid, ptr %segment, i64 %chunk) {
 entry:
   %workspacep = @@workspace
@@ -38,17 +38,25 @@ entry:
 loop:
   %i = phi i64 [%first, %entry], [%i1, %next]
   %i1 = add i64 %i, 1
-  %step = getelementptr inbounds {ptr, ptr}, ptr %steps, i64 %i
+  %step = getelementptr inbounds {ptr, ptr, i64, i64}, ptr %steps, i64 %i
+  %lowp = getelementptr inbounds i8, ptr %step, i64 16
+  %low = load i64, ptr %lowp
+  %sizep = getelementptr inbounds i8, ptr %step, i64 24
+  %size = load i64, ptr %sizep
+  %own = sub i64 %chunk, %low
+  %inside = icmp ult i64 %own, %size
+  br i1 %inside, label %call, label %next
+call:
   %function = load ptr, ptr %step
   %operandsp = getelementptr inbounds i8, ptr %step, i64 8
   %operands = load ptr, ptr %operandsp
   br i1 %traced, label %timed, label %plain
 plain:
-  call void %function(ptr %operands, i64 %chunk, ptr %workspace)
+  call void %function(ptr %operands, i64 %own, ptr %workspace)
   br label %check
 timed:
   %t0 = $clock
-  call void %function(ptr %operands, i64 %chunk, ptr %workspace)
+  call void %function(ptr %operands, i64 %own, ptr %workspace)
   %t1 = $clock
   %n = load i64, ptr %trace
   %n1 = add i64 %n, 1
@@ -61,7 +69,7 @@ timed:
   %eb = getelementptr i8, ptr %e, i64 16
   store i64 %i, ptr %eb
   %ec = getelementptr i8, ptr %e, i64 24
-  store i64 %chunk, ptr %ec
+  store i64 %own, ptr %ec
   br label %check
 check:
   %code = load i64, ptr %cell
@@ -405,7 +413,7 @@ out:
   ret void
 }
 
-; Runs a program (segments, steps, patches of arguments, patches of the scratch address, cost, trace).
+; Runs a program (segments, steps with their ranges of chunks, patches of arguments, patches of the scratch address, cost, trace).
 ; 0: done. -1: workers must be started first. n > 0: error record n - 1.
 define i64 @run(ptr %st, ptr %program, ptr %arguments) {
 entry:
