@@ -7,16 +7,27 @@ import hashlib
 import os
 import shutil
 import sys
+import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any
 
-__all__ = ["calculate_md5", "check_integrity", "check_md5", "download_url", "verify_str_arg"]
+__all__ = [
+    "calculate_md5",
+    "check_integrity",
+    "check_md5",
+    "download_and_extract_archive",
+    "download_url",
+    "extract_archive",
+    "verify_str_arg",
+]
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30.0
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _AGENT = {"User-Agent": "flambeau"}
 
 
@@ -134,6 +145,67 @@ def unpack_gzip(path: str) -> None:
             shutil.copyfileobj(packed, file)
 
     write_whole(path.removesuffix(".gz"), write)
+
+
+def extract_archive(
+    from_path: str | os.PathLike[str], to_path: str | os.PathLike[str] | None = None, remove_finished: bool = False
+) -> str | os.PathLike[str]:
+    """Unpack a tar archive (`.tar`, `.tar.gz`, `.tgz`, `.tar.bz2`, `.tar.xz`) or a zip file; gives the folder.
+
+    Nothing is written outside the folder, whatever the archive names.
+
+    Args:
+        from_path: the archive.
+        to_path: the folder (default: the archive's own).
+        remove_finished: delete the archive afterwards.
+
+    Raises:
+        RuntimeError: the name ends as that of no archive.
+        tarfile.FilterError: a tar archive names a place outside the folder.
+    """
+    source, folder = os.fspath(from_path), os.path.dirname(from_path) if to_path is None else to_path
+    if source.endswith(".zip"):
+        with zipfile.ZipFile(source) as packed:
+            packed.extractall(folder)
+    elif source.endswith(_TAR_SUFFIXES):
+        with tarfile.open(source) as packed:
+            packed.extractall(folder, filter="data")
+    else:
+        raise RuntimeError(f"{source} is no archive: its name ends in none of .zip, {', '.join(_TAR_SUFFIXES)}")
+    if remove_finished:
+        os.remove(source)
+    return folder
+
+
+def download_and_extract_archive(
+    url: str,
+    download_root: str | os.PathLike[str],
+    extract_root: str | os.PathLike[str] | None = None,
+    filename: str | None = None,
+    md5: str | None = None,
+    remove_finished: bool = False,
+) -> None:
+    """Fetch an archive into a folder, unless it is there already, and unpack it there or into another one.
+
+    Raises:
+        RuntimeError: it cannot be fetched, or its checksum is wrong.
+    """
+    folder, name = os.path.expanduser(download_root), filename or os.path.basename(url)
+    download_url(url, folder, name, md5)
+    extract_archive(os.path.join(folder, name), folder if extract_root is None else extract_root, remove_finished)
+
+
+def load_mat(path: str, **options: Any) -> dict[str, Any]:
+    """The content of a MATLAB file.
+
+    Raises:
+        ImportError: SciPy is not installed.
+    """
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise ImportError(f"{path} is a MATLAB file, which SciPy reads: pip install 'flambeau[scipy]'") from error
+    return loadmat(path, **options)
 
 
 def verify_str_arg(

@@ -175,10 +175,10 @@ def _modern(weights: Any, kwargs: dict[str, Any], enum: Any) -> Any:
     if not isinstance(weights, bool):
         return weights
     meant = enum.IMAGENET1K_V1 if weights else None
-    hint = f" You can also use `weights={enum.__name__}.DEFAULT` to get the most up-to-date weights." * weights
+    hint = f" You can also use `weights={enum.__name__}.DEFAULT` to get the most up-to-date weights."
     warnings.warn(
-        "Arguments other than a weight enum or `None` for 'weights' are deprecated since 0.13 and may be removed in the "
-        f"future. The current behavior is equivalent to passing `weights={meant}`.{hint}",
+        "Arguments other than a weight enum or `None` for 'weights' are deprecated since 0.13 and may be removed in "
+        f"the future. The current behavior is equivalent to passing `weights={meant}`." + hint * weights,
         stacklevel=4,
     )
     return meant
