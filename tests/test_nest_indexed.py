@@ -15,11 +15,13 @@ from _compiled import DTYPES, _Random
 from test_nest import TARGETS, check, pool_for
 
 from flambeau import dtypes as dt
+from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import execute, nest_loops
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 from flambeau.graph.types import contiguous_strides
+from flambeau.ops.joining import joined
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
@@ -33,7 +35,7 @@ def programs(draw: Any, dtypes: list[Any] = DTYPES) -> tuple[Function, list[np.n
 class _Indexed(_Random):
     def step(self, pool: list[Value]) -> Value:
         v = self.one_of(pool)
-        kinds = ["along", "take", "advanced", "scatter", "put", "scan", "update", "spaced", "arg"]
+        kinds = ["along", "take", "advanced", "scatter", "put", "scan", "update", "spaced", "arg", "join"]
         if not v.ndim or self.one_of([False, False, True]):
             return super().step(pool)
         return getattr(self, self.one_of(kinds))(v)
@@ -105,6 +107,15 @@ class _Indexed(_Random):
         own = tuple([a * s for a, s in zip(steps, strides)])
         return self.b.update(base, self.source(sizes), tuple(strides), own, offset)
 
+    def join(self, v: Value) -> Value:
+        """Values side by side, or all but the last of them over a constant."""
+        d = self.dim(v)
+        others = [self.source((*v.shape[:d], self.one_of([1, 2]), *v.shape[d + 1 :])) for _ in range(2)]
+        whole = joined(self.b, d, [v, *others])
+        if self.one_of([False, True]):
+            return whole
+        return joined(self.b, d, [self.b.slice(whole, d, 0, whole.shape[d] - 1), others[0]])
+
     def spaced(self, v: Value) -> Value:
         pads = [(self.one_of([0, 1, -1 if n > 1 else 0]), self.one_of([0, 2])) for n in v.shape]
         return self.b.pad(v, pads, self.one_of([0, 1]), [self.one_of([0, 1, 2]) for _ in v.shape])
@@ -147,3 +158,12 @@ def test_random_programs_in_many_chunks(four_threads: Pool, case: Any) -> None:
         patch.setattr(nest_loops, "CHUNK", 16)
         patch.setattr(execute, "NANOSECONDS", 1e6)
         check(*case, pool=four_threads)
+
+
+def test_joined_arrays_over_a_constant_that_is_needed_too() -> None:
+    b = Builder()
+    x = b.input(0, (2, 3), dt.float32, ((3, 1), 0))
+    zeros = b.const(0, dt.float32, (4, 3))
+    whole = [b.update(b.update(zeros, x, (3, 1), (3, 1), at), x, (3, 1), (3, 1), 6 - at) for at in (0, 6)]
+    b.f.outputs = [zeros, *whole]
+    check(b.f, [np.arange(6, dtype=np.float32)], exact=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 
 from .ir import Function, Value
-from .placing import IN_PLACE, PLACED, domain, in_order
+from .placing import IN_PLACE, PLACED, WRITABLE, domain, in_order
 from .sequence import Cluster, by_level, sequence
 
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
@@ -44,7 +44,9 @@ class _Clustering:
     def __init__(self, f: Function, supported: Supported, forced: frozenset[Value]) -> None:
         self.f = f
         self.supported = supported
-        self.forced = forced | {v.args[0] for v in f.values if v.kind in IN_PLACE and supported(v)}
+        self.forced = forced | {
+            v.args[0] for v in f.values if v.kind in IN_PLACE and supported(v) and v.args[0].kind in WRITABLE
+        }
         self.users: list[list[Value]] = [[] for _ in f.values]
         for v in f.values:
             for a in dict.fromkeys(v.args):

@@ -2,7 +2,8 @@
 
 - argmax and argmin: the smallest index among the elements that equal the extreme (or are NaN, if one is).
 - scatters and scans of 16-bit floats: in float32, rounded once.
-- updates of a constant under a view that selects a box: padding.
+- updates of a constant under a view that selects a box: padding (but for the first of several).
+- a scan that is only converted: one that stores what it is converted to.
 """
 
 from __future__ import annotations
@@ -10,22 +11,41 @@ from __future__ import annotations
 from ..dtypes import bfloat16, bool_, dtype, float16, float32, int32, int64
 from .affine import row_major
 from .ir import Function, Value
-from .simplify import Rewriter, constant_of, copied, rewritten
+from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
 
 
 def formed(f: Function) -> Function:
     """An equal function."""
-    return rewritten(f, _formed)
+    users: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
+    for v in f.values:
+        for a in v.args:
+            users.setdefault(a, []).append(v)
+    only = {v: found[0] for v, found in users.items() if len(found) == 1}
+    return without_dead(rewritten(f, lambda r, v, args: _formed(r, v, args, only)))
 
 
-def _formed(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+def _formed(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Value | None]) -> Value:
     if any(x.dtype.kind == "c" or 0 in x.shape for x in (v, *v.args)):
         return copied(r, v, args)
+    if (
+        v.name == "cast"
+        and args[0].kind == "scan"
+        and only.get(v.args[0]) is v
+        and args[0].dtype is args[0].args[0].dtype
+    ):
+        return r.make("scan", args[0].name, args[0].args, args[0].params, v.shape, v.dtype)
     if v.name in ("argmax", "argmin") and v.args[0].ndim:
         return _first_extreme(r, v, args[0])
     if v.kind == "scan" or v.kind == "scatter" and v.name != "set":
         return _widened(r, v, args)
-    return (_padding(r, v, args[1]) if v.kind == "update" else None) or copied(r, v, args)
+    if v.kind == "update" and not _is_overwritten(v, only):
+        return _padding(r, v, args[1]) or copied(r, v, args)
+    return copied(r, v, args)
+
+
+def _is_overwritten(v: Value, only: dict[Value, Value | None]) -> bool:
+    user = only.get(v)
+    return user is not None and user.kind == "update" and user.args[0] is v
 
 
 # ---- argmax, argmin
@@ -78,10 +98,10 @@ def _padding(r: Rewriter, v: Value, value: Value) -> Value | None:
     fill = constant_of(v.args[0])
     if fill is None or value.dtype is not v.dtype or tuple(v.params[0]) != row_major(v.shape):
         return None
-    box = _box(v, value)
-    if box is None or fill.params and v.dtype in (float16, bfloat16):
+    found = box(v, value)
+    if found is None or fill.params and v.dtype in (float16, bfloat16):
         return None
-    order, starts, steps = box
+    order, starts, steps = found
     taken = [d for d in order if d is not None]
     left = [d for d in range(value.ndim) if d not in taken]
     value = r.view("permute", value, (*left, *taken), tuple([value.shape[d] for d in (*left, *taken)]))
@@ -92,7 +112,7 @@ def _padding(r: Rewriter, v: Value, value: Value) -> Value | None:
     return r.view("pad", value, (pads, fill.params, tuple([s - 1 for s in steps])), v.shape)
 
 
-def _box(v: Value, value: Value) -> tuple[list[int | None], list[int], list[int]] | None:
+def box(v: Value, value: Value) -> tuple[list[int | None], list[int], list[int]] | None:
     """For each dimension of an update: which of the value's runs along it, from where, in what steps; or None."""
     layout, strides, offset = v.params
     order: list[int | None] = [None] * v.ndim

@@ -238,9 +238,12 @@ _SCANS = {
 
 
 def _scan(v: Value, a: Array) -> Array:
-    if v.dtype.compute == np.float16:
-        return _SCANS[v.name].accumulate(a.astype(np.float32), axis=v.params).astype(np.float16)
-    return _rounded(_SCANS[v.name].accumulate(a, axis=v.params, dtype=v.dtype.compute), v.dtype)
+    """Accumulated in the operand's dtype (float16 in float32), each result converted to its own."""
+    old = v.args[0].dtype
+    wide = np.float32 if old.compute == np.float16 else old.compute
+    r = _SCANS[v.name].accumulate(a.astype(wide, copy=False), axis=v.params, dtype=wide)
+    r = _rounded(r.astype(old.compute, copy=False), old)
+    return r if old is v.dtype else cast(r, old, v.dtype)
 
 
 def _contract(v: Value, a: Array, b: Array) -> Array:

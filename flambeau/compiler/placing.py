@@ -1,6 +1,7 @@
 """Values written into memory that holds something already: updates and scatters; and scans, which run in order.
 
-The first operand of an update or a scatter lies in the memory where its result will (``inplace`` sees to it).
+The first operand of an update or a scatter lies in the memory where its result will (``inplace`` sees to it), or is of
+no kind that lies in memory: then everything is overwritten.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .picking import advanced, index_place, position
 IN_PLACE = frozenset(["update", "scatter"])
 SERIAL = frozenset(["scatter", "scan"])
 PLACED = IN_PLACE | SERIAL
+WRITABLE = frozenset(["map", "reduce", *PLACED])  # kinds that kernels compute into memory of their own
 
 
 def domain(v: Value) -> tuple[int, ...]:

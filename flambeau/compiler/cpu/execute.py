@@ -25,7 +25,7 @@ from ..ir import Function, Value
 from ..loops import Layout, Nest, nest
 from ..memory import Span, plan
 from ..passes import prepared
-from ..placing import IN_PLACE, PLACED
+from ..placing import IN_PLACE, PLACED, WRITABLE
 from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce
 from .executor import Buffer, Executor, Segment
@@ -79,6 +79,8 @@ def _can_place(v: Value) -> bool:
     """Scans, scatters and updates: elements of one dtype; nothing written twice but by a scatter, in its order."""
     if v.kind == "update":
         return v.args[1].dtype is v.dtype and distinct(v.args[1].shape, v.params[1])
+    if v.kind == "scan":
+        return bool(v.ndim) and nest_maps.supported("cast", (v.args[0].dtype,), v.dtype)
     return bool(v.ndim) and all(a.dtype is v.dtype for a in (v.args[0], v.args[-1]))
 
 
@@ -131,7 +133,7 @@ def _tops(values: Sequence[Value]) -> dict[Value, Value]:
     """For each value that one of these updates and scatters overwrites, the last one that does."""
     tops: dict[Value, Value] = {}
     for v in reversed(values):
-        if v.kind in IN_PLACE:
+        if v.kind in IN_PLACE and v.args[0].kind in WRITABLE:
             tops[v.args[0]] = tops.get(v, v)
     return tops
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from ..affine import Affine
 from ..loops import Nest, accesses
 from . import nest_reduce as partial
@@ -13,9 +15,8 @@ def choose(n: Nest) -> tuple[int | None, bool]:
     """The loop that runs in vectors, and whether it is a reduced one."""
     kept = [k for k, r in enumerate(n.reduced) if not r]
     gone = [k for k, r in enumerate(n.reduced) if r]
-    often = [x for x in reached(n) if not gone or any(x.of(k) for k in gone)]  # not once for each result
-    written = {s.address for s in n.stores}
-    scores = {k: score(often, written, k, n.sizes[k]) for k in range(len(n.sizes))}
+    accessed = _weighed(n, gone)
+    scores = {k: score(accessed, k, n.sizes[k]) for k in range(len(n.sizes))}
     best = max(kept, key=lambda k: (scores[k], k), default=None)
     if not gone or not row_fits(n, gone):
         return best, False
@@ -37,12 +38,21 @@ def across(n: Nest, axis: int | None) -> int | None:
     return max(found, key=n.sizes.__getitem__, default=None)
 
 
-def score(accessed: list[Affine], written: set[Affine], k: int, size: int) -> float:
-    """How well a loop runs in vectors: accesses to neighbours, against strided ones; a store counts twice."""
+def _weighed(n: Nest, gone: list[int]) -> list[tuple[Affine, float]]:
+    """Every access with how often it happens: a store counts twice, what happens once for each result less."""
+    written, rarely = {s.address for s in n.stores}, 1 / prod([n.sizes[k] for k in gone])
+    return [
+        (r, (2 if x in written else 1) * (1 if not gone or any(r.of(k) for k in gone) else rarely))
+        for x, r in zip(accesses(n), reached(n))
+    ]
+
+
+def score(accessed: list[tuple[Affine, float]], k: int, size: int) -> float:
+    """How well a loop runs in vectors: accesses to neighbours, against strided ones."""
     total = 0.0
-    for x in accessed:
+    for x, weight in accessed:
         step = abs(x.of(k))
-        total += (2 if x in written else 1) * (1 if step == 1 else 0 if step == 0 else -1)
+        total += weight * (1 if step == 1 else 0 if step == 0 else -1)
     return total + min(size, 16) / 16
 
 

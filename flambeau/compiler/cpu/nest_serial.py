@@ -1,12 +1,11 @@
 """Scatters and scans: nests some of whose loops run in order.
 
-The loops that run in order lie inside those over everything else that chunks and threads share out, and a vector runs
-over neighbours in memory innermost. So results do not depend on threads, and of equal indices the later comes later.
+The loops that run in order lie inside those over everything else, which chunks and threads share out, and a vector runs
+over neighbours in memory. So results do not depend on threads, and of equal indices the later comes later. A scan may
+accumulate in another dtype than that of its result.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from ..loops import Nest, Store
 from . import nest_maps as maps
@@ -30,22 +29,29 @@ class Serial(Loops):
         self.how = COMBINED[n.serial.name]  # type: ignore[union-attr]
 
     def body(self) -> None:
-        """The loops over everything else, then those in order."""
+        """The loops over everything else, then those in order: a scan's inside a vector, a scatter's around it."""
+        scatters = self.n.serial.kind == "scatter"  # type: ignore[union-attr]
+        inner = self.axis if self.axis is not None or not scatters else self.contiguous()
         for k in self.kept:
-            if k != self.axis:
+            if k != inner:
                 self.enter(k)
-        if self.n.serial.kind == "scatter":  # type: ignore[union-attr]
-            for k in self.gone:
-                self.enter(k)
-            self.columns(self.scattered)
-        elif self.axis is None:
-            self.running()
-        else:
-            self.rows()
+        for k in self.gone if scatters else ():
+            self.enter(k)
+        if inner != self.axis:
+            self.enter(inner)  # type: ignore[arg-type]
+        columns = self.range(self.axis) if self.axis is not None else ("0", "1")
+        self.over_columns(*columns, self.scattered if scatters else self.running)
 
-    def columns(self, body: Callable[[], None]) -> None:
-        """``body`` over the loop that runs in vectors, if there is one."""
-        self.over_columns(*(self.range(self.axis) if self.axis is not None else ("0", "1")), body)
+    def contiguous(self) -> int | None:
+        """The loop along which most of what a scatter reads lies side by side, if its places do not."""
+        loads = [self.n.reach(node.params.address) for node in self.n.nodes if node.op == "load"]
+        score = {k: sum(x.of(k) == 1 for x in loads) - sum(x.of(k) > 1 for x in loads) for k in self.kept}
+        return max([k for k in self.kept if score[k] > 0], key=score.__getitem__, default=None)
+
+    @property
+    def width(self) -> int:
+        """The lanes of an element here."""
+        return self.lanes if self.wide else 0
 
     # ---- scatter
 
@@ -63,7 +69,7 @@ class Serial(Loops):
 
     def memory(self, pointer: str) -> str:
         """What the memory of the result holds now."""
-        v, scope, w = self.at.value, self.chain[-1], self.lanes if self.wide else 0
+        v, scope, w = self.at.value, self.chain[-1], self.width
         t, align = memory_type(v.dtype), v.dtype.itemsize
         if w:
             raw = self.load_run(t, pointer, 1, (scope.mask, True) if scope.mask else ("true", False), align, scope)
@@ -73,22 +79,27 @@ class Serial(Loops):
 
     def combined(self, a: str, b: str) -> str:
         """Two elements as one."""
-        dt = self.at.value.dtype
-        return maps.emit(self.ops(self.lanes if self.wide else 0), self.how, [a, b], (dt, dt), dt)
+        dt = self.at.node.dtype
+        return maps.emit(self.ops(self.width), self.how, [a, b], (dt, dt), dt)
 
     # ---- scan
 
-    def rows(self) -> None:
-        """Row after row: each vector is combined with the one that was stored before it."""
+    def running(self) -> None:
+        """Element after element, or vector after vector, with the result so far in a register."""
+        depth, t = len(self.chain), type_of(self.at.node.dtype, self.width)
         if not self.gone:
-            return self.columns(lambda: self.write(self.at, *self.operands_of(self.at)))
+            return self.keep(*self.operands_of(self.at))
         (k,) = self.gone
-        depth = len(self.chain)
         self.only(k)
-        self.columns(lambda: self.write(self.at, *self.operands_of(self.at)))
+        first, pointer = self.operands_of(self.at)
+        self.keep(first, pointer)
         self.leave(depth)
-        self.loop(k, "1", str(self.n.sizes[k]), 1)
-        self.columns(lambda: self.follow(k))
+        if self.n.sizes[k] > 1:
+            loop, old = self.loop(k, "1", str(self.n.sizes[k]), 1), self.fresh()
+            reg, pointer = self.operands_of(self.at)
+            new = self.combined(old, reg)
+            self.keep(new, pointer)
+            loop.phis = [[old, t, first, new]]
         return self.leave(depth)
 
     def only(self, k: int) -> None:
@@ -97,26 +108,7 @@ class Serial(Loops):
         self.open(Scope(top.axes | {k}, top.after))
         self.indices[k] = "0"
 
-    def follow(self, k: int) -> None:
-        """One vector of a row."""
-        reg, pointer = self.operands_of(self.at)
-        t, step = memory_type(self.at.value.dtype), self.at.address.of(k)
-        before = self.put(f"getelementptr {t}, ptr {pointer}, i64 {-step}")
-        self.write(self.at, self.combined(self.memory(before), reg), pointer)
-
-    def running(self) -> None:
-        """Element after element, with the last one in a register."""
-        depth, t = len(self.chain), type_of(self.at.value.dtype, 0)
-        if not self.gone:
-            return self.write(self.at, *self.operands_of(self.at))
-        (k,) = self.gone
-        self.only(k)
-        first, pointer = self.operands_of(self.at)
-        self.write(self.at, first, pointer)
-        self.leave(depth)
-        loop, old = self.loop(k, "1", str(self.n.sizes[k]), 1), self.fresh()
-        reg, pointer = self.operands_of(self.at)
-        new = self.combined(old, reg)
-        self.write(self.at, new, pointer)
-        loop.phis = [[old, t, first, new]]
-        return self.leave(depth)
+    def keep(self, reg: str, pointer: str) -> None:
+        """Stores a result in its dtype."""
+        reg = maps.cast(self.ops(self.width), reg, self.at.node.dtype, self.at.value.dtype)
+        self.write(self.at, reg, pointer)
