@@ -11,7 +11,7 @@ try:
     import tensorboardX
 except ImportError as error:
     raise ImportError(
-        "torch.utils.tensorboard writes through the package tensorboardX: pip install tensorboardX"
+        "torch.utils.tensorboard writes through the package tensorboardX: pip install 'flambeau[tensorboard]'"
     ) from error
 
 __all__ = ["FileWriter", "SummaryWriter"]
