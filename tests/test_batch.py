@@ -208,6 +208,19 @@ def test_lanes_without_samples_do_no_harm() -> None:
     close(f, g, *arrays(f))
 
 
+def test_windows_in_their_own_form_see_values_that_are_stored_once() -> None:
+    """The gradient of a weight with many results sums over samples and positions at once."""
+
+    def make(b: Builder, x: Value) -> Value:
+        y = b.map("neg", b.contract("ncxy,cf->nfxy", x, read(b, 3, 200, k=2)))
+        seen = b.window(y, (2, 3), (3, 3), (1, 1), (1, 1))
+        return b.contract("nfxyuv,ngxy->fguv", seen, b.slice(b.slice(y, 2, 0, 4), 3, 0, 3))
+
+    f, g = over(make, 32)
+    assert max(int(np.prod(v.shape)) for v in g.values if v.name == "copy") == 32 * 200 * 30
+    close(f, g, *arrays(f), 1e-4)
+
+
 def test_too_many_conversions_leave_the_function_alone() -> None:
     def make(b: Builder, x: Value) -> Value:
         for _ in range(6):

@@ -28,7 +28,7 @@ from .unstride import unstride
 
 CHANNELS = 32  # and a multiple of 16: a layer whose channels fill vectors by themselves
 FEATURES = 32  # the same of a linear layer, whose remainder costs little
-LARGEST = 1 << 20  # bytes of one value in one chunk: half of a usual second-level cache
+LARGEST = 3 << 18  # bytes of one value in one chunk: with what it is computed from it fits a second-level cache
 CONVERTED = 0.25  # of all elements may be those that change between the two forms
 
 
@@ -192,10 +192,17 @@ class _Tiling:
         """``v`` in its own form. ``free``: the conversion is none that tiling could do without."""
         found = self.plain.get(v)
         if found is None:
-            if not free:
-                self.converted += prod(v.shape)
-            found = self.plain[v] = self.unsplit(v) if v in self.split else self.untile(self.tiled[v], v)
+            self.converted += 0 if free else prod(v.shape)
+            found = self.plain[v] = self.from_tiled(v, free)
         return found
+
+    def from_tiled(self, v: Value, free: bool) -> Value:
+        """The tiled value in its own form; a view that repeats elements (windows) reads what it views in that form."""
+        if v in self.split:
+            return self.unsplit(v)
+        if _repeats(v):
+            return copied(self.r, v, (self.as_plain(v.args[0], free),))
+        return self.untile(self.tiled[v], v)
 
     def untile(self, a: Value, v: Value) -> Value:
         """The views that undo the tiling."""
@@ -232,6 +239,13 @@ class _Tiling:
         if self.samples % CHUNK == 0:
             return a
         return self.r.where(self.valid(a), a, self.r.const(0, a.dtype))
+
+
+def _repeats(v: Value) -> bool:
+    """Does a view hold elements several times?"""
+    if v.kind != "view" or v.name in ("reshape", "permute"):
+        return v.kind == "view" and _repeats(v.args[0])
+    return v.name in ("window", "expand")
 
 
 # ---- rules: the tiled form of a value that has a batch, or None
