@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau import nn
+from flambeau.compiler import passes
 from flambeau.compiler.batch import tile_batch
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.chunked import chunked
@@ -282,6 +283,22 @@ def test_bits_of_contractions_do_not_depend_on_the_tiling(name: str, n: int) -> 
     inputs, scalars = arrays(f)
     one, other = (Executable(h, types_of(h)).run(inputs, scalars)[0] for h in (f, g))
     assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("kind, batch", [("max", 16), ("avg", 20), ("norm", 32)])
+def test_bits_of_a_step_do_not_depend_on_the_tiling(kind: str, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    f = lenet(kind, batch)
+    inputs, scalars = arrays(f)
+    one = Executable(f, types_of(f)).run(inputs, scalars)
+    monkeypatch.setattr(passes, "PASSES", tuple(p for p in passes.PASSES if p is not tile_batch))
+    other = Executable(f, types_of(f)).run(inputs, scalars)
+    assert [a.tobytes() for a in one] == [a.tobytes() for a in other]
+
+
+def test_wide_channels_are_summed_at_once() -> None:
+    b = Builder()
+    b.f.outputs = [lower_weight(b, read(b, 16, 1, 12, 12), read(b, 16, 32, 8, 8, k=1), (5, 5), WHOLE)]
+    assert all(v.name == "einsum" for v in chunked(b.f).values if v.kind == "contract")
 
 
 def test_contractions_read_samples_that_lie_side_by_side() -> None:

@@ -20,13 +20,12 @@ from math import prod
 
 from ..dtypes import int32
 from .axes import Axes, Axis
-from .chunked import CHUNK, is_batch
+from .chunked import CHANNELS, CHUNK, is_batch
 from .cpu.contract_packing import LEAST
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 from .unstride import unstride
 
-CHANNELS = 32  # and a multiple of 16: a layer whose channels fill vectors by themselves
 FEATURES = 32  # the same of a linear layer, whose remainder costs little
 LARGEST = 3 << 18  # bytes of one value in one chunk: with what it is computed from it fits a second-level cache
 CONVERTED = 0.25  # of all elements may be those that change between the two forms
@@ -360,7 +359,7 @@ def _contract(t: _Tiling, v: Value) -> Value | None:
             return None
         args.append(t.as_tiled(a) if sample in own else t.as_plain(a))
         labels.append(_with_lane(own, sample, lane))
-    return t.r.contract(f"{labels[0]},{labels[1]}->{_with_lane(v.params[2], sample, lane)}", *args)
+    return t.r.contract(f"{labels[0]},{labels[1]}->{_with_lane(v.params[2], sample, lane)}", *args, name=v.name)
 
 
 def _runs_along_sums(v: Value) -> bool:

@@ -181,12 +181,15 @@ class Builder:
 
     # ---- contractions
 
-    def contract(self, spec: str, a: Value, b: Value) -> Value:
-        """Einstein sum of two operands, ``"nk,mk->nm"``: labels of a and b, then of the result."""
+    def contract(self, spec: str, a: Value, b: Value, name: str = "einsum") -> Value:
+        """Einstein sum of two operands, ``"nk,mk->nm"``: labels of a and b, then of the result.
+
+        ``name``: ``einsum``, or ``ordered`` where products must be added one by one in the order of the labels.
+        """
         left, out = spec.split("->")
         la, lb = left.split(",")
         sizes = dict(zip(la, a.shape)) | dict(zip(lb, b.shape))
-        return self._add("contract", "einsum", (a, b), (la, lb, out), [sizes[c] for c in out], a.dtype)
+        return self._add("contract", name, (a, b), (la, lb, out), [sizes[c] for c in out], a.dtype)
 
     # ---- indices
 

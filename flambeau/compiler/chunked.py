@@ -5,9 +5,10 @@ tiled (``batch``), where a chunk is what one thread computes; with this order in
 not depend on whether the program was tiled, and so not on where somebody's print cut it in two. The rule looks at the
 shapes of one operator alone.
 
-A contraction that sums over samples and over positions within each, and has few results (the gradient of a
-convolution's weight), gives one result for each sample, which are then summed in that order. Other contractions over
-samples (the gradient of a linear layer's weight) stay as they are, in both.
+A contraction that sums over samples and over positions within each, and has few results (the gradient of the weight of
+a convolution with few channels), gives one result for each sample, which are then summed in that order. Its products
+are added one after the other, since in a tiled program the samples are the lanes. Other contractions over samples (the
+gradient of a linear layer's weight) stay as they are, in both.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .simplify import Rewriter, copied, rewritten
 CHUNK = 16  # samples
 FEWEST = 12  # samples: fewer would leave too much of a chunk empty
 MOST = 4096  # samples: a longer dimension is no batch
+CHANNELS = 32  # and a multiple of 16: a layer whose channels fill vectors by themselves
 POSITIONS = 32  # that a contraction sums over in each sample, to be summed sample by sample
 RESULTS = 16384  # of such a contraction for each sample
 ALL_RESULTS = 1 << 23  # for all samples
@@ -39,7 +41,7 @@ def _chunked(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
         return _reduced(r, v, args[0])
     if v.kind == "contract" and by_sample(v):
         la, lb, out = v.params
-        each = r.contract(f"{la},{lb}->{la[0]}{out}", *args)
+        each = r.contract(f"{la},{lb}->{la[0]}{out}", *args, name="ordered")
         return sum_of_samples(r, "sum", each, v.dtype)
     return copied(r, v, args)
 
@@ -65,6 +67,8 @@ def by_sample(v: Value) -> bool:
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     samples = sizes.pop(la[0])
     positions = prod([n for c, n in sizes.items() if c not in out])
+    if any(n >= CHANNELS and n % CHUNK == 0 for n in v.shape):
+        return False
     few = prod(v.shape) <= RESULTS and prod(v.shape) * samples <= ALL_RESULTS
     return is_batch(samples) and positions >= POSITIONS and few
 

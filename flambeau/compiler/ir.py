@@ -4,7 +4,7 @@ program := inputs, scalars, {value = expr}, outputs
 expr := map f(a, …)                 elementwise, equal shapes
       | view v(a)                   permute, expand, reshape, slice, flip, pad, strided (memory reinterpreted)
       | reduce op axes (a)          sum prod max min any all, argmax argmin
-      | contract spec (a, b)        sum over the labels that the result lacks; einsum with windows
+      | contract spec (a, b)        sum over the labels that the result lacks; ``ordered``: never in lanes along them
       | gather (a, index, …)        elements at integer indices
       | scatter op (a, index, b)    a with b put, added, … at the indices
       | scan op axis (a)            cumulative sum, product, maximum, minimum

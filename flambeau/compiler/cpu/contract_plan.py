@@ -90,6 +90,8 @@ def _suits(n: Nest, a: Operand, b: Operand, k: int, lanes: int) -> float:
     size, steps = n.sizes[k], {a.of(k), b.of(k)}
     used = size / (-(-size // lanes) * lanes)
     if n.reduced[k]:
+        if n.reductions[0].value.name == "ordered":
+            return 0
         if steps != {1}:
             return 0.01 * used
         each = prod([s for s, r in zip(n.sizes, n.reduced) if r]) / lanes  # vectors a result is made of
