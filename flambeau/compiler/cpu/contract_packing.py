@@ -9,15 +9,19 @@ between which results wait in the workspace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from ..affine import Guard
 from ..loops import Load, Nest, Node
 from .contract_plan import LATENCY, Operand, Plan, operands
 from .target import Target
 
 LEAST = 1 << 19  # products below which nothing is packed
 DEPTH = 400  # products of a result between which it waits in the workspace, about
+ROWS = 8  # of a loop that makes good tiles
+PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
 BLOCK = 1 << 23  # products in a chunk, about
 
@@ -70,7 +74,7 @@ def _suits(n: Nest, axis: int, vector: int, lanes: int) -> float:
     rows = [k for k in kept if b.of(k) and not a.of(k)]
     if not rows or any(g.index.of(axis) for g in lb.guards):
         return 0
-    tiled = max(rows, key=n.sizes.__getitem__)
+    tiled = max(rows, key=lambda k: _height(n, k, lb.guards))
     if any(g.index.of(tiled) or sum(g.index.of(k) != 0 for k in gone) != 1 for g in lb.guards):
         return 0
     height, depth, size = prod([n.sizes[k] for k in rows]), prod([n.sizes[k] for k in gone]), n.sizes[axis]
@@ -80,6 +84,13 @@ def _suits(n: Nest, axis: int, vector: int, lanes: int) -> float:
     copying = 3 if a.of(axis) == 1 else 12 if _turns(n, a, la) else 40
     storing = 2 if all(s.address.of(axis) == 1 for s in n.stores) else 40
     return used * height / (height + copying) * depth / (depth + storing)
+
+
+def _height(n: Nest, k: int, guards: Sequence[Guard]) -> tuple[bool, bool, int, int]:
+    """How well a loop makes the rows of a tile: many of them, that share no cache sets, need no padding, lie near."""
+    size, apart = n.sizes[k], max([abs(s.address.of(k)) for s in n.stores], default=0)
+    many = size >= ROWS
+    return many and (apart == 0 or apart % PAGE != 0), not any(g.index.of(k) for g in guards), -apart * many, size
 
 
 def _turns(n: Nest, a: Operand, at: Load) -> bool:
@@ -92,7 +103,9 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     a, b = operands(n)[vector], operands(n)[1 - vector]
     gone = [k for k, r in enumerate(n.reduced) if r]
     kept = [k for k, r in enumerate(n.reduced) if not r and k != axis]
-    rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=n.sizes.__getitem__)
+    load = _load(b)
+    guards = load.guards if load else ()
+    rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=lambda k: _height(n, k, guards))
     outer = [k for k in kept if k not in rows]
     p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
     height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
