@@ -2,13 +2,15 @@
 
     python scripts/make_programs_table.py ROWS.json
 
-``ROWS.json`` is what ``run_programs.py --candidate "flambeau run" --json ROWS.json`` has written.
+``ROWS.json`` is what ``scripts/time_programs.py`` has written, or ``run_programs.py --candidate "flambeau run"
+--json ROWS.json``, without PyTorch's times then.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,15 @@ HEAD = """# Public programs
 
 Programs written for PyTorch by others, run unmodified by `flambeau run` and compared with what PyTorch 2.13 (CPU)
 printed: text line by line, numbers to 1e-3 with an allowance for rounding, measured by PyTorch under other kernels.
-This page is made by `scripts/make_programs_table.py`; "time" is wall time beside PyTorch's as recorded, start-up
-included, so 0.5 is twice as fast (several programs ran at once: rough figures).
+This page is made by `scripts/time_programs.py` and `scripts/make_programs_table.py`. Times are seconds of the whole
+program on one thread, start-up and compiling included (nothing is cached from an earlier run); PyTorch's and
+flambeau's are taken in turn, and of {rounds} the shortest counts. "Ratio" is flambeau's time over PyTorch's: 0.5 is
+twice as fast.{note}
 
-{good} of {count} agree.
+{good} of {count} agree. {summary}
 
-| program | kind | result | time | remark |
-|---|---|---|---|---|
+| program | kind | result | PyTorch s | flambeau s | ratio | remark |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -49,16 +53,42 @@ def remark(row: dict[str, Any]) -> str:
 def line(row: dict[str, Any]) -> str:
     """One row of the table."""
     result = "agrees" if row["verdict"] == "ok" else row["verdict"]
+    times = [f"{seconds:.1f}" if seconds else "" for seconds in (row.get("peer"), row["wall"])]
     ratio = row.get("ratio_now") or row.get("ratio_recorded")
-    return f"| {row['name']} | {row['kind']} | {result} | {f'{ratio:.2f}' if ratio else ''} | {remark(row)} |"
+    times.append(f"{ratio:.2f}" if ratio else "")
+    return f"| {row['name']} | {row['kind']} | {result} | {' | '.join(times)} | {remark(row)} |"
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def summary(rows: list[dict[str, Any]]) -> str:
+    """How the times compare, all programs together."""
+    ratios = sorted(ratio for row in rows if (ratio := row.get("ratio_now")))
+    if not ratios:
+        return "PyTorch's times are those recorded with the corpus."
+    slower = sum(ratio > 1 for ratio in ratios)
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return (
+        f"{len(ratios) - slower} of {len(ratios)} are no slower than PyTorch; the ratios' geometric mean is {mean:.2f}."
+    )
+
+
+def page(rows: list[dict[str, Any]], rounds: str, note: str) -> str:
     """The whole page."""
     rows = sorted(rows, key=lambda row: row["name"])
     good = sum(row["verdict"] == "ok" for row in rows)
-    return HEAD.format(good=good, count=len(rows)) + "\n".join(map(line, rows)) + "\n"
+    head = HEAD.format(good=good, count=len(rows), summary=summary(rows), rounds=rounds, note=note and f" {note}")
+    return head + "\n".join(map(line, rows)) + "\n"
+
+
+def main() -> None:
+    """Reads the command line and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows")
+    parser.add_argument("--rounds", default="two runs", help="how often each was run, in words")
+    parser.add_argument("--note", default="", help="a sentence on how the times were taken")
+    args = parser.parse_args()
+    rows = json.loads(Path(args.rows).read_text(encoding="utf-8"))
+    PAGE.write_text(page(rows, args.rounds, args.note), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")
+    main()

@@ -61,6 +61,23 @@ CASES: list[tuple[str, str]] = [
     ("T.RandomOrder([T.Pad(1), T.CenterCrop(9), T.Resize(12)])", "rgb tensor"),
     ("T.Compose([T.Resize(9), T.RandomCrop(8), T.ToTensor(), T.Normalize((0.5,), (0.5,))])", "rgb grey"),
     ("T.Lambda(lambda image: image)", "tensor"),
+    ("T.RandomPerspective(0.6, 1.0)", "rgb tensor bytes"),
+    ("T.RandomPerspective(0.3, 0.9, fill=7)", "rgb tensor grey"),
+    ("T.RandomPosterize(3, 1.0)", "rgb bytes"),
+    ("T.RandomSolarize(100, 1.0)", "rgb bytes"),
+    ("T.RandomSolarize(0.4, 0.9)", "tensor"),
+    ("T.RandomAdjustSharpness(2.5, 1.0)", "rgb tensor bytes batch"),
+    ("T.RandomAdjustSharpness(0, 1.0)", "rgb tensor bytes"),
+    ("T.RandomAutocontrast(1.0)", "rgb tensor bytes"),
+    ("T.RandomEqualize(1.0)", "rgb bytes grey"),
+    ("T.Compose([T.AutoAugment()] * 12)", "rgb bytes"),
+    ("T.Compose([T.AutoAugment(T.AutoAugmentPolicy.CIFAR10, fill=3)] * 12)", "rgb bytes"),
+    ("T.Compose([T.AutoAugment(T.AutoAugmentPolicy.SVHN)] * 12)", "rgb bytes"),
+    ("T.Compose([T.RandAugment()] * 8)", "rgb bytes"),
+    ("T.RandAugment(3, 12, fill=(1, 2, 3))", "rgb bytes"),
+    ("T.Compose([T.TrivialAugmentWide()] * 9)", "rgb bytes"),
+    ("T.AugMix()", "rgb bytes"),
+    ("T.AugMix(5, 2, 2, all_ops=False)", "bytes"),
 ]
 
 # Functions of T.functional, as expressions of the image v.
@@ -72,6 +89,9 @@ FUNCTIONS: list[tuple[str, str]] = [
     ("F.rotate(v, 90)", "rgb tensor"),
     ("F.affine(v, 10, [1, 2], 1.5, [3, 4])", "rgb tensor"),
     ("F.resized_crop(v, 1, 2, 6, 5, (7, 8))", "rgb tensor"),
+    ("F.perspective(v, [[0, 0], [9, 0], [9, 11], [0, 11]], [[1, 2], [7, 1], [8, 9], [2, 10]])", "rgb tensor"),
+    ("F.equalize(v.expand(2, 3, 12, 10))", "bytes"),
+    ("F.autocontrast(v * 0)", "bytes tensor"),
     ("F.get_dimensions(v)", "rgb tensor grey"),
     ("F.get_image_size(v)", "rgb tensor grey"),
 ]

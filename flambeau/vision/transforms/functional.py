@@ -19,6 +19,8 @@ import flambeau as torch
 from flambeau.vision._pillow import from_array, is_image
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import PILLOW_MODES, InterpolationMode, as_mode
+from flambeau.vision.transforms._perspective import perspective
+from flambeau.vision.transforms._tones import adjust_sharpness, autocontrast, equalize, posterize, solarize
 
 __all__ = [
     "InterpolationMode",
@@ -27,10 +29,13 @@ __all__ = [
     "adjust_gamma",
     "adjust_hue",
     "adjust_saturation",
+    "adjust_sharpness",
     "affine",
+    "autocontrast",
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "equalize",
     "erase",
     "five_crop",
     "gaussian_blur",
@@ -41,11 +46,14 @@ __all__ = [
     "invert",
     "normalize",
     "pad",
+    "perspective",
     "pil_to_tensor",
+    "posterize",
     "resize",
     "resized_crop",
     "rgb_to_grayscale",
     "rotate",
+    "solarize",
     "ten_crop",
     "to_grayscale",
     "to_pil_image",

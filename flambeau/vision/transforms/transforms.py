@@ -19,6 +19,7 @@ from flambeau.vision.transforms._conversion import (
     ToPILImage,
     ToTensor,
 )
+from flambeau.vision.transforms._perspective import RandomPerspective
 from flambeau.vision.transforms._random import (
     ColorJitter,
     GaussianBlur,
@@ -31,6 +32,13 @@ from flambeau.vision.transforms._random import (
     RandomResizedCrop,
     RandomRotation,
     RandomVerticalFlip,
+)
+from flambeau.vision.transforms._random_tones import (
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomPosterize,
+    RandomSolarize,
 )
 
 __all__ = [
@@ -47,17 +55,23 @@ __all__ = [
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomInvert",
     "RandomOrder",
+    "RandomPerspective",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomTransforms",
     "RandomVerticalFlip",
     "Resize",

@@ -9,7 +9,48 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.vision.transforms import functional
+from flambeau.vision.transforms.autoaugment import *  # noqa: F403
 from flambeau.vision.transforms.transforms import *  # noqa: F403
+from flambeau.vision.transforms.v2._mixing import CutMix, MixUp
+
+
+class Identity(torch.nn.Module):
+    """What is given, as it is."""
+
+    def forward(self, *inputs: Any) -> Any:
+        """The input; several as a tuple."""
+        return inputs[0] if len(inputs) == 1 else inputs
+
+
+class GaussianNoise(torch.nn.Module):
+    """Normal noise added to a float tensor (..., C, H, W), then by default cut to [0, 1].
+
+    Raises:
+        ValueError: a negative `sigma`, or a tensor of integers.
+    """
+
+    def __init__(self, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> None:
+        super().__init__()
+        self.mean = mean
+        self.sigma = sigma
+        self.clip = clip
+
+    def forward(self, inpt: torch.Tensor) -> torch.Tensor:
+        """The noisy tensor."""
+        if not inpt.is_floating_point():
+            raise ValueError(f"Input tensor is expected to be in uint8 or float dtype, got dtype={inpt.dtype}")
+        if self.sigma < 0:
+            raise ValueError(f"sigma shouldn't be negative. Got {self.sigma}")
+        out = inpt + (self.mean + torch.randn_like(inpt) * self.sigma)
+        return torch.clamp(out, 0, 1) if self.clip else out
+
+
+class RandomChannelPermutation(torch.nn.Module):
+    """The channels of a tensor (..., C, H, W) in a random order."""
+
+    def forward(self, inpt: torch.Tensor) -> torch.Tensor:
+        """The tensor with its channels exchanged."""
+        return inpt[..., torch.randperm(inpt.shape[-3]), :, :]
 
 
 class ToImage(torch.nn.Module):
