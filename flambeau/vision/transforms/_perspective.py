@@ -46,7 +46,8 @@ def _coefficients(startpoints: _Corners, endpoints: _Corners) -> list[float]:
         )
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(endpoints, startpoints):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
     wanted = torch.tensor(startpoints, dtype=torch.float64).view(8)
     found = torch.linalg.lstsq(torch.tensor(rows, dtype=torch.float64), wanted, driver="gels").solution
     return found.to(torch.float32).tolist()
