@@ -53,14 +53,20 @@ def main() -> int:
     if options.first_step:
         from .first_step import main as first_step
 
-        return first_step(options.names)
+        return _keep(options, first_step=first_step(options.names))
     if options.loaded:
         from .loaded import main as loaded
 
-        return loaded(_peers(options))
+        return _keep(options, loaded=loaded(_peers(options)))
     if options.here:
         return _measure(options)
     return _in_children(options)
+
+
+def _keep(options: argparse.Namespace, **found: Any) -> int:
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
 
 
 def _peers(options: argparse.Namespace) -> list[str]:
@@ -85,10 +91,11 @@ def _in_children(options: argparse.Namespace) -> int:
             mine = ["--here", "--threads", str(count), "--json", str(path)]
             variables = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
             environment = {**os.environ, **dict.fromkeys(variables, str(count))}
-            status |= subprocess.run([*command, *mine], env=environment).returncode
-            if path.exists():
-                results.append(json.loads(path.read_text()))
-    _write(options, results)
+            try:
+                status |= subprocess.run([*command, *mine], env=environment).returncode
+            finally:
+                results += [json.loads(path.read_text())] if path.exists() else []
+                _write(options, results)
     return status
 
 
@@ -97,7 +104,7 @@ def _write(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:
 
     if not results:
         return
-    whole = {**results[0], "rows": [], "peaks": {}}
+    whole: dict[str, Any] = {**results[0], "rows": [], "peaks": {}}
     for result in results:
         whole["rows"] += result["rows"]
         whole["peaks"] |= result["peaks"]
@@ -124,17 +131,25 @@ def _measure(options: argparse.Namespace) -> int:
         end="",
     )
     print(f"copy {peak['bytes'] / 1e9:.1f} GB/s; load {load():.1f}\n{'':17} {'median':>10} {'minimum':>10}", flush=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for workload in all_workloads():
         if not workload.name.startswith(tuple(options.names) or "") or (options.headline and not workload.headline):
             continue
-        rows.append(row(workload, threads, Sides(workload, peers).measure(options.repeat, options.seconds)))
-        print(text(rows[-1], peak), flush=True)
+        found = row(workload, threads, Sides(workload, peers).measure(options.repeat, options.seconds))
+        rows.append({**found, "load": load()})
+        print(text(found, peak), flush=True)
+        _save(options.json, threads, peak, rows)
     after = measured_peak(threads)
-    best = {name: max(value, after[name]) for name, value in peak.items()}
-    found = {**head(executor_name()), "load": load(), "peaks": {str(threads): best}, "rows": rows}
-    options.json.write_text(json.dumps(found))
+    _save(options.json, threads, {name: max(value, after[name]) for name, value in peak.items()}, rows)
     return int(any(map(differs, rows)))
+
+
+def _save(path: Path, threads: int, peak: dict[str, float], rows: list[dict[str, Any]]) -> None:
+    """Writes what has been found so far, so that a run that is ended early leaves its rows."""
+    from .measuring import executor_name
+
+    most = max(r["load"] for r in rows)
+    path.write_text(json.dumps({**head(executor_name()), "load": most, "peaks": {str(threads): peak}, "rows": rows}))
 
 
 def measured_peak(threads: int) -> dict[str, float]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -23,37 +24,42 @@ TURN = 50  # steps of a side before it is another's turn
 WORKLOAD = "lenet-003-training-64"
 
 
-def main(peers: list[str]) -> int:
-    """Prints mean, median and 99th percentile in milliseconds, alone and beside the busy processes."""
+def main(peers: list[str]) -> list[dict[str, Any]]:
+    """Prints mean, median and 99th percentile in milliseconds, alone and beside busy processes; the same as rows."""
     every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     import_peers(peers)
     set_threads(every)
     [workload] = [w for w in all_workloads() if w.name == WORKLOAD]
     sides = Sides(workload, peers)
     print(f"{workload.title}, {every} threads, flambeau on {executor_name()}, ms")
-    print(f"{'':34} {'mean':>9} {'median':>9} {'p99':>9} {'steps':>6}")
-    _show(sides, "alone")
+    print(f"{'':36}{'mean':>10}{'median':>10}{'p99':>10}{'steps':>7}")
+    rows = _show(sides, "alone")
     busy = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(every)]
     try:
         time.sleep(0.3)
-        _show(sides, f"beside {every} processes")
+        rows += _show(sides, f"beside {every} busy processes")
     finally:
         for process in busy:
             process.kill()
             process.wait()
-    return 0
+    return rows
 
 
-def _show(sides: Sides, where: str) -> None:
+def _show(sides: Sides, where: str) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {peer: [] for peer in sides.steps}
     while any(len(found) < STEPS and sum(found) < SECONDS for found in times.values()):
         for peer, step in sides.steps.items():
             times[peer] += _turn(step.run)
+    rows = []
     for peer, found in times.items():
         ms = np.array(found) * 1e3
-        line = f"{NAMES[peer]}, {where}"
-        figures = f"{ms.mean():9.3f} {np.median(ms):9.3f} {np.percentile(ms, 99):9.3f} {len(ms):6}"
-        print(f"{line:34} {figures}", flush=True)
+        figures = {"mean": ms.mean(), "median": np.median(ms), "p99": np.percentile(ms, 99)}
+        print(
+            f"{f'{NAMES[peer]}, {where}':36}" + "".join(f"{f:10.3f}" for f in figures.values()) + f"{len(ms):7}",
+            flush=True,
+        )
+        rows.append({"side": peer, "where": where, **{name: float(f) for name, f in figures.items()}, "steps": len(ms)})
+    return rows
 
 
 def _turn(run: Callable[[], float]) -> list[float]:

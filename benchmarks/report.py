@@ -85,7 +85,7 @@ def text(row: dict[str, Any], peak: dict[str, float]) -> str:
 
 
 def markdown(result: dict[str, Any], headline: bool = False) -> str:
-    """The table for a document: least milliseconds a step, and how often flambeau's fits into the best peer's.
+    """The table for a document: least milliseconds a step, and how often flambeau's fits into PyTorch's.
 
     Args:
         result: what ``python -m benchmarks --json`` has written.
@@ -94,15 +94,53 @@ def markdown(result: dict[str, Any], headline: bool = False) -> str:
     rows = [r for r in result["rows"] if r["headline"] or not headline]
     peers = [p for p in NAMES if any(p in r["sides"] for r in rows)]
     head = ["workload", "threads", *[NAMES[p] for p in peers], "PyTorch / flambeau", "floor", "first step"]
-    lines = [" | ".join(["", *head, ""]).strip(), "|" + " --- |" * len(head)]
+    body = []
     for r in rows:
-        cells = [r["title"], str(r["threads"]), *[_cell(r["sides"].get(p)) for p in peers]]
-        faster = ratio(r, "torch")
         lowest = floor(r, result["peaks"][str(r["threads"])])
-        first = _number(r["sides"].get(OURS, {}).get("first"))
-        cells += [f"{faster:.2f}" if faster else "", _number(lowest) if lowest else "", first]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        first = r["sides"].get(OURS, {}).get("first")
+        times = [_cell(r["sides"].get(p)) for p in peers]
+        body.append([r["title"], str(r["threads"]), *times, _ratio(r), _number(lowest or None), _number(first)])
+    return table(head, body)
+
+
+def short_markdown(result: dict[str, Any]) -> str:
+    """The README's table: its rows with all processors, or with one thread where others kept the machine busy."""
+    counts = sorted({r["threads"] for r in result["rows"]})
+    count = counts[-1] if result["load"] <= counts[-1] else counts[0]
+    rows = [r for r in result["rows"] if r["headline"] and r["threads"] == count]
+    peers = [p for p in NAMES if p != "channels_last" and any(p in r["sides"] for r in rows)]
+    head = [f"ms a step, {count} thread{'s' * (count > 1)}", *[NAMES[p] for p in peers], "PyTorch / flambeau"]
+    return table(head, [[r["title"], *[_cell(r["sides"].get(p)) for p in peers], _ratio(r)] for r in rows])
+
+
+def loaded_markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of ``--loaded``, in milliseconds."""
+    head = ["", "mean", "median", "99th percentile", "steps"]
+    body = [[f"{NAMES[r['side']]}, {r['where']}", *[_number(r[k]) for k in ("mean", "median", "p99")], str(r["steps"])]
+            for r in rows]  # fmt: skip
+    return table(head, body)
+
+
+def first_step_markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of ``--first-step``, in seconds."""
+    head = ["", "import", "first step", "second step"]
+    body = []
+    for r in rows:
+        name = f"{r['name']}, {NAMES[r['side']]}" + (f", {r['cache']}" if r["cache"] else "")
+        body.append([name, *[_number(r.get(k)) for k in ("import", "first", "second")]])
+    return table(head, body)
+
+
+def table(head: list[str], body: list[list[str]]) -> str:
+    """A Markdown table, or what stands in the place of one without rows."""
+    if not body:
+        return "(not measured yet)"
+    return "\n".join([f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body)])
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    faster = ratio(row, "torch")
+    return f"{faster:.2f}" if faster else ""
 
 
 def _cell(side: dict[str, Any] | None) -> str:

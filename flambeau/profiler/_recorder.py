@@ -52,7 +52,7 @@ class Noted:
         first: seconds of the first run, in which it is compiled.
         seconds: of all other runs.
         native: seconds in native code, without the first run if there are others.
-        kernels: seconds of each kernel of these runs, summed over threads.
+        kernels: seconds of each kernel, summed over threads: the least of these runs, as others take time away too.
         made: kernels that LLVM compiled.
         read: kernels that came from the cache on disk.
     """
@@ -80,7 +80,7 @@ class Noted:
         self.native += sum(n.profile.seconds for n in run.natives)
         if run.natives:
             kernels = np.concatenate([n.profile.by_kernel() for n in run.natives])
-            self.kernels = kernels if len(self.kernels) != len(kernels) else self.kernels + kernels
+            self.kernels = kernels if len(self.kernels) != len(kernels) else np.minimum(self.kernels, kernels)
 
 
 class Recorder:

@@ -22,7 +22,7 @@ class KernelReport(NamedTuple):
 
     Attributes:
         facts: what it computes.
-        seconds: of one run, summed over threads; the mean of all runs but the first, if there are others.
+        seconds: of one run, summed over threads; the least of all runs but the first, if there are others.
         share: of the time of the program's kernels.
     """
 
@@ -135,7 +135,7 @@ def _report(noted: Noted) -> ProgramReport:
     facts = inspection.kernels(cache) if native else []
     times = noted.kernels if len(noted.kernels) == len(facts) else [0.0] * len(facts)
     total = float(sum(times)) or 1.0
-    kernels = [KernelReport(f, float(t) / again, float(t) / total) for f, t in zip(facts, times)]
+    kernels = [KernelReport(f, float(t), float(t) / total) for f, t in zip(facts, times)]
     values = inspection.by_numpy(cache) if native else [v for v in noted.program.function.values if v.args]
     return ProgramReport(
         noted.number, noted.outline.operators, noted.compiled, noted.made, noted.read, noted.causes, noted.runs,
@@ -209,7 +209,7 @@ def _times(p: ProgramReport) -> str:
 
 
 def _memory(m: MemoryFacts) -> str:
-    words = {"inputs": m.inputs, "outputs": m.outputs, "free output buffers": m.kept, "workspace a thread": m.workspace}
+    words = {"inputs": m.inputs, "outputs": m.outputs, "buffers of outputs": m.kept, "workspace a thread": m.workspace}
     sizes = ", ".join(f"{name} {size_text(size)}" for name, size in words.items() if size)
     arena = f"arena {size_text(m.arena)} for {len(m.places)} results of {size_text(m.separate)}"
     return f"  memory: {sizes}, {arena}"

@@ -49,7 +49,7 @@ class MemoryFacts(NamedTuple):
         arena: results between kernels, placed so that those that are never alive together share memory.
         separate: what those results would take one beside the other.
         workspace: of each thread.
-        kept: output buffers that were given out before and are free to be used again.
+        kept: buffers of outputs that are written again as soon as nobody holds them.
         places: offset and bytes of each result in the arena.
     """
 
@@ -120,11 +120,13 @@ def _facts(k: Kernel) -> KernelFacts:
 
 
 def _title(k: Kernel) -> str:
+    length = prod(size for size, reduced in zip(k.nest.sizes, k.nest.reduced) if reduced)
     reductions = [r.value.kind if r.value.kind == "contract" else r.value.name for r in k.nest.reductions]
     maps = Counter(node.name for node in k.nest.nodes if node.op == "map")
     if "contract" in reductions:
         maps["mul"] -= 1
-    words = [*dict.fromkeys(reductions), *[f"{name} x {n}" if n > 1 else name for name, n in maps.items() if n > 0]]
+    summed = [f"{name} over {length}" for name in dict.fromkeys(reductions)]
+    words = [*summed, *[f"{name} x {n}" if n > 1 else name for name, n in maps.items() if n > 0]]
     results = ", ".join(type_of(v) for v, written in k.operands if written)
     return f"{' + '.join(words) or 'copy'} -> {results}"
 
