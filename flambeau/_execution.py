@@ -38,17 +38,23 @@ def _owner(a: Any) -> Any:
 
 
 def _native(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
-    """The native executor, imported when the first program runs; NumPy where code would have to be made and cannot."""
-    from .compiler.cpu.execute import run_native
-    from .compiler.cpu.target import MissingCompiler
-
+    """The native executor; NumPy where code would have to be made and cannot."""
+    if p.cache is None:
+        p.cache = _planned(p, inputs)
     if p.cache is run_on_numpy:
         return run_on_numpy(p, inputs, scalars)
+    return p.cache.run(inputs, scalars, p.olds)
+
+
+def _planned(p: Program, inputs: list[Any]) -> Any:
+    """What runs the program, imported when the first one runs."""
+    from .compiler.cpu.execute import planned
+    from .compiler.cpu.target import MissingCompiler
+
     try:
-        return run_native(p, inputs, scalars)
+        return planned(p, inputs)
     except MissingCompiler:
-        p.cache = run_on_numpy
-        return run_on_numpy(p, inputs, scalars)
+        return run_on_numpy
 
 
 realise.executor.append(_native if os.environ.get("FLAMBEAU_EXECUTOR") == "native" else run_on_numpy)

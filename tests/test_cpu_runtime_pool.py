@@ -19,7 +19,17 @@ import pytest
 from flambeau.compiler.cpu import pool as pools
 from flambeau.compiler.cpu.code_cache import CodeCache
 from flambeau.compiler.cpu.disk import Disk
-from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scalar, Scratch, Segment
+from flambeau.compiler.cpu.executor import (
+    Array,
+    Buffer,
+    Constant,
+    Executor,
+    Kernel,
+    KernelError,
+    Scalar,
+    Scratch,
+    Segment,
+)
 from flambeau.compiler.cpu.pool_text import MAX_CHUNKS
 
 pytest.importorskip("llvmlite")
@@ -258,6 +268,23 @@ class TestArguments:
     def test_wrong_tables(self, kernel: Kernel, chunks: int, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             Executor([Segment((kernel,), chunks)], buffers=2, scalars=["float32"], scratch=8, pool=pool(1))
+
+    def test_arrays_by_their_objects(self) -> None:
+        """Native code finds the data of whatever arrays it is given, and never that of those before."""
+        add = Kernel(kernels.ADD, (Array(0, 4), Array(1), Scalar(0)))
+        program = Executor([Segment((add,), 2)], arrays=2, scalars=["float32"], pool=pool(2))
+        for k in range(50):
+            a, out = np.full(129, k, np.float32), np.zeros(128, np.float32)
+            a[0] = np.nan
+            program.run_packed(program.pack(id(a), id(out), 0.5))
+            assert (out == k + 0.5).all()
+        with pytest.raises(ValueError, match="the program has 1 arrays"):
+            Executor([Segment((add,), 2)], arrays=1, scalars=["float32"], pool=pool(2))
+
+    def test_pythons_without_such_objects(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pools, "ARRAY_DATA", 8)
+        with pytest.raises(NotImplementedError, match="programs run on NumPy"):
+            pools.Pool(1, cache())
 
     def test_no_segments(self) -> None:
         Executor([], buffers=0, pool=pool(4)).run([])

@@ -60,7 +60,7 @@ def native(
     program = Executable(f, types_of(f), pool)
     margins = [np.full(t.numel + 2 * MARGIN, 77, t.dtype.np) for t in program.types]
     places = [a[MARGIN : MARGIN + t.numel] for a, t in zip(margins, program.types)]
-    program.buffers = [[(a, a.ctypes.data)] for a in places]
+    program.outputs.current[:] = places
     del places
     first = [a.copy() for a in program.run(inputs, list(scalars))]
     for a, b, around in zip(first, program.run(inputs, list(scalars)), margins):
@@ -237,12 +237,12 @@ def test_two_python_threads_run_one_program() -> None:
 def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau import _execution
 
-    def missing(*_: Any) -> Any:
+    def missing(*_: Any, **__: Any) -> Any:
         raise targets.MissingCompiler("no compiler")
 
     monkeypatch.setattr(execute, "Executable", missing)
     f = chain()
-    program: Any = SimpleNamespace(function=f, outputs=types_of(f), cache=None)
+    program: Any = SimpleNamespace(function=f, outputs=types_of(f), cache=None, olds=[])
     inputs = [np.ones(1000, np.float32)] * 2
     for _ in range(2):
         assert _execution._native(program, inputs, [])[0].tobytes() == on_numpy(f, inputs)[0].tobytes()

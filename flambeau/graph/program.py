@@ -12,16 +12,18 @@ from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
 class Program:
     """A compiled realisation: ``function`` in the IR; each output is given flat, in its type's memory order.
 
-    Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``.
+    Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
+    runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array.
     """
 
-    __slots__ = ("cache", "function", "kept", "leaves", "outputs")
+    __slots__ = ("cache", "function", "kept", "leaves", "olds", "outputs")
 
     def __init__(self, function: Function, outputs: list[Any], leaves: int, kept: tuple[int, ...]) -> None:
         self.function = function
         self.outputs = outputs
         self.leaves = leaves
         self.kept = kept
+        self.olds: list[Any] = []
         self.cache: Any = None
 
 

@@ -70,11 +70,14 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
         if ordinal < p.leaves:
             inputs[ordinal] = value
     inputs += buffers(p.kept)
+    p.olds = [s.buf for s in live]
     try:
         outs = executor[0](p, inputs, epoch.scalars)
     except BaseException:
         _end(epoch, live)
         raise
+    finally:
+        p.olds = []
     for s, out in zip(live, outs):
         if s.owner is None:
             s.buf = out

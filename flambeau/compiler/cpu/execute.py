@@ -1,22 +1,19 @@
-"""Runs programs natively: generated loop nests where they can be, NumPy for the rest.
+"""Plans programs that run natively: generated loop nests where they can be, NumPy for the rest.
 
-A program is planned once: clusters, their kernels, one arena for what is stored in between. A run fills in the
-addresses of inputs and outputs and walks the steps. Outputs lie in buffers that are used again as soon as nobody
-else holds them, so a steady loop allocates nothing.
+A program is planned once: clusters, their kernels, what runs beside what, one arena for what is stored in between.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from sys import getrefcount
-from typing import Any
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
-from ...dtypes import float16, float32, float64
+from ...dtypes import float16
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major
 from ..cluster import clusters
@@ -28,16 +25,20 @@ from ..passes import prepared
 from ..placing import IN_PLACE, PLACED, WRITABLE
 from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce
-from .executor import Buffer, Executor, Segment
+from .donation import donations
+from .executor import Array as InArray
+from .executor import Constant, Executor, Operand, Segment
 from .executor import Kernel as Native
 from .nest import generate
 from .nest_loops import Kernel
 from .pool import Pool, default
+from .running import Outputs, Run, scalars_of
 from .schedule import schedule
 from .segments import segments
 from .target import Target
 
 Array = np.ndarray
+Steps = list[tuple[Cluster, Union[Nest, None]]]
 FRESH = ("contract", "scatter", "scan", "update")  # what NumPy computes in memory of its own
 NANOSECONDS = 0.5  # what a point of a loop costs, about
 
@@ -45,8 +46,15 @@ NANOSECONDS = 0.5  # what a point of a loop costs, about
 def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
     """The outputs as flat memory, none of which is shared with an input or another output."""
     if p.cache is None:
-        p.cache = Executable(p.function, p.outputs)
-    return p.cache.run(inputs, scalars)
+        p.cache = planned(p, inputs)
+    return p.cache.run(inputs, scalars, p.olds)
+
+
+def planned(p: Any, inputs: list[Array]) -> Executable:
+    """The program, planned for outputs that replace the same inputs as in this run."""
+    places = {id(a): j for j, a in enumerate(inputs)}
+    olds = {k: places[id(a)] for k, a in enumerate(p.olds) if id(a) in places}
+    return Executable(p.function, p.outputs, olds=olds)
 
 
 # ---- what can be generated
@@ -95,7 +103,7 @@ def _has_instructions(v: Value, target: Target) -> bool:
     )
 
 
-def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> list[tuple[Cluster, Nest | None]]:
+def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Steps:
     """The clusters of a function with their loop nests; what no affine access reaches is stored first, or NumPy's."""
     forced: set[Value] = set()
     divided: set[Value] = set()
@@ -145,9 +153,12 @@ class Executable:
         f: the function.
         outputs: the types of its outputs, in whose memory order they are given.
         pool: the threads that run it, for the CPU of their code; by default the process's.
+        olds: for outputs that replace an input: which.
     """
 
-    def __init__(self, f: Function, outputs: list[Any], pool: Pool | None = None) -> None:
+    def __init__(
+        self, f: Function, outputs: list[Any], pool: Pool | None = None, olds: Mapping[int, int] | None = None
+    ) -> None:
         given = f
         self.pool = pool or default()
         target = self.pool.cache.target
@@ -156,19 +167,19 @@ class Executable:
         self.direct = self._direct_outputs()
         self.tops = _tops(f.values)
         steps = nests(f, self.layout, target)
-        kernels = [None if n is None else _kernel(n, target) for _, n in steps]
+        self.inputs = 1 + max([v.params[0] for v in given.values if v.kind == "input"], default=-1)
         self.written = {v for c, n in steps if n is not None for v in c.outputs}
         self.homes = _tops([v for v in f.values if v in self.written])
-        order, self.segments, self.groups = schedule(kernels, segments(kernels), self.home)
-        self.kernels, steps = [kernels[i] for i in order], [steps[i] for i in order]
-        self.scalars = _Scalars(f, given)
+        self.filled = [k for v, k in self.direct.items() if v in self.written]
+        self.again = self._repeated()
+        steps = self._ordered(steps, [None if n is None else _kernel(n, target) for _, n in steps], olds or {})
+        self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
-        self.buffers: list[list[tuple[Array, int]]] = [[] for _ in outputs]
-        self.filled = [k for v, k in self.direct.items() if v in self.written]
         self.chained = {i for i in reference._chained_updates(f) if f.values[i].args[0] not in self.written}
-        alone = len(self.steps) == 1 and len(self.filled) == len(outputs)
-        self.only = self.steps[0] if alone and isinstance(self.steps[0], _Call) else None
+        alone = len(self.steps) == 1 and len(self.filled) + len(self.again) == len(outputs)
+        self.only = self.steps[0] if alone and isinstance(self.steps[0], Call) else None
+        self.outputs = Outputs(outputs, self.filled, self.inplace)
         self.last = self._dropped()
         self.lock = threading.RLock()
 
@@ -179,6 +190,27 @@ class Executable:
             if v not in found and tuple(t.shape) == v.shape and t.dtype is v.dtype:
                 found[v] = k
         return found
+
+    def _repeated(self) -> list[tuple[int, int]]:
+        """The outputs that are another one once more, and which: they are copied."""
+        filled = {(self.f.outputs[k], self.types[k]): k for k in self.filled}
+        found = [(k, filled.get(one)) for k, one in enumerate(zip(self.f.outputs, self.types))]
+        return [(k, first) for k, first in found if first is not None and first != k]
+
+    def _ordered(self, steps: Steps, kernels: list[Kernel | None], olds: Mapping[int, int]) -> Steps:
+        """The steps as they run: what is written in place after what reads the old value, the rest side by side."""
+        self.inplace: dict[int, int] = {}
+        places: dict[Value, Value] = {}
+        order = list(range(len(steps)))
+        native = [k for k in kernels if k is not None]
+        if len(native) == len(kernels) and len(self.filled) + len(self.again) == len(self.types):
+            outputs = {k: self.f.outputs[k] for k in self.filled}
+            order, self.inplace, places = donations(native, self.home, outputs, olds)
+        ordered = [kernels[i] for i in order]
+        home = lambda v: places.get(v) or self.home(v)  # noqa: E731
+        again, self.segments, self.groups = schedule(ordered, segments(ordered, places), home)
+        self.kernels = [ordered[i] for i in again]
+        return [steps[order[i]] for i in again]
 
     def layout(self, v: Value) -> Layout:
         """How a value lies in memory."""
@@ -195,11 +227,12 @@ class Executable:
         """Whose memory a value lies in: that of what overwrites it in the end."""
         return self.homes.get(v, v)
 
-    def _place(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
+    def _place(self, steps: Steps) -> None:
         """Gives the stored values that are no outputs their places in the arena."""
         last = self._last_reads(steps)
+        by_numpy = [v for c, n in steps if n is None for v in c.outputs]
         read = {v for c, n in steps if n is not None for v in self._reads(c, n)}
-        self.shared = read - self.written  # what NumPy computes and kernels read
+        self.shared = [v for v in by_numpy if v in read]  # and is given to kernels
         spans: dict[Value, Span] = {}
         for i, (c, n) in zip(self.segments, steps):
             for v in c.outputs if n is not None else ():
@@ -211,7 +244,7 @@ class Executable:
         self.offsets, size = plan(spans)
         self.arena = _aligned(size)
 
-    def _last_reads(self, steps: list[tuple[Cluster, Nest | None]]) -> dict[Value, int]:
+    def _last_reads(self, steps: Steps) -> dict[Value, int]:
         """The last segment that reads a value's memory, also through an array of NumPy's that may see it."""
         last: dict[Value, int] = {}
         seen: dict[Value, set[Value]] = {}  # what an array of NumPy's may see the memory of
@@ -239,9 +272,9 @@ class Executable:
             return list(c.outputs[0].args)
         return [node.params.value for node in n.nodes if node.op == "load"]
 
-    def _steps(self, steps: list[tuple[Cluster, Nest | None]]) -> None:
+    def _steps(self, steps: Steps) -> None:
         """Gathers neighbouring kernels into native programs; between them the values that NumPy computes."""
-        self.steps: list[_Call | Value] = []
+        self.steps: list[Call | Value] = []
         run: list[tuple[int, int, Kernel]] = []
         for (c, _), segment, group, k in zip(steps, self.segments, self.groups, self.kernels):
             if k is None:
@@ -256,166 +289,66 @@ class Executable:
         """One native program of kernels with their segments and groups, and from where it gets its addresses."""
         if not run:
             return
-        sources: dict[Any, int] = {}
         native: list[Segment] = []
         for _, segment in groupby(run, itemgetter(0)):
             groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
-            first, *beside = [Segment(tuple([self._native(k, sources) for k in ks]), ks[0].chunks) for ks in groups]
+            first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
             native.append(first._replace(beside=tuple(beside)))
         cost = sum(k.points for _, _, k in run) * NANOSECONDS
         workspace = max([k.workspace for _, _, k in run])
-        program = Executor(native, buffers=len(sources), workspace=workspace, cost=cost, pool=self.pool)
-        self.steps.append(_Call(program, list(sources)))
+        arrays = self.inputs + len(self.types) + len(self.shared)
+        self.steps.append(Call(Executor(native, arrays=arrays, workspace=workspace, cost=cost, pool=self.pool)))
 
-    def _native(self, k: Kernel, sources: dict[Any, int]) -> Native:
-        operands = tuple([self._operand(v, sources) for v, _ in k.operands])
+    def _native(self, k: Kernel) -> Native:
+        operands = tuple([self._operand(v) for v, _ in k.operands])
         return Native(k.text, operands, "kernel", ", ".join(f"%{v.index}" for v, written in k.operands if written))
 
-    def _operand(self, v: Value, sources: dict[Any, int]) -> Buffer:
-        """Where a value lies: an input, an output, what NumPy gave, the arena or the scalars."""
-        source, offset = self._source(v)
-        return Buffer(sources.setdefault(source, len(sources)), offset)
-
-    def _source(self, v: Value) -> tuple[Any, int]:
+    def _operand(self, v: Value) -> Operand:
+        """Where a value lies: in an input, the arena, an output, what NumPy computed, or among the scalars."""
         if v.kind == "input":
-            return ("input", v.params[0]), 0
+            return InArray(v.params[0])
         if v.kind == "scalar":
-            return ("fixed", _address(self.scalars.memory)), self.scalars.offset(v)
+            return Constant(_address(self.scalars.memory) + self.scalars.offset(v))
         top = self.home(v)
         if top in self.offsets:
-            return ("fixed", _address(self.arena)), self.offsets[top]
+            return Constant(_address(self.arena) + self.offsets[top])
         if top in self.direct and v in self.written:
-            return ("output", self.direct[top]), 0
-        return ("numpy", v), 0
+            return InArray(self.inputs + self.direct[top])
+        return InArray(self.inputs + len(self.types) + self.shared.index(v))
 
     # ---- one run
 
-    def run(self, inputs: list[Array], scalars: list[Any]) -> list[Array]:
-        """Computes the outputs, each a flat array that shares no memory."""
+    def run(self, inputs: list[Array], scalars: list[Any], olds: Sequence[Any] = ()) -> list[Array]:
+        """Computes the outputs, each a flat array that shares no memory.
+
+        Args:
+            inputs: flat arrays.
+            scalars: the run-time numbers.
+            olds: for each output the array that whoever gets it holds now and lets go of: it may be given back with
+                the new values, if nobody else holds it.
+        """
         with self.lock:
             self.scalars.write(scalars)
-            outs = {k: self._buffer(k) for k in self.filled}
-            if self.only is not None:
-                self.only.run(inputs, outs, {})
-                return [outs[k][0] for k in range(len(self.types))]
-            return _Run(self, inputs, scalars, outs).results()
+            outs = self.outputs.give(inputs, olds)
+            if self.only is None:
+                return Run(self, inputs, scalars, outs).results()
+            native = self.only.native
+            native.run_packed(native.pack(*map(id, inputs[: self.inputs]), *map(id, outs)))
+            for k, first in self.again:
+                outs[k] = outs[first].copy()
+            return outs
 
-    def _buffer(self, k: int) -> tuple[Array, int]:
-        """Memory for output ``k`` and its address: what was given out before, once nobody else holds it."""
-        for a, address in self.buffers[k]:
-            if getrefcount(a) <= HELD:
-                return a, address
-        t = self.types[k]
-        a = np.empty(t.numel, t.dtype.np)
-        self.buffers[k].append((a, _address(a)))
-        del self.buffers[k][:-3]
-        return self.buffers[k][-1]
+
+class Call(NamedTuple):
+    """A step of a program: native code."""
+
+    native: Executor
 
 
 def _kernel(n: Nest, target: Target) -> Kernel:
     """By the contract generator or the nest generator."""
     contracts = bool(n.reductions) and n.reductions[0].value.kind == "contract"
     return contract.generate(n, target) if contracts else generate(n, target)
-
-
-class _Call:
-    """A native program with the addresses it takes: some known, the others those of inputs, outputs, NumPy's arrays."""
-
-    def __init__(self, native: Executor, sources: list[tuple[str, Any]]) -> None:
-        self.native = native
-        self.addresses = [k if kind == "fixed" else 0 for kind, k in sources]
-        self.places = {
-            name: [(at, k) for at, (kind, k) in enumerate(sources) if kind == name]
-            for name in ("input", "output", "numpy")
-        }
-
-    def run(self, inputs: list[Array], outs: dict[int, tuple[Array, int]], env: dict[Any, Any]) -> None:
-        """Fills in the addresses and runs."""
-        addresses, places = self.addresses, self.places
-        for at, k in places["input"]:
-            addresses[at] = inputs[k].__array_interface__["data"][0]
-        for at, k in places["output"]:
-            addresses[at] = outs[k][1]
-        for at, v in places["numpy"]:
-            addresses[at] = _address(env["memory", v])
-        self.native.run(addresses)
-
-
-class _Run:
-    """One run of a program of which NumPy computes a part."""
-
-    def __init__(
-        self, program: Executable, inputs: list[Array], scalars: list[Any], outs: dict[int, tuple[Array, int]]
-    ) -> None:
-        self.program = program
-        self.inputs = inputs
-        self.scalars = scalars
-        self.outs = outs
-        self.env: dict[Any, Any] = {}
-
-    def results(self) -> list[Array]:
-        """Runs the steps; the outputs."""
-        with np.errstate(all="ignore"):
-            for step in self.program.steps:
-                if isinstance(step, Value):
-                    self.by_numpy(step)
-                else:
-                    step.run(self.inputs, self.outs, self.env)
-            return [self.result(k) for k in range(len(self.program.types))]
-
-    def by_numpy(self, v: Value) -> None:
-        """One value by the reference executor."""
-        args = [self.array(a) for a in v.args]
-        if v.kind == "update":
-            found = reference._update(v, args[0], args[1], v.index in self.program.chained)
-        else:
-            found = reference._KINDS[v.kind](v, *args)
-        self.env[v] = found
-        if v in self.program.shared:
-            values = np.broadcast_to(np.asarray(found, v.dtype.compute), v.shape)
-            strides = self.program.layout(v).strides
-            self.env["memory", v] = reference.flatten(reference.to_memory(values, v.dtype), strides)
-        for a in self.program.last[v]:
-            self.env.pop(a, None)
-
-    def array(self, v: Value) -> Any:
-        """A value as the reference executor knows it."""
-        if v in self.env:
-            return self.env[v]
-        program = self.program
-        if v.kind == "scalar":
-            return program.scalars.number(v.params, v.dtype, self.scalars[v.params])
-        if v.kind == "input":
-            self.env[v] = reference._input(v, self.inputs)
-            return self.env[v]
-        if v.kind == "const":
-            return reference._const(v)
-        top = program.home(v)
-        if top in program.offsets:
-            at = program.offsets[top]
-            flat = program.arena[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
-        else:
-            flat = self.outs[program.direct[top]][0]
-        return reference.strided(reference.to_values(flat, v.dtype), v.shape, *program.layout(v))
-
-    def result(self, k: int) -> Array:
-        """Output ``k`` in memory of its own."""
-        if k in self.outs:
-            return self.outs[k][0]
-        v, t = self.program.f.outputs[k], self.program.types[k]
-        values = np.broadcast_to(np.asarray(self.array(v), t.dtype.compute), t.shape)
-        return np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype))
-
-
-def _held() -> int:
-    """References to an array that only a list, and the loop over it, knows."""
-    known = [(np.empty(1), 0)]
-    for a, _ in known:
-        return getrefcount(a)
-    return 0
-
-
-HELD = _held()
 
 
 def _aligned(size: int) -> Array:
@@ -426,32 +359,3 @@ def _aligned(size: int) -> Array:
 
 def _address(a: Array) -> int:
     return a.__array_interface__["data"][0]
-
-
-class _Scalars:
-    """Memory for a function's run-time numbers: 8 bytes for each ordinal and dtype."""
-
-    def __init__(self, f: Function, given: Function) -> None:
-        self.values = list(
-            dict.fromkeys([(v.params, v.dtype) for v in f.values if v.kind == "scalar" and v.dtype.kind != "c"])
-        )
-        self.memory = np.zeros(max(1, 8 * len(self.values)), np.uint8)
-        self.given = {v.params: v.dtype for v in given.values if v.kind == "scalar"}
-        self.slots = [self.memory[8 * k : 8 * k + 8].view(dt.np) for k, (_, dt) in enumerate(self.values)]
-
-    def offset(self, v: Value) -> int:
-        """Where a number lies."""
-        return 8 * self.values.index((v.params, v.dtype))
-
-    def write(self, scalars: list[Any]) -> None:
-        """Converts and stores the numbers of a run."""
-        for (k, dt), slot in zip(self.values, self.slots):
-            value = scalars[k]
-            if type(value) is float and dt in (float32, float64):
-                slot[0] = value
-            else:
-                slot[:1] = reference.to_memory(self.number(k, dt, value), dt)
-
-    def number(self, k: int, dt: Any, value: Any) -> Array:
-        """A run-time number in a dtype, as the reference executor converts it."""
-        return reference.cast(np.asarray(value), self.given[k], dt)

@@ -12,12 +12,19 @@ import numpy as np
 from . import pool as pools
 from .pool_text import MAX_CHUNKS
 
-__all__ = ["Buffer", "Constant", "Executor", "Kernel", "KernelError"]
+__all__ = ["Array", "Buffer", "Constant", "Executor", "Kernel", "KernelError"]
 __all__ += ["Operand", "Profile", "Scalar", "Scratch", "Segment"]
 
 
 class Buffer(NamedTuple):
     """An operand: the address `index` of a run's addresses plus `offset` bytes."""
+
+    index: int
+    offset: int = 0
+
+
+class Array(NamedTuple):
+    """An operand: where the data of the NumPy array `index` of a run's arrays begins, plus `offset` bytes."""
 
     index: int
     offset: int = 0
@@ -41,7 +48,7 @@ class Constant(NamedTuple):
     value: int
 
 
-Operand = Union[Buffer, Scratch, Scalar, Constant]
+Operand = Union[Buffer, Array, Scratch, Scalar, Constant]
 
 # How a run's scalars are written: 8 bytes each, the value first.
 SCALARS = {"float64": "d", "float32": "f4x", "int64": "q", "uint64": "Q", "int32": "i4x", "bool": "?7x"}
@@ -128,6 +135,7 @@ class _Table(NamedTuple):
     operands: Any
     arguments: Any
     scratch: Any
+    arrays: Any
 
 
 class Executor:
@@ -136,6 +144,7 @@ class Executor:
     Args:
         segments: what runs, in order.
         buffers: how many addresses each run gets.
+        arrays: how many NumPy arrays each run gets, by their objects' addresses: `id(array)`.
         scalars: the types of each run's scalars: float64, float32, int64, uint64, int32, bool.
         workspace: bytes that a chunk of a segment needs for itself; contents are undefined at the start.
         scratch: bytes that the program needs between segments; contents are undefined at the start.
@@ -144,7 +153,7 @@ class Executor:
         pool: the threads; by default the process's.
 
     Attributes:
-        pack: makes one bytes object of all addresses and scalars, in order.
+        pack: makes one bytes object of all arrays' ids, addresses and scalars, in order.
 
     Raises:
         CompileError: LLVM refuses a kernel.
@@ -155,7 +164,8 @@ class Executor:
         self,
         segments: Sequence[Segment],
         *,
-        buffers: int,
+        buffers: int = 0,
+        arrays: int = 0,
         scalars: Sequence[str] = (),
         workspace: int = 0,
         scratch: int = 0,
@@ -165,10 +175,10 @@ class Executor:
         self.segments = tuple(segments)
         self.kernels = tuple(kernel for group in self.groups for kernel in group.kernels)
         self.pool = pools.default() if pool is None else pool
-        self._check(buffers, len(scalars), scratch)
+        self._check(buffers, arrays, len(scalars), scratch)
         self.pool.reserve(workspace, scratch)
-        self.pack = struct.Struct(f"@{buffers}P" + "".join(SCALARS[scalar] for scalar in scalars)).pack
-        self._table = self._tabulate(buffers)
+        self.pack = struct.Struct(f"@{arrays + buffers}P" + "".join(SCALARS[scalar] for scalar in scalars)).pack
+        self._table = self._tabulate(arrays, arrays + buffers)
         self._header = self._describe(cost)
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
         self._run = self.pool.native["run"]
@@ -193,7 +203,7 @@ class Executor:
         self.run_packed(self.pack(*addresses, *scalars))
 
     def run_packed(self, arguments: bytes) -> None:
-        """The same with arguments that `pack(*addresses, *scalars)` made, for callers whose arguments stay."""
+        """The same with arguments that `pack(*ids, *addresses, *scalars)` made. Arrays must live until it returns."""
         status = self._run(self._state, self._program, arguments)
         if status:
             self._conclude(status, self._program, arguments)
@@ -236,8 +246,9 @@ class Executor:
             kernel, first = self.kernels[step], self._table.steps[4 * step + 2]
             raise KernelError(code, value, step, chunk - first, kernel.label or kernel.function)
 
-    def _check(self, buffers: int, scalars: int, scratch: int) -> None:
-        limits = {Buffer: ("buffer", buffers), Scalar: ("scalar", scalars), Scratch: ("scratch byte", max(scratch, 1))}
+    def _check(self, buffers: int, arrays: int, scalars: int, scratch: int) -> None:
+        limits: dict[type, tuple[str, int]] = {Buffer: ("buffer", buffers), Array: ("array", arrays)}
+        limits |= {Scalar: ("scalar", scalars), Scratch: ("scratch byte", max(scratch, 1))}
         for segment in self.segments:
             chunks = sum(group.chunks for group in segment.groups)
             if min(group.chunks for group in segment.groups) < 0 or chunks > MAX_CHUNKS:
@@ -247,7 +258,7 @@ class Executor:
             if name and not 0 <= operand[0] < limit:
                 raise ValueError(f"{operand}: the program has {limit} {name}s")
 
-    def _tabulate(self, buffers: int) -> _Table:
+    def _tabulate(self, first_buffer: int, first_scalar: int) -> _Table:
         functions = self.pool.cache.load([kernel.text for kernel in self.kernels])
         counts = [len(kernel.operands) for kernel in self.kernels]
         operands = (ctypes.c_uint64 * (sum(counts) + 1))()
@@ -255,6 +266,7 @@ class Executor:
         steps: list[int] = []
         arguments: list[int] = []
         scratch: list[int] = []
+        arrays: list[int] = []
         for kernel, found, chunks in zip(self.kernels, functions, self._ranges()):
             steps += found[kernel.function], place, *chunks
             for operand in kernel.operands:
@@ -262,12 +274,15 @@ class Executor:
                     ctypes.c_uint64.from_address(place).value = operand.value
                 elif isinstance(operand, Scratch):
                     scratch += place, 0, operand.offset
+                elif isinstance(operand, Array):
+                    arrays += place, 8 * operand.index, operand.offset
                 elif isinstance(operand, Buffer):
-                    arguments += place, 8 * operand.index, operand.offset
+                    arguments += place, 8 * (first_buffer + operand.index), operand.offset
                 else:
-                    arguments += place, 8 * (buffers + operand.index), 0
+                    arguments += place, 8 * (first_scalar + operand.index), 0
                 place += 8
-        return _Table(_words(self._segment_words()), _words(steps), operands, _words(arguments), _words(scratch))
+        first, more = (_words(self._segment_words()), _words(steps)), (arguments, scratch, arrays)
+        return _Table(*first, operands, *[_words(one) for one in more])
 
     def _ranges(self) -> list[tuple[int, int]]:
         """For each kernel the first of its chunks in its segment, and how many it has."""
@@ -296,6 +311,7 @@ class Executor:
                 *(len(self.segments), places[0], places[1]),
                 *(places[3], len(table.arguments) // 3, places[4], len(table.scratch) // 3),
                 *(whole, 0, 0),
+                *(places[5], len(table.arrays) // 3),
             ]
         )
 

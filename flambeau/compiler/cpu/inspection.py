@@ -86,7 +86,7 @@ def memory(executable: Executable) -> MemoryFacts:
         arena=executable.arena.nbytes,
         separate=sum(size for _, size in places.values()),
         workspace=max([k.workspace for k in executable.kernels if k is not None], default=0),
-        kept=sum(a.nbytes for buffers in executable.buffers for a, _ in buffers),
+        kept=executable.outputs.nbytes,
         places=places,
     )
 

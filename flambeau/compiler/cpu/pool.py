@@ -13,13 +13,16 @@ import ctypes
 import functools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from . import code_cache, machine, memory
-from .pool_text import ERROR_RECORDS, FIELDS, FLUSH_DENORMALS, MAX_THREADS, STATE_BYTES, pool_text
+from .pool_text import ARRAY_DATA, ERROR_RECORDS, FIELDS, FLUSH_DENORMALS, MAX_THREADS, STATE_BYTES, pool_text
 
 __all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_denormal", "set_num_threads"]
 
@@ -56,6 +59,7 @@ class Pool:
     """
 
     def __init__(self, threads: int, cache: code_cache.CodeCache) -> None:
+        _check_arrays()
         self.cache = cache
         functions = cache.load([pool_text(cache.target)])[0]
         self.native = {name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()}
@@ -213,6 +217,16 @@ class Pool:
     def at_exit(self) -> None:
         """What runs after this runs on the calling thread alone."""
         self.threads = 1
+
+
+def _check_arrays() -> None:
+    """Native code reads the addresses of arrays' data where NumPy's ABI has them."""
+    found = 0
+    probe = np.zeros(1)
+    if sys.implementation.name == "cpython":
+        found = ctypes.c_size_t.from_address(id(probe) + ARRAY_DATA).value
+    if found != probe.ctypes.data:
+        raise NotImplementedError("native programs on this Python; programs run on NumPy there")
 
 
 def _rounded(size: int, unit: int) -> int:

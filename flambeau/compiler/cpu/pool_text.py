@@ -25,7 +25,7 @@ import re
 from .program_text import CHUNKS, PROGRAMS, SEGMENTS
 from .target import Target
 
-__all__ = ["ERROR_CODE", "ERROR_RECORDS", "ERROR_VALUE", "FIELDS"]
+__all__ = ["ARRAY_DATA", "ERROR_CODE", "ERROR_RECORDS", "ERROR_VALUE", "FIELDS"]
 __all__ += ["FLUSH_DENORMALS", "MAX_CHUNKS", "MAX_THREADS", "STATE_BYTES", "pool_text"]
 
 MAX_THREADS = 256
@@ -73,6 +73,9 @@ FIELDS = {
     "words": 4096,
 }
 STATE_BYTES = FIELDS["words"] + 128 * MAX_THREADS
+
+# Where NumPy's ABI has the address of an array's data: behind what every Python object begins with.
+ARRAY_DATA = object.__basicsize__
 
 # Where a kernel reports an error, from its workspace's address: a code that is not zero, and a value to tell.
 ERROR_CODE = -64
@@ -349,6 +352,7 @@ def pool_text(target: Target) -> str:
     if not system:
         raise NotImplementedError(f"native programs on {target.triple}; programs run on NumPy there")
     words = {**PROCESSORS[target.is_x86], "error_code": str(ERROR_CODE), "last_record": str(ERROR_RECORDS - 1)}
+    words["array_data"] = str(ARRAY_DATA)
     text = "".join(("$declare", system, LOCKING, CHUNKS, SEGMENTS, WORKERS, PROGRAMS))
     text = re.sub(r"@@(\w+)", lambda found: f"getelementptr inbounds i8, ptr %st, i64 {FIELDS[found[1]]}", text)
     return re.sub(r"\$([a-z_]+)", lambda found: words[found[1]], text)

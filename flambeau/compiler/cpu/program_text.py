@@ -367,6 +367,32 @@ out:
   ret void
 }
 
+; The same with the data of NumPy's arrays, whose objects' addresses are given.
+define internal void @bind_arrays(ptr %patches, i64 %count, ptr %source) {
+entry:
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %loop
+loop:
+  %i = phi i64 [0, %entry], [%i1, %loop]
+  %p = getelementptr inbounds {ptr, i64, i64}, ptr %patches, i64 %i
+  %operand = load ptr, ptr %p
+  %atp = getelementptr inbounds i8, ptr %p, i64 8
+  %at = load i64, ptr %atp
+  %addendp = getelementptr inbounds i8, ptr %p, i64 16
+  %addend = load i64, ptr %addendp
+  %from = getelementptr inbounds i8, ptr %source, i64 %at
+  %array = load ptr, ptr %from
+  %datap = getelementptr inbounds i8, ptr %array, i64 $array_data
+  %data = load i64, ptr %datap
+  %sum = add i64 %data, %addend
+  store i64 %sum, ptr %operand
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %count
+  br i1 %more, label %loop, label %out
+out:
+  ret void
+}
+
 ; Waits until the program is finished, helping.
 define internal void @wait_for(ptr %st, i64 %target) {
 entry:
@@ -413,7 +439,8 @@ out:
   ret void
 }
 
-; Runs a program (segments, steps with their ranges of chunks, patches of arguments, patches of the scratch address, cost, trace).
+; Runs a program: segments, steps with their ranges of chunks, patches of arguments and of the scratch address, cost,
+; trace, patches of arrays.
 ; 0: done. -1: workers must be started first. n > 0: error record n - 1.
 define i64 @run(ptr %st, ptr %program, ptr %arguments) {
 entry:
@@ -462,6 +489,11 @@ prepare:
   %ptstride = getelementptr inbounds i8, ptr %program, i64 72
   %tstride = load i64, ptr %ptstride
   call void @bind(ptr %patches, i64 %n, ptr %arguments)
+  %papatches = getelementptr inbounds i8, ptr %program, i64 80
+  %apatches = load ptr, ptr %papatches
+  %pan = getelementptr inbounds i8, ptr %program, i64 88
+  %an = load i64, ptr %pan
+  call void @bind_arrays(ptr %apatches, i64 %an, ptr %arguments)
   %scratchp = @@scratch
   call void @bind(ptr %spatches, i64 %sn, ptr %scratchp)
   %nextp = @@next_base

@@ -6,7 +6,7 @@ the segment has written. One that overwrites what lies in memory begins a segmen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..affine import Affine, Guard
 from ..ir import Value
@@ -14,12 +14,15 @@ from ..placing import IN_PLACE
 from .nest_loops import Kernel
 
 
-def segments(kernels: Sequence[Kernel | None]) -> list[int]:
-    """The number of each kernel's segment, ascending; None (what NumPy computes) is one of its own."""
+def segments(kernels: Sequence[Kernel | None], places: Mapping[Value, Value] | None = None) -> list[int]:
+    """The number of each kernel's segment, ascending; None (what NumPy computes) is one of its own.
+
+    ``places``: the outputs that are written in place of inputs.
+    """
     numbers: list[int] = []
     current: list[Kernel] = []
     for k in kernels:
-        joins = k is not None and bool(current) and _joins(current, k)
+        joins = k is not None and bool(current) and _joins(current, k, places or {})
         numbers.append(numbers[-1] + (not joins) if numbers else 0)
         if not joins:
             current = []
@@ -28,23 +31,30 @@ def segments(kernels: Sequence[Kernel | None]) -> list[int]:
     return numbers
 
 
-def _joins(segment: list[Kernel], k: Kernel) -> bool:
+def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value]) -> bool:
     if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
         return False
     if any(s.value.kind in IN_PLACE for s in k.nest.stores):
         return False
     read = {v for v, written in k.operands if not written}
-    return all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read)
+    if not all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read):
+        return False
+    writes = {v for v, written in k.operands if written}
+    overwritten = [(a, v) for a in segment for v, _ in a.operands if places.get(v) in writes]
+    return all(_is_local(k, a, places[v], v) for a, v in overwritten)
 
 
-def _is_local(writer: Kernel, reader: Kernel, v: Value) -> bool:
-    """Does each chunk of the reader read no more of ``v`` than what the same chunk of the writer writes?"""
+def _is_local(writer: Kernel, reader: Kernel, v: Value, read: Value | None = None) -> bool:
+    """Does each chunk of the reader read no more of ``v`` than what the same chunk of the writer writes?
+
+    ``read``: what the reader reads, if that lies in the memory of ``v``.
+    """
     if writer.chunks == 1:
         return True
     if (writer.chunk, writer.size) != (reader.chunk, reader.size):
         return False
     stores = [(s.address, ()) for s in writer.nest.stores if s.value is v]
-    loads = [node.params for node in reader.nest.nodes if node.op == "load" and node.params.value is v]
+    loads = [node.params for node in reader.nest.nodes if node.op == "load" and node.params.value is (read or v)]
     step = stores[0][0].of(writer.axis)
     if step <= 0 or not _within(stores, step, writer):
         return False

@@ -1,0 +1,208 @@
+"""One run of a planned program: the memory of its outputs, its numbers, and the values that NumPy computes.
+
+Native code reads where arrays lie from the array objects themselves, so no address is ever remembered. Output buffers
+are used again as soon as nobody else holds them, and an output may be written in place of the input that it replaces:
+a steady loop allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...dtypes import float32, float64
+from .. import numpy as reference
+from ..ir import Function, Value
+
+if TYPE_CHECKING:
+    from .execute import Executable
+
+Array = np.ndarray
+SPARE = 3  # buffers that an output keeps
+
+
+class Outputs:
+    """Memory for a program's outputs.
+
+    Args:
+        types: of all outputs.
+        filled: which of them kernels write where they are given.
+        inplace: for outputs that may be written in place of an input, when nobody else holds it: which input.
+    """
+
+    def __init__(self, types: Sequence[Any], filled: Sequence[int], inplace: Mapping[int, int]) -> None:
+        self.types = types
+        self.inplace = [(k, j, types[k].numel) for k, j in inplace.items() if k in filled]
+        self.others = [k for k in filled if k not in inplace]
+        self.current: list[Array | None] = [None] * len(types)  # given out last
+        self.spare: list[list[Array]] = [[] for _ in types]
+
+    def give(self, inputs: Sequence[Array], olds: Sequence[Any]) -> list[Any]:
+        """The outputs' memory; None for what no kernel writes.
+
+        Args:
+            inputs: the inputs.
+            olds: for each output the memory that whoever gets it holds now and lets go of, if there is any.
+        """
+        outs: list[Any] = [None] * len(self.types)
+        current = self.current
+        for k in self.others:
+            a = current[k]
+            outs[k] = a if getrefcount(a) <= KNOWN else self.other(k)
+        for k, j, size in self.inplace if olds else ():
+            old = olds[k]
+            if old is inputs[j] and old.base is None and old.size == size:
+                if getrefcount(old) <= KNOWN + OUTSIDE - (old is not current[k]):
+                    outs[k] = old
+        for k, _, _ in self.inplace:
+            if outs[k] is None:
+                a = current[k]
+                outs[k] = a if getrefcount(a) <= KNOWN else self.other(k)
+        return outs
+
+    def other(self, k: int) -> Array:
+        """Memory that was given out before, once nobody else holds it, or new memory."""
+        spare, last = self.spare[k], self.current[k]
+        found = next((at for at in range(len(spare)) if getrefcount(spare[at]) <= LISTED), None)
+        t = self.types[k]
+        a = np.empty(t.numel, t.dtype.np) if found is None else spare.pop(found)
+        if last is not None:
+            spare.append(last)
+            del spare[: 1 - SPARE]
+        self.current[k] = a
+        return a
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of what was given out before and is kept."""
+        kept = [a for a in self.current if a is not None] + [a for spare in self.spare for a in spare]
+        return sum(a.nbytes for a in kept)
+
+
+def _references() -> tuple[int, int]:
+    """References to an array that a list and a local variable know, and to one that only a list knows."""
+    listed: list[Array | None] = [np.empty(1)]
+    only = getrefcount(listed[0])
+    a = listed[0]
+    return getrefcount(a), only
+
+
+KNOWN, LISTED = _references()
+OUTSIDE = 3  # more to an array that inputs, ``olds``, its storage and ``current`` know
+
+
+class Scalars:
+    """Memory for a function's run-time numbers: 8 bytes for each ordinal and dtype."""
+
+    def __init__(self, values: Sequence[tuple[int, Any]], given: Mapping[int, Any]) -> None:
+        self.values = list(values)
+        self.memory = np.zeros(max(1, 8 * len(self.values)), np.uint8)
+        self.given = given
+        self.slots = [
+            (at, k, dt, self.memory[8 * at : 8 * at + 8].view(dt.np)) for at, (k, dt) in enumerate(self.values)
+        ]
+        self.last: list[Any] = [self] * len(self.values)  # what the memory holds
+
+    def offset(self, v: Value) -> int:
+        """Where a number lies."""
+        return 8 * self.values.index((v.params, v.dtype))
+
+    def write(self, scalars: Sequence[Any]) -> None:
+        """Converts and stores the numbers of a run."""
+        for at, k, dt, slot in self.slots:
+            value = scalars[k]
+            if value is not self.last[at]:
+                if type(value) is float and dt in (float32, float64):
+                    slot[0] = value
+                else:
+                    slot[:1] = reference.to_memory(self.number(k, dt, value), dt)
+                self.last[at] = value
+
+    def number(self, k: int, dt: Any, value: Any) -> Array:
+        """A run-time number in a dtype, as the reference executor converts it."""
+        return reference.cast(np.asarray(value), self.given[k], dt)
+
+
+def scalars_of(f: Function, given: Function) -> Scalars:
+    """Memory for the numbers of ``f``, whose dtypes are those of ``given``, the function before all passes."""
+    values = dict.fromkeys([(v.params, v.dtype) for v in f.values if v.kind == "scalar" and v.dtype.kind != "c"])
+    return Scalars(list(values), {v.params: v.dtype for v in given.values if v.kind == "scalar"})
+
+
+class Run:
+    """One run of a program of which NumPy computes a part."""
+
+    def __init__(self, program: Executable, inputs: list[Array], scalars: list[Any], outs: list[Any]) -> None:
+        self.program = program
+        self.inputs = inputs
+        self.scalars = scalars
+        self.outs = outs
+        self.env: dict[Any, Any] = {}
+        self.memory: dict[Value, Array] = {}  # what NumPy computed, as kernels read it
+
+    def results(self) -> list[Array]:
+        """Runs the steps; the outputs."""
+        with np.errstate(all="ignore"):
+            for step in self.program.steps:
+                if isinstance(step, Value):
+                    self.by_numpy(step)
+                else:
+                    known = [self.memory.get(v) for v in self.program.shared]
+                    step.native.run_packed(
+                        step.native.pack(*map(id, self.inputs), *map(id, self.outs), *map(id, known))
+                    )
+            return [self.result(k) for k in range(len(self.program.types))]
+
+    def arrays(self) -> list[Any]:
+        """What native code takes."""
+        return [
+            *self.inputs[: self.program.inputs],
+            *self.outs,
+            *[self.memory.get(v) for v in self.program.shared],
+        ]
+
+    def by_numpy(self, v: Value) -> None:
+        """One value by the reference executor."""
+        args = [self.array(a) for a in v.args]
+        if v.kind == "update":
+            found = reference._update(v, args[0], args[1], v.index in self.program.chained)
+        else:
+            found = reference._KINDS[v.kind](v, *args)
+        self.env[v] = found
+        if v in self.program.shared:
+            values = np.broadcast_to(np.asarray(found, v.dtype.compute), v.shape)
+            strides = self.program.layout(v).strides
+            self.memory[v] = reference.flatten(reference.to_memory(values, v.dtype), strides)
+        for a in self.program.last[v]:
+            self.env.pop(a, None)
+
+    def array(self, v: Value) -> Any:
+        """A value as the reference executor knows it."""
+        if v in self.env:
+            return self.env[v]
+        program = self.program
+        if v.kind == "scalar":
+            return program.scalars.number(v.params, v.dtype, self.scalars[v.params])
+        if v.kind == "input":
+            self.env[v] = reference._input(v, self.inputs)
+            return self.env[v]
+        if v.kind == "const":
+            return reference._const(v)
+        top = program.home(v)
+        if top in program.offsets:
+            at = program.offsets[top]
+            flat = program.arena[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
+        else:
+            flat = self.outs[program.direct[top]]
+        return reference.strided(reference.to_values(flat, v.dtype), v.shape, *program.layout(v))
+
+    def result(self, k: int) -> Array:
+        """Output ``k`` in memory of its own."""
+        if self.outs[k] is not None:
+            return self.outs[k]
+        v, t = self.program.f.outputs[k], self.program.types[k]
+        values = np.broadcast_to(np.asarray(self.array(v), t.dtype.compute), t.shape)
+        return np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype))

@@ -1,0 +1,313 @@
+"""Outputs that are written in place of the inputs that they replace, and those that must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from _compiled import functions, types_of
+from hypothesis import HealthCheck, given, settings
+
+import flambeau as torch
+from flambeau import _execution, nn
+from flambeau import dtypes as dt
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import donation, execute, nest_loops
+from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.cpu.pool import Pool
+from flambeau.compiler.cpu.pool_text import ERROR_CODE
+from flambeau.compiler.ir import Function, Value
+from flambeau.graph import realisation
+
+F32 = dt.float32
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return Pool(4, default())
+
+
+class Cell:
+    """Holds memory as a storage does."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.buf = values.copy()
+
+
+def replaced(f: Function, cells: list[Cell], olds: dict[int, int], pool: Pool | None = None) -> list[bool]:
+    """Runs a function whose outputs replace inputs, as realisation does, and checks them against a run with other
+    memory; which outputs are in place of their inputs."""
+    given = [c.buf.copy() for c in cells]
+    expected = [a.copy() for a in Executable(f, types_of(f), pool).run(given, [])]
+    program = Executable(f, types_of(f), pool, olds)
+    inputs = [c.buf for c in cells]
+    before = [cells[olds[k]].buf if k in olds else None for k in range(len(f.outputs))]
+    outs = program.run(inputs, [], before)
+    for a, b in zip(outs, expected):
+        assert a.tobytes() == b.tobytes(), f
+    kept = [a for j, a in enumerate(inputs) if not any(a is out for out in outs)]
+    originals = [a for j, a in enumerate(given) if not any(inputs[j] is out for out in outs)]
+    assert [a.tobytes() for a in kept] == [a.tobytes() for a in originals]
+    return [outs[k] is cells[j].buf for k, j in olds.items()]
+
+
+def vector(b: Builder, k: int, n: int = 100) -> Value:
+    return b.input(k, (n,), F32, ((1,), 0))
+
+
+def cells(*sizes: int) -> list[Cell]:
+    return [Cell(np.random.default_rng(k).standard_normal(n).astype(np.float32)) for k, n in enumerate(sizes)]
+
+
+# ---- one function
+
+
+def test_an_elementwise_update() -> None:
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    b.f.outputs = [b.map("sub", w, b.map("exp", g))]
+    assert replaced(b.f, cells(100, 100), {0: 0}) == [True]
+
+
+def test_two_outputs_that_read_both_inputs() -> None:
+    """What replaces one input and reads the other, and the other way round: one of the two needs memory of its own."""
+    b = Builder()
+    x, y = vector(b, 0), vector(b, 1)
+    shifted = b.map("exp", b.flip(x, [0]))
+    b.f.outputs = [b.map("add", shifted, y), b.map("mul", b.map("exp", b.flip(y, [0])), x)]
+    found = replaced(b.f, cells(100, 100), {0: 1, 1: 0})
+    assert sum(found) < 2
+
+
+def test_neighbours_are_read() -> None:
+    b = Builder()
+    x = vector(b, 0)
+    b.f.outputs = [b.map("add", x, b.flip(x, [0]))]
+    assert replaced(b.f, cells(100), {0: 0}) == [False]
+
+
+def test_what_reads_the_old_value_runs_before() -> None:
+    """The largest value of the old memory is asked for too, by a kernel that would come later."""
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    new = b.map("sub", w, b.map("exp", g))
+    b.f.outputs = [new, b.reduce("sum", b.map("exp", b.flip(w, [0])), (0,))]
+    assert replaced(b.f, cells(100, 100), {0: 0}) == [True]
+
+
+def test_what_needs_the_new_and_the_old_value() -> None:
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    new = b.map("sub", w, b.map("exp", g))
+    total = b.reduce("sum", new, (0,), keepdim=True)
+    b.f.outputs = [new, b.map("mul", b.flip(w, [0]), b.expand(total, (100,)))]
+    assert replaced(b.f, cells(100, 100), {0: 0}) == [False]
+
+
+def test_a_reduction_of_the_old_value(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As clipping by the norm does: all chunks of the sum come before the update."""
+    monkeypatch.setattr(nest_loops, "CHUNK", 64)
+    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    b = Builder()
+    w = b.input(0, (50, 70), F32, ((70, 1), 0))
+    total = b.reduce("sum", b.map("mul", w, w), (0, 1), keepdim=True)
+    b.f.outputs = [b.map("div", w, b.expand(b.map("sqrt", total), (50, 70)))]
+    for _ in range(20):
+        assert replaced(b.f, cells(3500), {0: 0}, pool) == [True]
+
+
+def test_a_product_with_an_update_behind_it(pool: Pool) -> None:
+    """A gradient of a weight with the optimizer's update, beside the product that reads the weight."""
+    b = Builder()
+    w = b.input(0, (40, 60), F32, ((60, 1), 0))
+    x, dy = b.input(1, (32, 60), F32, ((60, 1), 0)), b.input(2, (32, 40), F32, ((40, 1), 0))
+    dx = b.contract("no,oi->ni", dy, w)
+    dw = b.contract("no,ni->oi", dy, x)
+    new = b.map("sub", w, b.map("mul", dw, b.const(0.01, F32)))
+    b.f.outputs = [new, b.map("mul", dx, b.const(2.0, F32))]
+    assert replaced(b.f, cells(2400, 1920, 1280), {0: 0}, pool) == [True]
+
+
+def test_memory_of_others_is_not_written() -> None:
+    b = Builder()
+    b.f.outputs = [b.map("exp", vector(b, 0))]
+    part = cells(100)
+    part[0].buf = np.zeros(300, np.float32)[100:200]  # sees memory of a larger array
+    assert replaced(b.f, part, {0: 0}) == [False]
+    held = cells(100)
+    somebody = held[0].buf[3:5]
+    assert replaced(b.f, held, {0: 0}) == [False] and somebody[0] != 0
+
+
+def test_programs_that_can_fail_write_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = Builder()
+    b.f.outputs = [b.map("exp", vector(b, 0))]
+    kernel = Executable(b.f, types_of(b.f)).kernels[0]
+    assert kernel is not None and not donation.can_fail(kernel)
+    kernel.text += f"getelementptr i8, ptr %workspace, i64 {ERROR_CODE}"
+    assert donation.can_fail(kernel)
+    monkeypatch.setattr(donation, "can_fail", lambda k: True)
+    assert replaced(b.f, cells(100), {0: 0}) == [False]
+
+
+counted: list[bool] = []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(case=functions([dt.float32, dt.int32]))
+def check_random(pool: Pool, case: Any) -> None:
+    f, inputs, _ = case
+    sizes = [int(np.prod(v.shape)) for v in f.outputs]
+    olds = {k: next((j for j, a in enumerate(inputs) if a.size == n), -1) for k, n in enumerate(sizes)}
+    olds = {k: j for k, j in olds.items() if j >= 0}
+    counted.extend(replaced(f, [Cell(a) for a in inputs], olds, pool))
+
+
+def test_random_functions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nest_loops, "CHUNK", 16)
+    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    check_random(pool)
+    assert True in counted and False in counted
+
+
+# ---- users' programs
+
+
+@pytest.fixture
+def native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(realisation, "executor", [_execution._native])
+    realisation.forget()
+    yield
+    realisation.forget()
+
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "sgd": lambda ps: torch.optim.SGD(ps, lr=0.1),
+    "momentum": lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "adam": lambda ps: torch.optim.Adam(ps, lr=0.01, weight_decay=1e-3),
+    "adamw": lambda ps: torch.optim.AdamW(ps, lr=0.01),
+    "rmsprop": lambda ps: torch.optim.RMSprop(ps, lr=0.01),
+}
+
+
+def network() -> Any:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 40), nn.Tanh(), nn.Linear(40, 3))
+
+
+def batch() -> tuple[Any, Any]:
+    x, y = torch.randn(32, 20), torch.randint(0, 3, (32,))
+    torch.cat([x.flatten(), y]).sum().item()
+    return x, y
+
+
+def places(net: Any, optimizer: Any) -> list[int]:
+    states = [v for s in optimizer.state.values() for v in s.values() if isinstance(v, torch.Tensor) and v.ndim]
+    return [t.data_ptr() for t in [*net.parameters(), *states]]
+
+
+def train(name: str, steps: int) -> tuple[list[int], list[int], bytes]:
+    """Places after some steps and at the end, and the parameters."""
+    net = network()
+    optimizer, (x, y) = OPTIMIZERS[name](net.parameters()), batch()
+    for k in range(steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        if k == 1:
+            early = places(net, optimizer)
+    values = [p.detach().numpy().tobytes() for p in net.parameters()]
+    return early, places(net, optimizer), b"".join(values)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_keep_one_buffer_a_parameter(native: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    early, late, values = train(name, 7)
+    assert early == late
+    realisation.forget()
+    monkeypatch.setattr(donation, "can_fail", lambda k: True)
+    early, late, elsewhere = train(name, 7)
+    assert elsewhere == values and early != late
+
+
+def test_accumulated_gradients_keep_their_buffers(native: None) -> None:
+    net, (x, y) = network(), batch()
+    found = []
+    for _ in range(5):
+        nn.functional.cross_entropy(net(x), y).backward()
+        found.append([p.grad.data_ptr() for p in net.parameters()])
+    assert found[1] == found[2] == found[3] == found[4]
+
+
+def test_old_values_that_somebody_holds(native: None) -> None:
+    p = torch.arange(1000.0)
+    p.requires_grad_()
+    optimizer = torch.optim.SGD([p], lr=0.5)
+    clones, arrays, kept = [], [], []
+    for k in range(6):
+        optimizer.zero_grad()
+        (p * p).sum().backward()
+        clones.append(p.detach().clone())
+        kept.append(p.detach() * 2)
+        arrays.append(p.detach().numpy() if k == 3 else None)  # shares memory with p for good
+        optimizer.step()
+        p.sum().item()
+    del optimizer
+    for k in range(6):
+        expected = np.arange(1000.0) * (0.0 if k else 1.0)
+        np.testing.assert_array_equal(clones[k].numpy(), expected)
+        np.testing.assert_array_equal(kept[k].numpy(), 2 * expected)
+    assert arrays[3] is not None and arrays[3].ctypes.data == p.data_ptr()
+
+
+def test_writes_reach_what_numpy_sees(native: None) -> None:
+    x = torch.arange(1000.0)
+    seen = x.numpy()
+    for _ in range(4):
+        x.mul_(2.0).add_(1.0)
+        x.sum().item()
+    expected = np.arange(1000.0)
+    for _ in range(4):
+        expected = expected * 2 + 1
+    np.testing.assert_array_equal(seen, expected.astype(np.float32))
+
+
+def test_part_of_a_tensor_is_written(native: None) -> None:
+    x = torch.zeros(1000)
+    old = x.clone()
+    rows = []
+    for k in range(5):
+        x[10 * k : 10 * k + 10] += k + 1
+        rows.append(x[:100] * 1)
+        x.sum().item()
+    assert [int(r.sum().item()) for r in rows] == [10, 30, 60, 100, 150] and old.sum().item() == 0
+
+
+def test_several_python_threads_hold_their_own(native: None) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def loop(seed: int) -> float:
+        p = torch.full((500,), float(seed))
+        for _ in range(30):
+            p.add_(1.0)
+            p.sum().item()
+        return p.sum().item()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(loop, range(4))) == [500.0 * (30 + k) for k in range(4)]
+
+
+def test_nothing_is_replaced() -> None:
+    b = Builder()
+    b.f.outputs = [b.map("exp", vector(b, 0))]
+    program: Any = SimpleNamespace(function=b.f, outputs=types_of(b.f), cache=None, olds=[])
+    a = np.zeros(100, np.float32)
+    (out,) = execute.run_native(program, [a], [])
+    assert out is not a and (out == 1).all() and not a.any()
