@@ -1,4 +1,4 @@
-"""Chooses what runs programs: the NumPy reference executor, or native code (``FLAMBEAU_EXECUTOR=native``)."""
+"""Chooses what runs programs: native code, or the NumPy reference executor (``FLAMBEAU_EXECUTOR=numpy``)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _owner(a: Any) -> Any:
     return a
 
 
-def _native(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     """The native executor; NumPy where code would have to be made and cannot."""
     if p.cache is None:
         p.cache = _planned(p, inputs)
@@ -57,4 +57,4 @@ def _planned(p: Program, inputs: list[Any]) -> Any:
         return run_on_numpy
 
 
-realise.executor.append(_native if os.environ.get("FLAMBEAU_EXECUTOR") == "native" else run_on_numpy)
+realise.executor.append(run_on_numpy if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy" else run_compiled)

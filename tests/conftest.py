@@ -1,7 +1,12 @@
-"""Every program that a test builds is verified, and every value it computes has the shape and dtype it says."""
+"""Every program that a test builds is verified, and every value it computes has the shape and dtype it says.
+
+Programs run on the NumPy executor, which needs no compilation, unless FLAMBEAU_EXECUTOR says ``native`` or a test asks
+for the fixture ``native_code``.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flambeau import _execution
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.ir import Value
 from flambeau.compiler.verifier import verify
@@ -41,6 +47,17 @@ def as_declared(kind: Callable[..., Any]) -> Callable[..., Any]:
         return found
 
     return checked
+
+
+@pytest.fixture
+def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run as native code."""
+    monkeypatch.setattr(realisation, "executor", [_execution.run_compiled])
+    realisation.forget()
+
+
+if os.environ.get("FLAMBEAU_EXECUTOR") != "native":
+    realisation.executor[:] = [_execution.run_on_numpy]
 
 
 @pytest.fixture(autouse=True, scope="session")

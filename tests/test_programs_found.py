@@ -365,3 +365,19 @@ def test_libraries_may_prepare_for_compilation():
     assert torch.compiler.disable(branching) is branching
     assert torch.compiler.allow_in_graph(branching) is branching
     assert not torch.compiler.is_compiling()
+
+
+def test_a_realisation_by_budget_between_the_results_of_one_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flambeau.ops import _registry
+
+    x = torch.arange(12.0).reshape(3, 4)
+    monkeypatch.setattr(_registry, "BUDGET", 1)
+    values, indices = (x * 2).max(1)
+    assert (values.tolist(), indices.tolist()) == ([6.0, 14.0, 22.0], [3, 3, 3])
+    monkeypatch.setattr(_registry, "BUDGET", 1 << 18)
+    q, k, v = [torch.full((1, 1, 64, 8), float(i), requires_grad=True) for i in (1, 2, 3)]
+    for _ in range(40):  # the budget is passed at every point of the step, also within the operator's backward
+        for t in (q, k, v):
+            t.grad = None
+        torch.nn.functional.scaled_dot_product_attention(q, k, v).sum().backward()
+        assert v.grad is not None and abs(v.grad.sum().item() - 512) < 1e-3

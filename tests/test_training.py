@@ -28,6 +28,12 @@ def test_loss_on_shipped_digits(name: str) -> None:
     assert list(curves.losses(torch, name)) == pytest.approx(golden(name), rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["digits_sgd", "digits_adam_dropout"])
+def test_loss_by_native_code(name: str, native_code: None) -> None:
+    pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+    assert list(curves.losses(torch, name)) == pytest.approx(golden(name), rel=1e-3)
+
+
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist_sgd", "mnist_adam_dropout"])

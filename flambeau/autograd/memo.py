@@ -16,7 +16,7 @@ from ..graph.node import Node, layout_node
 from ..graph.realisation import forget_hooks
 from ..graph.tensor_base import new_tensor
 from ..graph.types import Ty, ty
-from ..ops._registry import fresh, version_of
+from ..ops._registry import HELD_BACK, fresh, version_of
 from .engine import Task, accumulate, obeys_layout
 
 _templates: dict[tuple[Any, ...], Template] = {}
@@ -119,9 +119,11 @@ def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool
         known = _learn(key, root, seed(), leaves, epoch)
     else:
         epoch.scalars.extend(known.scalars)
+    epoch.bytes -= HELD_BACK
     for acc, node, version in zip(leaves, known.grads, known.versions):
         if node is not None:
             _add(acc, node, version, epoch)
+    epoch.bytes += HELD_BACK
     if not keep:
         _release(fns)
     return True

@@ -196,7 +196,7 @@ class _Clustering:
         """Can the reader become the epilogue of the reduction? Its loops are the kept ones, and nothing is repeated."""
         if not c.native or c.reduces or c.placed or _squeezed(c.domain) != _squeezed(v.shape) or v in self.contracted:
             return False
-        if needed and (v.kind != "contract" or self.others(v)):
+        if needed and (v.kind != "contract" or self.others(v) or v in self.forced):
             return False
         return all(_squeezed(u.shape) == _squeezed(v.shape) for u in self.users[v.index])
 

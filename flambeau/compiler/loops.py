@@ -135,6 +135,8 @@ def nest(
             n.chunked = is_chunked(c, chunks) and n.sizes[0] == chunks
             return _merged(n)
         except NotAffineError as e:
+            if e.split and any(v.kind == "contract" for v in c.reduces):
+                raise  # one copy of an operand is cheaper than more loops around every product
             if e.split and sum(map(len, factors)) <= 12 and _refine(factors, *e.split):
                 continue
             if e.view not in divided or e.view in by_division:

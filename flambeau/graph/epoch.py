@@ -19,7 +19,7 @@ from .storage import Storage
 from .tensor_base import TensorBase
 from .types import ty as _ty
 
-BUDGET = 1 << 30  # bytes of pending results
+BUDGET = 8 << 30  # bytes of pending results, most of which a compiled program never stores
 NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so that a loop without values ends
 
 

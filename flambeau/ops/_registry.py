@@ -174,6 +174,7 @@ def _save(fn: Fn, which: tuple[int | None, ...], ins: tuple[Any, ...], y: Any) -
 
 
 _new = object.__new__
+HELD_BACK = 1 << 60  # off the budget while several nodes are given memory: a realisation would outdate the later ones
 
 
 def fresh(node: Node, epoch: Epoch) -> Any:
@@ -207,12 +208,16 @@ def fresh(node: Node, epoch: Epoch) -> Any:
 
 
 def _several(node: Node, fn: Fn | None, epoch: Epoch) -> tuple[Any, ...]:
+    epoch.bytes -= HELD_BACK
     outs = tuple([fresh(part, epoch) for part in node.parts])  # type: ignore[union-attr]
+    epoch.bytes += HELD_BACK
     if fn is not None:
         for k, y in enumerate(outs):
             if y._ty.dtype.kind in "fc":
                 y._edge = Out(fn, k)
         save_outputs(fn, outs)
+    if epoch.bytes > BUDGET:
+        realise(epoch)
     return outs
 
 

@@ -120,12 +120,20 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
         }  # read where they are from, not NumPy's copy
         stored = {v for c in cs for v in c.outputs if c.native or v not in through}
         layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
-        try:
-            return [(c, nest(c, layouts.__contains__, layouts, divided, f.chunks) if c.native else None) for c in cs]
-        except NotAffineError as e:
-            v = e.view
+        found: list[tuple[Cluster, Nest | None]] = []
+        failed: dict[Value, Cluster] = {}
+        for c in cs:
+            try:
+                found.append((c, nest(c, layouts.__contains__, layouts, divided, f.chunks) if c.native else None))
+            except NotAffineError as e:
+                failed[e.view] = c
+        if not failed:
+            return found
+        for v, c in failed.items():
             a = v if v.kind in ("reduce", "contract") else v.args[0]
-            if a not in layouts and a not in forced and a.kind != "const":
+            if any(r.kind == "contract" for r in c.reduces) and v.kind == "view" and v not in forced:
+                forced.add(v)
+            elif a not in layouts and a not in forced and a.kind != "const":
                 forced.add(a)
             elif v.name in ("reshape", "strided") and v.kind == "view" and v not in divided:
                 forced.add(v)
