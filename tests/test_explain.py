@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import flambeau as torch
-from flambeau._execution import _native, run_on_numpy
+from flambeau._execution import run_compiled, run_on_numpy
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.graph import realisation
 from flambeau.profiler import explain, profile, record_function
@@ -25,7 +25,7 @@ from flambeau.profiler._causes import Cause
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
     """Native code runs programs, and none is known yet."""
     realisation.forget()
-    monkeypatch.setattr(realisation, "executor", [_native])
+    monkeypatch.setattr(realisation, "executor", [run_compiled])
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_nothing_is_left_behind(by_numpy: None) -> None:
 def test_a_program_that_fails(native: None) -> None:
     with explain() as e, pytest.raises(IndexError):
         torch.ones(3)[torch.tensor([0, 1]) + 7].tolist()
-    assert realisation.executor[0] is _native
+    assert realisation.executor[0] is run_compiled
     with explain(trace=False) as e:
         (X + 1).tolist()
     with pytest.raises(RuntimeError, match="trace=True"):

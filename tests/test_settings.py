@@ -161,10 +161,10 @@ def test_flags_of_autograd() -> None:
 
 @pytest.mark.parametrize("n", [3, 400_000])
 def test_denormals_are_flushed(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flambeau._execution import _native
+    from flambeau._execution import run_compiled
     from flambeau.graph import realisation
 
-    monkeypatch.setattr(realisation, "executor", [_native])
+    monkeypatch.setattr(realisation, "executor", [run_compiled])
     small = torch.tensor(np.full(n, 1e-30, np.float32))
     try:
         assert torch.set_flush_denormal(True) is True
