@@ -182,7 +182,7 @@ def test_random_functions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(realisation, "executor", [_execution._native])
+    monkeypatch.setattr(realisation, "executor", [_execution.run_compiled])
     realisation.forget()
     yield
     realisation.forget()

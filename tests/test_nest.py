@@ -245,7 +245,7 @@ def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> 
     program: Any = SimpleNamespace(function=f, outputs=types_of(f), cache=None, olds=[])
     inputs = [np.ones(1000, np.float32)] * 2
     for _ in range(2):
-        assert _execution._native(program, inputs, [])[0].tobytes() == on_numpy(f, inputs)[0].tobytes()
+        assert _execution.run_compiled(program, inputs, [])[0].tobytes() == on_numpy(f, inputs)[0].tobytes()
 
 
 def listing(f: Function) -> str:
