@@ -19,7 +19,7 @@ from .report import NAMES
 from .workloads import all_workloads
 
 STEPS = 1000
-SECONDS = 120  # after which a side has run enough
+SECONDS = 60  # after which a side has run enough
 TURN = 50  # steps of a side before it is another's turn
 WORKLOAD = "lenet-003-training-64"
 

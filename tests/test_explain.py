@@ -15,6 +15,7 @@ import pytest
 
 import flambeau as torch
 from flambeau._execution import run_compiled, run_on_numpy
+from flambeau.compiler.cpu import inspection
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.graph import realisation
 from flambeau.profiler import explain, profile, record_function
@@ -23,14 +24,16 @@ from flambeau.profiler._causes import Cause
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Native code runs programs, and none is known yet."""
+    """Native code runs programs; none is known yet, and no work is pending."""
+    realisation.realise()
     realisation.forget()
     monkeypatch.setattr(realisation, "executor", [run_compiled])
 
 
 @pytest.fixture
 def by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NumPy runs programs, and none is known yet."""
+    """NumPy runs programs; none is known yet, and no work is pending."""
+    realisation.realise()
     realisation.forget()
     monkeypatch.setattr(realisation, "executor", [run_on_numpy])
 
@@ -123,6 +126,18 @@ def test_kernels_and_memory(native: None) -> None:
     assert all(at + size <= program.memory.arena for at, size in program.memory.places.values())
     text = str(e)
     assert "program 0: 4 operators" in text and "compiled because: the first program" in text and "contract" in text
+
+
+def test_times_belong_to_their_kernels(native: None) -> None:
+    layer = torch.nn.Sequential(torch.nn.Linear(30, 40), torch.nn.Tanh(), torch.nn.Linear(40, 5))
+    x = torch.tensor(np.ones((16, 30), np.float32))
+    layer(x).square().sum().backward()
+    with explain() as e:
+        layer(x).square().sum().backward()
+        [p.grad.sum().item() for p in layer.parameters()]
+    for noted in e.recorder.noted.values():
+        texts = [kernel.text for native in inspection.natives(noted.program.cache) for kernel in native.kernels]
+        assert [k.text for k in inspection.kernels(noted.program.cache)] == texts
 
 
 def test_results_stay_the_same(native: None) -> None:

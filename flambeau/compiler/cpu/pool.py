@@ -96,11 +96,22 @@ class Pool:
     @functools.cached_property
     def ticks_per_second(self) -> float:
         """How fast the clock of native code counts."""
-        clock = self.native["clock"]
-        begin, ticks = time.perf_counter(), clock()
+        begin, ticks = self._clocks()
         while time.perf_counter() - begin < 5e-3:
             pass
-        return (clock() - ticks) / (time.perf_counter() - begin)
+        end, more = self._clocks()
+        return (more - ticks) / (end - begin)
+
+    def _clocks(self) -> tuple[float, int]:
+        """Python's clock in seconds and that of native code, read at the same moment as nearly as several tries can."""
+        clock, found = self.native["clock"], []
+        for _ in range(8):
+            before = time.perf_counter()
+            ticks = clock()
+            after = time.perf_counter()
+            found.append((after - before, (before + after) / 2, ticks))
+        _, seconds, ticks = min(found)
+        return seconds, ticks
 
     def _iterations(self, seconds: float) -> int:
         return max(1, round(seconds / self._pause_seconds))
