@@ -64,7 +64,7 @@ def _filling(n: int) -> int:
 
 
 def _batch(f: Function, axes: Axes) -> Axis | None:
-    """The class of axes that most of the work has as a leading dimension, of a size that a batch may have."""
+    """The class of axes that most of the work has as its leading dimension, of a size that a batch may have."""
     work: dict[Axis, int] = {}
     for v in f.values:
         leading = (v,) if v.kind == "map" else (*v.args, v) if v.kind == "contract" else ()
@@ -72,7 +72,15 @@ def _batch(f: Function, axes: Axes) -> Axis | None:
             if x.shape and is_batch(x.shape[0]):
                 root = axes.find((x, 0))
                 work[root] = work.get(root, 0) + (2 * _products(v) if v.kind == "contract" else prod(v.shape))
+    for root in _features(f, axes):
+        work.pop(root, None)
     return max(work, key=lambda root: (work[root], -root[0].index, -root[1]), default=None)
+
+
+def _features(f: Function, axes: Axes) -> set[Axis]:
+    """Classes that some contraction has behind its first dimension: rows of a weight are columns of what it gives."""
+    values = [x for v in f.values if v.kind == "contract" for x in (*v.args, v)]
+    return {axes.find((x, d)) for x in values for d in range(1, x.ndim) if x.shape[d] > 1}
 
 
 def _products(v: Value) -> int:
