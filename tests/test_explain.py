@@ -128,6 +128,19 @@ def test_kernels_and_memory(native: None) -> None:
     assert "program 0: 4 operators" in text and "compiled because: the first program" in text and "contract" in text
 
 
+def test_what_an_optimizer_writes_in_place(native: None) -> None:
+    w = torch.tensor(np.ones((32, 16), np.float32), requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+    with explain() as e:
+        for _ in range(4):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+    memory = e.programs()[-1].memory
+    assert memory is not None and memory.donated == 2 * 32 * 16 * 4  # the parameter and its momentum
+    assert "of them in place of inputs 4.096 kB" in str(e)
+
+
 def test_times_belong_to_their_kernels(native: None) -> None:
     layer = torch.nn.Sequential(torch.nn.Linear(30, 40), torch.nn.Tanh(), torch.nn.Linear(40, 5))
     x = torch.tensor(np.ones((16, 30), np.float32))

@@ -209,7 +209,10 @@ def _times(p: ProgramReport) -> str:
 
 
 def _memory(m: MemoryFacts) -> str:
-    words = {"inputs": m.inputs, "outputs": m.outputs, "buffers of outputs": m.kept, "workspace a thread": m.workspace}
+    words = {
+        "inputs": m.inputs, "outputs": m.outputs, "of them in place of inputs": m.donated,
+        "buffers of outputs": m.kept, "workspace a thread": m.workspace,
+    }  # fmt: skip
     sizes = ", ".join(f"{name} {size_text(size)}" for name, size in words.items() if size)
     arena = f"arena {size_text(m.arena)} for {len(m.places)} results of {size_text(m.separate)}"
     return f"  memory: {sizes}, {arena}"

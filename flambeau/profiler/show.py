@@ -97,7 +97,8 @@ def _memory(noted: Noted, run: Run) -> str:
         return _NUMPY
     m = inspection.memory(noted.program.cache)
     lines = [
-        f"inputs {m.inputs} bytes, outputs {m.outputs}, buffers of outputs {m.kept}, workspace a thread {m.workspace}",
+        f"inputs {m.inputs} bytes, outputs {m.outputs}, of them in place of inputs {m.donated}",
+        f"buffers of outputs {m.kept} bytes, workspace a thread {m.workspace}",
         f"arena {m.arena} bytes for {len(m.places)} results of {m.separate}",
     ]
     return "\n".join(lines + [f"    {name} at {at}, {size} bytes" for name, (at, size) in m.places.items()])

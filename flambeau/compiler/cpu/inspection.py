@@ -46,6 +46,7 @@ class MemoryFacts(NamedTuple):
     Attributes:
         inputs: read from the user's tensors.
         outputs: written to new tensors, or to memory that a tensor gave up.
+        donated: those outputs' share that is written in place of an input which nobody else holds.
         arena: results between kernels, placed so that those that are never alive together share memory.
         separate: what those results would take one beside the other.
         workspace: of each thread.
@@ -55,6 +56,7 @@ class MemoryFacts(NamedTuple):
 
     inputs: int
     outputs: int
+    donated: int
     arena: int
     separate: int
     workspace: int
@@ -83,6 +85,7 @@ def memory(executable: Executable) -> MemoryFacts:
     return MemoryFacts(
         inputs=sum(nbytes(v) for v in executable.f.values if v.kind == "input"),
         outputs=sum(t.nbytes for t in executable.types),
+        donated=sum(executable.types[k].nbytes for k in executable.inplace),
         arena=executable.arena.nbytes,
         separate=sum(size for _, size in places.values()),
         workspace=max([k.workspace for k in executable.kernels if k is not None], default=0),
