@@ -80,6 +80,7 @@ def test_repr_is_torchvisions(expression: str) -> None:
         (lambda: T.ToPILImage()(X.zeros(5, 2, 2)), ValueError, "pic should not have > 4 channels. Got 5 channels."),
         (lambda: T.Normalize((0.5,), (0.0,))(X.rand(1, 2, 2)), ValueError, "std evaluated to zero after conversion"),
         (lambda: T.Normalize((0.5,), (1.0,))(X.zeros(1, 2, 2, dtype=X.uint8)), TypeError, "should be a float tensor"),
+        (lambda: T.Normalize((1, 2), (1, 2))(X.ones(1, 2, 2)), RuntimeError, r"output with shape \[1, 2, 2\] doesn't"),
         (lambda: T.Resize((1, 2, 3)), ValueError, "If size is a sequence, it should have 1 or 2 values"),
         (lambda: T.Resize(2.5), TypeError, "Size should be int or sequence. Got <class 'float'>"),
         (lambda: T.RandomCrop(9)(X.zeros(1, 4, 4)), ValueError, r"Required crop size \(9, 9\) is larger"),
@@ -94,6 +95,16 @@ def test_repr_is_torchvisions(expression: str) -> None:
 def test_wrong_arguments_are_refused(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_computed_and_recorded_images_are_normalised_alike() -> None:
+    image = X.rand(3, 7, 5)
+    normalise = T.Normalize((0.1307, 0.2, 0.3), (0.3081, 0.5, 0.7))
+    computed, recorded = normalise(image), normalise(image + 0)
+    assert X.equal(computed, recorded) and X.equal(normalise(image.to(X.float64)), normalise(image.to(X.float64) + 0))
+    turned = image.permute(0, 2, 1)
+    assert normalise(turned).stride() == turned.stride()
+    assert X.equal(normalise(X.stack([image, image]))[1], computed)
 
 
 def test_v2_has_the_everyday_names() -> None:

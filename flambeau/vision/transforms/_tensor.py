@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau as torch
+from flambeau.ops.creation import realised_tensor
 from flambeau.vision.transforms._common import check_padding, sides
 
 _INTEGER_MAX = {"uint8": 255, "int8": 127, "int16": 32767, "int32": 2147483647, "int64": 9223372036854775807}
@@ -370,8 +371,17 @@ def normalize(tensor: torch.Tensor, mean: Any, std: Any, inplace: bool = False) 
         centre, spread, zero = _as_channels(mean, std, tensor.dtype)
     if zero:
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
+    fits = all(values.numel() in (1, tensor.shape[-3]) for values in (centre, spread))
+    if fits and not inplace and _at_hand(tensor):
+        return realised_tensor((tensor._numpy() - centre._numpy()) / spread._numpy(), tensor.dtype)
     result = tensor if inplace else tensor.clone()
     return result.sub_(centre).div_(spread)
+
+
+def _at_hand(x: torch.Tensor) -> bool:
+    """Is this a plain computed tensor, whose arithmetic in NumPy gives the same bits? One image is little to record."""
+    plain = type(x) is torch.Tensor and x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
+    return plain and not x.requires_grad and not x._s.pending
 
 
 def _plain(values: Any) -> bool:

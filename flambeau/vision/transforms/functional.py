@@ -16,6 +16,7 @@ from typing import Any
 import numpy
 
 import flambeau as torch
+from flambeau.ops.creation import realised_tensor
 from flambeau.vision._pillow import from_array, is_image
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import PILLOW_MODES, InterpolationMode, as_mode
@@ -96,8 +97,8 @@ def _scaled(array: numpy.ndarray) -> torch.Tensor:
     if array.dtype != numpy.uint8:
         return torch.from_numpy(channels_first).contiguous()
     dtype = torch.get_default_dtype()
-    exact = numpy.float64 if dtype == torch.float64 else numpy.float32
-    return torch.from_numpy(numpy.ascontiguousarray(channels_first, exact) / exact(255)).to(dtype)
+    exact, computed = (numpy.float64, dtype) if dtype == torch.float64 else (numpy.float32, torch.float32)
+    return realised_tensor(numpy.ascontiguousarray(channels_first, exact) / exact(255), computed).to(dtype)
 
 
 def to_tensor(pic: Any) -> torch.Tensor:
