@@ -23,6 +23,11 @@ RUN: dict[str, tuple[str, int]] = {
     ),
     "densenet": ("M.DenseNet(8, (2, 3), 16, drop_rate=0.1, num_classes=7)", 32),
     "resnet": ("M.ResNet(M.resnet.Bottleneck, [1, 1, 1, 1], 9, True, groups=2, width_per_group=8)", 33),
+    "convnext": (
+        "M.ConvNeXt([M.convnext.CNBlockConfig(8, 12, 2), M.convnext.CNBlockConfig(12, None, 2)], 0.3, 0.1, 5)",
+        32,
+    ),
+    "shufflenet": ("M.ShuffleNetV2([2, 2, 2], [8, 12, 16, 24, 32], num_classes=5)", 40),
     "googlenet": ("M.googlenet(num_classes=10, init_weights=True)", 64),
     "vit": ("M.VisionTransformer(32, 8, 2, 2, 16, 32, dropout=0.1, num_classes=6, representation_size=12)", 32),
     "vit_stem": (
@@ -30,6 +35,13 @@ RUN: dict[str, tuple[str, int]] = {
         "M.vision_transformer.ConvStemConfig(4, 3, 8)])",
         16,
     ),
+}
+
+
+# Models too large to be drawn: what they make of an image with weights that follow a pattern.
+PATTERNED: dict[str, tuple[str, int]] = {
+    "inception": ("M.inception_v3(num_classes=4, init_weights=False, aux_logits=False, transform_input=True)", 80),
+    "alexnet": ("M.alexnet(num_classes=4)", 63),
 }
 
 
@@ -55,6 +67,18 @@ def shape_of(model: Any) -> dict[str, Any]:
         "state": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         "printed": hashlib.sha256(repr(model).encode()).hexdigest(),
     }
+
+
+def patterned(torch: Any, models: Any, expression: str, side: int) -> list[Any]:
+    """Scores in evaluation of a model whose weights follow a pattern."""
+    model = built(models, expression).eval()
+    with torch.no_grad():
+        for k, p in enumerate(model.parameters()):
+            row = p.numel() // p.shape[0]
+            values = torch.arange(p.numel()).add(k).remainder(11).sub(4.75).reshape(p.shape)
+            p.copy_(values / (4 * row**0.5) if p.dim() > 1 else 1 + values / 50)
+        images = torch.arange(3 * side * side).reshape(1, 3, side, side).remainder(17) / 8.0 - 1
+        return _scores(model(images))
 
 
 def _scores(output: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 import pytest
-from model_cases import RUN, named, numbers_of, shape_of
+from model_cases import PATTERNED, RUN, named, numbers_of, patterned, shape_of
 
 import flambeau as torch
 from flambeau import nn
@@ -41,6 +41,11 @@ def test_a_seed_gives_torchvisions_weights_and_results(name: str) -> None:
     numpy.testing.assert_allclose(found["weights"], expected["weights"], rtol=1e-6, atol=1e-12)
     close(found["training"], expected["training"])
     close(found["evaluation"], expected["evaluation"])
+
+
+@pytest.mark.parametrize("name", PATTERNED)
+def test_large_models_give_torchvisions_results(name: str, no_numbers_drawn: None) -> None:
+    close(patterned(torch, models, *PATTERNED[name]), GOLDEN["patterned"][name])
 
 
 def test_weights_are_torchvisions() -> None:

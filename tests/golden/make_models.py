@@ -10,7 +10,7 @@ import torch
 import torchvision.models as models
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-from model_cases import RUN, named, numbers_of, shape_of  # noqa: E402
+from model_cases import PATTERNED, RUN, named, numbers_of, patterned, shape_of  # noqa: E402
 
 from flambeau.vision.models import list_models  # noqa: E402
 
@@ -20,6 +20,7 @@ with torch.device("meta"):
 found = {
     "shapes": shapes,
     "numbers": {name: numbers_of(torch, models, *case) for name, case in RUN.items()},
+    "patterned": {name: patterned(torch, models, *case) for name, case in PATTERNED.items()},
     "weights": {
         f"{enum.__name__}.{name}": [w.url, w.meta["num_params"], list(w.meta["min_size"]), repr(w.transforms())]
         for enum in map(models.get_model_weights, list_models())

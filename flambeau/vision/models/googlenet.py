@@ -106,6 +106,12 @@ _BLOCKS = {
 _MEANS, _STDS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+def normalised_by_half(x: torch.Tensor) -> torch.Tensor:
+    """Images (N, 3, H, W) that were normalised by ImageNet's statistics, normalised by one half instead."""
+    planes = [x[:, i : i + 1] * (std / 0.5) + (mean - 0.5) / 0.5 for i, (mean, std) in enumerate(zip(_MEANS, _STDS))]
+    return torch.cat(planes, 1)
+
+
 class GoogLeNet(nn.Module):
     """GoogLeNet, for images (N, 3, H, W).
 
@@ -177,17 +183,10 @@ class GoogLeNet(nn.Module):
                 nn.init.constant_(module.weight, 1)
                 nn.init.constant_(module.bias, 0)
 
-    def _transformed(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.transform_input:
-            return x
-        planes = [
-            x[:, i : i + 1] * (std / 0.5) + (mean - 0.5) / 0.5 for i, (mean, std) in enumerate(zip(_MEANS, _STDS))
-        ]
-        return torch.cat(planes, 1)
-
     def forward(self, x: torch.Tensor) -> Any:
         """Class scores (N, num_classes); `GoogLeNetOutputs` in training with `aux_logits`."""
-        x = self.conv2(self.maxpool1(self.conv1(self._transformed(x))))
+        x = normalised_by_half(x) if self.transform_input else x
+        x = self.conv2(self.maxpool1(self.conv1(x)))
         x = self.maxpool2(self.conv3(x))
         branches = {"4a": self.aux1, "4d": self.aux2}
         pools = {"3b": "maxpool3", "4e": "maxpool4"}
