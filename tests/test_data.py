@@ -451,3 +451,12 @@ def test_live(options: dict[str, Any]) -> None:
 
     ours, theirs = (cls(range(23), 5, **options) for cls in (DataLoader, OracleLoader))
     assert trail(torch, ours) == trail(oracle, theirs)
+
+
+def test_batches_of_tensors_are_at_hand() -> None:
+    labels = torch.arange(8) % 5
+    loader = DataLoader(data.TensorDataset(torch.ones(8, 3), labels), batch_size=4)
+    for x, y in loader:
+        assert not x._s.pending and not y._s.pending
+        with pytest.raises(IndexError, match="is out of bounds"):
+            torch.nn.functional.cross_entropy(x, y)

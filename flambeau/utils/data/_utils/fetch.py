@@ -104,8 +104,13 @@ class IterableFetcher(Fetcher):
 class TensorFetcher(Fetcher):
     """Indexes the tensors of a `TensorDataset` (or a `Subset` of one) once for a whole batch.
 
-    Gives what `default_collate` makes of the samples, without making the samples.
+    Gives what `default_collate` makes of the samples, without making the samples. The batch is computed at once, so
+    that a training step's program does not depend on the data set's size, and labels can be checked at the loss's call.
     """
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        super().__init__(dataset, auto_collation, collate_fn, drop_last)
+        self.settler = _Settler()
 
     def fetch(self, index: Any) -> Any:
         """The batch of a list of indices."""
@@ -114,7 +119,7 @@ class TensorFetcher(Fetcher):
             index = [dataset.indices[i] for i in index]
             dataset = dataset.dataset
         rows = torch.tensor(np.array(index, np.int64))
-        return [tensor[rows] for tensor in dataset.tensors]
+        return self.settler.batch([tensor[rows] for tensor in dataset.tensors])
 
 
 def holds_plain_tensors(dataset: Any) -> bool:
