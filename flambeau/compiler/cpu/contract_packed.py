@@ -27,7 +27,9 @@ class Packed(Contraction):
         self.cut = p.block < n.sizes[self.first]
         self.inner = prod([n.sizes[k] for k in self.gone[1:]])
         self.depth_of_panel = p.block * self.inner
-        self.pitch = -(-p.tile[p.rows[-1]] // self.lanes) * self.lanes
+        self.pitch = p.tile[p.rows[-1]]
+        # What a chunk's row takes of the other side's copy, with room for a whole vector behind each tile.
+        self.row_elements = self.depth_of_panel + -(-self.lanes // self.pitch)
         self.ranges: dict[int, tuple[str, str]] = {}
         self.block_low = "0"
         self.flags: tuple[str, str] = ("", "")  # is this the first block of the reduced loops, and the last?
@@ -41,8 +43,9 @@ class Packed(Contraction):
 
     @property
     def copied_elements(self) -> int:
-        """Elements of the other side's panel."""
-        return self.pitch * self.depth_of_panel if self.p.copied else 0
+        """Elements of the other side's copy."""
+        tiles = -(-self.p.height // self.pitch)
+        return tiles * self.pitch * self.row_elements + self.lanes if self.p.copied else 0
 
     @property
     def workspace(self) -> int:
@@ -70,6 +73,8 @@ class Packed(Contraction):
             is_first = self.put(f"icmp eq i64 {low}, 0")
             self.flags = is_first, self.put(f"icmp uge i64 {end}, {size}")
         self.pack()
+        if self.p.copied:
+            self.copy_rows()
         self.open(Scope(self.chain[-1].axes, False))
         self.kept_loops([*self.p.rows, self.axis_loop])
         self.leave(depth)
@@ -105,9 +110,6 @@ class Packed(Contraction):
         if order != [self.axis_loop]:
             return super().kept_loops(order)
         depth = len(self.chain)
-        if self.p.copied:
-            self.copy_rows()
-            self.open(Scope(self.chain[-1].axes, False))
         self.panels()
         self.tile()
         self.leave(depth)
@@ -290,24 +292,37 @@ class Packed(Contraction):
 
     # ---- the other side
 
+    def row_strides(self) -> dict[int, int]:
+        """The strides of the other side's copy: tile after tile, each by step of the reduced loops."""
+        return {self.p.rows[0]: self.row_elements, **self.along(self.pitch)}
+
     def copy_rows(self) -> None:
-        """Copies the tile's rows of the other side, which are contiguous across the reduced loops."""
-        k, depth = self.p.rows[-1], len(self.chain)
-        side = self.sides[1 - self.p.vector]
+        """Copies the chunk's rows of the other side, which are contiguous across the reduced loops, into tiles.
+
+        Whole vectors are stored, in ascending order of the reduced loops: what is too much is overwritten or not read.
+        """
+        k, depth = self.p.rows[0], len(self.chain)
+        at: Load = self.sides[1 - self.p.vector].node.params
         self.open(Scope(self.chain[-1].axes, False))
         self.reduced_scopes(self.gone)
-        node: Node = side.node.args[0] if side.node.op == "pad" else side.node
-        at: Load = node.params
-        for j in range(0, self.span[k], self.lanes):
-            left = self.span[k] - j
-            mask = None if left >= self.lanes else lane_list([i < left for i in range(self.lanes)], "i1")
-            scope = self.chain[-1]
+        low, high = self.range(k)
+        self.steps(k, low, high, self.pitch, guarded=False)
+        scope, t = self.chain[-1], vector(base_type(self.dt), self.lanes)
+        for j in range(0, self.pitch, self.lanes):
             pointer = self.place(at.value, at.address.shift(j), scope)
-            raw = self.converted(self.vector_load(pointer, 1, node.dtype, mask, scope), node.dtype, scope)
-            to = self.panel_place(self.along(self.pitch), self.panel_elements + j, scope)
-            t = vector(base_type(self.dt), self.lanes)
+            raw = self.vector_load(pointer, 1, at.value.dtype, self.rows_left(j), scope)
+            to = self.panel_place(self.row_strides(), self.panel_elements + j, scope)
+            raw = self.converted(raw, at.value.dtype, scope)
             scope.body.append(f"  store {t} {raw}, ptr {to}, align {self.dt.itemsize}")
         self.leave(depth)
+
+    def rows_left(self, j: int) -> str:
+        """The lanes from row ``j`` of the tile on that are rows of the operand."""
+        k, w = self.p.rows[0], self.lanes
+        first = self.sum(self.indices[k], str(j), self.chain[-1])
+        lanes = lane_list(list(range(w)), "i64")
+        x = self.put(f"add nsw <{w} x i64> {self.splat(first, 'i64', self.chain[-1])}, {lanes}")
+        return self.put(f"icmp ult <{w} x i64> {x}, splat (i64 {self.n.sizes[k]})")
 
     # ---- sums
 
@@ -316,7 +331,7 @@ class Packed(Contraction):
         if not vectors and not self.p.copied:
             return super().side(node, shift)
         scope = self.chain[-1]
-        strides = self.panel_strides() if vectors else self.along(self.pitch)
+        strides = self.panel_strides() if vectors else self.row_strides()
         base = 0 if vectors else self.panel_elements
         steps = {**strides, self.axis_loop: 1} if vectors else {**strides, self.p.rows[-1]: 1}
         at = base + sum(steps[k] * d for k, d in shift.items() if k in steps)

@@ -23,6 +23,7 @@ DEPTH = 400  # products of a result between which it waits in the workspace, abo
 ROWS = 8  # of a loop that makes good tiles
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
+COPY = 96 * 1024  # elements of the other side that a chunk copies, at most: they stay in the second cache
 BLOCK = 1 << 23  # products in a chunk, about
 
 
@@ -108,16 +109,19 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=lambda k: _height(n, k, guards))
     outer = [k for k in kept if k not in rows]
     p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
-    height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
+    p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and b.of(gone[-1]) != 1 and not guards
+    height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers, p.copied)
     p.tile = {rows[-1]: height, axis: width * lanes}
-    p.copied = b.of(rows[-1]) == 1 and b.of(gone[-1]) != 1
     p.block = _block(n, gone)
     _blocks(n, p)
     return p
 
 
-def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
-    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more."""
+def _tile(rows: int, vectors: int, registers: int, copied: bool) -> tuple[int, int]:
+    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more.
+
+    Rows that are copied cost a vector a tile, however few they are: so there are two vectors of columns at most.
+    """
 
     def cycles(h: int, w: int) -> float:
         parts = [(rows // h, h), (1, rows % h)]
@@ -125,9 +129,17 @@ def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
         return each * -(-vectors // w) / (vectors or 1)
 
     options = [
-        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 1 <= registers
+        (h, w)
+        for w in range(1, min(2 if copied else 4, vectors) + 1)
+        for h in range(1, min(rows, 16) + 1)
+        if h * w + w + 1 <= registers
     ]
     return min(options, key=lambda t: (cycles(*t), -t[0]))
+
+
+def _outermost(n: Nest) -> int:
+    """The outermost reduced loop."""
+    return n.reduced.index(next(r for r in n.reduced if r))
 
 
 def _block(n: Nest, gone: list[int]) -> int:
@@ -143,9 +155,12 @@ def _blocks(n: Nest, p: Packing) -> None:
     first = p.rows[0]
     depth = prod([s for s, r in zip(n.sizes, n.reduced) if r])
     inner = prod([n.sizes[k] for k in p.rows[1:]])
-    panels = 2 if size >= 16 * step else 1
+    panels = 4 if p.copied else 2 if size >= 16 * step else 1
     p.columns = min(panels * step, -(-size // step) * step)
     tile = p.tile.get(first, 1)
     height = max(tile, BLOCK // (depth * p.columns * inner) // tile * tile)
-    p.height = min(n.sizes[first], max(height, -(-96 // inner // tile) * tile))
+    height = max(height, -(-96 // inner // tile) * tile)
+    if p.copied:
+        height = max(tile, min(height, COPY // (p.block * depth // n.sizes[_outermost(n)]) // tile * tile))
+    p.height = min(n.sizes[first], height)
     p.chunks = prod([n.sizes[k] for k in p.outer]) * -(-n.sizes[first] // p.height) * -(-size // p.columns)
