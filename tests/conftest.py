@@ -17,6 +17,8 @@ import pytest
 
 from flambeau import _execution
 from flambeau.compiler import numpy as reference
+from flambeau.compiler.cpu import stored
+from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.ir import Value
 from flambeau.compiler.verifier import verify
 from flambeau.graph import realisation
@@ -56,6 +58,7 @@ def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
     realisation.forget()
 
 
+stored.store = lambda: Disk(None)  # tests change how programs are planned
 if os.environ.get("FLAMBEAU_EXECUTOR") != "native":
     realisation.executor[:] = [_execution.run_on_numpy]
 

@@ -307,7 +307,7 @@ def test_several_python_threads_hold_their_own(native: None) -> None:
 def test_nothing_is_replaced() -> None:
     b = Builder()
     b.f.outputs = [b.map("exp", vector(b, 0))]
-    program: Any = SimpleNamespace(function=b.f, outputs=types_of(b.f), cache=None, olds=[])
+    program: Any = SimpleNamespace(function=b.f, outputs=types_of(b.f), cache=None, olds=[], signature=None)
     a = np.zeros(100, np.float32)
     (out,) = execute.run_native(program, [a], [])
     assert out is not a and (out == 1).all() and not a.any()

@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from ..compiler.builder import Builder
 from ..compiler.ir import Function, Value
 from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
+from .signature import signature
 
 
 class Program:
-    """A compiled realisation: ``function`` in the IR; each output is given flat, in its type's memory order.
+    """A compiled realisation of ``roots``; each output is given flat, in its type's memory order.
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
     runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array.
     """
 
-    __slots__ = ("cache", "function", "kept", "leaves", "olds", "outputs")
-
-    def __init__(self, function: Function, outputs: list[Any], leaves: int, kept: tuple[int, ...]) -> None:
-        self.function = function
-        self.outputs = outputs
-        self.leaves = leaves
-        self.kept = kept
+    def __init__(self, roots: tuple[Node, ...]) -> None:
+        self.roots = roots
+        self.outputs = [r.ty for r in roots]
+        order = in_order(roots)
+        ordinals = [n.attrs for n in order if n.op is LEAF]
+        self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
+        self.kept = tuple([i for i in ordinals if i < 0])
         self.olds: list[Any] = []
         self.cache: Any = None
 
+    @cached_property
+    def function(self) -> Function:
+        """The roots in the IR."""
+        return _lowered(in_order(self.roots), self.roots, self._places)
+
+    @property
+    def _places(self) -> dict[int, int]:
+        """The numbers of the inputs that are kept storages."""
+        return {i: self.leaves + k for k, i in enumerate(self.kept)}
+
+    @property
+    def signature(self) -> str | None:
+        """What tells the program from all others, in every process; None where nothing does."""
+        return signature(in_order(self.roots), self.roots, self._places)
+
 
 def build(roots: tuple[Node, ...]) -> Program:
-    """Lowers the nodes under ``roots`` to primitives."""
+    """The program of the nodes under ``roots``."""
+    return Program(roots)
+
+
+def _lowered(order: list[Node], roots: tuple[Node, ...], place: dict[int, int]) -> Function:
+    """The nodes as primitives."""
     b = Builder()
     done: dict[Node, Any] = {}
-    order = in_order(roots)
-    ordinals = [n.attrs for n in order if n.op is LEAF]
-    leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
-    kept = tuple([i for i in ordinals if i < 0])
-    place = {i: leaves + k for k, i in enumerate(kept)}
     for node in order:
         done[node] = _leaf(b, node, place) if node.op is LEAF else lower(b, node, done)
     b.f.outputs = [done[r] for r in roots]
-    return Program(b.f, [r.ty for r in roots], leaves, kept)
+    return b.f
 
 
 def in_order(roots: tuple[Node, ...]) -> list[Node]:

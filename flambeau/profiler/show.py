@@ -59,7 +59,11 @@ def _graph(noted: Noted, run: Run) -> str:
 
 def _ir(noted: Noted, run: Run) -> str:
     text, cache = inspection.listing(noted.program.function), noted.program.cache
-    return text if not inspection.is_native(cache) else f"{text}\nsimplified:\n{inspection.listing(cache.f)}"
+    return (
+        text
+        if not inspection.is_native(cache)
+        else f"{text}\nsimplified:\n{inspection.listing(inspection.planned(cache).f)}"
+    )
 
 
 def _kernels(noted: Noted, run: Run) -> str:
@@ -87,7 +91,7 @@ def _asm(noted: Noted, run: Run) -> str:
         return _NUMPY
     from ..compiler.cpu.assemble import assembly
 
-    executable = noted.program.cache
+    executable = inspection.planned(noted.program.cache)
     target, facts = executable.pool.cache.target, inspection.kernels(executable)
     return "\n".join([f"# kernel {number}: {k.title}\n{assembly(k.text, target)}" for number, k in enumerate(facts)])
 

@@ -46,7 +46,7 @@ class CodeCache:
             LoadError: a text calls what kernels cannot call, or holds writable data.
             MissingCompiler: something is new and llvmlite is not installed.
         """
-        keys = [self._key(text) for text in texts]
+        keys = [self.key(text) for text in texts]
         with self.lock:
             new = {key: text for key, text in zip(keys, texts) if key not in self._functions}
             if new:
@@ -55,7 +55,18 @@ class CodeCache:
                 self._functions.update(zip(new, loader.load([prepared[key] for key in new])))
             return [self._functions[key] for key in keys]
 
-    def _key(self, text: str) -> str:
+    def find(self, keys: Sequence[str]) -> list[dict[str, int]] | None:
+        """As `load` for the keys of texts; None if something is in neither memory nor the folder."""
+        with self.lock:
+            new = dict.fromkeys([key for key in keys if key not in self._functions], "")
+            prepared = self._read(new)
+            if len(prepared) < len(new):
+                return None
+            self._functions.update(zip(new, loader.load([prepared[key] for key in new])))
+            return [self._functions[key] for key in keys]
+
+    def key(self, text: str) -> str:
+        """What the text is kept under."""
         return disk.key_of("code", __flambeau_version__, self.target.key, text)
 
     def _read(self, new: dict[str, str]) -> dict[str, bytes]:

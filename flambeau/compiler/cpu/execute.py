@@ -27,12 +27,12 @@ from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce
 from .donation import donations
 from .executor import Array as InArray
-from .executor import Constant, Executor, Operand, Segment
+from .executor import Buffer, Executor, Operand, Segment
 from .executor import Kernel as Native
 from .nest import generate
 from .nest_loops import Kernel
 from .pool import Pool, default
-from .running import Outputs, Run, scalars_of
+from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
 from .schedule import schedule
 from .segments import segments
 from .target import Target
@@ -52,9 +52,7 @@ def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
 
 def planned(p: Any, inputs: list[Array]) -> Executable:
     """The program, planned for outputs that replace the same inputs as in this run."""
-    places = {id(a): j for j, a in enumerate(inputs)}
-    olds = {k: places[id(a)] for k, a in enumerate(p.olds) if id(a) in places}
-    return Executable(p.function, p.outputs, olds=olds)
+    return Executable(p.function, p.outputs, olds=replaced(p.olds, inputs))
 
 
 # ---- what can be generated
@@ -185,11 +183,18 @@ class Executable:
         self._place(steps)
         self._steps(steps)
         self.chained = {i for i in reference._chained_updates(f) if f.values[i].args[0] not in self.written}
-        alone = len(self.steps) == 1 and len(self.filled) + len(self.again) == len(outputs)
-        self.only = self.steps[0] if alone and isinstance(self.steps[0], Call) else None
         self.outputs = Outputs(outputs, self.filled, self.inplace)
+        self.whole = self._whole()
         self.last = self._dropped()
         self.lock = threading.RLock()
+
+    def _whole(self) -> Whole | None:
+        """The program as native code alone, if it is that."""
+        if len(self.steps) != 1 or isinstance(self.steps[0], Value):
+            return None
+        if len(self.filled) + len(self.again) < len(self.types):
+            return None
+        return Whole(self.steps[0].native, self.inputs, self.scalars, self.outputs, self.again, self.arena)
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -250,7 +255,7 @@ class Executable:
                     size = max(1, int(np.prod(v.shape)) * v.dtype.itemsize)
                     spans[top] = Span(size, first, max(i, last.get(v, i)))
         self.offsets, size = plan(spans)
-        self.arena = _aligned(size)
+        self.arena = aligned(size)
 
     def _last_reads(self, steps: Steps) -> dict[Value, int]:
         """The last segment that reads a value's memory, also through an array of NumPy's that may see it."""
@@ -305,7 +310,9 @@ class Executable:
         cost = sum(k.points for _, _, k in run) * NANOSECONDS
         workspace = max([k.workspace for _, _, k in run])
         arrays = self.inputs + len(self.types) + len(self.shared)
-        self.steps.append(Call(Executor(native, arrays=arrays, workspace=workspace, cost=cost, pool=self.pool)))
+        self.steps.append(
+            Call(Executor(native, arrays=arrays, buffers=2, workspace=workspace, cost=cost, pool=self.pool), cost)
+        )
 
     def _native(self, k: Kernel) -> Native:
         operands = tuple([self._operand(v) for v, _ in k.operands])
@@ -316,10 +323,10 @@ class Executable:
         if v.kind == "input":
             return InArray(v.params[0])
         if v.kind == "scalar":
-            return Constant(_address(self.scalars.memory) + self.scalars.offset(v))
+            return Buffer(1, self.scalars.offset(v))
         top = self.home(v)
         if top in self.offsets:
-            return Constant(_address(self.arena) + self.offsets[top])
+            return Buffer(0, self.offsets[top])
         if top in self.direct and v in self.written:
             return InArray(self.inputs + self.direct[top])
         return InArray(self.inputs + len(self.types) + self.shared.index(v))
@@ -327,43 +334,27 @@ class Executable:
     # ---- one run
 
     def run(self, inputs: list[Array], scalars: list[Any], olds: Sequence[Any] = ()) -> list[Array]:
-        """Computes the outputs, each a flat array that shares no memory.
-
-        Args:
-            inputs: flat arrays.
-            scalars: the run-time numbers.
-            olds: for each output the array that whoever gets it holds now and lets go of: it may be given back with
-                the new values, if nobody else holds it.
-        """
+        """Computes the outputs; arguments are those of ``Whole.run``."""
+        if self.whole is not None:
+            return self.whole.run(inputs, scalars, olds)
         with self.lock:
             self.scalars.write(scalars)
-            outs = self.outputs.give(inputs, olds)
-            if self.only is None:
-                return Run(self, inputs, scalars, outs).results()
-            native = self.only.native
-            native.run_packed(native.pack(*map(id, inputs[: self.inputs]), *map(id, outs)))
-            for k, first in self.again:
-                outs[k] = outs[first].copy()
-            return outs
+            return Run(self, inputs, scalars, self.outputs.give(inputs, olds)).results()
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """Where the arena and the numbers lie."""
+        return address(self.arena), address(self.scalars.memory)
 
 
 class Call(NamedTuple):
     """A step of a program: native code."""
 
     native: Executor
+    cost: float
 
 
 def _kernel(n: Nest, target: Target) -> Kernel:
     """By the contract generator or the nest generator."""
     contracts = bool(n.reductions) and n.reductions[0].value.kind == "contract"
     return contract.generate(n, target) if contracts else generate(n, target)
-
-
-def _aligned(size: int) -> Array:
-    raw = np.empty(size + 64, np.uint8)
-    at = -_address(raw) % 64
-    return raw[at : at + size]
-
-
-def _address(a: Array) -> int:
-    return a.__array_interface__["data"][0]

@@ -151,6 +151,7 @@ class Executor:
         cost: nanoseconds that one thread is thought to take; programs of little cost stay on the calling thread.
             None: many.
         pool: the threads; by default the process's.
+        functions: for each kernel the addresses of its text's functions, where they are known already.
 
     Attributes:
         pack: makes one bytes object of all arrays' ids, addresses and scalars, in order.
@@ -171,6 +172,7 @@ class Executor:
         scratch: int = 0,
         cost: float | None = None,
         pool: pools.Pool | None = None,
+        functions: Sequence[dict[str, int]] | None = None,
     ) -> None:
         self.segments = tuple(segments)
         self.kernels = tuple(kernel for group in self.groups for kernel in group.kernels)
@@ -178,7 +180,9 @@ class Executor:
         self._check(buffers, arrays, len(scalars), scratch)
         self.pool.reserve(workspace, scratch)
         self.pack = struct.Struct(f"@{arrays + buffers}P" + "".join(SCALARS[scalar] for scalar in scalars)).pack
-        self._table = self._tabulate(arrays, arrays + buffers)
+        if functions is None:
+            functions = self.pool.cache.load([kernel.text for kernel in self.kernels])
+        self._table = self._tabulate(functions, arrays, arrays + buffers)
         self._header = self._describe(cost)
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
         self._run = self.pool.native["run"]
@@ -258,8 +262,7 @@ class Executor:
             if name and not 0 <= operand[0] < limit:
                 raise ValueError(f"{operand}: the program has {limit} {name}s")
 
-    def _tabulate(self, first_buffer: int, first_scalar: int) -> _Table:
-        functions = self.pool.cache.load([kernel.text for kernel in self.kernels])
+    def _tabulate(self, functions: Sequence[dict[str, int]], first_buffer: int, first_scalar: int) -> _Table:
         counts = [len(kernel.operands) for kernel in self.kernels]
         operands = (ctypes.c_uint64 * (sum(counts) + 1))()
         place = ctypes.addressof(operands)

@@ -14,6 +14,7 @@ from ..loops import Nest, Node
 from .execute import Executable
 from .executor import Executor
 from .nest import Kernel
+from .stored import Restored
 
 
 class KernelFacts(NamedTuple):
@@ -64,23 +65,26 @@ class MemoryFacts(NamedTuple):
     places: dict[str, tuple[int, int]]
 
 
-def kernels(executable: Executable) -> list[KernelFacts]:
+def kernels(executable: Executable | Restored) -> list[KernelFacts]:
     """The generated kernels, in the order in which they run."""
-    return [_facts(k) for k in executable.kernels if k is not None]
+    return [_facts(k) for k in planned(executable).kernels if k is not None]
 
 
-def natives(executable: Executable) -> list[Executor]:
+def natives(executable: Executable | Restored) -> list[Executor]:
     """The native programs, in the order in which they run; together they have the kernels that ``kernels`` gives."""
+    if isinstance(executable, Restored):
+        return [executable.native]
     return [step.native for step in executable.steps if not isinstance(step, Value)]
 
 
-def by_numpy(executable: Executable) -> list[Value]:
+def by_numpy(executable: Executable | Restored) -> list[Value]:
     """What NumPy computes between them."""
-    return [step for step in executable.steps if isinstance(step, Value)]
+    return [step for step in planned(executable).steps if isinstance(step, Value)]
 
 
-def memory(executable: Executable) -> MemoryFacts:
+def memory(executable: Executable | Restored) -> MemoryFacts:
     """The memory plan."""
+    outputs, executable = executable.outputs, planned(executable)
     places = {name_of(v): (at, nbytes(v)) for v, at in executable.offsets.items()}
     return MemoryFacts(
         inputs=sum(nbytes(v) for v in executable.f.values if v.kind == "input"),
@@ -89,7 +93,7 @@ def memory(executable: Executable) -> MemoryFacts:
         arena=executable.arena.nbytes,
         separate=sum(size for _, size in places.values()),
         workspace=max([k.workspace for k in executable.kernels if k is not None], default=0),
-        kept=executable.outputs.nbytes,
+        kept=outputs.nbytes,
         places=places,
     )
 
@@ -147,4 +151,9 @@ def _times(n: Nest, node: Node) -> int:
 
 def is_native(cache: Any) -> bool:
     """Is this what ``run_native`` keeps for a program?"""
-    return isinstance(cache, Executable)
+    return isinstance(cache, (Executable, Restored))
+
+
+def planned(cache: Executable | Restored) -> Executable:
+    """The program as it was planned, also if this process found it on the disk."""
+    return cache.planned if isinstance(cache, Restored) else cache

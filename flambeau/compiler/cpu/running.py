@@ -7,6 +7,7 @@ a steady loop allocates nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,19 @@ import numpy as np
 from ...dtypes import float32, float64
 from .. import numpy as reference
 from ..ir import Function, Value
+from .executor import Executor
 
 if TYPE_CHECKING:
     from .execute import Executable
 
 Array = np.ndarray
 SPARE = 3  # buffers that an output keeps
+
+
+def replaced(olds: Sequence[Any], inputs: Sequence[Array]) -> dict[int, int]:
+    """For outputs whose old memory is an input: which."""
+    places = {id(a): j for j, a in enumerate(inputs)}
+    return {k: places[id(a)] for k, a in enumerate(olds) if id(a) in places}
 
 
 class Outputs:
@@ -132,6 +140,62 @@ def scalars_of(f: Function, given: Function) -> Scalars:
     return Scalars(list(values), {v.params: v.dtype for v in given.values if v.kind == "scalar"})
 
 
+class Whole:
+    """A program that native code computes from its first kernel to its last.
+
+    Args:
+        native: its kernels. They take a run's inputs and outputs as arrays, the arena and the numbers as buffers.
+        inputs: how many inputs it has.
+        scalars: its numbers.
+        outputs: where outputs go.
+        again: outputs that are another one once more, and which.
+        arena: memory for what is stored between kernels.
+    """
+
+    def __init__(
+        self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, again: Sequence[tuple[int, int]],
+        arena: Array,
+    ) -> None:  # fmt: skip
+        self.native = native
+        self.inputs = inputs
+        self.scalars = scalars
+        self.outputs = outputs
+        self.again = again
+        self.arena = arena
+        self.places = address(arena), address(scalars.memory)
+        self.lock = threading.RLock()
+
+    def run(self, inputs: Sequence[Array], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[Array]:
+        """Computes the outputs, each a flat array that shares no memory.
+
+        Args:
+            inputs: flat arrays.
+            scalars: the run-time numbers.
+            olds: for each output the array that whoever gets it holds now and lets go of: it may be given back with
+                the new values, if nobody else holds it.
+        """
+        with self.lock:
+            self.scalars.write(scalars)
+            outs = self.outputs.give(inputs, olds)
+            native = self.native
+            native.run_packed(native.pack(*map(id, inputs[: self.inputs]), *map(id, outs), *self.places))
+            for k, first in self.again:
+                outs[k] = outs[first].copy()
+            return outs
+
+
+def aligned(size: int) -> Array:
+    """Memory that begins where a cache line does."""
+    raw = np.empty(size + 64, np.uint8)
+    at = -address(raw) % 64
+    return raw[at : at + size]
+
+
+def address(a: Array) -> int:
+    """Where an array's data begins."""
+    return a.__array_interface__["data"][0]
+
+
 class Run:
     """One run of a program of which NumPy computes a part."""
 
@@ -150,10 +214,8 @@ class Run:
                 if isinstance(step, Value):
                     self.by_numpy(step)
                 else:
-                    known = [self.memory.get(v) for v in self.program.shared]
-                    step.native.run_packed(
-                        step.native.pack(*map(id, self.inputs), *map(id, self.outs), *map(id, known))
-                    )
+                    ids = map(id, self.arrays())
+                    step.native.run_packed(step.native.pack(*ids, *self.program.places))
             return [self.result(k) for k in range(len(self.program.types))]
 
     def arrays(self) -> list[Any]:

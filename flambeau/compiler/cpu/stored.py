@@ -1,0 +1,158 @@
+"""Planned programs on disk, so that a process runs what an earlier one has planned without lowering or passes.
+
+An entry is found by what the program computes (its graph's signature), by what made it (the source of the package, the
+versions of Python and NumPy, the kind of processor) and by which of its outputs replace inputs. It holds the table of
+kernels, by the names of their machine code, and the memory plan. Entries are private to the user and verified as
+machine code is; if a kernel's code is gone, the program is planned anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import marshal
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...dtypes import get_dtype
+from . import code_cache, disk, pool
+from .executor import Array, Buffer, Constant, Executor, Kernel, Scalar, Scratch, Segment
+from .running import Outputs, Scalars, Whole, aligned
+
+if TYPE_CHECKING:
+    from .execute import Executable
+
+KINDS = (Array, Buffer, Constant, Scalar, Scratch)
+SOURCES = ("compiler", "graph", "ops")  # the folders that decide what a graph becomes
+
+
+class Restored(Whole):
+    """A program from the disk. ``planned`` plans it after all, for who wants to look at it."""
+
+    plan: Callable[[], Executable]
+
+    @functools.cached_property
+    def planned(self) -> Executable:
+        """The program as its planning gives it; its kernels are the same."""
+        return self.plan()
+
+
+def store() -> disk.Disk:
+    """Where programs are kept: where machine code is."""
+    return code_cache.default().store
+
+
+def name_of(signature: str | None, olds: Mapping[int, int]) -> str | None:
+    """The name of a program's entry; None if it has none.
+
+    Args:
+        signature: what the program computes, if that can be told.
+        olds: for outputs that replace an input: which.
+    """
+    if signature is None or store().folder is None:
+        return None
+    made_by = (source(), sys.version, np.__version__, code_cache.default().target.key)
+    return disk.key_of("program", *made_by, signature, repr(sorted(olds.items())))
+
+
+@functools.cache
+def source() -> str:
+    """The hash of the code that makes programs."""
+    home = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    digest = hashlib.sha256()
+    for path in [os.path.join(home, "dtypes.py"), *[p for name in SOURCES for p in _files(os.path.join(home, name))]]:
+        with open(path, "rb") as file:
+            content = file.read()
+        digest.update(f"{path[len(home) :]} {len(content)} ".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _files(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files(entry.path)
+        elif entry.name.endswith(".py"):
+            yield entry.path
+
+
+# ---- writing
+
+
+def keep(name: str | None, executable: Executable) -> None:
+    """Stores a program that native code computes whole."""
+    whole = executable.whole
+    if name is None or whole is None:
+        return
+    key = code_cache.default().key
+    segments = [
+        [([_packed(k, key(k.text)) for k in group.kernels], group.chunks) for group in segment.groups]
+        for segment in whole.native.segments
+    ]
+    table = {
+        "segments": segments,
+        "inputs": whole.inputs,
+        "scalars": [(k, dt.name, whole.scalars.given[k].name) for k, dt in whole.scalars.values],
+        "filled": executable.filled,
+        "inplace": executable.inplace,
+        "again": whole.again,
+        "arena": whole.arena.nbytes,
+        "workspace": max([k.workspace for k in executable.kernels if k is not None]),
+        "cost": executable.steps[0].cost,  # type: ignore[union-attr]
+    }
+    store().put(name, marshal.dumps(table))
+
+
+def _packed(k: Kernel, key: str) -> tuple[Any, ...]:
+    return key, k.function, k.label, [(KINDS.index(type(o)), *o) for o in k.operands]
+
+
+# ---- reading
+
+
+def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executable]) -> Restored | None:
+    """The program that was stored under a name, if all of it is there.
+
+    Args:
+        name: by ``name_of``.
+        types: of its outputs.
+        plan: plans it.
+    """
+    content = None if name is None else store().get(name)
+    if content is None:
+        return None
+    table = marshal.loads(content)
+    kernels = [k for segment in table["segments"] for group, _ in segment for k in group]
+    functions = pool.default().cache.find([k[0] for k in kernels])
+    if functions is None:
+        return None
+    scalars = Scalars(
+        [(k, get_dtype(dt)) for k, dt, _ in table["scalars"]], {k: get_dtype(dt) for k, _, dt in table["scalars"]}
+    )
+    native = Executor(
+        [_segment(segment) for segment in table["segments"]],
+        arrays=table["inputs"] + len(types),
+        buffers=2,
+        workspace=table["workspace"],
+        cost=table["cost"],
+        functions=functions,
+    )
+    outputs = Outputs(types, table["filled"], table["inplace"])
+    found = Restored(native, table["inputs"], scalars, outputs, table["again"], aligned(table["arena"]))
+    found.plan = plan
+    return found
+
+
+def _segment(groups: Sequence[Any]) -> Segment:
+    first, *beside = [Segment(tuple([_kernel(*k) for k in kernels]), chunks) for kernels, chunks in groups]
+    return first._replace(beside=tuple(beside))
+
+
+def _kernel(key: str, function: str, label: str, operands: Sequence[Any]) -> Kernel:
+    return Kernel("", tuple([KINDS[kind](*rest) for kind, *rest in operands]), function, label)
