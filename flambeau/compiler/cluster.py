@@ -165,11 +165,12 @@ class _Clustering:
         """Does a reader other than ``c`` lead back to ``c``?"""
         start = [r for r in readers if r is not c] + self.others(v)
         seen: set[Cluster] = set()
+        last = c.outputs[0].index  # outputs come in descending order; who stores later values only does not lead to c
         while start:
             r = start.pop()
             if r is c:
                 return True
-            if r not in seen:
+            if r not in seen and r.outputs[-1].index < last:
                 seen.add(r)
                 start.extend(r.readers)
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
+
 from .chunked import CHUNK
 from .ir import Value
 from .placing import PLACED
@@ -45,16 +47,17 @@ def sequence(cs: list[Cluster]) -> list[Cluster]:
         for r in c.readers:
             waiting[r] += 1
     first = {c: min(v.index for v in c.outputs) for c in cs}
-    ready = sorted([c for c in cs if not waiting[c]], key=first.__getitem__, reverse=True)
+    number = {c: k for k, c in enumerate(cs)}
+    ready = [(first[c], number[c], c) for c in cs if not waiting[c]]
+    heapify(ready)
     order = []
     while ready:
-        c = ready.pop()
+        c = heappop(ready)[2]
         order.append(c)
         for r in c.readers:
             waiting[r] -= 1
             if not waiting[r]:
-                ready.append(r)
-        ready.sort(key=first.__getitem__, reverse=True)
+                heappush(ready, (first[r], number[r], r))
     assert len(order) == len(cs), "clusters form a cycle"
     return order
 

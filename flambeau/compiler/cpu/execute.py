@@ -29,7 +29,7 @@ from .donation import donations
 from .executor import Array as InArray
 from .executor import Buffer, Executor, Operand, Segment
 from .executor import Kernel as Native
-from .nest import generate
+from .generating import kernel
 from .nest_loops import Kernel
 from .pool import Pool, default
 from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
@@ -178,7 +178,7 @@ class Executable:
         self.homes = _tops([v for v in f.values if v in self.written])
         self.filled = [k for v, k in self.direct.items() if v in self.written]
         self.again = self._repeated()
-        steps = self._ordered(steps, [None if n is None else _kernel(n, target) for _, n in steps], olds or {})
+        steps = self._ordered(steps, [None if n is None else kernel(n, target) for _, n in steps], olds or {})
         self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
@@ -352,9 +352,3 @@ class Call(NamedTuple):
 
     native: Executor
     cost: float
-
-
-def _kernel(n: Nest, target: Target) -> Kernel:
-    """By the contract generator or the nest generator."""
-    contracts = bool(n.reductions) and n.reductions[0].value.kind == "contract"
-    return contract.generate(n, target) if contracts else generate(n, target)

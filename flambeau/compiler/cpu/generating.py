@@ -1,0 +1,69 @@
+"""Kernels of loop nests, generated once for all nests that differ only in which values they read and write.
+
+The layers of a network, and the steps of a recurrent one, are the same nests over other arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..ir import Value
+from ..loops import Nest, Node
+from . import contract, nest
+from .nest_loops import Kernel
+from .target import Target
+
+MOST = 10_000  # kernels that are remembered
+
+_known: dict[Any, tuple[Kernel, list[tuple[int, bool]]]] = {}
+
+
+def kernel(n: Nest, target: Target) -> Kernel:
+    """The kernel of a nest, by the contract generator or the nest generator."""
+    if n.serial is not None:
+        return _generated(n, target)
+    values: dict[Value, int] = {}
+    key = target, *_shape(n, values)
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= MOST:
+            _known.clear()
+        k = _generated(n, target)
+        _known[key] = k, [(values[v], written) for v, written in k.operands]
+        return k
+    k, operands = known
+    order = list(values)
+    return replace(k, nest=n, operands=[(order[i], written) for i, written in operands])
+
+
+def _generated(n: Nest, target: Target) -> Kernel:
+    contracts = bool(n.reductions) and n.reductions[0].value.kind == "contract"
+    return contract.generate(n, target) if contracts else nest.generate(n, target)
+
+
+def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
+    """All of a nest but its values, which are numbered as they come: what its kernel depends on."""
+    number = {node: k for k, node in enumerate(n.nodes)}
+
+    def of(v: Value) -> Any:
+        return values.setdefault(v, len(values)), v.kind, v.name, v.dtype
+
+    return (
+        tuple(n.sizes),
+        tuple(n.reduced),
+        n.chunked,
+        tuple([_node(node, number, of) for node in n.nodes]),
+        tuple([(of(r.value), number[r.node]) for r in n.reductions]),
+        tuple([(number[s.node], of(s.value), s.address) for s in n.stores]),
+        tuple([(number[r.node], r.size) for r in n.runtime]),
+    )
+
+
+def _node(node: Node, number: dict[Node, int], of: Any) -> tuple[Any, ...]:
+    params = node.params
+    if node.op == "load":
+        params = of(params.value), params.address, params.guards
+    elif node.op in ("const", "pad"):
+        params = repr(params)  # 0.0 and -0.0, True and 1 are equal, but not the same constant
+    return node.op, node.name, tuple([number[a] for a in node.args]), params, node.dtype, node.axes, node.after
