@@ -4,12 +4,14 @@
 - scatters and scans of 16-bit floats: in float32, rounded once.
 - updates of a constant under a view that selects a box: padding (but for the first of several).
 - a scan that is only converted: one that stores what it is converted to.
+- maps such as the remainder of floats: ``composed_maps``.
 """
 
 from __future__ import annotations
 
 from ..dtypes import bfloat16, bool_, dtype, float16, float32, int32, int64
 from .affine import row_major
+from .composed_maps import composed_map
 from .ir import Function, Value
 from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
 
@@ -34,6 +36,8 @@ def _formed(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Va
         and args[0].dtype is args[0].args[0].dtype
     ):
         return r.make("scan", args[0].name, args[0].args, args[0].params, v.shape, v.dtype)
+    if v.kind == "map":
+        return composed_map(r, v, args) or copied(r, v, args)
     if v.name in ("argmax", "argmin") and v.args[0].ndim:
         return _first_extreme(r, v, args[0])
     if v.kind == "scan" or v.kind == "scatter" and v.name != "set":

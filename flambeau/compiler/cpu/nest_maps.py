@@ -310,6 +310,8 @@ def _trunc_divide(o: Ops, d: dtype, a: str, b: str) -> str:
 
 
 def _fmod(o: Ops, d: dtype, a: str, b: str) -> str:
+    if d.kind == "f":
+        return o.two("frem", d, a, b)
     q, b = _quotient(o, d, a, b)
     return o.two("sub", d, a, o.two("mul", d, q, b))
 
@@ -377,7 +379,7 @@ MAPS: dict[str, tuple[str, Callable[..., str]]] = {
     "heaviside": ("f", _heaviside),
     "floor_divide": ("ui", _floor_divide),
     "trunc_divide": ("fui", _trunc_divide),
-    "fmod": ("ui", _fmod),
+    "fmod": ("fui", _fmod),
     "remainder": ("ui", _remainder),
     "bitwise_and": ("uib", lambda o, d, a, b: o.two("and", d, a, b)),
     "bitwise_or": ("uib", lambda o, d, a, b: o.two("or", d, a, b)),
