@@ -16,6 +16,7 @@ class Program:
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
     runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array.
+    ``read``: the leaves that it needs.
     """
 
     def __init__(self, roots: tuple[Node, ...]) -> None:
@@ -25,6 +26,7 @@ class Program:
         ordinals = [n.attrs for n in order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
+        self.read = frozenset(ordinals)
         self.olds: list[Any] = []
         self.cache: Any = None
 

@@ -66,9 +66,8 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
         counters["compiles"] += 1
     counters["realisations"] += 1
     inputs = [s.buf for s in epoch.leaves[: p.leaves]]
-    for ordinal, value in epoch.values.items():
-        if ordinal < p.leaves:
-            inputs[ordinal] = value
+    if epoch.values:
+        _replace(inputs, epoch.values, p)
     inputs += buffers(p.kept)
     p.olds = [s.buf for s in live]
     try:
@@ -83,6 +82,15 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
             s.buf = out
         else:
             _store(s, out)
+
+
+def _replace(inputs: list[Any], values: dict[int, np.ndarray], p: Program) -> None:
+    """Puts values in that are no storage's whole memory; those that the program does not read are let go of."""
+    for ordinal in list(values):
+        if ordinal not in p.read:
+            values[ordinal] = None  # type: ignore[assignment]
+        if ordinal < p.leaves:
+            inputs[ordinal] = values[ordinal]
 
 
 def _store(s: Storage, value: np.ndarray) -> None:

@@ -183,7 +183,8 @@ class Executable:
         self._place(steps)
         self._steps(steps)
         self.chained = {i for i in reference._chained_updates(f) if f.values[i].args[0] not in self.written}
-        self.outputs = Outputs(outputs, self.filled, self.inplace)
+        away = [k for k in self.inplace if f.outputs[k].kind in IN_PLACE]
+        self.outputs = Outputs(outputs, self.filled, self.inplace, away)
         self.whole = self._whole()
         self.last = self._dropped()
         self.lock = threading.RLock()
@@ -315,21 +316,21 @@ class Executable:
         )
 
     def _native(self, k: Kernel) -> Native:
-        operands = tuple([self._operand(v) for v, _ in k.operands])
+        operands = tuple([self._operand(v, base * v.dtype.itemsize) for v, _, base in k.places])
         return Native(k.text, operands, "kernel", ", ".join(f"%{v.index}" for v, written in k.operands if written))
 
-    def _operand(self, v: Value) -> Operand:
-        """Where a value lies: in an input, the arena, an output, what NumPy computed, or among the scalars."""
+    def _operand(self, v: Value, base: int) -> Operand:
+        """Where a value lies, from byte ``base`` on: in an input, the arena, an output, NumPy's, or the scalars."""
         if v.kind == "input":
-            return InArray(v.params[0])
+            return InArray(v.params[0], base)
         if v.kind == "scalar":
-            return Buffer(1, self.scalars.offset(v))
+            return Buffer(1, self.scalars.offset(v) + base)
         top = self.home(v)
         if top in self.offsets:
-            return Buffer(0, self.offsets[top])
+            return Buffer(0, self.offsets[top] + base)
         if top in self.direct and v in self.written:
-            return InArray(self.inputs + self.direct[top])
-        return InArray(self.inputs + len(self.types) + self.shared.index(v))
+            return InArray(self.inputs + self.direct[top], base)
+        return InArray(self.inputs + len(self.types) + self.shared.index(v), base)
 
     # ---- one run
 

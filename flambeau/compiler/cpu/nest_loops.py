@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -22,7 +22,8 @@ CHUNK = 16384  # points of the loops in a chunk, about
 class Kernel:
     """A generated function, and the arrays whose addresses it takes (and whether it writes them).
 
-    Its loop ``axis`` of ``size`` runs in ``chunks`` runs of ``chunk``.
+    Its loop ``axis`` of ``size`` runs in ``chunks`` runs of ``chunk``. ``bases``: for each operand the element whose
+    address it takes, so that what differs in a constant place alone has the same text.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Kernel:
     chunks: int
     workspace: int = 0  # bytes that a chunk needs for itself
     alone: bool = False  # must be the only kernel of its segment
+    bases: Sequence[int] = ()
+
+    @property
+    def places(self) -> list[tuple[Value, bool, int]]:
+        """The operands with their bases."""
+        return [(v, written, base) for (v, written), base in zip(self.operands, self.bases or [0] * len(self.operands))]
 
     @property
     def size(self) -> int:
@@ -44,6 +51,16 @@ class Kernel:
     def points(self) -> int:
         """How often the innermost loop runs."""
         return prod(self.nest.sizes)
+
+
+def _bases(n: Nest) -> dict[tuple[Value, bool], int]:
+    """For each array the element that the first access to it reaches at the loops' first indices, if it always does."""
+    bases: dict[tuple[Value, bool], int] = {}
+    for s in n.stores:
+        bases.setdefault((s.value, True), s.address.const)
+    for load in [node.params for node in n.nodes if node.op == "load" and not node.params.guards]:
+        bases.setdefault((load.value, False), load.address.const)
+    return bases
 
 
 class Loops(Points):
@@ -57,6 +74,7 @@ class Loops(Points):
         if axis in self.kept:
             self.kept = [k for k in self.kept if k != axis] + [axis]
         self.chunk, self.chunks = self.chunking()
+        self.bases = _bases(n)
 
     def kernel(self) -> Kernel:
         """Emits the scopes, then renders them."""
@@ -65,9 +83,32 @@ class Loops(Points):
         self.entry.render(out)
         head = self.module.text()
         signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
-        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
+        lines = [f"{signature} {{", *self.shortcut(), "entry:", *out.lines, "  ret void", "}", ""]
+        text = "\n".join([*([head] if head else []), *lines])
         axis = self.kept[0] if self.kept else -1
-        return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks)
+        bases = [self.bases.get(key, 0) for key in self.operands]
+        return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks, bases=bases)
+
+    def shortcut(self) -> list[str]:
+        """What returns at once if a copy is written where the original lies."""
+        (s, *more), nodes = self.n.stores, self.n.nodes
+        load = s.node.params if s.node.op == "load" and not more and len(nodes) == 1 else None
+        if load is None or load.guards or (load.value.kind, load.address) != ("input", s.address):
+            return []
+        places = [self.operands[load.value, False], self.operands[s.value, True]]
+        lines = ["start:"]
+        for k, at in enumerate(places):
+            lines += [
+                f"  %s{k} = getelementptr ptr, ptr %operands, i64 {at}",
+                f"  %p{k} = load ptr, ptr %s{k}, align 8",
+            ]
+        return [
+            *lines,
+            "  %same = icmp eq ptr %p0, %p1",
+            "  br i1 %same, label %end, label %entry",
+            "end:",
+            "  ret void",
+        ]
 
     def body(self) -> None:
         """Emits the loops from the outside in."""

@@ -29,6 +29,7 @@ class Points:
         self.loops = len(n.sizes)  # axes from here on are indices computed at run time
         self.indices: dict[int, str] = {}  # a register or a number for each open loop
         self.operands: dict[tuple[Value, bool], int] = {}
+        self.bases: dict[tuple[Value, bool], int] = {}  # the element at which an operand's address is given
         self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
         self.count = 0
 
@@ -246,7 +247,8 @@ class Points:
         """The address of an element (in vectors: of the first lane's)."""
         t = memory_type(v.dtype)
         reg, known = self.operand(v, written), frozenset()
-        steps = ([(None, x.const)] if x.const else []) + [(k, c) for k, c in self.ordered(x)]
+        const = x.const - self.bases.get((v, written), 0)
+        steps = ([(None, const)] if const else []) + [(k, c) for k, c in self.ordered(x)]
         for k, c in steps:
             known = known if k is None else known | {k}
             scope, key = self.home(known), ("pointer", reg, k, c)

@@ -8,7 +8,7 @@ a steady loop allocates nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,13 @@ class Outputs:
         types: of all outputs.
         filled: which of them kernels write where they are given.
         inplace: for outputs that may be written in place of an input, when nobody else holds it: which input.
+        given: which of those are not kept for later runs, so that any program may write them in place.
     """
 
-    def __init__(self, types: Sequence[Any], filled: Sequence[int], inplace: Mapping[int, int]) -> None:
+    def __init__(
+        self, types: Sequence[Any], filled: Sequence[int], inplace: Mapping[int, int], given: Collection[int] = ()
+    ) -> None:
+        self.given = frozenset(given)
         self.types = types
         self.inplace = [(k, j, types[k].numel) for k, j in inplace.items() if k in filled]
         self.others = [k for k in filled if k not in inplace]
@@ -65,8 +69,10 @@ class Outputs:
             if old is inputs[j] and old.base is None and old.size == size:
                 if getrefcount(old) <= KNOWN + OUTSIDE - (old is not current[k]):
                     outs[k] = old
-        for k, _, _ in self.inplace:
-            if outs[k] is None:
+        for k, _, size in self.inplace:
+            if outs[k] is None and k in self.given:
+                outs[k] = np.empty(size, self.types[k].dtype.np)
+            elif outs[k] is None:
                 a = current[k]
                 outs[k] = a if getrefcount(a) <= KNOWN else self.other(k)
         return outs

@@ -101,6 +101,7 @@ def keep(name: str | None, executable: Executable) -> None:
         "scalars": [(k, dt.name, whole.scalars.given[k].name) for k, dt in whole.scalars.values],
         "filled": executable.filled,
         "inplace": executable.inplace,
+        "given": sorted(executable.outputs.given),
         "again": whole.again,
         "arena": whole.arena.nbytes,
         "workspace": max([k.workspace for k in executable.kernels if k is not None]),
@@ -143,7 +144,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
         cost=table["cost"],
         functions=functions,
     )
-    outputs = Outputs(types, table["filled"], table["inplace"])
+    outputs = Outputs(types, table["filled"], table["inplace"], table["given"])
     found = Restored(native, table["inputs"], scalars, outputs, table["again"], aligned(table["arena"]))
     found.plan = plan
     return found
