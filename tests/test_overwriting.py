@@ -108,3 +108,11 @@ def test_gradients_see_the_values_of_the_forward_pass() -> None:
     x[1] = 3.0
     assert x[1, 0].item() == 3.0
     assert w.grad.tolist() == [1.0] * 100
+
+
+def test_rows_of_a_view_that_nobody_needs() -> None:
+    """A leaf of which the program reads nothing is no memory that a new output replaces."""
+    x, i = computed(), torch.tensor([3, 1])
+    x[1:]
+    assert x[1:][i].sum(1).tolist() == [0.0, 0.0]
+    assert (x[0:1] * 2).sum().item() == 200.0
