@@ -29,7 +29,7 @@ SPARE = 3  # buffers that an output keeps
 def replaced(olds: Sequence[Any], inputs: Sequence[Array]) -> dict[int, int]:
     """For outputs whose old memory is an input: which."""
     places = {id(a): j for j, a in enumerate(inputs)}
-    return {k: places[id(a)] for k, a in enumerate(olds) if id(a) in places}
+    return {k: places[id(a)] for k, a in enumerate(olds) if a is not None and id(a) in places}
 
 
 class Outputs:
