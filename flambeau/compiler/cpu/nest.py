@@ -28,6 +28,8 @@ from .nest_serial import Serial
 from .target import Target
 from .text import Loop, Scope, base_type, constant, lane_list, type_of
 
+UNROLLED = 3  # the longest reduced loop of column code that is unrolled
+
 
 def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     """The kernel of a loop nest for this kind of processor."""
@@ -220,13 +222,32 @@ class _Emitter(Loops):
         depth = len(self.chain)
         self.clear(slots, count)
         self.open(Scope(self.chain[-1].axes, False))
-        for k in self.gone:
-            self.enter(k)
-        row = self.row_of_partials(last)
-        self.over_columns(low, high, lambda: self.add_to(slots, row))
+        self.over_reduced(self.gone, lambda: self.add_columns(slots, last, low, high))
         self.leave(depth)
         self.behind_loops()
         self.over_columns(low, high, lambda: self.collect(slots))
+
+    def over_reduced(self, loops: list[int], body: Callable[[], None]) -> None:
+        """``body`` in these loops; the shortest are unrolled."""
+        if not loops:
+            body()
+            return
+        k, depth = loops[0], len(self.chain)
+        if self.n.sizes[k] > UNROLLED:
+            self.enter(k)
+            self.over_reduced(loops[1:], body)
+            self.leave(depth)
+            return
+        for i in range(self.n.sizes[k]):
+            self.open(Scope(self.chain[-1].axes | {k}, False))
+            self.indices[k] = str(i)
+            self.over_reduced(loops[1:], body)
+            self.leave(depth)
+
+    def add_columns(self, slots: list[str], last: list[int], low: str, high: str) -> None:
+        """Adds the elements at the reduced loops' indices to their row of partial results."""
+        row = self.row_of_partials(last)
+        self.over_columns(low, high, lambda: self.add_to(slots, row))
 
     def clear(self, slots: list[str], count: int) -> None:
         """Fills the partial results with identities."""
