@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from _compiled import DTYPES, _Random
-from test_nest import TARGETS, check, pool_for
+from _compiled import DTYPES, _Random, on_numpy
+from test_nest import TARGETS, check, native, pool_for
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
@@ -167,3 +167,17 @@ def test_joined_arrays_over_a_constant_that_is_needed_too() -> None:
     whole = [b.update(b.update(zeros, x, (3, 1), (3, 1), at), x, (3, 1), (3, 1), 6 - at) for at in (0, 6)]
     b.f.outputs = [zeros, *whole]
     check(b.f, [np.arange(6, dtype=np.float32)], exact=True)
+
+
+@pytest.mark.parametrize("how", ["rows", "columns", "running"])
+def test_sums_in_order_do_not_depend_on_threads(four_threads: Pool, how: str) -> None:
+    rng = np.random.default_rng(0)
+    b = Builder()
+    x, at = b.input(0, (600, 300), dt.float32, ((300, 1), 0)), b.input(1, (600,), dt.int64, ((1,), 0))
+    if how == "rows":
+        b.f.outputs = [b.index_put("add", b.const(0, dt.float32, (40, 300)), (0,), [at], x)]
+    else:
+        b.f.outputs = [b.scan("sum", x, 0 if how == "columns" else 1)]
+    inputs = [rng.standard_normal(180_000).astype(np.float32), rng.integers(0, 40, 600)]
+    one, four = (native(b.f, inputs, pool=p)[0] for p in (Pool(1, default()), four_threads))
+    assert one.tobytes() == four.tobytes() == on_numpy(b.f, inputs)[0].tobytes()
