@@ -178,10 +178,14 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _numpy(self) -> np.ndarray:
         """The values, read-only in spirit; bfloat16 as float32."""
         t = self._ty
+        return _strided_view(self._flat_values(), t.shape, t.strides, t.offset)
+
+    def _flat_values(self) -> np.ndarray:
+        """The whole memory as values of the tensor's dtype."""
         flat = realised(self._s)
-        if t.dtype is not self._s.ty.dtype:
-            flat = flat.view(t.dtype.np)
-        return _strided_view(to_values(flat, t.dtype), t.shape, t.strides, t.offset)
+        if self._ty.dtype is not self._s.ty.dtype:
+            flat = flat.view(self._ty.dtype.np)
+        return to_values(flat, self._ty.dtype)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array that shares memory."""
@@ -207,7 +211,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The value of a tensor of one element as a Python number."""
         if self._ty.numel != 1:
             raise RuntimeError(f"a Tensor with {self._ty.numel} elements cannot be converted to Scalar")
-        return self._numpy().item()
+        return self._flat_values().item(self._ty.offset)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""

@@ -8,6 +8,7 @@ import pickle
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 from _nn_cases import GOLDEN, LAYERS, LAZY, make_layer, run_layer
 
@@ -224,3 +225,20 @@ def test_sync_batchnorm() -> None:
     net = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
     assert type(net[1]) is nn.SyncBatchNorm
     assert net(torch.rand(4, 2)).shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "step", "part"), [(0, 10, 1, slice(None)), (9, -1, -1, slice(None)), (0, 20, 1, slice(5, 9))]
+)
+def test_embedding_of_counted_indices(first: int, end: int, step: int, part: slice) -> None:
+    """Positions made by ``arange`` need not be computed to be checked."""
+    weight = torch.randn(10, 3)
+    found = nn.functional.embedding(torch.arange(first, end, step)[part], weight)
+    expected = weight.numpy()[np.arange(first, end, step)[part]]
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize(("first", "end", "step"), [(0, 11, 1), (-1, 3, 1), (5, -2, -1), (3, 20, 8)])
+def test_embedding_refuses_counted_indices(first: int, end: int, step: int) -> None:
+    with pytest.raises(IndexError, match="index out of range in self"):
+        nn.functional.embedding(torch.arange(first, end, step), torch.randn(10, 3)).sum().item()

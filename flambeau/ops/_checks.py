@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, dtype, float32
+from ..dtypes import SCALAR_NAMES, dtype, float32, int64
 from ..graph.types import Ty
 
 
@@ -37,6 +37,17 @@ def at_hand(x: Any) -> np.ndarray | None:
     if t.contiguous and t.dtype is s.ty.dtype and s.buf is not None:
         return s.buf if t.numel == s.buf.size else s.buf[t.offset : t.offset + t.numel]
     return x._numpy()
+
+
+def counted(x: Any) -> range | None:
+    """The numbers among which all elements of a pending ``arange`` of int64, or of a view of one, are; else None."""
+    node = x._s.h
+    if not x._s.pending or node.op.name != "arange" or node.ty.dtype is not int64:
+        return None
+    start, step = (x._s.epoch.scalars[i.attrs] for i in node.ins)
+    if type(start) is not int or type(step) is not int:
+        return None
+    return range(start, start + step * node.ty.numel, step)
 
 
 def wide(d: dtype) -> dtype:

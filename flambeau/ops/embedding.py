@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, bool_, int32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import at_hand, wide
+from ._checks import at_hand, counted, wide
 from ._registry import call, function
 
 # ---- checks
@@ -40,7 +40,8 @@ def _check_rows(indices: Any, rows: int) -> bool:
     """
     values = at_hand(indices)
     if values is None:
-        return True
+        numbers = counted(indices)
+        return not numbers or min(numbers[0], numbers[-1]) < 0 or max(numbers[0], numbers[-1]) >= rows
     if values.dtype == np.int64 and values.size:
         if values.view(np.uint64).max() >= rows:
             raise IndexError("index out of range in self")
