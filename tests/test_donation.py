@@ -304,6 +304,21 @@ def test_several_python_threads_hold_their_own(native: None) -> None:
         assert list(threads.map(loop, range(4))) == [500.0 * (30 + k) for k in range(4)]
 
 
+def test_labels_that_change_are_checked_again(native: None) -> None:
+    """What is known of memory holds it, so nothing new is written there."""
+    x, y = torch.randn(50, 4), torch.zeros(50, dtype=torch.int64)
+    x.sum().item()
+    for _ in range(3):
+        nn.functional.cross_entropy(x, y).item()
+        y.add_(1)
+        y.sum().item()
+    nn.functional.cross_entropy(x, y).item()
+    y.add_(1)
+    y.sum().item()
+    with pytest.raises(IndexError, match="Target 4 is out of bounds"):
+        nn.functional.cross_entropy(x, y).item()
+
+
 def test_nothing_is_replaced() -> None:
     b = Builder()
     b.f.outputs = [b.map("exp", vector(b, 0))]
