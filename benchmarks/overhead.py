@@ -2,8 +2,8 @@
 
     python -m benchmarks.overhead
 
-prints microseconds a step (median and minimum), and the same for plain networks of growing depth, whose
-cost per layer must stay level: the front end is linear in depth.
+prints microseconds a step (median and minimum), what its parts take, and the same for plain networks of growing
+depth, whose cost per layer must stay level: the front end is linear in depth.
 """
 
 from __future__ import annotations
@@ -90,6 +90,31 @@ def measure(step: Callable[[], Any], repeats: int = 2000) -> tuple[float, float]
     return times[len(times) // 2] * 1e6, times[0] * 1e6
 
 
+def parts(net: Any, x: Any, y: Any, repeats: int = 2000) -> dict[str, float]:
+    """The minimum of each part of a step in microseconds."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    criterion = nn.CrossEntropyLoss()
+    names = ("zero_grad", "network", "loss", "backward", "step")
+    times: list[list[float]] = []
+    gc.collect()
+    gc.disable()
+    for _ in range(repeats):
+        marks = [time.perf_counter()]
+        optimizer.zero_grad()
+        marks.append(time.perf_counter())
+        output = net(x)
+        marks.append(time.perf_counter())
+        loss = criterion(output, y)
+        marks.append(time.perf_counter())
+        loss.backward()
+        marks.append(time.perf_counter())
+        optimizer.step()
+        marks.append(time.perf_counter())
+        times.append([b - a for a, b in zip(marks, marks[1:])])
+    gc.enable()
+    return {name: min(column) * 1e6 for name, column in zip(names, zip(*times))}
+
+
 def deep(layers: int) -> Any:
     """Linear and ReLU, ``layers`` times."""
     return nn.Sequential(*[m for _ in range(layers) for m in (nn.Linear(8, 8), nn.ReLU())], nn.Linear(8, 10))
@@ -103,6 +128,8 @@ def main() -> None:
     step = trainer(LeNet(), torch.randn(1, 1, 32, 32), target)
     median, least = measure(step)
     print(f"LeNet, batch 1, SGD with momentum: median {median:.1f} us, minimum {least:.1f} us a step")
+    shares = parts(LeNet(), torch.randn(1, 1, 32, 32), target)
+    print("minimum of each part: " + ", ".join(f"{name} {t:.1f}" for name, t in shares.items()))
     for layers in (5, 10, 20, 40, 80):
         median, least = measure(trainer(deep(layers), torch.randn(1, 8), target), 500)
         print(f"{layers:3} x (Linear, ReLU): median {median:7.1f} us, {median / layers:5.2f} us a layer")

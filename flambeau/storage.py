@@ -12,6 +12,7 @@ from . import dtypes
 from .compiler.numpy import to_values
 from .device import CPU, device
 from .dtypes import dtype, from_numpy_dtype
+from .graph.epoch import complete_all
 from .graph.keeping import let_go
 from .graph.realisation import realised, settled
 from .graph.storage import Storage, flat_type
@@ -79,6 +80,7 @@ class UntypedStorage:
         if not flat.flags.writeable or not flat.flags.c_contiguous:
             flat = self._s.buf = flat.copy()
         let_go(self._s)
+        complete_all()
         self._s.version += 1
         return flat.reshape(-1).view(self.dtype.np)
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .autograd._backward import backward as _backward
+from .autograd.memo import replay
 from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
+from .graph.epoch import complete_all
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
-from .graph.keeping import let_go
+from .graph.keeping import let_go, renew
 from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class
@@ -44,9 +47,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, **_: Any) -> Any:
         """A tensor of a class on the memory of ``data``."""
         x = object.__new__(cls)
-        for name in ("_s", "_ty", "_h", "_w", "_vc"):
-            setattr(x, name, getattr(data, name))
-        x._edge = x._view = x._grad = None
+        x._s, x._ty, x._vc = data._s, data._ty, data._vc
+        x._h, x._w = None, -1
+        x._e = x._view = x._grad = None
         if require_grad:
             x.requires_grad_(True)
         return x
@@ -54,7 +57,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def as_subclass(self, cls: type) -> Any:
         """This tensor as an object of a subclass."""
         x = Tensor._make_subclass(cls, self)
-        x._edge, x._view = self._edge, self._view
+        x._e, x._view = self._edge, self._view
         return x
 
     # ---- geometry
@@ -321,8 +324,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def _adopt(self, other: Any) -> None:
         """Takes over the memory of another tensor; the version counter stays, shared with this tensor's views."""
+        complete_all()
         self._vc = self._vc or self._s
-        self._s, self._ty, self._h, self._w = other._s, other._ty, other._h, other._w
+        self._s, self._ty, self._w = other._s, other._ty, -1
 
     def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
         """Takes over the memory of another tensor or storage, at the given geometry."""
@@ -335,6 +339,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             t = flat_type(s.ty.numel * s.ty.dtype.itemsize // self.dtype.itemsize, self.dtype)
         if size is not None:
             t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
+        complete_all()
         self._s, self._ty, self._w, self._vc = s, t, -1, None
         s.version += 1
         return self
@@ -392,23 +397,27 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if requires_grad and edge is None:
             self._edge = AccumulateGrad(self)
+            renew(self._s)
         elif not requires_grad:
             self._edge = None
+            renew(self._s)
         return self
 
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf, or None."""
-        g = self._grad
-        if g is None and isinstance(self._edge, (Fn, Out)) and not _retains(self._edge):
+        g = self._g
+        if type(g) is Tensor:
+            return g
+        if g is None and isinstance(self._e, (Fn, Out)) and not _retains(self._edge):
             _warn_non_leaf()
-        return g
+        return g if g is None or isinstance(g, TensorBase) else self._grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None:
             _check_grad(self, value)
-        self._grad = value
+        self._g = value
 
     @grad.deleter
     def grad(self) -> None:
@@ -448,9 +457,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
     ) -> None:
         """Adds the gradient of this tensor to the ``grad`` of the leaves of its graph."""
-        from .autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        if gradient is None and inputs is None and not create_graph and replay(self, retain_graph):
+            return
+        _backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach_(self) -> Tensor:
         """Cuts this tensor from its graph, in place."""
@@ -462,6 +471,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
                                "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
                                "torch/optim/optimizer.py as the solution.")  # fmt: skip
         self._edge = None
+        renew(self._s)
         return self
 
     def retain_grad(self) -> None:

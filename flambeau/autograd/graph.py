@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..graph import packing
-from ..graph.epoch import threads
+from ..graph.epoch import complete_all, threads
 from ..graph.fn import AccumulateGrad, Fn, next_number
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
@@ -89,6 +89,7 @@ def increment_version(tensor: Any) -> None:
     several = (tensor,) if not isinstance(tensor, Iterable) or isinstance(tensor, TensorBase) else tuple(tensor)
     if not all(isinstance(x, TensorBase) for x in several):
         raise RuntimeError("increment_version expect a Iterable[Tensor] as input")
+    complete_all()
     for x in several:
         (x._vc or x._s).version += 1
     threads.epoch.written = next_number()

@@ -10,29 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..graph.epoch import Epoch, node_of, refresh, threads
-from ..graph.fn import AccumulateGrad, Fn, Out, Saved
-from ..graph.node import Node, layout_node
-from ..graph.realisation import forget_hooks
+from ..graph.epoch import BUDGET, Epoch, node_of, threads
+from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooked_leaves
+from ..graph.gradients import Gradients
+from ..graph.node import SCALAR, Node, layout_node
+from ..graph.realisation import forget_hooks, realise
+from ..graph.tape import Released, settle
 from ..graph.tensor_base import new_tensor
+from ..graph.traced import Traced, inner_nodes
 from ..graph.types import Ty, ty
 from ..ops._registry import HELD_BACK, fresh, version_of
+from ..ops.creation import ones_like, ones_node
+from . import anomaly_mode as anomaly
 from .engine import Task, accumulate, obeys_layout
 
 _templates: dict[tuple[Any, ...], Template] = {}
 forget_hooks.append(_templates.clear)
 MAX_TEMPLATES = 10_000
+MAX_PASSES = 64  # on one traced node: Python numbers that the gradient depends on may vary
 
 
 class Template:
     """Gradient nodes in the order in which the walk meets the leaves; numbers that the pass adds to the epoch."""
 
-    __slots__ = ("grads", "scalars", "versions")
+    __slots__ = ("grads", "lasting", "scalars", "versions")
 
     def __init__(self, grads: list[Node | None], scalars: list[Any], versions: list[int]) -> None:
         self.grads = grads
         self.scalars = scalars
         self.versions = versions
+        self.lasting = False  # do the nodes stand for the same in other epochs?
 
 
 def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -> list[Any] | None:
@@ -90,7 +97,7 @@ def _read_saved(fn: Fn, epoch: Epoch, add: Callable[[Any], None]) -> bool:
             s = x._s
             if (x._vc or s).version != version:
                 return False
-            add(x._h if x._w == s.w else refresh(x))
+            add(node_of(x))
     return True
 
 
@@ -98,7 +105,7 @@ def _node_of_output(x: Saved, epoch: Epoch) -> Node:
     s = x.storage
     if s.h is not None and s.epoch is epoch and s.owner is None and x.ty is s.ty:
         return s.h
-    return refresh(new_tensor(s, x.ty))
+    return node_of(new_tensor(s, x.ty))
 
 
 def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool:
@@ -109,35 +116,46 @@ def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool
     epoch = threads.epoch
     fns: list[Fn] = []
     leaves: list[AccumulateGrad] = []
-    read = _read(root, epoch, fns, leaves)
-    if read is None:
-        return False
-    read.append(start)
-    key = tuple(read)
-    known = _templates.get(key)
+    known = _find(root, start, seed, epoch, fns, leaves)
     if known is None:
-        known = _learn(key, root, seed(), leaves, epoch)
-    else:
-        epoch.scalars.extend(known.scalars)
-    epoch.bytes -= HELD_BACK
-    for acc, node, version in zip(leaves, known.grads, known.versions):
-        if node is not None:
-            _add(acc, node, version, epoch)
-    epoch.bytes += HELD_BACK
+        return False
+    _add_all([acc.reference() for acc in leaves], leaves, known, epoch)
     if not keep:
         _release(fns)
     return True
 
 
-def _add(acc: AccumulateGrad, node: Node, version: int, epoch: Epoch) -> None:
-    x = acc._leaf()
-    if x is None or x._edge is not acc:
-        return
-    if x._grad is None:
-        g = x._grad = fresh(node, epoch)
-        g._s.version = version
-    else:
-        accumulate(acc, fresh(node, epoch), False)
+def _find(
+    root: Fn, start: Node, seed: Callable[[], Any], epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]
+) -> Template | None:
+    """The gradients of a graph, with the epoch's scalars that they read."""
+    read = _read(root, epoch, fns, leaves)
+    if read is None:
+        return None
+    read.append(start)
+    key = tuple(read)
+    known = _templates.get(key)
+    if known is None:
+        return _learn(key, root, seed(), leaves, epoch)
+    epoch.scalars.extend(known.scalars)
+    return known
+
+
+def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
+    """Adds gradients to leaves, if they still live and have these edges."""
+    epoch.bytes -= HELD_BACK
+    for x, acc, node, version in zip(xs, edges, known.grads, known.versions):
+        if node is None or x is None or x._e is not acc:
+            continue
+        if x._grad is None:
+            g = x._grad = fresh(node, epoch)
+            if version:
+                g._s.version = version
+        else:
+            accumulate(acc, fresh(node, epoch), False)
+    epoch.bytes += HELD_BACK
+    if epoch.bytes > BUDGET:
+        realise(epoch)
 
 
 def _release(fns: list[Fn]) -> None:
@@ -145,6 +163,113 @@ def _release(fns: list[Fn]) -> None:
         if fn.saved:
             fn.saved = fn.versions = ()
             fn.freed = True
+
+
+# ---- passes found by the traced node of the loss alone
+
+
+class Pass:
+    """A template on a traced node: gradients in the order of ``leaves``, through the calls ``nodes``."""
+
+    __slots__ = ("bytes", "grads", "leaves", "nodes", "scalars", "together", "versions")
+
+    def __init__(self, known: Template, leaves: list[Traced], nodes: frozenset[Traced]) -> None:
+        self.grads = known.grads
+        self.scalars = known.scalars
+        self.versions = known.versions
+        self.leaves = leaves
+        self.nodes = nodes
+        self.together = None not in known.grads and len(set(leaves)) == len(leaves) > 0
+        self.bytes = sum([g.ty.nbytes for g in known.grads if g is not None])
+
+
+def replay(x: Any, keep: Any) -> bool:
+    """A backward pass from a scalar whose graph is on the tape, found without a walk; False if that does not hold."""
+    fn = x._e
+    if fn is None or fn.traced is None or fn.given.__class__ is Released:
+        return False
+    epoch, h = threads.epoch, fn.traced
+    if epoch.tape.get(h) is not fn or anomaly.state["enabled"] or x._ty.numel != 1 or x._ty.dtype.kind != "f":
+        return False
+    if h.passes is None:
+        return _first_pass(x, fn, keep, epoch)
+    scalars = epoch.scalars
+    known = h.passes.get((len(scalars), *[scalars[i] for i in h.numbers]))
+    if known is None:
+        return _first_pass(x, fn, keep, epoch)
+    if epoch.released and not all(r.nodes.isdisjoint(known.nodes) for r in epoch.released):
+        return False
+    xs = [leaf.leaf() for leaf in known.leaves]
+    edges = [x._e for x in xs]
+    if hooked_leaves and any(e.hooked is not None for e in edges):
+        return False
+    scalars.extend(known.scalars)
+    if not keep:
+        fn.given, fn.out = Released(known.nodes, known.leaves, edges), None
+        epoch.released.append(fn.given)
+    if known.together and all([x._g is None for x in xs]):  # noqa: C419
+        _give_together(xs, known, epoch)
+        return True
+    before, epoch.grad = epoch.grad, False
+    try:
+        _add_all(xs, edges, known, epoch)
+    finally:
+        epoch.grad = before
+    return True
+
+
+def _give_together(xs: list[Any], known: Pass, epoch: Epoch) -> None:
+    """Gives leaves without a gradient theirs, all in one object."""
+    g = Gradients(known, [leaf.leaf for leaf in known.leaves], epoch)
+    for x in xs:
+        x._g = g
+    epoch.computed.append(g)
+    epoch.bytes += known.bytes
+    if epoch.bytes > BUDGET:
+        realise(epoch)
+
+
+def _first_pass(x: Any, fn: Fn, keep: Any, epoch: Epoch) -> bool:
+    """Runs a pass that is not known on this traced node yet."""
+    h: Any = fn.traced
+    inner = inner_nodes(h)
+    numbers = tuple({i.attrs: None for g in inner for i in g.ins if i.op is SCALAR})
+    key = len(epoch.scalars), *[epoch.scalars[i] for i in numbers]
+    fns: list[Fn] = []
+    leaves: list[AccumulateGrad] = []
+    settle(epoch)
+    before, epoch.grad = epoch.grad, False
+    try:
+        known = _find(fn, ones_node(x._ty), lambda: ones_like(x), epoch, fns, leaves)
+        if known is None:
+            return False
+        remembered = _remember(h, numbers, key, known, leaves, inner) if known.lasting else None
+        xs = [acc.reference() for acc in leaves]
+        if remembered is not None and remembered.together and all(x is not None and x._g is None for x in xs):
+            _give_together(xs, remembered, epoch)
+        else:
+            _add_all(xs, leaves, known, epoch)
+    finally:
+        epoch.grad = before
+    if not keep:
+        _release(fns)
+    return True
+
+
+def _remember(
+    h: Traced, numbers: Any, key: Any, known: Template, leaves: list[AccumulateGrad], inner: Any
+) -> Pass | None:
+    by_leaf = {i.leaf: i for g in inner for i in g.ins if type(i) is Traced and i.op is None}
+    if any(acc.reference not in by_leaf for acc in leaves):
+        return None
+    if h.passes is None or len(h.passes) > MAX_PASSES:
+        h.passes = {}
+    h.numbers = numbers
+    h.passes[key] = Pass(known, [by_leaf[acc.reference] for acc in leaves], frozenset(inner))
+    return h.passes[key]
+
+
+# ---- learning
 
 
 def _learn(key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGrad], epoch: Epoch) -> Template:
@@ -159,6 +284,7 @@ def _learn(key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGra
                 for i, (g, acc) in enumerate(zip(grads, leaves))]  # fmt: skip
     learned = Template(nodes, epoch.scalars[scalars:], versions)
     if epoch.serial == serial and len(epoch.leaves) == before:
+        learned.lasting = True
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
         _templates[key] = learned

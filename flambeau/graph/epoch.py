@@ -17,6 +17,7 @@ import numpy as np
 from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage
 from .tensor_base import TensorBase
+from .traced import Traced, history, leaf_of
 from .types import ty as _ty
 
 BUDGET = 8 << 30  # bytes of pending results, most of which a compiled program never stores
@@ -28,15 +29,22 @@ class Epoch:
 
     __slots__ = (
         "__weakref__",
+        "alone",
         "bytes",
+        "computed",
         "crowded",
+        "deferring",
         "grad",
         "inference",
         "leaves",
+        "moved",
         "pend",
+        "released",
         "scalars",
         "serial",
+        "tape",
         "values",
+        "viewed",
         "written",
     )
 
@@ -45,9 +53,16 @@ class Epoch:
         self.scalars: list[Any] = []
         self.values: dict[int, np.ndarray] = {}  # a leaf's value where it is not its storage's buffer
         self.pend: list[Storage] = []
+        self.computed: list[Any] = []  # gradients of passes that were known
         self.bytes = 0
         self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
+        self.tape: dict[Traced, Any] = {}  # backward nodes still to be completed, in the order of their recording
+        self.released: list[Any] = []  # backward passes that have freed nodes on the tape
+        self.viewed: list[Storage] = []  # storages that keep their leaf, and have traced views of this epoch
+        self.alone = True  # has there been one thread only?
+        self.moved = False  # has anything changed that would make another leaf of a tensor, in this epoch?
+        self.deferring = True  # may backward nodes be completed later? See ``graph.tape``
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True
         self.inference = False
@@ -71,8 +86,10 @@ class _Threads(threading.local):
             alone = not _last[0].crowded
             for epoch in list(_epochs):
                 epoch.crowded = True
+                epoch.alone = epoch.deferring = False
         if alone:
             time.sleep(SETTLING)
+            complete_all()
 
 
 class Turn:
@@ -106,15 +123,45 @@ def current() -> Epoch:
     return threads.epoch
 
 
+settler: list[Any] = []  # ``tape.settle``
+
+
+def complete_all() -> None:
+    """Completes the backward nodes that are still to be completed, of all threads."""
+    epoch = threads.epoch
+    epoch.moved = True
+    if epoch.alone:
+        settler[0](epoch)
+        return
+    with LOCK:
+        for epoch in list(_epochs):
+            settler[0](epoch)
+
+
 def node_of(x: TensorBase) -> Node:
     """The node of a tensor's current value."""
-    return x._h if x._w == x._s.w else refresh(x)
+    h = x._h if x._w == x._s.w else refresh(x)
+    return h.value if type(h) is Traced else h
 
 
-def refresh(x: TensorBase) -> Node:
-    """As ``node_of`` when the cached node is out of date: a leaf, or a tensor whose memory was written."""
-    s = x._s
+def refresh(x: TensorBase) -> Any:
+    """What ``x`` caches, made anew because it is out of date: ``x`` is a leaf, or its memory was written.
+
+    The node of its value, as a traced one if ``x`` requires grad.
+    """
     epoch = threads.epoch
+    h = _find(x, x._s, epoch)
+    edge, view = x._e, x._view
+    if edge is not None and edge.accumulates and view is None:
+        h = leaf_of(h, edge, epoch.serial)
+    elif edge is not None or (view is not None and view.base._e is not None):
+        h = history(h)
+    x._h = h
+    return h
+
+
+def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
+    """The node of what ``x`` sees of its storage; sets the token while which it is good."""
     h = s.h
     if s.owner is not None and s.shared:
         epoch.written = 1 << 62
@@ -126,15 +173,12 @@ def refresh(x: TensorBase) -> Node:
     if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
         h = s.h
-    if x._ty is s.ty:
-        h = h or _leaf(s, epoch)
-    elif h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.buf is not None:
-        h = _part_leaf(x, s, epoch)
-    else:
-        h = view_node(h or _leaf(s, epoch), x._ty)
-    x._h = h
     x._w = s.w
-    return h
+    if x._ty is s.ty:
+        return h or _leaf(s, epoch)
+    if h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.buf is not None:
+        return _part_leaf(x, s, epoch)
+    return view_node(h or _leaf(s, epoch), x._ty)
 
 
 def _leaf(s: Storage, epoch: Epoch) -> Node:
@@ -167,6 +211,7 @@ def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     Where the part begins is thus a run-time argument: all rows of a data set have one program.
     """
     t = x._ty
+    s.note().parted = epoch.serial
     part = t.views.get("part")
     if part is None:
         part = t.views["part"] = _ty(t.shape, t.dtype, t.strides)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import packing
+from .epoch import complete_all
 from .node import OUT, Operator
 from .storage import Storage
 from .types import Ty
@@ -34,22 +35,36 @@ class Fn:
     ``saved`` goes with ``op.saves``: input tensors and Python numbers as they are, outputs as ``Saved``, None
     for what is not needed; ``versions`` are the versions that they had. What the operator's interned node does not
     say (of views, which have none) is in ``call`` as attributes, input types and output types.
+
+    A node that is still to be completed (``graph.tape``) has only ``number`` of these, and the call as
+    ``traced``, its inputs as ``given`` and the memory of its output as ``out``.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "call", "edges", "freed", "hooked", "node", "number", "saved", "versions")
+    __slots__ = (
+        "__dict__", "__weakref__", "call", "edges", "freed", "given", "hooked", "node", "number", "out", "saved",
+        "traced", "versions",
+    )  # fmt: skip
+    accumulates = False
 
     op: Operator  # of the class: each operator has its own
     simple = True  # the gradient is the operator's rule applied to what is saved, nothing more
 
-    def __init__(self, node: Any, call: Any, edges: tuple[Any, ...]) -> None:
+    def __init__(self, node: Any, call: Any, edges: Sequence[Any]) -> None:
         self.node = node
         self.call = call
-        self.edges = edges
+        self.edges: Sequence[Any] = edges
         self.saved: Sequence[Any] = ()
         self.versions: Sequence[Any] = ()
         self.freed = False
         self.hooked: Any = None  # Hooks, once there is one
+        self.traced: Any = None
         self.number = next_number()
+
+    def unfold(self) -> None:
+        """Completes the node."""
+        from .tape import unfold
+
+        unfold(self)
 
     @property
     def attrs(self) -> Any:
@@ -134,6 +149,8 @@ class Out:
     """Output ``number`` of a recorded operator with several outputs."""
 
     __slots__ = ("fn", "number")
+    accumulates = False
+    traced = None  # such nodes are complete from the beginning
 
     def __init__(self, fn: Fn, number: int) -> None:
         self.fn = fn
@@ -152,10 +169,12 @@ def short_name(edge: Any) -> str:
 class AccumulateGrad:
     """The edge of a leaf: adds what arrives to the leaf's ``grad``."""
 
-    __slots__ = ("__dict__", "__weakref__", "_leaf", "hooked", "number")
+    __slots__ = ("__dict__", "__weakref__", "hooked", "number", "reference")
+    accumulates = True
+    traced = None
 
     def __init__(self, leaf: TensorBase) -> None:
-        self._leaf = weakref.ref(leaf)
+        self.reference = weakref.ref(leaf)
         self.hooked: Any = None
         self.number = 1 << 62
 
@@ -169,7 +188,7 @@ class AccumulateGrad:
     @property
     def variable(self) -> TensorBase | None:
         """The leaf."""
-        return self._leaf()
+        return self.reference()
 
     next_functions: tuple[tuple[Any, int], ...] = ()
 
@@ -184,7 +203,7 @@ class AccumulateGrad:
     @property
     def leaf(self) -> TensorBase | None:
         """The leaf, while it lives."""
-        return self._leaf()
+        return self.reference()
 
 
 class Hooks:
@@ -199,10 +218,16 @@ class Hooks:
         self.post: dict[int, Any] = {}
 
 
+hooked_leaves: list[None] = []  # one entry for each leaf that ever had hooks: one test in a backward pass
+
+
 def hooks_of(edge: Fn | AccumulateGrad) -> Hooks:
     """The edge's hooks, made when first asked for."""
     if edge.hooked is None:
+        complete_all()
         edge.hooked = Hooks()
+        if edge.accumulates:
+            hooked_leaves.append(None)
     return edge.hooked
 
 
@@ -216,7 +241,7 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
     return known
 
 
-def _mask(edges: tuple[Any, ...]) -> int:
+def _mask(edges: Sequence[Any]) -> int:
     return sum(1 << k for k, e in enumerate(edges) if e is not None)
 
 
@@ -224,6 +249,28 @@ def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     """Keeps the inputs that ``fn.op.saves`` names, before they can be written."""
     fn.saved = [None if w is None or w >= len(ins) else ins[w] for w in plan(fn.op, _mask(fn.edges))]
     fn.versions = [current_version(x) for x in fn.saved]
+
+
+def save(fn: Fn, ins: tuple[Any, ...], out: Storage, t: Ty) -> None:
+    """``save_inputs`` and ``save_outputs`` for a fresh output on ``out``."""
+    saved = fn.saved = []
+    versions = fn.versions = []
+    count, mask, bit = len(ins), 0, 1
+    for e in fn.edges:
+        if e is not None:
+            mask |= bit
+        bit += bit
+    for w in fn.op.plans.get(mask) or plan(fn.op, mask):
+        if w is None or count <= w < OUT:
+            saved.append(None)
+            versions.append(None)
+        elif w >= OUT:
+            saved.append(Saved(out, t, None))
+            versions.append(0)
+        else:
+            x = ins[w]
+            saved.append(x)
+            versions.append((x._vc or x._s).version if hasattr(x, "_s") else None)
 
 
 def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:

@@ -45,6 +45,14 @@ def let_go(s: Storage) -> None:
     notes.kept = None
 
 
+def renew(s: Storage) -> None:
+    """What tensors have cached of this memory goes out of date, because a gradient is wanted or no longer."""
+    notes = s.notes
+    if notes is not None and notes.kept is not None:
+        notes.token = next_token()
+    s.w = next_token() if notes is None or s.h is not notes.kept or s.h is None else notes.token
+
+
 def _release(slot: int) -> None:
     _slots[slot] = None
     heapq.heappush(_free, slot)
@@ -57,6 +65,6 @@ def sweep() -> None:
             _release(slot)
 
 
-def buffers(ordinals: tuple[int, ...]) -> list[Any]:
-    """The memory of kept storages by the ordinals of their nodes."""
-    return [_slots[-1 - i].buf for i in ordinals]  # type: ignore[union-attr]
+def buffers(slots: list[int]) -> list[Any]:
+    """The memory of kept storages by their numbers."""
+    return [_slots[i].buf for i in slots]  # type: ignore[union-attr]

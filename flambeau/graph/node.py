@@ -54,7 +54,10 @@ class Node:
     A node with several outputs has a tuple as ``ty``; ``parts`` are its outputs as nodes.
     """
 
-    __slots__ = ("__weakref__", "attrs", "differentiable", "ins", "numbers", "op", "parts", "src", "ty")
+    __slots__ = (
+        "__weakref__", "attrs", "differentiable", "elsewhere", "ins", "numbers", "op", "parts", "read", "src", "twins",
+        "ty",
+    )  # fmt: skip
 
     def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, src: tuple[str, int] | None) -> None:
         self.op = op
@@ -63,8 +66,11 @@ class Node:
         self.ty = t
         self.src = src
         self.parts: tuple[Node, ...] | None = None
-        self.numbers = any(i.op is SCALAR for i in ins)  # are there Python numbers among the inputs?
         self.differentiable = type(t) is not tuple and t.dtype.kind in "fc"  # may the one result require grad?
+        self.numbers = any(i.op is SCALAR for i in ins)  # are there Python numbers among the inputs?
+        self.read = False  # may a backward node read this value? What ``traced`` keeps with it:
+        self.elsewhere: Any = None
+        self.twins: list[Any] | None = None
         if type(t) is tuple:
             self.parts = tuple(Node(PART, (self,), k, part, src) for k, part in enumerate(t))
 

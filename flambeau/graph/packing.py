@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .epoch import threads
+from .epoch import complete_all, threads
 from .tensor_base import TensorBase, new_tensor
 
 
@@ -37,6 +37,8 @@ def enter(pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
     """
     if hooks.disabled is not None:
         raise RuntimeError(hooks.disabled)
+    complete_all()
+    threads.epoch.deferring = False
     hooks.stack.append((pack, unpack))
     active.append(None)
 

@@ -28,6 +28,7 @@ class Program:
         self.kept = tuple([i for i in ordinals if i < 0])
         self.read = frozenset(ordinals)
         self.olds: list[Any] = []
+        self.slots = [-1 - i for i in self.kept]  # where these are
         self.cache: Any = None
 
     @cached_property

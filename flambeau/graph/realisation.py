@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -10,12 +10,16 @@ import numpy as np
 
 from ..dtypes import default_hooks
 from . import epoch as _epoch
+from . import packing
 from .epoch import LOCK, Epoch
 from .fn import next_number
-from .keeping import SWEEP_INTERVAL, buffers, sweep
-from .node import nodes
+from .gradients import Gradients
+from .keeping import SWEEP_INTERVAL, buffers, renew, sweep
+from .node import Node, nodes
 from .program import Program, build
 from .storage import Storage, next_token
+from .tape import settle
+from .traced import traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
@@ -25,8 +29,8 @@ counters = {"programs": 0, "compiles": 0, "realisations": 0}
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 
 
-def _held(pend: list[Storage], more: int) -> list[Storage]:
-    """The storages to which there are more than ``more`` references."""
+def _held(pend: list[Any], more: int) -> list[Any]:
+    """The storages or gradients to which there are more than ``more`` references."""
     return [s for s in pend if getrefcount(s) > more]
 
 
@@ -38,11 +42,17 @@ def _baseline() -> int:
     return more
 
 
-def _live(epoch: Epoch) -> list[Storage]:
-    """The pending storages that a tensor or a saved value still holds, oldest first."""
+def _live(epoch: Epoch) -> tuple[list[Storage], list[Gradients]]:
+    """The pending storages that a tensor or a saved value still holds, oldest first, and gradients."""
     live = _held(epoch.pend, UNHELD)
     epoch.pend.clear()
-    return live
+    if not epoch.computed:
+        return live, []
+    computed = _held(epoch.computed, UNHELD)
+    for g in epoch.computed:
+        g.epoch = None
+    epoch.computed.clear()
+    return live, computed
 
 
 def realise(epoch: Epoch | None = None) -> None:
@@ -51,25 +61,68 @@ def realise(epoch: Epoch | None = None) -> None:
     If the program fails, nothing that it was to write has been written.
     """
     epoch = epoch or _epoch.threads.epoch
+    if not (epoch.pend or epoch.computed or epoch.leaves or epoch.scalars or epoch.tape):
+        return
     with LOCK:
-        live = _live(epoch)
-        if live:
-            _run(epoch, live)
+        settle(epoch)
+        live, computed = _live(epoch)
+        if live or computed:
+            _run(epoch, live, computed)
         _end(epoch, live)
 
 
-def _run(epoch: Epoch, live: list[Storage]) -> None:
-    key = tuple([s.h for s in live])
-    p = programs.get(key)
-    if p is None:
-        p = programs[key] = build(key)
-        counters["compiles"] += 1
+class Writes:
+    """New values of storages that keep their leaf, known as one object: part of a program's key."""
+
+    __slots__ = ("grads",)
+
+    def __init__(self, grads: list[Node]) -> None:
+        self.grads = grads
+
+
+def realise_with(epoch: Epoch, writes: Writes, columns: list[Any]) -> None:
+    """``realise`` that also gives tensors, all of their storages at rest, the new values ``writes``."""
+    with LOCK:
+        settle(epoch)
+        live, computed = _live(epoch)
+        storages: list[Storage] = []
+        counters: list[Any] = []
+        for xs in columns:  # apart, because tensors of one class are faster than of several
+            storages += [x._s for x in xs]
+            counters += [x._vc for x in xs]
+        outs = _run(epoch, live, computed, (writes,), storages)
+        for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
+            s.buf = out
+            (counter or s).version += 1
+        _end(epoch, live)
+
+
+def _compiled(key: tuple[Any, ...]) -> Program:
+    # A node, or what stands for several.
+    p = programs[key] = build(tuple([n for k in key for n in ((k,) if type(k) is Node else k.grads)]))
+    counters["compiles"] += 1
+    return p
+
+
+def _run(
+    epoch: Epoch, live: list[Storage], computed: list[Gradients], writes: tuple[Writes, ...] = (),
+    written: Sequence[Storage] = (),
+) -> list[np.ndarray]:  # fmt: skip
+    """Runs the program of what is live, then of gradients, then of ``writes`` to the storages ``written``.
+
+    Gives all its outputs.
+    """
+    key = (*[s.h for s in live], *[g.known for g in computed], *writes)
+    p = programs.get(key) or _compiled(key)
     counters["realisations"] += 1
     inputs = [s.buf for s in epoch.leaves[: p.leaves]]
     if epoch.values:
         _replace(inputs, epoch.values, p)
-    inputs += buffers(p.kept)
+    inputs += buffers(p.slots)
     p.olds = [s.buf for s in live]
+    for g in computed:
+        p.olds += [None] * len(g.leaves)
+    p.olds += [s.buf for s in written]
     try:
         outs = executor[0](p, inputs, epoch.scalars)
     except BaseException:
@@ -82,6 +135,11 @@ def _run(epoch: Epoch, live: list[Storage]) -> None:
             s.buf = out
         else:
             _store(s, out)
+    at = len(live)
+    for g in computed:
+        g.arrays = outs[at : at + len(g.leaves)]
+        at += len(g.leaves)
+    return outs
 
 
 def _replace(inputs: list[Any], values: dict[int, np.ndarray], p: Program) -> None:
@@ -105,18 +163,27 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     """Forgets the epoch's nodes: every tensor's cached node goes out of date."""
     for s in live:
         s.pending = False
-        _rest(s)
+        if s.notes is None:
+            s.h = None
+            s.w = next_token()
+        else:
+            _rest(s)
     for s in epoch.leaves:
         _rest(s)
+    for s in epoch.viewed:
+        renew(s)
+    epoch.viewed.clear()
     epoch.leaves.clear()
     epoch.values.clear()
     epoch.scalars.clear()
     epoch.bytes = 0
     epoch.serial += 1
+    epoch.deferring = epoch.alone and not packing.active
+    epoch.moved = False
     epoch.written = next_number()
     if epoch.serial % SWEEP_INTERVAL == 0:
         sweep()
-    if len(nodes) > MAX_NODES:
+    if len(nodes) + len(traced) > MAX_NODES:
         forget()
 
 
@@ -135,6 +202,7 @@ def _rest(s: Storage) -> None:
 def forget() -> None:
     """Drops all interned nodes and programs; they are made again when needed."""
     nodes.clear()
+    traced.clear()
     programs.clear()
     for hook in forget_hooks:
         hook()

@@ -68,12 +68,13 @@ class Storage:
 class Notes:
     """What is known of a storage that was written in place or shared."""
 
-    __slots__ = ("checked", "kept", "source", "token", "written")
+    __slots__ = ("checked", "kept", "parted", "source", "token", "written")
 
     def __init__(self) -> None:
         self.checked: Any = None  # the buffer whose values were last checked, and for what
         self.kept: Any = None  # the node of its leaf, if it keeps it from epoch to epoch
         self.token = 0  # what ``w`` is while that node stands for the value
+        self.parted = -1  # the last epoch in which part of it was a leaf
         self.source: Any = None  # what a shared storage's last leaf held
         self.written: Any = None  # line of the user's last in-place write
 

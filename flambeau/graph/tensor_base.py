@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .storage import Storage
@@ -17,20 +18,49 @@ class TensorBase(_Methods):
     """The data of a tensor.
 
     ``_s`` storage; ``_ty`` geometry in it; ``_h`` the node of its value, good while ``_w == _s.w``;
-    ``_edge`` where its gradient goes (None: it needs none); ``_view`` what it is a view of;
+    ``_e`` where its gradient goes (None: it needs none), possibly a backward node that must be completed before it is
+    read, as it comes by ``_edge``; ``_view`` what it is a view of;
+    ``_g`` its gradient, possibly as a ``Gradients``, and ``_grad`` as a tensor;
     ``_vc`` a version counter of its own (made by ``.data``), else the storage's.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_edge", "_grad", "_h", "_s", "_ty", "_vc", "_view", "_w")
+    __slots__ = ("__dict__", "__weakref__", "_e", "_g", "_h", "_s", "_ty", "_vc", "_view", "_w")
 
     _s: Storage
     _ty: Ty
     _h: Any
     _w: int
-    _edge: Any
+    _e: Any
     _view: View | None
     _vc: Any
-    _grad: Any
+    _g: Any
+
+    @property
+    def _grad(self) -> Any:
+        """The gradient as a tensor, or None."""
+        g = self._g
+        if g is not None and not isinstance(g, TensorBase):
+            g = self._g = g.take(self)
+        return g
+
+    @_grad.setter
+    def _grad(self, g: Any) -> None:
+        self._g = g
+
+    @property
+    def _edge(self) -> Any:
+        """Where its gradient goes, complete."""
+        e = self._e
+        if e is not None and e.traced is not None:
+            e.unfold()
+        return e
+
+    @_edge.setter
+    def _edge(self, edge: Any) -> None:
+        if self._h is not None:
+            before_change[0]()  # recorded calls may have this tensor among their inputs
+        self._e = edge
+        self._w = -1
 
 
 class NotDense(NotImplementedError, AttributeError):
@@ -48,6 +78,7 @@ class View:
         self.edge_version = edge_version
 
 
+before_change: list[Callable[[], None]] = [lambda: None]  # completes the backward nodes that are not
 _new = object.__new__
 tensor_class: list[type] = [TensorBase]  # the class of new tensors
 
@@ -64,8 +95,8 @@ def new_tensor(s: Storage, t: Ty, h: Any = None, w: int = -1) -> Any:
     x._ty = t
     x._h = h
     x._w = w
-    x._edge = None
+    x._e = None
     x._view = None
     x._vc = None
-    x._grad = None
+    x._g = None
     return x

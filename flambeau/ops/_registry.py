@@ -8,18 +8,14 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
-from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import (
     AccumulateGrad,
     Fn,
     Out,
-    Saved,
     fn_class,
     hooks_of,
     next_number,
-    pack_saved,
-    plan,
     record,
     save_inputs,
     save_outputs,
@@ -27,8 +23,10 @@ from ..graph.fn import (
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
+from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, View, new_tensor
 from ..graph.tensor_base import tensor_class as _tensor_class
+from ..graph.traced import Traced, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
 from ._signatures import explained_function, explained_method
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
@@ -102,75 +100,77 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
         else:
             hs = tuple([x._h if x._w == x._s.w else refresh(x) for x in ins])
     except AttributeError:
-        hs = tuple([node_of(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
-    node = nodes.get((op, hs, attrs))
-    if node is None:
-        node = intern(op, hs, attrs)
-    if node.parts is not None:
-        fn = record_fn(op, ins, attrs, node) if epoch.grad and op.vjp is not None else None
-        return _several(node, fn, epoch)
-    y = fresh(node, epoch)
-    if epoch.grad and node.differentiable and op.vjp is not None:
-        try:
-            if count == 1:
-                edges, viewed = [x._edge], x._view
-            elif count == 2:
-                edges, viewed = [x._edge, z._edge], x._view or z._view
-            elif count == 3:
-                edges, viewed = [x._edge, z._edge, b._edge], x._view or z._view or b._view
-            else:
-                edges, viewed = [x._edge for x in ins], True
-        except AttributeError:
-            edges, viewed = None, True
-        _give_history(op, ins, node, edges, viewed, y)
+        hs = tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
+    h = (traced if epoch.grad else nodes).get((op, hs, attrs))
+    if h is None:
+        h = _first(op, hs, attrs, epoch.grad)
+    if type(h) is not Traced:
+        return fresh(h, epoch) if h.parts is None else _several(op, ins, attrs, h, epoch)
+    s = _new(Storage)
+    s.ty = t = h.ty
+    s.h = h.value
+    s.buf = None
+    s.w = 0
+    s.version = 0
+    s.epoch = epoch
+    s.pending = True
+    s.owner = None
+    s.notes = None
+    epoch.pend.append(s)
+    size = epoch.bytes = epoch.bytes + h.cost
+    y = _new(_tensor_class[0])
+    y._s = s
+    y._ty = t
+    y._h = h
+    y._w = 0
+    y._view = None
+    y._vc = None
+    y._g = None
+    tape = epoch.tape
+    if h.complete and epoch.deferring and h not in tape and size <= BUDGET:
+        fn = y._e = tape[h] = _new(h.fn_class)
+        fn.traced = h
+        fn.given = ins
+        fn.out = s
+        fn.number = next_number()
+        return y
+    y._e = None
+    _give_history(op, ins, h.value, y, epoch)
     return y
 
 
-def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, edges: list[Any] | None, viewed: Any, y: Any) -> None:
-    """Gives ``y`` its backward node if an input requires grad; directly where no input is a view."""
-    if viewed:
-        fn = y._edge = record_fn(op, ins, (), node)
-        if fn is not None and op.saves:
-            save_outputs(fn, (y,))
-        return
-    mask, bit = 0, 1
-    for e in edges:  # type: ignore[union-attr]
-        if e is not None:
-            mask |= bit
-        bit += bit
-    if not mask:
-        return
-    fn = _new(op.fn_class or fn_class(op))
-    fn.node = node
-    fn.call = None
-    fn.edges = edges
-    fn.freed = False
-    fn.hooked = None
-    fn.number = next_number()
-    fn.saved = fn.versions = ()
-    if op.saves:
-        _save(fn, op.plans.get(mask) or plan(op, mask), ins, y)
-    y._edge = fn
+def _handle(x: TensorBase) -> Any:
+    """What ``x`` caches: the node of its value, a traced one if it requires grad."""
+    return x._h if x._w == x._s.w else refresh(x)
 
 
-def _save(fn: Fn, which: tuple[int | None, ...], ins: tuple[Any, ...], y: Any) -> None:
-    """``save_inputs`` and ``save_outputs`` in one pass."""
-    saved = fn.saved = []
-    versions = fn.versions = []
-    count = len(ins)
-    for w in which:
-        if w is None or count <= w < OUT:
-            saved.append(None)
-            versions.append(None)
-        elif w >= OUT:
-            saved.append(Saved(y._s, y._ty, None))
-            versions.append(0)
-        else:
-            x = ins[w]
-            saved.append(x)
-            versions.append((x._vc or x._s).version)
-    if packing.active:
-        pack_saved(fn)
+def _first(op: Operator, hs: tuple[Any, ...], attrs: Any, grad: bool) -> Any:
+    """What a call of this form gives, kept for the next: a traced node if it is recorded for autograd."""
+    plain = tuple([h.value if type(h) is Traced else h for h in hs])
+    h: Any = nodes.get((op, plain, attrs)) or intern(op, plain, attrs)
+    if grad:
+        history = [i for i in hs if type(i) is Traced]
+        if history and h.parts is None and h.differentiable and op.vjp is not None:
+            cls = fn_class(op)
+            h = Traced(h, cls.simple and all(i.complete for i in history), op, hs, attrs)
+            h.fn_class = cls
+            h.cost = h.ty.nbytes + NODE_COST
+        traced[op, hs, attrs] = h
+    else:
+        nodes[op, hs, attrs] = h
+    return h
+
+
+def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch: Epoch) -> None:
+    """Gives ``y`` a complete backward node."""
+    settle(epoch)
+    fn = y._e = record_fn(op, ins, (), node)
+    if fn is None:
+        y._w = -1
+    elif op.saves:
+        save_outputs(fn, (y,))
+    if epoch.bytes > BUDGET:
+        realise(epoch)
 
 
 _new = object.__new__
@@ -200,21 +200,22 @@ def fresh(node: Node, epoch: Epoch) -> Any:
     y._ty = t
     y._h = node
     y._w = 0
-    y._edge = None
+    y._e = None
     y._view = None
     y._vc = None
-    y._grad = None
+    y._g = None
     return y
 
 
-def _several(node: Node, fn: Fn | None, epoch: Epoch) -> tuple[Any, ...]:
+def _several(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node, epoch: Epoch) -> tuple[Any, ...]:
+    fn = record_fn(op, ins, attrs, node) if epoch.grad and op.vjp is not None else None
     epoch.bytes -= HELD_BACK
     outs = tuple([fresh(part, epoch) for part in node.parts])  # type: ignore[union-attr]
     epoch.bytes += HELD_BACK
     if fn is not None:
         for k, y in enumerate(outs):
             if y._ty.dtype.kind in "fc":
-                y._edge = Out(fn, k)
+                y._e, y._w = Out(fn, k), -1
         save_outputs(fn, outs)
     if epoch.bytes > BUDGET:
         realise(epoch)
@@ -241,7 +242,7 @@ def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn 
 
 def requires_grad(x: TensorBase) -> bool:
     """As ``Tensor.requires_grad``: a view also if its base does."""
-    return x._edge is not None or (x._view is not None and x._view.base._edge is not None)
+    return x._e is not None or (x._view is not None and x._view.base._e is not None)
 
 
 def version_of(x: TensorBase) -> int:
@@ -261,7 +262,7 @@ def view_edge(x: TensorBase) -> Any:
         refuse_stale_view(x)
         fresh_edge = strided_edge(x)
         _move_retained(x, fresh_edge)
-        x._edge = edge = fresh_edge
+        x._e = edge = fresh_edge
         v.edge_version = version  # type: ignore[union-attr]
     return edge
 
@@ -277,9 +278,60 @@ def strided_edge(x: TensorBase) -> Fn:
 
 def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
+    epoch = threads.epoch
+    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or _at_rest(x)):
+        y = _deferred_view(op, x, attrs, epoch)
+        if y is not None:
+            return y
     t = _view_type(op, x, attrs)
     fn = _view_fn(op, x, attrs, (t,))
     return _view_of(x, t, fn, creation_of(x))
+
+
+def _at_rest(x: TensorBase) -> bool:
+    """Does the memory of ``x`` keep its leaf? Then what ``x`` caches is made good."""
+    notes = x._s.notes
+    if notes is None or notes.kept is None or x._s.h is not notes.kept:
+        return False
+    refresh(x)
+    return True
+
+
+def _deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
+    """A view whose backward node is completed later; None if it must be complete from the beginning."""
+    s = x._s
+    h = traced.get((op, x._h, s.h, attrs)) or _first_view(op, x, attrs)
+    tape = epoch.tape
+    if not h.complete or h in tape:
+        return None
+    if s.notes is not None and s.notes.kept is not None:
+        epoch.viewed.append(s)
+    y = _new(_tensor_class[0])
+    y._s = s
+    y._ty = h.ty
+    y._h = h
+    y._w = s.w
+    y._g = None
+    y._vc = x._vc
+    of, version = x._view, (x._vc or s).version
+    y._view = View(x, "default", version) if of is None else View(of.base, of.creation, version)
+    fn = y._e = tape[h] = _new(h.fn_class)
+    fn.traced = h
+    fn.given = (x,)
+    fn.out = None
+    fn.number = next_number()
+    return y
+
+
+def _first_view(op: Operator, x: Any, attrs: Any) -> Traced:
+    """What a view of this form is, kept for the next."""
+    source, t, cls = x._h, _view_type(op, x, attrs), fn_class(op)
+    base = x._s.h
+    complete = base is not None and source.complete and not op.saves and t.dtype.kind in "fc" and cls.simple
+    h = Traced(view_node(base, t) if base is not None and complete else source.value, complete, op, (source,), attrs)
+    h.fn_class = cls
+    traced[op, source, base, attrs] = h
+    return h
 
 
 def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
@@ -289,7 +341,7 @@ def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     outs = tuple([_view_of(x, t, None, "multi" if threads.epoch.grad else creation_of(x)) for t in tys])
     if fn is not None:
         for k, y in enumerate(outs):
-            y._edge = Out(fn, k)
+            y._e = Out(fn, k)
     return outs
 
 
@@ -302,7 +354,7 @@ def _view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
 
 
 def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> Fn | None:
-    if not threads.epoch.grad or (x._edge is None and x._view is None) or outs and outs[0].dtype.kind not in "fc":
+    if not threads.epoch.grad or (x._e is None and x._view is None) or outs and outs[0].dtype.kind not in "fc":
         return None
     edge = x._edge if x._view is None else view_edge(x)
     if edge is None and not requires_grad(x):
@@ -316,7 +368,7 @@ def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> F
 def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
     y = new_tensor(x._s, t)
     y._vc = x._vc
-    y._edge = fn
+    y._e = fn
     base = x if x._view is None else x._view.base
     y._view = View(base, creation, version_of(x))
     return y
@@ -334,7 +386,8 @@ def creation_of(x: TensorBase) -> str:
 
 def alias(x: TensorBase) -> Any:
     """Another tensor object on the same memory and version counter, outside the autograd graph (``detach``)."""
-    y = new_tensor(x._s, x._ty, x._h, x._w)
+    h = x._h
+    y = new_tensor(x._s, x._ty, h.value if type(h) is Traced else h, x._w)
     y._vc = x._vc
     return y
 
@@ -346,7 +399,10 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if grad:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
-    threads.epoch.written = next_number()
+    epoch = threads.epoch
+    epoch.moved = True
+    settle(epoch)
+    epoch.written = next_number()
     x._ty = t
     x._w = -1
     (x._vc or x._s).version += 1
@@ -496,7 +552,10 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
-    base_node(s)  # numbers the old value as a leaf of this epoch, if it has not been
+    h = base_node(s)  # numbers the old value as a leaf of this epoch, if it has not been
+    if h.read or (s.notes is not None and s.notes.parted == epoch.serial):
+        epoch.moved = True
+        settle(epoch)
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:
@@ -507,7 +566,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     if not s.pending:
         hold(s, epoch)
     s.w = next_token()
-    x._h, x._w = node, s.w
+    x._h, x._w = node, s.w if x._e is None and x._view is None else -1
     (x._vc or s).version += 1
     epoch.written = next_number()
     s.note().written = user_line()

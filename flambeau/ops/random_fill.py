@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
-from ..graph.epoch import node_of, threads
+from ..graph.epoch import complete_all, node_of, threads
 from ..graph.fn import Fn, next_number, record, save_inputs, save_outputs
 from ..graph.keeping import let_go
 from ..graph.node import Operator, user_line
@@ -71,6 +71,7 @@ def _history(x: TensorBase, op: Operator) -> Fn:
 def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
     """Makes ``values``, laid out as the dense type ``t``, the value of ``x``."""
     node_of(x)  # another thread's pending value is computed first
+    complete_all()
     s = x._s
     if x._ty is not s.ty or s.owner is not None:
         write(x, node_of(new_tensor(Storage(t, None, values), t)), fn)

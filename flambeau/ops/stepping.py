@@ -9,105 +9,236 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 from ..dtypes import float64
-from ..graph.epoch import Epoch, Turn, node_of, scalar_node, threads
+from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
 from ..graph.fn import next_number
+from ..graph.gradients import Gradients
 from ..graph.keeping import keep
-from ..graph.node import Node
-from ..graph.realisation import forget_hooks, realise
+from ..graph.node import LEAF, Node
+from ..graph.realisation import Writes, forget_hooks, realise, realise_with
 from ..graph.storage import Storage, next_token
+from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor
 from ._registry import fit, record_write
 
 Rule = Callable[..., Sequence[Any]]
 
-_steps: dict[tuple[Any, ...], tuple[list[Node], list[Any]]] = {}
+_steps: dict[tuple[Any, ...], Step] = {}
 forget_hooks.append(_steps.clear)
 
 
-def step_all(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], numbers: Sequence[float]) -> None:
+class Step:
+    """A known step: ``results`` has the nodes of the new values, a list for each column of tensors, None for one that
+    is not changed; ``scalars`` the numbers that the rule itself writes, which are to be given at every step. ``writes``
+    is for ``columns``, those that change, in one, where that can be done.
+    """
+
+    __slots__ = ("columns", "results", "scalars", "writes")
+
+    def __init__(self, results: list[list[Any]], scalars: list[Any]) -> None:
+        self.results = results
+        self.scalars = scalars
+        self.columns: list[int] = []
+        self.writes: Writes | None = None
+
+
+def step_all(
+    rule: Rule,
+    flags: Any,
+    parameters: Sequence[Sequence[TensorBase]],
+    numbers: Sequence[float],
+    last: bool | None = False,
+) -> bool:
     """Applies ``rule(flags, tensors, numbers)`` to each parameter's tensors.
 
-    ``parameters`` holds for each parameter a sequence of tensors (value, gradient, states…). The rule gets
-    them as tensors and the numbers as 0-dim tensors that promote like Python numbers, and returns the new
-    values of the tensors that change, None for one that does not.
+    ``parameters`` holds for each parameter a sequence of tensors (value, gradient, states…), all equally long. The
+    rule gets them as tensors (gradients may come as ``gradients`` gives them) and the numbers as 0-dim tensors that
+    promote like Python numbers, and returns the new values of the tensors that change, None for one that does not.
+    After the ``last`` of an optimizer's step all that is pending may be realised; has it been?
     """
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):
-            step_all(rule, flags, parameters, numbers)
-        return
+            return step_all(rule, flags, parameters, numbers, last)
+    g: Any = parameters[0][1]
+    if type(g) is Gradients and g.epoch is not epoch:  # computed since ``gradients`` gave it
+        parameters = [[p, p._grad, *rest] for p, _, *rest in parameters]
+    settle(epoch)
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
-    key: list[Any] = [rule, flags, start, len(numbers)]
-    for tensors in parameters:
-        for x in tensors:
-            key.append(x._h if x._w == x._s.w else node_of(x))
-    found = tuple(key)
-    known = _steps.get(found)
+    columns: list[Any] = list(zip(*parameters))
+    key = rule, flags, start, len(numbers), *_handles(*columns)
+    known = _steps.get(key)
     if known is None:
-        results = _record(rule, flags, parameters, start, len(numbers))
-        _keep_leaves(parameters, results)
-        # Numbers written in the rule itself are run-time arguments too, to be given at every step.
-        _steps[found] = results, epoch.scalars[start + len(numbers) :]
+        known = _steps[key] = _learn(rule, flags, parameters, columns, start, len(numbers))
     else:
-        results, written = known
-        epoch.scalars.extend(written)
-    if _write_all(parameters, results, epoch):
+        epoch.scalars.extend(known.scalars)
+    if last and known.writes is not None:
+        realise_with(epoch, known.writes, [columns[c] for c in known.columns])
+        return True
+    if _write_all(columns, known.results, epoch):
         # Only now: the nodes of the other writes belong to this epoch.
         realise(epoch)
+    return False
 
 
-def _keep_leaves(parameters: Sequence[Sequence[TensorBase]], results: list[Any]) -> None:
+class Plan:
+    """A step known as a whole: of these parameters, with tensors that have these nodes."""
+
+    __slots__ = ("handles", "params", "step")
+
+    def __init__(self, params: list[Any], handles: list[list[Any]], step: Step) -> None:
+        self.params = params
+        self.handles = handles
+        self.step = step
+
+
+MAX_PLANS = 16
+Plans = dict[Any, Plan]
+
+
+def step_again(
+    plans: Plans, rule: Rule, flags: Any, params: Sequence[Any], states: Sequence[Sequence[Any]], numbers: Any
+) -> bool:
+    """The last ``step_all`` of an optimizer's step, where the gradients of all parameters are those of one pass that
+    nobody has looked at: then a few looks tell that it is the step of before. False if it is not so.
+
+    ``states`` are columns: a tensor for each parameter. ``plans`` keeps what is known.
+    """
+    epoch = threads.epoch
+    g = params[0]._g
+    if type(g) is not Gradients or g.epoch is not epoch or epoch.moved:
+        return False
+    for p in params:
+        if p._g is not g:
+            return False
+    key = rule, flags, g.known, len(epoch.scalars), len(params)
+    handles = [[p._h if p._w == p._s.w else refresh(p) for p in params]]
+    for column in states:
+        handles.append([x._h if x._w == x._s.w else refresh(x) for x in column])
+    plan = plans.get(key)
+    if plan is None or plan.handles != handles or not all(map(is_, plan.params, params)):
+        _first_time(plans, key, handles, params, states, numbers)
+        return True
+    settle(epoch)
+    step, columns = plan.step, [params, None, *states]
+    epoch.scalars.extend(numbers)
+    epoch.scalars.extend(step.scalars)
+    realise_with(epoch, step.writes, [columns[c] for c in step.columns])  # type: ignore[arg-type]
+    return True
+
+
+def _first_time(plans: Plans, key: Any, handles: list[list[Any]], params: Any, states: Any, numbers: Any) -> None:
+    rule, flags, known, start, _ = key
+    if not step_all(rule, flags, list(zip(params, gradients(params), *states)), numbers, True):
+        realise(threads.epoch)
+        return
+    if len(plans) >= MAX_PLANS:
+        plans.clear()
+    step = _steps.get((rule, flags, start, len(numbers), *handles[0], known, *[h for hs in handles[1:] for h in hs]))
+    if step is not None:
+        plans[key] = Plan(list(params), handles, step)
+
+
+def _handles(ps: Any, grads: Any, *states: Any) -> list[Any]:
+    """The nodes that a step begins with. Gradients that nobody has looked at are named by their pass, which names the
+    leaves; loops are apart because tensors of one class are faster than of several.
+    """
+    hs = [p._h if p._w == p._s.w else refresh(p) for p in ps]
+    if type(grads[0]) is Gradients:
+        hs.append(grads[0].known)
+    else:
+        hs += [node_of(g) for g in grads]
+    for column in states:
+        hs += [x._h if x._w == x._s.w else refresh(x) for x in column]
+    return hs
+
+
+def _learn(rule: Rule, flags: Any, parameters: Any, columns: list[Any], start: int, count: int) -> Step:
+    rows = _record(rule, flags, [_apart(tensors) for tensors in parameters], start, count)
+    step = Step([list(c) for c in zip(*rows)], threads.epoch.scalars[start + count :])
+    _keep_leaves(columns, step.results)
+    step.columns = [c for c, nodes in enumerate(step.results) if any(nodes)]
+    old = [node_of(x) for c in step.columns for x in columns[c]]
+    new = [node for c in step.columns for node in step.results[c]]
+    # Storages that keep their leaf are at rest, and the tensors see all of them: there is nothing to do but to
+    # exchange their buffers when the step has run.
+    if all(new) and len(set(old)) == len(old) and all(h.op is LEAF and h.attrs < 0 for h in old):
+        step.writes = Writes(new)
+    return step
+
+
+def _keep_leaves(columns: list[Any], results: list[list[Any]]) -> None:
     """What a step writes, the next steps will read and write again."""
-    changed = [x for x, node in zip([x for tensors in parameters for x in tensors], results) if node is not None]
-    for x in changed:
-        if x._ty is x._s.ty and x._s.owner is None:
-            keep(x._s)
+    for xs, nodes in zip(columns, results):
+        for x, node in zip(xs, nodes):
+            if node is not None and x._ty is x._s.ty and x._s.owner is None:
+                keep(x._s)
 
 
-def _write_all(parameters: Sequence[Sequence[TensorBase]], results: list[Any], epoch: Epoch) -> bool:
+def gradients(params: Sequence[Any]) -> list[Any]:
+    """The parameters' gradients for ``step_all``, None where there is none.
+
+    They are not made tensors of their own if they are those of one pass of this epoch, and nothing has changed since
+    that would make another leaf of a parameter.
+    """
+    epoch = threads.epoch
+    found = [p._g for p in params]
+    if found and not epoch.moved:
+        g = found[0]
+        if type(g) is Gradients and g.epoch is epoch and all([other is g for other in found]):  # noqa: C419
+            return found
+    return [p._grad for p in params]
+
+
+def _apart(tensors: Sequence[Any]) -> list[Any]:
+    """The tensors of a parameter with a stand-in for a gradient that is no tensor."""
+    return [_stand_in(x.node(tensors[0])) if type(x) is Gradients else x for x in tensors]
+
+
+def _write_all(columns: list[Any], results: list[list[Any]], epoch: Epoch) -> bool:
     """``record_write`` for each tensor that changes; is the memory of one shared with NumPy?"""
-    pend = epoch.pend
     epoch.written = next_number()
-    at, shared = -1, False
-    for tensors in parameters:
-        for x in tensors:
-            at += 1
-            node = results[at]
-            if node is None:
-                continue
-            s = x._s
-            if x._ty is not s.ty or s.owner is not None:
-                record_write(x, node)
-                shared = shared or (s.owner is not None and s.shared)
-                continue
-            s.h = node
-            s.w = next_token()
-            (x._vc or s).version += 1
-            if not s.pending:
-                s.pending = True
-                s.epoch = epoch
-                pend.append(s)
+    shared = False
+    for row, new in zip(zip(*columns), zip(*results)):
+        for x, node in zip(row, new):
+            if node is not None:
+                shared = _write(x, node, epoch) or shared
     return shared
 
 
+def _write(x: TensorBase, node: Node, epoch: Epoch) -> bool:
+    s = x._s
+    if x._ty is not s.ty or s.owner is not None:
+        record_write(x, node)
+        return s.owner is not None and s.shared
+    s.h = node
+    s.w = next_token()
+    (x._vc or s).version += 1
+    if not s.pending:
+        s.pending = True
+        s.epoch = epoch
+        epoch.pend.append(s)
+    return False
+
+
 def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
-    """The nodes of the new values, for each tensor of each parameter (None: unchanged)."""
+    """The nodes of the new values: a list for each parameter, with None for a tensor that stays."""
     epoch = threads.epoch
     before, pending = epoch.grad, epoch.bytes
     epoch.grad = False
     epoch.bytes = -sys.maxsize  # the nodes below are of one epoch: however large, nothing is realised in between
     try:
         numbers = [_stand_in(scalar_node(float64, start + k)) for k in range(count)]
-        out: list[Any] = []
+        rows: list[list[Any]] = []
         for tensors in parameters:
             new = list(rule(flags, [_stand_in(node_of(x)) for x in tensors], numbers))
             new += [None] * (len(tensors) - len(new))
-            out += [None if y is None else _fitted(y, x) for x, y in zip(tensors, new)]
-        return out
+            rows.append([None if y is None else _fitted(y, x) for x, y in zip(tensors, new)])
+        return rows
     finally:
         epoch.grad, epoch.bytes = before, pending
 

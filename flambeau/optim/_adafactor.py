@@ -35,6 +35,8 @@ class Adafactor(LoopOptimizer):
 
     _late_options = {"foreach": None}
 
+    _by_rule = False
+
     def __init__(
         self,
         params: ParamsT,

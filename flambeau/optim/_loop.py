@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
-from ._rules import Rule, apply_by_key, plus_scaled
+from ._rules import Rule, apply_by_key, ending, gradients, plus_scaled
 from ._steps import Mirror, scalar_dtype
 from .optimizer import (
     Optimizer,
@@ -43,12 +43,17 @@ class LoopOptimizer(Optimizer):
     """State that is a 0-dim tensor now and was a number in older checkpoints."""
     _sparse_advice: ClassVar[str | None] = ""
     """What follows the refusal of sparse gradients; None where they are supported."""
+    _by_rule: ClassVar[bool] = True
+    """Are gradients used by rules alone?"""
+    _updates_last: ClassVar[bool] = True
+    """Is applying the rule the last that `_update` does?"""
     _capturable_what: ClassVar[str] = "params and state_steps"
     _capturable_devices: ClassVar[tuple[str, ...]] = _CAPTURABLE_DEVICES
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self._mirror = Mirror()
+        self._plans: dict[Any, Any] = {}
         self._complex = self._has_complex()
         if defaults.get("fused"):
             if defaults["differentiable"]:
@@ -59,6 +64,7 @@ class LoopOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._mirror = Mirror()
+        self._plans: dict[Any, Any] = {}
         self._complex = self._has_complex()
         for group in self.param_groups:
             for name, default in self._late_options.items():
@@ -90,11 +96,12 @@ class LoopOptimizer(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; returns what `closure` returns."""
-        loss = _evaluate(closure)
+        loss = None if closure is None else _evaluate(closure)
         updated = 0
         for group in self.param_groups:
+            ending[0] = self._updates_last and group is self.param_groups[-1]
             updated += len(self._update(group))
-        if updated:
+        if updated and ending[0] is not None:
             _realise()
         return loss
 
@@ -103,8 +110,8 @@ class LoopOptimizer(Optimizer):
         rows: list[list[Any]] = []
         states: list[State] = []
         known, pick = self.state, _picker(keys)
-        for p in group["params"]:
-            grad = p.grad
+        params, by_rule = group["params"], self._by_rule and not self._complex
+        for p, grad in zip(params, gradients(params) if by_rule else [p.grad for p in params]):
             if grad is None:
                 continue
             if grad.is_sparse:

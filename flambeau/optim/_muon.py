@@ -38,6 +38,8 @@ class Muon(LoopOptimizer):
 
     _scalar_state = ()
 
+    _by_rule = False
+
     def __init__(
         self,
         params: ParamsT,

@@ -59,6 +59,11 @@ def _narrow(y: Tensor, like: Tensor) -> Tensor:
     return y.to(like.dtype) if like.dtype in _LOW else y
 
 
+# Is the next update the last of its step, so that all that is pending may be computed with it? A matter of speed alone:
+# work in another thread may find it too early, or not at all. None once that has been done.
+ending: list[bool | None] = [False]
+
+
 # ---- running a rule ----------------------------------------------------------------------------------
 
 
@@ -68,12 +73,34 @@ def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], n
         # A differentiable step: numbers may be tensors with gradients of their own.
         _apply_one_by_one(rule, flags, parameters, numbers)
         return
-    together = _step_all()
-    values = [x if type(x) is float else float(_number(x)) for x in numbers]
-    if together is None:
+    stepping = _stepping()
+    values = _floats(numbers)
+    if stepping is None:
         _apply_one_by_one(rule, flags, parameters, values)
     else:
-        together(rule, flags, parameters, values)
+        if stepping.step_all(rule, flags, parameters, values, ending[0]):
+            ending[0] = None
+
+
+def _floats(numbers: Sequence[Any]) -> list[float]:
+    return [x if type(x) is float else float(x) if type(x) is int else float(_number(x)) for x in numbers]
+
+
+def repeat_rule(
+    plans: dict[Any, Any], rule: Rule, flags: Any, params: Sequence[Tensor], states: Sequence[Any], numbers: Any
+) -> bool:
+    """`apply_rule` for the usual step: all parameters have a gradient and, in each column of `states`, a tensor.
+
+    False if this is not such a step, or not the last update of one; then nothing has been done.
+    """
+    stepping = _stepping()
+    if not ending[0] or stepping is None or torch.is_grad_enabled():
+        return False
+    values = _floats(numbers)
+    if not stepping.step_again(plans, rule, flags, params, states, values):
+        return False
+    ending[0] = None
+    return True
 
 
 def apply_by_key(
@@ -91,19 +118,25 @@ def apply_by_key(
     if len(distinct) == 1:
         apply_rule(rule, flags_of(distinct[0]), parameters, numbers_of(distinct[0]))
         return
+    ending[0] = False  # there are several updates
     for key in distinct:
         members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
         apply_rule(rule, flags_of(key), members, numbers_of(key))
 
 
+def gradients(params: Sequence[Tensor]) -> list[Any]:
+    """The gradient of each parameter, None where there is none; for a rule, if no gradients are recorded."""
+    stepping = None if torch.is_grad_enabled() else _stepping()
+    return [p.grad for p in params] if stepping is None else stepping.gradients(params)
+
+
 @functools.cache
-def _step_all() -> Callable[..., None] | None:
-    """The lazy graph's entry point for a whole step, where there is one."""
+def _stepping() -> Any:
+    """The lazy graph's entry points for a whole step, where there are any."""
     try:
-        stepping = importlib.import_module(f"{torch.__name__}.ops.stepping")
+        return importlib.import_module(f"{torch.__name__}.ops.stepping")
     except ImportError:
         return None
-    return stepping.step_all
 
 
 def _apply_one_by_one(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:

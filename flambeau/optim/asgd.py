@@ -41,6 +41,8 @@ class ASGD(LoopOptimizer):
     _scalar_state = ("step", "eta", "mu")
     _capturable_what = "params, mus, etas, and state_steps"
 
+    _updates_last = False
+
     def __init__(
         self,
         params: ParamsT,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import flambeau as torch
 
+from ..autograd.grad_mode import call_with_grad_mode
 from ..utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ required = _RequiredParameter()
 
 def _to_scalar(x: Any) -> Any:
     """A one-element tensor as a 0-dim tensor; everything else as it is."""
-    return x.squeeze() if isinstance(x, torch.Tensor) and x.dim() != 0 else x
+    return x if type(x) is float or not isinstance(x, torch.Tensor) or x.dim() == 0 else x.squeeze()
 
 
 def _number(x: Any) -> Any:
@@ -56,8 +57,7 @@ def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(step)
     def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
-            return step(self, *args, **kwargs)
+        return call_with_grad_mode(self.defaults.get("differentiable", False), step, self, *args, **kwargs)
 
     return wrapper
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key, apply_rule, plus_scaled
+from ._rules import apply_by_key, apply_rule, gradients, plus_scaled, repeat_rule
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -81,9 +81,13 @@ class SGD(LoopOptimizer):
 
     def _update(self, group: Group) -> Sequence[Any]:
         momentum = group["momentum"] != 0
-        rows, fresh = self._with_buffers(group) if momentum else (_plain_rows(group), [])
         flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"])
         numbers = (-_to_scalar(group["lr"]), group["weight_decay"], group["momentum"], 1 - group["dampening"])
+        if self._repeat(group, (*flags, False), momentum, numbers):
+            return group["params"]
+        params, grads = _dense_gradients(group)
+        buffers, fresh = self._buffers(params) if momentum else ([], [])
+        rows = list(zip(params, grads, buffers) if momentum else zip(params, grads))
         if group["fused"]:
             for row in rows:
                 _check_fused(row[0])
@@ -93,28 +97,43 @@ class SGD(LoopOptimizer):
             apply_rule(_sgd, (*flags, False), rows, numbers)
         return rows
 
-    def _with_buffers(self, group: Group) -> tuple[list[list[Any]], list[bool]]:
-        """The rows with momentum buffers, and which of these hold nothing yet."""
-        rows, fresh = _plain_rows(group), []
-        for row in rows:
-            # Without momentum there is no state, not even an empty one.
-            state = self.state[row[0]]
-            buffer = state.get("momentum_buffer")
-            fresh.append(buffer is None)
-            if buffer is None:
-                buffer = state["momentum_buffer"] = zeros_like(row[0])
-            row.append(buffer)
-        return rows, fresh
+    def _repeat(self, group: Group, flags: Any, momentum: bool, numbers: Any) -> bool:
+        """Takes a step as the one before, if it is one."""
+        params, known = group["params"], self.state
+        if not params or group["fused"]:
+            return False
+        if not momentum:
+            return repeat_rule(self._plans, _sgd, flags, params, (), numbers)
+        states = [known.get(p) for p in params]
+        try:
+            buffers = [state["momentum_buffer"] for state in states]  # type: ignore[index]
+        except (TypeError, KeyError):  # there is none yet
+            return False
+        if any([buffer is None for buffer in buffers]):  # noqa: C419
+            return False
+        return repeat_rule(self._plans, _sgd, flags, params, (buffers,), numbers)
+
+    def _buffers(self, params: list[Any]) -> tuple[list[Any], list[bool]]:
+        """The momentum buffers, and which of these hold nothing yet."""
+        states = self.state
+        # Without momentum there is no state, not even an empty one.
+        buffers = [states[p].get("momentum_buffer") for p in params]
+        fresh = [buffer is None for buffer in buffers]
+        if any(fresh):
+            for i, p in enumerate(params):
+                if fresh[i]:
+                    buffers[i] = states[p]["momentum_buffer"] = zeros_like(p)
+        return buffers, fresh
 
 
-def _plain_rows(group: Group) -> list[list[Any]]:
-    """Value and gradient of each parameter that has one."""
-    rows: list[list[Any]] = []
-    for p in group["params"]:
-        grad = p.grad
-        if grad is not None:
-            rows.append([p, grad.to_dense() if grad.is_sparse else grad])
-    return rows
+def _dense_gradients(group: Group) -> tuple[list[Any], list[Any]]:
+    """The parameters that have a gradient, and these."""
+    params = group["params"]
+    grads = gradients(params)
+    if any([grad is None or grad.is_sparse for grad in grads]):  # noqa: C419
+        params = [p for p, grad in zip(params, grads) if grad is not None]
+        grads = [grad.to_dense() if grad.is_sparse else grad for grad in grads if grad is not None]
+    return params, grads
 
 
 def _sgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

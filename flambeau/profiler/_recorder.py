@@ -113,8 +113,7 @@ class Recorder:
         """The notes of a program, begun when it is met."""
         noted = self.noted.get(p)
         if noted is None:
-            key = next(k for k, known in realisation.programs.items() if known is p)
-            noted = Noted(len(self.noted), p, outline(key))
+            noted = Noted(len(self.noted), p, outline(p.roots))
             if is_new:
                 noted.compiled = why_compiled(noted.outline, [(n.number, n.outline) for n in self.noted.values()])
             self.noted[p] = noted

@@ -258,7 +258,7 @@ def _indented(name: str, x: Any) -> str:
 def _made(places: Any, values: Any, shape: Any, coalesced: bool) -> SparseTensor:
     x = object.__new__(SparseTensor)
     x._ty = ty(tuple(int(n) for n in shape), values.dtype)
-    x._edge = x._view = x._grad = None
+    x._e = x._view = x._grad = None
     x._vc = VersionCounter()
     x._places, x._vals, x._coalesced = places, values, coalesced or places.shape[1] < 2
     return x

@@ -220,12 +220,13 @@ class ModuleHooks(ModuleAttributes):
 
     # ---- calling -------------------------------------------------------------
 
-    def _wrapped_call_impl(self, input: Any = _NO_INPUT, /, *args: Any, **kwargs: Any) -> Any:
-        # The first argument has a name of its own because a call with one plain argument is faster than one that
-        # unpacks a tuple and a dictionary.
+    def _wrapped_call_impl(self, input: Any = _NO_INPUT, other: Any = _NO_INPUT, /, *args: Any, **kwargs: Any) -> Any:
+        # The first arguments have names of their own because a call with one or two plain arguments is faster than
+        # one that unpacks a tuple and a dictionary.
         if self._hooked or _any_global_hook or args or kwargs or input is _NO_INPUT:
-            return self._general_call(args if input is _NO_INPUT else (input, *args), kwargs)
-        return self.forward(input)
+            first = tuple([x for x in (input, other) if x is not _NO_INPUT])
+            return self._general_call((*first, *args), kwargs)
+        return self.forward(input) if other is _NO_INPUT else self.forward(input, other)
 
     def _general_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call with any arguments, of a module that may be compiled or have hooks."""

@@ -1,0 +1,53 @@
+"""The gradients of one backward pass, before anybody looks at them one by one.
+
+A pass that is known gives all its leaves the same object for a gradient. It is part of a program's key, and its values
+come back together; a leaf's ``grad`` becomes a tensor of its own when it is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .epoch import Epoch, hold
+from .node import Node
+from .storage import Storage
+from .tensor_base import new_tensor
+
+
+class Gradients:
+    """Gradients of the ``leaves`` (weak references) with the nodes and versions of the pass ``known``.
+
+    ``arrays`` are the values once they are computed; ``epoch`` is where they are pending, None from then on.
+    """
+
+    __slots__ = ("_places", "arrays", "epoch", "known", "leaves")
+    is_sparse = False
+
+    def __init__(self, known: Any, leaves: list[Any], epoch: Epoch) -> None:
+        self.known = known
+        self.leaves = leaves
+        self.epoch: Any = epoch
+        self.arrays: Any = None
+        self._places: dict[int, int] = {}  # id of a leaf -> its place, made when first needed
+
+    def node(self, leaf: Any) -> Node:
+        """The pending gradient of a leaf."""
+        return self.known.grads[self._place(leaf)]
+
+    def _place(self, leaf: Any) -> int:
+        if not self._places:
+            # Whoever asks has held this object all the time, so no other tensor can have had its id since.
+            self._places = {id(reference()): i for i, reference in enumerate(self.leaves)}
+        return self._places[id(leaf)]
+
+    def take(self, leaf: Any) -> Any:
+        """The gradient of a leaf as a tensor."""
+        i = self._place(leaf)
+        node: Any = self.known.grads[i]
+        s = Storage(node.ty, node if self.epoch is not None else None)
+        if self.epoch is not None:
+            hold(s, self.epoch)
+        elif self.arrays is not None:
+            s.buf, self.arrays[i] = self.arrays[i], None
+        s.version = self.known.versions[i]
+        return new_tensor(s, s.ty)

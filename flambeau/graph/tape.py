@@ -1,0 +1,147 @@
+"""The tape: backward nodes that were recorded in this epoch and are completed only when somebody needs them.
+
+A recorded call notes its traced node, its inputs and its output's memory on a backward node, no more. Most of these
+nodes go with the step that made them, after a backward pass that was found by the traced node alone. The others are
+completed (their edges, what they saved, its versions) before anything changes that they would read: an edge,
+a version, the memory of a tensor among their inputs; and at the end of the epoch. So a completed node is what it would
+be had it been completed at once.
+"""
+
+from __future__ import annotations
+
+import weakref
+from sys import getrefcount
+from typing import Any
+
+from .epoch import Epoch, complete_all, settler, threads
+from .fn import Fn, next_number, save
+from .tensor_base import before_change
+from .traced import Traced, inner_nodes
+
+
+class Released:
+    """A backward pass found by its traced node, which freed the graph: what remains of that graph can be shown.
+
+    ``nodes`` are the traced nodes that it freed, ``edges`` those of the ``leaves``, ``alive`` the backward nodes that
+    exist.
+    """
+
+    __slots__ = ("alive", "edges", "leaves", "nodes")
+
+    def __init__(self, nodes: frozenset[Traced], leaves: list[Traced], edges: list[Any]) -> None:
+        self.nodes = nodes
+        self.leaves = leaves
+        self.edges = edges
+        self.alive: dict[Traced, weakref.ref[Fn]] = {}
+
+
+def settle(epoch: Epoch) -> None:
+    """Completes the backward nodes on the tape that somebody holds; later ones are complete from the beginning."""
+    if epoch.tape:
+        epoch.deferring = False
+        completed: list[Fn] = []
+        fns = list(epoch.tape.values())
+        epoch.tape.clear()
+        _drain(fns, UNHELD, epoch.released, completed)
+        if epoch.released:
+            epoch.released.clear()
+            for e in [e for fn in completed for e in fn.edges if e is not None and e.traced is not None]:
+                e.unfold()
+
+
+def _drain(fns: list[Fn], more: int, released: list[Released], completed: list[Fn]) -> None:
+    # Latest first: what only a dead node held is dead when its turn comes.
+    while fns:
+        fn = fns.pop()
+        if getrefcount(fn) > more and not (released and _is_released(fn, released)):
+            complete(fn)
+            completed.append(fn)
+
+
+def _is_released(fn: Fn, released: list[Released]) -> bool:
+    """Has a pass freed this node? Then it knows which."""
+    g: Any = fn.traced
+    for r in released:
+        if g in r.nodes:
+            fn.given, fn.out = r, None
+            r.alive[g] = weakref.ref(fn)
+            return True
+    return False
+
+
+def complete(fn: Fn) -> None:
+    """Reads from the inputs of a deferred node what it should have noted when it was recorded."""
+    g: Any = fn.traced
+    ins, out = fn.given, fn.out
+    try:
+        edges = [x._e for x in ins]
+    except AttributeError:  # there are Python numbers
+        edges = [x._e if hasattr(x, "_e") else None for x in ins]
+    _fill(fn, g, edges)
+    if g.op.saves:
+        save(fn, ins, out, g.ty)
+
+
+def _fill(fn: Fn, g: Traced, edges: list[Any]) -> None:
+    """What the traced node says of a call."""
+    fn.traced = fn.given = fn.out = None
+    if g.value.op is g.op:
+        fn.node, fn.call = g.value, None
+    else:
+        fn.node, fn.call = None, (g.attrs, (g.ins[0].ty,), (g.ty,))
+    fn.edges = edges
+    fn.saved = fn.versions = ()
+    fn.freed = False
+    fn.hooked = None
+
+
+def unfold(fn: Fn) -> None:
+    """Makes a deferred or released node one that can be read."""
+    if fn.given.__class__ is not Released or threads.epoch.tape.get(fn.traced) is fn:  # type: ignore[arg-type]
+        complete_all()
+    if fn.traced is not None:
+        _show(fn, fn.given)
+
+
+def _show(root: Fn, r: Released) -> None:
+    """Completes a released node and all below it: without what they saved, which is gone."""
+    made: dict[Traced, Any] = dict(zip(r.leaves, r.edges))
+    for g in inner_nodes(root.traced):  # type: ignore[arg-type]
+        known = r.alive.get(g)
+        fn = root if g is root.traced else known() if known is not None else None
+        if fn is None:
+            fn = _new(g.fn_class)
+            fn.traced, fn.number = g, next_number()
+        made[g] = fn
+        if fn.traced is not None:
+            _fill(fn, g, [made[h] if type(h) is Traced else None for h in g.ins])
+            fn.freed = bool(g.op.saves)
+            r.alive[g] = weakref.ref(fn)
+
+
+_new = object.__new__
+
+
+class _Probe(Fn):
+    """Stands for a node that only the tape knows."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.traced: Any = None
+
+
+def _baseline() -> int:
+    """References that ``_drain`` sees to a node that only its list holds."""
+    more, seen = 0, [Released(frozenset([None]), [], [])]  # type: ignore[list-item]
+    while True:
+        seen[0].alive.clear()
+        _drain([_Probe()], more, seen, [])
+        if not seen[0].alive:
+            return more
+        more += 1
+
+
+UNHELD = _baseline()
+settler.append(settle)
+before_change[0] = complete_all

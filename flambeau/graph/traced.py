@@ -1,0 +1,115 @@
+"""Nodes with a history: interned like others, and telling from which leaves gradients are wanted.
+
+A tensor that requires grad has a ``Traced`` as its cached node; the plain node of its value is in ``value``.
+A traced node is found by the operator and the cached nodes of its inputs, so it stands for the whole recorded
+graph above it: two graphs of one form from the same leaves end in the same object, and their gradients are
+remembered on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .node import VIEW, Node
+
+
+class Traced:
+    """A node whose gradient is wanted.
+
+    ``op``, ``ins`` and ``attrs`` are the call's, with traced nodes among the inputs. A leaf has no ``op``; ``leaf``
+    is then a weak reference to its tensor, taken in the epoch ``serial``. ``complete``: does the node tell the whole
+    graph up to its leaves? If not, some input's history was recorded elsewhere. ``passes`` are the backward
+    passes known to begin here, ``numbers`` the ordinals of the Python numbers that they may have read.
+    """
+
+    __slots__ = (
+        "attrs",
+        "complete",
+        "cost",
+        "fn_class",
+        "ins",
+        "leaf",
+        "numbers",
+        "op",
+        "passes",
+        "serial",
+        "ty",
+        "value",
+    )
+
+    def __init__(self, value: Node, complete: bool, op: Any = None, ins: tuple[Any, ...] = (), attrs: Any = ()) -> None:
+        self.value = value
+        self.ty: Any = value.ty
+        self.cost = 0  # bytes of a pending result, and what the record itself counts as
+        self.op = op
+        self.ins = ins
+        self.attrs = attrs
+        self.complete = complete
+        self.fn_class: Any = None
+        self.leaf: Any = None
+        self.serial = -1
+        self.passes: dict[Any, Any] | None = None
+        self.numbers: tuple[int, ...] = ()
+        mark_read(value)
+        for h in ins:
+            mark_read(h.value if type(h) is Traced else h)
+
+    def __repr__(self) -> str:
+        return f"traced {self.value!r}"
+
+
+traced: dict[Any, Any] = {}  # (operator, inputs, attributes) -> Traced, or the plain node where there is no history
+
+
+def mark_read(h: Node | None) -> None:
+    """Notes that backward nodes may read this value, and the memory of which it is a view."""
+    while h is not None and not h.read:
+        h.read = True
+        h = h.ins[0] if h.op is VIEW else None
+
+
+def history(h: Node) -> Traced:
+    """The value of a tensor whose history was recorded in another epoch or by other means."""
+    if h.elsewhere is None:
+        h.elsewhere = Traced(h, False)
+    return h.elsewhere
+
+
+def leaf_of(h: Node, acc: Any, serial: int) -> Traced:
+    """The value of a leaf to which ``acc`` adds; each leaf of an epoch has one of its own."""
+    twins: list[Traced] | None = h.twins
+    if twins is None:
+        twins = h.twins = []
+    for t in twins:
+        if t.leaf is acc.reference:
+            t.serial = serial
+            return t
+    t = next((t for t in twins if t.serial != serial and not _in_use(t)), None)
+    if t is None:
+        t = Traced(h, True)
+        twins.append(t)
+    t.leaf = acc.reference
+    t.serial = serial
+    return t
+
+
+def _in_use(t: Traced) -> bool:
+    """Does a living leaf still have this as its cached node?"""
+    x = t.leaf()
+    return x is not None and x._h is t and x._w == x._s.w
+
+
+def inner_nodes(root: Traced) -> list[Traced]:
+    """The traced calls from which ``root`` is made, inputs before users, itself included."""
+    order: list[Traced] = []
+    seen: set[Traced] = set()
+    stack: list[tuple[Traced, bool]] = [(root, False)]
+    while stack:
+        g, entered = stack.pop()
+        if entered:
+            order.append(g)
+        elif g not in seen and g.op is not None:
+            seen.add(g)
+            stack.append((g, True))
+            stack.extend([(i, False) for i in g.ins if type(i) is Traced])
+    return order

@@ -1,0 +1,548 @@
+"""Steps that are known: backward nodes that are completed late, passes found by the loss's node, repeated updates.
+
+Each scenario runs several times, so that it is known, and once with every backward node completed at once; all
+must agree to the bit.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+import flambeau.nn.functional as F
+from flambeau import nn, optim
+from flambeau.autograd import memo
+from flambeau.graph import realise
+from flambeau.graph.epoch import threads
+from flambeau.graph.gradients import Gradients
+
+Scenario = Callable[[], list[Any]]
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """One entry for each pass that was found by the traced node alone."""
+    found: list[Any] = []
+    released = memo.Released
+    monkeypatch.setattr(memo, "Released", type("Released", (released,), {"__slots__": ()}))
+    original = memo.Released.__init__
+    monkeypatch.setattr(memo.Released, "__init__", lambda self, *a: (found.append(a), original(self, *a))[1])
+    return found
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """A fresh epoch, of a process in which no other thread has recorded anything."""
+    realise()
+    epoch = threads.epoch
+    before = epoch.alone, epoch.deferring, epoch.crowded
+    epoch.alone, epoch.deferring, epoch.crowded = True, True, False
+    yield
+    realise()
+    epoch.alone, epoch.deferring, epoch.crowded = before
+
+
+def at_once(scenario: Scenario) -> list[Any]:
+    """The scenario with backward nodes that are complete from the beginning."""
+    realise()
+    epoch = threads.epoch
+    before = epoch.alone, epoch.deferring
+    epoch.alone = epoch.deferring = False
+    try:
+        return scenario()
+    finally:
+        realise()
+        epoch.alone, epoch.deferring = before
+
+
+def plain(x: Any) -> Any:
+    if isinstance(x, torch.Tensor):
+        return x.dtype, tuple(x.shape), x.detach().tolist(), x._version
+    return x
+
+
+def same(scenario: Scenario, times: int = 3) -> list[Any]:
+    """What the scenario gives, which must be the same every time."""
+    expected = [plain(x) for x in at_once(scenario)]
+    for _ in range(times):
+        realise()
+        assert [plain(x) for x in scenario()] == expected
+    return expected
+
+
+def leaf(*values: float) -> Any:
+    x: Any = torch.tensor(values, requires_grad=True)
+    return x
+
+
+def error_of(f: Callable[[], Any]) -> str:
+    try:
+        f()
+    except RuntimeError as e:
+        return str(e).splitlines()[0]
+    return "no error"
+
+
+def names(fn: Any, depth: int = 6) -> Any:
+    if fn is None or depth == 0:
+        return None
+    return fn.name(), [names(f, depth - 1) for f, _ in fn.next_functions]
+
+
+# ---- passes
+
+
+def test_a_known_pass_is_found_without_a_walk(replays: list[Any]) -> None:
+    x: Any = leaf(1.0, 2.0)
+    for _ in range(4):
+        realise()
+        x.grad = None
+        (x * x).sum().backward()
+        assert plain(x.grad)[2] == [2.0, 4.0]
+    assert len(replays) >= 3
+
+
+def test_gradients_add_up() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        for k in range(3):
+            (x.exp() * (k + 1)).sum().backward()
+        return [x.grad]
+
+    same(scenario)
+
+
+def test_numbers_that_the_gradient_depends_on() -> None:
+    x: Any = leaf(1.0, 2.0)
+    for factor in (2.0, 3.0, 2.0, 3.0, -1.5):
+        realise()
+        x.grad = None
+        (x * factor).sum().backward()
+        assert plain(x.grad)[2] == [factor, factor]
+
+
+def test_a_second_pass_through_a_freed_graph_is_refused() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = x * x
+        loss = y.sum()
+        loss.backward()
+        return [error_of(loss.backward), error_of((y * 2).sum().backward), x.grad]
+
+    assert "a second time" in same(scenario)[0]
+
+
+def test_a_graph_may_be_retained() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        loss = (x * x).sum()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        return [x.grad, error_of(loss.backward)]
+
+    same(scenario)
+
+
+def test_a_graph_that_saved_nothing_may_be_used_again() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        loss = (x + x).sum()
+        loss.backward()
+        loss.backward()
+        return [x.grad]
+
+    same(scenario)
+
+
+def test_calls_that_are_equal_are_two_calls() -> None:
+    def scenario() -> list[Any]:
+        x = leaf(0.3, 0.7)
+        a, b = torch.sin(x), torch.sin(x)
+        (a * b).sum().backward()
+        first = a.sum()
+        return [x.grad, a.grad_fn is b.grad_fn, a is b, error_of(first.backward)]
+
+    same(scenario)
+
+
+def test_two_graphs_of_one_form_in_one_epoch() -> None:
+    def scenario() -> list[Any]:
+        x, y = leaf(0.3, 0.7), leaf(1.0, 2.0)
+        one, two = (x * x).sum(), (y * y).sum()
+        two.backward()
+        one.backward()
+        return [x.grad, y.grad, error_of(one.backward)]
+
+    same(scenario)
+
+
+def test_a_freed_graph_can_still_be_shown() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = (x * 2).tanh()
+        loss = y.view(2, 1).sum()
+        loss.backward()
+        inner = loss.grad_fn.next_functions[0][0].next_functions[0][0]
+        acc = y.grad_fn.next_functions[0][0].next_functions[0][0]
+        return [names(loss.grad_fn), inner is y.grad_fn, acc.variable is x, names(y.grad_fn)]
+
+    shown = same(scenario)
+    assert shown[1:3] == [True, True]
+    assert shown[0][0] == "SumBackward0"
+
+
+def test_a_freed_graph_is_shown_after_its_epoch() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = (x * 2).tanh()
+        loss = y.sum()
+        loss.backward()
+        realise()
+        other = torch.ones(3, requires_grad=True)
+        (other * 2).sum().backward()
+        return [names(loss.grad_fn), error_of(loss.backward), error_of((y * 2).sum().backward)]
+
+    same(scenario)
+
+
+def test_a_graph_goes_on_from_a_freed_one() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = x * 2
+        y.sum().backward()
+        z = (y * 1)[0]
+        x.detach().add_(1)
+        return [names(z.grad_fn), error_of((z * 2).backward)]
+
+    same(scenario)
+
+
+def test_what_was_saved_may_not_be_written() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = x.exp()
+        loss = y.sum()
+        with torch.no_grad():
+            y.mul_(2)
+        a = error_of(loss.backward)
+        z = x * x
+        x.data.add_(1)
+        z.sum().backward()
+        w = torch.ones(2)
+        u = x * w
+        w.add_(1)
+        return [a, error_of(u.sum().backward), x.grad]
+
+    assert "modified by an inplace operation" in same(scenario)[0]
+
+
+def test_part_of_memory_that_is_written_later() -> None:
+    def scenario() -> list[Any]:
+        data = torch.tensor([[float(3 * i + j) for j in range(3)] for i in range(4)])
+        x = leaf(1.0, 2.0, 3.0)
+        loss = (x * data[1]).sum()
+        data[1].add_(1)
+        return [error_of(loss.backward), x.grad]
+
+    same(scenario)
+
+
+def test_a_write_into_the_graph() -> None:
+    def scenario() -> list[Any]:
+        x = leaf(1.0, 2.0, 3.0)
+        y = x * 2
+        y[0] = 5.0
+        y.add_(x)
+        (y * y).sum().backward()
+        return [x.grad, names(y.grad_fn)]
+
+    same(scenario)
+
+
+def test_values_looked_at_before_the_pass() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        y = x.exp()
+        loss = (y * y).sum()
+        seen = loss.item()
+        loss.backward()
+        return [seen, x.grad]
+
+    same(scenario)
+
+
+def test_hooks_registered_on_a_known_graph() -> None:
+    x: Any = leaf(1.0, 2.0)
+
+    def step(how: str) -> list[Any]:
+        realise()
+        x.grad = None
+        seen: list[Any] = []
+        y = x * 3
+        loss = (y * y).sum()
+        handle = None
+        if how == "tensor":
+            handle = y.register_hook(lambda g: seen.append(g.tolist()))
+        elif how == "node":
+            handle = loss.grad_fn.register_hook(lambda *a: seen.append("node"))
+        elif how == "leaf":
+            handle = x.register_hook(lambda g: seen.append(g.tolist()) or g * 2)
+        elif how == "retain":
+            y.retain_grad()
+        loss.backward()
+        if handle is not None:
+            handle.remove()
+        return [seen, plain(x.grad)[2], y.grad.tolist() if how == "retain" else None]
+
+    for _ in range(3):
+        usual = step("none")
+    assert step("tensor") == [[[6.0, 12.0]], usual[1], None]
+    assert step("node") == [["node"], usual[1], None]
+    assert step("retain") == [[], usual[1], [6.0, 12.0]]
+    assert step("leaf") == [[usual[1]], [2 * g for g in usual[1]], None]
+    assert step("none") == usual
+
+
+def test_a_leaf_that_no_longer_wants_a_gradient() -> None:
+    def scenario() -> list[Any]:
+        x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+        (x * w).sum().backward()
+        w.requires_grad_(False)
+        x.grad = None
+        (x * w).sum().backward()
+        w.requires_grad_()
+        view = w.view(1, 2)
+        (x * view).sum().backward()
+        return [x.grad, w.grad]
+
+    same(scenario)
+
+
+def test_views_of_a_tensor_that_begins_to_want_a_gradient() -> None:
+    def scenario() -> list[Any]:
+        x = torch.ones(2, 2)
+        v = x[0]
+        a = v * 2
+        x.requires_grad_()
+        return [a.requires_grad, (x[0] * 2).requires_grad, (v * 2).requires_grad]
+
+    same(scenario)
+
+
+def test_no_grad_and_grad_mode_do_not_share_calls() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(1.0, 2.0)
+        with torch.no_grad():
+            a = x * 2
+        b = x * 2
+        with torch.no_grad():
+            c = b * 2
+        return [a.requires_grad, b.requires_grad, c.requires_grad, x.detach().requires_grad, (x.detach() * b).is_leaf]
+
+    same(scenario)
+
+
+def test_a_saved_tensor_hook_sees_what_is_saved() -> None:
+    def scenario() -> list[Any]:
+        seen: list[Any] = []
+        x: Any = leaf(1.0, 2.0)
+        y = x.exp()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: (seen.append(t.shape), t)[1], lambda t: t):
+            loss = (y * y).sum()
+        loss.backward()
+        return [len(seen), x.grad]
+
+    same(scenario)
+
+
+def test_what_nobody_holds_is_freed() -> None:
+    import weakref
+
+    x: Any = leaf(1.0, 2.0)
+    for _ in range(3):
+        realise()
+        y = x * 2
+        gone = weakref.ref(y)
+        loss = y.exp().sum()
+        loss.backward()
+        del y
+        realise()
+        gc.collect()
+        assert gone() is None
+        assert loss.grad_fn is not None
+
+
+# ---- optimizer steps
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 4)
+        self.second = nn.Linear(4, 2, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(F.relu(self.first(x)))
+
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "adam": lambda p: optim.Adam(p, lr=0.01),
+    "adagrad": lambda p: optim.Adagrad(p, lr=0.1),
+    "adafactor": lambda p: optim.Adafactor(p, lr=0.1),
+    "asgd": lambda p: optim.ASGD(p, lr=0.1),
+    "groups": lambda p: (lambda q: optim.SGD([{"params": q[:1]}, {"params": q[1:], "lr": 0.01}], lr=0.1, momentum=0.9))(
+        list(p)
+    ),
+}
+
+
+def train(make: Callable[[Any], Any], between: Callable[[int, Any, Any, Any], None] | None = None) -> list[Any]:
+    torch.manual_seed(0)
+    net, x, y = Net(), torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
+    opt = make(net.parameters())
+    losses = []
+    for k in range(8):
+        opt.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        if between is not None:
+            between(k, net, opt, loss)
+        opt.step()
+        losses.append(loss.item())
+    return [*losses, *net.parameters(), *[p.grad for p in net.parameters()]]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_known_steps(name: str) -> None:
+    same(lambda: train(OPTIMIZERS[name]), 2)
+
+
+def _clip(k: int, net: Any, opt: Any, loss: Any) -> None:
+    nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+
+
+def _look(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k % 3 == 2:
+        assert net.first.weight.grad is net.first.weight.grad
+
+
+def _drop(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k in (3, 6):
+        net.first.bias.grad = None
+
+
+def _realise(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k % 2:
+        loss.item()
+
+
+def _schedule(k: int, net: Any, opt: Any, loss: Any) -> None:
+    for group in opt.param_groups:
+        group["lr"] = 0.1 / (k + 1)
+
+
+def _replace_state(k: int, net: Any, opt: Any, loss: Any) -> None:
+    p = net.first.weight
+    if k == 5 and "momentum_buffer" in opt.state.get(p, {}):
+        opt.state[p] = {"momentum_buffer": torch.ones_like(p)}
+
+
+def _replace_data(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k == 4:
+        net.first.weight.data = net.first.weight.data * 2
+
+
+def _swap(k: int, net: Any, opt: Any, loss: Any) -> None:
+    a = net.first.weight
+    if k == 4:
+        b = torch.nn.Parameter(torch.zeros_like(a))
+        a.data, b.data = b.data, a.data
+
+
+def _freeze(k: int, net: Any, opt: Any, loss: Any) -> None:
+    net.first.bias.requires_grad_(k not in (3, 4))
+
+
+def _numpy(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k == 5:
+        net.second.weight.detach().numpy()[0, 0] = 0.25
+
+
+def _twice(k: int, net: Any, opt: Any, loss: Any) -> None:
+    if k == 5:
+        opt.step()
+
+
+@pytest.mark.parametrize(
+    "between",
+    [_clip, _look, _drop, _realise, _schedule, _replace_state, _replace_data, _swap, _freeze, _numpy, _twice],
+)
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "groups"])
+def test_known_steps_with_something_between(name: str, between: Callable[..., None]) -> None:
+    same(lambda: train(OPTIMIZERS[name], between), 2)
+
+
+def test_gradients_are_one_object_until_they_are_read() -> None:
+    net = Net()
+    opt = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    x, y = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
+    for _ in range(4):
+        opt.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        opt.step()
+    assert {type(p._g) for p in net.parameters()} == {Gradients}
+    grads = [p.grad for p in net.parameters()]
+    assert all(p.grad is g and g.shape == p.shape and g.is_leaf for p, g in zip(net.parameters(), grads))
+    opt.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_a_view_of_a_parameter_held_from_step_to_step() -> None:
+    def scenario() -> list[Any]:
+        p = torch.nn.Parameter(torch.ones(2, 2))
+        opt = optim.SGD([p], lr=0.1)
+        view = p.view(4)
+        seen: list[Any] = []
+        for _ in range(4):
+            opt.zero_grad()
+            handle = view.register_hook(lambda g: seen.append(g.tolist()))
+            (view * view).sum().backward()
+            opt.step()
+            handle.remove()
+        return [p, p.grad, seen, type(view.grad_fn).__name__]
+
+    same(scenario, 2)
+
+
+def test_an_update_that_fails_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flambeau.graph import realisation
+
+    p = torch.nn.Parameter(torch.ones(2))
+    opt = optim.SGD([p], lr=0.1)
+
+    def step() -> None:
+        opt.zero_grad()
+        (p * p).sum().backward()
+        opt.step()
+
+    for _ in range(3):
+        step()
+    before, version = p.tolist(), p._version
+
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as m:
+        m.setattr(realisation, "executor", [fail])
+        with pytest.raises(MemoryError):
+            step()
+    assert p.tolist() == before
+    assert p._version >= version
+    step()
+    assert p.tolist() != before
