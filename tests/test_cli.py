@@ -187,9 +187,9 @@ def test_seed_makes_runs_equal() -> None:
             "flambeau has no torch.nothing;",
         ),
         (
-            "import torchvision.ops",
-            "ModuleNotFoundError: No module named 'torchvision.ops'",
-            "flambeau has no module torchvision.ops;",
+            "import torchvision.prototype",
+            "ModuleNotFoundError: No module named 'torchvision.prototype'",
+            "flambeau has no module torchvision.prototype;",
         ),
     ],
 )

@@ -227,8 +227,9 @@ def test_tracing_refuses_values(f, message):
 
 def test_compile_gives_the_model():
     net = Net()
-    assert torch.compile(net) is net
-    assert torch.compile(mode="max-autotune")(branching) is branching
+    assert torch.compile(net)._orig_mod is net
+    compiled = torch.compile(mode="max-autotune")(branching)
+    assert compiled(torch.ones(2, 3))[0].item() == branching(torch.ones(2, 3))[0].item() == 12
     with pytest.raises(RuntimeError, match="Either mode or options can be specified"):
         torch.compile(net, mode="default", options={})
 
