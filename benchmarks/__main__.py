@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="beginnings of names of workloads; all if there is none")
     parser.add_argument("--threads", help="numbers of threads, with commas; 1 and all processors if not given")
     parser.add_argument("--repeat", type=int, default=200, help="steps of each side (200)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="time after which a side has run enough (2)")
+    parser.add_argument("--seconds", type=float, help="time after which a side has run enough (2; 60 with --loaded)")
     parser.add_argument("--peers", help="torch, channels_last, compile, jax; those installed if not given")
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--markdown", type=Path, help="where to write the table")
@@ -57,7 +57,7 @@ def main() -> int:
     if options.loaded:
         from .loaded import main as loaded
 
-        return _keep(options, loaded=loaded(_peers(options)))
+        return _keep(options, loaded=loaded(_peers(options), options.seconds or 60.0))
     if options.here:
         return _measure(options)
     return _in_children(options)
@@ -135,7 +135,7 @@ def _measure(options: argparse.Namespace) -> int:
     for workload in all_workloads():
         if not workload.name.startswith(tuple(options.names) or "") or (options.headline and not workload.headline):
             continue
-        found = row(workload, threads, Sides(workload, peers).measure(options.repeat, options.seconds))
+        found = row(workload, threads, Sides(workload, peers).measure(options.repeat, options.seconds or 2.0))
         rows.append({**found, "load": load()})
         print(text(found, peak), flush=True)
         _save(options.json, threads, peak, rows)

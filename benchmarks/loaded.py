@@ -19,13 +19,17 @@ from .report import NAMES
 from .workloads import all_workloads
 
 STEPS = 1000
-SECONDS = 60  # after which a side has run enough
 TURN = 50  # steps of a side before it is another's turn
 WORKLOAD = "lenet-003-training-64"
 
 
-def main(peers: list[str]) -> list[dict[str, Any]]:
-    """Prints mean, median and 99th percentile in milliseconds, alone and beside busy processes; the same as rows."""
+def main(peers: list[str], seconds: float) -> list[dict[str, Any]]:
+    """Prints mean, median and 99th percentile in milliseconds, alone and beside busy processes; the same as rows.
+
+    Args:
+        peers: which others run.
+        seconds: time after which a side has run enough, if it has not done all steps.
+    """
     every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     import_peers(peers)
     set_threads(every)
@@ -33,11 +37,11 @@ def main(peers: list[str]) -> list[dict[str, Any]]:
     sides = Sides(workload, peers)
     print(f"{workload.title}, {every} threads, flambeau on {executor_name()}, ms")
     print(f"{'':36}{'mean':>10}{'median':>10}{'p99':>10}{'steps':>7}")
-    rows = _show(sides, "alone")
+    rows = _show(sides, "alone", seconds)
     busy = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(every)]
     try:
         time.sleep(0.3)
-        rows += _show(sides, f"beside {every} busy processes")
+        rows += _show(sides, f"beside {every} busy processes", seconds)
     finally:
         for process in busy:
             process.kill()
@@ -45,9 +49,9 @@ def main(peers: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _show(sides: Sides, where: str) -> list[dict[str, Any]]:
+def _show(sides: Sides, where: str, seconds: float) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {peer: [] for peer in sides.steps}
-    while any(len(found) < STEPS and sum(found) < SECONDS for found in times.values()):
+    while any(len(found) < STEPS and sum(found) < seconds for found in times.values()):
         for peer, step in sides.steps.items():
             times[peer] += _turn(step.run)
     rows = []
