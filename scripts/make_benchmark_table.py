@@ -30,12 +30,25 @@ PAGES = {
 
 
 def merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Results with newer ones: rows of the same name and number of threads take the places of older ones."""
+    """Results with newer ones. A peer's side of a row is the faster of both; flambeau's is always the newer."""
     if "rows" not in new:
         return known | new
     rows = {(r["name"], r["threads"]): r for r in known.get("rows", [])}
-    rows |= {(r["name"], r["threads"]): r for r in new["rows"]}
-    return known | new | {"rows": list(rows.values()), "peaks": known.get("peaks", {}) | new["peaks"]}
+    for r in new["rows"]:
+        key = r["name"], r["threads"]
+        rows[key] = {**r, "sides": faster(rows[key]["sides"], r["sides"])} if key in rows else r
+    order = {name: at for at, name in enumerate(dict.fromkeys(name for name, _ in rows))}
+    ordered = sorted(rows.values(), key=lambda r: (order[r["name"]], r["threads"]))
+    return known | new | {"rows": ordered, "peaks": known.get("peaks", {}) | new["peaks"]}
+
+
+def faster(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The sides of a row that was measured twice."""
+    found = {name: new.get(name) or old[name] for name in report.NAMES if name in old or name in new}
+    for name in found:
+        if name != report.OURS and "min" in old.get(name, {}) and old[name]["min"] < found[name].get("min", 1e9):
+            found[name] = old[name]
+    return found
 
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
