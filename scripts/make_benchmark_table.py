@@ -39,7 +39,10 @@ def merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         rows[key] = {**r, "sides": faster(rows[key]["sides"], r["sides"])} if key in rows else r
     order = {name: at for at, name in enumerate(dict.fromkeys(name for name, _ in rows))}
     ordered = sorted(rows.values(), key=lambda r: (order[r["name"]], r["threads"]))
-    return known | new | {"rows": ordered, "peaks": known.get("peaks", {}) | new["peaks"]}
+    peaks = known.get("peaks", {}) | new["peaks"]
+    for threads, peak in known.get("peaks", {}).items():
+        peaks[threads] = {name: max(value, peaks[threads][name]) for name, value in peak.items()}
+    return known | new | {"rows": ordered, "peaks": peaks}
 
 
 def faster(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
