@@ -5,6 +5,7 @@ The layers of a network, and the steps of a recurrent one, are the same nests ov
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,8 @@ def kernel(n: Nest, target: Target) -> Kernel:
         if len(_known) >= MOST:
             _known.clear()
         k = _generated(n, target)
-        _known[key] = k, [(values[v], written) for v, written in k.operands]
+        bare = replace(k, nest=Nest([], []), operands=[])  # what is remembered must not keep a program's values alive
+        _known[key] = bare, [(values[v], written) for v, written in k.operands]
         return k
     k, operands = known
     order = list(values)
@@ -46,24 +48,27 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
     """All of a nest but its values, which are numbered as they come: what its kernel depends on."""
     number = {node: k for k, node in enumerate(n.nodes)}
 
-    def of(v: Value) -> Any:
-        return values.setdefault(v, len(values)), v.kind, v.name, v.dtype
+    def place(v: Value) -> tuple[Any, ...]:
+        return values.setdefault(v, len(values)), v.dtype
+
+    def of(v: Value) -> tuple[Any, ...]:
+        return (*place(v), v.kind, v.name)
 
     return (
         tuple(n.sizes),
         tuple(n.reduced),
         n.chunked,
-        tuple([_node(node, number, of) for node in n.nodes]),
+        tuple([_node(node, number, place) for node in n.nodes]),
         tuple([(of(r.value), number[r.node]) for r in n.reductions]),
         tuple([(number[s.node], of(s.value), s.address) for s in n.stores]),
         tuple([(number[r.node], r.size) for r in n.runtime]),
     )
 
 
-def _node(node: Node, number: dict[Node, int], of: Any) -> tuple[Any, ...]:
+def _node(node: Node, number: dict[Node, int], place: Callable[[Value], Any]) -> tuple[Any, ...]:
     params = node.params
     if node.op == "load":
-        params = of(params.value), params.address, params.guards
+        params = place(params.value), params.address, params.guards
     elif node.op in ("const", "pad"):
         params = repr(params)  # 0.0 and -0.0, True and 1 are equal, but not the same constant
     return node.op, node.name, tuple([number[a] for a in node.args]), params, node.dtype, node.axes, node.after

@@ -1,0 +1,68 @@
+"""Kernels are generated once for nests that differ only in their values."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from _compiled import on_numpy, types_of
+
+from flambeau import dtypes as dt
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import generating
+from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.ir import Function
+
+
+def layers(count: int, constant: float = 0.0) -> Function:
+    """So many layers of a network, each a product, a bias and a maximum with a constant."""
+    b = Builder()
+    x = b.input(0, (8, 32), dt.float32, ((32, 1), 0))
+    for k in range(count):
+        w = b.input(2 * k + 1, (32, 32), dt.float32, ((32, 1), 0))
+        bias = b.input(2 * k + 2, (32,), dt.float32, ((1,), 0))
+        x = b.map("maximum", b.map("add", b.contract("nk,mk->nm", x, w), bias), b.const(constant, dt.float32))
+    b.f.outputs = [x]
+    return b.f
+
+
+@pytest.fixture
+def generated(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The nests for which code was generated, beginning with nothing known."""
+    made: list[Any] = []
+    generate = generating._generated
+    monkeypatch.setattr(generating, "_known", {})
+    monkeypatch.setattr(generating, "_generated", lambda n, target: made.append(n) or generate(n, target))
+    return made
+
+
+def test_layers_share_their_code(generated: list[Any]) -> None:
+    f = layers(4)
+    inputs = [np.random.default_rng(k).integers(-2, 3, 1024).astype(np.float32) / 16 for k in range(9)]
+    np.testing.assert_allclose(Executable(f, types_of(f)).run(inputs, [])[0], on_numpy(f, inputs)[0], rtol=1e-5)
+    assert len(generated) == 1
+
+
+def test_a_constant_is_part_of_the_code(generated: list[Any]) -> None:
+    for constant in (0.0, -0.0, 1.0):
+        f = layers(1, constant)
+        Executable(f, types_of(f))
+    assert len(generated) == 3
+
+
+def test_what_is_known_keeps_no_program_alive(generated: list[Any]) -> None:
+    f = layers(2)
+    Executable(f, types_of(f))
+    generated.clear()
+    values = weakref.ref(f)
+    del f
+    gc.collect()
+    assert values() is None
+    kept = [x for x in gc.get_objects() if type(x) is Function]
+    assert not any(any(v.shape == (8, 32) for v in g.values) for g in kept)
