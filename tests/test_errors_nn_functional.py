@@ -505,3 +505,10 @@ def test_error(source, kind, message):
         with pytest.raises(getattr(builtins, kind)) as caught:
             eval(source, names)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("wrong", ["abc", None, [1.0]])
+def test_what_is_no_tensor_is_refused(wrong: object) -> None:
+    for name in ("relu", "gelu"):
+        with pytest.raises(TypeError, match=rf"{name}\(\): argument 'input' \(position 1\) must be Tensor, not "):
+            getattr(torch.nn.functional, name)(wrong)

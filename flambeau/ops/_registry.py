@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Number
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -100,7 +101,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
         else:
             hs = tuple([x._h if x._w == x._s.w else refresh(x) for x in ins])
     except AttributeError:
-        hs = tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
+        hs = _handles(op, ins)
     h = (traced if epoch.grad else nodes).get((op, hs, attrs))
     if h is None:
         h = _first(op, hs, attrs, epoch.grad)
@@ -171,6 +172,20 @@ def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch:
         save_outputs(fn, (y,))
     if epoch.bytes > BUDGET:
         realise(epoch)
+
+
+def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
+    """The nodes of inputs of which some are no tensors, but numbers.
+
+    Raises:
+        TypeError: an input is neither.
+    """
+    for k, x in enumerate(ins):
+        if not isinstance(x, (TensorBase, Number)):
+            name = "input" if k == 0 else "other"
+            kind = type(x).__name__
+            raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {kind}")
+    return tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
 
 
 _new = object.__new__
