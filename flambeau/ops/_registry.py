@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Number
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -181,7 +181,7 @@ def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
         TypeError: an input is neither.
     """
     for k, x in enumerate(ins):
-        if not isinstance(x, (TensorBase, Number)):
+        if not isinstance(x, (TensorBase, numbers.Number)):
             name = "input" if k == 0 else "other"
             kind = type(x).__name__
             raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {kind}")
