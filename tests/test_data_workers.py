@@ -142,6 +142,17 @@ def test_memory_is_handed_over_page_by_page() -> None:
     assert float(batches[1].sum()) == 3 * 64 * 64 * 22.0
 
 
+def test_iterators_have_pytorchs_names() -> None:
+    from flambeau.utils.data import dataloader
+
+    with_workers = iter(DataLoader(Made(1, lambda i: i), num_workers=1))
+    assert isinstance(with_workers, dataloader._MultiProcessingDataLoaderIter)
+    assert isinstance(with_workers, dataloader._BaseDataLoaderIter)
+    assert isinstance(iter(DataLoader([1])), dataloader._SingleProcessDataLoaderIter)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="has no attribute '_no'"):
+        _ = dataloader._no
+
+
 def test_rows_of_tensors() -> None:
     dataset = data.TensorDataset(torch.arange(20.0).reshape(10, 2), torch.arange(10))
     loader = DataLoader(dataset, batch_size=4, num_workers=2)

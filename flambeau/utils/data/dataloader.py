@@ -306,3 +306,12 @@ def _checked_context(context: Any, num_workers: int) -> Any:
 
 _BaseDataLoaderIter = BaseIterator
 _SingleProcessDataLoaderIter = SingleProcessIterator
+
+
+def __getattr__(name: str) -> Any:
+    """PyTorch's name of the iterator with worker processes, which is imported when it is needed."""
+    if name == "_MultiProcessingDataLoaderIter":
+        from .processes import MultiProcessIterator
+
+        return MultiProcessIterator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
