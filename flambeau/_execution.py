@@ -38,12 +38,24 @@ def _owner(a: Any) -> Any:
 
 
 def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
-    """The native executor; NumPy where code would have to be made and cannot."""
+    """The native executor; NumPy where code would have to be made and cannot, and for a program that refuses a value.
+
+    Nothing has been written then, and the reference executor raises the error, in its words.
+    """
     if p.cache is None:
         p.cache = _planned(p, inputs)
     if p.cache is run_on_numpy:
         return run_on_numpy(p, inputs, scalars)
-    return p.cache.run(inputs, scalars, p.olds)
+    try:
+        return p.cache.run(inputs, scalars, p.olds)
+    except _kernel_error():
+        return run_on_numpy(p, inputs, scalars)
+
+
+def _kernel_error() -> type[Exception]:
+    from .compiler.cpu.executor import KernelError
+
+    return KernelError
 
 
 def _planned(p: Program, inputs: list[Any]) -> Any:

@@ -21,10 +21,11 @@ from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import donation, execute, nest_loops
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.cpu.executor import KernelError
 from flambeau.compiler.cpu.pool import Pool
-from flambeau.compiler.cpu.pool_text import ERROR_CODE
 from flambeau.compiler.ir import Function, Value
 from flambeau.graph import realisation
+from flambeau.ops.embedding import _refuse_rows
 
 F32 = dt.float32
 
@@ -146,15 +147,22 @@ def test_memory_of_others_is_not_written() -> None:
     assert replaced(b.f, held, {0: 0}) == [False] and somebody[0] != 0
 
 
-def test_programs_that_can_fail_write_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_refuse_a_value_runs_before(pool: Pool) -> None:
+    """Rows are checked before the table's new values take the place of the old ones."""
     b = Builder()
-    b.f.outputs = [b.map("exp", vector(b, 0))]
-    kernel = Executable(b.f, types_of(b.f)).kernels[0]
-    assert kernel is not None and not donation.can_fail(kernel)
-    kernel.text += f"getelementptr i8, ptr %workspace, i64 {ERROR_CODE}"
-    assert donation.can_fail(kernel)
-    monkeypatch.setattr(donation, "can_fail", lambda k: True)
-    assert replaced(b.f, cells(100), {0: 0}) == [False]
+    table, g = b.input(0, (10, 4), F32, ((4, 1), 0)), b.input(1, (10, 4), F32, ((4, 1), 0))
+    rows = b.map("add", b.input(2, (6,), dt.int64, ((1,), 0)), b.const(1, dt.int64))
+    rows = b.extern("check_rows", _refuse_rows, (rows,), [((6,), dt.int64)], 10)
+    b.f.outputs = [b.map("sub", table, b.map("exp", g)), b.take(table, rows, 0)]
+    given = [*cells(40, 40), Cell(np.arange(6))]
+    assert replaced(b.f, given, {0: 0}, pool) == [True]
+    given[2].buf[3] = 9
+    before = [c.buf.copy() for c in given]
+    program = Executable(b.f, types_of(b.f), pool, {0: 0})
+    for _ in range(20):
+        with pytest.raises(KernelError):
+            program.run([c.buf for c in given], [], [given[0].buf, None])
+        assert all((c.buf == old).all() for c, old in zip(given, before))
 
 
 counted: list[bool] = []
@@ -232,7 +240,7 @@ def test_optimizers_keep_one_buffer_a_parameter(native: None, name: str, monkeyp
     early, late, values = train(name, 7)
     assert early == late
     realisation.forget()
-    monkeypatch.setattr(donation, "can_fail", lambda k: True)
+    monkeypatch.setattr(donation, "_with", lambda d, *_: d)
     early, late, elsewhere = train(name, 7)
     assert elsewhere == values and early != late
 

@@ -2,8 +2,9 @@
 
 An optimizer's step gives each parameter a new value; nobody sees the old one afterwards. The new one may take its
 place in memory if all that reads the old one is done by then: kernels that run earlier, and the kernel that writes it
-as far as it reads, at each point of its loops, the very element that it writes there. Whether nobody else holds the old
-memory is known when the program runs; the same kernels then get other addresses.
+as far as it reads, at each point of its loops, the very element that it writes there. A kernel that may fail counts as
+a reader: if it does, nothing has been written. Whether nobody else holds the old memory is known when the program runs;
+the same kernels then get other addresses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import NamedTuple
 
 from ..ir import Value
 from .nest_loops import Kernel
-from .pool_text import ERROR_CODE
 
 Home = Callable[[Value], Value]
 
@@ -41,28 +41,21 @@ def donations(
         olds: for outputs that replace an input: which.
     """
     found = Donations(list(range(len(kernels))), {}, {})
-    if any(can_fail(k) for k in kernels):
-        return found
     for k, j in olds.items():
         if k in outputs and list(olds.values()).count(j) == 1:
             found = _with(found, kernels, home, outputs[k], k, j)
     return found
 
 
-def can_fail(k: Kernel) -> bool:
-    """May the kernel report an error? What it was to write must not have been written then."""
-    return f"ptr %workspace, i64 {ERROR_CODE}" in k.text
-
-
 def _with(d: Donations, kernels: Sequence[Kernel], home: Home, output: Value, k: int, j: int) -> Donations:
     """The donations and one more, if it is possible."""
     old = {v for one in kernels for v, _ in one.operands if v.kind == "input" and v.params[0] == j}
-    readers = [i for i in d.order if any(v in old for v, _ in kernels[i].operands)]
+    readers = [i for i in d.order if kernels[i].fails or any(v in old for v, _ in kernels[i].operands)]
     writers = [i for i in d.order if any(written and home(v) is output for v, written in kernels[i].operands)]
     first = writers[0]
     if any(v.dtype is not output.dtype for v in old):
         return d
-    if first in readers and not _reads_what_it_writes(kernels[first], old, output, home):
+    if kernels[first].fails or (first in readers and not _reads_what_it_writes(kernels[first], old, output, home)):
         return d
     order, late = d.order, [i for i in readers if d.order.index(i) > d.order.index(first)]
     if late:
@@ -87,6 +80,7 @@ def _dependants(first: int, d: Donations, kernels: Sequence[Kernel], home: Home)
     writes: set[Value] = set()
     for i in d.order[d.order.index(first) :]:
         own = {(d.homes.get(v) or home(v), written) for v, written in kernels[i].operands}
+        own.update([(v, False) for v in d.homes.values() if kernels[i].fails])
         if i == first or any(v in writes or (written and v in reads) for v, written in own):
             moved.add(i)
             writes.update([v for v, written in own if written])

@@ -16,6 +16,7 @@ import numpy as np
 from ...dtypes import float16
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major
+from ..checks import flagged
 from ..cluster import clusters
 from ..inplace import owned
 from ..ir import Function, Value
@@ -32,6 +33,7 @@ from .executor import Kernel as Native
 from .generating import kernel
 from .nest_loops import Kernel
 from .pool import Pool, default
+from .refusing import refusal
 from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
 from .schedule import schedule
 from .segments import segments
@@ -167,18 +169,20 @@ class Executable:
     ) -> None:
         given = f
         self.pool = pool or default()
-        target = self.pool.cache.target
-        self.f = f = owned(prepared(f), lambda v: generated(v, target))
         self.types = outputs
-        self.direct = self._direct_outputs()
-        self.tops = _tops(f.values)
-        steps = nests(f, self.layout, target)
+        target = self.pool.cache.target
+        steps, flags = self._clustered(flagged(f))
+        f = self.f
         self.inputs = 1 + max([v.params[0] for v in given.values if v.kind == "input"], default=-1)
         self.written = {v for c, n in steps if n is not None for v in c.outputs}
         self.homes = _tops([v for v in f.values if v in self.written])
         self.filled = [k for v, k in self.direct.items() if v in self.written]
         self.again = self._repeated()
-        steps = self._ordered(steps, [None if n is None else kernel(n, target) for _, n in steps], olds or {})
+        kernels = [None if n is None else kernel(n, target) for _, n in steps]
+        for c, n, k in map(refusal, flags):
+            steps.append((c, n))
+            kernels.append(k)
+        steps = self._ordered(steps, kernels, olds or {})
         self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
@@ -188,6 +192,14 @@ class Executable:
         self.whole = self._whole()
         self.last = self._dropped()
         self.lock = threading.RLock()
+
+    def _clustered(self, f: Function) -> tuple[Steps, list[Value]]:
+        """The nests of a function, and those of its outputs that are flags of checks rather than the program's own."""
+        target = self.pool.cache.target
+        self.f = owned(prepared(f), lambda v: generated(v, target))
+        self.direct = self._direct_outputs()
+        self.tops = _tops(self.f.values)
+        return nests(self.f, self.layout, target), list(dict.fromkeys(self.f.outputs[len(self.types) :]))
 
     def _whole(self) -> Whole | None:
         """The program as native code alone, if it is that."""
@@ -222,7 +234,9 @@ class Executable:
             order, self.inplace, places = donations(native, self.home, outputs, olds)
         ordered = [kernels[i] for i in order]
         home = lambda v: places.get(v) or self.home(v)  # noqa: E731
-        again, self.segments, self.groups = schedule(ordered, segments(ordered, places), home)
+        again, self.segments, self.groups = schedule(
+            ordered, segments(ordered, places, home), home, set(places.values())
+        )
         self.kernels = [ordered[i] for i in again]
         return [steps[order[i]] for i in again]
 

@@ -36,6 +36,7 @@ class Kernel:
     workspace: int = 0  # bytes that a chunk needs for itself
     alone: bool = False  # must be the only kernel of its segment
     bases: Sequence[int] = ()
+    fails: bool = False  # may report an error
 
     @property
     def places(self) -> list[tuple[Value, bool, int]]:

@@ -7,7 +7,7 @@ are first divided into what does not depend on one another. What NumPy computes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -26,14 +26,30 @@ class Schedule(NamedTuple):
     groups: list[int]
 
 
-def schedule(kernels: Sequence[Kernel | None], groups: Sequence[int], home: Callable[[Value], Value]) -> Schedule:
+Accesses = Callable[[Sequence[int]], tuple[set[Value], set[Value]]]
+
+
+def schedule(
+    kernels: Sequence[Kernel | None],
+    groups: Sequence[int],
+    home: Callable[[Value], Value],
+    kept: Collection[Value] = (),
+) -> Schedule:
     """The kernels in segments.
 
     Args:
         kernels: in an order in which they can run; None is what NumPy computes.
         groups: the number of each one's group, ascending: a group's kernels run one after another for each chunk.
         home: whose memory a value lies in.
+        kept: memory that must hold its old contents for as long as a kernel may fail.
     """
+
+    def accesses(group: Sequence[int]) -> tuple[set[Value], set[Value]]:
+        ks = _some(group, kernels)
+        operands = [(home(v), written) for k in ks for v, written in k.operands]
+        reads = {v for v, written in operands if not written}
+        return reads.union(kept if any(k.fails for k in ks) else ()), {v for v, written in operands if written}
+
     result = Schedule([], [], [])
     runs: list[list[list[int]]] = [[]]
     for _, found in groupby(range(len(kernels)), groups.__getitem__):
@@ -41,9 +57,9 @@ def schedule(kernels: Sequence[Kernel | None], groups: Sequence[int], home: Call
         if kernels[group[0]] is None:
             runs += [[group], []]
         else:
-            runs[-1].extend(_parts(group, kernels, home))
+            runs[-1].extend(_parts(group, kernels, accesses))
     for run in runs:
-        for segment in _levels(run, kernels, home):
+        for segment in _levels(run, kernels, accesses):
             number = result.segments[-1] + 1 if result.segments else 0
             for group in segment:
                 result.groups.extend([result.groups[-1] + 1 if result.groups else 0] * len(group))
@@ -52,16 +68,15 @@ def schedule(kernels: Sequence[Kernel | None], groups: Sequence[int], home: Call
     return result
 
 
-def _levels(
-    run: list[list[int]], kernels: Sequence[Kernel | None], home: Callable[[Value], Value]
-) -> list[list[list[int]]]:
+def _levels(run: list[list[int]], kernels: Sequence[Kernel | None], accesses: Accesses) -> list[list[list[int]]]:
     """The groups of each segment, those with the dearest chunks first: they should not be the last to be begun."""
     levels: list[list[list[int]]] = []
     chunks: list[int] = []
     after_write: dict[Value, int] = {}  # the first level after the last that writes this memory
     after_read: dict[Value, int] = {}
     for group in run:
-        reads, writes, size = _accesses([k for i in group if (k := kernels[i]) is not None], home)
+        size = _chunks(group, kernels)
+        reads, writes = accesses(group)
         at = max([0, *[after_write.get(v, 0) for v in reads | writes], *[after_read.get(v, 0) for v in writes]])
         while at < len(levels) and chunks[at] + size > MAX_CHUNKS:
             at += 1
@@ -75,13 +90,13 @@ def _levels(
     return [sorted(level, key=lambda group: -_cost(group, kernels)) for level in levels]
 
 
-def _parts(group: list[int], kernels: Sequence[Kernel | None], home: Callable[[Value], Value]) -> list[list[int]]:
+def _parts(group: list[int], kernels: Sequence[Kernel | None], accesses: Accesses) -> list[list[int]]:
     """The parts of a group of one chunk that do not depend on one another; small ones stay together."""
-    if _cost(group, kernels) <= SMALL or _chunks([k for i in group if (k := kernels[i]) is not None]) > 1:
+    if _cost(group, kernels) <= SMALL or _chunks(group, kernels) > 1:
         return [group]
     parts: list[tuple[list[int], set[Value], set[Value]]] = []
     for i in group:
-        reads, writes, _ = _accesses([k for k in [kernels[i]] if k is not None], home)
+        reads, writes = accesses([i])
         own = [i]
         apart = []
         for part in parts:
@@ -95,17 +110,16 @@ def _parts(group: list[int], kernels: Sequence[Kernel | None], home: Callable[[V
     return [part for part in found if _cost(part, kernels) > SMALL] + ([small] if small else [])
 
 
-def _accesses(ks: list[Kernel], home: Callable[[Value], Value]) -> tuple[set[Value], set[Value], int]:
-    """The memory that kernels of one group read and write, and their chunks; none for what NumPy computes."""
-    operands = [(home(v), written) for k in ks for v, written in k.operands]
-    return {v for v, written in operands if not written}, {v for v, written in operands if written}, _chunks(ks)
+def _some(group: Sequence[int], kernels: Sequence[Kernel | None]) -> list[Kernel]:
+    """The group's kernels; none for what NumPy computes."""
+    return [k for i in group if (k := kernels[i]) is not None]
 
 
-def _chunks(ks: list[Kernel]) -> int:
+def _chunks(group: Sequence[int], kernels: Sequence[Kernel | None]) -> int:
+    ks = _some(group, kernels)
     return ks[0].chunks if ks else 1
 
 
-def _cost(group: list[int], kernels: Sequence[Kernel | None]) -> float:
+def _cost(group: Sequence[int], kernels: Sequence[Kernel | None]) -> float:
     """Points of the loops that a chunk of the group runs through."""
-    ks = [k for i in group if (k := kernels[i]) is not None]
-    return sum(k.points for k in ks) / _chunks(ks)
+    return sum(k.points for k in _some(group, kernels)) / _chunks(group, kernels)

@@ -6,23 +6,27 @@ the segment has written. One that overwrites what lies in memory begins a segmen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..affine import Affine, Guard
 from ..ir import Value
 from ..placing import IN_PLACE
 from .nest_loops import Kernel
 
+Home = Callable[[Value], Value]
 
-def segments(kernels: Sequence[Kernel | None], places: Mapping[Value, Value] | None = None) -> list[int]:
+
+def segments(
+    kernels: Sequence[Kernel | None], places: Mapping[Value, Value] | None = None, home: Home = lambda v: v
+) -> list[int]:
     """The number of each kernel's segment, ascending; None (what NumPy computes) is one of its own.
 
-    ``places``: the outputs that are written in place of inputs.
+    ``places``: the outputs that are written in place of inputs. ``home``: whose memory a value lies in.
     """
     numbers: list[int] = []
     current: list[Kernel] = []
     for k in kernels:
-        joins = k is not None and bool(current) and _joins(current, k, places or {})
+        joins = k is not None and bool(current) and _joins(current, k, places or {}, home)
         numbers.append(numbers[-1] + (not joins) if numbers else 0)
         if not joins:
             current = []
@@ -31,7 +35,7 @@ def segments(kernels: Sequence[Kernel | None], places: Mapping[Value, Value] | N
     return numbers
 
 
-def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value]) -> bool:
+def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value], home: Home) -> bool:
     if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
         return False
     if any(s.value.kind in IN_PLACE for s in k.nest.stores):
@@ -39,9 +43,11 @@ def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value]) -> b
     read = {v for v, written in k.operands if not written}
     if not all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read):
         return False
-    writes = {v for v, written in k.operands if written}
+    writes = {home(v): v for v, written in k.operands if written}
+    if any(a.fails for a in segment) and not writes.keys().isdisjoint(places.values()):
+        return False
     overwritten = [(a, v) for a in segment for v, _ in a.operands if places.get(v) in writes]
-    return all(_is_local(k, a, places[v], v) for a, v in overwritten)
+    return all(_is_local(k, a, writes[places[v]], v) for a, v in overwritten)
 
 
 def _is_local(writer: Kernel, reader: Kernel, v: Value, read: Value | None = None) -> bool:
