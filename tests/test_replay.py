@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau as torch
@@ -249,6 +250,23 @@ def test_part_of_memory_that_is_written_later() -> None:
         return [error_of(loss.backward), x.grad]
 
     same(scenario)
+
+
+def test_memory_that_numpy_writes_between_forward_and_backward() -> None:
+    def scenario() -> list[Any]:
+        array = np.array([1.0, 2.0], dtype=np.float32)
+        x, w = leaf(1.0, 1.0), torch.from_numpy(array)
+        loss = (x * w).sum()
+        array[:] = 5.0
+        loss.backward()
+        rows = torch.ones(3, 2)
+        seen = rows.numpy()
+        loss = (x * rows[1]).sum()
+        seen[:] = 7.0
+        loss.backward()
+        return [x.grad]
+
+    assert same(scenario)[0][2] == [12.0, 12.0]
 
 
 def test_a_write_into_the_graph() -> None:

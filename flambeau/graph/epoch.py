@@ -165,6 +165,8 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     h = s.h
     if s.owner is not None and s.shared:
         epoch.written = 1 << 62
+        settler[0](epoch)
+        epoch.deferring = False  # a backward pass reads what the memory holds by then
         x._w = -1
         if x._ty is not s.ty and x._ty.dtype is s.ty.dtype and not s.pending:
             return _shared_part(x, s, epoch)
