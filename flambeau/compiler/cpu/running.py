@@ -8,7 +8,7 @@ a steady loop allocates nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 SPARE = 3  # buffers that an output keeps
+pooled: set[int] = set()  # the ids of arrays that some program's outputs keep, which is one more reference to each
 
 
 def replaced(olds: Sequence[Any], inputs: Sequence[Array]) -> dict[int, int]:
@@ -64,18 +65,23 @@ class Outputs:
         for k in self.others:
             a = current[k]
             outs[k] = a if getrefcount(a) <= KNOWN else self.other(k)
-        for k, j, size in self.inplace if olds else ():
+        olds = olds or outs
+        for k, j, size in self.inplace:
             old = olds[k]
             if old is inputs[j] and old.base is None and old.size == size:
-                if getrefcount(old) <= KNOWN + OUTSIDE - (old is not current[k]):
+                more = getrefcount(old) - KNOWN - OUTSIDE
+                if more <= 0 or (more == 1 and (old is current[k] or id(old) in pooled)):
                     outs[k] = old
-        for k, _, size in self.inplace:
-            if outs[k] is None and k in self.given:
-                outs[k] = np.empty(size, self.types[k].dtype.np)
-            elif outs[k] is None:
-                a = current[k]
-                outs[k] = a if getrefcount(a) <= KNOWN else self.other(k)
+                    continue
+            outs[k] = self.elsewhere(k)
         return outs
+
+    def elsewhere(self, k: int) -> Array:
+        """Memory for an output that cannot be written in place in this run."""
+        if k in self.given:
+            return np.empty(self.types[k].numel, self.types[k].dtype.np)
+        a = self.current[k]
+        return a if a is not None and getrefcount(a) <= KNOWN else self.other(k)
 
     def other(self, k: int) -> Array:
         """Memory that was given out before, once nobody else holds it, or new memory."""
@@ -83,17 +89,26 @@ class Outputs:
         found = next((at for at in range(len(spare)) if getrefcount(spare[at]) <= LISTED), None)
         t = self.types[k]
         a = np.empty(t.numel, t.dtype.np) if found is None else spare.pop(found)
+        pooled.add(id(a))
         if last is not None:
             spare.append(last)
+            pooled.difference_update(map(id, spare[: 1 - SPARE]))
             del spare[: 1 - SPARE]
         self.current[k] = a
         return a
 
+    def __del__(self, forget: Callable[[Iterable[int]], None] = pooled.difference_update) -> None:
+        forget([id(a) for a in self.kept])  # also while the process ends, when the module's names are gone
+
+    @property
+    def kept(self) -> list[Array]:
+        """What was given out before and is kept."""
+        return [a for a in self.current if a is not None] + [a for spare in self.spare for a in spare]
+
     @property
     def nbytes(self) -> int:
-        """The bytes of what was given out before and is kept."""
-        kept = [a for a in self.current if a is not None] + [a for spare in self.spare for a in spare]
-        return sum(a.nbytes for a in kept)
+        """The bytes of what is kept."""
+        return sum(a.nbytes for a in self.kept)
 
 
 def _references() -> tuple[int, int]:
@@ -105,7 +120,7 @@ def _references() -> tuple[int, int]:
 
 
 KNOWN, LISTED = _references()
-OUTSIDE = 3  # more to an array that inputs, ``olds``, its storage and ``current`` know
+OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its storage know
 
 
 class Scalars:
