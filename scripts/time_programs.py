@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", required=True, help="where the rows go")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     rounds: list[list[Row]] = []
     for _ in range(args.rounds):
         rounds.append(one_round(args))
