@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -297,6 +298,48 @@ def test_part_of_a_tensor_is_written(native: None) -> None:
         rows.append(x[:100] * 1)
         x.sum().item()
     assert [int(r.sum().item()) for r in rows] == [10, 30, 60, 100, 150] and old.sum().item() == 0
+
+
+def random_writes(seed: int) -> list[np.ndarray]:
+    """What becomes of four tensors and of what is held of them, under random writes and observations."""
+    rng = random.Random(seed)
+    torch.manual_seed(seed)
+    xs = [torch.randn(64) for _ in range(4)]
+    held: list[Any] = []
+    sums = []
+    for _ in range(40):
+        k, x, y = rng.randrange(4), xs[rng.randrange(4)], xs[rng.randrange(4)]
+        writes: list[Callable[[], Any]] = [
+            lambda x=x, y=y: x.add_(y),
+            lambda x=x, y=y: x.mul_(0.5).add_(y, alpha=0.25),
+            lambda k=k, x=x, y=y: xs.__setitem__(k, x * y),
+            lambda x=x, y=y: x[3:20].add_(y[5:22] * 1.5),
+            lambda x=x, y=y: x.copy_(y.flip(0)),
+            lambda x=x, y=y: x.view(8, 8).t().sub_(y.view(8, 8) * 0.5),
+            lambda x=x: held.append(x.numpy()),
+            lambda x=x: held.append(x.clone()),
+            lambda x=x: (held.append(x[2:30] * 2), x.tanh_()),
+        ]
+        rng.choice(writes)()
+        if rng.random() < 0.5:
+            sums.append(xs[rng.randrange(4)].sum().item())
+        if held and rng.random() < 0.1:
+            held.pop(rng.randrange(len(held)))
+        for t in xs:
+            t.clamp_(-3, 3)
+    return [np.array(a.tolist()) for a in [*xs, *held]] + [np.array(sums)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_writes_as_with_numpy(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for run in (_execution.run_compiled, _execution.run_on_numpy):
+        monkeypatch.setattr(realisation, "executor", [run])
+        realisation.forget()
+        found.append(random_writes(seed))
+    realisation.forget()
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_several_python_threads_hold_their_own(native: None) -> None:
