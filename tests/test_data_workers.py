@@ -361,6 +361,9 @@ def test_channels_close_descriptors_that_nobody_took() -> None:
 
 
 SCRIPT = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where interrupts were ignored
 import os, sys, time
 import flambeau as torch
 from flambeau.utils.data import DataLoader, Dataset
