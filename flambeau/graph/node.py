@@ -127,11 +127,7 @@ def leaf_node(t: Ty, ordinal: int) -> Node:
 
 def scalar_node(dt: Any, ordinal: int) -> Node:
     """The node of the epoch's Python number ``ordinal``."""
-    return leaf_scalar(ty((), dt, weak=True), ordinal)
-
-
-def leaf_scalar(t: Ty, ordinal: int) -> Node:
-    """As ``leaf_node``, for a weak type."""
+    t = ty((), dt, weak=True)
     n = t.leaves.get(ordinal)
     if n is None:
         n = t.leaves[ordinal] = Node(SCALAR, (), ordinal, t, None)

@@ -25,7 +25,7 @@ from .types import ty as _ty
 MAX_NODES = 200_000
 
 programs: dict[tuple[Any, ...], Program] = {}
-counters = {"programs": 0, "compiles": 0, "realisations": 0}
+counters = {"compiles": 0, "realisations": 0}
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 
 
