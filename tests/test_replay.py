@@ -538,6 +538,23 @@ def test_a_view_of_a_parameter_held_from_step_to_step() -> None:
     same(scenario, 2)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_known_steps_of_memory_that_numpy_sees(whole: bool) -> None:
+    def scenario() -> list[Any]:
+        array = np.arange(6, dtype=np.float32).reshape(3, 2)
+        memory: Any = torch.from_numpy(array)
+        p: Any = torch.nn.Parameter(memory if whole else memory[1])
+        opt = optim.SGD([p], lr=0.5, momentum=0.5)
+        for _ in range(3):
+            opt.zero_grad()
+            (p * 2 - 1).sum().backward()
+            opt.step()
+            array += 1
+        return [array.tolist(), p, p.grad]
+
+    same(scenario)
+
+
 def test_an_update_that_fails_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau.graph import realisation
 

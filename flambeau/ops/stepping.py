@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..graph.realisation import Writes, forget_hooks, realise, realise_with
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.traced import Traced
 from ._registry import fit, record_write
 
 Rule = Callable[..., Sequence[Any]]
@@ -70,10 +72,11 @@ def step_all(
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
     columns: list[Any] = list(zip(*parameters))
-    key = rule, flags, start, len(numbers), *_handles(*columns)
+    handles = _handles(*columns)
+    key = rule, flags, start, len(numbers), *chain.from_iterable(handles)
     known = _steps.get(key)
     if known is None:
-        known = _steps[key] = _learn(rule, flags, parameters, columns, start, len(numbers))
+        known = _steps[key] = _learn(rule, flags, columns, _plain(handles, columns), start, len(numbers))
     else:
         epoch.scalars.extend(known.scalars)
     if last and known.writes is not None:
@@ -143,26 +146,33 @@ def _first_time(plans: Plans, key: Any, handles: list[list[Any]], params: Any, s
         plans[key] = Plan(list(params), handles, step)
 
 
-def _handles(ps: Any, grads: Any, *states: Any) -> list[Any]:
-    """The nodes that a step begins with. Gradients that nobody has looked at are named by their pass, which names the
-    leaves; loops are apart because tensors of one class are faster than of several.
+def _handles(ps: Any, grads: Any, *states: Any) -> list[list[Any]]:
+    """The nodes that a step begins with, in columns.
+
+    Gradients that nobody has looked at are named by their pass, which names the leaves; loops are apart because
+    tensors of one class are faster than of several.
     """
-    hs = [p._h if p._w == p._s.w else refresh(p) for p in ps]
-    if type(grads[0]) is Gradients:
-        hs.append(grads[0].known)
-    else:
-        hs += [node_of(g) for g in grads]
+    hs = [[p._h if p._w == p._s.w else refresh(p) for p in ps]]
+    hs.append([grads[0].known] if type(grads[0]) is Gradients else [node_of(g) for g in grads])
     for column in states:
-        hs += [x._h if x._w == x._s.w else refresh(x) for x in column]
+        hs.append([x._h if x._w == x._s.w else refresh(x) for x in column])
     return hs
 
 
-def _learn(rule: Rule, flags: Any, parameters: Any, columns: list[Any], start: int, count: int) -> Step:
-    rows = _record(rule, flags, [_apart(tensors) for tensors in parameters], start, count)
+def _plain(handles: list[list[Any]], columns: list[Any]) -> list[list[Node]]:
+    """The nodes of all tensors. Asked for once more, memory that NumPy can see would have others."""
+    nodes = [[h.value if type(h) is Traced else h for h in column] for column in handles]
+    if type(columns[1][0]) is Gradients:
+        nodes[1] = [g.node(p) for p, g in zip(columns[0], columns[1])]
+    return nodes
+
+
+def _learn(rule: Rule, flags: Any, columns: list[Any], nodes: list[list[Node]], start: int, count: int) -> Step:
+    rows = _record(rule, flags, columns, nodes, start, count)
     step = Step([list(c) for c in zip(*rows)], threads.epoch.scalars[start + count :])
     _keep_leaves(columns, step.results)
-    step.columns = [c for c, nodes in enumerate(step.results) if any(nodes)]
-    old = [node_of(x) for c in step.columns for x in columns[c]]
+    step.columns = [c for c, changed in enumerate(step.results) if any(changed)]
+    old = [h for c in step.columns for h in nodes[c]]
     new = [node for c in step.columns for node in step.results[c]]
     # Storages that keep their leaf are at rest, and the tensors see all of them: there is nothing to do but to
     # exchange their buffers when the step has run.
@@ -194,11 +204,6 @@ def gradients(params: Sequence[Any]) -> list[Any]:
     return [p._grad for p in params]
 
 
-def _apart(tensors: Sequence[Any]) -> list[Any]:
-    """The tensors of a parameter with a stand-in for a gradient that is no tensor."""
-    return [_stand_in(x.node(tensors[0])) if type(x) is Gradients else x for x in tensors]
-
-
 def _write_all(columns: list[Any], results: list[list[Any]], epoch: Epoch) -> bool:
     """``record_write`` for each tensor that changes; is the memory of one shared with NumPy?"""
     epoch.written = next_number()
@@ -225,8 +230,8 @@ def _write(x: TensorBase, node: Node, epoch: Epoch) -> bool:
     return False
 
 
-def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], start: int, count: int) -> list[Any]:
-    """The nodes of the new values: a list for each parameter, with None for a tensor that stays."""
+def _record(rule: Rule, flags: Any, columns: list[Any], nodes: list[list[Node]], start: int, count: int) -> list[Any]:
+    """The nodes of the new values from those of the old: a list for each parameter, with None for what stays."""
     epoch = threads.epoch
     before, pending = epoch.grad, epoch.bytes
     epoch.grad = False
@@ -234,8 +239,8 @@ def _record(rule: Rule, flags: Any, parameters: Sequence[Sequence[TensorBase]], 
     try:
         numbers = [_stand_in(scalar_node(float64, start + k)) for k in range(count)]
         rows: list[list[Any]] = []
-        for tensors in parameters:
-            new = list(rule(flags, [_stand_in(node_of(x)) for x in tensors], numbers))
+        for tensors, old in zip(zip(*columns), zip(*nodes)):
+            new = list(rule(flags, [_stand_in(h) for h in old], numbers))
             new += [None] * (len(tensors) - len(new))
             rows.append([None if y is None else _fitted(y, x) for x, y in zip(tensors, new)])
         return rows
