@@ -125,14 +125,28 @@ def _aged(store: disk.Disk, key: str, seconds: float) -> None:
 
 
 def test_the_oldest_entries_go_first(tmp_path: Path) -> None:
-    store = disk.Disk(tmp_path / "code", limit=10_000)
+    store = disk.Disk(tmp_path / "code", limit=40_000)
     keys = [disk.key_of(str(i)) for i in range(20)]
     for age, key in enumerate(keys):
-        store.put(key, bytes(1000))
+        store.put(key, bytes(1000))  # a block of the disk each
         _aged(store, key, 1000 - age)
     store.evict()
     left = [key for key in keys if store.get(key) is not None]
     assert left == keys[-len(left) :] and 5 <= len(left) <= 7
+
+
+def test_one_process_an_hour_looks_at_all_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(disk, "_entries", lambda folder: looked.append(folder) or [])
+    for _ in range(3):
+        disk.Disk(tmp_path / "code").put(KEY, b"content")
+    assert len(looked) == 1
+    then = time.time() - 2 * disk.SECONDS_BETWEEN_EVICTIONS
+    os.utime(f"{tmp_path / 'code'}{disk.SWEPT}", (then, then))
+    store = disk.Disk(tmp_path / "code")
+    for _ in range(disk.STORES_BETWEEN_EVICTIONS + 1):  # a process that stores much looks again
+        store.put(KEY, b"content")
+    assert len(looked) == 3
 
 
 def test_use_keeps_an_entry_young(tmp_path: Path) -> None:

@@ -23,6 +23,10 @@ DIGEST = 32
 SIZE_LIMIT = 256 << 20
 KEPT_AFTER_EVICTION = 0.75
 STORES_BETWEEN_EVICTIONS = 200
+SECONDS_BETWEEN_EVICTIONS = 3600.0  # by all processes; looking at 65,000 entries takes 0.3 seconds
+MOST_AT_ONCE = 5000  # entries that one eviction removes, so that nobody waits long for it
+BLOCK = 4096  # what a file takes at least
+SWEPT = ".swept"  # ends the name of a file beside the folder that is as old as the last eviction
 REFRESH_AFTER = 24 * 3600.0
 ABANDONED_AFTER = 3600.0
 
@@ -79,7 +83,7 @@ class Disk:
         """Stores the content; a folder that is full or gone is no error."""
         if self.folder is None:
             return
-        if self._stores % STORES_BETWEEN_EVICTIONS == 0:
+        if self._stores % STORES_BETWEEN_EVICTIONS == 0 and (self._stores or self._is_due()):
             self.evict()
         self._stores += 1
         temporary = os.path.join(self.folder, f".{key}.{os.getpid()}.{time.monotonic_ns():x}")
@@ -94,15 +98,28 @@ class Disk:
         """Removes what writers left behind and, above the limit, the entries used the longest ago."""
         if self.folder is None:
             return
+        _ignoring_errors(_touch, self.folder + SWEPT)
         entries = _entries(self.folder)
         total = sum(size for _, size, _ in entries)
         if total <= self.limit:
             return
-        for _, size, path in sorted(entries):
+        for _, size, path in sorted(entries)[:MOST_AT_ONCE]:
             if total <= self.limit * KEPT_AFTER_EVICTION:
                 break
             _ignoring_errors(os.unlink, path)
             total -= size
+
+    def _is_due(self) -> bool:
+        """Has no process evicted lately?"""
+        try:
+            return time.time() - os.stat(f"{self.folder}{SWEPT}").st_mtime > SECONDS_BETWEEN_EVICTIONS
+        except OSError:
+            return True
+
+
+def _touch(path: str) -> None:
+    with open(path, "ab", opener=_create_private):
+        os.utime(path)
 
 
 def _entries(folder: str) -> list[tuple[float, int, str]]:
@@ -113,7 +130,7 @@ def _entries(folder: str) -> list[tuple[float, int, str]]:
             for entry in listing:
                 status = entry.stat(follow_symlinks=False)
                 if not entry.name.startswith("."):
-                    found.append((status.st_mtime, status.st_size, entry.path))
+                    found.append((status.st_mtime, status.st_size + -status.st_size % BLOCK, entry.path))
                 elif time.time() - status.st_mtime > ABANDONED_AFTER:
                     _ignoring_errors(os.unlink, entry.path)
     except OSError:  # another process evicts at the same time
