@@ -33,12 +33,17 @@ def labels(x: Any) -> Any:
     return F.cross_entropy(torch.zeros(x.shape[0], 6), x + 1, reduction="none")
 
 
+def margins(x: Any) -> Any:
+    return F.multi_margin_loss(torch.zeros(x.shape[0], 6), x + 1, reduction="none")
+
+
 def probabilities(x: Any) -> Any:
     return F.binary_cross_entropy(x / 5, torch.full(x.shape, 0.5), reduction="none")
 
 
-GOOD: dict[Any, list[Any]] = {rows: [0, 4, -1], labels: [0, 4, -1], probabilities: [0.0, 5.0, 2.0]}
+GOOD: dict[Any, list[Any]] = {rows: [0, 4, -1], labels: [0, 4, -1], margins: [0, 4, -1], probabilities: [0.0, 5.0, 2.0]}
 BAD = [(rows, 5, IndexError), (rows, -2, IndexError), (labels, 5, IndexError), (labels, -2, IndexError)]
+BAD += [(margins, 5, IndexError), (margins, -2, IndexError)]
 BAD += [(probabilities, value, RuntimeError) for value in (5.5, -0.1, float("nan"), float("inf"))]
 
 

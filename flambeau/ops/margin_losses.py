@@ -12,6 +12,8 @@ from ._loss_rules import reduce as _reduce
 from ._registry import call
 from .classification_losses import check_labels, reduction_code
 
+NO_LABEL = -1 << 63  # what is ignored: nothing
+
 # ---- multi_margin_loss: attrs = (reduction code, p, margin)
 
 
@@ -45,7 +47,7 @@ def _margins(b: Any, attrs: Any, x: Any, target: Any, weight: Any) -> tuple[Any,
     if late:
         from .classification_losses import refuse_labels
 
-        labels = b.extern("check_labels", refuse_labels, (labels,), [((n, 1), int64)], c, -1)
+        labels = b.extern("check_labels", refuse_labels, (labels,), [((n, 1), int64)], c, NO_LABEL)
     own = b.gather(x, labels, 1)
     short = b.map("add", b.map("sub", x, own), b.const(margin, dt))
     hit = b.map("eq", b.unsqueeze(b.iota(c), 0), labels)
@@ -115,7 +117,7 @@ def _check_targets(input: Any, target: Any) -> bool:
         return False
     classes = t.shape[-1] if t.ndim else 1
     try:
-        return target._ty.dtype is int64 and check_labels(target, classes, -1 << 63)
+        return target._ty.dtype is int64 and check_labels(target, classes, NO_LABEL)
     except IndexError:
         raise RuntimeError("target out of range") from None
 
