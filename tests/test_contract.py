@@ -38,6 +38,17 @@ class _Case:
         self.b = Builder()
         self.inputs: list[np.ndarray] = []
 
+    def operand(self, shape: tuple[int, ...]) -> Value:
+        """An input, as it is, padded or cropped, or the same number everywhere."""
+        kind = self.draw(st.sampled_from(["input"] * 4 + ["constant", "padded"]))
+        if kind == "constant":
+            return self.b.const(3, self.dtype, shape)
+        if kind == "padded" and shape and min(shape) > 1:
+            pads = [self.draw(st.sampled_from([(0, 0), (1, 0), (0, 1), (-1, 0)])) for _ in shape]
+            inner = tuple([n - lo - hi for n, (lo, hi) in zip(shape, pads)])
+            return self.b.pad(self.input(inner), pads, self.draw(st.sampled_from([0, 2])))
+        return self.input(shape)
+
     def input(self, shape: tuple[int, ...]) -> Value:
         """Small integers, in a random order of dimensions."""
         order = self.draw(st.permutations(range(len(shape))))
@@ -69,7 +80,7 @@ def sums(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
     where = {x: draw(st.sampled_from(["a", "b", "ab", "ab"])) for x in labels}
     la, lb = ["".join(draw(st.permutations([x for x in labels if side in where[x]]))) for side in "ab"]
     kept = "".join(draw(st.permutations([x for x in labels if draw(st.booleans())])))
-    a, b = [c.input(tuple([sizes[x] for x in side])) for side in (la, lb)]
+    a, b = [c.operand(tuple([sizes[x] for x in side])) for side in (la, lb)]
     return c.finished(c.b.contract(f"{la},{lb}->{kept}", a, b))
 
 
@@ -92,10 +103,10 @@ def convolutions(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
     y = (batch, outside * g.groups, *out)
     what = one(["forward", "weight", "input"])
     if what == "forward":
-        return c.finished(lower_forward(c.b, c.input(x), c.input(w), out, g))
+        return c.finished(lower_forward(c.b, c.operand(x), c.operand(w), out, g))
     if what == "weight":
-        return c.finished(lower_weight(c.b, c.input(x), c.input(y), kernel, g))
-    return c.finished(lower_input(c.b, c.input(y), c.input(w), size, g))
+        return c.finished(lower_weight(c.b, c.operand(x), c.operand(y), kernel, g))
+    return c.finished(lower_input(c.b, c.operand(y), c.operand(w), size, g))
 
 
 @settings(max_examples=120, **SETTINGS)

@@ -56,6 +56,7 @@ class _Clustering:
         self.clusters: list[Cluster] = []
         self.by_numpy: set[Value] = set()
         self.contracted: set[Value] = set()  # what contractions read
+        self.padded: set[Value] = set()  # what they read through padding
         self.cost = self._costs()
 
     def run(self) -> list[Cluster]:
@@ -91,6 +92,8 @@ class _Clustering:
             return
         if v.kind == "contract" or (v in self.contracted and _is_affine(v)):
             self.contracted.update(v.args)
+            if v.kind == "view" and (v.name == "pad" or v in self.padded):
+                self.padded.update(v.args)
         if v.kind == "const":
             self.source(v, readers, for_numpy)
         elif v.kind == "view" and for_numpy and v not in self.outputs:
@@ -115,7 +118,9 @@ class _Clustering:
 
     def is_stored(self, v: Value) -> bool:
         """Must the value lie in memory, whoever reads it?"""
-        return v in self.outputs or v in self.forced or (v in self.contracted and not _is_affine(v))
+        if v in self.outputs or v in self.forced:
+            return True
+        return v in self.contracted and (not _is_affine(v) or (v.name == "pad" and v in self.padded))
 
     def fuses(self, v: Value, readers: tuple[Cluster, ...]) -> bool:
         """Is the value computed where it is read, rather than stored?"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...dtypes import dtype
 from ..affine import Affine, Guard
@@ -40,21 +41,36 @@ class Elements(Points):
 
     def side(self, node: Node, shift: Shift) -> str | None:
         """One side of a product in a register; None where it is zero because of padding."""
-        pad = 0
+        inner, guards, pad = node, (), 0
         if node.op == "pad":
-            node, pad = node.args[0], node.params[1]
-        if node.op == "const":
-            return constant(node.params, base_type(self.dt), self.vectors)
-        at: Load = node.params
-        shift = {k: d for k, d in shift.items() if d and self.moves(at, k)}
-        guards = []
-        for g in at.guards:
+            inner, (guards, pad) = node.args[0], node.params
+        left = []
+        for g in guards:
             held = self.known(g, shift)
-            if held is False and pad == 0:
-                return None
+            if held is False:
+                return None if pad == 0 else constant(pad, base_type(self.dt), self.vectors)
             if held is None:
-                guards.append(Guard(self.moved(g.index, shift), g.size))
-        return self.element(node, self.moved(at.address, shift), tuple(guards), shift, pad)
+                left.append(Guard(self.moved(g.index, shift), g.size))
+        if inner.op == "const":
+            return self.padded_constant(inner.params, tuple(left), pad)
+        at: Load = inner.params
+        shift = {k: d for k, d in shift.items() if d and self.moves(at, k)}
+        return self.element(inner, self.moved(at.address, shift), tuple(left), shift, pad)
+
+    def padded_constant(self, value: Any, guards: tuple[Guard, ...], pad: float) -> str:
+        """A constant in the lanes in which the guards hold, the padding in the others."""
+        base, w = base_type(self.dt), self.vectors
+        if not guards:
+            return constant(value, base, w)
+        scope, k = self.deepest([k for g in guards for k, _ in g.index.terms]), self.axis_or(-1)
+        key = "padded constant", value, guards
+        if key not in scope.values:
+            cond = self.all_hold([g for g in guards if not g.index.of(k)], scope)
+            lanes = self.lanes_hold([g for g in guards if g.index.of(k)], None, cond, scope) if w else cond
+            t, c = vector(base, w), vector("i1", w)
+            inside, outside = constant(value, base, w), constant(pad, base, w)
+            scope.values[key] = self.put(f"select {c} {lanes}, {t} {inside}, {t} {outside}", scope)
+        return scope.values[key]
 
     def moves(self, at: Load, k: int) -> bool:
         """Does an operand's place depend on loop ``k``?"""
