@@ -276,6 +276,7 @@ class Points:
         wide = self.axis is not None and self.axis in scope.axes
         moving = tuple([g for g in at.guards if wide and self.varies(g.index)])
         fixed = tuple([g for g in at.guards if g not in moving])
+        wide = wide and (bool(moving) or self.varies(at.address))
         pointer, offsets = self.reach(at.value, False, at.address, scope)
         if fixed:
             cond, _ = self.condition(fixed, scope)
