@@ -381,7 +381,7 @@ def test_what_is_kept_is_known_by_living_arrays(native: None) -> None:
         del x
         realisation.forget()
         gc.collect()
-    kept = {id(a) for o in gc.get_objects() if isinstance(o, running.Outputs) for a in o.kept}
+    kept = {id(a) for o in gc.get_objects() if type(o) is running.Outputs for a in o.kept}
     assert running.pooled == kept
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from ..compiler.builder import Builder
 from ..compiler.ir import Function, Value
+from ..compiler.simplify import without_dead
 from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
 from .signature import signature
+
+OVERWRITING = frozenset(["copy", "fill", "zero"])  # operators that read nothing of their first input
 
 
 class Program:
@@ -26,7 +30,7 @@ class Program:
         ordinals = [n.attrs for n in order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
-        self.read = frozenset(ordinals)
+        self.read = frozenset([n.attrs for n in in_order(roots, needed) if n.op is LEAF])
         self.olds: list[Any] = []
         self.slots = [-1 - i for i in self.kept]  # where these are
         self.cache: Any = None
@@ -34,7 +38,7 @@ class Program:
     @cached_property
     def function(self) -> Function:
         """The roots in the IR."""
-        return _lowered(in_order(self.roots), self.roots, self._places)
+        return without_dead(_lowered(in_order(self.roots), self.roots, self._places))
 
     @property
     def _places(self) -> dict[int, int]:
@@ -62,7 +66,12 @@ def _lowered(order: list[Node], roots: tuple[Node, ...], place: dict[int, int]) 
     return b.f
 
 
-def in_order(roots: tuple[Node, ...]) -> list[Node]:
+def needed(node: Node) -> tuple[Node, ...]:
+    """The inputs whose values a node depends on: what is overwritten as a whole is there for its gradient alone."""
+    return node.ins[1:] if node.op.name in OVERWRITING else node.ins
+
+
+def in_order(roots: tuple[Node, ...], inputs: Callable[[Node], tuple[Node, ...]] = lambda n: n.ins) -> list[Node]:
     """The nodes under ``roots``, inputs before users, without recursion: graphs may be very deep."""
     order: list[Node] = []
     seen: set[Node] = set()
@@ -74,7 +83,7 @@ def in_order(roots: tuple[Node, ...]) -> list[Node]:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend([(i, False) for i in reversed(node.ins) if i not in seen])
+            stack.extend([(i, False) for i in reversed(inputs(node)) if i not in seen])
     return order
 
 
