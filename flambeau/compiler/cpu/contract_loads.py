@@ -157,10 +157,6 @@ class Elements(Points):
             raw = self.put(f"select <{lanes} x i1> {lanes_hold}, {t} {raw}, {t} {constant(pad, base, lanes)}", scope)
         return raw
 
-    def memory(self, dt: dtype) -> str:
-        """The type of an element in memory."""
-        return memory_type(dt)
-
     def converted(self, raw: str, dt: dtype, scope: Scope) -> str:
         """A vector from memory as it is multiplied."""
         ops = self.ops(self.vectors, scope)

@@ -12,7 +12,7 @@ from .contract_packing import Packing, _turns
 from .contract_tile import Contraction
 from .nest_loops import Kernel
 from .target import Target
-from .text import Loop, Scope, When, base_type, constant, lane_list, vector
+from .text import Loop, Scope, When, base_type, constant, lane_list, memory_type, vector
 
 
 class Packed(Contraction):
@@ -269,7 +269,7 @@ class Packed(Contraction):
                 index, c = home.values["row", j], at.address.of(k)
                 home.values[key] = self.put(f"mul nsw i64 {index}, {c}", home) if "%" in index else str(int(index) * c)
             pointer = self.place(at.value, rest, scope)
-            pointer = self.put(f"getelementptr {self.memory(node.dtype)}, ptr {pointer}, i64 {home.values[key]}", scope)
+            pointer = self.put(f"getelementptr {memory_type(node.dtype)}, ptr {pointer}, i64 {home.values[key]}", scope)
         else:
             pointer = self.place(at.value, at.address.shift(j * at.address.of(k)), scope)
         return self.converted(self.vector_load(pointer, 1, node.dtype, None, scope), node.dtype, scope)

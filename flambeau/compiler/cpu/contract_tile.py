@@ -12,7 +12,7 @@ from .contract_loads import Elements, Shift
 from .contract_plan import Operand, Plan
 from .nest_loops import Kernel
 from .target import Target
-from .text import Loop, Renderer, Scope, When, base_type, constant, lane_list, suffix, vector
+from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
 
 
 class Contraction(Elements):
@@ -35,11 +35,7 @@ class Contraction(Elements):
 
     def finished(self) -> Kernel:
         """The rendered kernel."""
-        out = Renderer()
-        self.entry.render(out)
-        head = self.module.text()
-        signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
-        text = "\n".join([*([head] if head else []), f"{signature} {{", "entry:", *out.lines, "  ret void", "}", ""])
+        text = self.rendered(self.name)
         p = self.plan
         axis = p.order[0] if p.order else -1
         return Kernel(self.name, text, list(self.operands), self.n, axis, p.chunk, p.chunks)
@@ -79,11 +75,6 @@ class Contraction(Elements):
         low = self.put(f"mul nuw nsw i64 %chunk, {p.chunk}", self.entry)
         end = self.put(f"add nuw nsw i64 {low}, {p.chunk}", self.entry)
         return low, end if size % p.chunk == 0 else self.least(end, size)
-
-    def least(self, a: str, b: int) -> str:
-        """The smaller of an index and a constant."""
-        less = self.put(f"icmp ult i64 {a}, {b}")
-        return self.put(f"select i1 {less}, i64 {a}, i64 {b}")
 
     def steps(self, k: int, low: str, high: str, step: int, guarded: bool) -> None:
         """Opens a loop over tiles; over one tile, a scope."""

@@ -11,7 +11,7 @@ from ..loops import Nest
 from .nest_choices import across
 from .points import Points
 from .target import Target
-from .text import Loop, Renderer, Scope, When, lane_list
+from .text import Loop, Scope, When, lane_list
 
 TILE = 128  # columns in a tile of partial results
 BLOCK = 16  # steps across the vectors in a block of a transposition
@@ -80,12 +80,7 @@ class Loops(Points):
     def kernel(self) -> Kernel:
         """Emits the scopes, then renders them."""
         self.body()
-        out = Renderer()
-        self.entry.render(out)
-        head = self.module.text()
-        signature = f"define void @{self.name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
-        lines = [f"{signature} {{", *self.shortcut(), "entry:", *out.lines, "  ret void", "}", ""]
-        text = "\n".join([*([head] if head else []), *lines])
+        text = self.rendered(self.name, self.shortcut())
         axis = self.kept[0] if self.kept else -1
         bases = [self.bases.get(key, 0) for key in self.operands]
         return Kernel(self.name, text, list(self.operands), self.n, axis, self.chunk, self.chunks, bases=bases)
@@ -137,11 +132,6 @@ class Loops(Points):
         low = self.put(f"mul nuw nsw i64 %chunk, {self.chunk}", self.entry)
         end = self.put(f"add nuw nsw i64 {low}, {self.chunk}", self.entry)
         return low, end if size % self.chunk == 0 else self.least(end, size, self.entry)
-
-    def least(self, a: str, b: int, scope: Scope) -> str:
-        """The smaller of an index and a constant."""
-        less = self.put(f"icmp ult i64 {a}, {b}", scope)
-        return self.put(f"select i1 {less}, i64 {a}, i64 {b}", scope)
 
     def loop(self, k: int, low: str, high: str, step: int, guarded: bool = False) -> Loop:
         """A loop of axis ``k``, opened."""

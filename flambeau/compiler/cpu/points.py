@@ -5,13 +5,15 @@ Every node is put into the outermost open scope in which all that it depends on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...dtypes import bool_, dtype, int64
 from ..affine import Affine, Guard
 from ..ir import Value
 from ..loops import Load, Nest, Node, Store
 from . import nest_maps as maps
 from .target import Target
-from .text import Scope, base_type, constant, lane_list, memory_type, suffix, vector
+from .text import Renderer, Scope, base_type, constant, lane_list, memory_type, suffix, vector
 from .vector_math import Module, VectorMath
 
 Val = tuple[str, bool]  # register, is it a vector
@@ -45,6 +47,20 @@ class Points:
         r = self.fresh()
         (scope or self.chain[-1]).head.append(f"  {r} = {instruction}")
         return r
+
+    def least(self, a: str, b: int, scope: Scope | None = None) -> str:
+        """The smaller of an index and a constant."""
+        less = self.put(f"icmp ult i64 {a}, {b}", scope)
+        return self.put(f"select i1 {less}, i64 {a}, i64 {b}", scope)
+
+    def rendered(self, name: str, before: Sequence[str] = ()) -> str:
+        """The text of the function that has been emitted; ``before`` is what comes ahead of its entry."""
+        out = Renderer()
+        self.entry.render(out)
+        head = self.module.text()
+        signature = f"define void @{name}(ptr noalias %operands, i64 %chunk, ptr noalias %workspace) nounwind"
+        lines = [f"{signature} {{", *before, "entry:", *out.lines, "  ret void", "}", ""]
+        return "\n".join([*([head] if head else []), *lines])
 
     def ops(self, lanes: int, scope: Scope | None = None) -> maps.Ops:
         """Instructions on vectors of ``lanes``, or on single elements."""
