@@ -58,8 +58,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         tuple(n.sizes),
         tuple(n.reduced),
         n.chunked,
-        [node.params.value.kind for node in n.nodes if node.op == "load"]
-        == ["input"],  # see ``Loops.shortcut``
+        [node.params.value.kind for node in n.nodes if node.op == "load"] == ["input"],  # see ``Loops.shortcut``
         tuple([_node(node, number, place) for node in n.nodes]),
         tuple([(of(r.value), number[r.node]) for r in n.reductions]),
         tuple([(number[s.node], of(s.value), s.address) for s in n.stores]),
