@@ -128,6 +128,16 @@ def test_kernels_and_memory(native: None) -> None:
     assert "program 0: 4 operators" in text and "compiled because: the first program" in text and "contract" in text
 
 
+def test_kernels_name_the_lines_of_their_calls(native: None) -> None:
+    linear, x = torch.nn.Linear(30, 40), torch.tensor(np.ones((16, 30), np.float32))
+    activated = lambda: torch.tanh(linear(x))  # noqa: E731
+    with explain() as e:
+        activated().tolist()
+    calls = [call for k in e.programs()[0].kernels for call in k.facts.calls]
+    assert f"addmm, tanh at {__file__}:{line_of(activated)}" in calls
+    assert all(call in str(e) for call in calls)
+
+
 def test_what_an_optimizer_writes_in_place(native: None) -> None:
     w = torch.tensor(np.ones((32, 16), np.float32), requires_grad=True)
     optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)

@@ -133,6 +133,7 @@ class _Tiling:
     def function(self) -> Function:
         """Goes through all values."""
         for v in self.f.values:
+            self.r.f.origin = v.origin
             self.visit(v)
         self.r.f.outputs = [self.as_plain(v, free=True) for v in self.f.outputs]
         return self.r.f

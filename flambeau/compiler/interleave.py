@@ -37,6 +37,7 @@ def interleave(f: Function) -> Function:
     r = Rewriter()
     new: dict[Value, Value] = {}
     for v in f.values:
+        r.f.origin = v.origin
         args = tuple([new[a] for a in v.args])
         found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else None
         new[v] = found or copied(r, v, args)

@@ -14,7 +14,7 @@ expr := map f(a, …)                 elementwise, equal shapes
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..dtypes import dtype
 
@@ -24,10 +24,17 @@ KINDS = (
 )  # fmt: skip
 
 
+class Origin(NamedTuple):
+    """The user's call that a value comes from: PyTorch's operator, file and line."""
+
+    operator: str
+    line: tuple[str, int] | None
+
+
 class Value:
     """One definition. ``name`` says which map, view, ...; ``params`` are its constants."""
 
-    __slots__ = ("args", "dtype", "index", "kind", "name", "params", "shape")
+    __slots__ = ("args", "dtype", "index", "kind", "name", "origin", "params", "shape")
 
     def __init__(
         self, kind: str, name: str, args: tuple[Value, ...], params: Any, shape: tuple[int, ...], dt: dtype
@@ -39,6 +46,7 @@ class Value:
         self.shape = shape
         self.dtype = dt
         self.index = -1
+        self.origin: Origin | None = None
 
     def __repr__(self) -> str:
         args = ", ".join(f"%{a.index}" for a in self.args)
@@ -54,17 +62,19 @@ class Value:
 class Function:
     """A program in the IR: values in order of definition, and which of them are outputs.
 
-    ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``).
+    ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``). ``origin``: of what is defined next.
     """
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.outputs: list[Value] = []
         self.chunks = 0
+        self.origin: Origin | None = None
 
     def define(self, v: Value) -> Value:
         """Appends a definition."""
         v.index = len(self.values)
+        v.origin = self.origin
         self.values.append(v)
         return v
 

@@ -66,6 +66,7 @@ def rewritten(f: Function, rewrite: Rewrite) -> Function:
     r = Rewriter()
     new: dict[Value, Value] = {}
     for v in f.values:
+        r.f.origin = v.origin
         new[v] = rewrite(r, v, tuple([new[a] for a in v.args]))
     r.f.outputs = [new[v] for v in f.outputs]
     r.f.chunks = f.chunks
@@ -87,6 +88,7 @@ def without_dead(f: Function) -> Function:
     new: dict[Value, Value] = {}
     for v in f.values:
         if v in needed:
+            g.origin = v.origin
             args = tuple([new[a] for a in v.args])
             new[v] = g.define(Value(v.kind, v.name, args, v.params, v.shape, v.dtype))
     g.outputs = [new[v] for v in f.outputs]

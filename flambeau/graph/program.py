@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ..compiler.builder import Builder
-from ..compiler.ir import Function, Value
+from ..compiler.ir import Function, Origin, Value
 from ..compiler.simplify import without_dead
 from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
 from .signature import signature
@@ -61,6 +61,7 @@ def _lowered(order: list[Node], roots: tuple[Node, ...], place: dict[int, int]) 
     b = Builder()
     done: dict[Node, Any] = {}
     for node in order:
+        b.f.origin = Origin(node.op.name, node.src)
         done[node] = _leaf(b, node, place) if node.op is LEAF else lower(b, node, done)
     b.f.outputs = [done[r] for r in roots]
     return b.f

@@ -236,6 +236,7 @@ def _kernel_lines(p: ProgramReport, most: int) -> list[str]:
     for k in ordered[:most]:
         rates = f"{k.flops / 1e9:8.1f} {k.flops / best.flops:5.0%} {k.bytes / 1e9:7.1f} {k.bytes / best.bytes:5.0%}"
         lines.append(f"  {k.share:6.1%} {k.seconds * 1e6:9.1f} {rates} {k.facts.chunks:6}  {k.facts.title}")
+        lines += [f"{'':49}  {call}" for call in k.facts.calls]
     if len(ordered) > most:
         lines.append(f"  {sum(k.share for k in ordered[most:]):6.1%} in {len(ordered) - most} more kernels")
     lines.append(

@@ -74,6 +74,7 @@ def _kernels(noted: Noted, run: Run) -> str:
         loops = " x ".join(map(str, k.sizes)) or "1"
         reads, writes = ", ".join(k.reads), ", ".join(k.writes)
         lines.append(f"kernel {number}: {k.title}")
+        lines += [f"    {call}" for call in k.calls]
         lines.append(f"    loops {loops}, {k.chunks} chunks, {k.flops:.4g} operations; reads {reads}; writes {writes}")
     lines += [f"by NumPy: {_cut(repr(v), 120)}" for v in inspection.by_numpy(noted.program.cache)]
     return "\n".join(lines)

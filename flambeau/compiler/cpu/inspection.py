@@ -22,6 +22,7 @@ class KernelFacts(NamedTuple):
 
     Attributes:
         title: what it computes, and the type of what it writes.
+        calls: the operators that its sums and results come from, by line: ``conv2d, relu at train.py:22``.
         reads: the values that it reads.
         writes: the values that it writes.
         sizes: of its loops, outermost first.
@@ -32,6 +33,7 @@ class KernelFacts(NamedTuple):
     """
 
     title: str
+    calls: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -123,7 +125,17 @@ def _facts(k: Kernel) -> KernelFacts:
     reads = tuple([name_of(v) for v, written in k.operands if not written])
     writes = tuple([name_of(v) for v, written in k.operands if written])
     moved = float(sum(nbytes(v) for v, _ in k.operands))
-    return KernelFacts(_title(k), reads, writes, tuple(k.nest.sizes), k.chunks, _flops(k.nest), moved, k.text)
+    sizes = tuple(k.nest.sizes)
+    return KernelFacts(_title(k), _calls(k), reads, writes, sizes, k.chunks, _flops(k.nest), moved, k.text)
+
+
+def _calls(k: Kernel) -> tuple[str, ...]:
+    values = [r.value for r in k.nest.reductions] + [v for v, written in k.operands if written]
+    lines: dict[str, dict[str, None]] = {}
+    for origin in [v.origin for v in values if v.origin is not None]:
+        place = f" at {origin.line[0]}:{origin.line[1]}" if origin.line else ""
+        lines.setdefault(place, {})[origin.operator] = None
+    return tuple([", ".join(operators) + place for place, operators in lines.items()])
 
 
 def _title(k: Kernel) -> str:
