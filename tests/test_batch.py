@@ -54,6 +54,17 @@ def close(f: Function, g: Function, inputs: list[np.ndarray], scalars: list[Any]
             np.testing.assert_array_equal(a, b)
 
 
+def test_samples_padded_with_a_number_up_to_a_whole_chunk() -> None:
+    """The last of the 16 samples is the padding's number, not what happens to be in that lane."""
+    b = Builder()
+    x, y = read(b, 16, 1, 4, 15), read(b, 15, 5, 4, 15, k=1)
+    b.f.outputs = [b.contract("ncxy,nfxy->fc", x, b.pad(y, [(0, 1), (0, 0), (0, 0), (0, 0)], 2))]
+    arrays = [np.random.default_rng(k).integers(-2, 3, n).astype(np.float32) for k, n in enumerate((960, 4500))]
+    f = tiled(b.f, always=True)
+    assert f.chunks == 1
+    close(b.f, f, arrays, [], rtol=0)
+
+
 # ---- programs
 
 

@@ -5,6 +5,7 @@ Operands are small integers, so sums are exact in whatever order they are added.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,19 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _compiled import memory
-from test_nest import TARGETS, check, pool_for
+from test_nest import TARGETS, check, native, pool_for
 
 from flambeau import dtypes as dt
+from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_packing, contract_plan, execute
+from flambeau.compiler.cpu import (
+    contract,
+    contract_direct_plan,
+    contract_packing,
+    contract_plan,
+    execute,
+    generating,
+)
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Value
@@ -85,19 +94,19 @@ def sums(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
 
 
 @st.composite
-def convolutions(draw: Any, dtypes: list[Any] = DTYPES) -> Any:
-    """A convolution or one of its gradients, of one or two dimensions."""
+def convolutions(draw: Any, dtypes: list[Any] = DTYPES, dims: int = 2, channels: Sequence[int] = (1, 5, 6)) -> Any:
+    """A convolution or one of its gradients, of one dimension or more."""
     c = _Case(draw, draw(st.sampled_from(dtypes)))
-    n, one = draw(st.integers(1, 2)), lambda options: draw(st.sampled_from(options))
+    n, one = draw(st.integers(1, dims)), lambda options: draw(st.sampled_from(options))
     g = Geometry(
         tuple([one([1, 1, 2]) for _ in range(n)]), tuple([(one([0, 1, 2]), one([0, 1, 2])) for _ in range(n)]),
         tuple([one([1, 1, 2]) for _ in range(n)]), one([1, 1, 2]),
     )  # fmt: skip
     kernel = tuple([one([1, 3, 5]) for _ in range(n)])
     reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, kernel)]
-    size = tuple([r + one([0, 3, 14, 20]) for r in reach])
+    size = tuple([r + one([0, 3, 14, 20] if n < 3 else [0, 1, 3]) for r in reach])
     out = tuple([(s + lo + hi - r) // step + 1 for s, (lo, hi), r, step in zip(size, g.pads, reach, g.stride)])
-    batch, inside, outside = one([1, 3, 16]), one([1, 3, 4]), one([1, 5, 6])
+    batch, inside, outside = one([1, 3, 16]), one([1, 3, 4]), one(channels)
     x = (batch, inside * g.groups, *size)
     w = (outside * g.groups, inside, *kernel)
     y = (batch, outside * g.groups, *out)
@@ -135,6 +144,62 @@ def test_in_panels_on_other_processors(pool: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         pack_everything(patch, 20)
         check(*case, pool=pool)
+
+
+def wide_convolutions() -> Any:
+    """Convolutions of up to three dimensions with channels that fill vectors, or nearly so."""
+    return convolutions([dt.float32, dt.float64], dims=3, channels=(5, 16, 17, 35))
+
+
+@settings(max_examples=150, **SETTINGS)
+@given(wide_convolutions(), st.sampled_from([64, 2000, 100_000]))
+def test_direct_convolutions(case: Any, cache: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        convolve_directly(patch, cache)
+        check(*case)
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(wide_convolutions(), st.sampled_from([64, 2000, 100_000]))
+def test_direct_convolutions_on_other_processors(pool: Pool, case: Any, cache: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        convolve_directly(patch, cache)
+        check(*case, pool=pool)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("what", ["forward", "input", "weight"])
+def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPatch, what: str, stride: int) -> None:
+    """Bits are those of the sums tile by tile, which add products one by one as the labels say."""
+    b, g = Builder(), Geometry((stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
+    size = 12 // stride
+    shapes = {"forward": [(20, 32, 12, 12), (48, 32, 3, 3)], "weight": [(20, 32, 12, 12), (20, 48, size, size)],
+              "input": [(20, 48, size, size), (48, 32, 3, 3)]}[what]  # fmt: skip
+    ins = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    lower = {"forward": lower_forward, "weight": lower_weight, "input": lower_input}[what]
+    b.f.outputs = [lower(b, *ins, {"forward": (size, size), "weight": (3, 3), "input": (12, 12)}[what], g)]
+    arrays = [np.random.default_rng(k).standard_normal(np.prod(s)).astype(np.float32) for k, s in enumerate(shapes)]
+    chosen: list[object] = []
+    choose = contract_direct_plan.direct
+    monkeypatch.setattr(contract, "direct", lambda *a: chosen.append(choose(*a)) or chosen[-1])
+    monkeypatch.setattr(generating, "_known", {})
+    fast = native(b.f, arrays)
+    assert any(chosen)
+    monkeypatch.setattr(contract, "direct", lambda *a: None)
+    monkeypatch.setattr(contract_plan, "_suits", lambda n, a, b, k, lanes: not n.reduced[k] and 1 / (1 + k))
+    monkeypatch.setattr(contract_packing, "LEAST", 1 << 60)
+    monkeypatch.setattr(generating, "_known", {})
+    np.testing.assert_array_equal(fast[0], native(b.f, arrays)[0])
+
+
+def convolve_directly(patch: pytest.MonkeyPatch, cache: int) -> None:
+    """Direct convolutions for small ones too, in blocks that fit so many bytes."""
+    patch.setattr(contract_direct_plan, "LEAST", 1)
+    patch.setattr(contract_direct_plan, "FEWEST", 1)
+    patch.setattr(contract_direct_plan, "FILLED", 0)
+    patch.setattr(contract_direct_plan, "PANELS", cache)
+    patch.setattr(contract_direct_plan, "COPY", cache)
+    patch.setattr(generating, "_known", {})
 
 
 def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:

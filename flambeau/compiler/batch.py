@@ -235,18 +235,19 @@ class _Tiling:
         """Where dimension ``d`` of ``a``, not its batch, is in the tiled form."""
         return d + (d < self.dims[a])
 
-    def valid(self, a: Value) -> Value:
-        """Which lanes of the tiled ``a`` hold samples."""
+    def valid(self, a: Value, samples: int) -> Value:
+        """Which lanes of the tiled ``a`` hold some of so many samples."""
         number = self.r.reshape(self.r.iota(self.chunks * CHUNK, int32), (self.chunks, CHUNK))
-        inside = self.r.map("lt", number, self.r.const(self.samples, int32))
+        inside = self.r.map("lt", number, self.r.const(samples, int32))
         return self.r.expand(self.r.reshape(inside, (self.chunks, *[1] * (a.ndim - 2), CHUNK)), a.shape)
 
     def index(self, v: Value) -> Value:
         """Tiled indices, 0 where there is no sample."""
         a = self.as_tiled(v)
-        if self.samples % CHUNK == 0:
+        samples = v.shape[self.dims[v]]
+        if samples % CHUNK == 0:
             return a
-        return self.r.where(self.valid(a), a, self.r.const(0, a.dtype))
+        return self.r.where(self.valid(a, samples), a, self.r.const(0, a.dtype))
 
 
 def _repeats(v: Value) -> bool:
@@ -316,7 +317,7 @@ def _pad(t: _Tiling, v: Value, a: Value) -> Value | None:
     d = t.dims[a]
     x = t.as_tiled(a)
     if pads[d] != (0, 0):
-        x = t.r.where(t.valid(x), x, t.r.const(value, a.dtype))
+        x = t.r.where(t.valid(x, a.shape[d]), x, t.r.const(value, a.dtype))
     own = [p for k, p in enumerate(pads) if k != d]
     steps = [s for k, s in enumerate(interior) if k != d]
     return t.r.pad(x, [(0, 0), *own, (0, 0)], value, [0, *steps, 0])

@@ -2,7 +2,8 @@
 
 - argmax and argmin: the smallest index among the elements that equal the extreme (or are NaN, if one is).
 - scatters and scans of 16-bit floats: in float32, rounded once.
-- updates of a constant under a view that selects a box: padding (but for the first of several).
+- updates of a constant under a view that selects a box: padding (but for the first of several, and for contractions
+  spread out, which are stored where they belong).
 - a scan that is only converted: one that stores what it is converted to.
 - maps such as the remainder of floats: ``composed_maps``.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from ..dtypes import bfloat16, bool_, dtype, float16, float32, int32, int64
 from .affine import row_major
 from .composed_maps import composed_map
+from .interleave import is_contraction
 from .ir import Function, Value
 from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
 
@@ -106,6 +108,8 @@ def _padding(r: Rewriter, v: Value, value: Value) -> Value | None:
     if found is None or fill.params and v.dtype in (float16, bfloat16):
         return None
     order, starts, steps = found
+    if max(steps) > 1 and is_contraction(value):
+        return None
     taken = [d for d in order if d is not None]
     left = [d for d in range(value.ndim) if d not in taken]
     value = r.view("permute", value, (*left, *taken), tuple([value.shape[d] for d in (*left, *taken)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import gcd, prod
 
 from .affine import row_major
 from .forms import box
@@ -45,19 +45,26 @@ def _chain(v: Value, users: dict[Value, Value], uses: list[int]) -> list[Value]:
     return out
 
 
+Run = tuple[int, int, int]  # first index, the one behind the last, step
+
+
 def _fill(updates: list[Value]) -> bool:
     """Do these updates, none of which overwrites another, leave nothing of what was there before?"""
-    areas: list[list[tuple[int, int]]] = []
+    areas: list[list[Run]] = []
     for v in updates:
         found = box(v, v.args[1]) if v.kind == "update" and tuple(v.params[0]) == row_major(v.shape) else None
-        if found is None or any(s != 1 for s in found[2]):
+        if found is None:
             return False
         sizes = [1 if d is None else v.args[1].shape[d] for d in found[0]]
-        areas.append([(at, at + n) for at, n in zip(found[1], sizes)])
-    total = sum(prod([high - low for low, high in area]) for area in areas)
+        areas.append([(at, at + (n - 1) * step + 1, step) for at, n, step in zip(found[1], sizes, found[2])])
+    total = sum(prod([-(-(high - low) // step) for low, high, step in area]) for area in areas)
     apart = all(_apart(a, b) for k, a in enumerate(areas) for b in areas[:k])
     return apart and total == prod(updates[0].shape)
 
 
-def _apart(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
-    return any(high <= low2 or high2 <= low for (low, high), (low2, high2) in zip(a, b))
+def _apart(a: list[Run], b: list[Run]) -> bool:
+    """Do two boxes, of which each may hold every n-th index along a dimension, share nothing?"""
+    return any(
+        high <= low2 or high2 <= low or (low2 - low) % gcd(step, step2)
+        for (low, high, step), (low2, high2, step2) in zip(a, b)
+    )

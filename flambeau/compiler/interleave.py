@@ -9,10 +9,12 @@ Bits stay the same: what zeros were added to has no negative zeros, so 0 is adde
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
 from ..dtypes import uint8
+from .affine import row_major
 from .ir import Function, Value
 from .simplify import Rewriter, constant_of, copied, without_dead
 
@@ -39,7 +41,7 @@ def interleave(f: Function) -> Function:
     for v in f.values:
         r.f.origin = v.origin
         args = tuple([new[a] for a in v.args])
-        found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else None
+        found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else _alone(r, v, new)
         new[v] = found or copied(r, v, args)
     r.f.outputs = [new[v] for v in f.outputs]
     r.f.chunks = f.chunks
@@ -58,6 +60,8 @@ def _interleaved(r: Rewriter, v: Value, within: set[Value], new: dict[Value, Val
     one = spreads[0]
     assert one is not None
     pieces = {_phase(s): _plus_zero(r, new[s.piece]) for s in spreads if s is not None}
+    if any(is_contraction(s.piece) for s in spreads if s is not None):
+        return _fitted(r, _written(r, pieces, one), one.shape)
     zero = r.const(0, v.dtype, one.piece.shape)
     count = prod(one.steps)
     whole = _woven(r, [pieces.get(k, zero) for k in range(count)], one.steps)
@@ -122,6 +126,36 @@ def _fitted(r: Rewriter, a: Value, shape: tuple[int, ...]) -> Value:
         if a.shape[d] > n:
             a = r.slice(a, d, 0, n)
     return r.pad(a, [(0, n - m) for m, n in zip(a.shape, shape)])
+
+
+# ---- writing
+
+
+def _alone(r: Rewriter, v: Value, new: dict[Value, Value]) -> Value | None:
+    """What a contraction gives, spread and alone: stored so, as whoever reads it would search for its places."""
+    s = spread(v) if v.dtype.kind in "fui" else None
+    if s is None or not is_contraction(s.piece) or any(not 0 <= i < step for i, step in zip(s.first, s.steps)):
+        return None
+    return _fitted(r, _written(r, {_phase(s): new[s.piece]}, s), s.shape)
+
+
+def is_contraction(x: Value) -> bool:
+    """Is it a contraction under views that keep its elements?"""
+    while x.kind == "view" and x.name in ("reshape", "permute"):
+        x = x.args[0]
+    return x.kind == "contract"
+
+
+def _written(r: Rewriter, pieces: dict[int, Value], one: Spread) -> Value:
+    """Zeros, overwritten by one piece after the other: what contractions give is stored anyway."""
+    shape = tuple([n * s for n, s in zip(one.piece.shape, one.steps)])
+    layout = row_major(shape)
+    strides = tuple([k * s for k, s in zip(layout, one.steps)])
+    first = list(product(*[range(s) for s in one.steps]))
+    whole = r.const(0, one.piece.dtype, shape)
+    for k, piece in sorted(pieces.items()):
+        whole = r.update(whole, piece, layout, strides, sum(i * s for i, s in zip(first[k], layout)))
+    return whole
 
 
 # ---- weaving

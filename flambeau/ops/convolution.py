@@ -6,8 +6,10 @@ Input, weight and output make a trilinear form: ``CONV`` computes the output, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import gcd
+from typing import Any, NamedTuple
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32
 from ..graph.node import Operator
@@ -192,16 +194,71 @@ def lower_weight(b: Any, x: Any, gy: Any, kernel: tuple[int, ...], g: Geometry) 
 
 
 def lower_input(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> Any:
-    """The input's gradient, of spatial size ``size``: a convolution of the spread gradient with the flipped kernel."""
+    """The input's gradient, of spatial size ``size``: where windows step, phase by phase, each a convolution."""
+    if max(g.stride) == 1 or 0 in (*size, *gy.shape):
+        return _input_phase(b, gy, w, size, g)
+    rows = [_phases(*along) for along in zip(size, g.pads, w.shape[2:], g.stride, g.dilation)]
+    shape, total = (gy.shape[0], w.shape[1] * g.groups, *size), None
+    for phases in product(*rows):
+        one = _spread(b, _input_phase(b, gy, _picked(b, w, phases), *_geometry_of(phases, g)), phases, shape, g.stride)
+        total = one if total is None else b.map("add", total, one)
+    return b.const(0, gy.dtype, shape) if total is None else total
+
+
+class _Phase(NamedTuple):
+    """Every ``stride``-th place of an input from ``first`` on: ``count`` of them, that points of the kernel reach.
+
+    ``points``: the first such point and how far they lie apart; the first place reads gradient ``reach`` at that point,
+    and ``step`` less at each next one.
+    """
+
+    first: int
+    count: int
+    points: tuple[int, int]
+    reach: int
+    step: int
+
+
+def _phases(size: int, pads: tuple[int, int], kernel: int, stride: int, dilation: int) -> list[_Phase]:
+    """The phases of one dimension that some point of the kernel reaches."""
+    common, found = gcd(stride, dilation), []
+    for r in range(min(stride, size)):
+        point = next((k for k in range(kernel) if (r + pads[0] - k * dilation) % stride == 0), None)
+        if point is not None:
+            reach = (r + pads[0] - point * dilation) // stride
+            found.append(_Phase(r, -(-size // stride), (point, stride // common), reach, dilation // common))
+    return found
+
+
+def _picked(b: Any, w: Any, phases: Sequence[_Phase]) -> Any:
+    """The points of the kernel that reach these phases."""
+    for d, one in enumerate(phases, 2):
+        first, step = one.points
+        w = b.slice(w, d, first, w.shape[d], step) if w.shape[d] > 1 else w
+    return w
+
+
+def _geometry_of(phases: Sequence[_Phase], g: Geometry) -> tuple[tuple[int, ...], Geometry]:
+    """The size of a phase, and the convolution whose input gradient it is."""
+    pads, steps = tuple([(one.reach, 0) for one in phases]), tuple([one.step for one in phases])
+    return tuple([one.count for one in phases]), Geometry((1,) * len(phases), pads, steps, g.groups)
+
+
+def _spread(b: Any, a: Any, phases: Sequence[_Phase], shape: tuple[int, ...], stride: tuple[int, ...]) -> Any:
+    """A phase at its places, zeros at the others."""
+    ends = [n - one.first - (one.count - 1) * s - 1 for n, one, s in zip(shape[2:], phases, stride)]
+    pads = [(0, 0), (0, 0), *[(one.first, end) for one, end in zip(phases, ends)]]
+    return b.pad(a, pads, 0, (0, 0, *[s - 1 for s in stride]))
+
+
+def _input_phase(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> Any:
+    """The gradient of the input of a convolution whose windows do not step: one of the flipped kernel."""
     n = len(size)
     o, k = _letters(n)
     pads = [(0, 0), (0, 0)]
-    for i, (lo, _), kernel, out, s, d in zip(size, g.pads, w.shape[2:], gy.shape[2:], g.stride, g.dilation):
-        reach = d * (kernel - 1)
-        spread = (out - 1) * s + 1 if out else 0
-        pads.append((reach - lo, i + lo - spread))
-    spread = b.pad(gy, pads, 0, (0, 0, *[s - 1 for s in g.stride]))
-    seen = b.window(_grouped(b, spread, 1, g.groups), range(3, 3 + n), w.shape[2:], (1,) * n, g.dilation)
+    for i, (lo, _), kernel, out, d in zip(size, g.pads, w.shape[2:], gy.shape[2:], g.dilation):
+        pads.append((d * (kernel - 1) - lo, i + lo - out))
+    seen = b.window(_grouped(b, b.pad(gy, pads), 1, g.groups), range(3, 3 + n), w.shape[2:], (1,) * n, g.dilation)
     flipped = _grouped(b, b.flip(w, range(2, 2 + n)), 0, g.groups)
     gx = b.contract(f"ngf{o}{k},gfc{k}->ngc{o}", seen, flipped)
     return b.reshape(gx, (gy.shape[0], w.shape[1] * g.groups, *size))

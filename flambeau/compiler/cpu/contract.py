@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from ...dtypes import bfloat16, dtype, float16, float32, float64, int8, int16, int32, int64, uint8
 from ..loops import Nest
+from .contract_direct import DirectConvolution
+from .contract_direct_plan import direct
 from .contract_packed import Packed
 from .contract_packing import packing
 from .contract_plan import plan
@@ -25,6 +27,9 @@ DTYPES = frozenset([float16, bfloat16, float32, float64, int8, int16, int32, int
 def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     """The kernel of a contraction for this kind of processor."""
     dt = partial_dtype(n)
+    whole = direct(n, target, dt.itemsize)
+    if whole is not None:
+        return DirectConvolution(n, whole, dt, target, name).kernel()
     packed = packing(n, target, dt.itemsize)
     if packed is not None:
         return Packed(n, packed, dt, target, name).kernel()

@@ -1,0 +1,304 @@
+"""Direct convolutions: contractions whose one operand is seen through windows, with channels in the lanes.
+
+``result[V, R] = sum over K of P[K, V] * Q[R, K]``: the lanes are a loop V of the operand P that is read but once for
+each product (the weight, or for a weight's gradient that of the output), and each element of Q, the operand under
+windows, meets all lanes. So it does not matter how wide an image is, by what steps the windows go, or where they begin.
+
+A chunk owns a block of rows R and some panels of V. For one block of K after the other it copies P into panels
+``[K][lanes]``, copies the part of Q that it reads with its padding around it, and adds the products of each tile of
+rows; between blocks, results wait in the workspace. At the end these squares of rows and lanes are transposed, so that
+what follows the sums is computed and stored along the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from math import prod
+
+from ...dtypes import float32, float64
+from ..affine import Affine, Guard, distinct
+from ..loops import Load, Nest, Node, accesses
+from .contract_plan import LATENCY, Operand, Plan, operands
+from .target import Target
+
+LEAST = 1 << 19  # products below which nothing is packed
+FILLED = 0.7  # of the lanes at least are results
+FEWEST = 48  # rows that a panel must serve
+CHUNKS = 16  # that threads should find
+PANELS = 160 * 1024  # bytes of a chunk's panels
+COPY = 384 * 1024  # bytes of the other side's copy
+PACKING = 0.6  # cycles that an element of a panel takes
+COPYING = 4  # cycles that a vector of the other side's copy takes
+
+
+@dataclass
+class Source:
+    """A dimension of what a chunk copies of Q: where it is in the operand, and the loops that lead along it.
+
+    ``step``: elements of the operand from one index to the next; ``index``: the index, by the loops; ``size``: indices
+    outside ``0 … size`` read as zero (None: there are none).
+    """
+
+    step: int
+    index: Affine
+    size: int | None
+
+
+@dataclass
+class Direct(Plan):
+    """The choices for a direct convolution.
+
+    ``vector``: which side P is; ``outer``: kept loops of which each index is a chunk's; ``rows``: R, in order;
+    ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
+    many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
+    read where it lies; ``along``: innermost row loops that results run along, empty where they run along V.
+    """
+
+    vector: int = 0
+    outer: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    box: dict[int, int] = field(default_factory=dict)
+    wide: int = 1
+    panels: int = 1
+    count: dict[int, int] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    along: list[int] = field(default_factory=list)
+
+
+def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
+    """How to run a contraction with windows over one operand, or None where that does not pay."""
+    if prod(n.sizes) < LEAST or n.chunked or n.runtime or not any(n.reduced):
+        return None
+    lanes = max(2, target.vector_bytes // itemsize)
+    sides = operands(n)
+    for vector in (0, 1):
+        p, q = sides[vector], sides[1 - vector]
+        if not _fits(n, p, q):
+            continue
+        axis = _axis(n, p, q, lanes)
+        if axis is not None:
+            return _planned(n, axis, vector, lanes, target, itemsize)
+    return None
+
+
+def load(s: Operand) -> Load:
+    """What a side reads."""
+    node: Node = s.node.args[0] if s.node.op == "pad" else s.node
+    return node.params
+
+
+# ---- which contractions
+
+
+def _fits(n: Nest, p: Operand, q: Operand) -> bool:
+    """Is P plain memory and Q memory under windows, perhaps padded with zeros?"""
+    inner: Node = q.node.args[0] if q.node.op == "pad" else q.node
+    if p.node.op != "load" or p.node.params.guards or inner.op != "load":
+        return False
+    if p.node.dtype not in (float32, float64) or inner.dtype is not p.node.dtype:
+        return False
+    if n.reductions[0].value.dtype is not p.node.dtype:
+        return False
+    if q.node.op == "pad" and (q.node.params[1] != 0 or set(q.node.params[0]) != set(inner.params.guards)):
+        return False
+    if q.node.op != "pad" and inner.params.guards:
+        return False
+    return _is_plain(n, p.address) and (
+        not _is_plain(n, q.address) or any(len(g.index.terms) > 1 for g in load(q).guards)
+    )
+
+
+def _is_plain(n: Nest, x: Affine) -> bool:
+    """Does every step of the loops lead to another element?"""
+    return distinct([n.sizes[k] for k, _ in x.terms], [c for _, c in x.terms])
+
+
+def _axis(n: Nest, p: Operand, q: Operand, lanes: int) -> int | None:
+    """The loop on which P alone depends that fills vectors best."""
+    kept = [k for k, r in enumerate(n.reduced) if not r]
+    columns = [k for k in kept if p.of(k) and not q.of(k)]
+    rows = [k for k in kept if q.of(k) and not p.of(k)]
+    if not columns or not rows or any(not p.of(k) and not q.of(k) for k in kept):
+        return None
+    axis = max(columns, key=lambda k: (_filled(n.sizes[k], lanes), n.sizes[k]))
+    if _filled(n.sizes[axis], lanes) < FILLED or prod([n.sizes[k] for k in rows]) < FEWEST:
+        return None
+    return axis
+
+
+def _filled(size: int, lanes: int) -> float:
+    return size / (-(-size // lanes) * lanes)
+
+
+# ---- choices
+
+
+def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsize: int) -> Direct | None:
+    sides = operands(n)
+    p, q = sides[vector], sides[1 - vector]
+    sources = _sources(n, q)
+    if sources is None:
+        return None
+    kept = [k for k, r in enumerate(n.reduced) if not r]
+    rows = [k for k in kept if q.of(k) and not p.of(k)]
+    outer = [k for k in kept if k not in rows and k != axis]
+    d = Direct(axis, lanes, False, kept, vector=vector, outer=outer, rows=rows, sources=sources)
+    d.count = dict(enumerate(n.sizes)) | dict.fromkeys(outer, 1)
+    vectors = -(-n.sizes[axis] // lanes)
+    _chunks(n, d, vectors, target.vector_registers, itemsize)
+    _blocks(n, d, itemsize)
+    d.along = _along(n, d)
+    return d
+
+
+def _sources(n: Nest, q: Operand) -> list[Source] | None:
+    """The dimensions of Q's copy, the outermost in memory first; none without padding, None where they are unknown."""
+    at = load(q)
+    guards: tuple[Guard, ...] = at.guards
+    if not guards:
+        return []
+    guarded = [k for g in guards for k, _ in g.index.terms]
+    if len(set(guarded)) != len(guarded):
+        return None
+    found = []
+    for g in guards:
+        steps = {at.address.of(k) / c for k, c in g.index.terms}
+        if len(steps) != 1 or not all(float(s).is_integer() and s > 0 for s in steps):
+            return None
+        found.append(Source(int(steps.pop()), g.index, g.size))
+    found += [
+        Source(abs(c), Affine(0, ((k, 1 if c > 0 else -1),)), None) for k, c in at.address.terms if k not in guarded
+    ]
+    return sorted(found, key=lambda s: -s.step)
+
+
+def extent(s: Source, count: dict[int, int]) -> int:
+    """How many indices of a source the loops of a chunk reach."""
+    return 1 + sum(abs(c) * (count[k] - 1) for k, c in s.index.terms)
+
+
+def _divisors(size: int) -> list[int]:
+    return [d for d in range(1, size + 1) if size % d == 0]
+
+
+def _heights(n: Nest, loops: list[int]) -> Iterator[dict[int, int]]:
+    """Blocks of loops: the inner ones whole, of one some divisor, of the outer ones one index each."""
+    for at, k in enumerate(loops):
+        for part in _divisors(n.sizes[k])[1 if at < len(loops) - 1 else 0 :]:
+            yield dict.fromkeys(loops[:at], 1) | {k: part} | {j: n.sizes[j] for j in loops[at + 1 :]}
+
+
+def _chunks(n: Nest, d: Direct, vectors: int, registers: int, itemsize: int) -> None:
+    """The rows and panels of a chunk, and the tile, that take the least time."""
+    best: tuple[float, tuple[int, int, dict[int, int]]] | None = None
+    wides = {-(-vectors // -(-vectors // w)) for w in range(1, min(4, vectors) + 1)}
+    for height in _heights(n, d.rows):
+        count = d.count | height
+        blocks = prod([n.sizes[k] // count[k] for k in (*d.outer, *d.rows)])
+        copied = _copying(d, count)
+        for wide in wides:
+            _, each = _box(tuple([height[k] for k in d.rows]), wide, registers)
+            panels = -(-vectors // wide)
+            for some in _divisors(panels):
+                time = _time(n, d, prod(height.values()), blocks, copied, (panels, some, wide, each), itemsize)
+                if best is None or time < best[0] * (1 - 1e-9):
+                    best = time, (wide, some, height)
+    assert best is not None
+    d.wide, d.panels, height = best[1]
+    d.count |= height
+    d.box = dict(zip(d.rows, _box(tuple([height[k] for k in d.rows]), d.wide, registers)[0]))
+    d.tile = {**d.box, d.axis: d.wide * d.lanes}  # type: ignore[dict-item]
+    blocks = prod([n.sizes[k] // d.count[k] for k in (*d.outer, *d.rows)])
+    d.chunks = blocks * -(-vectors // d.wide) // d.panels
+
+
+def _copying(d: Direct, count: dict[int, int]) -> int:
+    """Cycles in which a chunk copies its part of Q."""
+    if not d.sources:
+        return 0
+    rows, length = prod([extent(s, count) for s in d.sources[:-1]]), extent(d.sources[-1], count)
+    return rows * -(-length // d.lanes) * COPYING
+
+
+def _time(
+    n: Nest, d: Direct, height: int, blocks: int, copied: int, panel: tuple[int, int, int, float], itemsize: int
+) -> float:
+    """Cycles, with what too few chunks leave idle, and what does not stay in the cache."""
+    panels, some, wide, each = panel
+    depth, chunks = prod([s for s, r in zip(n.sizes, n.reduced) if r]), blocks * panels // some
+    packed = blocks * panels * wide * d.lanes * depth * PACKING
+    finished = 3 * blocks * panels * wide * height
+    total = blocks * panels * depth * each + packed + chunks * copied + finished
+    waiting = height * some * wide * d.lanes * itemsize
+    return total * (1 + max(0, CHUNKS - chunks) / CHUNKS) * (1.2 if waiting > COPY else 1)
+
+
+@cache
+def _box(heights: tuple[int, ...], wide: int, registers: int) -> tuple[tuple[int, ...], float]:
+    """The tile of rows that takes the fewest cycles for one step of the reduced loops, and these cycles."""
+    inner, whole = heights[-3:], prod(heights[:-3])
+    most = max(1, (registers - 1 - wide) // wide)
+    best = min([(_cycles(inner, box, wide), box) for box in _boxes(inner, most)])
+    return (1,) * len(heights[:-3]) + best[1], best[0] * whole
+
+
+def _boxes(heights: tuple[int, ...], most: int) -> Iterator[tuple[int, ...]]:
+    """Tiles of at most so many rows."""
+    if not heights:
+        yield ()
+        return
+    for t in range(1, min(heights[0], most) + 1):
+        for rest in _boxes(heights[1:], most // t):
+            yield (t, *rest)
+
+
+def _cycles(heights: tuple[int, ...], box: tuple[int, ...], wide: int) -> float:
+    """Cycles for all tiles of a block of rows: multiplications, loads, or until a sum can be added to again."""
+    time = 0.0
+    for parts in product(*[((h // t, t), (1, h % t)) for h, t in zip(heights, box)]):
+        times, rows = prod([i for i, _ in parts]), prod([t for _, t in parts])
+        if rows and times:
+            time += times * (max(rows * wide / 2, (rows + wide) / 2, LATENCY, 2 * wide) + 1)
+    return time
+
+
+def _blocks(n: Nest, d: Direct, itemsize: int) -> None:
+    """The largest block of the reduced loops whose copies fit into the cache."""
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    best = dict.fromkeys(gone[:-1], 1) | {gone[-1]: _divisors(n.sizes[gone[-1]])[-1]}
+    for block in _heights(n, gone):
+        count = d.count | block
+        panel = prod(block.values()) * d.panels * d.wide * d.lanes * itemsize
+        copied = prod([extent(s, count) for s in d.sources]) * itemsize
+        if panel <= PANELS and copied <= COPY and prod(block.values()) > prod(best.values()):
+            best = block
+    d.count |= best
+
+
+def _along(n: Nest, d: Direct) -> list[int]:
+    """The innermost row loops that run as one through everything behind the sums; none where lanes do."""
+    behind = [s.address for s in n.stores]
+    if all(x.of(d.axis) == 1 for x in behind):  # type: ignore[arg-type]
+        return []
+    last = min(d.rows, key=lambda k: behind[0].of(k) or 1 << 60)
+    if any(x.of(last) not in (0, 1) for x in behind) or last != d.rows[-1]:
+        return []
+    reads = _after(n)
+    run = [last]
+    for k in reversed(d.rows[:-1]):
+        inner = run[0]
+        whole = d.count[inner] == n.sizes[inner]
+        if not whole or any(x.of(k) != x.of(inner) * n.sizes[inner] for x in reads):
+            break
+        run.insert(0, k)
+    return run
+
+
+def _after(n: Nest) -> list[Affine]:
+    """What is read and written behind the sums."""
+    products = {id(a) for s in operands(n) for a in (s.node, *s.node.args)}
+    rest = [node for node in n.nodes if id(node) not in products]
+    return accesses(Nest(n.sizes, n.reduced, [], n.stores, rest))
