@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dtypes import bool_, dtype, int64
 from .ir import Function, Value
+from .recurrence import Operands, Recurrence, shapes
 
 PREDICATES = frozenset(
     [
@@ -221,6 +222,14 @@ class Builder:
         return self._add(
             "update", "strided", (base, value), (tuple(layout), tuple(strides), offset), base.shape, base.dtype
         )
+
+    def recur(self, name: str, how: Recurrence, o: Operands) -> tuple[Value, ...]:
+        """The results of a recurrence, then its carries after."""
+        args = [o.weight, o.bias, *o.initial, *o.sequences]
+        outs = shapes(how, o)
+        dt = o.weight.dtype
+        call = self._add("recur", name, tuple([*args, o.starts] if how.packed else args), how, outs[0], dt)
+        return tuple([self._add("part", name, (call,), k, shape, dt) for k, shape in enumerate(outs)])
 
     def extern(
         self,

@@ -9,6 +9,7 @@ expr := map f(a, …)                 elementwise, equal shapes
       | scatter op (a, index, b)    a with b put, added, … at the indices
       | scan op axis (a)            cumulative sum, product, maximum, minimum
       | update (base, b)            base with the part under a strided view replaced
+      | recur how (weight, bias, …) rows of a batch go through time (``recurrence``); several results
       | extern name (a, …)          a NumPy or SciPy function; several results
 """
 
@@ -19,8 +20,8 @@ from typing import Any, NamedTuple
 from ..dtypes import dtype
 
 KINDS = (
-    "input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "extern",
-    "part",
+    "input", "scalar", "const", "map", "view", "reduce", "contract", "gather", "scatter", "scan", "update", "recur",
+    "extern", "part",
 )  # fmt: skip
 
 

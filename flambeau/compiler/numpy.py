@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..dtypes import bfloat16, dtype
 from .ir import Function, Value
 from .numpy_contract import contract
+from .numpy_recurrence import recurrence
 from .numpy_maps import cast, find_map, round_bfloat16
 
 Array = np.ndarray
@@ -303,6 +304,21 @@ def _update(v: Value, base: Array, value: Array, inplace: bool) -> Array:
     return strided(flat, v.shape, layout, 0)
 
 
+def _recur(v: Value, *args: Array) -> list[Array]:
+    return recurrence(v, args, _maps)
+
+
+def _maps(f: Function, inputs: list[Array]) -> list[Array]:
+    """A function of maps over arrays of one shape."""
+    env: list[Any] = []
+    for v in f.values:
+        if v.kind == "input":
+            env.append(inputs[v.params[0]])
+        else:
+            env.append(_const(v) if v.kind == "const" else _map(v, *[env[a.index] for a in v.args]))
+    return [env[v.index] for v in f.outputs]
+
+
 def _extern(v: Value, *args: Array) -> Any:
     fn, params = v.params
     return fn(*args, *params)
@@ -310,6 +326,6 @@ def _extern(v: Value, *args: Array) -> Any:
 
 _KINDS: dict[str, Callable[..., Any]] = {
     "const": _const, "map": _map, "view": _view, "reduce": _reduce, "scan": _scan, "contract": _contract,
-    "gather": _gather, "scatter": _scatter, "extern": _extern,
+    "gather": _gather, "scatter": _scatter, "recur": _recur, "extern": _extern,
     "part": lambda v, whole: whole[v.params],
 }  # fmt: skip

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from ..dtypes import bool_, int64
+from . import recurrence
 from .ir import KINDS, Function, Value
 
 
@@ -174,11 +175,16 @@ def _update(v: Value, base: Value, part: Value) -> None:
     _same_dtype(v, base)
 
 
+def _recur(v: Value, *args: Value) -> None:
+    _need(recurrence.is_valid(v), v, "a recurrence whose operands do not fit")
+
+
 def _part(v: Value, whole: Value) -> None:
-    _need(whole.kind == "extern" and v.params >= 0, v, "a part of what has none")
+    _need(whole.kind in ("recur", "extern") and v.params >= 0, v, "a part of what has none")
 
 
 _RULES: dict[str, Callable[..., Any]] = {
     "input": _input, "scalar": _no_shape, "const": _no_shape, "map": _map, "view": _view, "reduce": _reduce,
     "scan": _scan, "contract": _contract, "gather": _gather, "scatter": _scatter, "update": _update, "part": _part,
+    "recur": _recur,
 }  # fmt: skip

@@ -155,6 +155,9 @@ FUNCTIONS: dict[str, str] = {
     "rearranging": """
     flip fliplr flipud repeat_interleave roll rot90 tile
     """,
+    "recurrent": """
+    gru lstm rnn_relu rnn_tanh
+    """,
     "reductions": """
     all any count_nonzero mean nanmean nansum prod sum
     """,

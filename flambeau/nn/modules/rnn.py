@@ -19,6 +19,7 @@ from .module import Module
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+_FUNCTIONS = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
 
 
 def _apply_permutation(tensor: Any, permutation: Any, dim: int = 1) -> Any:
@@ -246,12 +247,6 @@ class RNNBase(Module):
 
     # ---- forward ---------------------------------------------------------------
 
-    def _layers(self) -> list[list[dict[str, Any]]]:
-        """The weights of each direction of each layer, by kind."""
-        dicts = [{name.split("_l")[0]: getattr(self, name) for name in names} for names in self._all_weights]
-        n = len(self._suffixes())
-        return [dicts[i : i + n] for i in range(0, len(dicts), n)]
-
     def _zero_state(self, input: Any, batch_sizes: Any) -> Any:
         shape = self.get_expected_hidden_size(input, batch_sizes)
         return torch.zeros(shape, dtype=input.dtype, device=input.device)
@@ -266,26 +261,19 @@ class RNNBase(Module):
     def _unbatched_state(self, state: Any) -> Any:
         return state.squeeze(1)
 
-    def _as_tuple(self, hx: Any) -> tuple[Any, ...]:
-        return (hx,)
-
     def _from_tuple(self, state: tuple[Any, ...]) -> Any:
         return state[0]
 
     def _run(self, input: Any, hx: Any, batch_sizes: Any) -> tuple[Any, Any]:
         """Runs on checked arguments."""
         self.check_forward_args(input, hx, batch_sizes)
-        swap = self.batch_first and batch_sizes is None
-        sizes = None if batch_sizes is None else batch_sizes.tolist()
-        output, state = _recurrence.run(
-            self.mode,
-            input.transpose(0, 1) if swap else input,
-            self._as_tuple(hx),
-            self._layers(),
-            self.dropout if self.training else 0.0,
-            sizes,
-        )
-        return (output.transpose(0, 1) if swap else output), self._from_tuple(state)
+        run = _FUNCTIONS[self.mode]
+        more = self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
+        if batch_sizes is None:
+            output, *state = run(input, hx, *more, self.batch_first)
+        else:
+            output, *state = run(input, batch_sizes, hx, *more)
+        return output, self._from_tuple(tuple(state))
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """Runs the network.
@@ -396,9 +384,6 @@ class LSTM(RNNBase):
 
     def _unbatched_state(self, state: Any) -> Any:
         return state[0].squeeze(1), state[1].squeeze(1)
-
-    def _as_tuple(self, hx: Any) -> tuple[Any, ...]:
-        return tuple(hx)
 
     def _from_tuple(self, state: tuple[Any, ...]) -> Any:
         return state

@@ -1,0 +1,39 @@
+"""Recurrences on NumPy, one step after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .ir import Function, Value
+from .recurrence import Recurrence, shapes
+
+Array = np.ndarray
+Body = Callable[[Function, list[Array]], list[Array]]
+
+
+def recurrence(v: Value, args: tuple[Array, ...], run: Body) -> list[Array]:
+    """The results and the carries after; ``run`` computes a body."""
+    how: Recurrence = v.params
+    o = how.operands(args)
+    carries = [np.array(a) for a in o.initial]
+    results = [np.zeros(shape, v.dtype.compute) for shape in shapes(how, o)[: len(how.results)]]
+    for low, high in _steps(how, carries[0].shape[0], results[0].shape[0], o.starts):
+        n = high - low
+        product = carries[0][:n].reshape(n, -1) @ o.weight + o.bias
+        ins = [a[low:high] for a in o.sequences]
+        ins += [product.reshape(n, how.products, -1), *[c[:n].copy() for c in carries]]
+        found = iter(run(how.body, [a[:, k] for a in ins for k in range(a.shape[1])]))
+        for a in [*[r[low:high] for r in results], *[c[:n] for c in carries]]:
+            for k in range(a.shape[1]):
+                a[:, k] = next(found)
+    return results + carries
+
+
+def _steps(how: Recurrence, batch: int, rows: int, starts: Any) -> Iterator[tuple[int, int]]:
+    """The first row of each step and the one behind its last."""
+    bounds = range(0, rows + 1, max(batch, 1)) if starts is None else starts.tolist()
+    steps = list(zip(bounds, bounds[1:]))
+    return iter(steps[::-1] if how.reverse else steps)

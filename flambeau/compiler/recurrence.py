@@ -1,0 +1,104 @@
+"""Recurrences: the rows of a batch go through time, each on its own, by a product with fixed weights and maps.
+
+A row has *carries*, each so many slots of ``units`` numbers. A step multiplies the slots of the first carry by the
+weight and adds the bias; then the *body*, a function of maps, gives each unit its results of the step and its new
+carries, from its slots of the step's sequences, of the product and of the carries, in this order.
+
+Where sequences differ in length, the longest come first, and ``starts`` says at which row each step's begin: step t has
+rows ``starts[t]`` to ``starts[t + 1]``. A row without a sequence in a step keeps its carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from .ir import Function, Value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recurrence:
+    """What a recurrence computes.
+
+    Args:
+        body: of maps over single numbers; its inputs and outputs are slots.
+        sequences: the slots of each sequence, an array (rows of all steps, slots, units).
+        carries: the slots of each carry, an array (rows, slots, units).
+        products: the slots of the product.
+        results: the slots of each result.
+        reverse: from the last step to the first.
+        packed: sequences differ in length.
+    """
+
+    body: Function
+    sequences: tuple[int, ...]
+    carries: tuple[int, ...]
+    products: int
+    results: tuple[int, ...]
+    reverse: bool
+    packed: bool
+
+    def __repr__(self) -> str:
+        return self.text
+
+    @cached_property
+    def text(self) -> str:
+        """All of it on one line."""
+        slots = f"sequences {self.sequences}, carries {self.carries}, products {self.products}, results {self.results}"
+        how = " reverse" * self.reverse + " packed" * self.packed
+        return f"{slots}{how} {{{'; '.join(repr(self.body).splitlines())}}}"
+
+    def operands(self, args: Sequence[Any]) -> Operands:
+        """The arguments by what they are."""
+        at = 2 + len(self.carries)
+        given, more = args[at : at + len(self.sequences)], args[at + len(self.sequences) :]
+        return Operands(args[0], args[1], list(args[2:at]), list(given), more[0] if self.packed else None)
+
+
+class Operands(NamedTuple):
+    """The arguments of a recurrence: a matrix, a vector, carries before, sequences; ``starts`` if it is packed."""
+
+    weight: Any
+    bias: Any
+    initial: list[Any]
+    sequences: list[Any]
+    starts: Any
+
+
+def shapes(how: Recurrence, o: Operands) -> list[tuple[int, ...]]:
+    """The shapes of the results, then of the carries after."""
+    rows, _, units = o.sequences[0].shape
+    batch = o.initial[0].shape[0]
+    return [(rows, k, units) for k in how.results] + [(batch, k, units) for k in how.carries]
+
+
+def is_valid(v: Value) -> bool:
+    """Do the operands' shapes and dtypes, and the body, fit each other?"""
+    how: Recurrence = v.params
+    o = how.operands(v.args)
+    rows, _, units = o.sequences[0].shape
+    batch = o.initial[0].shape[0]
+    reals = [a for a in v.args if a is not o.starts]
+    wanted = [(rows, k, units) for k in how.sequences] + [(batch, k, units) for k in how.carries]
+    return (
+        all(a.dtype is v.dtype for a in reals)
+        and [a.shape for a in (*o.sequences, *o.initial)] == wanted
+        and o.weight.shape == (how.carries[0] * units, how.products * units)
+        and o.bias.shape == (how.products * units,)
+        and (o.starts is None or o.starts.ndim == 1 and o.starts.dtype.name == "int64")
+        and v.shape == shapes(how, o)[0]
+        and _is_body(how, v)
+    )
+
+
+def _is_body(how: Recurrence, v: Value) -> bool:
+    inputs = [x for x in how.body.values if x.kind == "input"]
+    slots = sum(how.sequences) + how.products + sum(how.carries)
+    return (
+        all(x.kind in ("input", "const", "map") and x.shape == () for x in how.body.values)
+        and all(x.dtype is v.dtype for x in (*inputs, *how.body.outputs))
+        and sorted(x.params[0] for x in inputs) == list(range(slots))
+        and len(how.body.outputs) == sum(how.results) + sum(how.carries)
+    )

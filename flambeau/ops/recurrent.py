@@ -1,0 +1,271 @@
+"""Recurrent networks: ``lstm``, ``gru``, ``rnn_tanh``, ``rnn_relu``. A layer and direction is one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from ..compiler.recurrence import Operands, Recurrence
+from ..dtypes import bfloat16, dtype, float16, float32, int64
+from ..graph.epoch import threads
+from ..graph.node import OUT, Operator
+from ..graph.types import Ty, ty
+from ._composite import _gradients
+from ._registry import call, function, is_tensor
+from .creation import arange, tensor
+from .dropout import dropout as dropped
+from .joining import cat, stack
+from .matrix_products import linear, matmul
+from .recurrent_cells import CELLS, Cell, backward, forward
+
+# A layer's operator. Inputs: what the input contributes to the gates (T, N, G H) or, packed, (rows, G H); weight_hh
+# (G H, H); the state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
+# Attributes: (is there a bias, is it from the last step to the first, is it packed).
+# Results: h of each step; the state after; what the backward pass needs: saved, h before each step.
+Attrs = tuple[bool, bool, bool]
+
+
+@cache
+def _pass(name: str, back: bool, dt: dtype, reverse: bool, packed: bool) -> Recurrence:
+    return (backward if back else forward)(CELLS[name], dt, reverse != back, packed)
+
+
+def _wide(dt: dtype) -> dtype:
+    return float32 if dt in (float16, bfloat16) else dt
+
+
+def _layer_ty(tys: Sequence[Ty], cell: Cell) -> tuple[Ty, ...]:
+    x, h = tys[0], tys[2]
+    units, rows, wide = h.shape[1], x.numel // max(1, x.shape[-1]), _wide(x.dtype)
+    after = [ty(h.shape, x.dtype)] * cell.carries
+    kept = ty((rows, cell.saved, units), wide), ty((rows, 1, units), wide)
+    return ty((*x.shape[:-1], units), x.dtype), *after, *kept
+
+
+def _layer_lower(name: str, b: Any, attrs: Attrs, x: Any, w: Any, *rest: Any) -> Any:
+    cell, dt, (has_bias, reverse, packed) = CELLS[name], x.dtype, attrs
+    wide = _wide(dt)
+    units, rows = w.shape[1], b.reshape(b.cast(x, wide), (-1, cell.gates, w.shape[1]))
+    state = [b.reshape(b.cast(s, wide), (s.shape[0], 1, units)) for s in rest[: cell.carries]]
+    more = rest[cell.carries :]
+    bias = b.cast(more[0], wide) if has_bias else b.const(0, wide, (cell.gates * units,))
+    weight = b.transpose(b.cast(w, wide))
+    o = Operands(weight, bias, state, [rows], more[-1] if packed else None)
+    h, saved, before, *after = b.recur(name, _pass(name, False, wide, reverse, packed), o)
+    h = b.cast(b.reshape(h, (*x.shape[:-1], units)), dt)
+    return h, *[b.cast(b.reshape(s, (-1, units)), dt) for s in after], saved, before
+
+
+def _layer_vjp(f: Any, *grads: Any) -> tuple[Any, ...]:
+    name, (has_bias, _, packed) = f.fn.op.name, f.attrs
+    cell = CELLS[name]
+    count, last = 2 + cell.carries + has_bias, len(grads)
+    grads = grads[: 1 + cell.carries]
+    if threads.epoch.grad:
+
+        def compute(*args: Any) -> list[Any]:
+            return _by_steps(cell, args[: count + packed], args[count + packed :])  # type: ignore[arg-type]
+
+        return _gradients(f, grads, compute, count + packed)
+    ins = [f.saved(1), f.out(last - 2), f.out(last - 1), *grads, *([f.saved(count)] if packed else [])]
+    found = call(_BACKWARD[name], tuple(ins), (f.attrs, f.ins[0], f.ins[2].shape[0]))
+    return (*found, *[None] * packed)
+
+
+def _by_steps(cell: Cell, ins: Sequence[Any], attrs: Attrs) -> list[Any]:
+    """h of each step and the state after, one step after the other."""
+    has_bias, reverse, packed = attrs
+    x, w, *rest = ins
+    state, more = rest[: cell.carries], rest[cell.carries :]
+    bias = more[0] if has_bias else None
+    steps = _split(x, more[-1].tolist()) if packed else x.unbind(0)
+    outputs: list[Any] = [None] * len(steps)
+    for t in reversed(range(len(steps))) if reverse else range(len(steps)):
+        n = steps[t]._ty.shape[0]
+        own = [s[:n] for s in state]
+        product = linear(own[0], w, bias)
+        after, _ = cell.forward(steps[t].chunk(cell.gates, -1), product.chunk(cell.gates, -1), own)
+        state = [s if n == old._ty.shape[0] else cat([s, old[n:]]) for s, old in zip(after, state)]
+        outputs[t] = after[0]
+    return [cat(outputs) if packed else stack(outputs), *state]
+
+
+def _split(x: Any, starts: list[int]) -> list[Any]:
+    return [x[low:high] for low, high in zip(starts, starts[1:])]
+
+
+# ---- backward. Inputs: the weight, what was saved, h before, the gradients of h of each step and of the state after,
+# ``starts`` if it is packed. Attributes: the layer's; the type of x; N.
+# Results: the gradients of x, of the weight, of the state, of the bias if there is one.
+
+
+def _backward_ty(tys: Sequence[Ty], attrs: Any, cell: Cell) -> tuple[Ty, ...]:
+    (has_bias, _, _), x, batch = attrs
+    w = tys[0]
+    state = [ty((batch, w.shape[1]), x.dtype)] * cell.carries
+    return ty(x.shape, x.dtype), w if w.dense else ty(w.shape, w.dtype), *state, *[ty(w.shape[:1], w.dtype)] * has_bias
+
+
+def _backward_lower(name: str, b: Any, attrs: Any, w: Any, saved: Any, before: Any, *rest: Any) -> Any:
+    cell, ((has_bias, reverse, packed), x, batch) = CELLS[name], attrs
+    wide, units, rows = saved.dtype, w.shape[1], saved.shape[0]
+    gy, *state = [b.reshape(b.cast(g, wide), (-1, 1, units)) for g in rest[: 1 + cell.carries]]
+    weight, bias = b.cast(w, wide), b.const(0, wide, (units,))
+    nothing = b.const(0, wide, (batch, cell.gates, units))
+    o = Operands(weight, bias, [nothing, *state], [gy, saved, before], rest[-1] if packed else None)
+    gx, *more = b.recur(f"{name}_backward", _pass(name, True, wide, reverse, packed), o)
+    gates, *state = more[cell.twice :]
+    product = b.reshape(more[0] if cell.twice else gx, (rows, -1))
+    gw = b.contract("rg,rh->gh", product, b.reshape(before, (rows, units)))
+    gh = b.contract("ng,gh->nh", b.reshape(gates, (batch, -1)), weight)
+    state = [b.reshape(s, (batch, units)) for s in state]
+    state[0] = b.map("add", state[0], gh)
+    bias = [b.cast(b.reduce("sum", product, (0,)), w.dtype)] * has_bias
+    return b.cast(b.reshape(gx, x.shape), x.dtype), b.cast(gw, w.dtype), *[b.cast(s, x.dtype) for s in state], *bias
+
+
+def _operators(name: str) -> tuple[Operator, Operator]:
+    cell = CELLS[name]
+    every = tuple(range(4 + cell.carries))
+    results = [OUT + 1 + cell.carries, OUT + 2 + cell.carries]
+    layer = Operator(
+        name,
+        lambda tys, attrs: _layer_ty(tys, cell),
+        lambda b, attrs, *args: _layer_lower(name, b, attrs, *args),
+        _layer_vjp,
+        tuple([(k, every) for k in (*every, *results)]),
+    )
+    back = Operator(
+        f"{name}_backward",
+        lambda tys, attrs: _backward_ty(tys, attrs, cell),
+        lambda b, attrs, *args: _backward_lower(name, b, attrs, *args),
+    )
+    return layer, back
+
+
+_LAYER, _BACKWARD = ({name: _operators(name)[k] for name in CELLS} for k in (0, 1))
+
+
+# ---- layers
+
+
+class _Direction:
+    """The weights of one direction of one layer."""
+
+    def __init__(self, weights: Sequence[Any], has_biases: bool) -> None:
+        self.ih, self.hh, *more = weights
+        self.bias_ih, self.bias_hh = more[:2] if has_biases else (None, None)
+        self.hr = more[2 * has_biases] if len(more) > 2 * has_biases else None
+
+    def run(self, name: str, x: Any, state: list[Any], reverse: bool, starts: Any) -> list[Any]:
+        """h of each step and the state after."""
+        gates = linear(x, self.ih, self.bias_ih)
+        if self.hr is not None:
+            return self._projected(name, gates, state, reverse, starts)
+        return _layer(name, gates, self.hh, state, self.bias_hh, reverse, starts)
+
+    def _projected(self, name: str, gates: Any, state: list[Any], reverse: bool, starts: Any) -> list[Any]:
+        """As without a projection whose weights are multiplied by it; the state before counts in the first step."""
+        (h, c), t = state, gates._ty
+        flat = gates.reshape((-1, t.shape[-1]))
+        first = _first_rows(h._ty.shape[0], flat._ty.shape[0], reverse, starts)
+        flat = flat.index_add(0, first, linear(h, self.hh))
+        nothing = c.new_zeros(c._ty.shape)
+        gates = flat.reshape(t.shape)
+        y, h, c = _layer(name, gates, matmul(self.hh, self.hr), [nothing, c], self.bias_hh, reverse, starts)
+        return [linear(y, self.hr), linear(h, self.hr), c]
+
+
+def _layer(name: str, x: Any, w: Any, state: list[Any], bias: Any, reverse: bool, starts: Any) -> list[Any]:
+    more = [v for v in (bias, starts) if v is not None]
+    outs = call(_LAYER[name], (x, w, *state, *more), (bias is not None, reverse, starts is not None))
+    return list(outs[: 1 + CELLS[name].carries])
+
+
+def _first_rows(batch: int, rows: int, reverse: bool, starts: Any) -> Any:
+    """For each sequence the row of the step with which it begins."""
+    if not reverse:
+        return arange(batch)
+    if starts is None:
+        return arange(rows - batch, rows)
+    ends = starts[1:]
+    counts = ends - starts[:-1]
+    own = arange(batch)
+    lengths = (counts.unsqueeze(0) > own.unsqueeze(1)).sum(1)
+    return starts[lengths - 1] + own
+
+
+def _starts(batch_sizes: Any) -> Any:
+    """Where the rows of each step begin, and where the last ones end."""
+    sums = [0]
+    for n in batch_sizes.tolist():
+        sums.append(sums[-1] + n)
+    return tensor(sums, dtype=int64)
+
+
+def _run(
+    name: str, x: Any, state: Sequence[Any], params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float,
+    train: bool, bidirectional: bool, starts: Any = None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The output of the last layer and the states after; x is (T, N, features) or the data of a packed sequence."""
+    directions = 2 if bidirectional else 1
+    each = len(params) // (num_layers * directions)
+    after: list[list[Any]] = []
+    for k in range(num_layers):
+        outputs = []
+        for d in range(directions):
+            at = k * directions + d
+            weights = _Direction(params[at * each : (at + 1) * each], has_biases)
+            y, *own = weights.run(name, x, [s[at] for s in state], d == 1, starts)
+            outputs.append(y)
+            after.append(own)
+        x = cat(outputs, -1) if bidirectional else outputs[0]
+        if dropout and train and k < num_layers - 1:
+            x = dropped(x, dropout, True)
+    return x, *[stack(parts) for parts in zip(*after)]
+
+
+def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Both forms of PyTorch's functions: of a tensor, and of a packed sequence (data, batch_sizes, hx, ...)."""
+    names = ["hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional"]
+    many = CELLS[name].carries > 1
+    packed = "batch_sizes" in kwargs or (len(args) > 2 and is_tensor(args[2] if not many else args[1]))
+    names = ["data", "batch_sizes", *names] if packed else ["input", *names, "batch_first"]
+    given = dict(zip(names, args)) | kwargs
+    x, hx = given.pop(names[0]), given.pop("hx")
+    state = list(hx) if many else [hx]
+    if packed:
+        return _run(name, x, state, starts=_starts(given.pop("batch_sizes")), **given)
+    swap = given.pop("batch_first", False)
+    y, *after = _run(name, x.transpose(0, 1) if swap else x, state, **given)
+    return (y.transpose(0, 1) if swap else y), *after
+
+
+@function()
+def lstm(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
+    """``lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``, or
+    ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)`` of packed sequences.
+
+    ``hx`` is (h, c), each (num_layers * directions, N, units); ``params`` are the weights of each direction of each
+    layer, one after the other. Gives the output of each step and the state after, as two tensors.
+    """
+    return _any("lstm", args, kwargs)  # type: ignore[return-value]
+
+
+@function()
+def gru(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """As ``lstm``, of gated recurrent units; ``hx`` is a tensor."""
+    return _any("gru", args, kwargs)  # type: ignore[return-value]
+
+
+@function()
+def rnn_tanh(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """As ``gru``, of a network whose state is the tanh of a sum."""
+    return _any("rnn_tanh", args, kwargs)  # type: ignore[return-value]
+
+
+@function()
+def rnn_relu(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """As ``rnn_tanh`` with ReLU."""
+    return _any("rnn_relu", args, kwargs)  # type: ignore[return-value]
