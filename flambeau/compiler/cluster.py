@@ -47,6 +47,7 @@ class _Clustering:
         self.forced = forced | {
             v.args[0] for v in f.values if v.kind in IN_PLACE and supported(v) and v.args[0].kind in WRITABLE
         }
+        self.forced |= {a for v in f.values if v.kind == "recur" and supported(v) for a in v.args}
         self.users: list[list[Value]] = [[] for _ in f.values]
         for v in f.values:
             for a in dict.fromkeys(v.args):
@@ -81,7 +82,7 @@ class _Clustering:
 
     def visit(self, v: Value) -> None:
         """Decides where ``v`` is computed; all its users have been visited."""
-        if v.kind in ("input", "scalar"):
+        if v.kind in ("input", "scalar") or (v.kind == "recur" and self.supported(v)):
             return
         for_numpy = [u for u in self.users[v.index] if u in self.by_numpy]
         readers = tuple(dict.fromkeys(c for u in self.users[v.index] for c in self.homes[u.index] if c.native))
@@ -96,6 +97,8 @@ class _Clustering:
                 self.padded.update(v.args)
         if v.kind == "const":
             self.source(v, readers, for_numpy)
+        elif v.kind == "part":
+            self.part(v, readers)
         elif v.kind == "view" and for_numpy and v not in self.outputs:
             self.alone(v, readers)
             self.homes[v.index] += readers
@@ -147,6 +150,13 @@ class _Clustering:
                 self.keep(v, c, [r for r in readers if r is not c])
                 return
         self.keep(v, Cluster(v.shape), readers)
+
+    def part(self, v: Value, readers: tuple[Cluster, ...]) -> None:
+        """A result of a recurrence: all are stored by one cluster."""
+        whole = v.args[0].index
+        c = self.homes[whole][0] if self.homes[whole] else Cluster(())
+        self.keep(v, c, readers)
+        self.homes[whole] = (c,)
 
     def place(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """What is written into memory, or runs in order: a cluster of its own, over loops of its own."""

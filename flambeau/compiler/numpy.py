@@ -15,8 +15,8 @@ from numpy.lib.stride_tricks import as_strided
 from ..dtypes import bfloat16, dtype
 from .ir import Function, Value
 from .numpy_contract import contract
-from .numpy_recurrence import recurrence
 from .numpy_maps import cast, find_map, round_bfloat16
+from .numpy_recurrence import recurrence
 
 Array = np.ndarray
 

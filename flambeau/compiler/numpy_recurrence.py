@@ -22,14 +22,17 @@ def recurrence(v: Value, args: tuple[Array, ...], run: Body) -> list[Array]:
     results = [np.zeros(shape, v.dtype.compute) for shape in shapes(how, o)[: len(how.results)]]
     for low, high in _steps(how, carries[0].shape[0], results[0].shape[0], o.starts):
         n = high - low
-        product = carries[0][:n].reshape(n, -1) @ o.weight + o.bias
-        ins = [a[low:high] for a in o.sequences]
-        ins += [product.reshape(n, how.products, -1), *[c[:n].copy() for c in carries]]
-        found = iter(run(how.body, [a[:, k] for a in ins for k in range(a.shape[1])]))
-        for a in [*[r[low:high] for r in results], *[c[:n] for c in carries]]:
-            for k in range(a.shape[1]):
-                a[:, k] = next(found)
+        product = carries[0][:n] @ o.weight + o.bias
+        ins = [*[a[low:high] for a in o.sequences], product, *[c[:n].copy() for c in carries]]
+        found = run(how.body, _slots(how, ins))
+        for slot, value in zip(_slots(how, [*[r[low:high] for r in results], *[c[:n] for c in carries]]), found):
+            slot[...] = value
     return results + carries
+
+
+def _slots(how: Recurrence, arrays: list[Array]) -> list[Array]:
+    """The slots of all arrays, one after the other."""
+    return [a[:, k : k + how.units] for a in arrays for k in range(0, a.shape[1], how.units)]
 
 
 def _steps(how: Recurrence, batch: int, rows: int, starts: Any) -> Iterator[tuple[int, int]]:

@@ -11,21 +11,20 @@ rows ``starts[t]`` to ``starts[t + 1]``. A row without a sequence in a step keep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..dtypes import int64
 from .ir import Function, Value
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Recurrence:
+class Recurrence(NamedTuple):
     """What a recurrence computes.
 
     Args:
         body: of maps over single numbers; its inputs and outputs are slots.
-        sequences: the slots of each sequence, an array (rows of all steps, slots, units).
-        carries: the slots of each carry, an array (rows, slots, units).
+        units: how many numbers a slot has.
+        sequences: the slots of each sequence, an array (rows of all steps, slots * units).
+        carries: the slots of each carry, an array (rows of the batch, slots * units).
         products: the slots of the product.
         results: the slots of each result.
         reverse: from the last step to the first.
@@ -33,6 +32,7 @@ class Recurrence:
     """
 
     body: Function
+    units: int
     sequences: tuple[int, ...]
     carries: tuple[int, ...]
     products: int
@@ -41,14 +41,9 @@ class Recurrence:
     packed: bool
 
     def __repr__(self) -> str:
-        return self.text
-
-    @cached_property
-    def text(self) -> str:
-        """All of it on one line."""
         slots = f"sequences {self.sequences}, carries {self.carries}, products {self.products}, results {self.results}"
         how = " reverse" * self.reverse + " packed" * self.packed
-        return f"{slots}{how} {{{'; '.join(repr(self.body).splitlines())}}}"
+        return f"{slots} of {self.units}{how} {{{'; '.join(repr(self.body).splitlines())}}}"
 
     def operands(self, args: Sequence[Any]) -> Operands:
         """The arguments by what they are."""
@@ -69,25 +64,21 @@ class Operands(NamedTuple):
 
 def shapes(how: Recurrence, o: Operands) -> list[tuple[int, ...]]:
     """The shapes of the results, then of the carries after."""
-    rows, _, units = o.sequences[0].shape
-    batch = o.initial[0].shape[0]
-    return [(rows, k, units) for k in how.results] + [(batch, k, units) for k in how.carries]
+    rows, batch = o.sequences[0].shape[0], o.initial[0].shape[0]
+    return [(rows, k * how.units) for k in how.results] + [(batch, k * how.units) for k in how.carries]
 
 
 def is_valid(v: Value) -> bool:
     """Do the operands' shapes and dtypes, and the body, fit each other?"""
     how: Recurrence = v.params
     o = how.operands(v.args)
-    rows, _, units = o.sequences[0].shape
-    batch = o.initial[0].shape[0]
-    reals = [a for a in v.args if a is not o.starts]
-    wanted = [(rows, k, units) for k in how.sequences] + [(batch, k, units) for k in how.carries]
+    rows, batch, columns = o.sequences[0].shape[0], o.initial[0].shape[0], how.products * how.units
+    wanted = [(rows, k * how.units) for k in how.sequences] + [(batch, k * how.units) for k in how.carries]
     return (
-        all(a.dtype is v.dtype for a in reals)
+        all(a.dtype is v.dtype for a in v.args if a is not o.starts)
         and [a.shape for a in (*o.sequences, *o.initial)] == wanted
-        and o.weight.shape == (how.carries[0] * units, how.products * units)
-        and o.bias.shape == (how.products * units,)
-        and (o.starts is None or o.starts.ndim == 1 and o.starts.dtype.name == "int64")
+        and (o.weight.shape, o.bias.shape) == ((how.carries[0] * how.units, columns), (columns,))
+        and (o.starts is None or o.starts.ndim == 1 and o.starts.dtype is int64)
         and v.shape == shapes(how, o)[0]
         and _is_body(how, v)
     )

@@ -31,7 +31,12 @@ class Cluster:
     @property
     def placed(self) -> bool:
         """Is it a value that is written into memory or runs in order, which has its loops for itself?"""
-        return bool(self.outputs) and self.outputs[0].kind in PLACED
+        return bool(self.outputs) and (self.outputs[0].kind in PLACED or self.is_recurrence)
+
+    @property
+    def is_recurrence(self) -> bool:
+        """Are its outputs what a recurrence gives?"""
+        return self.native and bool(self.outputs) and self.outputs[0].kind == "part"
 
     def __repr__(self) -> str:
         what = "nest" if self.native else "numpy"

@@ -19,16 +19,16 @@ from .joining import cat, stack
 from .matrix_products import linear, matmul
 from .recurrent_cells import CELLS, Cell, backward, forward
 
-# A layer's operator. Inputs: what the input contributes to the gates (T, N, G H) or, packed, (rows, G H); weight_hh
-# (G H, H); the state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
+# A layer's operator. Inputs: what the input contributes to the gates, (rows of all steps, G H); weight_hh (G H, H); the
+# state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
 # Attributes: (is there a bias, is it from the last step to the first, is it packed).
-# Results: h of each step; the state after; what the backward pass needs: saved, h before each step.
+# Results: h of each step (rows, H); the state after; what the backward pass needs: saved, h before each step.
 Attrs = tuple[bool, bool, bool]
 
 
 @cache
-def _pass(name: str, back: bool, dt: dtype, reverse: bool, packed: bool) -> Recurrence:
-    return (backward if back else forward)(CELLS[name], dt, reverse != back, packed)
+def _pass(name: str, back: bool, dt: dtype, units: int, reverse: bool, packed: bool) -> Recurrence:
+    return (backward if back else forward)(CELLS[name], dt, units, reverse != back, packed)
 
 
 def _wide(dt: dtype) -> dtype:
@@ -37,24 +37,19 @@ def _wide(dt: dtype) -> dtype:
 
 def _layer_ty(tys: Sequence[Ty], cell: Cell) -> tuple[Ty, ...]:
     x, h = tys[0], tys[2]
-    units, rows, wide = h.shape[1], x.numel // max(1, x.shape[-1]), _wide(x.dtype)
+    units, rows, wide = h.shape[1], x.shape[0], _wide(x.dtype)
     after = [ty(h.shape, x.dtype)] * cell.carries
-    kept = ty((rows, cell.saved, units), wide), ty((rows, 1, units), wide)
-    return ty((*x.shape[:-1], units), x.dtype), *after, *kept
+    return ty((rows, units), x.dtype), *after, ty((rows, cell.saved * units), wide), ty((rows, units), wide)
 
 
 def _layer_lower(name: str, b: Any, attrs: Attrs, x: Any, w: Any, *rest: Any) -> Any:
-    cell, dt, (has_bias, reverse, packed) = CELLS[name], x.dtype, attrs
+    cell, dt, units, (has_bias, reverse, packed) = CELLS[name], x.dtype, w.shape[1], attrs
     wide = _wide(dt)
-    units, rows = w.shape[1], b.reshape(b.cast(x, wide), (-1, cell.gates, w.shape[1]))
-    state = [b.reshape(b.cast(s, wide), (s.shape[0], 1, units)) for s in rest[: cell.carries]]
-    more = rest[cell.carries :]
+    state, more = [b.cast(s, wide) for s in rest[: cell.carries]], rest[cell.carries :]
     bias = b.cast(more[0], wide) if has_bias else b.const(0, wide, (cell.gates * units,))
-    weight = b.transpose(b.cast(w, wide))
-    o = Operands(weight, bias, state, [rows], more[-1] if packed else None)
-    h, saved, before, *after = b.recur(name, _pass(name, False, wide, reverse, packed), o)
-    h = b.cast(b.reshape(h, (*x.shape[:-1], units)), dt)
-    return h, *[b.cast(b.reshape(s, (-1, units)), dt) for s in after], saved, before
+    o = Operands(b.transpose(b.cast(w, wide)), bias, state, [b.cast(x, wide)], more[-1] if packed else None)
+    h, saved, before, *after = b.recur(name, _pass(name, False, wide, units, reverse, packed), o)
+    return *[b.cast(s, dt) for s in (h, *after)], saved, before
 
 
 def _layer_vjp(f: Any, *grads: Any) -> tuple[Any, ...]:
@@ -79,16 +74,17 @@ def _by_steps(cell: Cell, ins: Sequence[Any], attrs: Attrs) -> list[Any]:
     x, w, *rest = ins
     state, more = rest[: cell.carries], rest[cell.carries :]
     bias = more[0] if has_bias else None
-    steps = _split(x, more[-1].tolist()) if packed else x.unbind(0)
+    rows, batch = x._ty.shape[0], state[0]._ty.shape[0]
+    steps = _split(x, more[-1].tolist() if packed else list(range(0, rows + 1, batch)))
     outputs: list[Any] = [None] * len(steps)
     for t in reversed(range(len(steps))) if reverse else range(len(steps)):
         n = steps[t]._ty.shape[0]
         own = [s[:n] for s in state]
         product = linear(own[0], w, bias)
         after, _ = cell.forward(steps[t].chunk(cell.gates, -1), product.chunk(cell.gates, -1), own)
-        state = [s if n == old._ty.shape[0] else cat([s, old[n:]]) for s, old in zip(after, state)]
+        state = [s if n == batch else cat([s, old[n:]]) for s, old in zip(after, state)]
         outputs[t] = after[0]
-    return [cat(outputs) if packed else stack(outputs), *state]
+    return [cat(outputs), *state]
 
 
 def _split(x: Any, starts: list[int]) -> list[Any]:
@@ -109,20 +105,18 @@ def _backward_ty(tys: Sequence[Ty], attrs: Any, cell: Cell) -> tuple[Ty, ...]:
 
 def _backward_lower(name: str, b: Any, attrs: Any, w: Any, saved: Any, before: Any, *rest: Any) -> Any:
     cell, ((has_bias, reverse, packed), x, batch) = CELLS[name], attrs
-    wide, units, rows = saved.dtype, w.shape[1], saved.shape[0]
-    gy, *state = [b.reshape(b.cast(g, wide), (-1, 1, units)) for g in rest[: 1 + cell.carries]]
-    weight, bias = b.cast(w, wide), b.const(0, wide, (units,))
-    nothing = b.const(0, wide, (batch, cell.gates, units))
-    o = Operands(weight, bias, [nothing, *state], [gy, saved, before], rest[-1] if packed else None)
-    gx, *more = b.recur(f"{name}_backward", _pass(name, True, wide, reverse, packed), o)
-    gates, *state = more[cell.twice :]
-    product = b.reshape(more[0] if cell.twice else gx, (rows, -1))
-    gw = b.contract("rg,rh->gh", product, b.reshape(before, (rows, units)))
-    gh = b.contract("ng,gh->nh", b.reshape(gates, (batch, -1)), weight)
-    state = [b.reshape(s, (batch, units)) for s in state]
-    state[0] = b.map("add", state[0], gh)
-    bias = [b.cast(b.reduce("sum", product, (0,)), w.dtype)] * has_bias
-    return b.cast(b.reshape(gx, x.shape), x.dtype), b.cast(gw, w.dtype), *[b.cast(s, x.dtype) for s in state], *bias
+    wide, units = saved.dtype, w.shape[1]
+    gy, *state = [b.cast(g, wide) for g in rest[: 1 + cell.carries]]
+    weight, nothing = b.cast(w, wide), b.const(0, wide, (batch, cell.gates * units))
+    bias, starts = b.const(0, wide, (units,)), rest[-1] if packed else None
+    how = _pass(name, True, wide, units, reverse, packed)
+    o = Operands(weight, bias, [nothing, *state], [gy, saved, before], starts)
+    gx, *more = b.recur(f"{name}_backward", how, o)
+    product, (gates, *state) = more[0] if cell.twice else gx, more[cell.twice :]
+    state[0] = b.map("add", state[0], b.contract("ng,gh->nh", gates, weight))
+    gw = b.contract("rg,rh->gh", product, before)
+    gb = [b.cast(b.reduce("sum", product, (0,)), w.dtype)] * has_bias
+    return b.cast(gx, x.dtype), b.cast(gw, w.dtype), *[b.cast(s, x.dtype) for s in state], *gb
 
 
 def _operators(name: str) -> tuple[Operator, Operator]:
@@ -159,21 +153,16 @@ class _Direction:
         self.hr = more[2 * has_biases] if len(more) > 2 * has_biases else None
 
     def run(self, name: str, x: Any, state: list[Any], reverse: bool, starts: Any) -> list[Any]:
-        """h of each step and the state after."""
+        """h of each step, one below the other, and the state after."""
         gates = linear(x, self.ih, self.bias_ih)
-        if self.hr is not None:
-            return self._projected(name, gates, state, reverse, starts)
-        return _layer(name, gates, self.hh, state, self.bias_hh, reverse, starts)
-
-    def _projected(self, name: str, gates: Any, state: list[Any], reverse: bool, starts: Any) -> list[Any]:
-        """As without a projection whose weights are multiplied by it; the state before counts in the first step."""
-        (h, c), t = state, gates._ty
-        flat = gates.reshape((-1, t.shape[-1]))
-        first = _first_rows(h._ty.shape[0], flat._ty.shape[0], reverse, starts)
-        flat = flat.index_add(0, first, linear(h, self.hh))
-        nothing = c.new_zeros(c._ty.shape)
-        gates = flat.reshape(t.shape)
-        y, h, c = _layer(name, gates, matmul(self.hh, self.hr), [nothing, c], self.bias_hh, reverse, starts)
+        if self.hr is None:
+            return _layer(name, gates, self.hh, state, self.bias_hh, reverse, starts)
+        # The weights are multiplied by the projection; the state before counts in the first step.
+        h, c = state
+        first = _first_rows(h._ty.shape[0], gates._ty.shape[0], reverse, starts)
+        gates = gates.index_add(0, first, linear(h, self.hh))
+        state = [c.new_zeros(c._ty.shape), c]
+        y, h, c = _layer(name, gates, matmul(self.hh, self.hr), state, self.bias_hh, reverse, starts)
         return [linear(y, self.hr), linear(h, self.hr), c]
 
 
@@ -208,16 +197,15 @@ def _run(
     name: str, x: Any, state: Sequence[Any], params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float,
     train: bool, bidirectional: bool, starts: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """The output of the last layer and the states after; x is (T, N, features) or the data of a packed sequence."""
+    """The output of the last layer and the states after; x has the rows of all steps, one below the other."""
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     after: list[list[Any]] = []
     for k in range(num_layers):
         outputs = []
-        for d in range(directions):
-            at = k * directions + d
+        for at in range(k * directions, (k + 1) * directions):
             weights = _Direction(params[at * each : (at + 1) * each], has_biases)
-            y, *own = weights.run(name, x, [s[at] for s in state], d == 1, starts)
+            y, *own = weights.run(name, x, [s[at] for s in state], at % directions == 1, starts)
             outputs.append(y)
             after.append(own)
         x = cat(outputs, -1) if bidirectional else outputs[0]
@@ -238,7 +226,11 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
     if packed:
         return _run(name, x, state, starts=_starts(given.pop("batch_sizes")), **given)
     swap = given.pop("batch_first", False)
-    y, *after = _run(name, x.transpose(0, 1) if swap else x, state, **given)
+    x = x.transpose(0, 1) if swap else x
+    if x._ty.shape[0] == 0:
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    y, *after = _run(name, x.reshape((-1, x._ty.shape[-1])), state, **given)
+    y = y.view((*x._ty.shape[:-1], y._ty.shape[-1]))
     return (y.transpose(0, 1) if swap else y), *after
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...dtypes import float16
 from .. import numpy as reference
-from ..affine import NotAffineError, dense_strides, distinct, row_major
+from ..affine import NotAffineError, dense_strides, distinct, row_major, same_strides
 from ..checks import flagged
 from ..cluster import clusters
 from ..inplace import owned
@@ -25,10 +25,10 @@ from ..memory import Span, plan
 from ..passes import prepared
 from ..placing import IN_PLACE, PLACED, WRITABLE
 from ..sequence import Cluster
-from . import contract, nest_maps, nest_reduce
+from . import contract, nest_maps, nest_reduce, recurrence
 from .donation import donations
 from .executor import Array as InArray
-from .executor import Buffer, Executor, Operand, Segment
+from .executor import Buffer, Constant, Executor, Operand, Segment
 from .executor import Kernel as Native
 from .generating import kernel
 from .nest_loops import Kernel
@@ -80,6 +80,8 @@ def generated(v: Value, target: Target) -> bool:
         return v.dtype is v.args[0].dtype
     if v.kind in PLACED:
         return _can_place(v)
+    if v.kind in ("recur", "part"):
+        return recurrence.supported(v, target)
     return v.kind in ("const", "gather")
 
 
@@ -124,6 +126,9 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
         failed: dict[Value, Cluster] = {}
         for c in cs:
             try:
+                if c.is_recurrence:
+                    found.append((c, recurrence.walk(c)))
+                    continue
                 found.append((c, nest(c, layouts.__contains__, layouts, divided, f.chunks) if c.native else None))
             except NotAffineError as e:
                 failed[e.view] = c
@@ -196,7 +201,10 @@ class Executable:
     def _clustered(self, f: Function) -> tuple[Steps, list[Value]]:
         """The nests of a function, and those of its outputs that are flags of checks rather than the program's own."""
         target = self.pool.cache.target
-        self.f = owned(prepared(f), lambda v: generated(v, target))
+        f = prepared(f)
+        odd = {v for v, t in zip(f.outputs, self.types) if not same_strides(t.strides, row_major(v.shape), v.shape)}
+        f = recurrence.laid_out(f, lambda v: generated(v, target), odd, target)
+        self.f = owned(f, lambda v: generated(v, target))
         self.direct = self._direct_outputs()
         self.tops = _tops(self.f.values)
         return nests(self.f, self.layout, target), list(dict.fromkeys(self.f.outputs[len(self.types) :]))
@@ -213,7 +221,8 @@ class Executable:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
         found: dict[Value, int] = {}
         for k, (v, t) in enumerate(zip(self.f.outputs, self.types)):
-            if v not in found and tuple(t.shape) == v.shape and t.dtype is v.dtype:
+            own = v.kind != "part" or same_strides(t.strides, row_major(v.shape), v.shape)
+            if own and v not in found and tuple(t.shape) == v.shape and t.dtype is v.dtype:
                 found[v] = k
         return found
 
@@ -330,8 +339,9 @@ class Executable:
         )
 
     def _native(self, k: Kernel) -> Native:
-        operands = tuple([self._operand(v, base * v.dtype.itemsize) for v, _, base in k.places])
-        return Native(k.text, operands, "kernel", ", ".join(f"%{v.index}" for v, written in k.operands if written))
+        operands = [self._operand(v, base * v.dtype.itemsize) for v, _, base in k.places]
+        label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
+        return Native(k.text, (*operands, *map(Constant, k.numbers)), "kernel", label)
 
     def _operand(self, v: Value, base: int) -> Operand:
         """Where a value lies, from byte ``base`` on: in an input, the arena, an output, NumPy's, or the scalars."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..ir import Value
 from ..loops import Nest, Node
-from . import contract, nest
+from . import contract, nest, recurrence_kernel
 from .nest_loops import Kernel
+from .recurrence import Walk
 from .target import Target
 
 MOST = 10_000  # kernels that are remembered
@@ -22,6 +23,8 @@ _known: dict[Any, tuple[Kernel, list[tuple[int, bool]]]] = {}
 
 def kernel(n: Nest, target: Target) -> Kernel:
     """The kernel of a nest, by the contract generator or the nest generator."""
+    if isinstance(n, Walk):
+        return recurrence_kernel.generate(n, target)
     if n.serial is not None:
         return _generated(n, target)
     values: dict[Value, int] = {}

@@ -37,6 +37,7 @@ class Kernel:
     alone: bool = False  # must be the only kernel of its segment
     bases: Sequence[int] = ()
     fails: bool = False  # may report an error
+    numbers: Sequence[int] = ()  # that its code takes behind its operands
 
     @property
     def places(self) -> list[tuple[Value, bool, int]]:

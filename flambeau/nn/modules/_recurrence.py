@@ -44,4 +44,3 @@ def gru_step(x: Any, state: State, w: Weights) -> State:
 
 
 STEPS: dict[str, Step] = {"RNN_TANH": tanh_step, "RNN_RELU": relu_step, "LSTM": lstm_step, "GRU": gru_step}
-

@@ -19,7 +19,6 @@ from .module import Module
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
-_FUNCTIONS = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
 
 
 def _apply_permutation(tensor: Any, permutation: Any, dim: int = 1) -> Any:
@@ -267,7 +266,7 @@ class RNNBase(Module):
     def _run(self, input: Any, hx: Any, batch_sizes: Any) -> tuple[Any, Any]:
         """Runs on checked arguments."""
         self.check_forward_args(input, hx, batch_sizes)
-        run = _FUNCTIONS[self.mode]
+        run = getattr(torch, self.mode.lower())
         more = self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
         if batch_sizes is None:
             output, *state = run(input, hx, *more, self.batch_first)

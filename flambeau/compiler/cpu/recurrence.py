@@ -1,0 +1,184 @@
+"""Recurrences as native code: how their operands lie in memory, and their place among the kernels of a program.
+
+A chunk is a few rows, which one thread takes through all of time. Weights are copied once a call into panels, in the
+order in which the product reads them; what is zero is not read at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from math import prod
+
+from ...dtypes import dtype, float32, float64
+from ..affine import Affine, row_major, same_strides
+from ..ir import Function, Value
+from ..loops import Load, Nest, Node
+from ..recurrence import Recurrence
+from ..sequence import Cluster
+from ..simplify import Rewriter, copied, rewritten
+from . import nest_maps
+from .target import Target
+
+STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows and vectors of the product that stay in registers."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a panel."""
+        return self.vectors * self.lanes
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
+    those of the bias, the carries before and the sequences that are not zero, then ``starts``."""
+
+    how: Recurrence
+    tile: Tile
+    batch: int
+    steps: int
+    there: tuple[bool, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many products each sum has."""
+        return self.how.carries[0] * self.how.units
+
+    @property
+    def columns(self) -> int:
+        """How many sums a row has."""
+        return self.how.products * self.how.units
+
+    @property
+    def panels(self) -> int:
+        """How many panels the weight fills."""
+        return -(-self.columns // self.tile.width)
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the batch is cut into."""
+        return -(-self.batch // self.tile.rows)
+
+
+class Walk(Nest):
+    """What the planner sees of a recurrence in the place of a loop nest. ``parts``: the results that are needed."""
+
+    def __init__(self, laid: Laid, operands: tuple[Value, ...], parts: dict[int, Value]) -> None:
+        super().__init__([laid.batch * laid.steps, laid.depth * laid.columns // laid.tile.lanes + 1], [0, 1])
+        self.laid = laid
+        self.operands = operands
+        self.parts = parts
+        self.nodes = [Node("load", "load", (), Load(v, Affine(0), ()), v.dtype, frozenset()) for v in operands]
+
+
+def tile_of(target: Target, dt: dtype, columns: int) -> Tile:
+    """A tile that fills the registers, with as little as possible of the last panel left empty."""
+    lanes = target.vector_bytes // dt.itemsize
+    rows = 8 if target.vector_registers > 16 else 4
+    most = min(3, -(-columns // lanes))
+    vectors = min(range(most, 0, -1), key=lambda n: -(-columns // (n * lanes)) * n + (n == 1))
+    return Tile(rows, vectors, lanes)
+
+
+def supported(v: Value, target: Target) -> bool:
+    """Is there native code for a recurrence, or for a part of one?"""
+    if v.kind == "part":
+        return v.args[0].kind == "recur" and supported(v.args[0], target)
+    if isinstance(v.params, Laid):
+        return True
+    how: Recurrence = v.params
+    maps = [x for x in how.body.values if x.kind == "map"]
+    return v.dtype in (float32, float64) and all(
+        nest_maps.supported(x.name, tuple([a.dtype for a in x.args]), x.dtype) for x in maps
+    )
+
+
+def laid_out(f: Function, generated: Callable[[Value], bool], odd: Collection[Value], target: Target) -> Function:
+    """The function whose recurrences read their operands as their kernels want them.
+
+    ``odd``: outputs that do not lie in memory row by row.
+    """
+    if not any(v.kind == "recur" for v in f.values):
+        return f
+
+    def lay(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+        if v.kind != "recur" or not generated(v):
+            return copied(r, v, args)
+        rows = [_in_rows(r, a, _base(old) not in odd) for a, old in zip(args, v.args)]
+        return _laid(r, v, args, rows, target)
+
+    return rewritten(f, lay)
+
+
+def _laid(r: Rewriter, v: Value, args: tuple[Value, ...], rows: list[Callable[[], Value]], target: Target) -> Value:
+    how: Recurrence = v.params
+    o = how.operands(v.args)
+    batch = o.initial[0].shape[0]
+    steps = o.sequences[0].shape[0] // batch if o.starts is None else o.starts.shape[0] - 1
+    tile = tile_of(target, v.dtype, how.products * how.units)
+    last = len(args) - how.packed
+    there = tuple([not _is_zero(a) for a in args[1:last]])
+    laid = Laid(how, tile, batch, steps, there)
+    panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
+    more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
+    starts = [make() for make in rows[last:]]
+    return r.make("recur", v.name, (*panels, *more, *starts), laid, v.shape, v.dtype)
+
+
+def _panels(r: Rewriter, a: Value, laid: Laid) -> Value:
+    """A copy of the weight or the bias in panels, zeros behind the last column."""
+    width, n = laid.tile.width, laid.panels
+    a = r.pad(a, [*[(0, 0)] * (a.ndim - 1), (0, n * width - laid.columns)])
+    a = r.permute(r.reshape(a, (-1, n, width)), (1, 0, 2))
+    return _copy(r, a)
+
+
+def _copy(r: Rewriter, a: Value) -> Value:
+    return r.make("map", "cast", (a,), None, a.shape, a.dtype)
+
+
+def _base(a: Value) -> Value:
+    """Whose elements a view gives in the same order."""
+    while a.kind == "view" and (a.name == "reshape" or _is_reshape(a)):
+        a = a.args[0]
+    return a
+
+
+def _is_reshape(v: Value) -> bool:
+    """Does a strided view give all elements of what it reads, row by row?"""
+    if v.name != "strided" or prod(v.shape) != prod(v.args[0].shape):
+        return False
+    layout, strides, _ = v.params
+    inner = v.args[0].shape
+    return same_strides(layout, row_major(inner), inner) and same_strides(strides, row_major(v.shape), v.shape)
+
+
+def _in_rows(r: Rewriter, a: Value, as_it_is: bool) -> Callable[[], Value]:
+    """Makes a value that lies in memory row by row: what there is, or a copy."""
+    base = _base(a)
+    if base.kind == "input":
+        as_it_is = same_strides(base.params[1][0], row_major(base.shape), base.shape)
+    if as_it_is and base.kind in STORED:
+        return lambda: base
+    return lambda: _copy(r, a)
+
+
+def _is_zero(a: Value) -> bool:
+    while a.kind == "view" and a.name != "pad" and a.dtype is a.args[0].dtype:
+        a = a.args[0]
+    return a.kind == "const" and a.name == "const" and a.params == 0
+
+
+def walk(c: Cluster) -> Walk:
+    """The recurrence of a cluster, which stores those of its parts that are needed."""
+    whole = c.outputs[0].args[0]
+    return Walk(whole.params, whole.args, {v.params: v for v in c.outputs})

@@ -1,0 +1,341 @@
+"""LLVM text of recurrences. A chunk's rows go through all steps; each step is the product, then the body's maps.
+
+The product keeps a tile of sums in registers, rows by vectors of columns, and adds its products in the order of the
+first carry's slots and units with fused multiply-adds. Smaller tiles serve the last rows of a batch and the steps in
+which sequences have ended; a row's bits do not depend on the rows beside it. The carries and the sums of a step lie in
+the workspace. The numbers of rows and steps are arguments: other lengths and batches run the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain, count
+from typing import Any
+
+from ...dtypes import dtype
+from ..ir import Value
+from ..loops import Nest
+from . import nest_maps as maps
+from .nest_loops import Kernel
+from .points import Points
+from .recurrence import Laid, Walk
+from .target import Target
+from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
+
+UNROLLED = 4  # products of each sum in one run through the innermost loop
+
+_texts: dict[Any, tuple[str, int]] = {}
+
+
+def generate(n: Walk, target: Target) -> Kernel:
+    """The kernel of a recurrence."""
+    laid, needed = n.laid, tuple(sorted(n.parts))
+    dt = n.parts[needed[0]].dtype
+    key = repr(laid.how), laid.tile, laid.there, needed, dt, target
+    if key not in _texts:
+        walker = Walker(laid, needed, dt, target)
+        _texts[key] = walker.text(), walker.size
+    text, workspace = _texts[key]
+    operands = [(v, False) for v in n.operands] + [(n.parts[k], True) for k in needed]
+    bases = [v.params[1][1] if v.kind == "input" else 0 for v, _ in operands]
+    numbers = laid.batch, laid.steps
+    return Kernel("kernel", text, operands, n, -1, 0, laid.chunks, workspace, True, bases, numbers=numbers)
+
+
+class Walker(Points):
+    """Emits the kernel.
+
+    Args:
+        laid: the recurrence.
+        needed: which of its results, and of the carries after, are written.
+        dt: of all its numbers.
+        target: the processor.
+    """
+
+    def __init__(self, laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> None:
+        super().__init__(Nest([], []), None, laid.tile.lanes, target)
+        self.laid = laid
+        self.how = laid.how
+        self.dt = dt
+        self.base = base_type(dt)
+        self.vector = vector(self.base, self.lanes)
+        self.fma = target.fma
+        self.size = 0  # bytes of the workspace
+        self.carries = [self.room(k * laid.how.units) for k in self.how.carries]
+        self.sums = self.room(laid.panels * laid.tile.width)
+        self.places = self.operand_places(needed)
+
+    def room(self, elements: int) -> tuple[int, int]:
+        """Where each row's elements begin in the workspace, and from one row to the next: whole vectors."""
+        pitch = -(-elements // self.lanes) * self.lanes * self.dt.itemsize
+        at, self.size = self.size, self.size + pitch * self.laid.tile.rows
+        return at, pitch
+
+    def operand_places(self, needed: tuple[int, ...]) -> dict[tuple[str, int], str]:
+        """The addresses of what is there: weight, bias, initial, sequence, starts, result, after."""
+        how, number = self.how, count(1)
+        names = [("bias", 0), *[("initial", k) for k in range(len(how.carries))]]
+        names += [("sequence", k) for k in range(len(how.sequences))]
+        places = {("weight", 0): 0} | {name: next(number) for name, there in zip(names, self.laid.there) if there}
+        if how.packed:
+            places["starts", 0] = next(number)
+        for k in needed:
+            inner = k - len(how.results)
+            places[("result", k) if inner < 0 else ("after", inner)] = next(number)
+        self.batch, self.steps = (self.argument(next(number), "i64") for _ in range(2))
+        return {name: self.argument(k, "ptr") for name, k in places.items()}
+
+    def argument(self, k: int, t: str) -> str:
+        """What the table of operands holds."""
+        at = self.put(f"getelementptr inbounds ptr, ptr %operands, i64 {k}", self.entry)
+        return self.put(f"load {t}, ptr {at}, align 8", self.entry)
+
+    # ---- scopes and addresses
+
+    def text(self) -> str:
+        """The kernel."""
+        rows = self.laid.tile.rows
+        self.first = self.put(f"mul nuw nsw i64 %chunk, {rows}")
+        self.here = self.least(self.put(f"sub nsw i64 {self.batch}, {self.first}"), rows)
+        self.begin()
+        self.walk()
+        self.finish()
+        return self.rendered("kernel")
+
+    def within(self, scope: Scope, body: Callable[[], None]) -> None:
+        """Puts what ``body`` emits into a scope of the innermost one."""
+        self.chain[-1].body.append(scope)
+        self.chain.append(scope)
+        body()
+        self.chain.pop()
+
+    def over(self, low: str, high: str, body: Callable[[str], None], step: int = 1, guarded: bool = False) -> None:
+        """A loop; ``guarded``: it may run zero times."""
+        index = self.fresh()
+        loop = Loop(frozenset(), False, index, low, high, step, guarded)
+        self.within(loop, lambda: body(index))
+
+    def along(self, elements: int, body: Callable[[str], None]) -> None:
+        """``body`` for the first element of each vector; the last has lanes that do not exist."""
+        whole, rest = elements - elements % self.lanes, elements % self.lanes
+        if whole:
+            self.over("0", str(whole), body, self.lanes)
+        if rest:
+            scope = Scope(frozenset(), False)
+            scope.mask = lane_list([j < rest for j in range(self.lanes)], "i1")
+            self.within(scope, lambda: body(str(whole)))
+
+    def moved(self, pointer: str, by: int) -> str:
+        """An address some bytes on."""
+        return pointer if by == 0 else self.put(f"getelementptr i8, ptr {pointer}, i64 {by}")
+
+    def at(self, pointer: str, index: str, pitch: int, by: int = 0) -> str:
+        """The address of a row."""
+        offset = self.put(f"mul nsw i64 {index}, {pitch}")
+        return self.moved(self.put(f"getelementptr i8, ptr {pointer}, i64 {offset}"), by)
+
+    def element(self, pointer: str, index: str) -> str:
+        """The address of an element."""
+        return self.put(f"getelementptr {self.base}, ptr {pointer}, i64 {index}")
+
+    def load(self, pointer: str) -> str:
+        """A vector."""
+        scope = self.chain[-1]
+        mask = (scope.mask, True) if scope.mask else ("true", False)
+        return self.load_run(self.base, pointer, 1, mask, self.dt.itemsize, scope)
+
+    def store(self, register: str, pointer: str) -> None:  # type: ignore[override]
+        """Writes a vector."""
+        self.store_lanes(register, self.base, pointer, 1, self.dt.itemsize, self.chain[-1])
+
+    # ---- the carries before and after
+
+    def begin(self) -> None:
+        """Reads the carries; rows that do not exist have zeros."""
+        for k, (at, pitch) in enumerate(self.carries):
+            rows, low = str(self.laid.tile.rows), "0"
+            if ("initial", k) in self.places:
+                low = self.here
+                self.over("0", low, lambda r, k=k: self.copy(k, r, "initial"))  # type: ignore[misc]
+            self.over(low, rows, lambda r, at=at, pitch=pitch: self.clear(r, at, pitch), guarded=True)  # type: ignore[misc]
+
+    def clear(self, r: str, at: int, pitch: int) -> None:
+        """Zeros in a row of the workspace."""
+        row = self.at("%workspace", r, pitch, at)
+        zeros = constant(0.0, self.base, self.lanes)
+        self.along(pitch // self.dt.itemsize, lambda x: self.store(zeros, self.element(row, x)))
+
+    def copy(self, k: int, r: str, name: str) -> None:
+        """A row of a carry, from where it is before, or to where it is after."""
+        at, pitch = self.carries[k]
+        elements = self.how.carries[k] * self.laid.how.units
+        outside = self.at(self.places[name, k], self.row(r), elements * self.dt.itemsize)
+        inside = self.at("%workspace", r, pitch, at)
+        source, target = (outside, inside) if name == "initial" else (inside, outside)
+        self.along(elements, lambda x: self.store(self.load(self.element(source, x)), self.element(target, x)))
+
+    def row(self, r: str) -> str:
+        """The number of a row in the batch."""
+        return self.put(f"add nuw nsw i64 {self.first}, {r}")
+
+    def finish(self) -> None:
+        """Writes the carries after."""
+        for k in range(len(self.carries)):
+            if ("after", k) in self.places:
+                self.over("0", self.here, lambda r, k=k: self.copy(k, r, "after"))  # type: ignore[misc]
+
+    # ---- a step
+
+    def walk(self) -> None:
+        """All steps."""
+        self.over("0", self.steps, self.step, guarded=True)
+
+    def step(self, t: str) -> None:
+        """One step of the rows that have one."""
+        if self.how.reverse:
+            t = self.put(f"sub nsw i64 {self.put(f'sub nsw i64 {self.steps}, 1')}, {t}")
+        if not self.how.packed:
+            self.first_row = self.put(f"mul nsw i64 {t}, {self.batch}")
+            self.active(self.here)
+            return
+        low = self.put(f"getelementptr i64, ptr {self.places['starts', 0]}, i64 {t}")
+        high = self.put(f"getelementptr i64, ptr {low}, i64 1")
+        self.first_row, end = (self.put(f"load i64, ptr {p}, align 8") for p in (low, high))
+        left = self.put(f"sub nsw i64 {self.put(f'sub nsw i64 {end}, {self.first_row}')}, {self.first}")
+        some = self.put(f"icmp sgt i64 {left}, 0")
+        rows = self.least(left, self.laid.tile.rows)
+        self.within(When(frozenset(), False, some), lambda: self.active(rows))
+
+    def active(self, rows: str) -> None:
+        """The product by the smallest tile that holds the rows, then the maps."""
+        most = self.laid.tile.rows
+        while most:
+            less = most // 2
+            above = self.put(f"icmp ugt i64 {rows}, {less}")
+            fits = self.put(f"icmp ule i64 {rows}, {most}")
+            both = self.put(f"and i1 {above}, {fits}")
+            self.within(When(frozenset(), False, both), lambda most=most: self.product(most))  # type: ignore[misc]
+            most = less
+        self.over("0", rows, self.maps)
+
+    def product(self, rows: int) -> None:
+        """The sums of so many rows, a panel after the other."""
+        self.over("0", str(self.laid.panels), lambda p: self.panel(rows, p))
+
+    def panel(self, rows: int, p: str) -> None:
+        """The sums of one panel."""
+        laid, size = self.laid, self.dt.itemsize
+        width = laid.tile.width * size
+        weight = self.at(self.places["weight", 0], p, laid.depth * width)
+        sums = self.at("%workspace", p, width, self.sums[0])
+        carry = self.moved("%workspace", self.carries[0][0])
+        current = self.biases(p) * rows
+        whole = laid.depth - laid.depth % UNROLLED
+        if whole:
+            current = self.inner(rows, weight, carry, current, whole)
+        scope = Scope(frozenset(), False)
+        self.within(scope, lambda: self.rest(rows, weight, carry, current, whole, sums))
+
+    def biases(self, p: str) -> list[str]:
+        """What the sums of a row begin with."""
+        tile = self.laid.tile
+        if ("bias", 0) not in self.places:
+            return [constant(0.0, self.base, self.lanes)] * tile.vectors
+        row = self.at(self.places["bias", 0], p, tile.width * self.dt.itemsize)
+        return [self.load(self.moved(row, v * self.lanes * self.dt.itemsize)) for v in range(tile.vectors)]
+
+    def inner(self, rows: int, weight: str, carry: str, sums: list[str], whole: int) -> list[str]:
+        """The loop over what is summed; the sums behind it."""
+        index, inside = self.fresh(), [self.fresh() for _ in sums]
+        loop = Loop(frozenset(), False, index, "0", str(whole), UNROLLED, False)
+        new = list(inside)
+
+        def body() -> None:
+            row, own = self.at(weight, index, self.laid.tile.width * self.dt.itemsize), self.element(carry, index)
+            for u in range(UNROLLED):
+                new[:] = self.added(rows, row, own, u, new)
+
+        self.within(loop, body)
+        loop.phis = [[register, self.vector, *ends] for register, *ends in zip(inside, sums, new)]
+        return new
+
+    def rest(self, rows: int, weight: str, carry: str, sums: list[str], whole: int, place: str) -> None:
+        """The products that the loop leaves over, and the sums written."""
+        for k in range(whole, self.laid.depth):
+            sums = self.added(rows, weight, carry, k, sums)
+        vectors, size = self.laid.tile.vectors, self.dt.itemsize
+        for k, register in enumerate(sums):
+            r, v = divmod(k, vectors)
+            self.store(register, self.moved(place, r * self.sums[1] + v * self.lanes * size))
+
+    def added(self, rows: int, weight: str, carry: str, k: int, sums: list[str]) -> list[str]:
+        """The sums of a tile with the products of one element of each row."""
+        tile, size, pitch = self.laid.tile, self.dt.itemsize, self.carries[0][1]
+        ws = [self.load(self.moved(weight, (k * tile.width + v * self.lanes) * size)) for v in range(tile.vectors)]
+        new = []
+        for r in range(rows):
+            own = self.put(f"load {self.base}, ptr {self.moved(carry, r * pitch + k * size)}, align {size}")
+            x = self.in_all_lanes(own)
+            new += [self.multiplied(x, w, s) for w, s in zip(ws, sums[r * tile.vectors :])]
+        return new
+
+    def in_all_lanes(self, register: str) -> str:
+        """An element in all lanes."""
+        t = self.vector
+        one = self.put(f"insertelement {t} poison, {self.base} {register}, i64 0")
+        return self.put(f"shufflevector {t} {one}, {t} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def multiplied(self, a: str, b: str, s: str) -> str:
+        """A product added to a sum."""
+        t = self.vector
+        if not self.fma:
+            return self.put(f"fadd {t} {s}, {self.put(f'fmul {t} {a}, {b}')}")
+        name = f"@llvm.fma.{suffix(self.base, self.lanes)}"
+        self.module.declare(f"declare {t} {name}({t}, {t}, {t})")
+        return self.put(f"call {t} {name}({t} {a}, {t} {b}, {t} {s})")
+
+    # ---- the body
+
+    def maps(self, r: str) -> None:
+        """The body for all units of a row."""
+        row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
+        units, size, how = self.laid.how.units, self.dt.itemsize, self.how
+
+        def outside(name: str, slots: Iterable[int]) -> list[list[str | None]]:
+            return [self.slots(self.places.get((name, k)), row, n * units * size, n) for k, n in enumerate(slots)]
+
+        carried = [self.slots("%workspace", r, pitch, n, at) for (at, pitch), n in zip(self.carries, how.carries)]
+        sums = self.slots("%workspace", r, self.sums[1], how.products, self.sums[0])
+        given = [*chain(*outside("sequence", how.sequences)), *sums, *chain(*carried)]
+        to = [*chain(*outside("result", how.results)), *chain(*carried)]
+        self.along(units, lambda x: self.unit(x, given, to))
+
+    def slots(self, pointer: str | None, row: str, pitch: int, slots: int, by: int = 0) -> list[str | None]:
+        """Where the slots of a row begin; None if the array is not there."""
+        if pointer is None:
+            return [None] * slots
+        start = self.at(pointer, row, pitch, by)
+        return [self.moved(start, k * self.laid.how.units * self.dt.itemsize) for k in range(slots)]
+
+    def unit(self, x: str, given: list[str | None], to: list[str | None]) -> None:
+        """The body for a vector of units."""
+        known: dict[Value, str] = {}
+
+        def value(v: Value) -> str:
+            if v not in known:
+                known[v] = self.computed_value(v, given, x, value)
+            return known[v]
+
+        found = [(value(v), place) for v, place in zip(self.how.body.outputs, to) if place is not None]
+        for register, place in found:
+            self.store(register, self.element(place, x))
+
+    def computed_value(self, v: Value, given: list[str | None], x: str, value: Callable[[Value], str]) -> str:
+        """A value of the body."""
+        if v.kind == "input":
+            place = given[v.params[0]]
+            return constant(0.0, self.base, self.lanes) if place is None else self.load(self.element(place, x))
+        if v.kind == "const":
+            return constant(v.params, base_type(v.dtype), self.lanes)
+        args = [value(a) for a in v.args]
+        return maps.emit(self.ops(self.lanes), v.name, args, tuple([a.dtype for a in v.args]), v.dtype)

@@ -1,0 +1,292 @@
+"""Recurrent networks: one operator a layer and direction, and the loop over time as native code."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from _compiled import memory, on_numpy, types_of
+from test_nest import TARGETS, pool_for
+
+import flambeau as torch
+from flambeau import dtypes as dt
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import recurrence
+from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.ir import Function
+from flambeau.compiler.recurrence import Operands, Recurrence
+from flambeau.compiler.verifier import Malformed, verify
+from flambeau.graph import realisation
+from flambeau.ops.recurrent_cells import CELLS, backward, forward
+
+nn = torch.nn
+GOLDEN = Path(__file__).parent / "golden" / "recurrence.txt"
+KINDS = {
+    "lstm": lambda *sizes, **more: nn.LSTM(*sizes, **more),
+    "gru": lambda *sizes, **more: nn.GRU(*sizes, **more),
+    "tanh": lambda *sizes, **more: nn.RNN(*sizes, **more),
+    "relu": lambda *sizes, **more: nn.RNN(*sizes, nonlinearity="relu", **more),
+    "projected": lambda *sizes, **more: nn.LSTM(*sizes, proj_size=2, **more),
+}
+
+
+def recurrent(
+    name: str, units: int, sizes: list[int], back: bool = False, reverse: bool = False, packed: bool = False,
+    dtype: Any = dt.float32, absent: tuple[int, ...] = (),
+) -> Function:  # fmt: skip
+    """A pass over steps of so many rows; operands whose numbers are ``absent`` are zeros."""
+    how = (backward if back else forward)(CELLS[name], dtype, units, reverse, packed)
+    rows, batch, columns = sum(sizes), sizes[0], how.products * units
+    shapes = [(how.carries[0] * units, columns), (columns,)]
+    shapes += [(batch, k * units) for k in how.carries] + [(rows, k * units) for k in how.sequences]
+    b, args = Builder(), []
+    for k, shape in enumerate(shapes):
+        strides = (shape[1], 1) if len(shape) == 2 else (1,)
+        args.append(b.const(0, dtype, shape) if k in absent else b.input(k, shape, dtype, (strides, 0)))
+    starts = b.input(len(shapes), (len(sizes) + 1,), dt.int64, ((1,), 0)) if packed else None
+    b.f.outputs = list(b.recur(name, how, how.operands([*args, starts])))
+    return b.f
+
+
+def inputs_for(f: Function, sizes: list[int]) -> list[np.ndarray]:
+    """Numbers for the inputs of such a pass."""
+    found: dict[int, np.ndarray] = {}
+    for v in f.values:
+        if v.kind == "input":
+            numbers = np.random.default_rng(v.params[0]).standard_normal(v.shape) / np.sqrt(v.shape[-1] ** 0.5)
+            found[v.params[0]] = memory(numbers, v.dtype) if v.dtype.kind == "f" else np.cumsum([0, *sizes])
+    return [found.get(k, np.zeros(0)) for k in range(max(found) + 1)]
+
+
+def check(f: Function, sizes: list[int], pool: Any = None) -> list[np.ndarray]:
+    """Native code against the NumPy executor; its results."""
+    verify(f)
+    inputs = inputs_for(f, sizes)
+    program = Executable(f, types_of(f), pool)
+    assert program.whole is not None
+    found = [a.copy() for a in program.run(inputs, [])]
+    for again, once in zip(program.run(inputs, []), found, strict=True):
+        assert again.tobytes() == once.tobytes()
+    for a, b in zip(found, on_numpy(f, inputs), strict=True):
+        tolerance = 1e-11 if a.dtype == np.float64 else 3e-5
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max()))
+    return found
+
+
+def walks(program: Executable) -> list[str]:
+    """The texts of a program's recurrences."""
+    return [k.text for k in program.kernels if k is not None and isinstance(k.nest, recurrence.Walk)]
+
+
+# ---- the loop over time as native code
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("back", [False, True])
+def test_sizes(name: str, back: bool) -> None:
+    for units, batch in itertools.product((1, 5, 20, 33, 128), (1, 3, 17)):
+        check(recurrent(name, units, [batch] * 3, back), [batch] * 3)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_packed(name: str, reverse: bool) -> None:
+    sizes = [19, 19, 16, 9, 8, 8, 3, 1]
+    for units, back in itertools.product((5, 16), (False, True)):
+        check(recurrent(name, units, sizes, back, reverse, True), sizes)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_processors(target: str) -> None:
+    pool = pool_for(target)
+    for name, back, dtype in itertools.product(CELLS, (False, True), (dt.float32, dt.float64)):
+        check(recurrent(name, 21, [11] * 2, back, dtype=dtype), [11] * 2, pool)
+
+
+def test_zeros_are_not_read() -> None:
+    for absent in ((1,), (2, 3), (1, 2), (4,)):
+        f = recurrent("lstm", 7, [5] * 3, absent=absent)
+        check(f, [5] * 3)
+        (laid,) = [v for v in Executable(f, types_of(f)).f.values if v.kind == "recur"]
+        assert len(laid.args) == 5 - len(absent)
+
+
+def test_rows_do_not_depend_on_their_neighbours() -> None:
+    """A row has the same bits in whichever tile of rows it is, and packed or not."""
+    most = recurrent("gru", 20, [17] * 4)
+    given = inputs_for(most, [17] * 4)
+    whole = Executable(most, types_of(most)).run(given, [])[0].reshape(4, 17, 20).copy()
+    for n in (1, 2, 3, 8, 9):
+        f = recurrent("gru", 20, [n] * 4, packed=n == 3)
+        inputs = [*given[:2], given[2][: n * 20], given[3].reshape(4, 17, 60)[:, :n].reshape(-1)]
+        inputs += [np.arange(5) * n] * (n == 3)
+        found = Executable(f, types_of(f)).run([np.ascontiguousarray(a) for a in inputs], [])[0]
+        assert found.tobytes() == np.ascontiguousarray(whole[:, :n]).tobytes()
+
+
+def test_lengths_and_batches_share_their_code() -> None:
+    def text(sizes: list[int]) -> str:
+        f = recurrent("lstm", 12, sizes)
+        return walks(Executable(f, types_of(f)))[0]
+
+    assert len({text([n] * t) for n, t in ((3, 2), (3, 9), (20, 2), (1, 1))}) == 1
+
+
+def test_operands_in_other_layouts() -> None:
+    """A transposed sequence, a slice and a broadcast state are copied; a reshape is read where it is."""
+    how = forward(CELLS["rnn_tanh"], dt.float32, 6, False, False)
+    b = Builder()
+    weight, x = b.input(0, (6, 6), dt.float32, ((1, 6), 3)), b.input(1, (6, 12), dt.float32, ((1, 6), 0))
+    bias, h = b.input(2, (6,), dt.float32, ((2,), 1)), b.input(3, (6,), dt.float32, ((1,), 2))
+    o = Operands(weight, bias, [b.expand(h, (4, 6))], [b.reshape(x, (12, 6))], None)
+    b.f.outputs = list(b.recur("rnn_tanh", how, o))[:1]
+    inputs = [np.random.default_rng(k).standard_normal(80).astype(np.float32) for k in range(4)]
+    found = Executable(b.f, types_of(b.f)).run(inputs, [])
+    np.testing.assert_allclose(found[0], on_numpy(b.f, inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_malformed() -> None:
+    f = recurrent("gru", 3, [2] * 2)
+    call = next(v for v in f.values if v.kind == "recur")
+    how: Recurrence = call.params
+    call.params = Recurrence(how.body, 3, how.sequences, how.carries, 2, how.results, False, False)
+    with pytest.raises(Malformed, match="a recurrence whose operands do not fit"):
+        verify(f)
+
+
+def listing() -> str:
+    """The kernel of a small network, and the function that it is in."""
+    f = recurrent("rnn_relu", 18, [5] * 3, absent=(2,))
+    program = Executable(f, types_of(f), pool_for("avx512"))
+    return "\n".join([repr(program.f), *walks(program)])
+
+
+def test_listing() -> None:
+    """A change of the generator shows as a difference; ``tests/golden/make_recurrence.py`` writes it."""
+    assert listing() == GOLDEN.read_text()
+
+
+# ---- networks
+
+
+def state_for(net: Any, batch: int) -> Any:
+    """A state that is not zero."""
+    layers = net.num_layers * (2 if net.bidirectional else 1)
+    h = torch.randn(layers, batch, net.proj_size or net.hidden_size, dtype=torch.float64, requires_grad=True)
+    if net.mode != "LSTM":
+        return h
+    return h, torch.randn(layers, batch, net.hidden_size, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_gradients(kind: str, packed: bool) -> None:
+    """First derivatives of two layers in both directions, and second derivatives of one, by finite differences."""
+    for many in (True, False):
+        torch.manual_seed(0)
+        net = KINDS[kind](1, 3, num_layers=1 + many, bidirectional=many, dtype=torch.float64)
+        state, x = state_for(net, 2), torch.randn(2, 2, 1, dtype=torch.float64, requires_grad=True)
+        names = ["bias_hh_l1_reverse" if many else "weight_hh_l0"]
+
+        def run(x: Any, w: Any, *state: Any, net: Any = net, names: Any = names) -> Any:
+            given = nn.utils.rnn.pack_padded_sequence(x, [2, 1]) if packed else x
+            hx = state if net.mode == "LSTM" else state[0]
+            y, after = torch.func.functional_call(net, {names[0]: w}, (given, hx))
+            return (y.data if packed else y), *(after if net.mode == "LSTM" else [after])
+
+        ins = (x, getattr(net, names[0]), *(state if net.mode == "LSTM" else [state]))
+        assert gradcheck(run, ins)
+        assert many or gradgradcheck(run, ins)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_agree_with_the_layer(kind: str) -> None:
+    """The gradients that are recorded for a second derivative are those of the backward operator."""
+    torch.manual_seed(1)
+    net = KINDS[kind](4, 5, dtype=torch.float64)
+    x = torch.randn(6, 3, 4, dtype=torch.float64)
+    loss = net(x)[0].square().sum()
+    first = torch.autograd.grad(loss, net.parameters(), retain_graph=True)
+    second = torch.autograd.grad(loss, net.parameters(), create_graph=True)
+    for a, b in zip(first, second, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def steps_of(net: Any, x: Any, looked: bool = False, threads: int = 1) -> list[bytes]:
+    """The bits of a network's parameters after three steps of training."""
+    torch.set_num_threads(threads)
+    try:
+        optimizer = torch.optim.Adam(net.parameters(), 0.01)
+        for _ in range(3):
+            y, after = net(x)
+            if looked:
+                str(y)
+            optimizer.zero_grad()
+            loss = y.square().mean() + sum(a.sum() for a in after)
+            if looked:
+                loss.item()
+            loss.backward()
+            optimizer.step()
+        return [p.detach().numpy().tobytes() for p in net.parameters()]
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("native_code")
+@pytest.mark.parametrize("kind", KINDS)
+def test_bits(kind: str) -> None:
+    """They depend neither on threads nor on looking."""
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for looked, count in ((False, 1), (False, 2), (False, 4), (True, 1), (True, 3)):
+            torch.manual_seed(0)
+            net = KINDS[kind](9, 20, num_layers=2, bidirectional=True)
+            found.append(steps_of(net, torch.randn(5, 21, 9), looked, count))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(one == found[0] for one in found)
+
+
+def test_a_program_does_not_grow_with_the_sequence() -> None:
+    def size(length: int, batch_first: bool) -> int:
+        realisation.forget()
+        net = nn.GRU(3, 4, 2, bidirectional=True, batch_first=batch_first)
+        net(torch.randn(length, length, 3))[0].sum().backward()
+        assert net.weight_hh_l0.grad is not None
+        net.weight_hh_l0.grad.sum().item()
+        return max(len(p.function.values) for p in realisation.programs.values())
+
+    for batch_first in (False, True):
+        assert size(60, batch_first) <= size(20, batch_first)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32(dtype: Any) -> None:
+    torch.manual_seed(0)
+    net, x = nn.LSTM(4, 5, dtype=dtype), torch.randn(3, 2, 4, dtype=dtype)
+    wide = nn.LSTM(4, 5)
+    wide.load_state_dict({k: v.float() for k, v in net.state_dict().items()})
+    y, (h, c) = net(x)
+    assert (y.dtype, h.dtype, c.dtype) == (dtype, dtype, dtype)
+    torch.testing.assert_close(y.float(), wide(x.float())[0], rtol=0.02, atol=0.02)
+    y.sum().backward()
+    assert net.weight_hh_l0.grad is not None and net.weight_hh_l0.grad.dtype is dtype
+
+
+def test_functions_in_both_forms() -> None:
+    net, x = nn.GRU(3, 4, bidirectional=True), torch.randn(5, 2, 3)
+    state, params = torch.zeros(2, 2, 4), list(net.parameters())
+    y, h = torch.gru(x, state, params, True, 1, 0.0, False, True, False)
+    torch.testing.assert_close((y, h), net(x))
+    data, after = torch.gru(x.reshape(10, 3), torch.tensor([2] * 5), state, params, True, 1, 0.0, False, True)
+    torch.testing.assert_close((data.reshape(5, 2, 8), after), (y, h))
+    with pytest.raises(RuntimeError, match="Expected sequence length to be larger than 0 in RNN"):
+        torch.gru(x[:0], state, params, True, 1, 0.0, False, True, False)
