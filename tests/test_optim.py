@@ -514,3 +514,11 @@ def test_complex_parameters() -> None:
     p.grad = torch.tensor([1 - 1j, 0.5 + 2j])
     optimizer.step()
     assert p.tolist() == pytest.approx([0.9 + 2.1j, 2.9 - 1.1j], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Adadelta", "Adagrad", "Adamax", "ASGD", "NAdam", "RMSprop", "Rprop"])
+def test_a_step_without_gradients_changes_nothing(name):
+    p = torch.nn.Parameter(torch.ones(2))
+    optimizer = getattr(torch.optim, name)([p], lr=0.1)
+    optimizer.step()
+    assert p.tolist() == [1, 1]

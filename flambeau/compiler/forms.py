@@ -6,6 +6,7 @@
   spread out, which are stored where they belong).
 - a scan that is only converted: one that stores what it is converted to.
 - maps such as the remainder of floats: ``composed_maps``.
+- counters that contractions read: stored, since contractions read memory, or the same number everywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +26,21 @@ def formed(f: Function) -> Function:
         for a in v.args:
             users.setdefault(a, []).append(v)
     only = {v: found[0] for v, found in users.items() if len(found) == 1}
-    return without_dead(rewritten(f, lambda r, v, args: _formed(r, v, args, only)))
+    multiplied = {_source(a) for v in f.values if v.kind == "contract" for a in v.args}
+
+    def form(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+        if v.name == "iota" and v in multiplied:
+            return r.map("copy", copied(r, v, args))
+        return _formed(r, v, args, only)
+
+    return without_dead(rewritten(f, form))
+
+
+def _source(v: Value) -> Value:
+    """What a chain of views reads."""
+    while v.kind == "view":
+        v = v.args[0]
+    return v
 
 
 def _formed(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Value | None]) -> Value:

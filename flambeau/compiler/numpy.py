@@ -88,7 +88,8 @@ def to_values(flat: Array, dt: dtype) -> Array:
 def to_memory(values: Array, dt: dtype) -> Array:
     """Values as memory."""
     if dt is bfloat16:
-        return (np.ascontiguousarray(values, np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        bits = np.ascontiguousarray(values, np.float32).view(np.uint32) >> 16
+        return bits.astype(np.uint16).reshape(np.shape(values))
     return values
 
 

@@ -69,6 +69,8 @@ ending: list[bool | None] = [False]
 
 def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:
     """Updates the tensors of all parameters in place by a rule; the numbers are the same for all."""
+    if not parameters:
+        return
     if torch.is_grad_enabled():
         # A differentiable step: numbers may be tensors with gradients of their own.
         _apply_one_by_one(rule, flags, parameters, numbers)

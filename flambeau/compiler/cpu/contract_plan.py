@@ -18,6 +18,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..affine import Affine, Guard
+from ..ir import Value
 from ..loops import Nest, Node
 from .target import Target
 
@@ -27,6 +28,7 @@ UNROLLED = 320  # multiplications in one unrolled body, at most
 WORK = 1 << 19  # products in a chunk, about
 LATENCY = 4  # cycles until a sum can be added to again
 CACHE = 40960  # bytes of the first cache that a tile may fill
+STRIDED = 0.02  # how well a loop suits vectors whose elements lie apart
 FAR = 1.75  # cycles of a load from the second cache
 
 
@@ -76,7 +78,8 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     lanes = max(2, target.vector_bytes // itemsize)
     kept = [k for k, r in enumerate(n.reduced) if not r]
     gone = [k for k, r in enumerate(n.reduced) if r]
-    axis = max(range(len(n.sizes)), key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
+    loops = _candidates(n.reductions[0].value, n.sizes, kept, gone, lanes)
+    axis = max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
     across = axis is not None and axis in gone
     p = Plan(axis, 0 if axis is None else lanes, across, kept)
     p.taps = _taps(n, [k for k in gone if k != axis])
@@ -85,19 +88,48 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     return p
 
 
+def _candidates(v: Value, sizes: list[int], kept: list[int], gone: list[int], lanes: int) -> list[int]:
+    """The loops that may run in vectors. Where it is sums, their order must not depend on how operands lie in memory.
+
+    Products that samples may run through as lanes (``batch``) are added one by one. With one reduced loop, shapes alone
+    say whether it runs in vectors: where it is the last dimension of both operands.
+    """
+    la, lb, out = v.params
+    windows = sees_windows(v)
+    if v.name == "ordered" or windows and out[:1] in (la[:1], lb[:1]):
+        return kept
+    if windows or len(gone) != 1 or not kept:
+        return kept + gone
+    size = sizes[gone[0]]
+    along = la[-1:] == lb[-1:] and la[-1:] not in out and _of_sums(size, size, lanes) > STRIDED
+    return gone if along else kept
+
+
+def sees_windows(v: Value) -> bool:
+    """Is an operand seen through windows?"""
+    return any(a.kind == "view" and a.name == "window" for a in v.args)
+
+
+def _of_sums(size: int, products: int, lanes: int) -> float:
+    """How well a reduced loop runs in vectors, which are added up at the end."""
+    each = products / lanes  # vectors a result is made of
+    return 0.9 * _used(size, lanes) * each / (each + 4)
+
+
+def _used(size: int, lanes: int) -> float:
+    """Which part of all lanes is used."""
+    return size / (-(-size // lanes) * lanes)
+
+
 def _suits(n: Nest, a: Operand, b: Operand, k: int, lanes: int) -> float:
     """How well a loop runs in vectors, up to 1."""
     size, steps = n.sizes[k], {a.of(k), b.of(k)}
-    used = size / (-(-size // lanes) * lanes)
+    used = _used(size, lanes)
     if n.reduced[k]:
-        if n.reductions[0].value.name == "ordered":
-            return 0
-        if steps != {1}:
-            return 0.01 * used
-        each = prod([s for s, r in zip(n.sizes, n.reduced) if r]) / lanes  # vectors a result is made of
-        return 0.9 * used * each / (each + 4)
+        products = prod([s for s, r in zip(n.sizes, n.reduced) if r])
+        return _of_sums(size, products, lanes) if steps == {1} else STRIDED / 2 * used
     if not steps <= {0, 1} or steps == {0}:
-        return 0.02 * used
+        return STRIDED * used
     return used if all(s.address.of(k) in (0, 1) for s in n.stores) else 0.4 * used
 
 

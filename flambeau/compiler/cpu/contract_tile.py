@@ -168,6 +168,8 @@ class Contraction(Elements):
         step = self.lanes if k == self.plan.axis else 1
         size = self.n.sizes[k]
         low, high = self.reduced_range(k)
+        if "%" not in low + high and int(low) >= int(high):
+            return sums
         rest = size % step
         if rest:
             high = str(size - rest)
@@ -308,9 +310,9 @@ class Contraction(Elements):
 
     def added_lanes(self, sums: list[str]) -> list[str]:
         """Each vector's lanes added up: halves are added until one element is left, of several vectors at once."""
-        return [one for at in range(0, len(sums), self.vectors) for one in self.added(sums[at : at + self.vectors])]
+        return [one for at in range(0, len(sums), self.vectors) for one in self.folded(sums[at : at + self.vectors])]
 
-    def added(self, sums: list[str]) -> list[str]:
+    def folded(self, sums: list[str]) -> list[str]:
         """At most as many vectors as there are lanes."""
         w, base = self.vectors, base_type(self.dt)
         t = vector(base, w)
