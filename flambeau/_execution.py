@@ -11,6 +11,12 @@ from .compiler.numpy import execute, flatten, to_memory
 from .graph import realisation as realise
 from .graph.program import Program
 
+# Programs run in the first tier, and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
+TIERS = ("auto", "first", "compiled")
+tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
+if tier[0] not in TIERS:
+    raise ValueError(f"FLAMBEAU_TIER={tier[0]}: expected one of {', '.join(TIERS)}")
+
 
 def run_on_numpy(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     """The outputs as flat memory, none of which is shared with an input or another output."""
@@ -43,7 +49,9 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     Nothing has been written then, and the reference executor raises the error, in its words.
     """
     if p.cache is None:
-        p.cache = _planned(p, inputs)
+        p.cache = _first(p) or _planned(p, inputs)
+    elif tier[0] == "auto" and getattr(p.cache, "runs", 0):
+        p.cache = _promoted(p, inputs)
     if p.cache is run_on_numpy:
         return run_on_numpy(p, inputs, scalars)
     try:
@@ -58,8 +66,29 @@ def _kernel_error() -> type[Exception]:
     return KernelError
 
 
-def _planned(p: Program, inputs: list[Any]) -> Any:
-    """What runs the program, imported when the first one runs: from the disk, or planned now."""
+def _first(p: Program) -> Any:
+    """The program in the first tier; None if it is compiled at once."""
+    if tier[0] == "compiled":
+        return None
+    from ._first_tier import FirstTier
+    from .compiler.cpu.first_tier import UnsupportedError
+    from .compiler.cpu.target import MissingCompiler
+
+    try:
+        return FirstTier(p)
+    except (UnsupportedError, MissingCompiler):
+        return None
+
+
+def _promoted(p: Program, inputs: list[Any]) -> Any:
+    """What runs a program that has run in the first tier: once more that, or compiled code if it is at hand or pays."""
+    if p.cache.done:
+        return _planned(p, inputs)
+    return p.cache if p.cache.runs > 1 else _planned(p, inputs, found_only=True) or p.cache
+
+
+def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
+    """What runs the program, imported when the first one runs: from the disk, or planned now, unless ``found_only``."""
     from .compiler.cpu import pool, stored
     from .compiler.cpu.running import replaced
     from .compiler.cpu.target import MissingCompiler
@@ -78,7 +107,7 @@ def _planned(p: Program, inputs: list[Any]) -> Any:
     try:
         name = stored.name_of(p.signature, olds)
         found = stored.restored(name, p.outputs, plan)
-        if found is None:
+        if found is None and not found_only:
             found = plan()
             stored.keep(name, found)
         return found

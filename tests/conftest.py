@@ -1,7 +1,8 @@
 """Every program that a test builds is verified, and every value it computes has the shape and dtype it says.
 
 Programs run on the NumPy executor, which needs no compilation, unless FLAMBEAU_EXECUTOR says ``native`` or a test asks
-for the fixture ``native_code``.
+for the fixture ``native_code``. Native programs are compiled at once; with ``FLAMBEAU_EXECUTOR=tiers`` they run in the
+first tier too, and the bits are compared.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
+import _two_tiers as two_tiers
 
 from flambeau import _execution
 from flambeau.compiler import numpy as reference
@@ -59,7 +63,9 @@ def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 stored.store = lambda: Disk(None)  # tests change how programs are planned
-if os.environ.get("FLAMBEAU_EXECUTOR") != "native":
+if os.environ.get("FLAMBEAU_EXECUTOR") == "tiers":
+    realisation.executor[:] = [two_tiers.run]
+elif os.environ.get("FLAMBEAU_EXECUTOR") != "native":
     realisation.executor[:] = [_execution.run_on_numpy]
 
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any, NamedTuple
 
+from .._first_tier import FirstTier
 from ..compiler.cpu import inspection
 from ..compiler.cpu.inspection import KernelFacts, MemoryFacts
 from ._causes import Cause
@@ -58,6 +59,7 @@ class ProgramReport(NamedTuple):
         kernels: the generated kernels; empty where NumPy runs all.
         by_numpy: what NumPy computes in it.
         memory: the memory plan of native code.
+        tier: how it runs: compiled, NumPy, or in the first tier and until when.
     """
 
     number: int
@@ -73,6 +75,7 @@ class ProgramReport(NamedTuple):
     kernels: list[KernelReport]
     by_numpy: list[str]
     memory: MemoryFacts | None
+    tier: str
 
 
 class Explanation:
@@ -130,19 +133,29 @@ def explain(trace: bool = True) -> Explanation:
 
 
 def _report(noted: Noted) -> ProgramReport:
-    cache, again = noted.program.cache, max(1, noted.runs - 1)
+    cache: Any = noted.program.cache
+    again = max(1, noted.runs - 1)
     native = inspection.is_native(cache)
     facts = inspection.kernels(cache) if native else []
     times = noted.kernels if len(noted.kernels) == len(facts) else [0.0] * len(facts)
     total = float(sum(times)) or 1.0
     kernels = [KernelReport(f, float(t), float(t) / total) for f, t in zip(facts, times)]
     values = inspection.by_numpy(cache) if native else [v for v in noted.program.function.values if v.args]
+    if isinstance(noted.program.cache, FirstTier):
+        values = []
     return ProgramReport(
         noted.number, noted.outline.operators, noted.compiled, noted.made, noted.read, noted.causes, noted.runs,
         noted.first, noted.seconds / again, noted.native / again, kernels,
         [f"{v.kind} {v.name} -> {inspection.type_of(v)}" for v in values],
-        inspection.memory(cache) if native else None,
+        inspection.memory(cache) if native else None, tier_of(noted.program.cache),
     )  # fmt: skip
+
+
+def tier_of(cache: Any) -> str:
+    """How a program runs."""
+    if isinstance(cache, FirstTier):
+        return f"the first tier, operator by operator; compiled when it has run {cache.limit} times"
+    return "compiled" if inspection.is_native(cache) else "NumPy"
 
 
 def _titles(noted: Noted) -> list[str]:
@@ -181,9 +194,11 @@ def program_text(p: ProgramReport, whole: bool = False) -> str:
     """A program as text, with the kernels that take longest, or the whole of them."""
     count = sum(p.operators.values())
     lines = [f"program {p.number}: {count} operators, {len(p.kernels)} kernels, ran {p.runs} times", _times(p)]
+    if not p.kernels:
+        lines.append(f"  runs by {p.tier}")
     if p.compiled:
         made = f" ({p.made} kernels by LLVM, {p.read} from the disk)" if p.kernels else ""
-        lines.append(f"  compiled because: {p.compiled}{made}")
+        lines.append(f"  {'compiled' if p.kernels else 'new'} because: {p.compiled}{made}")
     for cause, n in p.causes.most_common(SHOWN_CAUSES):
         lines.append(f"  realised by {cause}" + (f" ({n} times)" if n > 1 else ""))
     if len(p.causes) > SHOWN_CAUSES:

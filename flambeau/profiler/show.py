@@ -7,7 +7,7 @@
 - memory: what lies where
 - timing: why and for how long each run ran, with the kernels that took longest
 
-The first five come once a program, timing at every run.
+All but the last come once a program, and once more when it leaves the first tier, timing at every run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from ..compiler.cpu import inspection
 from ._recorder import Noted, Recorder, Run
+from .explanation import tier_of
 
 __all__ = ["STAGES", "install"]
 
@@ -33,11 +34,12 @@ def install(chosen: str) -> None:
     unknown = [word for word in stages if word not in STAGES]
     if unknown:
         raise ValueError(f"FLAMBEAU_SHOW: there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
-    shown: set[int] = set()
+    shown: set[tuple[int, bool]] = set()
 
     def seen(noted: Noted, run: Run) -> None:
-        once = noted.number not in shown
-        shown.add(noted.number)
+        state = noted.number, inspection.is_native(noted.program.cache)  # a program may be compiled later
+        once = state not in shown
+        shown.add(state)
         for stage in STAGES:
             if stage in stages and (once or stage == "timing"):
                 title = f"---- program {noted.number}: {stage}"
@@ -68,7 +70,7 @@ def _ir(noted: Noted, run: Run) -> str:
 
 def _kernels(noted: Noted, run: Run) -> str:
     if not inspection.is_native(noted.program.cache):
-        return _NUMPY
+        return f"(this program runs by {tier_of(noted.program.cache)})"
     lines = []
     for number, k in enumerate(inspection.kernels(noted.program.cache)):
         loops = " x ".join(map(str, k.sizes)) or "1"
@@ -82,14 +84,14 @@ def _kernels(noted: Noted, run: Run) -> str:
 
 def _llvm(noted: Noted, run: Run) -> str:
     if not inspection.is_native(noted.program.cache):
-        return _NUMPY
+        return f"(this program runs by {tier_of(noted.program.cache)})"
     facts = inspection.kernels(noted.program.cache)
     return "\n".join([f"; kernel {number}: {k.title}\n{k.text}" for number, k in enumerate(facts)])
 
 
 def _asm(noted: Noted, run: Run) -> str:
     if not inspection.is_native(noted.program.cache):
-        return _NUMPY
+        return f"(this program runs by {tier_of(noted.program.cache)})"
     from ..compiler.cpu.assemble import assembly
 
     executable = inspection.planned(noted.program.cache)
@@ -99,7 +101,7 @@ def _asm(noted: Noted, run: Run) -> str:
 
 def _memory(noted: Noted, run: Run) -> str:
     if not inspection.is_native(noted.program.cache):
-        return _NUMPY
+        return f"(this program runs by {tier_of(noted.program.cache)})"
     m = inspection.memory(noted.program.cache)
     lines = [
         f"inputs {m.inputs} bytes, outputs {m.outputs}, of them in place of inputs {m.donated}",
@@ -125,7 +127,6 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-_NUMPY = "(NumPy computes this program)"
 _TEXTS: dict[str, Any] = {
     "graph": _graph, "ir": _ir, "kernels": _kernels, "llvm": _llvm, "asm": _asm, "memory": _memory, "timing": _timing,
 }  # fmt: skip

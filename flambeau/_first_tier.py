@@ -1,0 +1,315 @@
+"""The first tier: a program that has not been seen before runs operator by operator, with kernels for all sizes.
+
+Each operator is planned once for the types that it meets (``compiler/cpu/first_tier``); a program is the list of its
+operators. So a run costs some microseconds an operator, while planning and compiling costs some milliseconds an
+operator: a program is compiled when its runs have cost as much. What comes once never is. When that is follows from the
+program and from how often it has run; the bits are the same in both tiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from sys import getrefcount
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .compiler import numpy as reference
+from .compiler.affine import row_major
+from .compiler.builder import Builder
+from .compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
+from .compiler.simplify import without_dead
+from .dtypes import bfloat16, float16
+from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
+from .graph.program import Program, in_order
+from .graph.types import Ty
+
+# Seconds, about:
+STEP = 5e-6  # of an operator and of a call
+ELEMENT = 1e-9  # of an element of a result
+PRODUCT = 5e-11  # of a product of a contraction
+COMPILING = 2e-3  # of planning and compiling an operator
+LONGEST = 0.02  # of the longest run in this tier
+
+Call = Callable[..., Any]
+
+
+class Operator(NamedTuple):
+    """How an operator is computed.
+
+    Attributes:
+        call: from the values of its inputs.
+        seconds: what that takes, about.
+        strides: in elements, with which compiled code would find its value in memory; None where that cannot be told.
+    """
+
+    call: Call
+    seconds: float
+    strides: Any
+
+
+class FirstTier:
+    """A program as a list of operators.
+
+    Attributes:
+        seconds: what a run takes, about.
+        worth: what planning and compiling it takes, about.
+        runs: how often it has run.
+
+    Raises:
+        UnsupportedError: an operator has no form in this tier, or a run would take too long.
+    """
+
+    def __init__(self, p: Program) -> None:
+        order = in_order(p.roots)
+        if sum([n.ty.numel for n in order if n.op not in _IN_PLACE and type(n.ty) is Ty]) * ELEMENT > LONGEST:
+            raise UnsupportedError("large")
+        self.types = p.outputs
+        self.count = len(order)
+        self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
+        self.leaves: list[tuple[int, int, Ty]] = []
+        self.scalars: list[tuple[int, int]] = []
+        self.steps: list[tuple[Call, tuple[int, ...], int, list[int]]] = []
+        self.seconds = 0.0
+        self.runs = 0
+        self._steps(order, p.roots)
+        kinds = {(n.op, n.attrs, n.ty) for n in order if n.op not in (LEAF, SCALAR, VIEW, PART)}
+        self.worth = COMPILING * len(kinds)
+        if self.seconds > LONGEST:
+            raise UnsupportedError("large")
+
+    def _steps(self, order: list[Node], roots: Sequence[Node]) -> None:
+        at = {n: k for k, n in enumerate(order)}
+        self.roots = [at[r] for r in roots]
+        last = _last_uses(order, at, self.roots)
+        strides: dict[Node, Any] = {}
+        stored = _stored(roots)
+        for k, n in enumerate(order):
+            if n.op is SCALAR:
+                self.scalars.append((k, n.attrs))
+                strides[n] = ()
+            elif n.op is LEAF:
+                self._leaf(k, n)
+                strides[n] = n.ty.strides
+            else:
+                one = _operator(n, strides)
+                self.seconds += STEP + one.seconds
+                self.steps.append((one.call, tuple([at[i] for i in n.ins]), k, last[k]))
+                strides[n] = stored.get(n, one.strides)
+
+    def _leaf(self, k: int, n: Node) -> None:
+        if n.ty.dtype in (float16, bfloat16):
+            raise UnsupportedError(repr(n))
+        self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
+
+    @property
+    def limit(self) -> int:
+        """After how many runs it is compiled: those that cost as much."""
+        return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
+
+    @property
+    def done(self) -> bool:
+        """Is it time to compile it?"""
+        return self.runs * self.seconds > self.worth
+
+    def run(self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[np.ndarray]:
+        """The outputs as flat memory, none of which is shared with an input or another output."""
+        self.runs += 1
+        env: list[Any] = [None] * self.count
+        for k, ordinal, t in self.leaves:
+            if inputs[ordinal] is not None:  # else nobody reads it
+                env[k] = _leaf(inputs[ordinal], t)
+        for k, ordinal in self.scalars:
+            env[k] = scalars[ordinal]
+        with np.errstate(all="ignore"):
+            for f, ins, out, dropped in self.steps:
+                args = [env[i] for i in ins]
+                for i in dropped:
+                    env[i] = None
+                env[out] = f(*args)
+            taken = {id(_owner(a)) for a in inputs}
+            return [_output(env[k], t, taken) for k, t in zip(self.roots, self.types)]
+
+
+_IN_PLACE = frozenset([LEAF, SCALAR, VIEW, UPDATE, LAYOUT, PART])
+
+
+def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
+    """The strides of results, also of those that are results in another layout."""
+    found: dict[Node, Any] = {}
+    for n in roots:
+        t = n.ty
+        while n.op is LAYOUT:
+            n = n.ins[0]
+        if n.op is not LEAF and type(n.ty) is Ty:
+            found.setdefault(n, t.strides)
+    return found
+
+
+def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> list[list[int]]:
+    """For each node, which of its inputs nobody needs after it."""
+    seen = set(roots)
+    last: list[list[int]] = [[] for _ in order]
+    for k in reversed(range(len(order))):
+        for n in order[k].ins:
+            i = at[n]
+            if i not in seen:
+                seen.add(i)
+                last[k].append(i)
+    return last
+
+
+# ---- memory
+
+
+def _owner(a: Any) -> Any:
+    """The object whose memory an array sees."""
+    while getattr(a, "base", None) is not None:
+        a = a.base
+    return a
+
+
+def _leaf(flat: np.ndarray, t: Ty) -> np.ndarray:
+    """An input's memory under its type."""
+    if t.contiguous and not t.offset and flat.size == t.numel:
+        return flat.reshape(t.shape)
+    return _under(flat, t)
+
+
+def _under(a: np.ndarray, t: Ty) -> np.ndarray:
+    """Memory without gaps under a type."""
+    if not t.numel or not a.flags.c_contiguous:
+        return reference.strided(a.reshape(-1), t.shape, t.strides, t.offset)
+    size = a.itemsize
+    return np.ndarray(t.shape, a.dtype, a, t.offset * size, [s * size for s in t.strides])
+
+
+def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
+    """A value in the order of its type's memory, in memory of its own."""
+    a = reference._number(value, t.dtype) if type(value) in (int, float, bool) else np.asarray(value, t.dtype.compute)
+    if a.shape != t.shape:
+        a = np.broadcast_to(a, t.shape)
+    flat = np.ascontiguousarray(a).reshape(-1) if t.contiguous else reference.flatten(a, t.strides)
+    owner = _owner(flat)
+    if id(owner) in taken or not flat.flags.writeable or getattr(owner, "size", -1) != flat.size:
+        owner = flat = flat.copy()
+    taken.add(id(owner))
+    return flat
+
+
+# ---- operators
+
+_operators: dict[Any, Operator | None] = {}
+MOST = 100_000  # operators that are remembered
+
+
+def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
+    """How a node is computed from the values of its inputs, which lie in memory with these strides.
+
+    Raises:
+        UnsupportedError: it has no form in this tier.
+    """
+    if n.op in _STRUCTURAL:
+        if n.numbers:
+            raise UnsupportedError("a number's memory")
+        return _STRUCTURAL[n.op](n, [strides[i] for i in n.ins])
+    key = n.op, n.attrs, n.ty, tuple([(i.ty, strides[i]) for i in n.ins])
+    if key not in _operators:
+        if len(_operators) >= MOST:
+            _operators.clear()
+        try:
+            _operators[key] = _planned(n, [strides[i] for i in n.ins])
+        except UnsupportedError:
+            _operators[key] = None
+    found = _operators[key]
+    if found is None:
+        raise UnsupportedError(repr(n.op))
+    return found
+
+
+def _planned(n: Node, strides: list[Any]) -> Operator:
+    b = Builder()
+    args = [
+        b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype, (own, 0))
+        for k, (i, own) in enumerate(zip(n.ins, strides))
+    ]
+    b.ty = n.ty
+    result = n.op.lower(b, n.attrs, *args)
+    several = isinstance(result, tuple)
+    b.f.outputs = list(result) if several else [result]
+    one = planned(without_dead(b.f), len(args), several)
+    own = [one.strides.get(v, row_major(v.shape)) for v in one.f.outputs]
+    return Operator(one.call, _seconds(one), own if several else own[0])
+
+
+def _seconds(one: Planned) -> float:
+    """What a run of an operator takes, about."""
+    elements = sum([prod(v.shape) for v in one.f.values if v.kind not in ("input", "scalar", "const", "view")])
+    products = sum([_products(*v.params[:2], *v.args) for v in one.f.values if v.kind == "contract"])
+    return STEP / 4 * len(one.steps) + ELEMENT * elements + PRODUCT * products
+
+
+def _products(la: str, lb: str, a: Any, b: Any) -> int:
+    return prod((dict(zip(la, a.shape)) | dict(zip(lb, b.shape))).values())
+
+
+# ---- views and writes
+
+
+def _view(n: Node, strides: list[Any]) -> Operator:
+    """Memory under another type."""
+    base, t, found = n.ins[0].ty, n.ty, strides[0]
+    own = None if found is None else seen_under(base.shape, base.strides, found, t.shape, t.strides)
+    if t.dtype is not base.dtype:
+        b = Builder()
+        v = b.strided(b.input(0, base.shape, base.dtype), base.strides, t.shape, t.strides, t.offset, t.dtype)
+        return Operator(lambda x: reference._strided(v, np.asarray(x)), 0, own)
+    if base.contiguous:
+        return Operator(lambda x: _under(np.ascontiguousarray(x), t), 0, own)
+    return Operator(lambda x: _under(reference.flatten(np.asarray(x), base.strides), t), 0, own)
+
+
+def _update(n: Node, strides: list[Any]) -> Operator:
+    """What the type ``n.attrs`` sees in memory is replaced: in place, if nobody else knows that memory."""
+    (base, value), t = [i.ty for i in n.ins], n.attrs
+    if not base.contiguous or value.dtype is not base.dtype or not t.numel:
+        b = Builder()
+        x, y = b.input(0, base.shape, base.dtype), b.input(1, value.shape, value.dtype)
+        v = b.update(x, y, base.strides, t.strides, t.offset)
+        call: Call = lambda x, y: reference._update(v, np.asarray(x), np.asarray(y), False)  # noqa: E731
+        return Operator(call, ELEMENT * base.numel, base.strides)
+
+    def update(x: Any, y: Any) -> Any:
+        if getrefcount(x) > ALONE or not _is_free(x):
+            x = np.array(x, order="C")
+        _under(x, t)[...] = y
+        return x
+
+    return Operator(update, ELEMENT * value.numel, base.strides)
+
+
+def _is_free(x: Any) -> bool:
+    """Is it an array that has its memory for itself?"""
+    return type(x) is np.ndarray and x.base is None and x.flags.c_contiguous and x.flags.writeable
+
+
+def _alone() -> int:
+    """References to an array that a step has as its argument, and that nobody else knows."""
+    found: list[int] = []
+    args = [np.empty(1), None]
+    (lambda x, y: found.append(getrefcount(x)))(*args)
+    return found[0]
+
+
+ALONE = _alone()
+
+
+def _part(n: Node, strides: list[Any]) -> Operator:
+    which = n.attrs
+    return Operator(lambda x: x[which], 0, strides[0][which])
+
+
+_STRUCTURAL: dict[Any, Callable[[Node, list[Any]], Operator]] = {
+    VIEW: _view, UPDATE: _update, PART: _part, LAYOUT: lambda n, strides: Operator(lambda x: x, 0, strides[0]),
+}  # fmt: skip

@@ -1,0 +1,16 @@
+"""The first tier: a program is run operator by operator with kernels that serve all sizes, before it is compiled.
+
+What NumPy computes to the same bits (data movement, comparisons, integers, arithmetic that rounds once) it computes;
+vector functions, reductions and contractions are NumPy ufuncs made of generated code that takes sizes and strides at
+run time, so that they are compiled once for a processor and then lie in the cache.
+
+ufuncs       generated loops as NumPy ufuncs
+text         the frame of such a loop
+maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; products: contractions
+contractions which order a contraction adds in, and its operands as ``products`` takes them
+operators    a function in the IR as a list of calls
+"""
+
+from .operators import Planned, UnsupportedError, planned, seen_under
+
+__all__ = ["Planned", "UnsupportedError", "planned", "seen_under"]

@@ -1,0 +1,176 @@
+"""Which order a contraction adds its products in, and its operands as the loops of ``products`` take them.
+
+The order follows from the shapes and strides of the contraction by itself, as ``contract_plan`` and
+``contract_packing`` decide for a compiled one: products one after the other, or in lanes along the last reduced loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ....dtypes import float32, float64
+from ...affine import axis, linear, row_major
+from ...cluster import domain_labels, reduced_domain
+from ...ir import Value
+from ...loops import Load, Nest, Node, Reduction, Store, _merged, _runs
+from .. import contract_plan
+from ..code_cache import default
+from ..contract_packing import packing
+from . import products
+from .text import lanes_of
+
+Strides = Sequence[int]
+Call = Callable[[Any, Any], Any]
+
+
+class UnsupportedError(Exception):
+    """The first tier cannot run this to the same bits."""
+
+
+def contraction(v: Value, strides: tuple[Strides, Strides]) -> Call:
+    """The function of two arrays that computes a contraction of floats.
+
+    Args:
+        v: the contraction.
+        strides: of its operands, in elements, as compiled code would find them in memory.
+
+    Raises:
+        UnsupportedError: its form or its order has no loop.
+    """
+    if v.dtype not in (float32, float64) or 0 in v.shape or any(0 in a.shape for a in v.args):
+        raise UnsupportedError(repr(v))
+    la, lb, out = v.params
+    reduced = [c for c in domain_labels(v) if c not in out]
+    if len(set(la)) < len(la) or len(set(lb)) < len(lb) or any(c not in la or c not in lb for c in reduced):
+        raise UnsupportedError(repr(v))
+    groups = in_lanes(v, strides)
+    return _by_rows(v, reduced, strides) if groups is None else _by_lanes(v, reduced, groups)
+
+
+# ---- the order
+
+
+def in_lanes(v: Value, strides: tuple[Strides, Strides]) -> list[int] | None:
+    """The sizes of the reduced loops if the products are added in lanes along the last; None: one after the other."""
+    n = _nest(v, strides)
+    target = default().target
+    if packing(n, target, v.dtype.itemsize) is not None:
+        return None
+    a, b = contract_plan.operands(n)
+    lanes = lanes_of(v.dtype, target)
+    best = max(range(len(n.sizes)), key=lambda k: (contract_plan._suits(n, a, b, k, lanes), k), default=None)
+    if best is None or not n.reduced[best]:
+        return None
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    if best != gone[-1] or contract_plan._taps(n, gone[:-1]) or len(gone) > 3:
+        raise UnsupportedError(repr(v))
+    return [n.sizes[k] for k in gone]
+
+
+def _nest(v: Value, strides: tuple[Strides, Strides]) -> Nest:
+    """The loops of the contraction alone."""
+    domain, dims = reduced_domain(v)
+    labels = domain_labels(v)
+    at = {c: axis(k) for k, c in enumerate(labels)}
+    sides = []
+    for a, own, steps in zip(v.args, v.params, strides):
+        address = linear([at[c] for c in own], steps)
+        sides.append(Node("load", "load", (), Load(a, address, ()), v.dtype, frozenset([k for k, _ in address.terms])))
+    result = Node("reduced", v.name, (), 0, v.dtype, frozenset(range(len(v.shape))))
+    place = linear([at[c] for c in v.params[2]], row_major(v.shape))
+    runs = _runs(SimpleNamespace(domain=domain, dims=dims))  # type: ignore[arg-type]
+    products = Reduction(v, Node("map", "mul", tuple(sides), None, v.dtype, frozenset()))
+    stores = [Store(result, v, place)]
+    return _merged(Nest(list(domain), runs, [products], stores, [*sides, products.node, result]))
+
+
+# ---- one after the other
+
+
+def _by_rows(v: Value, reduced: list[str], strides: tuple[Strides, Strides]) -> Call:
+    la, lb, out = v.params
+    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
+    vector, n = _columns(v, strides, sizes)
+    labels = (la, lb) if vector else (lb, la)  # rows, columns
+    m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
+    outer = [c for c in out if c not in (m, n)]
+    form = _grouped([sizes[c] for c in reduced])
+    rows = _arranged(labels[0], [*outer, m, *reduced], sizes, len(outer) + 1, form)
+    columns = _arranged(labels[1], [*outer, *reduced, n], sizes, len(outer), form, True)
+    order = [*outer, m, n]
+    back = tuple([order.index(c) for c in out])
+    shape = tuple([sizes[c] for c in outer] + [sizes.get(m, 1), sizes.get(n, 1)])
+    f, size = products.along_kept(v.dtype), v.dtype.itemsize
+    drop = tuple([k for k, c in enumerate(order) if not c])
+
+    def call(a: Any, b: Any) -> Any:
+        x, y = (a, b) if vector else (b, a)
+        y = columns(y)
+        if y.strides[-1] != size:
+            y = np.ascontiguousarray(y)
+        found = f(rows(x), y)
+        if found.shape != shape:
+            found = np.broadcast_to(found, shape)
+        return np.transpose(found, (*back, *drop)).reshape(v.shape) if drop else np.transpose(found, back)
+
+    return call
+
+
+def _columns(v: Value, strides: tuple[Strides, Strides], sizes: dict[str, int]) -> tuple[int, str]:
+    """Which operand is read in vectors, and along which label."""
+    la, lb, out = v.params
+    lanes = lanes_of(v.dtype, default().target)
+    total = prod(sizes.values())
+    best: tuple[float, int, str] = (float("inf"), 1, "")
+    for k, (own, other) in enumerate(((la, lb), (lb, la))):
+        for c, step in zip(own, strides[k]):
+            if c in out and c not in other and sizes[c] > 1:
+                vectors = -(-sizes[c] // lanes)
+                cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(v.args[k].shape))
+                best = min(best, (cost, k, c))
+    return best[1], best[2]
+
+
+def _grouped(sizes: list[int]) -> tuple[int, int, int]:
+    """The sizes of the reduced loops as three."""
+    ones = [1] * (3 - len(sizes))
+    return tuple([*ones, *sizes] if ones or len(sizes) == 3 else [*sizes[:2], prod(sizes[2:])])  # type: ignore[return-value]
+
+
+def _arranged(
+    own: str, labels: Sequence[str], sizes: dict[str, int], first: int, form: tuple[int, ...], last: bool = False
+) -> Callable[[Any], Any]:
+    """An operand with its labels in this order, those it lacks of size 1.
+
+    The reduced ones, from ``first`` on, become three.
+    """
+    order = tuple([own.index(c) for c in labels if c in own and c])
+    shape = [sizes[c] if c in own and c else 1 for c in labels]
+    count = len(labels) - first - last
+    whole = (*shape[:first], *form, *shape[first + count :])
+    if order == tuple(range(len(order))):
+        return lambda a: a.reshape(whole)
+    return lambda a: np.transpose(a, order).reshape(whole)
+
+
+# ---- in lanes
+
+
+def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
+    la, lb, out = v.params
+    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
+    form = _grouped(groups)
+    sides = [_arranged(own, [*out, *reduced], sizes, len(out), form) for own in (la, lb)]
+    f, size = products.along_reduced(v.dtype), v.dtype.itemsize
+
+    def call(a: Any, b: Any) -> Any:
+        x, y = [side(one) for side, one in zip(sides, (a, b))]
+        x, y = [one if one.strides[-1] == size else np.ascontiguousarray(one) for one in (x, y)]
+        return f(x, y)
+
+    return call

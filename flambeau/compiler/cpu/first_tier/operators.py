@@ -1,0 +1,338 @@
+"""A function in the IR as a list of calls on arrays, ready for any number of runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ....dtypes import bfloat16, dtype, float16, float32, float64
+from ... import numpy as reference
+from ...affine import memory_order, row_major, same_strides
+from ...chunked import by_sample, chunked, over_samples
+from ...composed_maps import CONSTANT, FORMULAS
+from ...forms import formed
+from ...ir import Function, Value
+from ...numpy_maps import cast, find_map
+from ...shorten import LONGEST, shorten
+from ...simplify import simplify
+from .. import nest_reduce
+from . import maps
+from .contractions import UnsupportedError, contraction
+from .reductions import reduction
+
+Call = Callable[..., Any]
+Strides = tuple[int, ...]
+Step = tuple[Call, tuple[int, ...], int]
+
+
+_BYTE = np.empty(1, np.int8)  # something to look at under strides
+
+
+class Planned:
+    """Calls that compute a function of arrays and numbers.
+
+    Args:
+        f: the function, none of whose values are dead.
+        count: its inputs and scalars, the arguments in the order of their ordinals.
+        several: does it give a tuple of results?
+        final: have the passes run that cut reductions into steps?
+
+    Attributes:
+        call: from arguments to results.
+        strides: in elements, of values as compiled code finds them in memory; None behind padding.
+
+    Raises:
+        UnsupportedError: something in it cannot be run to the bits of compiled code.
+    """
+
+    def __init__(self, f: Function, count: int, several: bool = False, final: bool = False) -> None:
+        self.f = f
+        self.final = final
+        self.regs: list[Any] = [None] * count
+        self.shapes: list[tuple[int, ...]] = [()] * count  # of what registers hold, which may lack repeated elements
+        self.steps: list[Step] = []
+        self.at: dict[Value, int] = {}
+        self.exact: dict[Value, int] = {}
+        self.strides: dict[Value, Strides | None] = {}
+        for v in f.values:
+            if v.dtype in (float16, bfloat16):
+                raise UnsupportedError(repr(v))
+            getattr(self, f"_{v.kind}")(v)
+        self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
+        self.call: Call = self._several if several else self._direct(count) or self._one
+
+    def _direct(self, count: int) -> Call | None:
+        """The only call, if it takes the arguments as they are."""
+        if len(self.steps) != 1:
+            return None
+        f, ins, out = self.steps[0]
+        return f if ins == tuple(range(count)) and out == self.results[0] else None
+
+    def _one(self, *args: Any) -> Any:
+        return self._run(args)[self.results[0]]
+
+    def _several(self, *args: Any) -> Any:
+        regs = self._run(args)
+        return tuple([regs[i] for i in self.results])
+
+    def _run(self, args: Sequence[Any]) -> list[Any]:
+        regs = self.regs.copy()
+        regs[: len(args)] = args
+        for f, ins, out in self.steps:
+            regs[out] = f(*[regs[i] for i in ins])
+        return regs
+
+    # ---- registers
+
+    def put(self, v: Value, value: Any, shape: tuple[int, ...]) -> int:
+        """A register with a constant, or with what a step will put there."""
+        self.regs.append(value)
+        self.shapes.append(shape)
+        self.at[v] = len(self.regs) - 1
+        return self.at[v]
+
+    def step(self, v: Value, f: Call, ins: Sequence[int], shape: tuple[int, ...] | None = None) -> None:
+        """One more call, whose result is a value."""
+        self.steps.append((f, tuple(ins), self.put(v, None, v.shape if shape is None else shape)))
+
+    def whole(self, v: Value) -> int:
+        """The register of a value in its own shape."""
+        k = self.at[v]
+        if self.shapes[k] == v.shape:
+            return k
+        if v not in self.exact:
+            shape = v.shape
+            self.regs.append(None)
+            self.shapes.append(shape)
+            self.exact[v] = len(self.regs) - 1
+            self.steps.append((lambda a: np.broadcast_to(a, shape), (k,), self.exact[v]))
+        return self.exact[v]
+
+    # ---- kinds
+
+    def _input(self, v: Value) -> None:
+        self.at[v] = v.params[0]
+        self.shapes[v.params[0]] = v.shape
+        self.strides[v] = v.params[1][0]
+
+    def _scalar(self, v: Value) -> None:
+        self.at[v] = v.params
+        self.shapes[v.params] = ()
+
+    def _const(self, v: Value) -> None:
+        a = reference._const(v)
+        a.flags.writeable = False  # it may be given out
+        self.put(v, a, v.shape)
+
+    def _map(self, v: Value) -> None:
+        ins = [self._number(a) if a.kind == "scalar" and v.name != "cast" else self.at[a] for a in v.args]
+        shape = _broadcast([self.shapes[i] for i in ins])
+        self.step(v, _map(v), ins, shape)
+        self.strides[v] = row_major(v.shape)
+
+    def _number(self, a: Value) -> int:
+        """A run-time number rounded to its dtype."""
+        if a not in self.exact:
+            dt = a.dtype
+            self.regs.append(None)
+            self.shapes.append(())
+            self.exact[a] = len(self.regs) - 1
+            self.steps.append((lambda x: reference._number(x, dt), (self.at[a],), self.exact[a]))
+        return self.exact[a]
+
+    def _view(self, v: Value) -> None:
+        a = v.args[0]
+        if v.name == "expand":
+            self.at[v] = self._number(a) if a.kind == "scalar" else self.at[a]
+        else:
+            self.step(v, _view(v), [self._number(a) if a.kind == "scalar" else self.whole(a)])
+        self.strides[v] = self._steps_through(v)
+
+    def _steps_through(self, v: Value) -> Strides | None:
+        """The strides, in elements, under which compiled code reads a view's operand in memory; None behind padding."""
+        a, own = v.args[0], self.strides.get(v.args[0])
+        if own is None or v.name == "pad":
+            return None if a.kind in ("view", "input") or v.name == "pad" else row_major(v.shape)
+        if v.dtype is not a.dtype or 0 in v.shape:
+            return row_major(v.shape)
+        if v.name == "strided":
+            return seen_under(a.shape, v.params[0], own, v.shape, v.params[1])
+        seen = np.lib.stride_tricks.as_strided(_BYTE, a.shape, own, writeable=False)
+        return _reshaped(seen, v.shape) if v.name == "reshape" else reference._VIEWS[v.name](v, seen).strides
+
+    def _reduce(self, v: Value) -> None:
+        a = v.args[0]
+        if v.dtype.kind != "f" or not nest_reduce.supported(v.name, a.dtype, v.dtype) or 0 in a.shape or not v.params:
+            self.step(v, functools.partial(reference._reduce, v), [self.whole(a)])
+        else:
+            f = _as_it_is if self.final else reduced
+            self.step(v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [self.whole(a)])
+        self.strides[v] = row_major(v.shape)
+
+    def _contract(self, v: Value) -> None:
+        ins = [self.whole(a) for a in v.args]
+        if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
+            self.step(v, functools.partial(reference._contract, v), ins)
+        else:
+            a, b = [self.strides.get(a, row_major(a.shape)) for a in v.args]
+            if a is None or b is None:
+                raise UnsupportedError(repr(v))
+            self.step(v, contraction(v, (a, b)), ins)
+        self.strides[v] = row_major(v.shape)
+
+    def _other(self, v: Value) -> None:
+        self.step(v, functools.partial(reference._KINDS[v.kind], v), self.arguments(v))
+        self.strides[v] = row_major(v.shape)
+
+    _gather = _scatter = _scan = _extern = _other
+
+    def _part(self, v: Value) -> None:
+        self.step(v, lambda whole: whole[v.params], [self.at[v.args[0]]])
+
+    def _update(self, v: Value) -> None:
+        self.step(v, lambda base, value: reference._update(v, base, value, False), self.arguments(v))
+        self.strides[v] = row_major(v.shape)
+
+    def arguments(self, v: Value) -> list[int]:
+        """The registers of a value's operands."""
+        return [self._number(a) if a.kind == "scalar" else self.whole(a) for a in v.args]
+
+
+def planned(f: Function, count: int, several: bool = False) -> Planned:
+    """The calls of a function with ``count`` inputs and scalars, which gives a tuple if there are several results.
+
+    Raises:
+        UnsupportedError: something in it cannot be run to the bits of compiled code.
+    """
+    if any(map(_is_rewritten, f.values)):
+        return Planned(shorten(formed(chunked(simplify(f)))), count, several, True)
+    return Planned(f, count, several)
+
+
+def _is_rewritten(v: Value) -> bool:
+    """Is it computed in other steps when it is compiled?"""
+    if v.kind == "map":
+        return v.name in FORMULAS or v.name in CONSTANT
+    return v.kind == "contract" and v.dtype.kind == "f" and by_sample(v)
+
+
+# ---- maps and views
+
+
+def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    first = shapes[0]
+    return first if all(s == first for s in shapes) else np.broadcast_shapes(*shapes)
+
+
+def _map(v: Value) -> Call:
+    if v.name == "cast":
+        old, new = v.args[0].dtype, v.dtype
+        return lambda a: cast(a, old, new)
+    if maps.is_function(v.name) and v.dtype in (float32, float64) and all(a.dtype is v.dtype for a in v.args):
+        return maps.function(v.name, v.dtype)
+    f, want = find_map(v.name), v.dtype.compute
+    if isinstance(f, np.ufunc) and v.name in SAME:
+        return f
+
+    def call(*args: Any) -> Any:
+        r = f(*args)
+        return r if r.dtype == want else r.astype(want)
+
+    return call
+
+
+SAME = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "maximum",
+        "minimum",
+        "sqrt",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+    ]
+)  # whose results have the dtype they say
+
+
+def _view(v: Value) -> Call:
+    params, shape = v.params, v.shape
+    if v.name == "permute":
+        return lambda a: np.transpose(a, params)
+    if v.name == "reshape":
+        return lambda a: np.reshape(a, shape)
+    if v.name == "slice":
+        dim, start, stop, step = params
+        where = (slice(None),) * dim + (slice(start, stop, step),)
+        return lambda a: a[where]
+    return functools.partial(reference._view, v)
+
+
+def seen_under(
+    shape: Sequence[int], layout: Sequence[int], own: Strides, seen: Sequence[int], strides: Sequence[int]
+) -> Strides | None:
+    """The strides of what is seen of an array: ``seen`` with ``strides`` where it lies as ``layout`` says.
+
+    ``own`` says how it lies. None if its dimensions are not seen one by one.
+    """
+    if same_strides(layout, own, shape):
+        return tuple(strides)
+    if same_strides(strides, row_major(seen), seen) and prod(seen) == prod(shape):
+        order = memory_order(layout, shape)
+        form, steps = [shape[d] for d in order], [own[d] for d in order]
+        return _reshaped(np.lib.stride_tricks.as_strided(_BYTE, form, steps, writeable=False), tuple(seen))
+    out = []
+    for n, s in zip(seen, strides):
+        fits = [d for d in range(len(shape)) if shape[d] > 1 and s and s % layout[d] == 0]
+        d = max(fits, key=layout.__getitem__, default=None)
+        if n > 1 and s and (d is None or (n - 1) * (s // layout[d]) >= shape[d]):
+            return None
+        out.append(own[d] * (s // layout[d]) if d is not None else 0)
+    return tuple(out)
+
+
+def _reshaped(seen: np.ndarray, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a view under another shape; row-major where there is none."""
+    view = seen.view()
+    try:
+        view.shape = shape
+    except AttributeError:
+        return row_major(shape)
+    return view.strides
+
+
+# ---- reductions
+
+
+@functools.lru_cache(10_000)
+def reduced(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
+    """The function that reduces dimensions of an array in the steps of compiled code."""
+    a = Value("input", "input", (), (0, (row_major(shape), 0)), shape, old)
+    v = Value("reduce", name, (a,), dims, tuple([n for d, n in enumerate(shape) if d not in dims]), new)
+    if over_samples(v) or prod([shape[d] for d in dims]) > LONGEST:
+        f = Function()
+        f.define(a)
+        f.outputs = [f.define(v)]
+        g = shorten(chunked(f))
+        if len(g.values) > 2:
+            return Planned(g, 1, final=True).call
+    return _as_it_is(name, shape, dims, old, new)
+
+
+def _as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
+    """The function that reduces dimensions of an array in one step."""
+    f = reduction(name, shape, dims, new)
+    return f if old is new else lambda x: f(cast(x, old, new))

@@ -1,0 +1,221 @@
+"""Contractions of floats as generalized ufuncs: products are added in the order of up to three reduced loops.
+
+``(m,a,b,c),(a,b,c,n)->(m,n)`` has vectors along ``n``, whose elements are neighbours; four rows share what they read.
+``(a,b,c),(a,b,c)->()`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ....dtypes import dtype
+from ..target import Target
+from ..text import base_type, constant, lane_list, type_of
+from .text import Writer, lanes_of
+from .ufuncs import made
+
+ROWS = 4
+NAMES = ("rows", "a", "b", "c", "columns")
+BLOCK = (
+    "ptr %x, ptr %y, ptr %z, i64 %columns, i64 %na, i64 %nb, i64 %nc, i64 %xm, i64 %xa, i64 %xb, i64 %xc, "
+    "i64 %ya, i64 %yb, i64 %yc, i64 %zm"
+)
+
+
+@functools.cache
+def along_kept(dt: dtype) -> Any:
+    """The ufunc whose vectors run along ``n``."""
+    c = dt.np.char
+    return made(_kept, "contract", f"{c}{c}->{c}", dt, signature="(m,a,b,c),(a,b,c,n)->(m,n)")
+
+
+@functools.cache
+def along_reduced(dt: dtype) -> Any:
+    """The ufunc whose vectors run along ``c``."""
+    c = dt.np.char
+    return made(_reduced, "contract_lanes", f"{c}{c}->{c}", dt, signature="(a,b,c),(a,b,c)->()")
+
+
+def _multiply_add(w: Writer, dt: dtype, total: str, a: str, b: str) -> str:
+    if w.target.fma:
+        return w.ops().call("fma", dt, a, b, total)
+    return w.ops().two("fadd", dt, total, w.ops().two("fmul", dt, a, b))
+
+
+def _head(w: Writer, dims: int, steps: int) -> tuple[list[str], list[str], list[str]]:
+    """The sizes, the addresses of operands and result, the steps."""
+    w.label("entry")
+    sizes = [w.word("%dims", k) for k in range(dims)]
+    places = [w.word("%args", k, "ptr") for k in range(3)]
+    return sizes, places, [w.word("%steps", k) for k in range(steps)]
+
+
+class Loop:
+    """``for name = 0; name < size; name += step``, opened; ``end`` closes it.
+
+    ``carried``: registers that go from turn to turn, and what they begin with.
+    """
+
+    def __init__(self, w: Writer, name: str, size: str, before: str, carried: dict[str, str], t: str) -> None:
+        self.w, self.name, self.t = w, name, t
+        self.carried = carried
+        w.do(f"br label %{name}.head")
+        w.label(f"{name}.head")
+        w.do(f"%{name} = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.last ]")
+        for reg, first in carried.items():
+            w.do(f"{reg} = phi {t} [ {first}, %{before} ], [ {reg}.new, %{name}.last ]")
+        w.do(f"%{name}.some = icmp slt i64 %{name}, {size}")
+        w.do(f"br i1 %{name}.some, label %{name}.body, label %{name}.done")
+        w.label(f"{name}.body")
+
+    def end(self, new: dict[str, str], step: int | str = 1) -> None:
+        """The end of a turn, with the carried registers' new values."""
+        w, name = self.w, self.name
+        w.do(f"br label %{name}.last")
+        w.label(f"{name}.last")
+        for reg, value in new.items():
+            w.do(f"{reg}.new = bitcast {self.t} {value} to {self.t}")
+        w.do(f"%{name}.next = add i64 %{name}, {step}")
+        w.do(f"br label %{name}.head")
+        w.label(f"{name}.done")
+
+
+# ---- vectors along n
+
+
+def _kept(dt: dtype, target: Target) -> str:
+    wide = 4 if target.vector_registers == 32 else 2
+    module = Writer(target, lanes_of(dt, target))
+    blocks = [_block(module, dt, r, v) for r in (ROWS, 1) for v in (wide, 1)]
+    w = Writer(target, lanes_of(dt, target))
+    w.module = module.module
+    sizes, places, steps = _head(w, 6, 13)
+    outer, m, *reduced, n = sizes
+    xm, xa, xb, xc, ya, yb, yc, _, zm, _ = steps[3:]
+    Loop(w, "o", outer, "entry", {}, "")
+    x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, steps[:3])]
+    Loop(w, "j", n, "o.body", {}, "")
+    left = w.put(f"sub i64 {n}, %j")
+    at = w.put(f"mul i64 %j, {dt.itemsize}")
+    y, z = w.at(y, at), w.at(z, at)
+    many = w.put(f"icmp sgt i64 {left}, {w.lanes}")
+    w.do("br label %row.head")
+    w.label("row.head")
+    w.do("%row = phi i64 [ 0, %j.body ], [ %row.next, %row.last ]")
+    w.do(f"%row.some = icmp slt i64 %row, {m}")
+    w.do("br i1 %row.some, label %row.body, label %j.end")
+    w.label("row.body")
+    rows = w.put(f"sub i64 {m}, %row")
+    x, z = [w.at(p, w.put(f"mul i64 %row, {s}")) for p, s in ((x, xm), (z, zm))]
+    w.do(f"%four = icmp sge i64 {rows}, {ROWS}")
+    w.do("br i1 %four, label %rows4, label %rows1")
+    names = [f"block_{r}_{v}" for r in (ROWS, 1) for v in (wide, 1)]
+    numbers = [left, *reduced, xm, xa, xb, xc, ya, yb, yc, zm]
+    given = ", ".join([f"ptr {x}", f"ptr {y}", f"ptr {z}", *[f"i64 {s}" for s in numbers]])
+    for k, label in enumerate(("rows4", "rows1")):
+        w.label(label)
+        w.do(f"br i1 {many}, label %{label}.wide, label %{label}.one")
+        for name, kind in zip(names[2 * k : 2 * k + 2], ("wide", "one")):
+            w.label(f"{label}.{kind}")
+            w.do(f"call void @{name}({given})")
+            w.do("br label %row.last")
+    w.label("row.last")
+    w.do(f"%row.step = select i1 %four, i64 {ROWS}, i64 1")
+    w.do("%row.next = add i64 %row, %row.step")
+    w.do("br label %row.head")
+    w.label("j.end")
+    w.do("br label %j.last")
+    w.label("j.last")
+    w.do(f"%j.step = select i1 {many}, i64 {wide * w.lanes}, i64 {w.lanes}")
+    w.do("%j.next = add i64 %j, %j.step")
+    w.do("br label %j.head")
+    w.label("j.done")
+    w.do("br label %o.last")
+    w.label("o.last")
+    w.do("%o.next = add i64 %o, 1")
+    w.do("br label %o.head")
+    w.label("o.done")
+    w.do("ret void")
+    text = w.loop()
+    return "\n".join([text, *blocks])
+
+
+def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
+    """``rows`` times ``vectors`` results in registers while the reduced loops run."""
+    w = Writer(module.target, module.lanes)
+    w.module = module.module
+    t = type_of(dt, w.lanes)
+    w.label("entry")
+    masks, starts = [], []
+    for v in range(vectors):
+        masks.append(w.first(w.put(f"sub i64 %columns, {v * w.lanes}")))
+        starts.append(v * w.lanes * dt.itemsize)
+    first = dict.fromkeys(
+        [f"%s{r}.{v}" for r in range(rows) for v in range(vectors)], constant(0, base_type(dt), w.lanes)
+    )
+    x, y, before, loops = "%x", "%y", "entry", []
+    for name in "abc":
+        names = {f"{reg.split('@')[0]}{name}": (reg if loops else value) for reg, value in first.items()}
+        loops.append(Loop(w, name, f"%n{name}", before, names, t))
+        x = w.at(x, w.put(f"mul i64 %{name}, %x{name}"))
+        y = w.at(y, w.put(f"mul i64 %{name}, %y{name}"))
+        first, before = {reg: reg for reg in names}, f"{name}.body"
+    columns = [w.load(dt, w.at(y, str(at)), mask) for at, mask in zip(starts, masks)]
+    sums = list(first)
+    new = []
+    for r in range(rows):
+        one = w.put(f"load {base_type(dt)}, ptr {w.at(x, w.put(f'mul i64 {r}, %xm'))}, align {dt.itemsize}")
+        one = w.splat(one, base_type(dt))
+        new += [_multiply_add(w, dt, sums[r * vectors + v], one, columns[v]) for v in range(vectors)]
+    for loop in reversed(loops):
+        loop.end(dict(zip(loop.carried, new)))
+        new = list(loop.carried)
+    for r in range(rows):
+        row = w.at("%z", w.put(f"mul i64 {r}, %zm"))
+        for v in range(vectors):
+            w.store(dt, new[r * vectors + v], w.at(row, str(starts[v])), masks[v])
+    w.do("ret void")
+    return w.function(f"define internal void @block_{rows}_{vectors}({BLOCK}) nounwind")
+
+
+# ---- lanes along c
+
+
+def _reduced(dt: dtype, target: Target) -> str:
+    w = Writer(target, lanes_of(dt, target))
+    t, base = type_of(dt, w.lanes), base_type(dt)
+    (outer, *reduced), places, steps = _head(w, 4, 9)
+    Loop(w, "o", outer, "entry", {}, "")
+    x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, steps[:3])]
+    inner, before, total = [], "o.body", constant(0, base, w.lanes)
+    for k, name in enumerate("abc"):
+        inner.append(Loop(w, name, reduced[k], before, {f"%s{name}": total}, t))
+        x = w.at(x, w.put(f"mul i64 %{name}, {steps[3 + k]}"))
+        y = w.at(y, w.put(f"mul i64 %{name}, {steps[6 + k]}"))
+        before, total = f"{name}.body", f"%s{name}"
+    mask = w.first(w.put(f"sub i64 {reduced[2]}, %c"))
+    new = _multiply_add(w, dt, "%sc", w.load(dt, x, mask), w.load(dt, y, mask))
+    new = w.put(f"select <{w.lanes} x i1> {mask}, {t} {new}, {t} %sc")
+    for name, loop in reversed(list(zip("abc", inner))):
+        loop.end({f"%s{name}": new}, w.lanes if name == "c" else 1)
+        new = f"%s{name}"
+    w.do(f"store {base} {_added(w, dt, new)}, ptr {z}, align {dt.itemsize}")
+    w.do("br label %o.last")
+    w.label("o.last")
+    w.do("%o.next = add i64 %o, 1")
+    w.do("br label %o.head")
+    w.label("o.done")
+    w.do("ret void")
+    return w.loop()
+
+
+def _added(w: Writer, dt: dtype, reg: str) -> str:
+    """A vector's lanes added up: halves are added until one element is left."""
+    lanes = w.lanes
+    while lanes > 1:
+        t, half = type_of(dt, lanes), lanes // 2
+        picks = [lane_list(list(range(at, at + half)), "i32") for at in (0, half)]
+        a, b = [w.put(f"shufflevector {t} {reg}, {t} poison, <{half} x i32> {p}") for p in picks]
+        reg, lanes = w.ops(half).two("fadd", dt, a, b), half
+    return w.put(f"extractelement <1 x {base_type(dt)}> {reg}, i64 0")

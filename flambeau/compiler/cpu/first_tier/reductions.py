@@ -1,0 +1,119 @@
+"""Reductions of floats as generalized ufuncs, with the tree of ``cpu/nest.py``: 16 partial results, 8, 4, 2, 1."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ....dtypes import dtype
+from .. import nest_reduce
+from ..nest_choices import LANES
+from ..target import Target
+from ..text import base_type, constant, lane_list, type_of
+from .text import Writer
+from .ufuncs import made
+
+SIGNATURE = "(q,r)->()"
+
+
+@functools.cache
+def _reduction(name: str, dt: dtype) -> Any:
+    return made(_text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE)
+
+
+def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
+    """The function that reduces these dimensions of arrays of this shape and dtype."""
+    f = _reduction(name, dt)
+    last, before = _runs(shape, dims)
+    kept = [d for d in range(len(shape)) if d not in dims]
+    order = (*kept, *before, *last)
+    inner = tuple([shape[d] for d in kept])
+    form = (*inner, prod([shape[d] for d in before]), prod([shape[d] for d in last]))
+    if order == tuple(range(len(shape))):
+        return lambda a: f(a.reshape(form))
+    return lambda a: f(np.transpose(a, order).reshape(form))
+
+
+def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """The last run of neighbouring reduced dimensions with more than one element, and the reduced ones before."""
+    last: list[int] = []
+    for d in reversed(range(len(shape))):
+        if d in dims and shape[d] > 1:
+            last.insert(0, d)
+        elif shape[d] > 1 and last:
+            break
+    return last, [d for d in dims if d not in last]
+
+
+def _text(name: str, dt: dtype, target: Target) -> str:
+    w = Writer(target, LANES)
+    w.label("entry")
+    n, rows, size = [w.word("%dims", k) for k in range(3)]
+    source, result = [w.word("%args", k, "ptr") for k in range(2)]
+    over, out, row_step, step = [w.word("%steps", k) for k in range(4)]
+    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
+    vector, base = type_of(dt, LANES), base_type(dt)
+    none = constant(nest_reduce.identity(name, dt), base, LANES)
+    w.do("br label %each")
+    w.label("each")
+    w.do("%n = phi i64 [ 0, %entry ], [ %n.next, %done ]")
+    w.do(f"%n.some = icmp slt i64 %n, {n}")
+    w.do("br i1 %n.some, label %begin, label %end")
+    w.label("begin")
+    first = w.at(source, w.put(f"mul i64 %n, {over}"))
+    w.do("br label %rows")
+    w.label("rows")
+    w.do("%q = phi i64 [ 0, %begin ], [ %q.next, %row.end ]")
+    w.do(f"%sum = phi {vector} [ {none}, %begin ], [ %sum.row, %row.end ]")
+    w.do(f"%q.some = icmp slt i64 %q, {rows}")
+    w.do("br i1 %q.some, label %row, label %done")
+    w.label("row")
+    row = w.at(first, w.put(f"mul i64 %q, {row_step}"))
+    w.do("br label %vectors")
+    w.label("vectors")
+    w.do("%i = phi i64 [ 0, %row ], [ %i.next, %add ]")
+    w.do(f"%sum.row = phi {vector} [ %sum, %row ], [ %sum.new, %add ]")
+    w.do(f"%i.some = icmp slt i64 %i, {size}")
+    w.do("br i1 %i.some, label %some, label %row.end")
+    w.label("some")
+    mask = w.first(w.put(f"sub i64 {size}, %i"))
+    at = w.at(row, w.put(f"mul i64 %i, {step}"))
+    w.do(f"br i1 {near}, label %near, label %far")
+    w.label("near")
+    neighbours = w.load(dt, at, mask)
+    w.do("br label %add")
+    w.label("far")
+    apart = w.load(dt, at, mask, step)
+    w.do("br label %add")
+    w.label("add")
+    w.do(f"%x = phi {vector} [ {neighbours}, %near ], [ {apart}, %far ]")
+    new = nest_reduce.combine(w.ops(), name, dt, "%sum.row", "%x")
+    w.do(f"%sum.new = select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
+    w.do(f"%i.next = add i64 %i, {LANES}")
+    w.do("br label %vectors")
+    w.label("row.end")
+    w.do("%q.next = add i64 %q, 1")
+    w.do("br label %rows")
+    w.label("done")
+    total = _across(w, name, dt, "%sum")
+    w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
+    w.do("%n.next = add i64 %n, 1")
+    w.do("br label %each")
+    w.label("end")
+    w.do("ret void")
+    return w.loop()
+
+
+def _across(w: Writer, name: str, dt: dtype, reg: str) -> str:
+    """16 partial results to one."""
+    lanes = LANES
+    while lanes > 1:
+        t, half = type_of(dt, lanes), lanes // 2
+        picks = [lane_list(list(range(at, at + half)), "i32") for at in (0, half)]
+        a, b = [w.put(f"shufflevector {t} {reg}, {t} poison, <{half} x i32> {p}") for p in picks]
+        reg, lanes = nest_reduce.combine(w.ops(half), name, dt, a, b), half
+    return w.put(f"extractelement <1 x {base_type(dt)}> {reg}, i64 0")

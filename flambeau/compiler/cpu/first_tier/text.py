@@ -1,0 +1,100 @@
+"""LLVM text of a ufunc's loop: ``void loop(ptr args, ptr dims, ptr steps, ptr data)``."""
+
+from __future__ import annotations
+
+from ....dtypes import dtype
+from ..nest_maps import Ops
+from ..target import Target
+from ..text import lane_list, memory_type, suffix
+from ..vector_math import Module, VectorMath
+
+
+class Writer:
+    """The lines of one function, and what its module declares."""
+
+    def __init__(self, target: Target, lanes: int) -> None:
+        self.target = target
+        self.lanes = lanes
+        self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
+        self.lines: list[str] = []
+        self.math = VectorMath(self.lines, self.module, "f")
+        self.count = 0
+
+    def put(self, instruction: str) -> str:
+        """Appends an instruction with a result."""
+        self.count += 1
+        self.lines.append(f"  %v{self.count} = {instruction}")
+        return f"%v{self.count}"
+
+    def label(self, name: str) -> None:
+        """Begins a block."""
+        self.lines.append(f"{name}:")
+
+    def do(self, instruction: str) -> None:
+        """Appends an instruction without a result."""
+        self.lines.append(f"  {instruction}")
+
+    def ops(self, lanes: int | None = None) -> Ops:
+        """Arithmetic on vectors."""
+        return Ops(self.put, self.module.declare, self.math.emit, self.lanes if lanes is None else lanes)
+
+    def word(self, table: str, k: int, t: str = "i64") -> str:
+        """Entry ``k`` of a table of 8-byte words."""
+        return self.put(f"load {t}, ptr {self.put(f'getelementptr {t}, ptr {table}, i64 {k}')}")
+
+    def at(self, base: str, steps: str) -> str:
+        """An address some bytes further on."""
+        return self.put(f"getelementptr i8, ptr {base}, i64 {steps}")
+
+    def splat(self, reg: str, t: str) -> str:
+        """A register in all lanes."""
+        w = self.lanes
+        one = self.put(f"insertelement <{w} x {t}> poison, {t} {reg}, i64 0")
+        return self.put(f"shufflevector <{w} x {t}> {one}, <{w} x {t}> poison, <{w} x i32> zeroinitializer")
+
+    def first(self, count: str) -> str:
+        """The mask of the first ``count`` lanes."""
+        w = self.lanes
+        return self.put(f"icmp sgt <{w} x i64> {self.splat(count, 'i64')}, {lane_list(list(range(w)), 'i64')}")
+
+    def spread(self, base: str, step: str) -> str:
+        """Addresses ``step`` bytes apart."""
+        w = self.lanes
+        numbers = lane_list(list(range(w)), "i64")
+        offsets = self.put(f"mul <{w} x i64> {self.splat(step, 'i64')}, {numbers}")
+        return self.put(f"getelementptr i8, ptr {base}, <{w} x i64> {offsets}")
+
+    def load(self, dt: dtype, base: str, mask: str, step: str | None = None) -> str:
+        """A vector of neighbours, or of elements ``step`` bytes apart, in the lanes of the mask."""
+        w, t = self.lanes, memory_type(dt)
+        tail = f"i32 {dt.itemsize}, <{w} x i1> {mask}, <{w} x {t}> zeroinitializer"
+        if step is None:
+            name = f"@llvm.masked.load.{suffix(t, w)}.p0"
+            self.module.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
+            return self.put(f"call <{w} x {t}> {name}(ptr {base}, {tail})")
+        name = f"@llvm.masked.gather.{suffix(t, w)}.v{w}p0"
+        self.module.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
+        return self.put(f"call <{w} x {t}> {name}(<{w} x ptr> {self.spread(base, step)}, {tail})")
+
+    def store(self, dt: dtype, value: str, base: str, mask: str, step: str | None = None) -> None:
+        """Writes the lanes of the mask."""
+        w, t = self.lanes, memory_type(dt)
+        name, kind = f"@llvm.masked.store.{suffix(t, w)}.p0", "ptr"
+        if step is not None:
+            base, name, kind = self.spread(base, step), f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"
+        self.module.declare(f"declare void {name}(<{w} x {t}>, {kind}, i32, <{w} x i1>)")
+        self.do(f"call void {name}(<{w} x {t}> {value}, {kind} {base}, i32 {dt.itemsize}, <{w} x i1> {mask})")
+
+    def function(self, head: str) -> str:
+        """The function with this head."""
+        return "\n".join([f"{head} {{", *self.lines, "}", ""])
+
+    def loop(self) -> str:
+        """The module, if these are a ufunc's loop."""
+        text = self.function("define void @loop(ptr %args, ptr %dims, ptr %steps, ptr %data) nounwind")
+        return "\n".join([self.module.text(), text])
+
+
+def lanes_of(dt: dtype, target: Target) -> int:
+    """As many lanes as a vector has."""
+    return max(2, target.vector_bytes // dt.itemsize)

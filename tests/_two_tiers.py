@@ -1,0 +1,67 @@
+"""Runs every program in the first tier and compiled, and compares the bits of what they give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flambeau import _execution, _first_tier
+from flambeau.compiler.cpu.first_tier import UnsupportedError
+from flambeau.graph.program import Program, in_order
+
+ran = {"both": 0, "compiled": 0}
+_first: dict[Program, Any] = {}
+
+
+def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+    """The compiled program's outputs, which the first tier's must equal; so must an error."""
+    if p not in _first:
+        _first[p] = _in_first_tier(p)
+    try:
+        found: Any = _first[p] and _first[p].run(inputs, scalars)
+    except Exception as error:
+        found = error
+    try:
+        outs = _compiled(p, inputs, scalars)
+    except Exception as error:
+        if found is not None:
+            assert (type(found), str(found)) == (type(error), str(error))
+        raise
+    ran["compiled" if found is None else "both"] += 1
+    if found is not None:
+        _compare(p, found, outs)
+    return outs
+
+
+def _in_first_tier(p: Program) -> Any:
+    try:
+        return _first_tier.FirstTier(p)
+    except UnsupportedError:
+        return None
+
+
+def _compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+    before, _execution.tier[0] = _execution.tier[0], "compiled"
+    try:
+        return _execution.run_compiled(p, inputs, scalars)
+    finally:
+        _execution.tier[0] = before
+
+
+def _compare(p: Program, found: Any, outs: list[np.ndarray]) -> None:
+    assert not isinstance(found, Exception), found
+    for k, (a, b) in enumerate(zip(found, outs, strict=True)):
+        names = sorted({n.op.name for n in in_order((p.roots[k],))})
+        assert (a.shape, a.dtype, a.flags.writeable) == (b.shape, b.dtype, True), names
+        assert a.tobytes() == b.tobytes() or same(a, b), f"{p.outputs[k]}: {a} is not {b}; made by {names}"
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """The same but for which NaN it is."""
+    if a.dtype.kind == "c":
+        a, b = [x.view(np.float32 if x.dtype == np.complex64 else np.float64) for x in (a, b)]
+    if a.dtype.kind != "f":
+        return False
+    bits = {2: np.uint16, 4: np.uint32, 8: np.uint64}[a.itemsize]
+    return bool(np.all((a.view(bits) == b.view(bits)) | (np.isnan(a) & np.isnan(b))))

@@ -1,0 +1,253 @@
+"""The first tier: programs run operator by operator, to the bits of compiled ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import _two_tiers as two_tiers
+import numpy as np
+import pytest
+
+import flambeau as torch
+from flambeau import _execution, _first_tier, nn
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import first_tier
+from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.cpu.first_tier import contractions
+from flambeau.dtypes import dtype, float32, float64
+from flambeau.graph import realisation
+from flambeau.graph.types import ty
+
+F = nn.functional
+
+
+@pytest.fixture
+def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """Every program runs in both tiers; how many did."""
+    monkeypatch.setattr(realisation, "executor", [two_tiers.run])
+    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0})
+    realisation.forget()
+    yield two_tiers.ran
+    realisation.forget()
+
+
+@pytest.fixture
+def tier(monkeypatch: pytest.MonkeyPatch, native_code: None) -> Callable[[str], None]:
+    """Chooses the tier of native programs."""
+    return lambda name: monkeypatch.setattr(_execution, "tier", [name])
+
+
+# ---- kernels
+
+
+def strides_of(shape: Sequence[int], order: Sequence[int] | None) -> tuple[int, ...]:
+    """Dense strides of an array whose dimensions lie in memory in this order."""
+    order = order or range(len(shape))
+    out, step = [0] * len(shape), 1
+    for d in reversed(order):
+        out[d], step = step, step * shape[d]
+    return tuple(out)
+
+
+CONTRACTIONS: list[tuple[str, tuple[int, ...], tuple[int, ...], Any, Any, bool]] = [
+    ("nk,mk->nm", (1, 128), (384, 128), None, None, True),
+    ("nk,mk->nm", (5, 33), (21, 33), None, None, True),
+    ("nk,mk->nm", (50, 128), (384, 128), None, None, False),
+    ("nk,km->nm", (7, 33), (33, 65), None, None, False),
+    ("nk,km->nm", (7, 33), (33, 3), None, None, False),
+    ("nk,km->nm", (9, 16), (16, 3), None, (1, 0), True),
+    ("kn,km->nm", (7, 33), (7, 20), None, None, False),
+    ("bnk,bmk->bnm", (4, 9, 32), (4, 9, 32), None, None, True),
+    ("bnk,bkm->bnm", (4, 9, 9), (4, 9, 32), None, None, False),
+    ("bhqd,bhkd->bhqk", (1, 4, 9, 32), (1, 4, 9, 32), (0, 2, 1, 3), (0, 2, 1, 3), True),
+    ("bhqk,bhkd->bhqd", (1, 4, 9, 9), (1, 4, 9, 32), None, (0, 2, 1, 3), False),
+    ("k,k->", (70,), (70,), None, None, True),
+    ("nk,k->n", (6, 70), (70,), None, None, True),
+    ("bnk,bnm->km", (3, 5, 7), (3, 5, 9), None, None, False),
+    ("i,j->ij", (5,), (9,), None, None, False),
+    ("abcd,cd->ab", (3, 4, 5, 6), (5, 6), None, None, True),
+    ("nk,km->nm", (1, 1), (1, 1), None, None, False),
+    ("nk,km->mn", (2, 3), (3, 37), None, None, False),
+    ("abcde,cdef->abf", (2, 2, 2, 3, 4), (2, 3, 4, 5), None, None, False),
+    ("abcdefg,cdefgh->abh", (2, 2, 2, 3, 2, 2, 2), (2, 3, 2, 2, 2, 5), None, None, False),
+]
+
+
+@pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("case", CONTRACTIONS, ids=[f"{c[0]} {c[1]}" for c in CONTRACTIONS])
+def test_a_contraction_adds_in_the_order_of_compiled_code(case: Any, dt: dtype) -> None:
+    spec, a, b, first, second, lanes = case
+    f = Builder()
+    strides = strides_of(a, first), strides_of(b, second)
+    x, y = [f.input(k, s, dt, (own, 0)) for k, (s, own) in enumerate(zip((a, b), strides))]
+    v = f.contract(spec, x, y)
+    f.f.outputs = [v]
+    rng = np.random.default_rng(0)
+    flat = [rng.standard_normal(prod(s)).astype(dt.np) for s in (a, b)]
+    arrays = [np.ndarray(s, x.dtype, x, 0, [n * x.itemsize for n in own]) for s, own, x in zip((a, b), strides, flat)]
+    found = np.ascontiguousarray(first_tier.planned(f.f, 2).call(*arrays))
+    expected = Executable(f.f, [ty(v.shape, dt)]).run(flat, [])[0]
+    assert found.tobytes() == expected.tobytes()
+    if dt is float32:
+        assert (contractions.in_lanes(v, strides) is not None) == lanes
+
+
+@pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
+@pytest.mark.parametrize(
+    ("shape", "dims"),
+    [((5, 37), (1,)), ((7, 33, 4), (0,)), ((3, 5, 2, 3), (0, 2)), ((3, 50), (0, 1)), ((2, 1, 900), (0, 2)),
+     ((12, 3), (0,)), ((40, 7, 3), (0, 1)), ((5000, 2), (0,)), ((9, 1, 1), (0, 2)), ((20_011,), (0,))],
+)  # fmt: skip
+def test_a_reduction_has_the_tree_of_compiled_code(shape: Any, dims: Any, name: str, dt: dtype) -> None:
+    f = Builder()
+    v = f.reduce(name, f.input(0, shape, dt, (strides_of(shape, None), 0)), dims)
+    f.f.outputs = [v]
+    x = np.random.default_rng(1).standard_normal(shape).astype(dt.np)
+    x.flat[::7] = -0.0
+    for a in (x, np.where(x == x.max(), np.nan, x)):
+        with np.errstate(all="ignore"):
+            found = np.ascontiguousarray(first_tier.planned(f.f, 1).call(a))
+        assert two_tiers.same(found.reshape(-1), Executable(f.f, [ty(v.shape, dt)]).run([a.reshape(-1)], [])[0])
+
+
+@pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", ["exp", "tanh", "sin", "erf", "pow", "sigmoid", "atan2"])
+def test_a_function_serves_all_shapes_and_strides(name: str, dt: dtype) -> None:
+    x = np.abs(np.random.default_rng(2).standard_normal((6, 50))).astype(dt.np)
+    for a in (x, x.T, x[:, ::3], x[::-1, 5:22], x[:0], x[2, 3]):
+        f = Builder()
+        one = f.input(0, a.shape, dt, (strides_of(a.shape, None), 0))
+        f.f.outputs = [f.map(name, *[one] * (1 + (name in ("pow", "atan2"))))]
+        with np.errstate(all="ignore"):
+            found = first_tier.planned(f.f, 1).call(a)
+        if a.size:
+            flat = Executable(f.f, [ty(a.shape, dt)]).run([np.array(a).reshape(-1)], [])[0]
+            assert np.ascontiguousarray(found).tobytes() == flat.tobytes()
+
+
+# ---- programs
+
+
+class Net(nn.Module):
+    """A transformer's block with an embedding before and batch normalisation behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.e, self.norm = nn.Embedding(11, 24), nn.LayerNorm(24)
+        self.qkv, self.out, self.head = nn.Linear(24, 72), nn.Linear(24, 24), nn.Linear(24, 11)
+        self.bn = nn.BatchNorm1d(24)
+
+    def forward(self, i: Any) -> Any:
+        """Scores of the next token at each place."""
+        x = self.e(i)
+        b, t, c = x.shape
+        q, k, v = [y.view(b, t, 3, 8).transpose(1, 2) for y in self.qkv(self.norm(x)).split(c, 2)]
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(b, t, c)
+        x = x + F.gelu(self.out(y))
+        x = self.bn(x.transpose(1, 2)).transpose(1, 2)
+        return self.head(F.dropout(x, 0.1))
+
+
+@pytest.mark.parametrize("size", [(3, 5), (12, 7), (16, 4)])
+def test_training_has_the_same_bits(size: Any, in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
+    for _ in range(3):
+        i = torch.randint(0, 11, size)
+        loss = F.cross_entropy(net(i).flatten(0, 1), i.roll(1, 1).flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+    assert in_both["both"] >= 3
+
+
+def test_writes_keep_what_was_read_before(in_both: dict[str, int]) -> None:
+    x = torch.zeros(4, 5)
+    seen = []
+    for k in range(4):
+        row = x[k]
+        before = x.sum(0)
+        row += k + 1
+        x[:, k] *= 2
+        seen += [before, x[k].clone(), x.t()[k].exp()]
+    y = x.clone()
+    y[0, 0] = 7
+    z = y.view(-1)[3:9]
+    y[2] = z[:5].exp()
+    torch.stack([s.sum() for s in seen]).tolist()
+    assert (y - x).abs().sum().item() >= 0
+    assert in_both["both"] and not in_both["compiled"]
+
+
+def test_what_it_cannot_run_is_compiled(in_both: dict[str, int]) -> None:
+    x = torch.ones(3, 4, dtype=torch.bfloat16)
+    assert (x + 1).sum().item() == 24
+    assert in_both["compiled"] and not in_both["both"]
+
+
+def test_errors_have_the_words_of_the_reference(tier: Callable[[str], None]) -> None:
+    tier("first")
+    x, i = torch.zeros(3, 4), torch.tensor([1, 2]) * 2
+    with pytest.raises(IndexError, match="index 4 is out of bounds for dimension 0 with size 3"):
+        x[i].tolist()
+    assert torch.zeros(2).tolist() == [0, 0]
+
+
+# ---- which tier
+
+
+def programs() -> list[Any]:
+    """What runs the programs so far."""
+    return [type(p.cache).__name__ for p in realisation.programs.values()]
+
+
+def test_what_comes_once_is_not_compiled(tier: Callable[[str], None]) -> None:
+    tier("auto")
+    x = torch.ones(1, 6)
+    for _ in range(20):
+        x = torch.cat([x, x[:, -1:].exp().tanh()], 1)
+        x.tolist()
+    assert set(programs()) == {"FirstTier"}
+
+
+def test_what_comes_again_is_compiled_when_its_runs_have_cost_as_much(tier: Callable[[str], None]) -> None:
+    tier("auto")
+    x = torch.ones(6)
+    x.tolist()
+    realisation.programs.clear()
+    found = []
+    for _ in range(2000):
+        (x.exp() * 2).tolist()
+        found.append(programs()[0])
+        if found[-1] != "FirstTier":
+            break
+    assert found[0] == "FirstTier" and found[-1] in ("Executable", "Restored")
+    p = _first_tier.FirstTier(next(iter(realisation.programs.values())))
+    assert len(found) - 2 <= p.worth / p.seconds < len(found)
+
+
+def test_large_programs_and_those_that_the_setting_says_are_compiled_at_once(tier: Callable[[str], None]) -> None:
+    tier("auto")
+    x = torch.ones(300, 300)
+    y = x
+    for _ in range(20):
+        y = y @ x
+    y.sum().item()
+    assert "FirstTier" not in programs()[-1]
+    tier("compiled")
+    torch.ones(7).exp().tolist()
+    assert "FirstTier" not in programs()[-1]
+
+
+def test_an_unknown_tier_is_refused() -> None:
+    env = {**os.environ, "FLAMBEAU_TIER": "second"}
+    r = subprocess.run([sys.executable, "-c", "import flambeau"], env=env, capture_output=True, text=True)
+    assert r.returncode and "FLAMBEAU_TIER=second: expected one of auto, first, compiled" in r.stderr
