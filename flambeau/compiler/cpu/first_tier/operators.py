@@ -59,9 +59,10 @@ class Planned:
         self.exact: dict[Value, int] = {}
         self.strides: dict[Value, Strides | None] = {}
         for v in f.values:
-            if v.dtype in (float16, bfloat16):
+            one = getattr(self, f"_{v.kind}", None)
+            if one is None or v.dtype in (float16, bfloat16):
                 raise UnsupportedError(repr(v))
-            getattr(self, f"_{v.kind}")(v)
+            one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
         self.call: Call = self._several if several else self._direct(count) or self._one
 
