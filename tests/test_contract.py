@@ -192,6 +192,28 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(fast[0], native(b.f, arrays)[0])
 
 
+@st.composite
+def depthwise(draw: Any) -> Any:
+    """A convolution of each channel by itself, with windows some elements apart."""
+    c, one = (
+        _Case(draw, draw(st.sampled_from([dt.float32, dt.float64, dt.int64]))),
+        lambda xs: draw(st.sampled_from(xs)),
+    )
+    channels, kernel, stride, pad = one([1, 3]), one([1, 3, 5]), one([2, 3, 4, 5]), one([0, 1, 2])
+    size = kernel + one([0, 7, 30, 64, 131])
+    out = (size + 2 * pad - kernel) // stride + 1
+    g = Geometry((1, stride), ((0, 0), (pad, pad)), (1, one([1, 1, 2])) if out > kernel else (1, 1), channels)
+    out = (size + 2 * pad - g.dilation[1] * (kernel - 1) - 1) // stride + 1
+    x, w = c.operand((one([1, 2]), channels, one([1, 3]), size)), c.operand((channels, 1, 1, kernel))
+    return c.finished(lower_forward(c.b, x, w, (x.shape[2], out), g))
+
+
+@settings(max_examples=80, **SETTINGS)
+@given(case=depthwise())
+def test_lanes_out_of_vectors_of_neighbours(pool: Pool, case: Any) -> None:
+    check(*case, pool=pool)
+
+
 def convolve_directly(patch: pytest.MonkeyPatch, cache: int) -> None:
     """Direct convolutions for small ones too, in blocks that fit so many bytes."""
     patch.setattr(contract_direct_plan, "LEAST", 1)

@@ -10,7 +10,7 @@ from ..affine import Affine, Guard
 from ..ir import Value
 from ..loops import Load, Nest, Node
 from . import nest_maps as maps
-from .contract_plan import Plan, operands
+from .contract_plan import NEAR, Plan, operands
 from .points import Points
 from .target import Target
 from .text import Scope, base_type, constant, lane_list, memory_type, suffix, vector
@@ -149,6 +149,10 @@ class Elements(Points):
             if pad and cond:
                 raw = self.put(f"select i1 {cond}, {base} {raw}, {base} {constant(pad, base, 0)}", scope)
             return self.splat(raw, base, scope) if lanes else raw
+        known = mask is None or not mask.startswith("%")
+        if 2 <= step <= NEAR and known and not pad and all(g.index.of(k) == step for g in each):
+            left = self.lanes if mask is None else mask.count("true")
+            return self.converted(self.run_load(pointer, step, dt, each, left, cond, scope), dt, scope)
         lanes_hold = self.lanes_hold(each, mask, cond, scope)
         raw = self.vector_load(pointer, step, dt, lanes_hold, scope)
         raw = self.converted(raw, dt, scope)
@@ -179,6 +183,38 @@ class Elements(Points):
         self.module.declare(f"declare <{w} x {t}> {name}(<{w} x ptr>, i32, <{w} x i1>, <{w} x {t}>)")
         return self.put(f"call <{w} x {t}> {name}(<{w} x ptr> {ps}, i32 {dt.itemsize}, {rest})", scope)
 
+    def run_load(
+        self, pointer: str, step: int, dt: dtype, each: list[Guard], left: int, cond: str, scope: Scope
+    ) -> str:
+        """Elements for the first ``left`` lanes, ``step`` apart, out of vectors of neighbours; zero outside."""
+        t, w = memory_type(dt), self.vectors
+        last, found = (left - 1) * step, "poison"
+        for start in range(0, last + 1, w):
+            start = max(0, min(start, last + 1 - w))  # the last vector ends where the last lane is
+            mask = self.run_mask(each, start, min(w, last + 1 - start), cond, scope)
+            at = self.put(f"getelementptr {t}, ptr {pointer}, i64 {start}", scope) if start else pointer
+            part = self.vector_load(at, 1, dt, mask, scope)
+            taken = [j * step - start for j in range(w)]
+            picks = [w + e if 0 <= e < w and j < left else j for j, e in enumerate(taken)]
+            order, vectors = lane_list(picks, "i32"), f"<{w} x {t}>"
+            found = self.put(f"shufflevector {vectors} {found}, {vectors} {part}, <{w} x i32> {order}", scope)
+        if left == w:
+            return found
+        some = f"<{w} x i1> {lane_list([j < left for j in range(w)], 'i1')}"
+        return self.put(f"select {some}, <{w} x {t}> {found}, <{w} x {t}> zeroinitializer", scope)
+
+    def run_mask(self, each: list[Guard], start: int, count: int, cond: str, scope: Scope) -> str | None:
+        """Which of the ``count`` neighbours from ``start`` on may be read; None for all."""
+        w = self.vectors
+        held = [] if count == w else [lane_list([j < count for j in range(w)], "i1")]
+        held += [self.lanes_within(Guard(g.index.shift(start), g.size), scope, 1) for g in each]
+        if cond:
+            held.append(self.splat(cond, "i1", scope))
+        total = held[0] if held else None
+        for one in held[1:]:
+            total = self.put(f"and <{w} x i1> {total}, {one}", scope)
+        return total
+
     def lanes_hold(self, each: list[Guard], mask: str | None, cond: str, scope: Scope) -> str | None:
         """The lanes that may be read; None for all."""
         held = [mask] if mask else []
@@ -191,12 +227,13 @@ class Elements(Points):
             total = self.put(f"and <{self.vectors} x i1> {total}, {one}", scope)
         return total
 
-    def lanes_within(self, g: Guard, scope: Scope) -> str:
-        """In which lanes a guard holds."""
-        key, w = ("lanes", g), self.vectors
+    def lanes_within(self, g: Guard, scope: Scope, step: int | None = None) -> str:
+        """In which lanes a guard holds; ``step``: of its index from lane to lane, if not the loop's."""
+        step = g.index.of(self.axis_or(-1)) if step is None else step
+        key, w = ("lanes", g, step), self.vectors
         home = self.deepest([k for k, _ in g.index.terms])
         if key not in home.values:
-            steps = lane_list([j * g.index.of(self.axis_or(-1)) for j in range(w)], "i64")
+            steps = lane_list([j * step for j in range(w)], "i64")
             first = self.splat(self.at(g.index), "i64", home)
             x = self.put(f"add nsw <{w} x i64> {first}, {steps}", home)
             home.values[key] = self.put(f"icmp ult <{w} x i64> {x}, splat (i64 {g.size})", home)

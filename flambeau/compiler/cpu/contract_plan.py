@@ -25,10 +25,11 @@ from .target import Target
 TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
 PADDED = 1.5  # how much dearer a step is that asks whether it reads padding
 UNROLLED = 320  # multiplications in one unrolled body, at most
-WORK = 1 << 19  # products in a chunk, about
+WORK = 1 << 17  # products in a chunk, about
 LATENCY = 4  # cycles until a sum can be added to again
 CACHE = 40960  # bytes of the first cache that a tile may fill
 STRIDED = 0.02  # how well a loop suits vectors whose elements lie apart
+NEAR = 4  # elements apart: lanes that are picked out of vectors of neighbours
 FAR = 1.75  # cycles of a load from the second cache
 
 
@@ -129,7 +130,8 @@ def _suits(n: Nest, a: Operand, b: Operand, k: int, lanes: int) -> float:
         products = prod([s for s, r in zip(n.sizes, n.reduced) if r])
         return _of_sums(size, products, lanes) if steps == {1} else STRIDED / 2 * used
     if not steps <= {0, 1} or steps == {0}:
-        return STRIDED * used
+        near = len(steps) == 2 and 0 in steps and 0 < max(steps) <= NEAR
+        return (0.3 if near and all(s.address.of(k) in (0, 1) for s in n.stores) else STRIDED) * used
     return used if all(s.address.of(k) in (0, 1) for s in n.stores) else 0.4 * used
 
 
