@@ -56,14 +56,18 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
         return run_on_numpy(p, inputs, scalars)
     try:
         return p.cache.run(inputs, scalars, p.olds)
-    except _kernel_error():
-        return run_on_numpy(p, inputs, scalars)
+    except _refusals():
+        if not getattr(p.cache, "runs", 0):
+            return run_on_numpy(p, inputs, scalars)
+    p.cache = _planned(p, inputs)  # the first tier refuses values that compiled code does not
+    return run_compiled(p, inputs, scalars)
 
 
-def _kernel_error() -> type[Exception]:
+def _refusals() -> tuple[type[Exception], ...]:
     from .compiler.cpu.executor import KernelError
+    from .compiler.cpu.first_tier import UnsupportedError
 
-    return KernelError
+    return KernelError, UnsupportedError
 
 
 def _first(p: Program) -> Any:

@@ -377,19 +377,7 @@ def _runs_along_sums(v: Value) -> bool:
     la, lb, out = v.params
     if any(a.kind == "view" and a.name == "window" for a in v.args):
         return False
-    sides = {_neighbours(a, labels) for a, labels in zip(v.args, (la, lb))}
-    return len(sides) == 1 and not sides & set(out) and _products(v) < LEAST
-
-
-def _neighbours(a: Value, labels: str) -> str:
-    """The label along which the elements of an operand are neighbours in memory."""
-    while a.kind == "view" and a.name == "permute":
-        labels = "".join([labels[a.params.index(d)] for d in range(a.ndim)])
-        a = a.args[0]
-    if a.kind == "input" or (a.kind == "view" and a.name == "strided"):
-        strides = a.params[1][0] if a.kind == "input" else a.params[1]
-        return next((c for c, n, s in zip(labels, a.shape, strides) if n > 1 and s == 1), "")
-    return labels[-1:]
+    return la[-1:] == lb[-1:] and la[-1:] not in out and _products(v) < LEAST
 
 
 def _with_lane(labels: str, sample: str, lane: str) -> str:

@@ -79,8 +79,7 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     lanes = max(2, target.vector_bytes // itemsize)
     kept = [k for k, r in enumerate(n.reduced) if not r]
     gone = [k for k, r in enumerate(n.reduced) if r]
-    loops = _candidates(n.reductions[0].value, n.sizes, kept, gone, lanes)
-    axis = max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
+    axis = in_vectors(n, lanes)
     across = axis is not None and axis in gone
     p = Plan(axis, 0 if axis is None else lanes, across, kept)
     p.taps = _taps(n, [k for k in gone if k != axis])
@@ -89,7 +88,15 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     return p
 
 
-def _candidates(v: Value, sizes: list[int], kept: list[int], gone: list[int], lanes: int) -> list[int]:
+def in_vectors(n: Nest, lanes: int) -> int | None:
+    """The loop that runs in vectors."""
+    a, b = operands(n)
+    kept, gone = [[k for k, r in enumerate(n.reduced) if bool(r) == is_sum] for is_sum in (False, True)]
+    loops = candidates(n.reductions[0].value, n.sizes, kept, gone, lanes)
+    return max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
+
+
+def candidates(v: Value, sizes: list[int], kept: list[int], gone: list[int], lanes: int) -> list[int]:
     """The loops that may run in vectors. Where it is sums, their order must not depend on how operands lie in memory.
 
     Products that samples may run through as lanes (``batch``) are added one by one. With one reduced loop, shapes alone

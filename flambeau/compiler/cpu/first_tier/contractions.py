@@ -20,11 +20,11 @@ from ...ir import Value
 from ...loops import Load, Nest, Node, Reduction, Store, _merged, _runs
 from .. import contract_plan
 from ..code_cache import default
-from ..contract_packing import packing
+from ..contract_packing import LEAST, packing
 from . import products
 from .text import lanes_of
 
-Strides = Sequence[int]
+Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
 Call = Callable[[Any, Any], Any]
 
 
@@ -32,12 +32,12 @@ class UnsupportedError(Exception):
     """The first tier cannot run this to the same bits."""
 
 
-def contraction(v: Value, strides: tuple[Strides, Strides]) -> Call:
+def contraction(v: Value, strides: Strides) -> Call:
     """The function of two arrays that computes a contraction of floats.
 
     Args:
         v: the contraction.
-        strides: of its operands, in elements, as compiled code would find them in memory.
+        strides: of its operands, in elements, as compiled code would find them in memory; None behind padding.
 
     Raises:
         UnsupportedError: its form or its order has no loop.
@@ -49,21 +49,37 @@ def contraction(v: Value, strides: tuple[Strides, Strides]) -> Call:
     if len(set(la)) < len(la) or len(set(lb)) < len(lb) or any(c not in la or c not in lb for c in reduced):
         raise UnsupportedError(repr(v))
     groups = in_lanes(v, strides)
-    return _by_rows(v, reduced, strides) if groups is None else _by_lanes(v, reduced, groups)
+    call = _by_rows(v, reduced, strides) if groups is None else _by_lanes(v, reduced, groups)
+    return call if None not in strides else _padded(call, [k for k, s in enumerate(strides) if s is None])
+
+
+def _padded(call: Call, sides: list[int]) -> Call:
+    """The same where padding times the other operand is zero; compiled code may leave such products out."""
+
+    def checked(*args: Any) -> Any:
+        if not all(np.isfinite(args[1 - k]).all() for k in sides):
+            raise UnsupportedError("padding times what is not finite")
+        return call(*args)
+
+    return checked
 
 
 # ---- the order
 
 
-def in_lanes(v: Value, strides: tuple[Strides, Strides]) -> list[int] | None:
+def in_lanes(v: Value, strides: Strides) -> list[int] | None:
     """The sizes of the reduced loops if the products are added in lanes along the last; None: one after the other."""
-    n = _nest(v, strides)
     target = default().target
+    lanes = lanes_of(v.dtype, target)
+    simple = _of_one_sum(v, lanes)
+    if simple is not NotImplemented:
+        return simple
+    if None in strides:
+        raise UnsupportedError(repr(v))
+    n = _nest(v, strides)
     if packing(n, target, v.dtype.itemsize) is not None:
         return None
-    a, b = contract_plan.operands(n)
-    lanes = lanes_of(v.dtype, target)
-    best = max(range(len(n.sizes)), key=lambda k: (contract_plan._suits(n, a, b, k, lanes), k), default=None)
+    best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
         return None
     gone = [k for k, r in enumerate(n.reduced) if r]
@@ -72,14 +88,25 @@ def in_lanes(v: Value, strides: tuple[Strides, Strides]) -> list[int] | None:
     return [n.sizes[k] for k in gone]
 
 
-def _nest(v: Value, strides: tuple[Strides, Strides]) -> Nest:
+def _of_one_sum(v: Value, lanes: int) -> list[int] | None:
+    """The same where shapes alone say so: one reduced loop, kept ones, too little work for panels."""
+    domain, dims = reduced_domain(v)
+    gone = [domain[d] for d in dims if domain[d] > 1]
+    kept = [n for n in domain[: len(v.shape)] if n > 1]
+    if len(gone) != 1 or not kept or prod(domain) >= LEAST or contract_plan.sees_windows(v):
+        return NotImplemented
+    loops = contract_plan.candidates(v, [*kept, *gone], list(range(len(kept))), [len(kept)], lanes)
+    return gone if loops == [len(kept)] else None
+
+
+def _nest(v: Value, strides: Strides) -> Nest:
     """The loops of the contraction alone."""
     domain, dims = reduced_domain(v)
     labels = domain_labels(v)
     at = {c: axis(k) for k, c in enumerate(labels)}
     sides = []
     for a, own, steps in zip(v.args, v.params, strides):
-        address = linear([at[c] for c in own], steps)
+        address = linear([at[c] for c in own], steps or ())
         sides.append(Node("load", "load", (), Load(a, address, ()), v.dtype, frozenset([k for k, _ in address.terms])))
     result = Node("reduced", v.name, (), 0, v.dtype, frozenset(range(len(v.shape))))
     place = linear([at[c] for c in v.params[2]], row_major(v.shape))
@@ -92,7 +119,7 @@ def _nest(v: Value, strides: tuple[Strides, Strides]) -> Nest:
 # ---- one after the other
 
 
-def _by_rows(v: Value, reduced: list[str], strides: tuple[Strides, Strides]) -> Call:
+def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     la, lb, out = v.params
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     vector, n = _columns(v, strides, sizes)
@@ -121,14 +148,14 @@ def _by_rows(v: Value, reduced: list[str], strides: tuple[Strides, Strides]) -> 
     return call
 
 
-def _columns(v: Value, strides: tuple[Strides, Strides], sizes: dict[str, int]) -> tuple[int, str]:
+def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
     """Which operand is read in vectors, and along which label."""
     la, lb, out = v.params
     lanes = lanes_of(v.dtype, default().target)
     total = prod(sizes.values())
     best: tuple[float, int, str] = (float("inf"), 1, "")
     for k, (own, other) in enumerate(((la, lb), (lb, la))):
-        for c, step in zip(own, strides[k]):
+        for c, step in zip(own, strides[k] or row_major(v.args[k].shape)):
             if c in out and c not in other and sizes[c] > 1:
                 vectors = -(-sizes[c] // lanes)
                 cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(v.args[k].shape))

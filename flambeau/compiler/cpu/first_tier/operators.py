@@ -179,10 +179,8 @@ class Planned:
         if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
-            a, b = [self.strides.get(a, row_major(a.shape)) for a in v.args]
-            if a is None or b is None:
-                raise UnsupportedError(repr(v))
-            self.step(v, contraction(v, (a, b)), ins)
+            strides = [self.strides.get(a, row_major(a.shape)) for a in v.args]
+            self.step(v, contraction(v, strides), ins)
         self.strides[v] = row_major(v.shape)
 
     def _other(self, v: Value) -> None:
