@@ -18,7 +18,7 @@ import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import recurrence
+from flambeau.compiler.cpu import inspection, recurrence
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.compiler.recurrence import Operands, Recurrence
@@ -110,6 +110,13 @@ def test_processors(target: str) -> None:
         check(recurrent(name, 21, [11] * 2, back, dtype=dtype), [11] * 2, pool)
 
 
+def test_large_weights_serve_several_tiles_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrence, "NEAR", 0)
+    for sizes in ([150] * 2, [37] * 2, [140, 131, 129, 70, 8, 1]):
+        for back in (False, True):
+            check(recurrent("lstm", 20, sizes, back, packed=sizes[0] != sizes[1]), sizes)
+
+
 def test_zeros_are_not_read() -> None:
     for absent in ((1,), (2, 3), (1, 2), (4,)):
         f = recurrent("lstm", 7, [5] * 3, absent=absent)
@@ -150,6 +157,15 @@ def test_operands_in_other_layouts() -> None:
     inputs = [np.random.default_rng(k).standard_normal(80).astype(np.float32) for k in range(4)]
     found = Executable(b.f, types_of(b.f)).run(inputs, [])
     np.testing.assert_allclose(found[0], on_numpy(b.f, inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_facts() -> None:
+    """What is shown of a recurrence: its steps, and the operations of its products and maps."""
+    f = recurrent("rnn_tanh", 6, [4] * 5)
+    facts = [one for one in inspection.kernels(Executable(f, types_of(f))) if "steps" in one.title]
+    assert [one.title for one in facts] == ["rnn_tanh over 5 steps -> float32[20, 6], float32[20, 6], float32[20, 6], "
+                                            "float32[4, 6]"]  # fmt: skip
+    assert facts[0].flops == 20 * (2 * 36 + 2 * 6)
 
 
 def test_malformed() -> None:

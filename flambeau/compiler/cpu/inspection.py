@@ -14,6 +14,7 @@ from ..loops import Nest, Node
 from .execute import Executable
 from .executor import Executor
 from .nest import Kernel
+from .recurrence import Walk
 from .stored import Restored
 
 
@@ -139,6 +140,11 @@ def _calls(k: Kernel) -> tuple[str, ...]:
 
 
 def _title(k: Kernel) -> str:
+    results = ", ".join(type_of(v) for v, written in k.operands if written)
+    return f"{k.nest.title if isinstance(k.nest, Walk) else _words(k)} -> {results}"
+
+
+def _words(k: Kernel) -> str:
     length = prod(size for size, reduced in zip(k.nest.sizes, k.nest.reduced) if reduced)
     reductions = [r.value.kind if r.value.kind == "contract" else r.value.name for r in k.nest.reductions]
     maps = Counter(node.name for node in k.nest.nodes if node.op == "map")
@@ -146,12 +152,13 @@ def _title(k: Kernel) -> str:
         maps["mul"] -= 1
     summed = [f"{name} over {length}" for name in dict.fromkeys(reductions)]
     words = [*summed, *[f"{name} x {n}" if n > 1 else name for name, n in maps.items() if n > 0]]
-    results = ", ".join(type_of(v) for v, written in k.operands if written)
-    return f"{' + '.join(words) or 'copy'} -> {results}"
+    return " + ".join(words) or "copy"
 
 
 def _flops(n: Nest) -> float:
     """Operations at all points of the loops. A node is computed once for each index of the loops it depends on."""
+    if isinstance(n, Walk):
+        return n.flops
     kept = prod(size for size, reduced in zip(n.sizes, n.reduced) if not reduced)
     counted = [node for node in n.nodes if node.op == "map" and node.name != "cast"]
     return float(len(n.reductions) * prod(n.sizes) + sum(kept if a.after else _times(n, a) for a in counted))

@@ -20,6 +20,7 @@ from ..simplify import Rewriter, copied, rewritten
 from . import nest_maps
 from .target import Target
 
+NEAR = 3 << 19  # bytes of weights that stay in the second cache
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
@@ -40,10 +41,12 @@ class Tile:
 @dataclass(frozen=True)
 class Laid:
     """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
-    those of the bias, the carries before and the sequences that are not zero, then ``starts``."""
+    those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk.
+    """
 
     how: Recurrence
     tile: Tile
+    rows: int
     batch: int
     steps: int
     there: tuple[bool, ...]
@@ -66,18 +69,31 @@ class Laid:
     @property
     def chunks(self) -> int:
         """How many chunks the batch is cut into."""
-        return -(-self.batch // self.tile.rows)
+        return -(-self.batch // self.rows)
 
 
 class Walk(Nest):
     """What the planner sees of a recurrence in the place of a loop nest. ``parts``: the results that are needed."""
 
-    def __init__(self, laid: Laid, operands: tuple[Value, ...], parts: dict[int, Value]) -> None:
-        super().__init__([laid.batch * laid.steps, laid.depth * laid.columns // laid.tile.lanes + 1], [0, 1])
-        self.laid = laid
-        self.operands = operands
+    def __init__(self, whole: Value, parts: dict[int, Value]) -> None:
+        self.laid: Laid = whole.params
+        self.name = whole.name
+        self.operands = whole.args
         self.parts = parts
-        self.nodes = [Node("load", "load", (), Load(v, Affine(0), ()), v.dtype, frozenset()) for v in operands]
+        vectors = self.laid.depth * self.laid.columns // self.laid.tile.lanes + 1
+        super().__init__([whole.shape[0], vectors], [0, 1])
+        self.nodes = [Node("load", "load", (), Load(v, Affine(0), ()), v.dtype, frozenset()) for v in self.operands]
+
+    @property
+    def title(self) -> str:
+        """What it computes."""
+        return f"{self.name} over {self.laid.steps} steps"
+
+    @property
+    def flops(self) -> float:
+        """Operations."""
+        maps = sum(v.kind == "map" for v in self.laid.how.body.values) * self.laid.how.units
+        return float(self.sizes[0] * (2 * self.laid.depth * self.laid.columns + maps))
 
 
 def tile_of(target: Target, dt: dtype, columns: int) -> Tile:
@@ -87,6 +103,13 @@ def tile_of(target: Target, dt: dtype, columns: int) -> Tile:
     most = min(3, -(-columns // lanes))
     vectors = min(range(most, 0, -1), key=lambda n: -(-columns // (n * lanes)) * n + (n == 1))
     return Tile(rows, vectors, lanes)
+
+
+def _tiles(weight: Value, batch: int, tile: Tile) -> int:
+    """How many tiles of rows share a panel of weights, which they find in a cache if the weights do not all fit."""
+    if prod(weight.shape) * weight.dtype.itemsize <= NEAR:
+        return 1
+    return next((n for n in (4, 2) if batch >= n * n * tile.rows), 1)
 
 
 def supported(v: Value, target: Target) -> bool:
@@ -127,7 +150,7 @@ def _laid(r: Rewriter, v: Value, args: tuple[Value, ...], rows: list[Callable[[]
     tile = tile_of(target, v.dtype, how.products * how.units)
     last = len(args) - how.packed
     there = tuple([not _is_zero(a) for a in args[1:last]])
-    laid = Laid(how, tile, batch, steps, there)
+    laid = Laid(how, tile, tile.rows * _tiles(o.weight, batch, tile), batch, steps, there)
     panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
     more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
     starts = [make() for make in rows[last:]]
@@ -180,5 +203,4 @@ def _is_zero(a: Value) -> bool:
 
 def walk(c: Cluster) -> Walk:
     """The recurrence of a cluster, which stores those of its parts that are needed."""
-    whole = c.outputs[0].args[0]
-    return Walk(whole.params, whole.args, {v.params: v for v in c.outputs})
+    return Walk(c.outputs[0].args[0], {v.params: v for v in c.outputs})

@@ -9,6 +9,7 @@ the workspace. The numbers of rows and steps are arguments: other lengths and ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -31,7 +32,7 @@ def generate(n: Walk, target: Target) -> Kernel:
     """The kernel of a recurrence."""
     laid, needed = n.laid, tuple(sorted(n.parts))
     dt = n.parts[needed[0]].dtype
-    key = repr(laid.how), laid.tile, laid.there, needed, dt, target
+    key = repr(laid.how), laid.tile, laid.rows, laid.there, needed, dt, target
     if key not in _texts:
         walker = Walker(laid, needed, dt, target)
         _texts[key] = walker.text(), walker.size
@@ -68,7 +69,7 @@ class Walker(Points):
     def room(self, elements: int) -> tuple[int, int]:
         """Where each row's elements begin in the workspace, and from one row to the next: whole vectors."""
         pitch = -(-elements // self.lanes) * self.lanes * self.dt.itemsize
-        at, self.size = self.size, self.size + pitch * self.laid.tile.rows
+        at, self.size = self.size, self.size + pitch * self.laid.rows
         return at, pitch
 
     def operand_places(self, needed: tuple[int, ...]) -> dict[tuple[str, int], str]:
@@ -94,7 +95,7 @@ class Walker(Points):
 
     def text(self) -> str:
         """The kernel."""
-        rows = self.laid.tile.rows
+        rows = self.laid.rows
         self.first = self.put(f"mul nuw nsw i64 %chunk, {rows}")
         self.here = self.least(self.put(f"sub nsw i64 {self.batch}, {self.first}"), rows)
         self.begin()
@@ -131,6 +132,8 @@ class Walker(Points):
 
     def at(self, pointer: str, index: str, pitch: int, by: int = 0) -> str:
         """The address of a row."""
+        if index == "0":
+            return self.moved(pointer, by)
         offset = self.put(f"mul nsw i64 {index}, {pitch}")
         return self.moved(self.put(f"getelementptr i8, ptr {pointer}, i64 {offset}"), by)
 
@@ -153,19 +156,19 @@ class Walker(Points):
     def begin(self) -> None:
         """Reads the carries; rows that do not exist have zeros."""
         for k, (at, pitch) in enumerate(self.carries):
-            rows, low = str(self.laid.tile.rows), "0"
+            rows, low = str(self.laid.rows), "0"
             if ("initial", k) in self.places:
                 low = self.here
-                self.over("0", low, lambda r, k=k: self.copy(k, r, "initial"))  # type: ignore[misc]
-            self.over(low, rows, lambda r, at=at, pitch=pitch: self.clear(r, at, pitch), guarded=True)  # type: ignore[misc]
+                self.over("0", low, partial(self.copy, k, "initial"))
+            self.over(low, rows, partial(self.clear, at, pitch), guarded=True)
 
-    def clear(self, r: str, at: int, pitch: int) -> None:
+    def clear(self, at: int, pitch: int, r: str) -> None:
         """Zeros in a row of the workspace."""
         row = self.at("%workspace", r, pitch, at)
         zeros = constant(0.0, self.base, self.lanes)
         self.along(pitch // self.dt.itemsize, lambda x: self.store(zeros, self.element(row, x)))
 
-    def copy(self, k: int, r: str, name: str) -> None:
+    def copy(self, k: int, name: str, r: str) -> None:
         """A row of a carry, from where it is before, or to where it is after."""
         at, pitch = self.carries[k]
         elements = self.how.carries[k] * self.laid.how.units
@@ -182,7 +185,7 @@ class Walker(Points):
         """Writes the carries after."""
         for k in range(len(self.carries)):
             if ("after", k) in self.places:
-                self.over("0", self.here, lambda r, k=k: self.copy(k, r, "after"))  # type: ignore[misc]
+                self.over("0", self.here, partial(self.copy, k, "after"))
 
     # ---- a step
 
@@ -203,33 +206,38 @@ class Walker(Points):
         self.first_row, end = (self.put(f"load i64, ptr {p}, align 8") for p in (low, high))
         left = self.put(f"sub nsw i64 {self.put(f'sub nsw i64 {end}, {self.first_row}')}, {self.first}")
         some = self.put(f"icmp sgt i64 {left}, 0")
-        rows = self.least(left, self.laid.tile.rows)
+        rows = self.least(left, self.laid.rows)
         self.within(When(frozenset(), False, some), lambda: self.active(rows))
 
     def active(self, rows: str) -> None:
-        """The product by the smallest tile that holds the rows, then the maps."""
-        most = self.laid.tile.rows
-        while most:
-            less = most // 2
-            above = self.put(f"icmp ugt i64 {rows}, {less}")
-            fits = self.put(f"icmp ule i64 {rows}, {most}")
-            both = self.put(f"and i1 {above}, {fits}")
-            self.within(When(frozenset(), False, both), lambda most=most: self.product(most))  # type: ignore[misc]
-            most = less
+        """The products of some rows, a panel after the other, then the maps."""
+        self.over("0", str(self.laid.panels), lambda p: self.panel(p, rows))
         self.over("0", rows, self.maps)
 
-    def product(self, rows: int) -> None:
-        """The sums of so many rows, a panel after the other."""
-        self.over("0", str(self.laid.panels), lambda p: self.panel(rows, p))
+    def panel(self, p: str, rows: str) -> None:
+        """The sums of one panel, a tile of rows after the other."""
+        if self.laid.rows == self.laid.tile.rows:
+            self.tile(p, "0", rows)
+        else:
+            self.over("0", rows, lambda r: self.tile(p, r, self.put(f"sub nsw i64 {rows}, {r}")), self.laid.tile.rows)
 
-    def panel(self, rows: int, p: str) -> None:
-        """The sums of one panel."""
-        laid, size = self.laid, self.dt.itemsize
-        width = laid.tile.width * size
+    def tile(self, p: str, first: str, rows: str) -> None:
+        """The sums of a tile, by the smallest code that serves its rows."""
+        laid, width = self.laid, self.laid.tile.width * self.dt.itemsize
         weight = self.at(self.places["weight", 0], p, laid.depth * width)
-        sums = self.at("%workspace", p, width, self.sums[0])
-        carry = self.moved("%workspace", self.carries[0][0])
-        current = self.biases(p) * rows
+        sums = self.at(self.at("%workspace", first, self.sums[1], self.sums[0]), p, width)
+        carry = self.at("%workspace", first, self.carries[0][1], self.carries[0][0])
+        biases = self.biases(p)
+        rows = self.least(rows, laid.tile.rows)
+        for most in [laid.tile.rows >> k for k in range(laid.tile.rows.bit_length())]:
+            above = self.put(f"icmp ugt i64 {rows}, {most // 2}")
+            fits = self.put(f"icmp ule i64 {rows}, {most}")
+            scope = When(frozenset(), False, self.put(f"and i1 {above}, {fits}"))
+            self.within(scope, partial(self.added_up, most, biases, weight, carry, sums))
+
+    def added_up(self, rows: int, biases: list[str], weight: str, carry: str, sums: str) -> None:
+        """The sums of so many rows."""
+        laid, current = self.laid, biases * rows
         whole = laid.depth - laid.depth % UNROLLED
         if whole:
             current = self.inner(rows, weight, carry, current, whole)
