@@ -247,6 +247,7 @@ def _seconds(one: Planned) -> float:
     """What a run of an operator takes, about."""
     elements = sum([prod(v.shape) for v in one.f.values if v.kind not in ("input", "scalar", "const", "view")])
     products = sum([_products(*v.params[:2], *v.args) for v in one.f.values if v.kind == "contract"])
+    products += sum([prod(v.args[0].shape) * v.shape[0] for v in one.f.values if v.kind == "recur"])
     return STEP / 4 * len(one.steps) + ELEMENT * elements + PRODUCT * products
 
 

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import _two_tiers as two_tiers
 import numpy as np
 import pytest
 
@@ -269,6 +270,23 @@ def test_bits(kind: str) -> None:
     finally:
         torch.set_num_threads(threads)
     assert all(one == found[0] for one in found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realisation, "executor", [two_tiers.run])
+    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0})
+    realisation.forget()
+    torch.manual_seed(0)
+    net = KINDS[kind](3, 5, num_layers=2, bidirectional=True)
+    for x in (torch.randn(4, 9, 3), torch.randn(7, 2, 3)):
+        net(x)[0].square().sum().backward()
+        lengths = [4, *[2] * (x.shape[1] - 1)]
+        packed, after = net(nn.utils.rnn.pack_padded_sequence(x, lengths))
+        (packed.data.square().sum() + sum(a.sum() for a in after)).backward()
+        assert all(p.grad.sum().isfinite() for p in net.parameters())
+    realisation.forget()
+    assert two_tiers.ran["both"] > two_tiers.ran["compiled"]
 
 
 def test_a_program_does_not_grow_with_the_sequence() -> None:

@@ -7,8 +7,8 @@ order in which the product reads them; what is zero is not read at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
+from math import copysign, prod
 
 from ...dtypes import dtype, float32, float64
 from ..affine import Affine, row_major, same_strides
@@ -105,11 +105,18 @@ def tile_of(target: Target, dt: dtype, columns: int) -> Tile:
     return Tile(rows, vectors, lanes)
 
 
-def _tiles(weight: Value, batch: int, tile: Tile) -> int:
-    """How many tiles of rows share a panel of weights, which they find in a cache if the weights do not all fit."""
-    if prod(weight.shape) * weight.dtype.itemsize <= NEAR:
-        return 1
-    return next((n for n in (4, 2) if batch >= n * n * tile.rows), 1)
+def laid_for(
+    how: Recurrence, dt: dtype, batch: int, steps: int, target: Target, there: tuple[bool, ...] = ()
+) -> Laid:  # fmt: skip
+    """How a recurrence runs; ``there``: which operands are, by default all."""
+    there = there or (True,) * (1 + len(how.carries) + len(how.sequences))
+    tile = tile_of(target, dt, how.products * how.units)
+    laid = Laid(how, tile, tile.rows, batch, steps, there)
+    if laid.depth * laid.columns * dt.itemsize <= NEAR:
+        return laid
+    # A panel serves several tiles of rows, which find it in a cache.
+    tiles = next((n for n in (4, 2) if batch >= n * n * tile.rows), 1)
+    return replace(laid, rows=tiles * tile.rows)
 
 
 def supported(v: Value, target: Target) -> bool:
@@ -147,10 +154,9 @@ def _laid(r: Rewriter, v: Value, args: tuple[Value, ...], rows: list[Callable[[]
     o = how.operands(v.args)
     batch = o.initial[0].shape[0]
     steps = o.sequences[0].shape[0] // batch if o.starts is None else o.starts.shape[0] - 1
-    tile = tile_of(target, v.dtype, how.products * how.units)
     last = len(args) - how.packed
     there = tuple([not _is_zero(a) for a in args[1:last]])
-    laid = Laid(how, tile, tile.rows * _tiles(o.weight, batch, tile), batch, steps, there)
+    laid = laid_for(how, v.dtype, batch, steps, target, there)
     panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
     more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
     starts = [make() for make in rows[last:]]
@@ -198,7 +204,7 @@ def _in_rows(r: Rewriter, a: Value, as_it_is: bool) -> Callable[[], Value]:
 def _is_zero(a: Value) -> bool:
     while a.kind == "view" and a.name != "pad" and a.dtype is a.args[0].dtype:
         a = a.args[0]
-    return a.kind == "const" and a.name == "const" and a.params == 0
+    return a.kind == "const" and a.name == "const" and a.params == 0 and copysign(1, a.params) > 0
 
 
 def walk(c: Cluster) -> Walk:

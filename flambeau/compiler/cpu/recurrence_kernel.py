@@ -31,16 +31,20 @@ _texts: dict[Any, tuple[str, int]] = {}
 def generate(n: Walk, target: Target) -> Kernel:
     """The kernel of a recurrence."""
     laid, needed = n.laid, tuple(sorted(n.parts))
-    dt = n.parts[needed[0]].dtype
-    key = repr(laid.how), laid.tile, laid.rows, laid.there, needed, dt, target
-    if key not in _texts:
-        walker = Walker(laid, needed, dt, target)
-        _texts[key] = walker.text(), walker.size
-    text, workspace = _texts[key]
+    text, workspace = text_of(laid, needed, n.parts[needed[0]].dtype, target)
     operands = [(v, False) for v in n.operands] + [(n.parts[k], True) for k in needed]
     bases = [v.params[1][1] if v.kind == "input" else 0 for v, _ in operands]
     numbers = laid.batch, laid.steps
     return Kernel("kernel", text, operands, n, -1, 0, laid.chunks, workspace, True, bases, numbers=numbers)
+
+
+def text_of(laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> tuple[str, int]:
+    """The text and the bytes of workspace. The code takes the operands, the needed results, and batch and steps."""
+    key = repr(laid.how), laid.tile, laid.rows, laid.there, needed, dt, target
+    if key not in _texts:
+        walker = Walker(laid, needed, dt, target)
+        _texts[key] = walker.text(), walker.size
+    return _texts[key]
 
 
 class Walker(Points):

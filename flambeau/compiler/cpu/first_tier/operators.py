@@ -20,8 +20,11 @@ from ...numpy_maps import cast, find_map
 from ...shorten import LONGEST, shorten
 from ...simplify import simplify
 from .. import nest_reduce
+from ..code_cache import default
+from ..recurrence import supported as recurrence_supported
 from . import maps
 from .contractions import UnsupportedError, contraction
+from .recurrences import recurrence
 from .reductions import reduction
 
 Call = Callable[..., Any]
@@ -188,6 +191,14 @@ class Planned:
         self.strides[v] = row_major(v.shape)
 
     _gather = _scatter = _scan = _extern = _other
+
+    def _recur(self, v: Value) -> None:
+        if 0 in v.shape:
+            self._other(v)
+        elif recurrence_supported(v, default().target):
+            self.step(v, recurrence(v), self.arguments(v))
+        else:
+            raise UnsupportedError(repr(v))
 
     def _part(self, v: Value) -> None:
         self.step(v, lambda whole: whole[v.params], [self.at[v.args[0]]])
