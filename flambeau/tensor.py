@@ -18,7 +18,7 @@ from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.keeping import let_go, renew
 from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
-from .graph.tensor_base import TensorBase, new_tensor, register_class
+from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.types import Size, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._registry import alias, requires_grad, version_of, view_edge
@@ -325,6 +325,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _adopt(self, other: Any) -> None:
         """Takes over the memory of another tensor; the version counter stays, shared with this tensor's views."""
         complete_all()
+        replaced[0] += 1
         self._vc = self._vc or self._s
         self._s, self._ty, self._w = other._s, other._ty, -1
 
@@ -340,6 +341,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if size is not None:
             t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
         complete_all()
+        replaced[0] += 1
         self._s, self._ty, self._w, self._vc = s, t, -1, None
         s.version += 1
         return self
@@ -350,6 +352,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("cannot resize variables that require grad")
         shape = sizes(size)
         t = ty(shape, self.dtype)
+        replaced[0] += 1
         s = self._s
         if s.notes is not None and s.notes.kept is not None:
             settled(s)

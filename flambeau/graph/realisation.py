@@ -80,20 +80,19 @@ class Writes:
         self.grads = grads
 
 
-def realise_with(epoch: Epoch, writes: Writes, columns: list[Any]) -> None:
-    """``realise`` that also gives tensors, all of their storages at rest, the new values ``writes``."""
+def realise_with(epoch: Epoch, writes: Writes, storages: Sequence[Storage], counters: Sequence[Any]) -> None:
+    """``realise`` that also gives ``storages``, all at rest, the new values ``writes``.
+
+    ``counters`` are the version counters of the tensors that are written.
+    """
     with LOCK:
         settle(epoch)
         live, computed = _live(epoch)
-        storages: list[Storage] = []
-        counters: list[Any] = []
-        for xs in columns:  # apart, because tensors of one class are faster than of several
-            storages += [x._s for x in xs]
-            counters += [x._vc for x in xs]
         outs = _run(epoch, live, computed, (writes,), storages)
-        for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
+        for s, out in zip(storages, outs[-len(storages) :]):
             s.buf = out
-            (counter or s).version += 1
+        for counter in counters:
+            counter.version += 1
         _end(epoch, live)
 
 

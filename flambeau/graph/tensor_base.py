@@ -79,6 +79,7 @@ class View:
 
 
 before_change: list[Callable[[], None]] = [lambda: None]  # completes the backward nodes that are not
+replaced = [0]  # how often a tensor was given other memory or another geometry
 _new = object.__new__
 tensor_class: list[type] = [TensorBase]  # the class of new tensors
 

@@ -25,7 +25,7 @@ from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
-from ..graph.tensor_base import TensorBase, View, new_tensor
+from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.traced import Traced, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
@@ -418,6 +418,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     epoch.moved = True
     settle(epoch)
     epoch.written = next_number()
+    replaced[0] += 1
     x._ty = t
     x._w = -1
     (x._vc or x._s).version += 1

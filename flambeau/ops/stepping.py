@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import chain
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..dtypes import float64
 from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
@@ -22,7 +22,7 @@ from ..graph.node import LEAF, Node
 from ..graph.realisation import Writes, forget_hooks, realise, realise_with
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
-from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.tensor_base import TensorBase, new_tensor, replaced
 from ..graph.traced import Traced
 from ._registry import fit, record_write
 
@@ -53,13 +53,14 @@ def step_all(
     parameters: Sequence[Sequence[TensorBase]],
     numbers: Sequence[float],
     last: bool | None = False,
-) -> bool:
+) -> Taken | None:
     """Applies ``rule(flags, tensors, numbers)`` to each parameter's tensors.
 
     ``parameters`` holds for each parameter a sequence of tensors (value, gradient, states…), all equally long. The
     rule gets them as tensors (gradients may come as ``gradients`` gives them) and the numbers as 0-dim tensors that
     promote like Python numbers, and returns the new values of the tensors that change, None for one that does not.
-    After the ``last`` of an optimizer's step all that is pending may be realised; has it been?
+    After the ``last`` of an optimizer's step all that is pending may be realised. If it has been, the result says what
+    was done, else it is None.
     """
     epoch = threads.epoch
     if epoch.crowded:
@@ -68,6 +69,7 @@ def step_all(
     g: Any = parameters[0][1]
     if type(g) is Gradients and g.epoch is not epoch:  # computed since ``gradients`` gave it
         parameters = [[p, p._grad, *rest] for p, _, *rest in parameters]
+        g = None
     settle(epoch)
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
@@ -80,70 +82,118 @@ def step_all(
     else:
         epoch.scalars.extend(known.scalars)
     if last and known.writes is not None:
-        realise_with(epoch, known.writes, [columns[c] for c in known.columns])
-        return True
+        storages, counters = _memory([columns[c] for c in known.columns])
+        realise_with(epoch, known.writes, storages, counters)
+        if type(g) is not Gradients:
+            return Taken(None, None)
+        plan = Plan(handles[0], known.writes, storages, counters, known.scalars)
+        return Taken((rule, flags, g.known, start, len(numbers)), plan)
+    _keep_leaves(columns, known.results)
     if _write_all(columns, known.results, epoch):
         # Only now: the nodes of the other writes belong to this epoch.
         realise(epoch)
-    return False
+    return None
 
 
-class Plan:
-    """A step known as a whole: of these parameters, with tensors that have these nodes."""
+def _memory(columns: Sequence[Sequence[Any]]) -> tuple[list[Storage], list[Any]]:
+    """The storages of tensors in columns, and their version counters."""
+    # Columns apart, because tensors of one class are faster than of several.
+    return [x._s for xs in columns for x in xs], [x._vc or x._s for xs in columns for x in xs]
 
-    __slots__ = ("handles", "params", "step")
 
-    def __init__(self, params: list[Any], handles: list[list[Any]], step: Step) -> None:
-        self.params = params
-        self.handles = handles
-        self.step = step
+class Plan(NamedTuple):
+    """A step known as a whole: what it writes, for parameters with these nodes."""
+
+    leaves: list[Any]
+    writes: Writes
+    storages: list[Storage]
+    counters: list[Any]
+    scalars: list[Any]
+
+
+class Taken(NamedTuple):
+    """A step that was taken with all that was pending: where a ``Standing`` finds it again, if it does."""
+
+    key: Any
+    plan: Plan | None
 
 
 MAX_PLANS = 16
-Plans = dict[Any, Plan]
 
 
-def step_again(
-    plans: Plans, rule: Rule, flags: Any, params: Sequence[Any], states: Sequence[Sequence[Any]], numbers: Any
-) -> bool:
-    """The last ``step_all`` of an optimizer's step, where the gradients of all parameters are those of one pass that
-    nobody has looked at: then a few looks tell that it is the step of before. False if it is not so.
+class Standing:
+    """The parameters of an optimizer's group and their states after a step, as long as they are those of the next one.
 
-    ``states`` are columns: a tensor for each parameter. ``plans`` keeps what is known.
+    A few looks tell that a step is known as a whole: all parameters have the gradients of one pass at which nobody has
+    looked, all tensors are those of the step before, and their memory keeps its leaf and has no pending value.
+
+    Args:
+        params: the parameters.
+        members: their states, a column after the other.
+        steps: those of them that count steps.
+        count: the value of all of these.
     """
-    epoch = threads.epoch
-    g = params[0]._g
-    if type(g) is not Gradients or g.epoch is not epoch or epoch.moved:
-        return False
-    for p in params:
-        if p._g is not g:
+
+    __slots__ = (
+        "count", "counted", "members", "nodes", "params", "plans", "replaced", "steps", "storages", "versions",
+    )  # fmt: skip
+
+    def __init__(self, params: Sequence[Any], members: Sequence[Any], steps: Sequence[Any], count: float) -> None:
+        self.params = list(params)
+        self.members = list(members)
+        self.replaced = replaced[0]
+        self.storages = _memory([self.params, self.members])[0]
+        self.nodes = [s.h for s in self.storages]
+        self.plans: dict[Any, Plan] = {}
+        self.count = count
+        self.steps = steps
+        self.counted = [x._vc or x._s for x in steps]
+        self.versions = sum([c.version for c in self.counted])
+
+    @property
+    def counting(self) -> bool:
+        """Are the step counts what ``count`` says?"""
+        return self.replaced == replaced[0] and self.versions == sum([c.version for c in self.counted])
+
+    def holds(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
+        """Are these the tensors, all at rest?"""
+        return (
+            self.replaced == replaced[0]
+            and len(params) == len(self.params)
+            and len(members) == len(self.members)
+            and all(map(is_, members, self.members))
+            and all(map(is_, params, self.params))
+            and [s.h for s in self.storages] == self.nodes
+        )
+
+    def step(self, rule: Rule, flags: Any, numbers: Sequence[float]) -> bool:
+        """Takes the step, the last one of its optimizer, if it is known; ``holds`` must have said yes."""
+        epoch = threads.epoch
+        params = self.params
+        g = params[0]._g
+        if epoch.moved or epoch.crowded or epoch.grad or type(g) is not Gradients or g.epoch is not epoch:
             return False
-    key = rule, flags, g.known, len(epoch.scalars), len(params)
-    handles = [[p._h if p._w == p._s.w else refresh(p) for p in params]]
-    for column in states:
-        handles.append([x._h if x._w == x._s.w else refresh(x) for x in column])
-    plan = plans.get(key)
-    if plan is None or plan.handles != handles or not all(map(is_, plan.params, params)):
-        _first_time(plans, key, handles, params, states, numbers)
+        for p in params:
+            if p._g is not g:
+                return False
+        plan = self.plans.get((rule, flags, g.known, len(epoch.scalars), len(numbers)))
+        if plan is None or plan.leaves != [p._h for p in params]:
+            return False
+        epoch.scalars.extend(numbers)
+        epoch.scalars.extend(plan.scalars)
+        realise_with(epoch, plan.writes, plan.storages, plan.counters)
+        self.count += 1.0
+        self.versions += len(self.counted)
         return True
-    settle(epoch)
-    step, columns = plan.step, [params, None, *states]
-    epoch.scalars.extend(numbers)
-    epoch.scalars.extend(step.scalars)
-    realise_with(epoch, step.writes, [columns[c] for c in step.columns])  # type: ignore[arg-type]
-    return True
 
-
-def _first_time(plans: Plans, key: Any, handles: list[list[Any]], params: Any, states: Any, numbers: Any) -> None:
-    rule, flags, known, start, _ = key
-    if not step_all(rule, flags, list(zip(params, gradients(params), *states)), numbers, True):
-        realise(threads.epoch)
-        return
-    if len(plans) >= MAX_PLANS:
-        plans.clear()
-    step = _steps.get((rule, flags, start, len(numbers), *handles[0], known, *[h for hs in handles[1:] for h in hs]))
-    if step is not None:
-        plans[key] = Plan(list(params), handles, step)
+    def learn(self, taken: Taken, count: float) -> None:
+        """Remembers a step that was taken, after which the step counts are ``count``."""
+        self.count = count
+        self.versions = sum([c.version for c in self.counted])
+        if taken.plan is not None:
+            if len(self.plans) >= MAX_PLANS:
+                self.plans.clear()
+            self.plans[taken.key] = taken.plan
 
 
 def _handles(ps: Any, grads: Any, *states: Any) -> list[list[Any]]:
@@ -170,7 +220,6 @@ def _plain(handles: list[list[Any]], columns: list[Any]) -> list[list[Node]]:
 def _learn(rule: Rule, flags: Any, columns: list[Any], nodes: list[list[Node]], start: int, count: int) -> Step:
     rows = _record(rule, flags, columns, nodes, start, count)
     step = Step([list(c) for c in zip(*rows)], threads.epoch.scalars[start + count :])
-    _keep_leaves(columns, step.results)
     step.columns = [c for c, changed in enumerate(step.results) if any(changed)]
     old = [h for c in step.columns for h in nodes[c]]
     new = [node for c in step.columns for node in step.results[c]]

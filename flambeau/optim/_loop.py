@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
-from ._rules import Rule, apply_by_key, ending, gradients, plus_scaled
-from ._steps import Mirror, scalar_dtype
+from ._rules import Rule, apply_by_key, apply_rule, ending, floats, gradients, plus_scaled, standing
+from ._steps import FLOAT32_LIMIT, Mirror, scalar_dtype
 from .optimizer import (
     Optimizer,
     ParamsT,
@@ -53,7 +53,7 @@ class LoopOptimizer(Optimizer):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self._mirror = Mirror()
-        self._plans: dict[Any, Any] = {}
+        self._standing: dict[int, Any] = {}
         self._complex = self._has_complex()
         if defaults.get("fused"):
             if defaults["differentiable"]:
@@ -64,7 +64,7 @@ class LoopOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._mirror = Mirror()
-        self._plans: dict[Any, Any] = {}
+        self._standing: dict[int, Any] = {}
         self._complex = self._has_complex()
         for group in self.param_groups:
             for name, default in self._late_options.items():
@@ -130,12 +130,76 @@ class LoopOptimizer(Optimizer):
         keys: tuple[str, ...],
         flags_of: Callable[[Any], Any],
         numbers_of: Callable[[Any], Sequence[Any]],
-    ) -> list[list[Tensor]]:
+    ) -> Sequence[Any]:
         """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
+        if self._repeat(rule, group, keys, flags_of, numbers_of):
+            return group["params"]
         rows, states = self._gather(group, keys)
-        counts = self._mirror.announce([state["step"] for state in states])
-        apply_by_key(rule, flags_of, rows, counts, numbers_of)
+        steps = [state["step"] for state in states]
+        counts = self._mirror.announce(steps)
+        self._stand(group, rows, apply_by_key(rule, flags_of, rows, counts, numbers_of), steps, counts)
         return rows
+
+    def _apply_to_all(
+        self, rule: Rule, group: Group, keys: tuple[str, ...], flags: Any, numbers: Sequence[Any]
+    ) -> Sequence[Any]:
+        """Applies a rule whose numbers depend on no count."""
+        if self._repeat(rule, group, keys, lambda count: flags, lambda count: numbers):
+            return group["params"]
+        rows, _ = self._gather(group, keys)
+        if rows:
+            self._stand(group, rows, apply_rule(rule, flags, rows, numbers))
+        return rows
+
+    def _repeat(
+        self,
+        rule: Rule,
+        group: Group,
+        keys: tuple[str, ...],
+        flags_of: Callable[[Any], Any],
+        numbers_of: Callable[[Any], Sequence[Any]],
+    ) -> bool:
+        """Takes a step as one before, if it is the last update of a step and one that is known."""
+        found = self._standing.get(id(group))
+        if found is None or not ending[0] or group.get("capturable"):
+            return False
+        params = group["params"]
+        states = list(map(self.state.get, params))
+        try:
+            members = [state[key] for key in keys for state in states]  # type: ignore[index]
+        except (TypeError, KeyError):  # there is none yet
+            return False
+        if not found.counting:
+            return False
+        count = found.count + 1.0
+        if (
+            count < FLOAT32_LIMIT
+            and found.holds(params, members)
+            and found.step(rule, flags_of(count), floats(numbers_of(count)))
+        ):
+            ending[0] = None
+            return True
+        self._mirror.restore(found.steps, found.count)
+        return False
+
+    def _stand(
+        self,
+        group: Group,
+        rows: list[list[Any]],
+        taken: Any,
+        steps: Sequence[Tensor] = (),
+        counts: Sequence[float] = (),
+    ) -> None:
+        """Remembers a step that may be taken again."""
+        params = group["params"]
+        if taken is None or len(rows) != len(params) or self._complex:
+            return
+        members = [x for column in list(zip(*rows))[2:] for x in column]
+        found = self._standing.get(id(group))
+        count = counts[0] if counts else 0.0
+        if found is None or not found.holds(params, members) or len(found.steps) != len(steps):
+            found = self._standing[id(group)] = standing(params, members, steps, count)
+        found.learn(taken, count)
 
     def _new_state(self, group: Group, p: Tensor) -> State:
         """Fills the state of a parameter before its first update."""

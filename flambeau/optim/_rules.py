@@ -67,42 +67,31 @@ ending: list[bool | None] = [False]
 # ---- running a rule ----------------------------------------------------------------------------------
 
 
-def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:
-    """Updates the tensors of all parameters in place by a rule; the numbers are the same for all."""
+def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> Any:
+    """Updates the tensors of all parameters in place by a rule; the numbers are the same for all.
+
+    If all that is pending has been computed with it, the result is what a ``Standing`` can learn, else None.
+    """
     if not parameters:
-        return
+        return None
     if torch.is_grad_enabled():
         # A differentiable step: numbers may be tensors with gradients of their own.
         _apply_one_by_one(rule, flags, parameters, numbers)
-        return
+        return None
     stepping = _stepping()
-    values = _floats(numbers)
+    values = floats(numbers)
     if stepping is None:
         _apply_one_by_one(rule, flags, parameters, values)
-    else:
-        if stepping.step_all(rule, flags, parameters, values, ending[0]):
-            ending[0] = None
+        return None
+    taken = stepping.step_all(rule, flags, parameters, values, ending[0])
+    if taken is not None:
+        ending[0] = None
+    return taken
 
 
-def _floats(numbers: Sequence[Any]) -> list[float]:
+def floats(numbers: Sequence[Any]) -> list[float]:
+    """The numbers of a step as Python's."""
     return [x if type(x) is float else float(x) if type(x) is int else float(_number(x)) for x in numbers]
-
-
-def repeat_rule(
-    plans: dict[Any, Any], rule: Rule, flags: Any, params: Sequence[Tensor], states: Sequence[Any], numbers: Any
-) -> bool:
-    """`apply_rule` for the usual step: all parameters have a gradient and, in each column of `states`, a tensor.
-
-    False if this is not such a step, or not the last update of one; then nothing has been done.
-    """
-    stepping = _stepping()
-    if not ending[0] or stepping is None or torch.is_grad_enabled():
-        return False
-    values = _floats(numbers)
-    if not stepping.step_again(plans, rule, flags, params, states, values):
-        return False
-    ending[0] = None
-    return True
 
 
 def apply_by_key(
@@ -111,19 +100,24 @@ def apply_by_key(
     parameters: Sequence[Sequence[Tensor]],
     keys: Sequence[Any],
     numbers_of: Callable[[Any], Sequence[Any]],
-) -> None:
+) -> Any:
     """`apply_rule` where flags and numbers follow from a key of each parameter, as its step count.
 
     Parameters of one key are updated together; as a rule all have the same.
     """
     distinct = list(dict.fromkeys(keys))
     if len(distinct) == 1:
-        apply_rule(rule, flags_of(distinct[0]), parameters, numbers_of(distinct[0]))
-        return
+        return apply_rule(rule, flags_of(distinct[0]), parameters, numbers_of(distinct[0]))
     ending[0] = False  # there are several updates
     for key in distinct:
         members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
         apply_rule(rule, flags_of(key), members, numbers_of(key))
+    return None
+
+
+def standing(params: Sequence[Tensor], members: Sequence[Tensor], steps: Sequence[Tensor], count: float) -> Any:
+    """What tells that the next step is the one before (`ops.stepping.Standing`)."""
+    return _stepping().Standing(params, members, steps, count)
 
 
 def gradients(params: Sequence[Tensor]) -> list[Any]:

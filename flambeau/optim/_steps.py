@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flambeau import Tensor
 
 # Above this, float32 cannot count on by ones.
-_FLOAT32_LIMIT = 2.0**24
+FLOAT32_LIMIT = 2.0**24
 
 
 def scalar_dtype(fused: bool | None = None) -> Any:
@@ -65,10 +65,14 @@ class Mirror:
                 count = entry[2] + 1.0
             else:
                 count = step.item() + 1.0
-            if count < _FLOAT32_LIMIT:
+            if count < FLOAT32_LIMIT:
                 known[id(step)] = (step, version + 1, count)
             counts.append(count)
         return counts
+
+    def restore(self, steps: Sequence[Tensor], count: float) -> None:
+        """Notes the value that step counts have."""
+        self._known.update({id(step): (step, _version(step), count) for step in steps})
 
     def advance(self, steps: Sequence[Tensor]) -> list[float]:
         """Adds one to step counts; returns the new values."""

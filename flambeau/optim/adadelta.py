@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import apply_rule, plus_product, plus_scaled
+from ._rules import plus_product, plus_scaled
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ class Adadelta(LoopOptimizer):
         rho = group["rho"]
         numbers = (group["weight_decay"], rho, 1 - rho, group["eps"], -_to_scalar(group["lr"]))
         # The count is only shown to the user: nothing here depends on it.
-        rows, _ = self._gather(group, ("step", "square_avg", "acc_delta"))
-        apply_rule(_adadelta, flags, rows, numbers)
-        return rows
+        return self._apply_to_all(_adadelta, group, ("step", "square_avg", "acc_delta"), flags, numbers)
 
 
 def _adadelta(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

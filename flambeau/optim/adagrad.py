@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step
-from ._rules import apply_rule, plus_product, plus_quotient
+from ._rules import apply_rule, gradients, plus_product, plus_quotient
 from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Adagrad(LoopOptimizer):
         return {"step": zero_step(group), "sum": total}
 
     def _update(self, group: Group) -> Sequence[Any]:
-        if any(p.grad is not None and p.grad.is_sparse for p in group["params"]):
+        if any(grad is not None and grad.is_sparse for grad in gradients(group["params"])):
             return self._update_sparse(group)
         if group["fused"]:
             for p in group["params"]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import apply_rule, moved, plus_product, plus_quotient, plus_scaled
+from ._rules import moved, plus_product, plus_quotient, plus_scaled
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -85,13 +85,11 @@ class RMSprop(LoopOptimizer):
     def _update(self, group: Group) -> Sequence[Any]:
         momentum, centered = group["momentum"] > 0, group["centered"]
         keys = ("step", "square_avg") + ("momentum_buffer",) * momentum + ("grad_avg",) * centered
-        rows, _ = self._gather(group, keys)
         flags = (group["maximize"], decay_kind(group) != "", momentum, centered)
         alpha, lr = group["alpha"], _to_scalar(group["lr"])
         numbers = (group["weight_decay"], alpha, 1 - alpha, group["eps"], group["momentum"], -lr)
         # The count is only shown to the user: nothing here depends on it.
-        apply_rule(_rmsprop, flags, rows, numbers)
-        return rows
+        return self._apply_to_all(_rmsprop, group, keys, flags, numbers)
 
 
 def _rmsprop(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
-from ._rules import apply_rule, plus_product
+from ._rules import plus_product
 from .optimizer import ParamsT, _check_lr, _to_scalar
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ class Rprop(LoopOptimizer):
     def _update(self, group: Group) -> Sequence[Any]:
         numbers = (*group["etas"], *group["step_sizes"])
         # The count is only shown to the user: nothing here depends on it.
-        rows, _ = self._gather(group, ("step", "prev", "step_size"))
-        apply_rule(_rprop, group["maximize"], rows, numbers)
-        return rows
+        return self._apply_to_all(_rprop, group, ("step", "prev", "step_size"), group["maximize"], numbers)
 
 
 def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key, apply_rule, gradients, plus_scaled, repeat_rule
+from ._rules import apply_by_key, apply_rule, gradients, plus_scaled
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -83,35 +83,20 @@ class SGD(LoopOptimizer):
         momentum = group["momentum"] != 0
         flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"])
         numbers = (-_to_scalar(group["lr"]), group["weight_decay"], group["momentum"], 1 - group["dampening"])
-        if self._repeat(group, (*flags, False), momentum, numbers):
+        keys = ("momentum_buffer",) if momentum else ()
+        if self._repeat(_sgd, group, keys, lambda count: (*flags, False), lambda count: numbers):
             return group["params"]
         params, grads = _dense_gradients(group)
         buffers, fresh = self._buffers(params) if momentum else ([], [])
-        rows = list(zip(params, grads, buffers) if momentum else zip(params, grads))
+        rows: list[Any] = list(zip(params, grads, buffers) if momentum else zip(params, grads))
         if group["fused"]:
             for row in rows:
                 _check_fused(row[0])
         if any(fresh):
             apply_by_key(_sgd, lambda first: (*flags, first), rows, fresh, lambda first: numbers)
         elif rows:
-            apply_rule(_sgd, (*flags, False), rows, numbers)
+            self._stand(group, rows, apply_rule(_sgd, (*flags, False), rows, numbers))
         return rows
-
-    def _repeat(self, group: Group, flags: Any, momentum: bool, numbers: Any) -> bool:
-        """Takes a step as the one before, if it is one."""
-        params, known = group["params"], self.state
-        if not params or group["fused"]:
-            return False
-        if not momentum:
-            return repeat_rule(self._plans, _sgd, flags, params, (), numbers)
-        states = [known.get(p) for p in params]
-        try:
-            buffers = [state["momentum_buffer"] for state in states]  # type: ignore[index]
-        except (TypeError, KeyError):  # there is none yet
-            return False
-        if any([buffer is None for buffer in buffers]):  # noqa: C419
-            return False
-        return repeat_rule(self._plans, _sgd, flags, params, (buffers,), numbers)
 
     def _buffers(self, params: list[Any]) -> tuple[list[Any], list[bool]]:
         """The momentum buffers, and which of these hold nothing yet."""
