@@ -239,11 +239,11 @@ def train(name: str, steps: int) -> tuple[list[int], list[int], bytes]:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_keep_one_buffer_a_parameter(native: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    early, late, values = train(name, 7)
+    early, late, values = train(name, 8)
     assert early == late  # what the first program made, the later ones go on with
     realisation.forget()
     monkeypatch.setattr(donation, "_with", lambda d, *_: d)
-    early, late, elsewhere = train(name, 7)
+    early, late, elsewhere = train(name, 8)
     assert elsewhere == values and early != late
 
 

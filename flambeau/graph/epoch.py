@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .keeping import settled_leaf
 from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage
 from .tensor_base import TensorBase
@@ -175,6 +176,8 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
         h = s.h
+    if h is None and x._e is not None and x._e.accumulates and x._ty is s.ty and s.buf is not None:
+        h = settled_leaf(s)
     x._w = s.w
     if x._ty is s.ty:
         return h or _leaf(s, epoch)

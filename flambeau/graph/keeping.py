@@ -11,10 +11,11 @@ import heapq
 from sys import getrefcount
 from typing import Any
 
-from .node import leaf_node
+from .node import Node, leaf_node
 from .storage import Storage, next_token
 
 SWEEP_INTERVAL = 256  # epochs after which storages that nobody else holds are looked for
+kept_anew = [False]  # has a storage got its number since they were looked for?
 
 _slots: list[Storage | None] = []
 _free: list[int] = []
@@ -31,6 +32,16 @@ def keep(s: Storage) -> None:
     _slots[slot] = s
     notes.kept = leaf_node(s.ty, -1 - slot)
     notes.token = next_token()
+    kept_anew[0] = True
+
+
+def settled_leaf(s: Storage) -> Node:
+    """Gives a storage at rest a number of its own from now on: it is a parameter, so later epochs will read it too."""
+    keep(s)
+    notes = s.note()
+    s.w = notes.token
+    s.h = notes.kept
+    return notes.kept
 
 
 def let_go(s: Storage) -> None:
@@ -60,6 +71,7 @@ def _release(slot: int) -> None:
 
 def sweep() -> None:
     """Frees the storages that only their number keeps alive. Nothing may be pending."""
+    kept_anew[0] = False
     for slot in range(len(_slots)):
         if _slots[slot] is not None and getrefcount(_slots[slot]) <= 2:
             _release(slot)

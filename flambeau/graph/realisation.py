@@ -14,7 +14,7 @@ from . import packing
 from .epoch import LOCK, Epoch
 from .fn import next_number
 from .gradients import Gradients
-from .keeping import SWEEP_INTERVAL, buffers, renew, sweep
+from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import Node, nodes
 from .program import Program, build
 from .storage import Storage, next_token
@@ -180,7 +180,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.deferring = epoch.alone and not packing.active
     epoch.moved = False
     epoch.written = next_number()
-    if epoch.serial % SWEEP_INTERVAL == 0:
+    if kept_anew[0] or epoch.serial % SWEEP_INTERVAL == 0:
         sweep()
     if len(nodes) + len(traced) > MAX_NODES:
         forget()
