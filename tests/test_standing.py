@@ -11,6 +11,7 @@ import pytest
 
 import flambeau as torch
 from flambeau import nn
+from flambeau.graph import epoch
 from flambeau.ops import stepping
 from flambeau.optim._loop import LoopOptimizer
 
@@ -162,6 +163,8 @@ def test_a_steady_loop_recognises_its_steps(name: str, monkeypatch: pytest.Monke
         return taken[-1]
 
     monkeypatch.setattr(stepping.Standing, "step", counted)
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
+        monkeypatch.setattr(epoch.current(), field, value)
     known = _train(name, None, False)
     assert sum(taken) >= 5, taken
     monkeypatch.setattr(LoopOptimizer, "_repeat", lambda *_: False)

@@ -18,11 +18,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from . import code_cache, machine, memory
-from .pool_text import ARRAY_DATA, ERROR_RECORDS, FIELDS, FLUSH_DENORMALS, MAX_THREADS, STATE_BYTES, pool_text
+from .pool_text import (
+    ARRAY_BASE,
+    ARRAY_DATA,
+    ARRAY_NDIM,
+    ARRAY_SHAPE,
+    ERROR_RECORDS,
+    FIELDS,
+    FLUSH_DENORMALS,
+    LIST_ITEMS,
+    MAX_THREADS,
+    OBJECT_TYPE,
+    STATE_BYTES,
+    pool_text,
+)
 
 __all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_denormal", "set_num_threads"]
 
@@ -44,6 +58,8 @@ _SIGNATURES = {
     "clock": (ctypes.c_int64,),
     "pauses": (None, ctypes.c_int64),
 }
+# This one reads Python's objects, so it keeps Python's lock.
+_LOOK = (ctypes.c_int64, ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.py_object)
 
 
 class Pool:
@@ -63,6 +79,7 @@ class Pool:
         self.cache = cache
         functions = cache.load([pool_text(cache.target)])[0]
         self.native = {name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()}
+        self.native["look"] = ctypes.PYFUNCTYPE(*_LOOK)(functions["look"])
         self.state = memory.allocate(STATE_BYTES)
         self._lock = threading.RLock()
         self._workspace = self._workspace_size = 0
@@ -231,13 +248,36 @@ class Pool:
 
 
 def _check_arrays() -> None:
-    """Native code reads the addresses of arrays' data where NumPy's ABI has them."""
-    found = 0
-    probe = np.zeros(1)
-    if sys.implementation.name == "cpython":
-        found = ctypes.c_size_t.from_address(id(probe) + ARRAY_DATA).value
-    if found != probe.ctypes.data:
+    """Native code reads arrays and lists where NumPy's and Python's ABI have what it needs of them."""
+    if sys.implementation.name != "cpython" or not _found_in_place():
         raise NotImplementedError("native programs on this Python; programs run on NumPy there")
+
+
+def _found_in_place() -> bool:
+    """Are the fields of an array and of a list, and the number of references, where they should be?"""
+    memory = np.zeros(24)
+    probe = memory[3:21]
+    listed = [None, probe]
+
+    def word(x: Any, at: int) -> int:
+        return ctypes.c_size_t.from_address(id(x) + at).value
+
+    return (
+        word(probe, ARRAY_DATA) == probe.ctypes.data
+        and word(probe, OBJECT_TYPE) == id(np.ndarray)
+        and ctypes.c_int32.from_address(id(probe) + ARRAY_NDIM).value == 1
+        and ctypes.c_int64.from_address(word(probe, ARRAY_SHAPE)).value == 18
+        and (word(probe, ARRAY_BASE), word(memory, ARRAY_BASE)) == (id(memory), 0)
+        and ctypes.c_size_t.from_address(word(listed, LIST_ITEMS) + 8).value == id(probe)
+        and _counts_references(listed)
+    )
+
+
+def _counts_references(listed: list[Any]) -> bool:
+    """Does the number of references to an object go up by one with each?"""
+    before = ctypes.c_uint32.from_address(id(listed[1])).value
+    more = [listed[1], listed[1]]
+    return ctypes.c_uint32.from_address(id(more[0])).value == before + 2
 
 
 def _rounded(size: int, unit: int) -> int:

@@ -74,8 +74,15 @@ FIELDS = {
 }
 STATE_BYTES = FIELDS["words"] + 128 * MAX_THREADS
 
-# Where NumPy's ABI has the address of an array's data: behind what every Python object begins with.
+# Where NumPy's ABI has the address of an array's data: behind what every Python object begins with. Then the number of
+# its dimensions, the addresses of their sizes and of their steps, and the object whose memory it is. A list has the
+# address of its items behind their number.
 ARRAY_DATA = object.__basicsize__
+ARRAY_NDIM = ARRAY_DATA + 8
+ARRAY_SHAPE = ARRAY_DATA + 16
+ARRAY_BASE = ARRAY_DATA + 32
+LIST_ITEMS = object.__basicsize__ + 8
+OBJECT_TYPE = object.__basicsize__ - 8
 
 # Where a kernel reports an error, from its workspace's address: a code that is not zero, and a value to tell.
 ERROR_CODE = -64
@@ -341,7 +348,7 @@ leave:
 
 
 def pool_text(target: Target) -> str:
-    """The module that exports run, work, pause, resume, configure, set_scratch, clock and pauses.
+    """The module that exports run, look, work, pause, resume, configure, set_scratch, clock and pauses.
 
     Raises:
         NotImplementedError: the system or the processor is not one that the text is written for.
@@ -352,7 +359,8 @@ def pool_text(target: Target) -> str:
     if not system:
         raise NotImplementedError(f"native programs on {target.triple}; programs run on NumPy there")
     words = {**PROCESSORS[target.is_x86], "error_code": str(ERROR_CODE), "last_record": str(ERROR_RECORDS - 1)}
-    words["array_data"] = str(ARRAY_DATA)
+    words |= {"array_data": str(ARRAY_DATA), "array_ndim": str(ARRAY_NDIM), "array_shape": str(ARRAY_SHAPE)}
+    words |= {"array_base": str(ARRAY_BASE), "list_items": str(LIST_ITEMS), "object_type": str(OBJECT_TYPE)}
     text = "".join(("$declare", system, LOCKING, CHUNKS, SEGMENTS, WORKERS, PROGRAMS))
     text = re.sub(r"@@(\w+)", lambda found: f"getelementptr inbounds i8, ptr %st, i64 {FIELDS[found[1]]}", text)
     return re.sub(r"\$([a-z_]+)", lambda found: words[found[1]], text)

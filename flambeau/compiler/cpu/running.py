@@ -7,12 +7,11 @@ a steady loop allocates nothing.
 
 from __future__ import annotations
 
-import struct
+import ctypes
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import is_, itemgetter
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,9 +53,6 @@ class Outputs:
         self.filled = filled
         self.inplace = [(k, j, types[k].numel) for k, j in inplace.items() if k in filled]
         self.others = [k for k in filled if k not in inplace]
-        self.pick_others = picker(self.others)
-        self.pick_inplace = picker([k for k, _, _ in self.inplace])
-        self.pick_replaced = picker([j for _, j, _ in self.inplace])
         self.current: list[Array | None] = [None] * len(types)  # given out last
         self.spare: list[list[Array]] = [[] for _ in types]
 
@@ -111,35 +107,6 @@ class Outputs:
         forget([id(a) for a in self.kept])  # also while the process ends, when the module's names are gone
         changes[0] += 1
 
-    def repeated(self, inputs: Sequence[Array], olds: Sequence[Any], before: Steady) -> list[Any] | None:
-        """The outputs' memory where it is that of the run ``before``, which had the same inputs; else None."""
-        if not all(map(is_, self.pick_inplace(olds), self.pick_replaced(inputs))):
-            return None
-        if (
-            before.changes != changes[0]
-            or list(map(getrefcount, self.pick_inplace(olds))) != before.counts
-            or max(map(getrefcount, self.pick_others(self.current)), default=0) > PICKED
-        ):
-            return None
-        outs, current = list(olds), self.current
-        for k in self.others:
-            outs[k] = current[k]
-        return outs
-
-    def counts(self, olds: Sequence[Any]) -> list[int]:
-        """References to what may be written in place, as ``repeated`` sees them."""
-        return list(map(getrefcount, self.pick_inplace(olds)))
-
-    def steady(
-        self, inputs: Sequence[Array], read: int, outs: Sequence[Any], counts: list[int], packed: bytes
-    ) -> Steady | None:
-        """What makes the next run like this one, if all that may be was written in place."""
-        if any(outs[k] is not inputs[j] for k, j, _ in self.inplace) or len(self.filled) != len(self.types):
-            return None
-        first = min([read, *[j for _, j, _ in self.inplace]])
-        ids = list(map(id, inputs[first:]))
-        return Steady(changes[0], first, ids, counts, packed[8 * first :])
-
     @property
     def kept(self) -> list[Array]:
         """What was given out before and is kept."""
@@ -151,43 +118,15 @@ class Outputs:
         return sum(a.nbytes for a in self.kept)
 
 
-class Steady(NamedTuple):
-    """A run like which the next one is, as long as its arrays are the same and nobody else has come to hold them.
-
-    Attributes:
-        changes: of what programs keep.
-        first: the inputs from this one on were all the same arrays; those before come and go.
-        inputs: their ids.
-        counts: how many references there were to each array that was written in place.
-        packed: the arguments of native code after those of the first inputs.
-    """
-
-    changes: int
-    first: int
-    inputs: list[int]
-    counts: list[int]
-    packed: bytes
-
-
-def picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """A function that takes the items at these places out of a list."""
-    if len(places) == 1:
-        (at,) = places
-        return lambda xs: (xs[at],)
-    return itemgetter(*places) if places else lambda xs: ()
-
-
-def _references() -> tuple[int, int, int]:
-    """References to an array that a list and a local variable know, to one that only a list knows, and to one that
-    a list and what a ``picker`` took from it know."""
+def _references() -> tuple[int, int]:
+    """References to an array that a list and a local variable know, and to one that only a list knows."""
     listed: list[Array | None] = [np.empty(1)]
     only = getrefcount(listed[0])
-    picked = max(map(getrefcount, picker([0])(listed)))
     a = listed[0]
-    return getrefcount(a), only, picked
+    return getrefcount(a), only
 
 
-KNOWN, LISTED, PICKED = _references()
+KNOWN, LISTED = _references()
 OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its storage know
 
 
@@ -252,11 +191,10 @@ class Whole:
         self.again = again
         self.arena = arena
         self.places = address(arena), address(scalars.memory)
-        self.steady: Steady | None = None
-        self.pack_first: Callable[..., bytes] = bytes
+        self.before = Before(native, inputs, outputs, self.places)
         self.lock = threading.RLock()
 
-    def run(self, inputs: Sequence[Array], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[Array]:
+    def run(self, inputs: list[Array], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[Array]:
         """Computes the outputs, each a flat array that shares no memory.
 
         Args:
@@ -272,26 +210,67 @@ class Whole:
                 outs[k] = outs[first].copy()
             return outs
 
-    def _as_before(self, inputs: Sequence[Array], olds: Sequence[Any]) -> list[Array] | None:
-        """A run that is like the one before it; None if it is not, and nothing has been done."""
-        before = self.steady
-        if before is None or not olds or list(map(id, inputs[before.first :])) != before.inputs:
+    def _as_before(self, inputs: list[Array], olds: Sequence[Any]) -> list[Any] | None:
+        """A run whose outputs go where those of the run before went; None if they cannot, and nothing has been done."""
+        before = self.before
+        if before.changes != changes[0] or not before.look(inputs, olds):
             return None
-        outs = self.outputs.repeated(inputs, olds, before)
-        if outs is not None:
-            self.native.run_packed(self.pack_first(*map(id, inputs[: before.first])) + before.packed)
+        self.native.run_packed(before.arguments)
+        outs, current = [*olds], self.outputs.current
+        for k in self.outputs.others:
+            outs[k] = current[k]
         return outs
 
-    def _anew(self, inputs: Sequence[Array], olds: Sequence[Any]) -> list[Array]:
+    def _anew(self, inputs: list[Array], olds: Sequence[Any]) -> list[Array]:
         """A run of which nothing is known."""
-        counts = self.outputs.counts(olds) if olds else []
-        outs = self.outputs.give(inputs, olds)
-        packed = self.native.pack(*map(id, inputs[: self.inputs]), *map(id, outs), *self.places)
-        self.steady = self.outputs.steady(inputs, self.inputs, outs, counts, packed) if olds else None
-        if self.steady is not None:
-            self.pack_first = struct.Struct(f"@{self.steady.first}P").pack
-        self.native.run_packed(packed)
+        outputs = self.outputs
+        known = self.before.note(inputs, olds)
+        outs = outputs.give(inputs, olds)
+        if known and all([outs[k] is inputs[j] for k, j, _ in outputs.inplace]):  # noqa: C419
+            self.before.changes = changes[0]
+        self.native.run_packed(self.native.pack(*map(id, inputs[: self.inputs]), *map(id, outs), *self.places))
         return outs
+
+
+class Before:
+    """Where a program's outputs went, so that native code can tell that they go there again.
+
+    ``changes`` is what they are known for, -1 if they are not; ``arguments`` are those of native code once ``look`` has
+    said yes.
+    """
+
+    def __init__(self, native: Executor, inputs: int, outputs: Outputs, places: tuple[int, int]) -> None:
+        self.changes = -1
+        self.count = len(outputs.types)
+        self.whole = len(outputs.filled) == self.count
+        self.words = (ctypes.c_int64 * (inputs + self.count + 2))(*[0] * (inputs + self.count), *places)
+        rows = [(k, -1, 0, 0) for k in outputs.others] + [(*row, -1) for row in outputs.inplace]
+        flat = [x for row in rows for x in row]
+        head = [ctypes.addressof(self.words), inputs, self.count, id(np.ndarray)]
+        self.table = (ctypes.c_int64 * (len(head) + len(flat)))(*head, *flat)
+        # Where the numbers of references are.
+        self.counts = range(len(head) + 4 * len(outputs.others) + 3, len(self.table), 4)
+        self.needed = max([inputs, *[1 + j for _, j, _ in outputs.inplace]])
+        self.arguments: Any = ctypes.c_void_p(ctypes.addressof(self.words))
+        self._look = native.pool.native["look"]
+        self._table = ctypes.c_void_p(ctypes.addressof(self.table))
+        self._current = outputs.current
+
+    def look(self, inputs: list[Array], olds: Sequence[Any]) -> bool:
+        """Do the outputs go where they went? Then ``arguments`` are ready."""
+        if type(olds) is not list or len(olds) != self.count or len(inputs) < self.needed:
+            return False
+        return self._look(self._table, inputs, olds, self._current)
+
+    def note(self, inputs: list[Array], olds: Sequence[Any]) -> bool:
+        """Notes the references to what may be written in place; False if the program has outputs of other kinds."""
+        self.changes = -1
+        if not self.whole:
+            return False
+        for at in self.counts:
+            self.table[at] = -1
+        self.look(inputs, olds)
+        return all([self.table[at] != -1 for at in self.counts])  # noqa: C419
 
 
 def aligned(size: int) -> Array:
