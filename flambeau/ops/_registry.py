@@ -127,14 +127,15 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     y._view = None
     y._vc = None
     y._g = None
-    tape = epoch.tape
-    if h.complete and epoch.deferring and h not in tape and size <= BUDGET:
-        fn = y._e = tape[h] = _new(h.fn_class)
-        fn.traced = h
-        fn.given = ins
-        fn.out = s
-        fn.number = next_number()
-        return y
+    if h.complete and epoch.deferring and size <= BUDGET:
+        fn = _new(h.fn_class)
+        if epoch.tape.setdefault(h, fn) is fn:
+            y._e = fn
+            fn.traced = h
+            fn.given = ins
+            fn.out = s
+            fn.number = next_number()
+            return y
     y._e = None
     _give_history(op, ins, h.value, y, epoch)
     return y

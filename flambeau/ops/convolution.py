@@ -461,6 +461,11 @@ def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
     """Cross-correlation of (N, C, H, W) with kernels (F, C / groups, KH, KW); padding may be 'same' or 'valid'."""
+    try:  # the usual call with one frame less
+        if bias is not None and input._ty.ndim == 4:
+            return call(CONV, (input, weight, bias), (stride, padding, dilation, groups))
+    except (TypeError, AttributeError):
+        pass
     return _conv(2, "conv2d", input, weight, bias, (stride, padding, dilation, groups))
 
 

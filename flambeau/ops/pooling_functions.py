@@ -42,7 +42,7 @@ def max_pool2d(
     """The maximum of each window; with ``return_indices`` also where they are."""
     if return_indices:
         return max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return pooling.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
+    return pooling._max_pool(2, input, False, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import flambeau as torch
 
-from ..autograd.grad_mode import call_with_grad_mode
+from ..graph.epoch import threads
 from ..utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(step)
     def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        return call_with_grad_mode(self.defaults.get("differentiable", False), step, self, *args, **kwargs)
+        epoch = threads.epoch
+        before, epoch.grad = epoch.grad, self.defaults.get("differentiable", False)
+        try:
+            return step(self, *args, **kwargs)
+        finally:
+            epoch.grad = before
 
     return wrapper
 
@@ -236,11 +241,11 @@ class Optimizer:
         """Wraps a `step` method so that it runs the registered hooks before and after."""
 
         @functools.wraps(func)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            self: Optimizer = args[0]
+        def wrapper(self: Optimizer, *more: Any, **kwargs: Any) -> Any:
             before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
             if not (before or after or _global_pre_hooks or _global_post_hooks):
-                return func(*args, **kwargs)
+                return func(self, *more, **kwargs)
+            args: tuple[Any, ...] = (self, *more)
             for hook in chain(_global_pre_hooks.values(), before.values()):
                 args, kwargs = _replaced_arguments(func, hook(self, args, kwargs), args, kwargs)
             out = func(*args, **kwargs)
@@ -271,7 +276,7 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
-                    p.grad = None
+                    p._g = None  # ``p.grad = None`` without a call
                 elif p.grad is not None:
                     _zero_gradient(p.grad)
 
