@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..affine import Affine, Guard
+from ..cluster import domain_labels
 from ..ir import Value
 from ..loops import Nest, Node
 from .target import Target
@@ -92,25 +93,55 @@ def in_vectors(n: Nest, lanes: int) -> int | None:
     """The loop that runs in vectors."""
     a, b = operands(n)
     kept, gone = [[k for k, r in enumerate(n.reduced) if bool(r) == is_sum] for is_sum in (False, True)]
-    loops = candidates(n.reductions[0].value, n.sizes, kept, gone, lanes)
+    loops = _candidates(n.reductions[0].value, kept, gone, lanes)
     return max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
 
 
-def candidates(v: Value, sizes: list[int], kept: list[int], gone: list[int], lanes: int) -> list[int]:
+def _candidates(v: Value, kept: list[int], gone: list[int], lanes: int) -> list[int]:
     """The loops that may run in vectors. Where it is sums, their order must not depend on how operands lie in memory.
 
-    Products that samples may run through as lanes (``batch``) are added one by one. With one reduced loop, shapes alone
-    say whether it runs in vectors: where it is the last dimension of both operands.
+    Products that samples may run through as lanes (``batch``) are added one by one.
     """
     la, lb, out = v.params
-    windows = sees_windows(v)
-    if v.name == "ordered" or windows and out[:1] in (la[:1], lb[:1]):
+    if v.name == "ordered" or sees_windows(v) and out[:1] in (la[:1], lb[:1]):
         return kept
-    if windows or len(gone) != 1 or not kept:
+    if not kept or not gone:
         return kept + gone
-    size = sizes[gone[0]]
-    along = la[-1:] == lb[-1:] and la[-1:] not in out and _of_sums(size, size, lanes) > STRIDED
-    return gone if along else kept
+    return gone[-1:] if _adds_lanes(v, lanes) else kept
+
+
+def form(v: Value) -> tuple[Any, ...]:
+    """What, beside its loops, the order of a contraction's sums depends on."""
+    return v.params, tuple([(a.shape, a.params if a.name == "window" else None) for a in v.args])
+
+
+def _adds_lanes(v: Value, lanes: int) -> bool:
+    """Does the last loop of sums suit vectors best? By shapes alone, as if operands lay in memory row by row."""
+    sizes = {c: n for a, labels in zip(v.args, v.params) for c, n in zip(labels, a.shape)}
+    beside = [_beside(a, labels) for a, labels in zip(v.args, v.params)]
+    *_, last = labels = domain_labels(v)
+    out = v.params[2]
+    if last in out or sizes[last] == 1 or any(last not in found for found in beside):
+        return False
+    kept = [
+        _used(sizes[c], lanes) * (1 if c == out[-1] else 0.4)
+        for c in out
+        if sizes[c] > 1 and all(c in found or c not in own for found, own in zip(beside, v.params))
+    ]
+    products = prod([sizes[c] for c in labels if c not in out])
+    return _of_sums(sizes[last], products, lanes) > max(kept, default=STRIDED)
+
+
+def _beside(a: Value, labels: str) -> str:
+    """The labels along which neighbours lie beside each other, in memory that is as the shape says."""
+    if a.kind != "view" or a.name != "window":
+        return labels[-1:]
+    dims, _, strides, dilations = a.params
+    last = a.args[0].ndim - 1
+    if last not in dims:
+        return labels[last]
+    k = dims.index(last)
+    return (labels[last] if strides[k] == 1 else "") + (labels[last + 1 + k] if dilations[k] == 1 else "")
 
 
 def sees_windows(v: Value) -> bool:

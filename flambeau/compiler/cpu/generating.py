@@ -55,7 +55,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         return values.setdefault(v, len(values)), v.dtype
 
     def of(v: Value) -> tuple[Any, ...]:
-        return (*place(v), v.kind, v.name, contract_plan.sees_windows(v), v.params if v.kind == "contract" else None)
+        return (*place(v), v.kind, v.name, contract_plan.form(v) if v.kind == "contract" else None)
 
     return (
         tuple(n.sizes),
