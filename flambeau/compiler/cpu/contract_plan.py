@@ -93,11 +93,11 @@ def in_vectors(n: Nest, lanes: int) -> int | None:
     """The loop that runs in vectors."""
     a, b = operands(n)
     kept, gone = [[k for k, r in enumerate(n.reduced) if bool(r) == is_sum] for is_sum in (False, True)]
-    loops = _candidates(n.reductions[0].value, kept, gone, lanes)
+    loops = candidates(n.reductions[0].value, kept, gone, lanes)
     return max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
 
 
-def _candidates(v: Value, kept: list[int], gone: list[int], lanes: int) -> list[int]:
+def candidates(v: Value, kept: list[int], gone: list[int], lanes: int) -> list[int]:
     """The loops that may run in vectors. Where it is sums, their order must not depend on how operands lie in memory.
 
     Products that samples may run through as lanes (``batch``) are added one by one.

@@ -95,7 +95,7 @@ def _of_one_sum(v: Value, lanes: int) -> list[int] | None:
     kept = [n for n in domain[: len(v.shape)] if n > 1]
     if len(gone) != 1 or not kept or prod(domain) >= LEAST or contract_plan.sees_windows(v):
         return NotImplemented
-    loops = contract_plan.candidates(v, [*kept, *gone], list(range(len(kept))), [len(kept)], lanes)
+    loops = contract_plan.candidates(v, list(range(len(kept))), [len(kept)], lanes)
     return gone if loops == [len(kept)] else None
 
 
