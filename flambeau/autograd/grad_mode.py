@@ -165,6 +165,16 @@ class enforce_grad_layout_policy(_Flag):
         super().__init__(enable)
 
 
+def call_with_grad_mode(mode: bool, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``f`` called within ``set_grad_enabled(mode)``, without the object that this makes."""
+    epoch = threads.epoch
+    before, epoch.grad = epoch.grad, mode
+    try:
+        return f(*args, **kwargs)
+    finally:
+        epoch.grad = before
+
+
 def is_grad_enabled() -> bool:
     """Is grad mode on in this thread?"""
     return threads.epoch.grad

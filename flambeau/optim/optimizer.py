@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import flambeau as torch
 
-from ..graph.epoch import threads
+from ..autograd.grad_mode import call_with_grad_mode
 from ..utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
@@ -57,12 +57,7 @@ def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(step)
     def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        epoch = threads.epoch
-        before, epoch.grad = epoch.grad, self.defaults.get("differentiable", False)
-        try:
-            return step(self, *args, **kwargs)
-        finally:
-            epoch.grad = before
+        return call_with_grad_mode(self.defaults.get("differentiable", False), step, self, *args, **kwargs)
 
     return wrapper
 
