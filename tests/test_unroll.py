@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,23 @@ import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu.execute import Executable
+from flambeau.compiler.forms import formed
 from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function, Value
+from flambeau.compiler.simplify import simplify
 from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
 from flambeau.graph import realisation
 from flambeau.nn import functional as F
+from flambeau.ops.convolution import Geometry, lower_input
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 OPS = ["sum", "prod", "max", "min", "any", "all"]
 DTYPES = [dt.float32, dt.float64, dt.float16, dt.bfloat16, dt.int64, dt.int8, dt.uint8, dt.bool_]
 
 
-def read(b: Builder, shape: tuple[int, ...], dtype: Any = dt.float32) -> Value:
-    return b.input(0, shape, dtype, (tuple(int(np.prod(shape[k + 1 :])) for k in range(len(shape))), 0))
+def read(b: Builder, shape: tuple[int, ...], dtype: Any = dt.float32, k: int = 0) -> Value:
+    return b.input(k, shape, dtype, (tuple(int(np.prod(shape[d + 1 :])) for d in range(len(shape))), 0))
 
 
 def kinds(f: Function) -> list[str]:
@@ -205,6 +209,35 @@ def test_pieces_that_do_not_meet_are_interleaved() -> None:
     verify(g)
     assert not any(v.name == "pad" for v in g.values)
     same(f, g, [a])
+
+
+@pytest.mark.parametrize(("kernel", "stride", "phases"), [(3, 2, 4), (2, 3, 4), (4, 2, 4)])
+def test_phases_of_a_strided_convolution_are_written_where_they_belong(kernel: int, stride: int, phases: int) -> None:
+    """The input's gradient multiplies no zeros between the elements of the output's; a sum around it stays one."""
+    b = Builder()
+    g = Geometry((stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
+    out = (11 + 2 - kernel) // stride + 1
+    gy, w, more = read(b, (2, 3, out, out)), read(b, (3, 4, kernel, kernel), k=1), read(b, (2, 4, 6, 6), k=2)
+    other = b.pad(more, [(0, 0), (0, 0), (0, 0), (0, 0)], 0, (0, 0, 1, 1))
+    b.f.outputs = [b.map("add", other, lower_input(b, gy, w, (11, 11), g))]
+    f = interleave(simplify(b.f))
+    verify(f)
+    assert sum(v.kind == "update" for v in f.values) == phases
+    products = [v for v in f.values if v.kind == "contract"]
+    taps = sum(v.args[1].shape[-1] * v.args[1].shape[-2] for v in products)
+    assert len(products) == phases and taps == kernel * kernel
+    ones = [np.arange(prod(v.shape), dtype=np.float32) % 5 for v in (gy, w, more)]
+    same(b.f, f, ones)
+
+
+def test_a_contraction_spread_and_alone_is_stored() -> None:
+    b = Builder()
+    gy, w = read(b, (2, 3, 6, 6)), read(b, (3, 4, 1, 1), k=1)
+    b.f.outputs = [lower_input(b, gy, w, (11, 11), Geometry((2, 2), ((0, 0), (0, 0)), (1, 1), 1))]
+    f = formed(interleave(simplify(b.f)))
+    verify(f)
+    assert [v.kind for v in f.values].count("update") == 1
+    same(b.f, f, [np.arange(prod(v.shape), dtype=np.float32) % 5 for v in (gy, w)])
 
 
 def test_pieces_that_meet_are_added() -> None:

@@ -35,42 +35,45 @@ def interleave(f: Function) -> Function:
     users = [0] * len(f.values)
     for a in [a for v in f.values for a in v.args] + f.outputs:
         users[a.index] += 1
-    within = {a for v in f.values if _is_add(v) for a in v.args if _is_add(a) and users[a.index] == 1}
+    sums = _sums(f, users)
+    within = {a for v in sums for a in v.args if a in sums and users[a.index] == 1}
     r = Rewriter()
     new: dict[Value, Value] = {}
     for v in f.values:
-        r.f.origin = v.origin
         args = tuple([new[a] for a in v.args])
-        found = _interleaved(r, v, within, new) if _is_add(v) and v not in within else _alone(r, v, new)
+        found = _interleaved(r, sums[v], new) if v in sums and v not in within else _alone(r, v, new)
         new[v] = found or copied(r, v, args)
     r.f.outputs = [new[v] for v in f.outputs]
     r.f.chunks = f.chunks
     return without_dead(r.f)
 
 
+def _sums(f: Function, users: list[int]) -> dict[Value, list[Spread]]:
+    """What additions add, of spread pieces that do not meet and of such additions that nobody else reads."""
+    found: dict[Value, list[Spread]] = {}
+    for v in f.values:
+        if _is_add(v):
+            terms = [found[a] if a in found and users[a.index] == 1 else [spread(a)] for a in v.args]
+            pieces = [s for term in terms for s in term if s is not None]
+            if len(pieces) == sum(map(len, terms)) <= MOST and _apart(pieces):
+                found[v] = pieces
+    return found
+
+
 def _is_add(v: Value) -> bool:
     return v.kind == "map" and v.name == "add" and v.dtype.kind in "fui"
 
 
-def _interleaved(r: Rewriter, v: Value, within: set[Value], new: dict[Value, Value]) -> Value | None:
-    """The sum as one array, if all that it adds are spread pieces that do not meet."""
-    spreads = [spread(x) for x in _terms(v, within)]
-    if None in spreads or len(spreads) > MOST or not _apart(spreads):  # type: ignore[arg-type]
-        return None
+def _interleaved(r: Rewriter, spreads: list[Spread], new: dict[Value, Value]) -> Value:
+    """The sum of spread pieces that do not meet as one array."""
     one = spreads[0]
-    assert one is not None
-    pieces = {_phase(s): _plus_zero(r, new[s.piece]) for s in spreads if s is not None}
-    if any(is_contraction(s.piece) for s in spreads if s is not None):
+    pieces = {_phase(s): _plus_zero(r, new[s.piece]) for s in spreads}
+    if any(is_contraction(s.piece) for s in spreads):
         return _fitted(r, _written(r, pieces, one), one.shape)
-    zero = r.const(0, v.dtype, one.piece.shape)
+    zero = r.const(0, one.piece.dtype, one.piece.shape)
     count = prod(one.steps)
     whole = _woven(r, [pieces.get(k, zero) for k in range(count)], one.steps)
     return _fitted(r, whole, one.shape)
-
-
-def _terms(v: Value, within: set[Value]) -> list[Value]:
-    """What a tree of additions adds."""
-    return [x for a in v.args for x in (_terms(a, within) if a in within else [a])]
 
 
 def spread(v: Value) -> Spread | None:

@@ -27,11 +27,12 @@ from .target import Target
 LEAST = 1 << 19  # products below which nothing is packed
 FILLED = 0.7  # of the lanes at least are results
 FEWEST = 48  # rows that a panel must serve
-CHUNKS = 16  # that threads should find
+CHUNKS = 8  # that threads should find, at least
 PANELS = 160 * 1024  # bytes of a chunk's panels
 COPY = 384 * 1024  # bytes of the other side's copy
-PACKING = 0.6  # cycles that an element of a panel takes
-COPYING = 4  # cycles that a vector of the other side's copy takes
+PACKING = 0.7  # cycles that an element of a panel takes
+COPYING = 9  # cycles that a vector of the other side's copy takes
+FINISHING = 3  # cycles that a vector of results takes behind the sums
 
 
 @dataclass
@@ -230,10 +231,15 @@ def _time(
     panels, some, wide, each = panel
     depth, chunks = prod([s for s, r in zip(n.sizes, n.reduced) if r]), blocks * panels // some
     packed = blocks * panels * wide * d.lanes * depth * PACKING
-    finished = 3 * blocks * panels * wide * height
+    finished = FINISHING * blocks * panels * wide * height
     total = blocks * panels * depth * each + packed + chunks * copied + finished
     waiting = height * some * wide * d.lanes * itemsize
-    return total * (1 + max(0, CHUNKS - chunks) / CHUNKS) * (1.2 if waiting > COPY else 1)
+    return total * _idle(chunks) * (1.2 if waiting > COPY else 1)
+
+
+def _idle(chunks: int) -> float:
+    """How much longer chunks take than their work, as threads wait for the last of them."""
+    return 1 + max(0, CHUNKS - chunks) / CHUNKS + 0.6 / chunks
 
 
 @cache
