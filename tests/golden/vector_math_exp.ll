@@ -9,7 +9,7 @@ loop:
   %m0 = fcmp ogt <8 x float> %a0, splat (float 0x4056400000000000)
   %m1 = select <8 x i1> %m0, <8 x float> splat (float 0x4056400000000000), <8 x float> %a0
   %m2 = fcmp olt <8 x float> %m1, splat (float 0xC05A000000000000)
-  %m3 = select <8 x i1> %m2, <8 x float> splat (float 0xC05A000000000000), <8 x float> %m1
+  %m3 = select <8 x i1> %m2, <8 x float> splat (float 0x0000000000000000), <8 x float> %m1
   %m4 = call <8 x float> @llvm.fma.v8f32(<8 x float> %m3, <8 x float> splat (float 0x3FF7154760000000), <8 x float> splat (float 0x4168000FE0000000))
   %m5 = fsub <8 x float> %m4, splat (float 0x4168000FE0000000)
   %m6 = call <8 x float> @llvm.fma.v8f32(<8 x float> %m5, <8 x float> splat (float 0xBFE62E4000000000), <8 x float> %m3)
@@ -33,8 +33,9 @@ loop:
   %m24 = shl <8 x i32> %m23, splat (i32 23)
   %m25 = bitcast <8 x i32> %m24 to <8 x float>
   %m26 = fmul <8 x float> %m22, %m25
+  %m27 = select <8 x i1> %m2, <8 x float> splat (float 0x0000000000000000), <8 x float> %m26
   %q = getelementptr float, ptr %y, i64 %i
-  store <8 x float> %m26, ptr %q, align 4
+  store <8 x float> %m27, ptr %q, align 4
   %next = add i64 %i, 8
   %more = icmp ult i64 %next, %n
   br i1 %more, label %loop, label %done

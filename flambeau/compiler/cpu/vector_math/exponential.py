@@ -108,16 +108,33 @@ def scale(f: Format, p: Vector, n: Vector) -> Vector:
 def exp(f: Format, x: Vector) -> Vector:
     """``e^x``."""
     limits = LIMITS[f.name]
-    t = reduce(f, x.at_most(limits.high).at_least(limits.low))
-    return scale(f, exp_of_reduced(f, t.r), t.n)
+    x, vanishes = _bounded(f, x, limits.low, limits.high)
+    t = reduce(f, x)
+    return _or_zero(scale(f, exp_of_reduced(f, t.r), t.n), vanishes)
 
 
 def exp2(f: Format, x: Vector) -> Vector:
     """``2^x``."""
     limits = LIMITS[f.name]
-    x = x.at_most(limits.high2).at_least(limits.low2)
+    x, vanishes = _bounded(f, x, limits.low2, limits.high2)
     n = round_to_integer(f, x)[1]
-    return scale(f, exp_of_reduced(f, (x - n) * f.constant("ln2")), n)
+    return _or_zero(scale(f, exp_of_reduced(f, (x - n) * f.constant("ln2")), n), vanishes)
+
+
+def _bounded(f: Format, x: Vector, low: float, high: float) -> tuple[Vector, Vector | None]:
+    """An argument within bounds, and where it was below them, so that the result is zero.
+
+    There it becomes 0: to round a result to zero costs processors more than a hundred cycles.
+    """
+    x = x.at_most(high)
+    if f.wide:
+        return x.at_least(low), None
+    vanishes = x.lt(low)
+    return x.block.select(vanishes, 0.0, x), vanishes
+
+
+def _or_zero(y: Vector, vanishes: Vector | None) -> Vector:
+    return y if vanishes is None else y.block.select(vanishes, 0.0, y)
 
 
 def expm1(f: Format, x: Vector) -> Vector:
