@@ -229,7 +229,8 @@ def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:
     """Panels for small contractions too, in small blocks."""
     patch.setattr(contract_packing, "LEAST", 1)
     patch.setattr(contract_packing, "FEWEST", 2)
-    patch.setattr(contract_packing, "BLOCK", 2000)
+    patch.setattr(contract_packing, "START", 0)
+    patch.setattr(contract_packing, "SAME_SET", 1)
     patch.setattr(contract_packing, "DEPTH", depth)
 
 

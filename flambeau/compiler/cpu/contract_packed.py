@@ -190,13 +190,14 @@ class Packed(Contraction):
     def pack(self) -> None:
         """Copies the chunk's block of one side into panels."""
         side, depth = self.sides[self.p.vector], len(self.chain)
-        self.panels()
         node: Node = side.node.args[0] if side.node.op == "pad" else side.node
         at: Load = node.params
         if side.of(self.axis_loop) != 1 and _turns(self.n, side, at):
+            self.panels()
             self.transpose(node, at)
         else:
             self.reduced_scopes(self.gone)
+            self.panels()
             for j in range(0, self.width, self.lanes):
                 self.store_panel(self.whole(side.node, j), j)
         self.leave(depth)
@@ -302,19 +303,34 @@ class Packed(Contraction):
         Whole vectors are stored, in ascending order of the reduced loops: what is too much is overwritten or not read.
         """
         k, depth = self.p.rows[0], len(self.chain)
-        at: Load = self.sides[1 - self.p.vector].node.params
         self.open(Scope(self.chain[-1].axes, False))
         self.reduced_scopes(self.gone)
         low, high = self.range(k)
-        self.steps(k, low, high, self.pitch, guarded=False)
+        vectors = -(-self.pitch // self.lanes)
+        whole = max(0, (self.n.sizes[k] - vectors * self.lanes) // self.pitch + 1) * self.pitch
+        inside = len(self.chain)
+        for first, last, masked in (
+            (low, self.extreme("smin", high, str(whole)), False),
+            (self.extreme("smax", low, str(whole)), high, True),
+        ):
+            if "%" in first + last or int(first) < int(last):
+                self.open(Scope(self.chain[-1].axes, False))
+                self.steps(k, first, last, self.pitch, guarded=True)
+                self.copy_tile(masked)
+                self.leave(inside)
+        self.leave(depth)
+
+    def copy_tile(self, masked: bool) -> None:
+        """Copies the rows of a tile at one step of the reduced loops."""
+        at: Load = self.sides[1 - self.p.vector].node.params
         scope, t = self.chain[-1], vector(base_type(self.dt), self.lanes)
         for j in range(0, self.pitch, self.lanes):
             pointer = self.place(at.value, at.address.shift(j), scope)
-            raw = self.vector_load(pointer, 1, at.value.dtype, self.rows_left(j), scope)
+            mask = self.rows_left(j) if masked else None
+            raw = self.vector_load(pointer, 1, at.value.dtype, mask, scope)
             to = self.panel_place(self.row_strides(), self.panel_elements + j, scope)
             raw = self.converted(raw, at.value.dtype, scope)
             scope.body.append(f"  store {t} {raw}, ptr {to}, align {self.dt.itemsize}")
-        self.leave(depth)
 
     def rows_left(self, j: int) -> str:
         """The lanes from row ``j`` of the tile on that are rows of the operand."""

@@ -21,10 +21,25 @@ from .target import Target
 LEAST = 1 << 19  # products below which nothing is packed
 DEPTH = 400  # products of a result between which it waits in the workspace, about
 ROWS = 8  # of a loop that makes good tiles
+SAME_SET = 512  # elements, or a multiple of them, between rows of which the first cache holds few at a time
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
-COPY = 96 * 1024  # elements of the other side that a chunk copies, at most: they stay in the second cache
-BLOCK = 1 << 23  # products in a chunk, about
+PANELS = 160 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
+COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
+WAITING = 128 * 1024  # results of a chunk that wait between blocks, at most
+THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
+START = 3000  # cycles that a chunk costs beside its work
+SHARES = (
+    *range(1, 9),
+    *range(10, 17, 2),
+    *range(20, 33, 4),
+    *range(40, 65, 8),
+    *range(80, 129, 16),
+    192,
+    256,
+    384,
+    512,
+)
 
 
 @dataclass
@@ -109,19 +124,17 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=lambda k: _height(n, k, guards))
     outer = [k for k in kept if k not in rows]
     p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
-    p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and b.of(gone[-1]) != 1 and not guards
-    height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers, p.copied)
+    p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and b.of(gone[-1]) % SAME_SET == 0 and not guards
+    height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
     p.tile = {rows[-1]: height, axis: width * lanes}
     p.block = _block(n, gone)
-    _blocks(n, p)
+    at = _load(a)
+    _blocks(n, p, 0.5 if a.of(axis) == 1 else 0.7 if at and _turns(n, a, at) else 1.5)
     return p
 
 
-def _tile(rows: int, vectors: int, registers: int, copied: bool) -> tuple[int, int]:
-    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more.
-
-    Rows that are copied cost a vector a tile, however few they are: so there are two vectors of columns at most.
-    """
+def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
+    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more."""
 
     def cycles(h: int, w: int) -> float:
         parts = [(rows // h, h), (1, rows % h)]
@@ -129,10 +142,7 @@ def _tile(rows: int, vectors: int, registers: int, copied: bool) -> tuple[int, i
         return each * -(-vectors // w) / (vectors or 1)
 
     options = [
-        (h, w)
-        for w in range(1, min(2 if copied else 4, vectors) + 1)
-        for h in range(1, min(rows, 16) + 1)
-        if h * w + w + 1 <= registers
+        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 1 <= registers
     ]
     return min(options, key=lambda t: (cycles(*t), -t[0]))
 
@@ -149,18 +159,59 @@ def _block(n: Nest, gone: list[int]) -> int:
     return size if size <= most else -(-size // -(-size // max(1, DEPTH // inner)))
 
 
-def _blocks(n: Nest, p: Packing) -> None:
-    """A chunk's share of the result: as large as leaves enough chunks, and no larger than the caches."""
-    size, step = n.sizes[p.axis], p.tile[p.axis]  # type: ignore[index]
-    first = p.rows[0]
-    depth = prod([s for s, r in zip(n.sizes, n.reduced) if r])
-    inner = prod([n.sizes[k] for k in p.rows[1:]])
-    panels = 4 if p.copied else 2 if size >= 16 * step else 1
-    p.columns = min(panels * step, -(-size // step) * step)
-    tile = p.tile.get(first, 1)
-    height = max(tile, BLOCK // (depth * p.columns * inner) // tile * tile)
-    height = max(height, -(-96 // inner // tile) * tile)
-    if p.copied:
-        height = max(tile, min(height, COPY // (p.block * depth // n.sizes[_outermost(n)]) // tile * tile))
-    p.height = min(n.sizes[first], height)
-    p.chunks = prod([n.sizes[k] for k in p.outer]) * -(-n.sizes[first] // p.height) * -(-size // p.columns)
+def _blocks(n: Nest, p: Packing, copying: float) -> None:
+    """A chunk's share of the result: the one with which some threads are done first, in which the caches hold it."""
+    shares = Shares(n, p, copying)
+    columns, height = min(shares.fitting(), key=lambda share: shares.time(*share))
+    p.columns, p.height = columns, min(n.sizes[p.rows[0]], height)
+    p.chunks = shares.chunks(columns, height)
+
+
+class Shares:
+    """How the results can be shared out among chunks, and how long that takes."""
+
+    def __init__(self, n: Nest, p: Packing, copying: float) -> None:
+        self.p = p
+        self.copying = copying  # cycles to pack an element
+        self.rows, self.size = n.sizes[p.rows[0]], n.sizes[p.axis]  # type: ignore[index]
+        self.inner = prod([n.sizes[k] for k in p.rows[1:]])
+        self.outer = prod([n.sizes[k] for k in p.outer])
+        self.depth = prod([s for s, r in zip(n.sizes, n.reduced) if r])
+        self.width = p.tile[p.axis]  # type: ignore[index]
+        self.tile = p.tile[p.rows[-1]]
+        self.step = p.tile.get(p.rows[0], 1)
+        self.block = p.block * self.depth // n.sizes[_outermost(n)]
+        self.cut = self.block < self.depth
+
+    def fitting(self) -> list[tuple[int, int]]:
+        """Columns and rows of the chunks that fit into the caches; the smallest there are if none do."""
+        widths = list(dict.fromkeys([_share(self.size, c, self.width) for c in SHARES]))
+        heights = list(dict.fromkeys([_share(self.rows, r, self.step) for r in SHARES]))
+        return [(w, h) for w in widths for h in heights if self.fits(w, h)] or [(widths[-1], heights[-1])]
+
+    def fits(self, columns: int, height: int) -> bool:
+        """Do the caches hold what a chunk keeps?"""
+        if columns * self.block > PANELS and columns > self.width:
+            return False
+        if self.p.copied and height * self.block > COPY and height > self.step:
+            return False
+        return not self.cut or columns * height * self.inner <= WAITING
+
+    def chunks(self, columns: int, height: int) -> int:
+        """The number of chunks."""
+        return self.outer * -(-self.rows // height) * -(-self.size // columns)
+
+    def time(self, columns: int, height: int) -> float:
+        """Cycles until one, some and many threads are done."""
+        chunks = self.chunks(columns, height)
+        rows = height * self.inner
+        products = -(-rows // self.tile) * self.tile * columns * self.depth / (2 * self.p.lanes)
+        packing = columns * self.depth * self.copying + rows * self.depth * (2 if self.p.copied else 0.15)
+        waiting = rows * columns / self.p.lanes * 4 * (self.depth / self.block - 1)
+        rounds = sum(t * -(-chunks // t) for t in THREADS)
+        return (products + packing + waiting + START) * rounds
+
+
+def _share(size: int, parts: int, step: int) -> int:
+    """A part of a loop, in whole steps."""
+    return -(-size // (parts * step)) * step
