@@ -94,6 +94,8 @@ class Nest:
     chunked: bool = False  # the first loop counts chunks of a batch, each of which is a task
     runtime: list[RunTime] = field(default_factory=list)
     serial: Value | None = None
+    pieces: int = 0  # into how many equal pieces the first loop is cut, if somebody says so
+    local: dict[Value, int] = field(default_factory=dict)  # values in the workspace, and bytes of them for each chunk
 
     @property
     def extents(self) -> list[int]:

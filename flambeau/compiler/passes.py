@@ -12,9 +12,10 @@ from .ir import Function
 from .shorten import shorten
 from .simplify import simplify
 from .unroll import unroll
+from .upright import upright
 
 Pass = Callable[[Function], Function]
-PASSES: tuple[Pass, ...] = (simplify, chunked, tile_batch, unroll, interleave, formed, shorten)
+PASSES: tuple[Pass, ...] = (simplify, chunked, tile_batch, unroll, interleave, formed, shorten, upright)
 
 
 def prepared(f: Function, after: Callable[[Pass, Function], None] = lambda one, f: None) -> Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
 from .chunked import CHUNK
@@ -80,7 +81,11 @@ def by_level(cs: list[Cluster], chunks: int) -> list[Cluster]:
     What crosses the batch is a barrier between them. Everything comes after as many barriers as it may, so that what a
     barrier waits for, like the number of labels that count, comes early and alone.
     """
-    chunked = {c: is_chunked(c, chunks) for c in cs}
+    return in_levels(cs, {c: is_chunked(c, chunks) for c in cs})
+
+
+def in_levels(cs: list[Cluster], chunked: Mapping[Cluster, bool]) -> list[Cluster]:
+    """The same for clusters of which somebody says whether they are along the chunks."""
     level: dict[Cluster, int] = {}
     for c in reversed(cs):
         level[c] = min([level[r] - (chunked[r] != chunked[c]) for r in c.readers], default=-int(chunked[c]))

@@ -31,6 +31,8 @@ def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     if whole is not None:
         return DirectConvolution(n, whole, dt, target, name).kernel()
     packed = packing(n, target, dt.itemsize)
+    if packed is not None and packed.direct:
+        return Contraction(n, packed, dt, target, name).kernel()
     if packed is not None:
         return Packed(n, packed, dt, target, name).kernel()
     return Contraction(n, plan(n, target, dt.itemsize), dt, target, name).kernel()

@@ -61,8 +61,11 @@ class Packed(Contraction):
 
     def emit(self) -> None:
         """The chunk's place in the result, then block after block."""
-        self.place_of_chunk()
         depth = len(self.chain)
+        if self.in_pieces:
+            self.loops_of_piece()
+        else:
+            self.place_of_chunk()
         if self.cut:
             size = self.n.sizes[self.first]
             low = self.fresh()
@@ -97,10 +100,26 @@ class Packed(Contraction):
             if k in p.outer:
                 self.indices[k], self.where[k], self.span[k] = low, self.entry, 1
 
+    def loops_of_piece(self) -> None:
+        """Opens loops over the chunk's indices of the outer loops, and over blocks of columns."""
+        n, p = self.n, self.p
+        low = self.put(f"mul nuw nsw i64 %chunk, {p.chunk}", self.entry)
+        self.ranges[0] = low, self.put(f"add nuw nsw i64 {low}, {p.chunk}", self.entry)
+        for k in p.outer:
+            self.steps(k, *self.ranges.get(k, ("0", str(n.sizes[k]))), 1, guarded=False)
+        size, k = n.sizes[self.axis_loop], self.axis_loop
+        if p.columns < size:
+            low = self.fresh()
+            self.open(Loop(self.chain[-1].axes, False, low, "0", str(size), p.columns, False))
+            end = self.put(f"add nuw nsw i64 {low}, {p.columns}")
+            self.ranges[k] = low, self.least(end, size) if size % p.columns else end
+
     def finished(self) -> Kernel:
         """The kernel with what it needs."""
         k = super().finished()
-        k.axis, k.workspace, k.alone = -1, self.workspace, True
+        k.workspace = self.workspace
+        if not self.in_pieces:
+            k.axis, k.alone = -1, True
         return k
 
     def range(self, k: int) -> tuple[str, str]:

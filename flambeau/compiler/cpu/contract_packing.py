@@ -49,7 +49,7 @@ class Packing(Plan):
     ``vector``: which side is read in vectors; ``outer``: loops of which each index is a chunk's; ``rows``: loops on
     which only the other side depends, the tiled one last; ``columns``, ``height``: a chunk's block of the loop in
     vectors and of ``rows[0]``; ``block``: a block of the outermost reduced loop; ``copied``: is the other side packed
-    too?
+    too? ``direct``: nothing is packed, as what is read in vectors is contiguous and stays in the cache.
     """
 
     vector: int = 0
@@ -59,6 +59,7 @@ class Packing(Plan):
     height: int = 0
     block: int = 0
     copied: bool = False
+    direct: bool = False
 
 
 def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
@@ -71,7 +72,8 @@ def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
     if not found:
         return None
     _, axis, vector = max(found)
-    return _planned(n, axis, vector, lanes, target)
+    p = _planned(n, axis, vector, lanes, target)
+    return _in_pieces(n, p) if n.pieces else p
 
 
 def _load(s: Operand) -> Load | None:
@@ -157,6 +159,23 @@ def _block(n: Nest, gone: list[int]) -> int:
     size, inner = n.sizes[gone[0]], prod([n.sizes[k] for k in gone[1:]])
     most = max(1, DEPTH * 5 // 4 // inner)
     return size if size <= most else -(-size // -(-size // max(1, DEPTH // inner)))
+
+
+def _in_pieces(n: Nest, p: Packing) -> Packing | None:
+    """The same where a chunk is a piece of the first loop, with all of its results; None where that cannot be."""
+    if p.order[0] != 0 or p.axis == 0:
+        return None
+    a, size, width = operands(n)[p.vector], n.sizes[p.axis], p.tile[p.axis]  # type: ignore[index]
+    p.copied = False
+    p.chunk, p.chunks = n.sizes[0] // n.pieces, n.pieces
+    p.height = p.chunk if p.rows[0] == 0 else n.sizes[p.rows[0]]
+    depth = prod([s for s, r in zip(n.sizes, n.reduced) if r])
+    load = _load(a)
+    if a.of(p.axis or 0) == 1 and load is not None and not load.guards and depth * size <= PANELS:
+        p.direct, p.block = True, n.sizes[_outermost(n)]
+    block = p.block * depth // n.sizes[_outermost(n)]
+    p.columns = max(width, min(-(-size // width) * width, PANELS // block // width * width))
+    return p
 
 
 def _blocks(n: Nest, p: Packing, copying: float) -> None:

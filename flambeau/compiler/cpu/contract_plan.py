@@ -306,6 +306,8 @@ def _chunks(n: Nest, p: Plan) -> tuple[int, int]:
     outer = p.order[0]
     if n.chunked:
         return 1, n.sizes[outer]
+    if n.pieces and outer == 0 and p.axis != 0:
+        return n.sizes[0] // n.pieces, n.pieces
     size, step = n.sizes[outer], p.tile.get(outer, p.lanes if outer == p.axis else 1)
     chunk = max(1, WORK * size // prod(n.sizes))
     chunk = -(-chunk // step) * step

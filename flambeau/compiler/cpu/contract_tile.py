@@ -50,6 +50,9 @@ class Contraction(Elements):
         k, depth = order[0], len(self.chain)
         step, size = self.step(k), self.n.sizes[k]
         low, high = self.range(k)
+        if self.in_pieces and k == 0:
+            self.piece(order, low, high)
+            return
         rest = size % step
         if size > rest:
             end = high
@@ -60,6 +63,27 @@ class Contraction(Elements):
             self.leave(depth)
         if rest:
             self.rest(k, rest, high)
+            self.kept_loops(order[1:])
+            self.leave(depth)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Is a chunk a piece of the first loop?"""
+        n, p = self.n, self.plan
+        return bool(n.pieces) and p.order[0] == 0 and p.chunks == n.pieces and p.axis != 0
+
+    def piece(self, order: list[int], low: str, high: str) -> None:
+        """The chunk's piece of the first loop, whose end is a smaller tile."""
+        step, count, depth = self.step(0), self.plan.chunk, len(self.chain)
+        rest = count % step
+        end = self.sum(low, str(count - rest), self.entry) if rest else high
+        if count > rest:
+            self.steps(0, low, end, step, guarded=False)
+            self.kept_loops(order[1:])
+            self.leave(depth)
+        if rest:
+            self.open(Scope(self.chain[-1].axes, self.chain[-1].after))
+            self.indices[0], self.where[0], self.span[0] = end, self.chain[-1], rest
             self.kept_loops(order[1:])
             self.leave(depth)
 

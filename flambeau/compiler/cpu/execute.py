@@ -31,9 +31,11 @@ from .executor import Array as InArray
 from .executor import Buffer, Constant, Executor, Operand, Segment
 from .executor import Kernel as Native
 from .generating import kernel
+from .local import local_places, local_values
 from .nest_loops import Kernel
 from .pool import Pool, default
 from .refusing import refusal
+from .rows import in_rows
 from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
 from .schedule import schedule
 from .segments import segments
@@ -188,6 +190,7 @@ class Executable:
             steps.append((c, n))
             kernels.append(k)
         steps = self._ordered(steps, kernels, olds or {})
+        self._localized()
         self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
@@ -207,7 +210,9 @@ class Executable:
         self.f = owned(f, lambda v: generated(v, target))
         self.direct = self._direct_outputs()
         self.tops = _tops(self.f.values)
-        return nests(self.f, self.layout, target), list(dict.fromkeys(self.f.outputs[len(self.types) :]))
+        steps = nests(self.f, self.layout, target)
+        steps = in_rows(steps) if not self.f.chunks else steps
+        return steps, list(dict.fromkeys(self.f.outputs[len(self.types) :]))
 
     def _whole(self) -> Whole | None:
         """The program as native code alone, if it is that."""
@@ -249,6 +254,17 @@ class Executable:
         self.kernels = [ordered[i] for i in again]
         return [steps[order[i]] for i in again]
 
+    def _localized(self) -> None:
+        """Gives values that live within a chunk their places in the workspace, which their kernels are told."""
+        values = local_values(self.kernels, self.groups, self.home, {*self.f.outputs, *self.direct})
+        for i, k in enumerate(self.kernels):
+            own = {v: values[v] for v, _ in k.operands if v in values} if k is not None else None
+            if k is not None and own:
+                k.nest.local = own
+                self.kernels[i] = kernel(k.nest, self.pool.cache.target)
+        taken = max([k.workspace for k in self.kernels if k is not None], default=0)
+        self.local, self.workspace = local_places(self.kernels, values, taken)
+
     def layout(self, v: Value) -> Layout:
         """How a value lies in memory."""
         if v.kind == "input":
@@ -274,7 +290,7 @@ class Executable:
         for i, (c, n) in zip(self.segments, steps):
             for v in c.outputs if n is not None else ():
                 top = self.home(v)
-                if top not in self.direct:
+                if top not in self.direct and top not in self.local:
                     first = spans[top].first if top in spans else i
                     size = max(1, int(np.prod(v.shape)) * v.dtype.itemsize)
                     spans[top] = Span(size, first, max(i, last.get(v, i)))
@@ -332,10 +348,9 @@ class Executable:
             first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
             native.append(first._replace(beside=tuple(beside)))
         cost = sum(k.points for _, _, k in run) * NANOSECONDS
-        workspace = max([k.workspace for _, _, k in run])
         arrays = self.inputs + len(self.types) + len(self.shared)
         self.steps.append(
-            Call(Executor(native, arrays=arrays, buffers=2, workspace=workspace, cost=cost, pool=self.pool), cost)
+            Call(Executor(native, arrays=arrays, buffers=2, workspace=self.workspace, cost=cost, pool=self.pool), cost)
         )
 
     def _native(self, k: Kernel) -> Native:
@@ -350,6 +365,8 @@ class Executable:
         if v.kind == "scalar":
             return Buffer(1, self.scalars.offset(v) + base)
         top = self.home(v)
+        if v in self.local:
+            return Constant(self.local[v] + base)
         if top in self.offsets:
             return Buffer(0, self.offsets[top] + base)
         if top in self.direct and v in self.written:

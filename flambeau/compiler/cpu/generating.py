@@ -52,7 +52,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
     number = {node: k for k, node in enumerate(n.nodes)}
 
     def place(v: Value) -> tuple[Any, ...]:
-        return values.setdefault(v, len(values)), v.dtype
+        return values.setdefault(v, len(values)), v.dtype, n.local.get(v)
 
     def of(v: Value) -> tuple[Any, ...]:
         return (*place(v), v.kind, v.name, contract_plan.form(v) if v.kind == "contract" else None)
@@ -61,6 +61,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         tuple(n.sizes),
         tuple(n.reduced),
         n.chunked,
+        n.pieces,
         [node.params.value.kind for node in n.nodes if node.op == "load"] == ["input"],  # see ``Loops.shortcut``
         tuple([_node(node, number, place) for node in n.nodes]),
         tuple([(of(r.value), number[r.node]) for r in n.reductions]),

@@ -119,10 +119,13 @@ class Loops(Points):
         size = self.n.sizes[outer]
         if self.n.chunked and outer == 0 and self.axis != 0:
             return 1, size
-        chunk = max(1, CHUNK * size // prod(self.n.sizes))
+        step = 1
         if outer in (self.axis, across(self.n, self.axis)):
             step = TILE if self.n.reductions else max(self.lanes, BLOCK)
-            chunk = -(-chunk // step) * step
+        if self.n.pieces and outer == 0 and size // self.n.pieces % step == 0:
+            return size // self.n.pieces, self.n.pieces
+        chunk = max(1, CHUNK * size // prod(self.n.sizes))
+        chunk = -(-chunk // step) * step
         return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
 
     def range(self, k: int) -> tuple[str, str]:

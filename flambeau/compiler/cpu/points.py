@@ -256,8 +256,17 @@ class Points:
         if key not in self.entry.values:
             k = self.operands.setdefault((v, written), len(self.operands))
             at = self.put(f"getelementptr inbounds ptr, ptr %operands, i64 {k}", self.entry)
-            self.entry.values[key] = self.put(f"load ptr, ptr {at}, align 8", self.entry)
+            self.entry.values[key] = self.base(at, self.n.local.get(v))
         return self.entry.values[key]
+
+    def base(self, at: str, local: int | None) -> str:
+        """The address that an operand says; of a value in the workspace it says the place, for the first chunk."""
+        if local is None:
+            return self.put(f"load ptr, ptr {at}, align 8", self.entry)
+        place = self.put(f"load i64, ptr {at}, align 8", self.entry)
+        before = self.put(f"mul nuw nsw i64 %chunk, {local}", self.entry)
+        place = self.put(f"sub nsw i64 {place}, {before}", self.entry)
+        return self.put(f"getelementptr i8, ptr %workspace, i64 {place}", self.entry)
 
     def pointer(self, v: Value, written: bool, x: Affine) -> str:
         """The address of an element (in vectors: of the first lane's)."""

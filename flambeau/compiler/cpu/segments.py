@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..affine import Affine, Guard
 from ..ir import Value
+from ..loops import Store
 from ..placing import IN_PLACE
 from .nest_loops import Kernel
 
@@ -38,16 +39,36 @@ def segments(
 def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value], home: Home) -> bool:
     if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
         return False
-    if any(s.value.kind in IN_PLACE for s in k.nest.stores):
+    if any(s.value.kind in IN_PLACE and not _updates_own(segment, k, s, home) for s in k.nest.stores):
         return False
-    read = {v for v, written in k.operands if not written}
-    if not all(_is_local(a, k, v) for a in segment for v, written in a.operands if written and v in read):
+    read = {home(v): v for v, written in k.operands if not written}
+    if not all(
+        _is_local(a, k, v, read[home(v)]) for a in segment for v, written in a.operands if written and home(v) in read
+    ):
         return False
     writes = {home(v): v for v, written in k.operands if written}
     if any(a.fails for a in segment) and not writes.keys().isdisjoint(places.values()):
         return False
     overwritten = [(a, v) for a in segment for v, _ in a.operands if places.get(v) in writes]
     return all(_is_local(k, a, writes[places[v]], v) for a, v in overwritten)
+
+
+def _updates_own(segment: list[Kernel], k: Kernel, s: Store, home: Home) -> bool:
+    """Does each chunk overwrite only what the same chunks of the segment's kernels read and write of that memory?"""
+    if s.value.kind != "update" or k.chunks == 1:
+        return k.chunks == 1 and s.value.kind == "update"
+    own, step = home(s.value), s.address.of(k.axis) * k.chunk
+    for a in [*segment, k]:
+        nest = a.nest
+        found: list[tuple[Affine, tuple[Guard, ...]]] = [(t.address, ()) for t in nest.stores if home(t.value) is own]
+        found += [
+            (node.params.address, node.params.guards)
+            for node in nest.nodes
+            if node.op == "load" and home(node.params.value) is own
+        ]
+        if not _within(found, step, a):
+            return False
+    return step > 0
 
 
 def _is_local(writer: Kernel, reader: Kernel, v: Value, read: Value | None = None) -> bool:
@@ -57,28 +78,27 @@ def _is_local(writer: Kernel, reader: Kernel, v: Value, read: Value | None = Non
     """
     if writer.chunks == 1:
         return True
-    if (writer.chunk, writer.size) != (reader.chunk, reader.size):
-        return False
     stores = [(s.address, ()) for s in writer.nest.stores if s.value is v]
     loads = [node.params for node in reader.nest.nodes if node.op == "load" and node.params.value is (read or v)]
-    step = stores[0][0].of(writer.axis)
+    step = stores[0][0].of(writer.axis) * writer.chunk
     if step <= 0 or not _within(stores, step, writer):
         return False
     return _within([(at.address, at.guards) for at in loads], step, reader)
 
 
 def _within(accesses: Iterable[tuple[Affine, tuple[Guard, ...]]], step: int, k: Kernel) -> bool:
-    """Are all addresses within ``step`` elements for each index of the loop that is cut into chunks?"""
+    """Does each chunk access the ``step`` elements that are its own only?"""
+    if k.axis < 0:
+        return False
     for x, guards in accesses:
-        rest = Affine(x.const, tuple([t for t in x.terms if t[0] != k.axis]))
-        low, high = _bounds(rest, guards, k)
-        if x.of(k.axis) != step or low < 0 or high >= step:
+        low, high = _bounds(x, guards, k)
+        if x.of(k.axis) * k.chunk != step or low < 0 or high >= step:
             return False
     return True
 
 
 def _bounds(x: Affine, guards: tuple[Guard, ...], k: Kernel) -> tuple[int, int]:
-    """The least and greatest address where the guards hold: each coordinate that one guards is within its size."""
+    """The first chunk's least and greatest address where the guards hold: each coordinate that one guards is within."""
     least = most = 0
     for g in guards:
         scale = x.of(g.index.terms[0][0]) // g.index.terms[0][1] if g.index.terms else 0
@@ -86,5 +106,7 @@ def _bounds(x: Affine, guards: tuple[Guard, ...], k: Kernel) -> tuple[int, int]:
             x = x.plus(g.index.times(-scale))
             least += min(0, scale * (g.size - 1))
             most += max(0, scale * (g.size - 1))
-    low, high = x.bounds(k.nest.extents)
+    sizes = list(k.nest.extents)
+    sizes[k.axis] = min(k.chunk, sizes[k.axis])
+    low, high = x.bounds(sizes)
     return low + least, high + most
