@@ -256,10 +256,10 @@ class Points:
         if key not in self.entry.values:
             k = self.operands.setdefault((v, written), len(self.operands))
             at = self.put(f"getelementptr inbounds ptr, ptr %operands, i64 {k}", self.entry)
-            self.entry.values[key] = self.base(at, self.n.local.get(v))
+            self.entry.values[key] = self.address_of(at, self.n.local.get(v))
         return self.entry.values[key]
 
-    def base(self, at: str, local: int | None) -> str:
+    def address_of(self, at: str, local: int | None) -> str:
         """The address that an operand says; of a value in the workspace it says the place, for the first chunk."""
         if local is None:
             return self.put(f"load ptr, ptr {at}, align 8", self.entry)
