@@ -27,6 +27,7 @@ from .target import Target
 LEAST = 1 << 19  # products below which nothing is packed
 FILLED = 0.7  # of the lanes at least are results
 FEWEST = 48  # rows that a panel must serve
+SMALL = 256  # rows of a convolution with windows of one element, which waste lanes as pixels
 CHUNKS = 8  # that threads should find, at least
 PANELS = 160 * 1024  # bytes of a chunk's panels
 COPY = 384 * 1024  # bytes of the other side's copy
@@ -77,7 +78,7 @@ def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
     sides = operands(n)
     for vector in (0, 1):
         p, q = sides[vector], sides[1 - vector]
-        if not _fits(n, p, q):
+        if not _fits(n, p, q) or not (_sees_windows(n, q) or _is_small(n, 1 - vector, q)):
             continue
         axis = _axis(n, p, q, lanes)
         if axis is not None:
@@ -107,9 +108,19 @@ def _fits(n: Nest, p: Operand, q: Operand) -> bool:
         return False
     if q.node.op != "pad" and inner.params.guards:
         return False
-    return _is_plain(n, p.address) and (
-        not _is_plain(n, q.address) or any(len(g.index.terms) > 1 for g in load(q).guards)
-    )
+    return _is_plain(n, p.address)
+
+
+def _sees_windows(n: Nest, q: Operand) -> bool:
+    """Do windows of more than one element lie over an operand?"""
+    return not _is_plain(n, q.address) or any(len(g.index.terms) > 1 for g in load(q).guards)
+
+
+def _is_small(n: Nest, side: int, q: Operand) -> bool:
+    """Are there windows of one element each, few of them, over which channels are summed?"""
+    a = n.reductions[0].value.args[side]
+    rows = prod([s for k, s in enumerate(n.sizes) if not n.reduced[k] and q.of(k)])
+    return a.kind == "view" and a.name == "window" and sum(map(bool, n.reduced)) == 1 and rows <= SMALL
 
 
 def _is_plain(n: Nest, x: Affine) -> bool:
