@@ -32,9 +32,10 @@ class Gradients:
 
     def node(self, leaf: Any) -> Node:
         """The pending gradient of a leaf."""
-        return self.known.grads[self._place(leaf)]
+        return self.known.grads[self.place(leaf)]
 
-    def _place(self, leaf: Any) -> int:
+    def place(self, leaf: Any) -> int:
+        """Which of the gradients is a leaf's."""
         if not self._places:
             # Whoever asks has held this object all the time, so no other tensor can have had its id since.
             self._places = {id(reference()): i for i, reference in enumerate(self.leaves)}
@@ -42,7 +43,7 @@ class Gradients:
 
     def take(self, leaf: Any) -> Any:
         """The gradient of a leaf as a tensor."""
-        i = self._place(leaf)
+        i = self.place(leaf)
         node: Any = self.known.grads[i]
         s = Storage(node.ty, node if self.epoch is not None else None)
         if self.epoch is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
+from flambeau.ops.whole_gradients import change_all
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -41,8 +42,7 @@ def _get_total_norm(
     if not tensors:
         return torch.tensor(0.0)
     with torch.no_grad():
-        norms = [torch.linalg.vector_norm(t, norm_type) for t in tensors]
-        total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+        total = _norm_of(tensors, norm_type)
         if error_if_nonfinite and not bool(total.isfinite()):
             raise RuntimeError(
                 f"The total norm of order {norm_type} for gradients from "
@@ -51,6 +51,16 @@ def _get_total_norm(
                 "set `error_if_nonfinite=False`"
             )
     return total
+
+
+def _norm_of(tensors: list[Any], norm_type: float) -> Any:
+    norms = [torch.linalg.vector_norm(t, norm_type) for t in tensors]
+    return torch.linalg.vector_norm(torch.stack(norms), norm_type)
+
+
+def _factor(max_norm: float, total_norm: Any) -> Any:
+    # Clamped rather than compared: the value of the norm need not be known here.
+    return torch.clamp(max_norm / (total_norm + 1e-6), max=1.0)
 
 
 def _clip_grads_with_norm_(
@@ -68,8 +78,7 @@ def _clip_grads_with_norm_(
     if not grads:
         return
     with torch.no_grad():
-        # Clamped rather than compared: the value of the norm need not be known here.
-        factor = torch.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
+        factor = _factor(float(max_norm), total_norm)
         for grad in grads:
             grad.mul_(factor)
 
@@ -100,10 +109,25 @@ def clip_grad_norm_(
     parameters = _as_list(parameters)
     if was_generator and not parameters:
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
+    if not error_if_nonfinite:
+        total = _clip_together(parameters, float(max_norm), float(norm_type))
+        if total is not None:
+            return total
     grads = [p.grad for p in parameters if p.grad is not None]
     total = _get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
     _clip_grads_with_norm_(parameters, max_norm, total, foreach)
     return total
+
+
+def _clip_together(parameters: list[Any], max_norm: float, norm_type: float) -> Any:
+    """Clips the gradients of a pass at which nobody has looked, all at once; None where that cannot be done."""
+
+    def clipped(grads: list[Any]) -> tuple[Any, list[Any]]:
+        total = _norm_of(grads, norm_type)
+        factor = _factor(max_norm, total)
+        return total, [grad * factor for grad in grads]
+
+    return change_all(parameters, clipped, ("clip", max_norm, norm_type))
 
 
 def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
