@@ -140,6 +140,6 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
     g = upright.upright(b.f)
     assert [v.name for v in g.values if v.kind == "map"] == ["copy"]
     assert [v.params for v in g.values if v.kind == "contract"] == [
-        ("btc", "cn", "btn"), ("cn", "btc", "ntb"), ("btc", "cn", "btn")
+        ("btc", "cn", "btn"), ("nc", "btc", "ntb"), ("btc", "cn", "btn")
     ]  # fmt: skip
     check(b.f, arrays(b.f), exact=False)

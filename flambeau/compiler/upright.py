@@ -39,4 +39,4 @@ def _lies_across(w: Value, labels: str, other: str, out: str) -> bool:
     if w.kind != "input" or w.ndim != 2 or min(w.shape) < NARROW or w.params[1][0][1] != 1 or w.params[1][0][0] == 1:
         return False
     column, summed = labels
-    return column in out and column not in other and summed in other and summed not in out
+    return column == out[-1] and column not in other and summed in other and summed not in out

@@ -100,7 +100,7 @@ def _suits(n: Nest, axis: int, vector: int, lanes: int) -> float:
         return 0
     used = size / (-(-size // lanes) * lanes)
     copying = 3 if a.of(axis) == 1 else 12 if _turns(n, a, la) else 40
-    storing = 2 if all(s.address.of(axis) == 1 for s in n.stores) else 40
+    storing = 2 if all(s.address.of(axis) == 1 for s in n.stores) else 80
     return used * height / (height + copying) * depth / (depth + storing)
 
 

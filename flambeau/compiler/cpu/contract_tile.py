@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 from ...dtypes import dtype
 from ..affine import Affine, Guard
-from ..loops import Nest, Node
+from ..loops import Load, Nest, Node
 from . import nest_maps as maps
 from .contract_loads import Elements, Shift
 from .contract_plan import Operand, Plan
 from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
+
+PREFETCHED = 48  # products of a result from which on there is time to fetch what is made of it
 
 
 class Contraction(Elements):
@@ -145,11 +148,27 @@ class Contraction(Elements):
     def tile(self) -> None:
         """The sums of a tile, then what is made of them."""
         places = self.offsets()
+        self.prefetch(places)
         loops = [k for k in self.gone if k not in self.plan.taps]
         sums = self.reduced_loops(loops, places, self.initial(places))
         self.open(Scope(self.chain[-1].axes, False))
         self.concluded(places, sums)
         self.leave(len(self.chain) - 1)
+
+    def prefetch(self, places: list[Shift]) -> None:
+        """Asks for what is made of a tile's sums to be in the cache by then: state of an optimizer, for example."""
+        k = self.axis_or(-1)
+        tiled = [j for j in self.plan.tile if j != k]
+        if self.plan.across or prod([self.n.sizes[j] for j in self.gone]) < PREFETCHED:
+            return
+        for node in [node for node in self.n.nodes if node.op == "load" and node not in self.loads()]:
+            at: Load = node.params
+            if node.args or at.guards or at.address.of(k) != 1 or not any(at.address.of(j) for j in tiled):
+                continue
+            self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+            for place in places:
+                pointer = self.place(at.value, self.moved(at.address, place), self.chain[-1])
+                self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
     def initial(self, places: list[Shift]) -> list[str]:
         """What the sums of a tile begin with."""
