@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import builtins
 import warnings
+from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau as torch
@@ -512,3 +514,31 @@ def test_what_is_no_tensor_is_refused(wrong: object) -> None:
     for name in ("relu", "gelu"):
         with pytest.raises(TypeError, match=rf"{name}\(\): argument 'input' \(position 1\) must be Tensor, not "):
             getattr(torch.nn.functional, name)(wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: F.linear("a", x), "linear(): argument 'input' (position 1) must be Tensor, not str"),
+        (
+            lambda x: F.linear(x, np.ones((2, 3))),
+            "linear(): argument 'weight' (position 2) must be Tensor, not numpy.ndarray",
+        ),
+        (lambda x: F.mse_loss(x, None), "mse_loss(): argument 'target' (position 2) must be Tensor, not NoneType"),
+        (lambda x: F.kl_div(x, target=1, reduction="sum"), "kl_div(): argument 'target' must be Tensor, not int"),
+        (lambda x: torch.cdist(x, 1), "cdist(): argument 'x2' (position 2) must be Tensor, not int"),
+        (lambda x: torch.softmax(x, 0.5), "softmax(): argument 'dim' (position 2) must be int, not float"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call: Any, message: str) -> None:
+    with pytest.raises(TypeError) as error:
+        call(torch.ones(2, 3))
+    assert str(error.value).split("\n")[0] == message
+
+
+def test_a_dimension_is_an_integer() -> None:
+    for call in (torch.cumsum, torch.logcumsumexp, torch.unsqueeze, torch.softmax):
+        with pytest.raises(TypeError, match="argument 'dim'.* must be int, not float"):
+            call(torch.ones(2, 3), 0.5)
+    assert torch.ones(2, 3).sum(np.int64(1)).tolist() == [3, 3]
+    assert torch.ones(2, 3).cumsum(np.int64(1)).tolist() == [[1, 2, 3]] * 2

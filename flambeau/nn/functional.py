@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ops import softmax as _softmax
 from ..ops._registry import call, call_inplace
+from ..ops._signatures import of_tensors
 from ..ops.pointwise import RELU
 
 # ---- linear layers and tables
@@ -135,3 +136,7 @@ __all__ = [
     "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss", "triplet_margin_with_distance_loss",
     "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
+
+# The others see to that themselves: they are called at every step.
+_PLAIN = frozenset(["linear", "relu", "relu_"])
+globals().update({_name: of_tensors(globals()[_name], __name__) for _name in __all__ if _name not in _PLAIN})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph.tensor_base import TensorBase
+from ._signatures import type_name
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
@@ -53,4 +54,4 @@ def check_first(name: str, args: tuple[Any, ...], kw: dict[str, Any]) -> None:
         raise TypeError(f'{name}() missing 1 required positional arguments: "input"')
     x = args[0] if args else kw["input"]
     if not isinstance(x, TensorBase):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(x)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from operator import index
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.traced import Traced, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
-from ._signatures import explained_function, explained_method
+from ._signatures import explained_function, explained_method, type_name
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
 Number = (bool, int, float, complex)
@@ -184,8 +185,7 @@ def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
     for k, x in enumerate(ins):
         if not isinstance(x, (TensorBase, numbers.Number)):
             name = "input" if k == 0 else "other"
-            kind = type(x).__name__
-            raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {kind}")
+            raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {type_name(x)}")
     return tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
 
 
@@ -679,11 +679,22 @@ def wrap_dim(dim: int, ndim: int) -> int:
 
     Raises:
         IndexError: it is out of range.
+        TypeError: it is no integer.
     """
+    if type(dim) is not int:
+        dim = _integer(dim)
     n = max(ndim, 1)
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return dim % n
+
+
+def _integer(dim: Any) -> int:
+    """A dimension that may be a NumPy integer, or a tensor of one."""
+    try:
+        return index(dim)
+    except TypeError:
+        raise TypeError(f"argument 'dim' must be int, not {type_name(dim)}") from None
 
 
 def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
@@ -694,11 +705,11 @@ def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
     """
     if dims is None:
         return tuple(range(ndim))
-    if isinstance(dims, int):
+    if isinstance(dims, int) or hasattr(dims, "__index__"):
         dims = (dims,)
     if len(dims) == 0:
         return tuple(range(ndim))
-    out = tuple(wrap_dim(int(d), ndim) for d in dims)
+    out = tuple(wrap_dim(d, ndim) for d in dims)
     for i, d in enumerate(out):
         if d in out[:i]:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")

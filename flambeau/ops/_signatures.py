@@ -42,7 +42,9 @@ fmax(Tensor input, Tensor other) fmin(Tensor input, Tensor other) maximum(Tensor
 minimum(Tensor input, Tensor other) atan2(Tensor input, Tensor other) hypot(Tensor input, Tensor other)
 logaddexp(Tensor input, Tensor other) logaddexp2(Tensor input, Tensor other)
 index_select(Tensor input, int dim, Tensor index) gather(Tensor input, int dim, Tensor index)
-take_along_dim(Tensor input, Tensor indices, int dim=)
+take_along_dim(Tensor input, Tensor indices, int dim=) cdist(Tensor x1, Tensor x2)
+multinomial(Tensor input, int num_samples) diagonal(Tensor input, int offset=, int dim1=, int dim2=)
+tensordot(Tensor input, Tensor other)
 """
 _METHODS = """
 contiguous(*, memory_format memory_format=) float(*, memory_format memory_format=)
@@ -103,6 +105,46 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
     return checked
 
 
+def of_tensors(f: Callable[..., Any], module: str) -> Callable[..., Any]:
+    """``f`` as a function of ``module``, which refuses an argument that should be a tensor in PyTorch's words."""
+
+    @functools.wraps(f)
+    def checked(*args: Any, **kw: Any) -> Any:
+        try:
+            return f(*args, **kw)
+        except AttributeError as error:
+            wrong = no_tensor(f, error, args, kw)
+            if wrong is None:
+                raise
+        raise TypeError(wrong)
+
+    checked.__module__ = module  # where pickle finds it
+    return checked
+
+
+def no_tensor(f: Any, error: AttributeError, args: tuple[Any, ...], kw: dict[str, Any]) -> str | None:
+    """What PyTorch says where ``error`` comes of an argument that is no tensor; None if it does not.
+
+    PyTorch's functions that are Python look for a public attribute of it, and say so.
+    """
+    if isinstance(error.obj, TensorBase) or not (error.name or "").startswith("_"):
+        return None
+    names = f.__code__.co_varnames
+    for k, x in enumerate(args):
+        if x is error.obj:
+            return f"{f.__name__}(): argument '{names[k]}' (position {k + 1}) must be Tensor, not {type_name(x)}"
+    name = next((name for name, x in kw.items() if x is error.obj), None)
+    return name and f"{f.__name__}(): argument '{name}' must be Tensor, not {type_name(kw[name])}"
+
+
+def type_name(x: Any) -> str:
+    """A type's name as Python's own messages have it."""
+    kind = type(x)
+    if isinstance(x, TensorBase):
+        return kind.__name__
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
 def _read(text: str) -> list[Parameter]:
     found: list[Parameter] = []
     only = False
@@ -123,7 +165,7 @@ def complaint(name: str, parameters: list[Parameter], args: tuple[Any, ...], kw:
         given = args[position] if position < len(args) else kw.get(parameter)
         if (position < len(args) or parameter in kw) and not _fits(kind, given):
             where = f" (position {position + 1})" if position < len(args) else ""
-            return f"{name}(): argument '{parameter}'{where} must be {_KINDS[kind][0]}, not {type(given).__name__}"
+            return f"{name}(): argument '{parameter}'{where} must be {_KINDS[kind][0]}, not {type_name(given)}"
     missing = [
         p for at, (_, p, optional, _) in enumerate(parameters) if at >= len(args) and not optional and p not in kw
     ]

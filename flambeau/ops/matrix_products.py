@@ -16,6 +16,7 @@ from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
 from ._checks import not_implemented, wide
 from ._registry import METHODS, call, export, into, is_tensor, requires_grad, view
+from ._signatures import no_tensor
 from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
@@ -365,17 +366,22 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     Raises:
         RuntimeError: shapes or dtypes do not agree.
+        TypeError: an argument is no tensor.
     """
-    t = input._ty
-    if bias is not None:
-        if t.ndim == 2 and weight._ty.ndim == 2:
-            return call(LINEAR, (bias, input, weight))
-        return _linear_any(input, weight, bias)
-    if not t.ndim or not weight._ty.ndim:
-        raise RuntimeError(
-            f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
-        )
-    return matmul(input, weight.t())
+    try:
+        t = input._ty
+        if bias is not None:
+            if t.ndim == 2 and weight._ty.ndim == 2:
+                return call(LINEAR, (bias, input, weight))
+            return _linear_any(input, weight, bias)
+        if not t.ndim or not weight._ty.ndim:
+            raise RuntimeError(
+                f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
+            )
+        return matmul(input, weight.t())
+    except AttributeError as error:
+        wrong = no_tensor(linear, error, (input, weight, bias), {})
+        raise TypeError(wrong) if wrong else error from None
 
 
 def _linear_any(x: Any, weight: Any, bias: Any) -> Any:

@@ -107,7 +107,7 @@ def apply(op: Operator, x: Any, dim: int, dtype: Any) -> Any:
     if dtype is not None and x._ty.dtype is not dtype:
         x = x.to(dtype)
     n = x._ty.ndim
-    return call(op, (x,), dim if 0 <= dim < n else wrap_dim(dim, n))
+    return call(op, (x,), dim if type(dim) is int and 0 <= dim < n else wrap_dim(dim, n))
 
 
 @export()
