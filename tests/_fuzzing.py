@@ -184,11 +184,17 @@ def on_threads(case: Case, rng: random.Random) -> None:
 def in_panels(case: Case, rng: random.Random) -> None:
     """Every contraction copies its operands into panels, and works in small blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contract_packing, "LEAST", 1)
-        patch.setattr(contract_packing, "FEWEST", 2)
-        patch.setattr(contract_packing, "BLOCK", 2000)
-        patch.setattr(contract_packing, "DEPTH", rng.choice([4, 20, 400]))
+        pack_everything(patch, rng.choice([4, 20, 400]))
         case.agree(case.run())
+
+
+def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:
+    """Panels for small contractions too, in small blocks."""
+    patch.setattr(contract_packing, "LEAST", 1)
+    patch.setattr(contract_packing, "FEWEST", 2)
+    patch.setattr(contract_packing, "START", 0)
+    patch.setattr(contract_packing, "SAME_SET", 1)
+    patch.setattr(contract_packing, "DEPTH", depth)
 
 
 def on_another_processor(case: Case, rng: random.Random) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _compiled import memory
+from _fuzzing import pack_everything
 from test_nest import TARGETS, check, native, pool_for
 
 from flambeau import dtypes as dt
@@ -223,15 +224,6 @@ def convolve_directly(patch: pytest.MonkeyPatch, cache: int) -> None:
     patch.setattr(contract_direct_plan, "PANELS", cache)
     patch.setattr(contract_direct_plan, "COPY", cache)
     patch.setattr(generating, "_known", {})
-
-
-def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:
-    """Panels for small contractions too, in small blocks."""
-    patch.setattr(contract_packing, "LEAST", 1)
-    patch.setattr(contract_packing, "FEWEST", 2)
-    patch.setattr(contract_packing, "START", 0)
-    patch.setattr(contract_packing, "SAME_SET", 1)
-    patch.setattr(contract_packing, "DEPTH", depth)
 
 
 @pytest.fixture(scope="module", params=TARGETS)
