@@ -11,7 +11,8 @@ from .compiler.numpy import execute, flatten, to_memory
 from .graph import realisation as realise
 from .graph.program import Program
 
-# Programs run in the first tier, and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
+# Programs run in the first tier and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
+RESTORING = 0.01  # seconds that a program from the disk takes, about
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
 if tier[0] not in TIERS:
@@ -49,7 +50,7 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     Nothing has been written then, and the reference executor raises the error, in its words.
     """
     if p.cache is None:
-        p.cache = _first(p) or _planned(p, inputs)
+        p.cache = _first(p, inputs) or _planned(p, inputs)
     elif tier[0] == "auto" and getattr(p.cache, "runs", 0):
         p.cache = _promoted(p, inputs)
     if p.cache is run_on_numpy:
@@ -70,8 +71,8 @@ def _refusals() -> tuple[type[Exception], ...]:
     return KernelError, UnsupportedError
 
 
-def _first(p: Program) -> Any:
-    """The program in the first tier; None if it is compiled at once."""
+def _first(p: Program, inputs: list[Any]) -> Any:
+    """The program in the first tier, or from the disk if that takes less; None if it is planned at once."""
     if tier[0] == "compiled":
         return None
     from ._first_tier import FirstTier
@@ -79,9 +80,12 @@ def _first(p: Program) -> Any:
     from .compiler.cpu.target import MissingCompiler
 
     try:
-        return FirstTier(p)
+        found = FirstTier(p)
     except (UnsupportedError, MissingCompiler):
         return None
+    if tier[0] == "auto" and found.seconds > RESTORING:
+        return _planned(p, inputs, found_only=True) or found
+    return found
 
 
 def _promoted(p: Program, inputs: list[Any]) -> Any:

@@ -2,8 +2,9 @@
 
 Each operator is planned once for the types that it meets (``compiler/cpu/first_tier``); a program is the list of its
 operators. So a run costs some microseconds an operator, while planning and compiling costs some milliseconds an
-operator: a program is compiled when its runs have cost as much. What comes once never is. When that is follows from the
-program and from how often it has run; the bits are the same in both tiers.
+operator: a program is compiled when its runs have cost half as much, or at once if one would cost a quarter. What comes
+once is thus hardly ever compiled. Which tier runs follows from the program and from how often it has run; the bits are
+the same in both.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from .compiler.affine import row_major
 from .compiler.builder import Builder
 from .compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
 from .compiler.simplify import without_dead
-from .dtypes import bfloat16, float16
+from .dtypes import bfloat16
 from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
-from .graph.program import Program, in_order
+from .graph.program import Program
 from .graph.types import Ty
 
 # Seconds, about:
-STEP = 5e-6  # of an operator and of a call
+STEP = 4e-6  # of an operator
+CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
 COMPILING = 2e-3  # of planning and compiling an operator
-LONGEST = 0.02  # of the longest run in this tier
+SHARE = 0.25  # of what compiling takes: what a run in this tier may take, and half of what all of them may
 
 Call = Callable[..., Any]
 
@@ -40,12 +42,14 @@ class Operator(NamedTuple):
 
     Attributes:
         call: from the values of its inputs.
-        seconds: what that takes, about.
+        work: the seconds that its elements and products take, about.
+        calls: how many calls it is.
         strides: in elements, with which compiled code would find its value in memory; None where that cannot be told.
     """
 
     call: Call
-    seconds: float
+    work: float
+    calls: int
     strides: Any
 
 
@@ -62,8 +66,10 @@ class FirstTier:
     """
 
     def __init__(self, p: Program) -> None:
-        order = in_order(p.roots)
-        if sum([n.ty.numel for n in order if n.op not in _IN_PLACE and type(n.ty) is Ty]) * ELEMENT > LONGEST:
+        order = p.order
+        self.worth = COMPILING * sum([n.op not in _FREE for n in order])
+        elements = sum([n.ty.numel for n in order if n.op not in _FREE and n.op is not UPDATE and type(n.ty) is Ty])
+        if elements * ELEMENT > SHARE * self.worth:
             raise UnsupportedError("large")
         self.types = p.outputs
         self.count = len(order)
@@ -73,17 +79,18 @@ class FirstTier:
         self.steps: list[tuple[Call, tuple[int, ...], int, list[int]]] = []
         self.seconds = 0.0
         self.runs = 0
-        self._steps(order, p.roots)
-        kinds = {(n.op, n.attrs, n.ty) for n in order if n.op not in (LEAF, SCALAR, VIEW, PART)}
-        self.worth = COMPILING * len(kinds)
-        if self.seconds > LONGEST:
+        calls = self._steps(order, p.roots)
+        self.seconds += STEP * len(self.steps) + CALL * calls
+        if self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
 
-    def _steps(self, order: list[Node], roots: Sequence[Node]) -> None:
+    def _steps(self, order: list[Node], roots: Sequence[Node]) -> int:
+        """Notes how each node is computed; the number of calls."""
         at = {n: k for k, n in enumerate(order)}
         self.roots = [at[r] for r in roots]
         last = _last_uses(order, at, self.roots)
         strides: dict[Node, Any] = {}
+        calls = 0
         stored = _stored(roots)
         for k, n in enumerate(order):
             if n.op is SCALAR:
@@ -94,24 +101,26 @@ class FirstTier:
                 strides[n] = n.ty.strides
             else:
                 one = _operator(n, strides)
-                self.seconds += STEP + one.seconds
+                self.seconds += one.work
+                calls += one.calls
                 self.steps.append((one.call, tuple([at[i] for i in n.ins]), k, last[k]))
                 strides[n] = stored.get(n, one.strides)
+        return calls
 
     def _leaf(self, k: int, n: Node) -> None:
-        if n.ty.dtype in (float16, bfloat16):
-            raise UnsupportedError(repr(n))
+        if n.ty.dtype is bfloat16:  # is converted
+            self.seconds += ELEMENT * n.ty.numel
         self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
 
     @property
     def limit(self) -> int:
         """After how many runs it is compiled: those that cost as much."""
-        return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
+        return int(2 * SHARE * self.worth / self.seconds) + 1 if self.seconds else 1 << 30
 
     @property
     def done(self) -> bool:
         """Is it time to compile it?"""
-        return self.runs * self.seconds > self.worth
+        return self.runs >= self.limit
 
     def run(self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[np.ndarray]:
         """The outputs as flat memory, none of which is shared with an input or another output."""
@@ -132,7 +141,7 @@ class FirstTier:
             return [_output(env[k], t, taken) for k, t in zip(self.roots, self.types)]
 
 
-_IN_PLACE = frozenset([LEAF, SCALAR, VIEW, UPDATE, LAYOUT, PART])
+_FREE = frozenset([LEAF, SCALAR, VIEW, LAYOUT, PART])
 
 
 def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
@@ -172,6 +181,8 @@ def _owner(a: Any) -> Any:
 
 def _leaf(flat: np.ndarray, t: Ty) -> np.ndarray:
     """An input's memory under its type."""
+    if t.dtype is bfloat16:
+        flat = reference.to_values(flat, t.dtype)
     if t.contiguous and not t.offset and flat.size == t.numel:
         return flat.reshape(t.shape)
     return _under(flat, t)
@@ -195,7 +206,7 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
     if id(owner) in taken or not flat.flags.writeable or getattr(owner, "size", -1) != flat.size:
         owner = flat = flat.copy()
     taken.add(id(owner))
-    return flat
+    return reference.to_memory(flat, t.dtype)
 
 
 # ---- operators
@@ -210,16 +221,12 @@ def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
     Raises:
         UnsupportedError: it has no form in this tier.
     """
-    if n.op in _STRUCTURAL:
-        if n.numbers:
-            raise UnsupportedError("a number's memory")
-        return _STRUCTURAL[n.op](n, [strides[i] for i in n.ins])
     key = n.op, n.attrs, n.ty, tuple([(i.ty, strides[i]) for i in n.ins])
     if key not in _operators:
         if len(_operators) >= MOST:
             _operators.clear()
         try:
-            _operators[key] = _planned(n, [strides[i] for i in n.ins])
+            _operators[key] = _STRUCTURAL.get(n.op, _planned)(n, [strides[i] for i in n.ins])
         except UnsupportedError:
             _operators[key] = None
     found = _operators[key]
@@ -239,16 +246,16 @@ def _planned(n: Node, strides: list[Any]) -> Operator:
     several = isinstance(result, tuple)
     b.f.outputs = list(result) if several else [result]
     one = planned(without_dead(b.f), len(args), several)
-    own = [one.strides.get(v, row_major(v.shape)) for v in one.f.outputs]
-    return Operator(one.call, _seconds(one), own if several else own[0])
+    own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
+    return Operator(one.call, _work(one), len(one.steps), own if several else own[0])
 
 
-def _seconds(one: Planned) -> float:
-    """What a run of an operator takes, about."""
+def _work(one: Planned) -> float:
+    """The seconds that an operator's elements and products take, about."""
     elements = sum([prod(v.shape) for v in one.f.values if v.kind not in ("input", "scalar", "const", "view")])
     products = sum([_products(*v.params[:2], *v.args) for v in one.f.values if v.kind == "contract"])
     products += sum([prod(v.args[0].shape) * v.shape[0] for v in one.f.values if v.kind == "recur"])
-    return STEP / 4 * len(one.steps) + ELEMENT * elements + PRODUCT * products
+    return ELEMENT * elements + PRODUCT * products
 
 
 def _products(la: str, lb: str, a: Any, b: Any) -> int:
@@ -260,26 +267,30 @@ def _products(la: str, lb: str, a: Any, b: Any) -> int:
 
 def _view(n: Node, strides: list[Any]) -> Operator:
     """Memory under another type."""
+    if n.numbers:
+        raise UnsupportedError("the memory of a number")
     base, t, found = n.ins[0].ty, n.ty, strides[0]
     own = None if found is None else seen_under(base.shape, base.strides, found, t.shape, t.strides)
     if t.dtype is not base.dtype:
         b = Builder()
         v = b.strided(b.input(0, base.shape, base.dtype), base.strides, t.shape, t.strides, t.offset, t.dtype)
-        return Operator(lambda x: reference._strided(v, np.asarray(x)), 0, own)
+        return Operator(lambda x: reference._strided(v, np.asarray(x)), 0, 1, own)
     if base.contiguous:
-        return Operator(lambda x: _under(np.ascontiguousarray(x), t), 0, own)
-    return Operator(lambda x: _under(reference.flatten(np.asarray(x), base.strides), t), 0, own)
+        return Operator(lambda x: _under(np.ascontiguousarray(x), t), 0, 1, own)
+    return Operator(lambda x: _under(reference.flatten(np.asarray(x), base.strides), t), 0, 1, own)
 
 
 def _update(n: Node, strides: list[Any]) -> Operator:
     """What the type ``n.attrs`` sees in memory is replaced: in place, if nobody else knows that memory."""
+    if n.numbers:
+        raise UnsupportedError("the memory of a number")
     (base, value), t = [i.ty for i in n.ins], n.attrs
     if not base.contiguous or value.dtype is not base.dtype or not t.numel:
         b = Builder()
         x, y = b.input(0, base.shape, base.dtype), b.input(1, value.shape, value.dtype)
         v = b.update(x, y, base.strides, t.strides, t.offset)
         call: Call = lambda x, y: reference._update(v, np.asarray(x), np.asarray(y), False)  # noqa: E731
-        return Operator(call, ELEMENT * base.numel, base.strides)
+        return Operator(call, ELEMENT * base.numel, 1, base.strides)
 
     def update(x: Any, y: Any) -> Any:
         if getrefcount(x) > ALONE or not _is_free(x):
@@ -287,7 +298,7 @@ def _update(n: Node, strides: list[Any]) -> Operator:
         _under(x, t)[...] = y
         return x
 
-    return Operator(update, ELEMENT * value.numel, base.strides)
+    return Operator(update, ELEMENT * value.numel, 1, base.strides)
 
 
 def _is_free(x: Any) -> bool:
@@ -308,9 +319,15 @@ ALONE = _alone()
 
 def _part(n: Node, strides: list[Any]) -> Operator:
     which = n.attrs
-    return Operator(lambda x: x[which], 0, strides[0][which])
+    return Operator(lambda x: x[which], 0, 1, strides[0][which])
+
+
+def _layout(n: Node, strides: list[Any]) -> Operator:
+    if n.numbers:
+        raise UnsupportedError("the memory of a number")
+    return Operator(lambda x: x, 0, 0, strides[0])
 
 
 _STRUCTURAL: dict[Any, Callable[[Node, list[Any]], Operator]] = {
-    VIEW: _view, UPDATE: _update, PART: _part, LAYOUT: lambda n, strides: Operator(lambda x: x, 0, strides[0]),
+    VIEW: _view, UPDATE: _update, PART: _part, LAYOUT: _layout,
 }  # fmt: skip

@@ -102,10 +102,16 @@ def user_line() -> tuple[str, int] | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(PACKAGE) and not name.startswith("<frozen"):
+        inside = _inside.get(name)
+        if inside is None:
+            inside = _inside[name] = name.startswith((PACKAGE, "<frozen"))
+        if not inside:
             return name, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+_inside: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
 
 def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:

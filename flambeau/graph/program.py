@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -20,17 +19,17 @@ class Program:
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
     runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array.
-    ``read``: the leaves that it needs.
+    ``order``: its nodes, inputs before users. ``read``: the leaves that it needs.
     """
 
     def __init__(self, roots: tuple[Node, ...]) -> None:
         self.roots = roots
         self.outputs = [r.ty for r in roots]
-        order = in_order(roots)
-        ordinals = [n.attrs for n in order if n.op is LEAF]
+        self.order = in_order(roots)
+        ordinals = [n.attrs for n in self.order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
-        self.read = frozenset([n.attrs for n in in_order(roots, needed) if n.op is LEAF])
+        self.read = frozenset([n.attrs for n in _read(self.order, roots) if n.op is LEAF])
         self.olds: list[Any] = []
         self.slots = [-1 - i for i in self.kept]  # where these are
         self.cache: Any = None
@@ -38,7 +37,7 @@ class Program:
     @cached_property
     def function(self) -> Function:
         """The roots in the IR."""
-        return without_dead(_lowered(in_order(self.roots), self.roots, self._places))
+        return without_dead(_lowered(self.order, self.roots, self._places))
 
     @property
     def _places(self) -> dict[int, int]:
@@ -48,7 +47,7 @@ class Program:
     @property
     def signature(self) -> str | None:
         """What tells the program from all others, in every process; None where nothing does."""
-        return signature(in_order(self.roots), self.roots, self._places)
+        return signature(self.order, self.roots, self._places)
 
 
 def build(roots: tuple[Node, ...]) -> Program:
@@ -72,7 +71,16 @@ def needed(node: Node) -> tuple[Node, ...]:
     return node.ins[1:] if node.op.name in OVERWRITING else node.ins
 
 
-def in_order(roots: tuple[Node, ...], inputs: Callable[[Node], tuple[Node, ...]] = lambda n: n.ins) -> list[Node]:
+def _read(order: list[Node], roots: tuple[Node, ...]) -> set[Node]:
+    """The nodes whose values the roots depend on."""
+    found = set(roots)
+    for n in reversed(order):
+        if n in found:
+            found.update(needed(n))
+    return found
+
+
+def in_order(roots: tuple[Node, ...]) -> list[Node]:
     """The nodes under ``roots``, inputs before users, without recursion: graphs may be very deep."""
     order: list[Node] = []
     seen: set[Node] = set()
@@ -84,7 +92,7 @@ def in_order(roots: tuple[Node, ...], inputs: Callable[[Node], tuple[Node, ...]]
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend([(i, False) for i in reversed(inputs(node)) if i not in seen])
+            stack.extend([(i, False) for i in reversed(node.ins) if i not in seen])
     return order
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import bool_, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, stride_order, ty
-from ._registry import METHODS, at_version, call, call_inplace, is_tensor, method
+from ._registry import METHODS, at_version, call, call_inplace, is_tensor, method, requires_grad
 from ._types import broadcast_shape
 from .views import alias_view, expand_rule, select, slice_view
 
@@ -321,6 +321,9 @@ def _assign(x: Any, value: Any) -> None:
             if isinstance(value, (bool, int, float, complex, np.generic))
             else tensor(value)
         )
+    if value._s is x._s and value._ty is x._ty and not (requires_grad(x) or requires_grad(value)):
+        (x._vc or x._s).version += 1  # as after ``x[i] += 1``: it has been written where it lies
+        return
     lead = value._ty.ndim - x._ty.ndim
     if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
         value = value.reshape(value._ty.shape[lead:])

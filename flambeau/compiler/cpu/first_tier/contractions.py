@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ....dtypes import float32, float64
+from ....dtypes import bfloat16, dtype, float16, float32, float64
 from ...affine import axis, linear, row_major
 from ...cluster import domain_labels, reduced_domain
 from ...ir import Value
 from ...loops import Load, Nest, Node, Reduction, Store, _merged, _runs
+from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
 from ..contract_packing import LEAST, packing
 from . import products
-from .text import lanes_of
+from .text import FLOATS, lanes_of
 
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
 Call = Callable[[Any, Any], Any]
@@ -42,7 +43,7 @@ def contraction(v: Value, strides: Strides) -> Call:
     Raises:
         UnsupportedError: its form or its order has no loop.
     """
-    if v.dtype not in (float32, float64) or 0 in v.shape or any(0 in a.shape for a in v.args):
+    if v.dtype not in FLOATS or 0 in v.shape or any(0 in a.shape for a in v.args):
         raise UnsupportedError(repr(v))
     la, lb, out = v.params
     reduced = [c for c in domain_labels(v) if c not in out]
@@ -50,7 +51,19 @@ def contraction(v: Value, strides: Strides) -> Call:
         raise UnsupportedError(repr(v))
     groups = in_lanes(v, strides)
     call = _by_rows(v, reduced, strides) if groups is None else _by_lanes(v, reduced, groups)
+    if v.dtype in (float16, bfloat16):
+        call = _converted(call, v.dtype)
     return call if None not in strides else _padded(call, [k for k, s in enumerate(strides) if s is None])
+
+
+def _converted(call: Call, dt: dtype) -> Call:
+    """The same for 16-bit floats, which are added in float32."""
+    return lambda *args: cast(call(*[cast(a, dt, float32) for a in args]), float32, dt)
+
+
+def _sums(v: Value) -> dtype:
+    """The dtype in which products are added."""
+    return float64 if v.dtype is float64 else float32
 
 
 def _padded(call: Call, sides: list[int]) -> Call:
@@ -70,14 +83,14 @@ def _padded(call: Call, sides: list[int]) -> Call:
 def in_lanes(v: Value, strides: Strides) -> list[int] | None:
     """The sizes of the reduced loops if the products are added in lanes along the last; None: one after the other."""
     target = default().target
-    lanes = lanes_of(v.dtype, target)
+    lanes = lanes_of(_sums(v), target)
     simple = _of_one_sum(v, lanes)
     if simple is not NotImplemented:
         return simple
     if None in strides:
         raise UnsupportedError(repr(v))
     n = _nest(v, strides)
-    if packing(n, target, v.dtype.itemsize) is not None:
+    if packing(n, target, _sums(v).itemsize) is not None:
         return None
     best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
@@ -132,7 +145,7 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     order = [*outer, m, n]
     back = tuple([order.index(c) for c in out])
     shape = tuple([sizes[c] for c in outer] + [sizes.get(m, 1), sizes.get(n, 1)])
-    f, size = products.along_kept(v.dtype), v.dtype.itemsize
+    f, size = products.along_kept(_sums(v)), _sums(v).itemsize
     drop = tuple([k for k, c in enumerate(order) if not c])
 
     def call(a: Any, b: Any) -> Any:
@@ -151,7 +164,7 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
 def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
     """Which operand is read in vectors, and along which label."""
     la, lb, out = v.params
-    lanes = lanes_of(v.dtype, default().target)
+    lanes = lanes_of(_sums(v), default().target)
     total = prod(sizes.values())
     best: tuple[float, int, str] = (float("inf"), 1, "")
     for k, (own, other) in enumerate(((la, lb), (lb, la))):
@@ -193,7 +206,7 @@ def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     form = _grouped(groups)
     sides = [_arranged(own, [*out, *reduced], sizes, len(out), form) for own in (la, lb)]
-    f, size = products.along_reduced(v.dtype), v.dtype.itemsize
+    f, size = products.along_reduced(_sums(v)), _sums(v).itemsize
 
     def call(a: Any, b: Any) -> Any:
         x, y = [side(one) for side, one in zip(sides, (a, b))]

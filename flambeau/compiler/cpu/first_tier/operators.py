@@ -16,7 +16,7 @@ from ...chunked import by_sample, chunked, over_samples
 from ...composed_maps import CONSTANT, FORMULAS
 from ...forms import formed
 from ...ir import Function, Value
-from ...numpy_maps import cast, find_map
+from ...numpy_maps import cast, find_map, round_bfloat16
 from ...shorten import LONGEST, shorten
 from ...simplify import simplify
 from .. import nest_reduce
@@ -26,6 +26,7 @@ from . import maps
 from .contractions import UnsupportedError, contraction
 from .recurrences import recurrence
 from .reductions import reduction
+from .text import FLOATS
 
 Call = Callable[..., Any]
 Strides = tuple[int, ...]
@@ -63,7 +64,7 @@ class Planned:
         self.strides: dict[Value, Strides | None] = {}
         for v in f.values:
             one = getattr(self, f"_{v.kind}", None)
-            if one is None or v.dtype in (float16, bfloat16):
+            if one is None:
                 raise UnsupportedError(repr(v))
             one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
@@ -145,7 +146,8 @@ class Planned:
             self.regs.append(None)
             self.shapes.append(())
             self.exact[a] = len(self.regs) - 1
-            self.steps.append((lambda x: reference._number(x, dt), (self.at[a],), self.exact[a]))
+            round_ = (lambda x: cast(x, dt, dt)) if dt is bfloat16 else (lambda x: reference._number(x, dt))
+            self.steps.append((round_, (self.at[a],), self.exact[a]))
         return self.exact[a]
 
     def _view(self, v: Value) -> None:
@@ -242,17 +244,26 @@ def _map(v: Value) -> Call:
     if v.name == "cast":
         old, new = v.args[0].dtype, v.dtype
         return lambda a: cast(a, old, new)
-    if maps.is_function(v.name) and v.dtype in (float32, float64) and all(a.dtype is v.dtype for a in v.args):
-        return maps.function(v.name, v.dtype)
+    if maps.is_function(v.name) and v.dtype in FLOATS and all(a.dtype is v.dtype for a in v.args):
+        return _rounded(maps.function(v.name, float64 if v.dtype is float64 else float32), v.dtype)
     f, want = find_map(v.name), v.dtype.compute
-    if isinstance(f, np.ufunc) and v.name in SAME:
+    if isinstance(f, np.ufunc) and v.name in SAME and v.dtype is not bfloat16:
         return f
 
     def call(*args: Any) -> Any:
         r = f(*args)
         return r if r.dtype == want else r.astype(want)
 
-    return call
+    return _rounded(call, v.dtype) if v.dtype is bfloat16 else call
+
+
+def _rounded(f: Call, dt: dtype) -> Call:
+    """A function of float32 for operands and results of a 16-bit float."""
+    if dt is bfloat16:
+        return lambda *args: round_bfloat16(f(*args))
+    if dt is float16:
+        return lambda *args: f(*[a.astype(np.float32) for a in args]).astype(np.float16)
+    return f
 
 
 SAME = frozenset(
@@ -344,5 +355,8 @@ def reduced(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype
 
 def _as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
     """The function that reduces dimensions of an array in one step."""
-    f = reduction(name, shape, dims, new)
-    return f if old is new else lambda x: f(cast(x, old, new))
+    partial = nest_reduce.partial_dtype(name, new)
+    f = reduction(name, shape, dims, partial)
+    if old is partial is new:
+        return f
+    return lambda x: cast(f(cast(x, old, partial)), partial, new)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ....dtypes import dtype
+from ....dtypes import bfloat16, dtype, float16, float32, float64
 from ..nest_maps import Ops
 from ..target import Target
 from ..text import lane_list, memory_type, suffix
 from ..vector_math import Module, VectorMath
+
+FLOATS = frozenset([float16, bfloat16, float32, float64])
 
 
 class Writer:
