@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from flambeau import dtypes as dt
 from flambeau.compiler import upright
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_packing, execute, rows
+from flambeau.compiler.cpu import contract_packing, disk, execute, rows, stored
 from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 
@@ -143,3 +145,14 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
         ("btc", "cn", "btn"), ("nc", "btc", "ntb"), ("btc", "cn", "btn")
     ]  # fmt: skip
     check(b.f, arrays(b.f), exact=False)
+
+
+def test_what_is_restored_has_room_for_its_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored program asks for the workspace of its kernels and of the values that live within a chunk."""
+    monkeypatch.setattr(stored, "store", lambda: Disk(tmp_path))
+    program = execute.Executable(attention(*SIZES[0]), types_of(attention(*SIZES[0])))
+    assert program.local and program.workspace > max(k.workspace for k in program.kernels if k is not None)
+    name, sizes = disk.key_of("program", "attention"), []
+    stored.keep(name, program)
+    monkeypatch.setattr(Pool, "reserve", lambda self, workspace, scratch: sizes.append(workspace))
+    assert stored.restored(name, program.types, lambda: program) is not None and sizes == [program.workspace]

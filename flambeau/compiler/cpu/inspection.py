@@ -95,7 +95,7 @@ def memory(executable: Executable | Restored) -> MemoryFacts:
         donated=sum(executable.types[k].nbytes for k in executable.inplace),
         arena=executable.arena.nbytes,
         separate=sum(size for _, size in places.values()),
-        workspace=max([k.workspace for k in executable.kernels if k is not None], default=0),
+        workspace=executable.workspace,
         kept=outputs.nbytes,
         places=places,
     )

@@ -104,7 +104,7 @@ def keep(name: str | None, executable: Executable) -> None:
         "given": sorted(executable.outputs.given),
         "again": whole.again,
         "arena": whole.arena.nbytes,
-        "workspace": max([k.workspace for k in executable.kernels if k is not None]),
+        "workspace": executable.workspace,
         "cost": executable.steps[0].cost,  # type: ignore[union-attr]
     }
     store().put(name, marshal.dumps(table))
