@@ -23,7 +23,7 @@ from .compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_un
 from .compiler.simplify import without_dead
 from .dtypes import bfloat16
 from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
-from .graph.program import Program
+from .graph.program import Program, values_read
 from .graph.types import Ty
 
 # Seconds, about:
@@ -88,7 +88,8 @@ class FirstTier:
         """Notes how each node is computed; the number of calls."""
         at = {n: k for k, n in enumerate(order)}
         self.roots = [at[r] for r in roots]
-        last = _last_uses(order, at, self.roots)
+        read = values_read(order, tuple(roots))  # of what is overwritten as a whole, types are all that counts
+        last = _last_uses([n for n in order if n in read], at, self.roots)
         strides: dict[Node, Any] = {}
         calls = 0
         stored = _stored(roots)
@@ -101,9 +102,10 @@ class FirstTier:
                 strides[n] = n.ty.strides
             else:
                 one = _operator(n, strides)
-                self.seconds += one.work
-                calls += one.calls
-                self.steps.append((one.call, tuple([at[i] for i in n.ins]), k, last[k]))
+                if n in read:
+                    self.seconds += one.work
+                    calls += one.calls
+                    self.steps.append((one.call, tuple([at[i] for i in n.ins]), k, last[n]))
                 strides[n] = stored.get(n, one.strides)
         return calls
 
@@ -156,16 +158,15 @@ def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
     return found
 
 
-def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> list[list[int]]:
+def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict[Node, list[int]]:
     """For each node, which of its inputs nobody needs after it."""
     seen = set(roots)
-    last: list[list[int]] = [[] for _ in order]
-    for k in reversed(range(len(order))):
-        for n in order[k].ins:
-            i = at[n]
+    last: dict[Node, list[int]] = {n: [] for n in order}
+    for n in reversed(order):
+        for i in [at[x] for x in n.ins]:
             if i not in seen:
                 seen.add(i)
-                last[k].append(i)
+                last[n].append(i)
     return last
 
 

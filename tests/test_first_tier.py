@@ -201,6 +201,17 @@ def test_elements_written_one_by_one(tier: Callable[[str], None]) -> None:
     assert set(programs()) == {"FirstTier"}
 
 
+def test_what_is_overwritten_as_a_whole_is_not_computed(tier: Callable[[str], None]) -> None:
+    """What NumPy may write is copied only if somebody reads it."""
+    tier("first")
+    x = torch.from_numpy(np.arange(8, dtype=np.float32))
+    low = x[:4] <= 2.5
+    low[...] = False
+    twice = x * 2
+    twice.fill_(3.0)
+    assert low.tolist() == [False] * 4 and twice.tolist() == [3.0] * 8
+
+
 def test_what_it_cannot_run_is_compiled(in_both: dict[str, int]) -> None:
     assert F.conv1d(torch.ones(1, 2, 5), torch.ones(3, 2, 3), padding=1).sum().item() == 78
     assert in_both["compiled"] and not in_both["both"]

@@ -29,7 +29,7 @@ class Program:
         ordinals = [n.attrs for n in self.order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
-        self.read = frozenset([n.attrs for n in _read(self.order, roots) if n.op is LEAF])
+        self.read = frozenset([n.attrs for n in values_read(self.order, roots) if n.op is LEAF])
         self.olds: list[Any] = []
         self.slots = [-1 - i for i in self.kept]  # where these are
         self.cache: Any = None
@@ -71,7 +71,7 @@ def needed(node: Node) -> tuple[Node, ...]:
     return node.ins[1:] if node.op.name in OVERWRITING else node.ins
 
 
-def _read(order: list[Node], roots: tuple[Node, ...]) -> set[Node]:
+def values_read(order: list[Node], roots: tuple[Node, ...]) -> set[Node]:
     """The nodes whose values the roots depend on."""
     found = set(roots)
     for n in reversed(order):
