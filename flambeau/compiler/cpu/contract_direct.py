@@ -37,7 +37,8 @@ class DirectConvolution(Contraction):
         panels = d.panels * self.depth_of_panel * self.width
         copied = prod([extent(s, d.count) for s in d.sources]) + self.lanes if d.sources else 0
         self.begins = {"panels": 0, "copy": panels, "waiting": panels + -(-copied // 16) * 16}
-        self.elements = self.begins["waiting"] + d.panels * self.height * self.width
+        self.begins["square"] = self.begins["waiting"] + d.panels * self.height * self.width
+        self.elements = self.begins["square"] + self.lanes * self.lanes
 
     def finished(self) -> Kernel:
         """The kernel with what it needs."""
@@ -194,17 +195,15 @@ class DirectConvolution(Contraction):
     def pack_squares(self, source: str, to: str, column: str, run: list[int]) -> None:
         """Copies squares: rows of P, which lie along the reduced loops, become rows of the panel."""
         length, down = prod([self.d.count[k] for k in run]), self.p.of(run[-1]) < 0
-        rows = [self.row_of_p(source, column, j) for j in range(self.width)]
-        whole = length // self.lanes * self.lanes
-        depth = len(self.chain)
-        if whole:
-            at = self.each(whole, self.lanes)
-            self.square(rows, to, at, self.lanes, down)
-            self.leave(depth)
-        if length > whole:
-            self.scope()
-            self.square(rows, to, str(whole), length - whole, down)
-            self.leave(depth)
+        v = self.each(self.width, self.lanes)
+        to, first = self.step_from(to, v), self.sum(column, v, self.chain[-1])
+        rows = [self.row_of_p(source, first, j) for j in range(self.lanes)]
+        whole, depth = length // self.lanes * self.lanes, len(self.chain)
+        for low, high in ((0, whole), (whole, length)):
+            if high > low:
+                at = self.each(high, self.lanes, low)
+                self.square(rows, to, at, min(high - low, self.lanes), down)
+                self.leave(depth)
 
     def row_of_p(self, source: str, column: str, j: int) -> str:
         """Where row ``j`` of the panel lies in P; beyond V, where the last one does."""
@@ -215,21 +214,17 @@ class DirectConvolution(Contraction):
 
     def square(self, rows: list[str], to: str, at: str, steps: int, down: bool) -> None:
         """Copies ``steps`` steps of the run from ``at`` on."""
-        mask = (
-            None
-            if steps == self.lanes
-            else lane_list([(self.lanes - 1 - j if down else j) < steps for j in range(self.lanes)], "i1")
-        )
-        to = self.step_from(to, at, self.width)
-        for v in range(0, self.width, self.lanes):
-            regs = []
-            for row in rows[v : v + self.lanes]:
-                place = self.step_from(row, at, -1 if down else 1)
-                place = self.step_from(place, str(1 - self.lanes)) if down else place
-                regs.append(self.vector_load(place, 1, self.dt, mask, self.chain[-1]))
-            turned = Packed.turned(self, regs)  # type: ignore[arg-type]
-            for i in range(steps):
-                self.put_at(turned[self.lanes - 1 - i if down else i], self.step_from(to, str(i * self.width + v)))
+        first = self.lanes - steps if down else 0
+        some = lane_list([first <= j < first + steps for j in range(self.lanes)], "i1")
+        mask = None if steps == self.lanes else some
+        to, regs = self.step_from(to, at, self.width), []
+        for row in rows:
+            place = self.step_from(row, at, -1 if down else 1)
+            place = self.step_from(place, str(1 - self.lanes)) if down else place
+            regs.append(self.vector_load(place, 1, self.dt, mask, self.chain[-1]))
+        turned = Packed.turned(self, regs)  # type: ignore[arg-type]
+        for i in range(steps):
+            self.put_at(turned[self.lanes - 1 - i if down else i], self.step_from(to, str(i * self.width)))
 
     # ---- the copy of Q
 
@@ -442,16 +437,17 @@ class DirectConvolution(Contraction):
         regs = [self.vector_at(self.step_from(at, str(j * self.width))) for j in range(rows)]
         regs = Packed.turned(self, regs + [zero] * (self.lanes - rows))  # type: ignore[arg-type]
         mask = None if rows == self.lanes else lane_list([j < rows for j in range(self.lanes)], "i1")
-        axis, self.axis = self.axis, self.d.along[-1]
+        square = self.part("square")
         for j, reg in enumerate(regs):
-            self.indices[self.v] = self.sum(column, str(j), self.chain[-1])
-            if self.ragged:
-                exists = self.put(f"icmp ult i64 {self.indices[self.v]}, {self.n.sizes[self.v]}")
-                self.open(When(self.chain[-1].axes, False, exists))
-            else:
-                self.scope()
-            self.result(reg, mask)
-            self.leave(len(self.chain) - 1)
+            self.put_at(reg, self.step_from(square, str(j * self.lanes)))
+        self.scope()
+        j = self.each(self.lanes)
+        axis, self.axis = self.axis, self.d.along[-1]
+        self.indices[self.v] = self.sum(column, j, self.chain[-1])
+        if self.ragged:
+            exists = self.put(f"icmp ult i64 {self.indices[self.v]}, {self.n.sizes[self.v]}")
+            self.open(When(self.chain[-1].axes, False, exists))
+        self.result(self.vector_at(self.step_from(square, j, self.lanes)), mask)
         self.axis = axis
 
     def result(self, reg: str, mask: str | None) -> None:

@@ -32,7 +32,7 @@ CHUNKS = 8  # that threads should find, at least
 PANELS = 160 * 1024  # bytes of a chunk's panels
 COPY = 384 * 1024  # bytes of the other side's copy
 PACKING = 0.7  # cycles that an element of a panel takes
-COPYING = 9  # cycles that a vector of the other side's copy takes
+COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
 FINISHING = 3  # cycles that a vector of results takes behind the sums
 
 
@@ -232,7 +232,7 @@ def _copying(d: Direct, count: dict[int, int]) -> int:
     if not d.sources:
         return 0
     rows, length = prod([extent(s, count) for s in d.sources[:-1]]), extent(d.sources[-1], count)
-    return rows * -(-length // d.lanes) * COPYING
+    return rows * (COPYING[0] * -(-length // d.lanes) + COPYING[1] * length // d.lanes)
 
 
 def _time(
