@@ -460,3 +460,9 @@ def test_batches_of_tensors_are_at_hand() -> None:
         assert not x._s.pending and not y._s.pending
         with pytest.raises(IndexError, match="is out of bounds"):
             torch.nn.functional.cross_entropy(x, y)
+
+
+def test_an_epoch_may_be_endless() -> None:
+    sampler = data.RandomSampler(range(7), replacement=True, num_samples=10**15)
+    drawn = [i for i, _ in zip(sampler, range(100))]
+    assert len(drawn) == 100 and set(drawn) == set(range(7))

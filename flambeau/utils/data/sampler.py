@@ -102,7 +102,7 @@ class RandomSampler(Sampler[int]):
 
     def _with_replacement(self, generator: Generator) -> Iterator[int]:
         n, whole = len(self.data_source), self.num_samples // 32
-        for size in [32] * whole + [self.num_samples % 32]:
+        for size in itertools.chain(itertools.repeat(32, whole), [self.num_samples % 32]):  # an epoch may be endless
             yield from torch.randint(high=n, size=(size,), dtype=torch.int64, generator=generator).tolist()
 
     def _permuted(self, generator: Generator) -> Iterator[int]:
