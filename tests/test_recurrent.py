@@ -118,6 +118,10 @@ def test_large_weights_serve_several_tiles_of_rows(monkeypatch: pytest.MonkeyPat
             check(recurrent("lstm", 20, sizes, back, packed=sizes[0] != sizes[1]), sizes)
 
 
+def test_many_rows() -> None:
+    check(recurrent("rnn_relu", 1, [40_000] * 2), [40_000] * 2)
+
+
 def test_zeros_are_not_read() -> None:
     for absent in ((1,), (2, 3), (1, 2), (4,)):
         f = recurrent("lstm", 7, [5] * 3, absent=absent)
@@ -313,6 +317,16 @@ def test_half_precision_is_computed_in_float32(dtype: Any) -> None:
     torch.testing.assert_close(y.float(), wide(x.float())[0], rtol=0.02, atol=0.02)
     y.sum().backward()
     assert net.weight_hh_l0.grad is not None and net.weight_hh_l0.grad.dtype is dtype
+
+
+def test_autocast() -> None:
+    """As in PyTorch, a GRU gives float32."""
+    for kind, dtype in (("lstm", torch.bfloat16), ("tanh", torch.bfloat16), ("gru", torch.float32)):
+        net, x = KINDS[kind](3, 4), torch.randn(5, 2, 3)
+        with torch.autocast("cpu"):
+            y, _ = net(x)
+        y.float().sum().backward()
+        assert y.dtype is dtype and net.weight_ih_l0.grad.dtype is torch.float32
 
 
 def test_functions_in_both_forms() -> None:

@@ -19,7 +19,8 @@ __all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 # https://docs.pytorch.org/docs/stable/amp.html#cpu-op-specific-behavior
 LOWER = (
     "addbmm addmm baddbmm bmm matmul mm __matmul__ __rmatmul__ conv1d conv2d conv3d conv_tbc conv_transpose1d "
-    "conv_transpose2d conv_transpose3d linear scaled_dot_product_attention"
+    "conv_transpose2d conv_transpose3d linear scaled_dot_product_attention "
+    "lstm rnn_relu rnn_tanh"
 ).split()
 FLOAT32 = (
     "avg_pool3d binary_cross_entropy grid_sample polar prod quantile nanquantile stft cdist trace cholesky "

@@ -200,12 +200,12 @@ def _run(
     """The output of the last layer and the states after; x has the rows of all steps, one below the other."""
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
-    after: list[list[Any]] = []
+    befores, after = list(zip(*[s.unbind(0) for s in state])), []
     for k in range(num_layers):
         outputs = []
         for at in range(k * directions, (k + 1) * directions):
             weights = _Direction(params[at * each : (at + 1) * each], has_biases)
-            y, *own = weights.run(name, x, [s[at] for s in state], at % directions == 1, starts)
+            y, *own = weights.run(name, x, list(befores[at]), at % directions == 1, starts)
             outputs.append(y)
             after.append(own)
         x = cat(outputs, -1) if bidirectional else outputs[0]

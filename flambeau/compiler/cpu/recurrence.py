@@ -21,6 +21,7 @@ from . import nest_maps
 from .target import Target
 
 NEAR = 3 << 19  # bytes of weights that stay in the second cache
+MOST = 4096  # chunks
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
@@ -112,10 +113,10 @@ def laid_for(
     there = there or (True,) * (1 + len(how.carries) + len(how.sequences))
     tile = tile_of(target, dt, how.products * how.units)
     laid = Laid(how, tile, tile.rows, batch, steps, there)
-    if laid.depth * laid.columns * dt.itemsize <= NEAR:
-        return laid
-    # A panel serves several tiles of rows, which find it in a cache.
-    tiles = next((n for n in (4, 2) if batch >= n * n * tile.rows), 1)
+    tiles = -(-batch // (MOST * tile.rows))
+    if laid.depth * laid.columns * dt.itemsize > NEAR:
+        # A panel serves several tiles of rows, which find it in a cache.
+        tiles = max(tiles, next((n for n in (4, 2) if batch >= n * n * tile.rows), 1))
     return replace(laid, rows=tiles * tile.rows)
 
 
