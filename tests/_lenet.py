@@ -12,6 +12,7 @@ from flambeau import nn
 from flambeau.compiler.ir import Function
 from flambeau.compiler.simplify import simplify
 from flambeau.graph import realisation
+from flambeau.graph.epoch import threads
 from flambeau.nn import functional as F
 
 KINDS = ("max", "avg", "norm", "dropout", "tanh", "small")
@@ -39,9 +40,19 @@ class LeNet(nn.Module):
 
 
 def functions_of(run: Callable[[], Any]) -> list[Function]:
-    """The simplified functions of the programs that ``run`` makes."""
+    """The simplified functions of the programs that ``run`` makes, as a process without other threads records them.
+
+    Where threads have been, gradients are recorded in another order, which listings show.
+    """
+    realisation.realise()
     realisation.forget()
-    run()
+    epoch = threads.epoch
+    before = epoch.alone, epoch.deferring, epoch.crowded
+    epoch.alone, epoch.deferring, epoch.crowded = True, True, False
+    try:
+        run()
+    finally:
+        epoch.alone, epoch.deferring, epoch.crowded = before
     found = [simplify(p.function) for p in realisation.programs.values()]
     realisation.forget()
     return found

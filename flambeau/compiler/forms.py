@@ -123,7 +123,7 @@ def _padding(r: Rewriter, v: Value, value: Value) -> Value | None:
     if found is None or fill.params and v.dtype in (float16, bfloat16):
         return None
     order, starts, steps = found
-    if max(steps) > 1 and is_contraction(value):
+    if max(steps, default=1) > 1 and is_contraction(value):
         return None
     taken = [d for d in order if d is not None]
     left = [d for d in range(value.ndim) if d not in taken]
