@@ -24,7 +24,8 @@ PIECES = range(8, 49)  # into how many the rows may be cut
 ROWS = 48  # of a matrix product with a weight in a piece, at least: so that reading the weight costs little
 SHARE = 0.5  # of the program's products that must run along the rows
 LEAST = 1 << 22  # products in a piece, at least
-MEMORY = 192 << 20  # bytes that all values along the rows may take, as they keep places of their own
+MEMORY = 512 << 20  # bytes that values along the rows may take, as they keep places of their own
+AT_ONCE = 4  # pieces that are worked on at a time, about
 
 
 def in_rows(steps: Steps) -> Steps:
@@ -60,13 +61,17 @@ def _best(nests: list[Nest], total: int) -> tuple[int, list[Nest]] | None:
         score = work, pieces % 4 == 0, -pieces
         if work >= max(SHARE * total, LEAST * pieces) and (best is None or score > best[0]):
             best = score, pieces, members
-    if best is None or sum(_bytes(n) for n in best[2]) > MEMORY:
+    if best is None or _memory(best[1], best[2], nests) > MEMORY:
         return None
     return best[1:]
 
 
-def _bytes(n: Nest) -> int:
-    return sum(prod(s.value.shape) * s.value.dtype.itemsize for s in n.stores)
+def _memory(pieces: int, members: list[Nest], nests: list[Nest]) -> float:
+    """Bytes of what the nests along the rows store: as a whole if others read it, else of some pieces."""
+    own = {id(n) for n in members}
+    read = {v for n in nests if id(n) not in own for v, _ in _reads(n)}
+    sizes = [(s.value in read, prod(s.value.shape) * s.value.dtype.itemsize) for n in members for s in n.stores]
+    return sum(size if whole else size * AT_ONCE / pieces for whole, size in sizes)
 
 
 def is_cut(n: Nest, pieces: int) -> bool:
