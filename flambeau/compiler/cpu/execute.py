@@ -347,7 +347,7 @@ class Executable:
             groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
             first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
             native.append(first._replace(beside=tuple(beside)))
-        cost = sum(k.points for _, _, k in run) * NANOSECONDS
+        cost = _divisible(run) * NANOSECONDS
         arrays = self.inputs + len(self.types) + len(self.shared)
         self.steps.append(
             Call(Executor(native, arrays=arrays, buffers=2, workspace=self.workspace, cost=cost, pool=self.pool), cost)
@@ -387,6 +387,16 @@ class Executable:
     def places(self) -> tuple[int, int]:
         """Where the arena and the numbers lie."""
         return address(self.arena), address(self.scalars.memory)
+
+
+def _divisible(run: list[tuple[int, int, Kernel]]) -> float:
+    """The points of loops that other threads could take off the calling one: all but a chunk of each segment."""
+    points = 0.0
+    for _, segment in groupby(run, itemgetter(0)):
+        groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
+        totals = [sum([k.points for k in ks]) for ks in groups]
+        points += sum(totals) - max([total / max(ks[0].chunks, 1) for total, ks in zip(totals, groups)])
+    return points
 
 
 class Call(NamedTuple):

@@ -148,8 +148,8 @@ class Executor:
         scalars: the types of each run's scalars: float64, float32, int64, uint64, int32, bool.
         workspace: bytes that a chunk of a segment needs for itself; contents are undefined at the start.
         scratch: bytes that the program needs between segments; contents are undefined at the start.
-        cost: nanoseconds that one thread is thought to take; programs of little cost stay on the calling thread.
-            None: many.
+        cost: nanoseconds that other threads are thought to be able to take off the calling one; programs for which
+            those are few stay on the calling thread. None: many.
         pool: the threads; by default the process's.
         functions: for each kernel the addresses of its text's functions, where they are known already.
 

@@ -42,7 +42,7 @@ __all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_d
 
 SPIN_SECONDS = 100e-6
 PATIENCE_SECONDS = 2e-6
-# What one thread must take, in nanoseconds, before the others are called: when they look for work, when they sleep.
+# What others can take off one thread, in nanoseconds, before they are called: when they look for work, when they sleep.
 HOT_COST = 8_000
 COLD_COST = 150_000
 # Before each thread's workspace: the cell where kernels report errors.
