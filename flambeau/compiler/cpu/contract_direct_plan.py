@@ -24,11 +24,13 @@ from ..loops import Load, Nest, Node, accesses
 from .contract_plan import LATENCY, Operand, Plan, operands
 from .target import Target
 
-LEAST = 1 << 19  # products below which nothing is packed
+LEAST = 1 << 17  # products below which nothing is packed
 FILLED = 0.7  # of the lanes at least are results
 FEWEST = 48  # rows that a panel must serve
 SMALL = 256  # rows of a convolution with windows of one element, which waste lanes as pixels
 CHUNKS = 8  # that threads should find, at least
+ALONE = 1 << 21  # products below which it does not pay to wake other threads
+WAITING = 1.0  # chunks for which other threads wait at the end, about
 PANELS = 160 * 1024  # bytes of a chunk's panels
 COPY = 384 * 1024  # bytes of the other side's copy
 PACKING = 0.7  # cycles that an element of a panel takes
@@ -245,12 +247,12 @@ def _time(
     finished = FINISHING * blocks * panels * wide * height
     total = blocks * panels * depth * each + packed + chunks * copied + finished
     waiting = height * some * wide * d.lanes * itemsize
-    return total * _idle(chunks) * (1.2 if waiting > COPY else 1)
+    return total * (1 if prod(n.sizes) < ALONE else _idle(chunks)) * (1.2 if waiting > COPY else 1)
 
 
 def _idle(chunks: int) -> float:
     """How much longer chunks take than their work, as threads wait for the last of them."""
-    return 1 + max(0, CHUNKS - chunks) / CHUNKS + 0.6 / chunks
+    return 1 + max(0, CHUNKS - chunks) / CHUNKS + WAITING / chunks
 
 
 @cache

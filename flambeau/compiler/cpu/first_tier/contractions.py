@@ -21,6 +21,7 @@ from ...loops import Load, Nest, Node, Reduction, Store, _merged, _runs
 from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
+from ..contract_direct_plan import direct
 from ..contract_packing import LEAST, packing
 from . import products
 from .text import FLOATS, lanes_of
@@ -90,7 +91,7 @@ def in_lanes(v: Value, strides: Strides) -> list[int] | None:
     if None in strides:
         raise UnsupportedError(repr(v))
     n = _nest(v, strides)
-    if packing(n, target, _sums(v).itemsize) is not None:
+    if direct(n, target, _sums(v).itemsize) is not None or packing(n, target, _sums(v).itemsize) is not None:
         return None
     best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
