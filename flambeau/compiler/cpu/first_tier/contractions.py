@@ -206,12 +206,27 @@ def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
     la, lb, out = v.params
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     form = _grouped(groups)
-    sides = [_arranged(own, [*out, *reduced], sizes, len(out), form) for own in (la, lb)]
-    f, size = products.along_reduced(_sums(v)), _sums(v).itemsize
+    first, second = [max([c for c in own if c in out and c not in other], key=sizes.__getitem__, default="")
+                     for own, other in ((la, lb), (lb, la))]  # fmt: skip
+    swapped = sizes.get(first, 1) > sizes.get(second, 1)
+    n = first if swapped else second
+    outer = [c for c in out if c != n]
+    x = _arranged(lb if swapped else la, [*outer, *reduced], sizes, len(outer), form)
+    y = _arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
+    order = [*outer, n]
+    back = tuple([order.index(c) for c in out])
+    f, size, shape = products.along_reduced(_sums(v)), _sums(v).itemsize, (*[sizes[c] for c in outer], sizes.get(n, 1))
 
     def call(a: Any, b: Any) -> Any:
-        x, y = [side(one) for side, one in zip(sides, (a, b))]
-        x, y = [one if one.strides[-1] == size else np.ascontiguousarray(one) for one in (x, y)]
-        return f(x, y)
+        one, other = (b, a) if swapped else (a, b)
+        one, other = x(one), y(other)
+        if one.strides[-1] != size:
+            one = np.ascontiguousarray(one)
+        if other.strides[-1] != size:
+            other = np.ascontiguousarray(other)
+        found = f(one, other)
+        if found.shape != shape:
+            found = np.broadcast_to(found, shape)
+        return np.transpose(found, back) if n else found.reshape(v.shape)
 
     return call

@@ -1,7 +1,7 @@
 """Contractions of floats as generalized ufuncs: products are added in the order of up to three reduced loops.
 
 ``(m,a,b,c),(a,b,c,n)->(m,n)`` has vectors along ``n``, whose elements are neighbours; four rows share what they read.
-``(a,b,c),(a,b,c)->()`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes.
+``(a,b,c),(n,a,b,c)->(n)`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def along_kept(dt: dtype) -> Any:
 def along_reduced(dt: dtype) -> Any:
     """The ufunc whose vectors run along ``c``."""
     c = dt.np.char
-    return made(_reduced, "contract_lanes", f"{c}{c}->{c}", dt, signature="(a,b,c),(a,b,c)->()")
+    return made(_reduced, "contract_lanes", f"{c}{c}->{c}", dt, signature="(a,b,c),(n,a,b,c)->(n)")
 
 
 def _multiply_add(w: Writer, dt: dtype, total: str, a: str, b: str) -> str:
@@ -181,33 +181,81 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
 
 # ---- lanes along c
 
+DOTS = (
+    "ptr %x, ptr %y, ptr %z, i64 %na, i64 %nb, i64 %nc, i64 %xa, i64 %xb, i64 %xc, i64 %yn, i64 %ya, i64 %yb, i64 %yc"
+)
+
 
 def _reduced(dt: dtype, target: Target) -> str:
     w = Writer(target, lanes_of(dt, target))
-    t, base = type_of(dt, w.lanes), base_type(dt)
-    (outer, *reduced), places, steps = _head(w, 4, 9)
-    Loop(w, "o", outer, "entry", {}, "")
-    x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, steps[:3])]
-    inner, before, total = [], "o.body", constant(0, base, w.lanes)
-    for k, name in enumerate("abc"):
-        inner.append(Loop(w, name, reduced[k], before, {f"%s{name}": total}, t))
-        x = w.at(x, w.put(f"mul i64 %{name}, {steps[3 + k]}"))
-        y = w.at(y, w.put(f"mul i64 %{name}, {steps[6 + k]}"))
-        before, total = f"{name}.body", f"%s{name}"
-    mask = w.first(w.put(f"sub i64 {reduced[2]}, %c"))
-    new = _multiply_add(w, dt, "%sc", w.load(dt, x, mask), w.load(dt, y, mask))
-    new = w.put(f"select <{w.lanes} x i1> {mask}, {t} {new}, {t} %sc")
-    for name, loop in reversed(list(zip("abc", inner))):
-        loop.end({f"%s{name}": new}, w.lanes if name == "c" else 1)
-        new = f"%s{name}"
-    w.do(f"store {base} {_added(w, dt, new)}, ptr {z}, align {dt.itemsize}")
-    w.do("br label %o.last")
-    w.label("o.last")
-    w.do("%o.next = add i64 %o, 1")
-    w.do("br label %o.head")
-    w.label("o.done")
+    blocks = [_dots(w, dt, count) for count in (w.lanes, 1)]
+    (outer, na, nb, nc, n), places, steps = _head(w, 5, 11)
+    over, (xa, xb, xc, yn, ya, yb, yc, zn) = steps[:3], steps[3:]
+    turns = Loop(w, "o", outer, "entry", {}, "")
+    x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, over)]
+    columns = Loop(w, "j", n, "o.body", {}, "")
+    y, z = w.at(y, w.put(f"mul i64 %j, {yn}")), w.at(z, w.put(f"mul i64 %j, {zn}"))
+    numbers = ", ".join([f"i64 {s}" for s in (na, nb, nc, xa, xb, xc, yn, ya, yb, yc)])
+    left = w.put(f"sub i64 {n}, %j")
+    w.do(f"%many = icmp sge i64 {left}, {w.lanes}")
+    w.do(f"%step = select i1 %many, i64 {w.lanes}, i64 1")
+    w.do("br i1 %many, label %many.dots, label %one.dot")
+    for label, count in (("many.dots", w.lanes), ("one.dot", 1)):
+        w.label(label)
+        w.do(f"call void @dots_{count}(ptr {x}, ptr {y}, ptr {z}, {numbers})")
+        w.do("br label %after")
+    w.label("after")
+    columns.end({}, "%step")
+    turns.end({})
     w.do("ret void")
-    return w.loop()
+    return "\n".join([w.loop(), *blocks])
+
+
+def _dots(module: Writer, dt: dtype, count: int) -> str:
+    """``count`` results at a time, each in lanes of its own."""
+    w = Writer(module.target, module.lanes)
+    w.module = module.module
+    t, base = type_of(dt, w.lanes), base_type(dt)
+    w.label("entry")
+    first = {f"%s{v}": constant(0, base, w.lanes) for v in range(count)}
+    x, y, before, loops = "%x", "%y", "entry", []
+    for name in "abc":
+        names = {f"{reg}{name}" if not loops else f"{reg[:-1]}{name}": value for reg, value in first.items()}
+        loops.append(Loop(w, name, f"%n{name}", before, names, t))
+        x = w.at(x, w.put(f"mul i64 %{name}, %x{name}"))
+        y = w.at(y, w.put(f"mul i64 %{name}, %y{name}"))
+        first, before = {reg: reg for reg in names}, f"{name}.body"
+    mask = w.first(w.put("sub i64 %nc, %c"))
+    one = w.load(dt, x, mask)
+    new = []
+    for v, old in enumerate(first):
+        other = w.load(dt, w.at(y, w.put(f"mul i64 %yn, {v}")), mask)
+        total = _multiply_add(w, dt, old, one, other)
+        new.append(w.put(f"select <{w.lanes} x i1> {mask}, {t} {total}, {t} {old}"))
+    for loop, name in reversed(list(zip(loops, "abc"))):
+        loop.end(dict(zip(loop.carried, new)), w.lanes if name == "c" else 1)
+        new = list(loop.carried)
+    if count == 1:
+        w.do(f"store {base} {_added(w, dt, new[0])}, ptr %z, align {dt.itemsize}")
+    else:
+        w.do(f"store {t} {_added_together(w, dt, new)}, ptr %z, align {dt.itemsize}")
+    w.do("ret void")
+    return w.function(f"define internal void @dots_{count}({DOTS}) nounwind")
+
+
+def _added_together(w: Writer, dt: dtype, sums: list[str]) -> str:
+    """As many vectors as there are lanes, the lanes of each added up as ``_added`` does: a vector of the results."""
+    t, half = type_of(dt, w.lanes), w.lanes // 2
+    while half:
+        step = 2 * half  # each register holds runs of ``step`` lanes, one for each vector in it
+        runs = [r * step + (w.lanes if second else 0) for second in (0, 1) for r in range(w.lanes // step)]
+        picks = [lane_list([r + off + j for r in runs for j in range(half)], "i32") for off in (0, half)]
+        pairs = []
+        for x, y in zip(sums[::2], sums[1::2]):
+            a, b = [w.put(f"shufflevector {t} {x}, {t} {y}, <{w.lanes} x i32> {p}") for p in picks]
+            pairs.append(w.ops().two("fadd", dt, a, b))
+        sums, half = pairs, half // 2
+    return sums[0]
 
 
 def _added(w: Writer, dt: dtype, reg: str) -> str:
