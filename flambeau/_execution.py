@@ -12,6 +12,7 @@ from .graph import realisation as realise
 from .graph.program import Program
 
 # Programs run in the first tier and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
+LOOKS = 50  # new programs of a process that are looked for on the disk before they run
 RESTORING = 0.01  # seconds that a program from the disk takes, about
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
@@ -75,6 +76,9 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     """The program in the first tier, or from the disk if that takes less; None if it is planned at once."""
     if tier[0] == "compiled":
         return None
+    found = _planned(p, inputs, found_only=True) if tier[0] == "auto" and _looks() else None
+    if found is not None:
+        return found
     from ._first_tier import FirstTier
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
@@ -86,6 +90,15 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     if tier[0] == "auto" and found.seconds > RESTORING:
         return _planned(p, inputs, found_only=True) or found
     return found
+
+
+def _looks() -> bool:
+    """Is it worth looking on the disk for a new program? For the first of a process: others are rarely there."""
+    _new[0] += 1
+    return _new[0] <= LOOKS
+
+
+_new = [0]  # programs so far
 
 
 def _promoted(p: Program, inputs: list[Any]) -> Any:
