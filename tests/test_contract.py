@@ -6,6 +6,7 @@ Operands are small integers, so sums are exact in whatever order they are added.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from _compiled import memory
+from _compiled import memory, types_of
 from _fuzzing import pack_everything
 from test_nest import TARGETS, check, native, pool_for
 
@@ -24,6 +25,7 @@ from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import (
     contract,
+    contract_direct,
     contract_direct_plan,
     contract_packing,
     contract_plan,
@@ -168,6 +170,25 @@ def test_direct_convolutions_on_other_processors(pool: Pool, case: Any, cache: i
         check(*case, pool=pool)
 
 
+@pytest.mark.parametrize("length", [44101, 160_000])
+def test_a_long_row_is_copied_in_a_loop(length: int) -> None:
+    b = Builder()
+    x, w = (1, 4, length), (16, 4, 9)
+    a, k = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate((x, w))]
+    b.f.outputs = [lower_forward(b, a, k, (length,), Geometry((1,), ((4, 4),), (1,), 1))]
+    arrays = [np.random.default_rng(k).integers(-2, 3, prod(s)).astype(np.float32) for k, s in enumerate((x, w))]
+    check(b.f, arrays, exact=True)
+
+
+def test_a_row_too_long_for_a_workspace_is_none_of_a_direct_convolution() -> None:
+    b = Builder()
+    x, w = (1, 4, 1_000_003), (16, 4, 9)
+    a, k = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate((x, w))]
+    b.f.outputs = [lower_forward(b, a, k, (1_000_003,), Geometry((1,), ((4, 4),), (1,), 1))]
+    program = execute.Executable(b.f, types_of(b.f), Pool(1, default()))
+    assert max(k.workspace for k in program.kernels if k is not None) <= contract_direct_plan.WORKSPACE
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("what", ["forward", "input", "weight"])
 def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPatch, what: str, stride: int) -> None:
@@ -223,6 +244,7 @@ def convolve_directly(patch: pytest.MonkeyPatch, cache: int) -> None:
     patch.setattr(contract_direct_plan, "FILLED", 0)
     patch.setattr(contract_direct_plan, "PANELS", cache)
     patch.setattr(contract_direct_plan, "COPY", cache)
+    patch.setattr(contract_direct, "UNROLLED", 1 if cache == 64 else 8)
     patch.setattr(generating, "_known", {})
 
 

@@ -17,6 +17,8 @@ from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, vector
 
+UNROLLED = 8  # vectors of a row that are copied without a loop
+
 
 class DirectConvolution(Contraction):
     """Emits one kernel. In it, an index within a chunk or block counts from where that begins (``low``)."""
@@ -266,22 +268,23 @@ class DirectConvolution(Contraction):
         """Copies along the innermost source; what is stored too much is overwritten by the next row or not read."""
         s = self.d.sources[-1]
         length, first = extent(s, self.d.count), self.first_of(s)
-        for j in range(0, length, self.lanes):
-            at = self.sum(first, str(j), self.chain[-1])
-            mask = self.copied_lanes(s, at, length - j)
+        step = length if length <= UNROLLED * self.lanes else self.lanes
+        start = self.each(length, step)
+        for j in range(0, step, self.lanes):
+            index = self.sum(start, str(j), self.chain[-1])
+            at = self.sum(first, index, self.chain[-1])
+            mask = self.lanes_of_row(at, s.size) if s.size is not None else self.lanes_of_row(index, length)
             if inside:
                 t = f"<{self.lanes} x i1>"
                 mask = self.put(f"and {t} {mask}, {self.splat(inside, 'i1', self.chain[-1])}")
             reg = self.vector_load(self.step_from(source, at, s.step), s.step, self.dt, mask, self.chain[-1])
-            self.put_at(reg, self.step_from(to, str(j)))
+            self.put_at(reg, self.step_from(to, index))
 
-    def copied_lanes(self, s: Source, at: str, left: int) -> str:
-        """The lanes of a row that exist."""
-        if s.size is None:
-            return lane_list([j < left for j in range(self.lanes)], "i1")
+    def lanes_of_row(self, at: str, size: int) -> str:
+        """The lanes from index ``at`` on that exist in a row."""
         if "%" in at:
-            return self.lanes_below(at, s.size)
-        return lane_list([0 <= int(at) + j < s.size for j in range(self.lanes)], "i1")
+            return self.lanes_below(at, size)
+        return lane_list([0 <= int(at) + j < size for j in range(self.lanes)], "i1")
 
     def q_strides(self) -> dict[int, int]:
         """How far apart the elements of Q are that the steps of each loop read."""

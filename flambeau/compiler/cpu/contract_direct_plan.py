@@ -22,6 +22,7 @@ from ...dtypes import float32, float64
 from ..affine import Affine, Guard, distinct
 from ..loops import Load, Nest, Node, accesses
 from .contract_plan import LATENCY, Operand, Plan, operands
+from .pool_text import MAX_CHUNKS
 from .target import Target
 
 LEAST = 1 << 17  # products below which nothing is packed
@@ -32,6 +33,7 @@ CHUNKS = 8  # that threads should find, at least
 ALONE = 1 << 21  # products below which it does not pay to wake other threads
 WAITING = 1.0  # chunks for which other threads wait at the end, about
 PANELS = 160 * 1024  # bytes of a chunk's panels
+WORKSPACE = 1 << 23  # bytes of all that a chunk keeps for itself
 COPY = 384 * 1024  # bytes of the other side's copy
 PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
@@ -165,7 +167,14 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     _chunks(n, d, vectors, target.vector_registers, itemsize)
     _blocks(n, d, itemsize)
     d.along = _along(n, d)
-    return d
+    return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
+
+
+def _workspace(n: Nest, d: Direct) -> int:
+    """Elements of what a chunk keeps for itself."""
+    panel = prod([d.count[k] for k, r in enumerate(n.reduced) if r])
+    waiting = prod([d.count[k] for k in d.rows])
+    return d.panels * d.wide * d.lanes * (panel + waiting) + prod([extent(s, d.count) for s in d.sources])
 
 
 def _sources(n: Nest, q: Operand) -> list[Source] | None:
@@ -245,6 +254,8 @@ def _time(
     depth, chunks = prod([s for s, r in zip(n.sizes, n.reduced) if r]), blocks * panels // some
     packed = blocks * panels * wide * d.lanes * depth * PACKING
     finished = FINISHING * blocks * panels * wide * height
+    if chunks > MAX_CHUNKS:
+        return float("inf")
     total = blocks * panels * depth * each + packed + chunks * copied + finished
     waiting = height * some * wide * d.lanes * itemsize
     return total * (1 if prod(n.sizes) < ALONE else _idle(chunks)) * (1.2 if waiting > COPY else 1)
@@ -287,7 +298,7 @@ def _cycles(heights: tuple[int, ...], box: tuple[int, ...], wide: int) -> float:
 def _blocks(n: Nest, d: Direct, itemsize: int) -> None:
     """The largest block of the reduced loops whose copies fit into the cache."""
     gone = [k for k, r in enumerate(n.reduced) if r]
-    best = dict.fromkeys(gone[:-1], 1) | {gone[-1]: _divisors(n.sizes[gone[-1]])[-1]}
+    best = dict.fromkeys(gone, 1)
     for block in _heights(n, gone):
         count = d.count | block
         panel = prod(block.values()) * d.panels * d.wide * d.lanes * itemsize
