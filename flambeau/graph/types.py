@@ -137,7 +137,7 @@ def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 
 def overlaps_itself(t: Ty) -> bool:
     """Do two elements share memory (as after ``expand``)? Exact for what views can make by PyTorch's rule."""
-    return t.numel > 0 and any(n > 1 and s == 0 for n, s in zip(t.shape, t.strides))
+    return not t.dense and t.numel > 0 and any([n > 1 and s == 0 for n, s in zip(t.shape, t.strides)])  # noqa: C419
 
 
 @lru_cache(8192)

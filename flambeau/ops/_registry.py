@@ -183,7 +183,7 @@ def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
         TypeError: an input is neither.
     """
     for k, x in enumerate(ins):
-        if not isinstance(x, (TensorBase, numbers.Number)):
+        if not isinstance(x, TensorBase) and type(x) not in Number and not isinstance(x, numbers.Number):
             name = "input" if k == 0 else "other"
             raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {type_name(x)}")
     return tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
@@ -483,7 +483,7 @@ def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, d
 
 def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) -> bool:
     """Checks that ``x`` may be written; does the write take part in autograd?"""
-    grad = threads.epoch.grad and any(isinstance(i, TensorBase) and requires_grad(i) for i in ins)
+    grad = threads.epoch.grad and any([isinstance(i, TensorBase) and requires_grad(i) for i in ins])  # noqa: C419
     if grad:
         refuse_write(x)
     if not may_overlap and overlaps_itself(x._ty):
