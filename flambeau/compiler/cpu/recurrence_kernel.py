@@ -22,7 +22,9 @@ from .points import Points
 from .recurrence import Laid, Walk
 from .target import Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
+from .vector_math import FUNCTIONS
 
+LINE = 64  # bytes of a cache line
 UNROLLED = 4  # products of each sum in one run through the innermost loop
 
 _texts: dict[Any, tuple[str, int]] = {}
@@ -214,7 +216,12 @@ class Walker(Points):
         self.within(When(frozenset(), False, some), lambda: self.active(rows))
 
     def active(self, rows: str) -> None:
-        """The products of some rows, a panel after the other, then the maps."""
+        """The products of some rows, a panel after the other, then the maps.
+
+        Maps without vector functions would wait for the memory that they write, so it is fetched before the products.
+        """
+        if not any(v.name in FUNCTIONS for v in self.how.body.values):
+            self.over("0", rows, self.fetch)
         self.over("0", str(self.laid.panels), lambda p: self.panel(p, rows))
         self.over("0", rows, self.maps)
 
@@ -307,6 +314,20 @@ class Walker(Points):
         return self.put(f"call {t} {name}({t} {a}, {t} {b}, {t} {s})")
 
     # ---- the body
+
+    def fetch(self, r: str) -> None:
+        """Asks for the memory of a row's results."""
+        row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
+        for k, n in enumerate(self.how.results):
+            if ("result", k) in self.places:
+                pitch = n * self.laid.how.units * self.dt.itemsize
+                self.over("0", str(pitch), partial(self.prefetch, self.at(self.places["result", k], row, pitch)), LINE)
+
+    def prefetch(self, start: str, by: str) -> None:
+        """Asks for a cache line to write."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        place = self.put(f"getelementptr i8, ptr {start}, i64 {by}")
+        self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {place}, i32 1, i32 2, i32 1)")
 
     def maps(self, r: str) -> None:
         """The body for all units of a row."""
