@@ -40,6 +40,7 @@ def interleave(f: Function) -> Function:
     r = Rewriter()
     new: dict[Value, Value] = {}
     for v in f.values:
+        r.f.origin = v.origin
         args = tuple([new[a] for a in v.args])
         found = _interleaved(r, sums[v], new) if v in sums and v not in within else _alone(r, v, new)
         new[v] = found or copied(r, v, args)
