@@ -13,6 +13,7 @@ from .graph.program import Program
 
 # Programs run in the first tier and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
 LOOKS = 50  # new programs of a process that are looked for on the disk before they run
+LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
@@ -76,9 +77,10 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     """The program in the first tier, or from the disk if that takes less; None if it is planned at once."""
     if tier[0] == "compiled":
         return None
-    found = _planned(p, inputs, found_only=True) if tier[0] == "auto" and _looks() else None
-    if found is not None:
-        return found
+    looks = tier[0] == "auto" and _looks(p)
+    at_hand = _planned(p, inputs, found_only=True) if looks else None
+    if at_hand is not None:
+        return at_hand
     from ._first_tier import FirstTier
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
@@ -87,15 +89,15 @@ def _first(p: Program, inputs: list[Any]) -> Any:
         found = FirstTier(p)
     except (UnsupportedError, MissingCompiler):
         return None
-    if tier[0] == "auto" and found.seconds > RESTORING:
+    if tier[0] == "auto" and not looks and found.seconds > RESTORING:
         return _planned(p, inputs, found_only=True) or found
     return found
 
 
-def _looks() -> bool:
+def _looks(p: Program) -> bool:
     """Is it worth looking on the disk for a new program? For the first of a process: others are rarely there."""
     _new[0] += 1
-    return _new[0] <= LOOKS
+    return _new[0] <= LOOKS and len(p.order) < LONG
 
 
 _new = [0]  # programs so far
