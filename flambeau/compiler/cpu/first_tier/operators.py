@@ -61,6 +61,7 @@ class Planned:
         self.steps: list[Step] = []
         self.at: dict[Value, int] = {}
         self.exact: dict[Value, int] = {}
+        self.computing: set[int] = set()  # steps of reductions and contractions
         self.strides: dict[Value, Strides | None] = {}
         for v in f.values:
             one = getattr(self, f"_{v.kind}", None)
@@ -68,7 +69,31 @@ class Planned:
                 raise UnsupportedError(repr(v))
             one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
+        self._reuse()
         self.call: Call = self._several if several else self._direct(count) or self._one
+
+    def _reuse(self) -> None:
+        """Lets elementwise functions write over a large operand that a function made and nobody needs any more."""
+        values = {i: v for v, i in self.at.items()}
+        uses: dict[int, list[int]] = {i: [len(self.steps)] for i in self.results}
+        for s, (_, ins, _) in enumerate(self.steps):
+            for i in ins:
+                uses.setdefault(i, []).append(s)
+        made = {out for f, _, out in self.steps if _is_plain(f) and self._size(out) >= LARGE}
+        fresh = {i for i in made if all(s < len(self.steps) and self._computes(s) for s in uses.get(i, []))}
+        for s, (f, ins, out) in enumerate(self.steps):
+            if out in made and out in values:
+                free = [k for k, i in enumerate(ins) if i in fresh and i in values and uses[i][-1] == s
+                        and self.shapes[i] == self.shapes[out] and values[i].dtype is values[out].dtype]  # fmt: skip
+                if free:
+                    self.steps[s] = _over(f, free[0]), ins, out
+
+    def _size(self, i: int) -> int:
+        return prod(self.shapes[i])
+
+    def _computes(self, s: int) -> bool:
+        """Has the result of a step memory of its own?"""
+        return _is_plain(self.steps[s][0]) or s in self.computing
 
     def _direct(self, count: int) -> Call | None:
         """The only call, if it takes the arguments as they are."""
@@ -176,7 +201,9 @@ class Planned:
             self.step(v, functools.partial(reference._reduce, v), [self.whole(a)])
         else:
             f = _as_it_is if self.final else reduced
-            self.step(v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [self.whole(a)])
+            operand = self.whole(a)
+            self.computing.add(len(self.steps))
+            self.step(v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [operand])
         self.strides[v] = row_major(v.shape)
 
     def _contract(self, v: Value) -> None:
@@ -185,6 +212,7 @@ class Planned:
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
             strides = [self.strides.get(a, row_major(a.shape)) for a in v.args]
+            self.computing.add(len(self.steps))
             self.step(v, contraction(v, strides), ins)
         self.strides[v] = row_major(v.shape)
 
@@ -264,6 +292,19 @@ def _rounded(f: Call, dt: dtype) -> Call:
     if dt is float16:
         return lambda *args: f(*[a.astype(np.float32) for a in args]).astype(np.float16)
     return f
+
+
+LARGE = 4096  # elements from which on memory is used again
+
+
+def _is_plain(f: Call) -> bool:
+    """Is it an elementwise ufunc?"""
+    return isinstance(f, np.ufunc) and f.signature is None
+
+
+def _over(f: Call, k: int) -> Call:
+    """The function with its result in place of operand ``k``."""
+    return lambda *args: f(*args, out=args[k])
 
 
 SAME = frozenset(
