@@ -138,11 +138,13 @@ def test_large_values_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_weight_that_lies_across_is_turned_once() -> None:
     b = Builder()
     x, w, z = _input(b, 0, (5, 4, 8)), _input(b, 1, (6, 8)), _input(b, 2, (8, 6))
+    across = b.strided(w, (8, 1), (8, 6), (1, 8), 0, dt.float32)
     b.f.outputs = [b.contract("btc,nc->btn", x, w), b.contract("nc,btc->ntb", w, x), b.contract("btc,cn->btn", x, z)]
+    b.f.outputs += [b.contract("btc,cn->btn", x, across), b.contract("cn,btc->tbn", across, x)]
     g = upright.upright(b.f)
-    assert [v.name for v in g.values if v.kind == "map"] == ["copy"]
+    assert [v.name for v in g.values if v.kind == "map"] == ["copy", "copy"]
     assert [v.params for v in g.values if v.kind == "contract"] == [
-        ("btc", "cn", "btn"), ("nc", "btc", "ntb"), ("btc", "cn", "btn")
+        ("btc", "cn", "btn"), ("nc", "btc", "ntb"), ("btc", "cn", "btn"), ("btc", "cn", "btn"), ("cn", "btc", "tbn")
     ]  # fmt: skip
     check(b.f, arrays(b.f), exact=False)
 
