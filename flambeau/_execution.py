@@ -87,7 +87,7 @@ def _first(p: Program, inputs: list[Any]) -> Any:
 
     try:
         found = FirstTier(p)
-    except (UnsupportedError, MissingCompiler):
+    except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING:
         return _planned(p, inputs, found_only=True) or found

@@ -12,7 +12,7 @@ from typing import Any
 from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
-from .text import Writer, lanes_of
+from .text import Loop, Writer, lanes_of
 from .ufuncs import made
 
 ROWS = 4
@@ -51,94 +51,47 @@ def _head(w: Writer, dims: int, steps: int) -> tuple[list[str], list[str], list[
     return sizes, places, [w.word("%steps", k) for k in range(steps)]
 
 
-class Loop:
-    """``for name = 0; name < size; name += step``, opened; ``end`` closes it.
-
-    ``carried``: registers that go from turn to turn, and what they begin with.
-    """
-
-    def __init__(self, w: Writer, name: str, size: str, before: str, carried: dict[str, str], t: str) -> None:
-        self.w, self.name, self.t = w, name, t
-        self.carried = carried
-        w.do(f"br label %{name}.head")
-        w.label(f"{name}.head")
-        w.do(f"%{name} = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.last ]")
-        for reg, first in carried.items():
-            w.do(f"{reg} = phi {t} [ {first}, %{before} ], [ {reg}.new, %{name}.last ]")
-        w.do(f"%{name}.some = icmp slt i64 %{name}, {size}")
-        w.do(f"br i1 %{name}.some, label %{name}.body, label %{name}.done")
-        w.label(f"{name}.body")
-
-    def end(self, new: dict[str, str], step: int | str = 1) -> None:
-        """The end of a turn, with the carried registers' new values."""
-        w, name = self.w, self.name
-        w.do(f"br label %{name}.last")
-        w.label(f"{name}.last")
-        for reg, value in new.items():
-            w.do(f"{reg}.new = bitcast {self.t} {value} to {self.t}")
-        w.do(f"%{name}.next = add i64 %{name}, {step}")
-        w.do(f"br label %{name}.head")
-        w.label(f"{name}.done")
-
-
 # ---- vectors along n
 
 
 def _kept(dt: dtype, target: Target) -> str:
     wide = 4 if target.vector_registers == 32 else 2
-    module = Writer(target, lanes_of(dt, target))
-    blocks = [_block(module, dt, r, v) for r in (ROWS, 1) for v in (wide, 1)]
     w = Writer(target, lanes_of(dt, target))
-    w.module = module.module
-    sizes, places, steps = _head(w, 6, 13)
-    outer, m, *reduced, n = sizes
+    blocks = [_block(w, dt, r, v) for r in (ROWS, 1) for v in (wide, 1)]
+    (outer, m, *reduced, n), places, steps = _head(w, 6, 13)
     xm, xa, xb, xc, ya, yb, yc, _, zm, _ = steps[3:]
-    Loop(w, "o", outer, "entry", {}, "")
+    turns = Loop(w, "o", outer, "entry", {}, "")
     x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, steps[:3])]
-    Loop(w, "j", n, "o.body", {}, "")
+    columns = Loop(w, "j", n, "o.body", {}, "")
     left = w.put(f"sub i64 {n}, %j")
     at = w.put(f"mul i64 %j, {dt.itemsize}")
     y, z = w.at(y, at), w.at(z, at)
-    many = w.put(f"icmp sgt i64 {left}, {w.lanes}")
-    w.do("br label %row.head")
-    w.label("row.head")
-    w.do("%row = phi i64 [ 0, %j.body ], [ %row.next, %row.last ]")
-    w.do(f"%row.some = icmp slt i64 %row, {m}")
-    w.do("br i1 %row.some, label %row.body, label %j.end")
-    w.label("row.body")
-    rows = w.put(f"sub i64 {m}, %row")
+    w.do(f"%many = icmp sgt i64 {left}, {w.lanes}")
+    w.do(f"%j.step = select i1 %many, i64 {wide * w.lanes}, i64 {w.lanes}")
+    rows = Loop(w, "row", m, "j.body", {}, "")
     x, z = [w.at(p, w.put(f"mul i64 %row, {s}")) for p, s in ((x, xm), (z, zm))]
-    w.do(f"%four = icmp sge i64 {rows}, {ROWS}")
-    w.do("br i1 %four, label %rows4, label %rows1")
-    names = [f"block_{r}_{v}" for r in (ROWS, 1) for v in (wide, 1)]
-    numbers = [left, *reduced, xm, xa, xb, xc, ya, yb, yc, zm]
-    given = ", ".join([f"ptr {x}", f"ptr {y}", f"ptr {z}", *[f"i64 {s}" for s in numbers]])
-    for k, label in enumerate(("rows4", "rows1")):
-        w.label(label)
-        w.do(f"br i1 {many}, label %{label}.wide, label %{label}.one")
-        for name, kind in zip(names[2 * k : 2 * k + 2], ("wide", "one")):
-            w.label(f"{label}.{kind}")
-            w.do(f"call void @{name}({given})")
-            w.do("br label %row.last")
-    w.label("row.last")
+    w.do(f"%four = icmp sge i64 {w.put(f'sub i64 {m}, %row')}, {ROWS}")
     w.do(f"%row.step = select i1 %four, i64 {ROWS}, i64 1")
-    w.do("%row.next = add i64 %row, %row.step")
-    w.do("br label %row.head")
-    w.label("j.end")
-    w.do("br label %j.last")
-    w.label("j.last")
-    w.do(f"%j.step = select i1 {many}, i64 {wide * w.lanes}, i64 {w.lanes}")
-    w.do("%j.next = add i64 %j, %j.step")
-    w.do("br label %j.head")
-    w.label("j.done")
-    w.do("br label %o.last")
-    w.label("o.last")
-    w.do("%o.next = add i64 %o, 1")
-    w.do("br label %o.head")
-    w.label("o.done")
+    numbers = [left, *reduced, xm, xa, xb, xc, ya, yb, yc, zm]
+    _choose(w, wide, ", ".join([f"ptr {x}", f"ptr {y}", f"ptr {z}", *[f"i64 {s}" for s in numbers]]))
+    rows.end({}, "%row.step")
+    columns.end({}, "%j.step")
+    turns.end({})
     w.do("ret void")
-    text = w.loop()
-    return "\n".join([text, *blocks])
+    return "\n".join([w.loop(), *blocks])
+
+
+def _choose(w: Writer, wide: int, given: str) -> None:
+    """Calls the block for as many rows and vectors as there are."""
+    w.do("br i1 %four, label %rows4, label %rows1")
+    for label, rows in (("rows4", ROWS), ("rows1", 1)):
+        w.label(label)
+        w.do(f"br i1 %many, label %{label}.wide, label %{label}.one")
+        for kind, vectors in (("wide", wide), ("one", 1)):
+            w.label(f"{label}.{kind}")
+            w.do(f"call void @block_{rows}_{vectors}({given})")
+            w.do("br label %chosen")
+    w.label("chosen")
 
 
 def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:

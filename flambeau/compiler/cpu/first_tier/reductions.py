@@ -14,7 +14,7 @@ from .. import nest_reduce
 from ..nest_choices import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
-from .text import Writer
+from .text import Loop, Writer
 from .ufuncs import made
 
 SIGNATURE = "(q,r)->()"
@@ -55,33 +55,29 @@ def _text(name: str, dt: dtype, target: Target) -> str:
     n, rows, size = [w.word("%dims", k) for k in range(3)]
     source, result = [w.word("%args", k, "ptr") for k in range(2)]
     over, out, row_step, step = [w.word("%steps", k) for k in range(4)]
-    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
     vector, base = type_of(dt, LANES), base_type(dt)
     none = constant(nest_reduce.identity(name, dt), base, LANES)
-    w.do("br label %each")
-    w.label("each")
-    w.do("%n = phi i64 [ 0, %entry ], [ %n.next, %done ]")
-    w.do(f"%n.some = icmp slt i64 %n, {n}")
-    w.do("br i1 %n.some, label %begin, label %end")
-    w.label("begin")
+    results = Loop(w, "n", n, "entry", {}, "")
     first = w.at(source, w.put(f"mul i64 %n, {over}"))
-    w.do("br label %rows")
-    w.label("rows")
-    w.do("%q = phi i64 [ 0, %begin ], [ %q.next, %row.end ]")
-    w.do(f"%sum = phi {vector} [ {none}, %begin ], [ %sum.row, %row.end ]")
-    w.do(f"%q.some = icmp slt i64 %q, {rows}")
-    w.do("br i1 %q.some, label %row, label %done")
-    w.label("row")
+    runs = Loop(w, "q", rows, "n.body", {"%sum": none}, vector)
     row = w.at(first, w.put(f"mul i64 %q, {row_step}"))
-    w.do("br label %vectors")
-    w.label("vectors")
-    w.do("%i = phi i64 [ 0, %row ], [ %i.next, %add ]")
-    w.do(f"%sum.row = phi {vector} [ %sum, %row ], [ %sum.new, %add ]")
-    w.do(f"%i.some = icmp slt i64 %i, {size}")
-    w.do("br i1 %i.some, label %some, label %row.end")
-    w.label("some")
+    vectors = Loop(w, "i", size, "q.body", {"%sum.row": "%sum"}, vector)
     mask = w.first(w.put(f"sub i64 {size}, %i"))
-    at = w.at(row, w.put(f"mul i64 %i, {step}"))
+    x = _element(w, dt, w.at(row, w.put(f"mul i64 %i, {step}")), mask, step)
+    new = nest_reduce.combine(w.ops(), name, dt, "%sum.row", x)
+    new = w.put(f"select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
+    vectors.end({"%sum.row": new}, LANES)
+    runs.end({"%sum": "%sum.row"})
+    total = _across(w, name, dt, "%sum")
+    w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
+    results.end({})
+    w.do("ret void")
+    return w.loop()
+
+
+def _element(w: Writer, dt: dtype, at: str, mask: str, step: str) -> str:
+    """A vector of what is reduced."""
+    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
     w.do(f"br i1 {near}, label %near, label %far")
     w.label("near")
     neighbours = w.load(dt, at, mask)
@@ -90,22 +86,7 @@ def _text(name: str, dt: dtype, target: Target) -> str:
     apart = w.load(dt, at, mask, step)
     w.do("br label %add")
     w.label("add")
-    w.do(f"%x = phi {vector} [ {neighbours}, %near ], [ {apart}, %far ]")
-    new = nest_reduce.combine(w.ops(), name, dt, "%sum.row", "%x")
-    w.do(f"%sum.new = select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
-    w.do(f"%i.next = add i64 %i, {LANES}")
-    w.do("br label %vectors")
-    w.label("row.end")
-    w.do("%q.next = add i64 %q, 1")
-    w.do("br label %rows")
-    w.label("done")
-    total = _across(w, name, dt, "%sum")
-    w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
-    w.do("%n.next = add i64 %n, 1")
-    w.do("br label %each")
-    w.label("end")
-    w.do("ret void")
-    return w.loop()
+    return w.put(f"phi {type_of(dt, LANES)} [ {neighbours}, %near ], [ {apart}, %far ]")
 
 
 def _across(w: Writer, name: str, dt: dtype, reg: str) -> str:

@@ -97,6 +97,36 @@ class Writer:
         return "\n".join([self.module.text(), text])
 
 
+class Loop:
+    """``for name = 0; name < size; name += step``, opened; ``end`` closes it.
+
+    ``carried``: registers that go from turn to turn, and what they begin with.
+    """
+
+    def __init__(self, w: Writer, name: str, size: str, before: str, carried: dict[str, str], t: str) -> None:
+        self.w, self.name, self.t = w, name, t
+        self.carried = carried
+        w.do(f"br label %{name}.head")
+        w.label(f"{name}.head")
+        w.do(f"%{name} = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.last ]")
+        for reg, first in carried.items():
+            w.do(f"{reg} = phi {t} [ {first}, %{before} ], [ {reg}.new, %{name}.last ]")
+        w.do(f"%{name}.some = icmp slt i64 %{name}, {size}")
+        w.do(f"br i1 %{name}.some, label %{name}.body, label %{name}.done")
+        w.label(f"{name}.body")
+
+    def end(self, new: dict[str, str], step: int | str = 1) -> None:
+        """The end of a turn, with the carried registers' new values."""
+        w, name = self.w, self.name
+        w.do(f"br label %{name}.last")
+        w.label(f"{name}.last")
+        for reg, value in new.items():
+            w.do(f"{reg}.new = bitcast {self.t} {value} to {self.t}")
+        w.do(f"%{name}.next = add i64 %{name}, {step}")
+        w.do(f"br label %{name}.head")
+        w.label(f"{name}.done")
+
+
 def lanes_of(dt: dtype, target: Target) -> int:
     """As many lanes as a vector has."""
     return max(2, target.vector_bytes // dt.itemsize)
