@@ -33,12 +33,10 @@ class World:
         torch: the package.
         wide: everything in float64.
         see: what an observation does.
-        noise: given numbers are off by about one rounding.
+        noise: if not 0, given numbers are off by some roundings, others for each number.
     """
 
-    def __init__(
-        self, torch: Any, wide: bool = False, see: Callable[[Any], Any] | None = None, noise: bool = False
-    ) -> None:
+    def __init__(self, torch: Any, wide: bool = False, see: Callable[[Any], Any] | None = None, noise: int = 0) -> None:
         self.torch = torch
         self.noise = noise
         self.dtype = torch.float64 if wide else torch.float32
@@ -50,10 +48,13 @@ class World:
 
     def given(self, shape: tuple[int, ...], seed: int, scale: float = 1.0) -> Any:
         """A tensor of normal numbers."""
-        rng = np.random.default_rng(seed)
-        a = rng.standard_normal(shape).astype(np.float32) * np.float32(scale)
+        a = np.random.default_rng(seed).standard_normal(shape).astype(np.float32) * np.float32(scale)
+        return self.tensor(a)
+
+    def tensor(self, a: np.ndarray) -> Any:
+        """A tensor of these numbers, in this world's dtype."""
         if self.noise:
-            a = a * (1 + 1.2e-7 * rng.standard_normal(shape).astype(np.float32))
+            a = a * (1 + 3e-7 * np.random.default_rng(self.noise).standard_normal(a.shape).astype(np.float32))
         return self.torch.from_numpy(a).to(self.dtype)
 
     def labels(self, shape: tuple[int, ...], n: int, seed: int) -> Any:
@@ -68,7 +69,7 @@ class World:
             for p in module.parameters():
                 bound = 1.0 if p.ndim < 2 else float(np.prod(p.shape[1:])) ** -0.5
                 a = rng.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)
-                p.copy_(self.torch.from_numpy(a + np.float32(p.ndim < 2)))
+                p.copy_(self.tensor(a + np.float32(p.ndim < 2)))
         return module
 
     def log(self, name: str, value: Any) -> None:
