@@ -201,11 +201,16 @@ class UntypedStorage:
         return -1
 
     def is_shared(self) -> bool:
-        """False: shared memory is not used."""
-        return False
+        """Is the memory shared with other processes?"""
+        from . import _shared_memory
+
+        return _shared_memory.memory_of(self._s) is not None
 
     def share_memory_(self) -> Any:
-        """The storage itself."""
+        """The storage itself, moved to memory that processes share."""
+        from . import _shared_memory
+
+        _shared_memory.share(self._s)
         return self
 
     def byteswap(self, dtype: Any) -> None:

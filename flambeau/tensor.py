@@ -152,7 +152,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """False: conjugates are computed."""
         return False
 
-    is_neg = is_inference = is_shared = is_pinned = is_coalesced = is_distributed = is_conj
+    is_neg = is_inference = is_pinned = is_coalesced = is_distributed = is_conj
 
     def resolve_conj(self) -> Tensor:
         """The tensor itself."""
@@ -169,8 +169,17 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return self
 
     def share_memory_(self) -> Tensor:
-        """The tensor itself."""
+        """Moves the memory to where processes share it that are forked, or get the tensor, from now on."""
+        from . import _shared_memory
+
+        _shared_memory.share(self._s)
         return self
+
+    def is_shared(self) -> bool:
+        """Is the memory shared with other processes, after ``share_memory_``?"""
+        from . import _shared_memory
+
+        return _shared_memory.memory_of(self._s) is not None
 
     def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
         """Raises PyTorch's error: there is no CUDA."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import *  # noqa: F403
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
+
+from .._shared_memory import reduced
+from ..nn.parameter import Parameter
+from ..tensor import Tensor
 
 __all__ = [
     *multiprocessing.__all__,
@@ -13,6 +18,9 @@ __all__ = [
     "set_sharing_strategy",
     "spawn",
 ]
+
+for _kind in (Tensor, Parameter):
+    ForkingPickler.register(_kind, reduced)
 
 _strategy = ["file_descriptor"]
 
@@ -23,7 +31,7 @@ def get_all_sharing_strategies() -> set[str]:
 
 
 def get_sharing_strategy() -> str:
-    """The strategy that was set; tensors are sent by value whatever it is."""
+    """The strategy that was set. Whatever it is, shared tensors are sent by descriptor, all others by value."""
     return _strategy[0]
 
 
