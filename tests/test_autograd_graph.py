@@ -227,3 +227,23 @@ def test_forward_mode_says_what_to_use() -> None:
         pass
     with pytest.raises(NotImplementedError, match=r"make_dual"):
         forward_ad.make_dual(torch.ones(1), torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: torch.nn.functional.max_pool2d(x, 2),
+        lambda x: x.relu(),
+        lambda x: x.amax(1),
+        lambda x: x.max(-1)[0],
+        lambda x: x.cummax(1)[0],
+        lambda x: x.sort(1)[0],
+        lambda x: torch.nn.functional.leaky_relu(x),
+    ],
+)
+def test_second_gradients_of_what_is_summed_are_zero(f):
+    """The gradient of the sum is a constant, so nothing depends on what such a backward node would have saved."""
+    x = torch.arange(16.0).reshape(1, 1, 4, 4).requires_grad_()
+    (g,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
+    (f(x).sum() + (g**2).sum()).backward()
+    assert x.grad.tolist() == g.tolist()

@@ -216,7 +216,7 @@ _LEAKY_BACKWARD = Operator(
     "leaky_relu_backward",
     lambda tys, attrs: elementwise(tys),
     lambda b, slope, g, x: _scaled_where_negative(b, x, g, slope),
-    lambda f, gg: (call(_LEAKY_BACKWARD, (gg, f.saved(1)), f.attrs), None),
+    lambda f, gg: (call(_LEAKY_BACKWARD, (gg, f.saved(1)), f.attrs) if f.needs(0) else None, None),
     saves=((1, (0,)),),
 )
 _RRELU, _RRELU_INPLACE = _rrelu("RreluWithNoiseBackward0"), _rrelu("RreluWithNoiseBackward1")

@@ -31,14 +31,14 @@ PLACE = Operator(
     "place",
     lambda tys, attrs: ty(attrs[0], tys[0].dtype),
     _place_lower,
-    lambda f, g: (pick(g, f.saved(1), f.attrs[1], f.attrs[2]), None),
+    lambda f, g: (pick(g, f.saved(1), f.attrs[1], f.attrs[2]) if f.needs(0) else None, None),
     saves=((1, (0,)),),
 )
 PICK = Operator(
     "pick",
     lambda tys, attrs: ty(tys[1].shape, tys[0].dtype),
     lambda b, attrs, x, index: b.gather(x, index, attrs[0]) if x.ndim else x,
-    lambda f, g: (place(g, f.saved(1), f.ins[0].shape, *f.attrs), None),
+    lambda f, g: (place(g, f.saved(1), f.ins[0].shape, *f.attrs) if f.needs(0) else None, None),
     saves=((1, (0,)),),
 )
 

@@ -285,7 +285,7 @@ THRESHOLD_BACKWARD = Operator(
     "threshold_backward",
     lambda tys, attrs: unary_ty(tys),
     lambda b, attrs, g, y: b.where(b.map("le", y, b.const(0, y.dtype)), b.const(0, g.dtype), g),
-    lambda f, gg: (threshold_backward(gg, f.saved(1)), None),
+    lambda f, gg: (threshold_backward(gg, f.saved(1)) if f.needs(0) else None, None),
     saves=((1, (0,)),),
 )
 

@@ -233,6 +233,8 @@ def _placed(b: Any, values: Any, g: Pool, point: int) -> Any:
 
 
 def _max_backward_vjp(f: Any, gg: Any) -> tuple[Any, None]:
+    if not f.needs(0):
+        return None, None
     _, index = call(MAX_INDICES[f.attrs[0]], (f.saved(1),), f.attrs)
     n = f.attrs[0]
     lead = gg.shape[:-n]
