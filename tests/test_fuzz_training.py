@@ -110,7 +110,7 @@ def printed(*values: Any) -> None:
 def check(program: list[str]) -> None:
     """The program's results are right, and the same bits however it runs."""
     found = run(program)
-    by_numpy = [run(program, _execution.run_on_numpy, **how) for how in WAYS[:3]]
+    by_numpy = [run(program, _execution.run_on_numpy, **how) for how in WAYS]
     close(found, *by_numpy, what="the NumPy executor")
     same(found, run(program, fresh=False), "once more")
     same(found, run(program, see=printed), "when everything is printed")
