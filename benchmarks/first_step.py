@@ -80,6 +80,7 @@ def _best(found: tuple[dict[str, Any], ...]) -> dict[str, Any]:
 def _process(name: str, side: str, folder: Path, cache: str) -> dict[str, Any]:
     function, arguments = WORKLOADS[name]
     environment = {**os.environ, "FLAMBEAU_CACHE": str(folder / "f"), "TORCHINDUCTOR_CACHE_DIR": str(folder / "t")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # without it, each process would compile all of Python's source
     program = PROGRAM.format(function=function, arguments=repr(arguments))
     command = [sys.executable, "-c", program, side, "flambeau" if side == "flambeau" else "torch"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
