@@ -7,17 +7,14 @@ prints the first that fails, made smaller, as text that can be put into ``FOUND`
 
 from __future__ import annotations
 
-import os
 import random
-import time
 
 import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
+from _fuzz_long import for_a_while, if_asked_for
 from _fuzzing import FORMS, Case, case_of, check, read, smaller, text_of
-
-SECONDS = float(os.environ.get("FLAMBEAU_FUZZ", "0"))
 
 # Functions that native code once got wrong or refused, as small as they would get.
 FOUND = {
@@ -89,12 +86,9 @@ def test_short(first: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SECONDS, reason="FLAMBEAU_FUZZ says for how many seconds")
+@if_asked_for
 def test_long() -> None:
-    end, seed = time.monotonic() + SECONDS, int(os.environ.get("FLAMBEAU_FUZZ_SEED", time.time_ns() % 10**9))
-    while time.monotonic() < end:
-        tried(seed)
-        seed += 1
+    for_a_while(tried)
 
 
 def tried(seed: int) -> None:

@@ -10,8 +10,6 @@ the lines that it does not need; such programs are kept in ``FOUND``.
 from __future__ import annotations
 
 import importlib.util
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
+from _fuzz_long import for_a_while, if_asked_for
 from _random_training import World, written
 
 import flambeau
@@ -29,7 +28,6 @@ from flambeau.compiler.cpu import pool, stored
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.graph import realisation
 
-SECONDS = float(os.environ.get("FLAMBEAU_FUZZ", "0"))
 TORCH = importlib.util.find_spec("torch") is not None
 Results = list[tuple[str, Any]]
 WAYS: list[dict[str, int]] = [{}, {"wide": 1}, {"noise": 1}, {"noise": 2}, {"noise": 3}]
@@ -188,12 +186,9 @@ def test_as_pytorch(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SECONDS, reason="FLAMBEAU_FUZZ says for how many seconds")
+@if_asked_for
 def test_long() -> None:
-    end, seed = time.monotonic() + SECONDS, int(os.environ.get("FLAMBEAU_FUZZ_SEED", time.time_ns() % 10**9))
-    while time.monotonic() < end:
-        tried(seed)
-        seed += 1
+    for_a_while(tried)
 
 
 def tried(seed: int) -> None:

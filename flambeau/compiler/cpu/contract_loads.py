@@ -208,22 +208,19 @@ class Elements(Points):
         w = self.vectors
         held = [] if count == w else [lane_list([j < count for j in range(w)], "i1")]
         held += [self.lanes_within(Guard(g.index.shift(start), g.size), scope, 1) for g in each]
-        if cond:
-            held.append(self.splat(cond, "i1", scope))
-        total = held[0] if held else None
-        for one in held[1:]:
-            total = self.put(f"and <{w} x i1> {total}, {one}", scope)
-        return total
+        return self.in_common(held, cond, scope)
 
     def lanes_hold(self, each: list[Guard], mask: str | None, cond: str, scope: Scope) -> str | None:
         """The lanes that may be read; None for all."""
         held = [mask] if mask else []
-        for g in each:
-            held.append(self.lanes_within(g, scope))
-        if cond:
-            held.append(self.splat(cond, "i1", scope))
-        total = held[0] if held else None
-        for one in held[1:]:
+        held += [self.lanes_within(g, scope) for g in each]
+        return self.in_common(held, cond, scope)
+
+    def in_common(self, held: list[str], cond: str, scope: Scope) -> str | None:
+        """The lanes that are in all masks, if a condition that is the same in all lanes holds; None for all."""
+        masks = [*held, self.splat(cond, "i1", scope)] if cond else held
+        total = masks[0] if masks else None
+        for one in masks[1:]:
             total = self.put(f"and <{self.vectors} x i1> {total}, {one}", scope)
         return total
 
