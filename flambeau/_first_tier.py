@@ -173,6 +173,19 @@ def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict
 # ---- memory
 
 
+def _keep_memory() -> None:
+    """Has the C library keep memory that is given back: a page that the system gives anew takes a microsecond.
+
+    glibc raises what it keeps to twice the largest block that came from the system by itself and is given back, if that
+    is below 32 MB. The block is never touched, so it takes no memory.
+    """
+    np.empty(BLOCK, np.int8)
+
+
+BLOCK = 31 << 20
+_keep_memory()
+
+
 def _owner(a: Any) -> Any:
     """The object whose memory an array sees."""
     while getattr(a, "base", None) is not None:
