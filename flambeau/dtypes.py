@@ -191,6 +191,8 @@ def weak_dtype(value: Any) -> dtype:
     Raises:
         OverflowError: an integer of more than 64 bits.
     """
+    if type(value) is float:
+        return _default[0]
     if isinstance(value, bool):
         return bool_
     if isinstance(value, int):

@@ -15,13 +15,15 @@ from .compiler.numpy import to_values
 from .device import CPU, device, strided
 from .graph.epoch import complete_all
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
+from .graph.gradients import Gradients
 from .graph.keeping import let_go, renew
 from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
+from .graph.traced import Traced
 from .graph.types import Size, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
-from .ops._registry import alias, requires_grad, version_of, view_edge
+from .ops._registry import requires_grad, version_of, view_edge
 from .ops.creation import sizes
 
 
@@ -321,7 +323,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @property
     def data(self) -> Tensor:
         """The same memory outside the autograd graph, with a version counter of its own."""
-        x = alias(self)
+        h = self._h
+        x = new_tensor(self._s, self._ty, h.value if type(h) is Traced else h, self._w)
         x._vc = VersionCounter()
         return x
 
@@ -420,6 +423,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The accumulated gradient of a leaf, or None."""
         g = self._g
         if type(g) is Tensor:
+            return g
+        if type(g) is Gradients:
+            g = self._g = g.take(self)
             return g
         if g is None and isinstance(self._e, (Fn, Out)) and not _retains(self._edge):
             _warn_non_leaf()

@@ -695,3 +695,37 @@ def test_names_of_pytorch() -> None:
     assert nn.DataParallel(nn.ReLU())(torch.ones(1)).item() == 1
     with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):
         pass
+
+
+class _Hidden(nn.Module):
+    """A module that lists only itself, whatever it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = nn.Parameter(torch.ones(1))
+        self.inner = nn.Linear(2, 2)
+
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        memo = set() if memo is None else memo
+        if self not in memo:
+            memo.add(self)
+            yield prefix, self
+
+
+def test_parameters_come_in_the_order_of_their_names():
+    shared = nn.Linear(2, 3)
+    net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(shared, nn.ReLU(), _Hidden()), shared, nn.Linear(3, 1))
+    net.register_parameter("absent", None)
+    net.register_module("nothing", None)
+    net[3].weight2 = net[0].weight
+    named = [p for _, p in net.named_parameters()]
+    assert [id(p) for p in net.parameters()] == [id(p) for p in named]
+    assert len(named) == 7
+
+
+def test_a_class_that_names_its_own_parameters_decides_what_they_are():
+    class Picky(nn.Linear):
+        def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+            yield "weight", self.weight
+
+    assert [p.shape for p in Picky(2, 3).parameters()] == [(3, 2)]

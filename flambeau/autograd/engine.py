@@ -10,7 +10,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES
 from ..graph.epoch import threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, edge_of_saved, short_name
-from ..graph.node import OUT
+from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
@@ -87,7 +87,7 @@ def _overwritten(fn: Fn, s: Any, which: int, expected: int) -> str:
     where = fn.node.src if fn.node is not None else None
     if where:
         text += f'\n  needed by {fn.op.grad_name}, recorded at File "{where[0]}", line {where[1]}'
-    written = storage.notes.written if storage.notes else None
+    written = line_of(storage.notes.written) if storage.notes else None
     if written:
         text += f'\n  last written in place at File "{written[0]}", line {written[1]}'
     return text

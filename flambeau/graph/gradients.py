@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .epoch import Epoch, hold
+from .epoch import NODE_COST, Epoch
 from .node import Node
 from .storage import Storage
 from .tensor_base import new_tensor
@@ -44,11 +44,17 @@ class Gradients:
     def take(self, leaf: Any) -> Any:
         """The gradient of a leaf as a tensor."""
         i = self.place(leaf)
-        node: Any = self.known.grads[i]
-        s = Storage(node.ty, node if self.epoch is not None else None)
-        if self.epoch is not None:
-            hold(s, self.epoch)
-        elif self.arrays is not None:
+        known, epoch = self.known, self.epoch
+        node: Any = known.grads[i]
+        s = Storage(node.ty, node)
+        s.version = known.versions[i]
+        if epoch is not None:
+            s.pending = True
+            s.epoch = epoch
+            epoch.pend.append(s)
+            epoch.bytes += node.ty.nbytes + NODE_COST
+            return new_tensor(s, node.ty, node, 0)
+        s.h = None
+        if self.arrays is not None:
             s.buf, self.arrays[i] = self.arrays[i], None
-        s.version = self.known.versions[i]
         return new_tensor(s, s.ty)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from .types import Ty, ty
@@ -97,21 +98,38 @@ LAYOUT = _structural("layout")  # ins[0] in ty's memory layout
 nodes: dict[Any, Node] = {}
 
 
-def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost caller outside the package."""
-    frame = sys._getframe(1)
+Place = tuple[CodeType, int]
+
+
+def user_place(inside: int = 1) -> Place | None:
+    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``."""
+    frame = sys._getframe(inside)
     while frame is not None:
-        name = frame.f_code.co_filename
-        inside = _inside.get(name)
-        if inside is None:
-            inside = _inside[name] = name.startswith((PACKAGE, "<frozen"))
-        if not inside:
-            return name, frame.f_lineno
+        code = frame.f_code
+        ours = _ours.get(code.co_filename)
+        if ours is None:
+            ours = _ours[code.co_filename] = code.co_filename.startswith((PACKAGE, "<frozen"))
+        if not ours:
+            return code, frame.f_lasti
         frame = frame.f_back
     return None
 
 
-_inside: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
+def line_of(place: Place | None) -> tuple[str, int] | None:
+    """File and line of an instruction."""
+    if place is None:
+        return None
+    code, at = place
+    lines = [line for start, end, line in code.co_lines() if start <= at < end and line is not None]
+    return code.co_filename, lines[0] if lines else code.co_firstlineno
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost caller outside the package."""
+    return line_of(user_place())
+
+
+_ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
 
 def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
@@ -133,11 +151,16 @@ def leaf_node(t: Ty, ordinal: int) -> Node:
 
 def scalar_node(dt: Any, ordinal: int) -> Node:
     """The node of the epoch's Python number ``ordinal``."""
-    t = ty((), dt, weak=True)
+    t = _weak.get(dt)
+    if t is None:
+        t = _weak[dt] = ty((), dt, weak=True)
     n = t.leaves.get(ordinal)
     if n is None:
         n = t.leaves[ordinal] = Node(SCALAR, (), ordinal, t, None)
     return n
+
+
+_weak: dict[Any, Ty] = {}  # the types of Python numbers
 
 
 def view_node(h: Node, t: Ty) -> Node:

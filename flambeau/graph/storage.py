@@ -76,7 +76,7 @@ class Notes:
         self.token = 0  # what ``w`` is while that node stands for the value
         self.parted = -1  # the last epoch in which part of it was a leaf
         self.source: Any = None  # what a shared storage's last leaf held
-        self.written: Any = None  # line of the user's last in-place write
+        self.written: Any = None  # place of the user's last in-place write
 
 
 class Permanent:
@@ -86,10 +86,7 @@ class Permanent:
 class VersionCounter:
     """A version of its own for tensors made by ``.data``, whose writes autograd must not see."""
 
-    __slots__ = ("version",)
-
-    def __init__(self) -> None:
-        self.version = 0
+    version = 0
 
 
 def flat_type(numel: int, dt: dtype) -> Ty:

@@ -286,7 +286,9 @@ def list_binary(
 
     def method(self: Any, other: Any) -> Any:
         form = op
-        if not isinstance(other, TensorBase):
+        if type(other) in plain and isinstance(self, TensorBase):
+            form = with_other
+        elif not isinstance(other, TensorBase):
             form, self, other = prepare(self, other, name, 1)
         if check is not None:
             check(self, other)

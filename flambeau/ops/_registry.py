@@ -22,7 +22,7 @@ from ..graph.fn import (
     save_inputs,
     save_outputs,
 )  # fmt: skip
-from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_line, view_node
+from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_place, view_node
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
@@ -94,7 +94,11 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             hs = (x._h if x._w == x._s.w else refresh(x),)
         elif count == 2:
             x, z = ins
-            hs = x._h if x._w == x._s.w else refresh(x), z._h if z._w == z._s.w else refresh(z)
+            h = x._h if x._w == x._s.w else refresh(x)
+            if z.__class__ is float:
+                hs = h, number(z, weak_dtype(z))
+            else:
+                hs = h, z._h if z._w == z._s.w else refresh(z)
         elif count == 3:
             x, z, b = ins
             h = x._h if x._w == x._s.w else refresh(x)
@@ -142,11 +146,6 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     return y
 
 
-def _handle(x: TensorBase) -> Any:
-    """What ``x`` caches: the node of its value, a traced one if it requires grad."""
-    return x._h if x._w == x._s.w else refresh(x)
-
-
 def _first(op: Operator, hs: tuple[Any, ...], attrs: Any, grad: bool) -> Any:
     """What a call of this form gives, kept for the next: a traced node if it is recorded for autograd."""
     plain = tuple([h.value if type(h) is Traced else h for h in hs])
@@ -182,11 +181,16 @@ def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
     Raises:
         TypeError: an input is neither.
     """
+    hs = []
     for k, x in enumerate(ins):
-        if not isinstance(x, TensorBase) and type(x) not in Number and not isinstance(x, numbers.Number):
+        if isinstance(x, TensorBase):
+            hs.append(x._h if x._w == x._s.w else refresh(x))
+        elif type(x) in Number or isinstance(x, numbers.Number):
+            hs.append(number(x, weak_dtype(x)))
+        else:
             name = "input" if k == 0 else "other"
             raise TypeError(f"{op.name}(): argument '{name}' (position {k + 1}) must be Tensor, not {type_name(x)}")
-    return tuple([_handle(x) if isinstance(x, TensorBase) else number(x, weak_dtype(x)) for x in ins])
+    return tuple(hs)
 
 
 _new = object.__new__
@@ -445,23 +449,72 @@ def call_inplace(
     if epoch.crowded:
         with Turn(epoch):
             return call_inplace(op, x, others, attrs, may_overlap)
+    s, t = x._s, x._ty
+    if t is s.ty and t.dense and x._e is None and x._view is None and s.owner is None and _are_apart(others, s):
+        node = _written_node(op, (x, *others), attrs)
+        if node.ty is t:
+            _overwrite(x, node, epoch)
+        else:
+            check_result(op, node.ty, t)
+            write(x, node)
+        return x
     repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
         return _piece_by_piece(op, x, others, attrs, repeated)
     ins = (x, *others)
     grad = begin_write(x, ins, may_overlap)
-    hs = tuple([node_of(i) if isinstance(i, TensorBase) else number(i, weak_dtype(i)) for i in ins])
-    node = nodes.get((op, hs, attrs)) or intern(op, hs, attrs)
+    node = _written_node(op, ins, attrs)
     check_result(op, node.ty, x._ty)
     fn = None
     if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
         fn = record_fn(op, ins, attrs, node)
         if fn is not None:
-            _keep_original(fn, x, hs[0])
+            _keep_original(fn, x, node.ins[0])
     write(x, node, fn)
     if fn is not None:
         save_outputs(fn, (x,))
     return x
+
+
+def _are_apart(ys: tuple[Any, ...], s: Storage) -> bool:
+    """Has no tensor a history, or memory in ``s``?"""
+    for y in ys:  # noqa: SIM110
+        if isinstance(y, TensorBase) and (y._s is s or y._e is not None or y._view is not None):
+            return False
+    return True
+
+
+def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
+    """The node of a call that autograd does not see."""
+    hs: Any = []
+    for x in ins:
+        if isinstance(x, TensorBase):
+            h = x._h if x._w == x._s.w else refresh(x)
+            hs.append(h.value if type(h) is Traced else h)
+        else:
+            hs.append(number(x, weak_dtype(x)))
+    hs = tuple(hs)
+    return nodes.get((op, hs, attrs)) or intern(op, hs, attrs)
+
+
+def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
+    """``record_write`` for a tensor that is all of its memory and has no history, and a value of that very type."""
+    s = x._s
+    notes = s.notes or s.note()
+    h = s.h or base_node(s)
+    if h.read or notes.parted == epoch.serial:
+        epoch.moved = True
+        settle(epoch)
+    s.h = x._h = node
+    if not s.pending:
+        s.pending = True
+        s.epoch = epoch
+        epoch.pend.append(s)
+        epoch.bytes += s.ty.nbytes + NODE_COST
+    s.w = x._w = next_token()
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    notes.written = user_place(3)
 
 
 def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, dim: int) -> Any:
@@ -586,7 +639,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     x._h, x._w = node, s.w if x._e is None and x._view is None else -1
     (x._vc or s).version += 1
     epoch.written = next_number()
-    s.note().written = user_line()
+    s.note().written = user_place()
     if fn is not None:
         rebase(x, fn)
 

@@ -51,9 +51,25 @@ def _div_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return gx, -g * conj((f.saved(0) / y) / y) if f.needs(1) else None
 
 
-ADD = Operator("add", type_rule("same", EVERY), lowering("add", "same", exact_numbers=True), _add_vjp)
-SUB = Operator("sub", type_rule("same", EVERY), lowering("sub", "same", exact_numbers=True), _sub_vjp)
-MUL = Operator("mul", type_rule("same", EVERY), lowering("mul", "same", exact_numbers=True), _mul_vjp, saves=BOTH)
+def _refuse_bool(x: Ty, y: Ty) -> None:
+    """``-`` is not for bool tensors."""
+    if x.dtype is bool_ and y.dtype is bool_:
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+                           "`logical_xor()` operator instead.")  # fmt: skip
+    if bool_ in (x.dtype, y.dtype):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+                           "invert a mask, use the `~` or `logical_not()` operator instead.")  # fmt: skip
+
+
+def _difference(tys: Any, attrs: Any) -> Ty:
+    _refuse_bool(tys[0], tys[1])
+    return _SAME(tys, attrs)
+
+
+_SAME = type_rule("same", EVERY)
+ADD = Operator("add", _SAME, lowering("add", "same", exact_numbers=True), _add_vjp)
+SUB = Operator("sub", _difference, lowering("sub", "same", exact_numbers=True), _sub_vjp)
+MUL = Operator("mul", _SAME, lowering("mul", "same", exact_numbers=True), _mul_vjp, saves=BOTH)
 DIV = Operator(
     "div",
     type_rule("float", EVERY),
@@ -105,22 +121,11 @@ def _check_alpha(x: Any, y: Any, alpha: Any) -> None:
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
 
 
-def _refuse_bool(x: Any, y: Any) -> None:
-    """``-`` is not for bool tensors."""
-    kinds = [type_of(v).dtype for v in (x, y)]
-    if kinds[0] is bool_ and kinds[1] is bool_:
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-                           "`logical_xor()` operator instead.")  # fmt: skip
-    if bool_ in kinds:
-        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
-                           "invert a mask, use the `~` or `logical_not()` operator instead.")  # fmt: skip
-
-
 def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, y: Any, alpha: Any) -> Any:
     if not isinstance(x, TensorBase) or not isinstance(y, TensorBase):
         x, y = _tensors_or_numbers(plain.name, x, y)
-    if plain is SUB and (type_of(x).dtype is bool_ or type_of(y).dtype is bool_):
-        _refuse_bool(x, y)
+    if plain is SUB and alpha is not None:
+        _refuse_bool(type_of(x), type_of(y))
     if alpha is None or (type(alpha) in (int, float) and alpha == 1 and type_of(x).dtype.kind in "uifc"):
         return record(plain, x, y)
     alpha = number_argument(plain.name, "alpha", alpha)
@@ -162,12 +167,16 @@ def sub(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
 @export(function=False)
 def add_(self: Any, other: Any, *, alpha: Any = None) -> Any:
     """In-place ``add``."""
+    if alpha is None and isinstance(other, TensorBase):
+        return call_inplace(ADD, self, (other,))
     return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
 
 
 @export("subtract_", function=False)
 def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
     """In-place ``sub``."""
+    if alpha is None and isinstance(other, TensorBase):
+        return call_inplace(SUB, self, (other,))
     return _sum(SUB, SUB_SCALED, _written, self, other, alpha)
 
 
@@ -175,8 +184,7 @@ def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``."""
     input, other = operands("rsub", input, other, "other", 2, overloaded=True)
-    if type_of(input).dtype is bool_ or type_of(other).dtype is bool_:
-        _refuse_bool(input, other)
+    _refuse_bool(type_of(input), type_of(other))
     if alpha != 1:
         _check_alpha(input, other, alpha)
     return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
@@ -212,11 +220,22 @@ def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     return _rounded(self, other, rounding_mode, inplace=True)
 
 
-METHODS["__add__"] = METHODS["__radd__"] = reflected(add)
-METHODS["__sub__"] = reflected(sub)
+def _direct(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator method that records tensors and floats at once."""
+
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(other, TensorBase) or type(other) is float:
+            return call(op, (self, other))
+        return general(self, other)
+
+    return method
+
+
+METHODS["__add__"] = METHODS["__radd__"] = _direct(ADD, reflected(add))
+METHODS["__sub__"] = _direct(SUB, reflected(sub))
 METHODS["__rsub__"] = reflected(rsub)
-METHODS["__mul__"] = METHODS["__rmul__"] = reflected(METHODS["mul"])
-METHODS["__truediv__"] = METHODS["__div__"] = reflected(_method_div)
+METHODS["__mul__"] = METHODS["__rmul__"] = _direct(MUL, reflected(METHODS["mul"]))
+METHODS["__truediv__"] = METHODS["__div__"] = _direct(DIV, reflected(_method_div))
 METHODS["__rtruediv__"] = METHODS["__rdiv__"] = reflected(lambda x, y: x.reciprocal() * y)
 METHODS["__iadd__"] = reflected(add_)
 METHODS["__isub__"] = reflected(sub_)

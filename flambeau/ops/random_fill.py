@@ -16,7 +16,7 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import complete_all, node_of, threads
 from ..graph.fn import Fn, next_number, record, save_inputs, save_outputs
 from ..graph.keeping import let_go
-from ..graph.node import Operator, user_line
+from ..graph.node import Operator, user_place
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
 from ..graph.tensor_base import TensorBase, new_tensor
@@ -85,7 +85,7 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
     s.w = next_token()
     (x._vc or s).version += 1
     threads.epoch.written = next_number()
-    s.note().written = user_line()
+    s.note().written = user_place()
     if fn is not None:
         rebase(x, fn)
 

@@ -56,6 +56,12 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     return device, dtype, non_blocking, memory_format
 
 
+def _table(module: Any, name: str) -> Any:
+    """A table of a module as it is stored, without the descriptor that checks it."""
+    table = module.__dict__.get(name)
+    return getattr(module, name) if table is None else table
+
+
 def _still_lazy(old: Any, new: Any) -> Any:
     """``new``, which was made of ``old``, as an uninitialized buffer if ``old`` is one."""
     if not is_lazy(old) or is_lazy(new):
@@ -208,8 +214,30 @@ class ModuleTree(ModuleHooks):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters, each once; with ``recurse`` also those of submodules."""
-        for _, param in self.named_parameters(recurse=recurse):
-            yield param
+        if recurse and type(self).named_parameters is ModuleTree.named_parameters:
+            return self._all_parameters()
+        return (param for _, param in self.named_parameters(recurse=recurse))
+
+    def _all_parameters(self) -> Iterator[Parameter]:
+        """The parameters of the tree in the order of ``named_parameters``, without their names."""
+        seen: set[Any] = set()
+        modules: set[Any] = set()
+        stack: list[Any] = [self]
+        while stack:
+            module = stack.pop()
+            if module is None or module in modules:
+                continue
+            if type(module).named_modules is ModuleTree.named_modules:
+                modules.add(module)
+                found: Any = (module,)
+                stack += reversed(_table(module, "_modules").values())
+            else:
+                found = [m for _, m in module.named_modules(modules)]
+            for m in found:
+                for param in _table(m, "_parameters").values():
+                    if param is not None and param not in seen:
+                        seen.add(param)
+                        yield param
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -362,10 +390,10 @@ class ModuleTree(ModuleHooks):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Removes the gradient of every parameter, or sets it to zeros with ``set_to_none=False``."""
         for p in self.parameters():
-            if p.grad is None:
-                continue
             if set_to_none:
                 p.grad = None
+                continue
+            if p.grad is None:
                 continue
             if p.grad.grad_fn is not None:
                 p.grad.detach_()
