@@ -23,7 +23,7 @@ from .. import contract_plan
 from ..code_cache import default
 from ..contract_direct_plan import direct
 from ..contract_packing import LEAST, packing
-from . import products
+from . import matrices, products
 from .text import FLOATS, lanes_of
 
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
@@ -140,6 +140,9 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     labels = (la, lb) if vector else (lb, la)  # rows, columns
     m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
     outer = [c for c in out if c not in (m, n)]
+    plain = _of_matrices(False, v, sizes, labels, m, n)
+    if plain is not None:
+        return plain if vector else lambda a, b: plain(b, a)
     form = _grouped([sizes[c] for c in reduced])
     rows = _arranged(labels[0], [*outer, m, *reduced], sizes, len(outer) + 1, form)
     columns = _arranged(labels[1], [*outer, *reduced, n], sizes, len(outer), form, True)
@@ -160,6 +163,15 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
         return np.transpose(found, (*back, *drop)).reshape(v.shape) if drop else np.transpose(found, back)
 
     return call
+
+
+def _of_matrices(in_lanes: bool, v: Value, sizes: dict[str, int], own: tuple[str, str], m: str, n: str) -> Call | None:
+    """The product of operands with these labels, if one sum of each result is all that there is."""
+    out = v.params[2]
+    reduced = [c for c in domain_labels(v) if c not in out and sizes[c] > 1]
+    if len(reduced) > 1:
+        return None
+    return matrices.product(in_lanes, _sums(v), sizes, own, out, "".join(reduced), m, n)
 
 
 def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
@@ -211,6 +223,11 @@ def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
     swapped = sizes.get(first, 1) > sizes.get(second, 1)
     n = first if swapped else second
     outer = [c for c in out if c != n]
+    own = (lb, la) if swapped else (la, lb)
+    m = max([c for c in own[0] if c in outer and c not in own[1]], key=sizes.__getitem__, default="")
+    plain = _of_matrices(True, v, sizes, own, m, n)
+    if plain is not None:
+        return (lambda a, b: plain(b, a)) if swapped else plain
     x = _arranged(lb if swapped else la, [*outer, *reduced], sizes, len(outer), form)
     y = _arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
     order = [*outer, n]

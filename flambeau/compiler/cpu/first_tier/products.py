@@ -37,7 +37,8 @@ def along_reduced(dt: dtype) -> Any:
     return made(_reduced, "contract_lanes", f"{c}{c}->{c}", dt, signature="(a,b,c),(n,a,b,c)->(n)")
 
 
-def _multiply_add(w: Writer, dt: dtype, total: str, a: str, b: str) -> str:
+def multiply_add(w: Writer, dt: dtype, total: str, a: str, b: str) -> str:
+    """``total + a * b``, rounded once where the processor can."""
     if w.target.fma:
         return w.ops().call("fma", dt, a, b, total)
     return w.ops().two("fadd", dt, total, w.ops().two("fmul", dt, a, b))
@@ -96,8 +97,7 @@ def _choose(w: Writer, wide: int, given: str) -> None:
 
 def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
     """``rows`` times ``vectors`` results in registers while the reduced loops run."""
-    w = Writer(module.target, module.lanes)
-    w.module = module.module
+    w = module.inner()
     t = type_of(dt, w.lanes)
     w.label("entry")
     masks, starts = [], []
@@ -120,7 +120,7 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
     for r in range(rows):
         one = w.put(f"load {base_type(dt)}, ptr {w.at(x, w.put(f'mul i64 {r}, %xm'))}, align {dt.itemsize}")
         one = w.splat(one, base_type(dt))
-        new += [_multiply_add(w, dt, sums[r * vectors + v], one, columns[v]) for v in range(vectors)]
+        new += [multiply_add(w, dt, sums[r * vectors + v], one, columns[v]) for v in range(vectors)]
     for loop in reversed(loops):
         loop.end(dict(zip(loop.carried, new)))
         new = list(loop.carried)
@@ -166,8 +166,7 @@ def _reduced(dt: dtype, target: Target) -> str:
 
 def _dots(module: Writer, dt: dtype, count: int) -> str:
     """``count`` results at a time, each in lanes of its own."""
-    w = Writer(module.target, module.lanes)
-    w.module = module.module
+    w = module.inner()
     t, base = type_of(dt, w.lanes), base_type(dt)
     w.label("entry")
     first = {f"%s{v}": constant(0, base, w.lanes) for v in range(count)}
@@ -183,21 +182,21 @@ def _dots(module: Writer, dt: dtype, count: int) -> str:
     new = []
     for v, old in enumerate(first):
         other = w.load(dt, w.at(y, w.put(f"mul i64 %yn, {v}")), mask)
-        total = _multiply_add(w, dt, old, one, other)
+        total = multiply_add(w, dt, old, one, other)
         new.append(w.put(f"select <{w.lanes} x i1> {mask}, {t} {total}, {t} {old}"))
     for loop, name in reversed(list(zip(loops, "abc"))):
         loop.end(dict(zip(loop.carried, new)), w.lanes if name == "c" else 1)
         new = list(loop.carried)
     if count == 1:
-        w.do(f"store {base} {_added(w, dt, new[0])}, ptr %z, align {dt.itemsize}")
+        w.do(f"store {base} {added(w, dt, new[0])}, ptr %z, align {dt.itemsize}")
     else:
-        w.do(f"store {t} {_added_together(w, dt, new)}, ptr %z, align {dt.itemsize}")
+        w.do(f"store {t} {added_together(w, dt, new)}, ptr %z, align {dt.itemsize}")
     w.do("ret void")
     return w.function(f"define internal void @dots_{count}({DOTS}) nounwind")
 
 
-def _added_together(w: Writer, dt: dtype, sums: list[str]) -> str:
-    """As many vectors as there are lanes, the lanes of each added up as ``_added`` does: a vector of the results."""
+def added_together(w: Writer, dt: dtype, sums: list[str]) -> str:
+    """As many vectors as there are lanes, the lanes of each added up as ``added`` does: a vector of the results."""
     t, half = type_of(dt, w.lanes), w.lanes // 2
     while half:
         step = 2 * half  # each register holds runs of ``step`` lanes, one for each vector in it
@@ -211,7 +210,7 @@ def _added_together(w: Writer, dt: dtype, sums: list[str]) -> str:
     return sums[0]
 
 
-def _added(w: Writer, dt: dtype, reg: str) -> str:
+def added(w: Writer, dt: dtype, reg: str) -> str:
     """A vector's lanes added up: halves are added until one element is left."""
     lanes = w.lanes
     while lanes > 1:

@@ -22,6 +22,12 @@ class Writer:
         self.math = VectorMath(self.lines, self.module, "f")
         self.count = 0
 
+    def inner(self) -> Writer:
+        """The writer of another function of the module."""
+        w = Writer(self.target, self.lanes)
+        w.module = self.module
+        return w
+
     def put(self, instruction: str) -> str:
         """Appends an instruction with a result."""
         self.count += 1
@@ -48,6 +54,21 @@ class Writer:
         """An address some bytes further on."""
         return self.put(f"getelementptr i8, ptr {base}, i64 {steps}")
 
+    def least(self, a: str, b: str) -> str:
+        """The smaller of two numbers."""
+        return self.put(f"select i1 {self.put(f'icmp slt i64 {a}, {b}')}, i64 {a}, i64 {b}")
+
+    def over(self, a: str, b: str) -> str:
+        """``a / b`` rounded up."""
+        more = self.put(f"add i64 {a}, {self.put(f'sub i64 {b}, 1')}")
+        return self.put(f"udiv i64 {more}, {b}")
+
+    def columns(self, base: str, first: str, left: str, step: str, count: int) -> list[str]:
+        """Where ``count`` columns begin, ``step`` bytes apart, from ``first`` on; after the last comes the last."""
+        last = self.put(f"sub i64 {left}, 1")
+        numbers = [self.least(self.put(f"add i64 {first}, {k}"), last) for k in range(count)]
+        return [self.at(base, self.put(f"mul i64 {k}, {step}")) for k in numbers]
+
     def splat(self, reg: str, t: str) -> str:
         """A register in all lanes."""
         w = self.lanes
@@ -65,6 +86,10 @@ class Writer:
         numbers = lane_list(list(range(w)), "i64")
         offsets = self.put(f"mul <{w} x i64> {self.splat(step, 'i64')}, {numbers}")
         return self.put(f"getelementptr i8, ptr {base}, <{w} x i64> {offsets}")
+
+    def whole(self, dt: dtype, base: str) -> str:
+        """A whole vector of neighbours."""
+        return self.put(f"load <{self.lanes} x {memory_type(dt)}>, ptr {base}, align {dt.itemsize}")
 
     def load(self, dt: dtype, base: str, mask: str, step: str | None = None) -> str:
         """A vector of neighbours, or of elements ``step`` bytes apart, in the lanes of the mask."""

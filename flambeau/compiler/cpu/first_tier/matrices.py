@@ -1,0 +1,127 @@
+"""Products of matrices by the kernels of ``matrices_text``, with the pool's threads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ....dtypes import dtype
+from ...affine import row_major
+from ..code_cache import default
+from ..executor import Array, Constant, Executor, Kernel, Scalar, Segment
+from . import matrices_text
+from .text import lanes_of
+
+Call = Callable[[Any, Any], Any]
+FEW = 12  # rows below which columns that are neighbours are read where they lie
+CHUNKS = 16  # at most
+UNITS = 8  # of a result that is large enough for rows to be cut
+ROWS = 48  # of a unit, where they are cut
+NANOSECONDS = 0.016, 0.025  # of a product, one after the other and in lanes
+
+
+def product(
+    in_lanes: bool, dt: dtype, sizes: dict[str, int], own: tuple[str, str], out: str, k: str, m: str, n: str
+) -> Call | None:
+    """The function of ``x`` and ``y`` that adds their products along ``k``; None where other labels stand in its way.
+
+    Args:
+        in_lanes: are they added in lanes?
+        dt: of everything.
+        sizes: of the labels.
+        own: the labels of ``x`` and of ``y``.
+        out: those of the result.
+        k: the one that is reduced, "" if there is none.
+        m: one that ``x`` alone has, or "".
+        n: one that ``y`` alone has, or "".
+    """
+    outer = [c for c in out if c not in (m, n) and sizes[c] > 1]
+    if len(outer) > 2:
+        return None
+    ones = [c for c in out if c not in (m, n) and sizes[c] == 1]
+    p = _Product(in_lanes, dt, sizes, own, [*[""] * (2 - len(outer)), *outer], k, m, n)
+    order = [*ones, *outer, *[c for c in (m, n) if c]]
+    shape = tuple([sizes[c] for c in order])
+    back = tuple([order.index(c) for c in out])
+    plain = back == tuple(range(len(back)))
+    run = p.run
+
+    def call(x: Any, y: Any) -> Any:
+        z = np.empty(shape, dt.np)
+        run(x, y, z)
+        return z if plain else z.transpose(back)
+
+    return call
+
+
+class _Product:
+    """A product of certain sizes, of operands with any strides."""
+
+    def __init__(
+        self, in_lanes: bool, dt: dtype, sizes: dict[str, int], own: tuple[str, str], outer: Sequence[str], *kmn: str
+    ) -> None:
+        k, m, n = kmn
+        self.in_lanes, self.dt = in_lanes, dt
+        self.sizes = tuple([sizes.get(c, 1) for c in (*outer, m, k, n)])
+        self.x, self.y = [[w.find(c) if c else -1 for c in labels]
+                          for w, labels in zip(own, ((*outer, m, k), (*outer, k, n)))]  # fmt: skip
+        self.z = self._result()
+        self.known: Any = None  # the strides of the last operands
+        self.pack: Any = None
+        self.words: tuple[int, ...] = ()
+
+    def _result(self) -> list[int]:
+        o, p, m, _, n = self.sizes
+        return [step * self.dt.itemsize for step in row_major((o, p, m, n))[:3]]
+
+    def run(self, x: Any, y: Any, z: Any) -> None:
+        """Writes the product of ``x`` and ``y`` to ``z``."""
+        strides = x.strides, y.strides
+        if strides != self.known:
+            if self.in_lanes:
+                x, y = [self._neighbours(a, at) for a, at in ((x, self.x[3]), (y, self.y[2]))]
+            self._arrange(x.strides, y.strides)
+            self.known = strides if (x.strides, y.strides) == strides else None
+        self.program.run_packed(self.pack(id(x), id(y), id(z), *self.words))
+
+    def _neighbours(self, a: Any, at: int) -> Any:
+        """An operand whose elements along a dimension are neighbours."""
+        return a if at < 0 or a.strides[at] == self.dt.itemsize else np.ascontiguousarray(a)
+
+    def _arrange(self, x: Sequence[int], y: Sequence[int]) -> None:
+        """Notes the numbers for operands with these strides."""
+        o, p, m, _, n = self.sizes
+        steps = [[own[at] if at >= 0 else 0 for at in places] for own, places in ((x, self.x), (y, self.y))]
+        if n == 1:
+            steps[1][3] = self.dt.itemsize
+        width = self._width()
+        columns = o * p * -(-n // width)
+        cuts = max(1, min(-(-UNITS // columns), m // ROWS))
+        block = -(-m // cuts)
+        packed = not self.in_lanes and (m >= FEW or steps[1][3] != self.dt.itemsize)
+        self.words = (*self.sizes, *steps[0], *steps[1], *self.z, block, int(packed))
+        time = int(prod(self.sizes) * NANOSECONDS[self.in_lanes])
+        self.program = _program(self.in_lanes, self.dt, min(columns * -(-m // block), CHUNKS), time.bit_length())
+        self.pack = self.program.pack
+
+    def _width(self) -> int:
+        target = default().target
+        lanes = lanes_of(self.dt, target)
+        return lanes if self.in_lanes else lanes * matrices_text.tile(target)[1][0]
+
+
+@functools.lru_cache(1000)
+def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
+    """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
+    target = default().target
+    text = (matrices_text.by_lanes if in_lanes else matrices_text.by_rows)(dt, target)
+    numbers = len(matrices_text.WORDS) - 1
+    operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
+    room = matrices_text.DEPTH * matrices_text.tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
+    cost = (1 << bits) * (1 - 1 / chunks)
+    segment = Segment((Kernel(text, operands),), chunks)
+    return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=room, cost=cost)
