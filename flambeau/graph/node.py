@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from .types import Ty, ty
@@ -101,18 +101,23 @@ nodes: dict[Any, Node] = {}
 Place = tuple[CodeType, int]
 
 
-def user_place(inside: int = 1) -> Place | None:
-    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``."""
-    frame = sys._getframe(inside)
+def _user_frame(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame from this one on that runs code outside the package."""
     while frame is not None:
-        code = frame.f_code
-        ours = _ours.get(code.co_filename)
+        name = frame.f_code.co_filename
+        ours = _ours.get(name)
         if ours is None:
-            ours = _ours[code.co_filename] = code.co_filename.startswith((PACKAGE, "<frozen"))
+            ours = _ours[name] = name.startswith((PACKAGE, "<frozen"))
         if not ours:
-            return code, frame.f_lasti
+            return frame
         frame = frame.f_back
     return None
+
+
+def user_place(inside: int = 1) -> Place | None:
+    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``."""
+    frame = _user_frame(sys._getframe(inside))
+    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 def line_of(place: Place | None) -> tuple[str, int] | None:
@@ -126,7 +131,8 @@ def line_of(place: Place | None) -> tuple[str, int] | None:
 
 def user_line() -> tuple[str, int] | None:
     """File and line of the innermost caller outside the package."""
-    return line_of(user_place())
+    frame = _user_frame(sys._getframe(1))
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 
 
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own

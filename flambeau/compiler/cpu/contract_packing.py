@@ -9,7 +9,7 @@ between which results wait in the workspace.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -64,16 +64,25 @@ class Packing(Plan):
 
 def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
     """How to run a contraction in panels, or None where that does not pay."""
-    if prod(n.sizes) < LEAST or n.chunked or not any(n.reduced):
-        return None
     lanes = max(2, target.vector_bytes // itemsize)
-    kept = [k for k, r in enumerate(n.reduced) if not r]
-    found = [(score, k, v) for k in kept for v in (0, 1) for score in [_suits(n, k, v, lanes)] if score]
+    found = [(score, k, v) for score, k, v in _scores(n, lanes) if score]
     if not found:
         return None
     _, axis, vector = max(found)
     p = _planned(n, axis, vector, lanes, target)
     return _in_pieces(n, p) if n.pieces else p
+
+
+def pays(n: Nest, target: Target, itemsize: int) -> bool:
+    """Does ``packing`` find a way?"""
+    return any(score for score, _, _ in _scores(n, max(2, target.vector_bytes // itemsize)))
+
+
+def _scores(n: Nest, lanes: int) -> Iterator[tuple[float, int, int]]:
+    """How well each loop runs in vectors of each side."""
+    if prod(n.sizes) >= LEAST and not n.chunked and any(n.reduced):
+        kept = [k for k, r in enumerate(n.reduced) if not r]
+        yield from ((_suits(n, k, v, lanes), k, v) for k in kept for v in (0, 1))
 
 
 def _load(s: Operand) -> Load | None:

@@ -22,7 +22,7 @@ from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
 from ..contract_direct_plan import direct
-from ..contract_packing import LEAST, packing
+from ..contract_packing import LEAST, pays
 from . import matrices, products
 from .text import FLOATS, lanes_of
 
@@ -90,8 +90,10 @@ def in_lanes(v: Value, strides: Strides) -> list[int] | None:
         return simple
     if None in strides:
         raise UnsupportedError(repr(v))
+    if _one_by_one(v, lanes):
+        return None
     n = _nest(v, strides)
-    if direct(n, target, _sums(v).itemsize) is not None or packing(n, target, _sums(v).itemsize) is not None:
+    if pays(n, target, _sums(v).itemsize) or direct(n, target, _sums(v).itemsize) is not None:
         return None
     best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
@@ -111,6 +113,14 @@ def _of_one_sum(v: Value, lanes: int) -> list[int] | None:
         return NotImplemented
     loops = contract_plan.candidates(v, list(range(len(kept))), [len(kept)], lanes)
     return gone if loops == [len(kept)] else None
+
+
+def _one_by_one(v: Value, lanes: int) -> bool:
+    """Do shapes alone say that products are added one after the other?"""
+    domain, dims = reduced_domain(v)
+    kept = [k for k in range(len(v.shape)) if domain[k] > 1]
+    gone = [k for k in dims if domain[k] > 1]
+    return bool(kept and gone) and contract_plan.candidates(v, kept, gone, lanes) == kept
 
 
 def _nest(v: Value, strides: Strides) -> Nest:

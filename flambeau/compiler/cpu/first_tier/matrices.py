@@ -118,10 +118,15 @@ class _Product:
 def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
     """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
     target = default().target
-    text = (matrices_text.by_lanes if in_lanes else matrices_text.by_rows)(dt, target)
+    text = _text(in_lanes, dt)
     numbers = len(matrices_text.WORDS) - 1
     operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
     room = matrices_text.DEPTH * matrices_text.tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
     cost = (1 << bits) * (1 - 1 / chunks)
     segment = Segment((Kernel(text, operands),), chunks)
     return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=room, cost=cost)
+
+
+@functools.cache
+def _text(in_lanes: bool, dt: dtype) -> str:
+    return (matrices_text.by_lanes if in_lanes else matrices_text.by_rows)(dt, default().target)
