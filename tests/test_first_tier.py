@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 import flambeau as torch
 from flambeau import _execution, _first_tier, nn
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import first_tier
+from flambeau.compiler.cpu import code_cache, contract_packing, first_tier
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions
+from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import dtype, float32, float64
 from flambeau.graph import realisation
 from flambeau.graph.types import ty
@@ -100,6 +102,20 @@ def test_a_contraction_adds_in_the_order_of_compiled_code(case: Any, dt: dtype) 
     assert found.tobytes() == expected.tobytes()
     if dt is float32:
         assert (contractions.in_lanes(v, strides) is not None) == lanes
+
+
+@pytest.mark.parametrize("outer", [(), (3,), (2, 3)], ids=str)
+def test_sizes_say_whether_products_of_matrices_are_packed(outer: tuple[int, ...]) -> None:
+    target = code_cache.default().target
+    lanes = lanes_of(float32, target)
+    for m, n, k in product((2, 7, 8, 23, 24, 100), (2, 7, 8, 24, 700), (7, 8, 600)):
+        f = Builder()
+        x, y = f.input(0, (*outer, m, k), float32), f.input(1, (*outer, n, k), float32)
+        letters = "ab"[: len(outer)]
+        v = f.contract(f"{letters}mk,{letters}nk->{letters}mn", x, y)
+        strides = [strides_of(a.shape, None) for a in (x, y)]
+        expected = contract_packing.pays(contractions._nest(v, strides), target, 4)
+        assert contractions._in_panels(v, strides, lanes) == expected, (m, n, k)
 
 
 @pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])

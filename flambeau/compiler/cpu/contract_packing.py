@@ -24,6 +24,7 @@ ROWS = 8  # of a loop that makes good tiles
 SAME_SET = 512  # elements, or a multiple of them, between rows of which the first cache holds few at a time
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
+DEEP = 8  # products of a result, at least
 PANELS = 160 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 128 * 1024  # results of a chunk that wait between blocks, at most
@@ -78,6 +79,12 @@ def pays(n: Nest, target: Target, itemsize: int) -> bool:
     return any(score for score, _, _ in _scores(n, max(2, target.vector_bytes // itemsize)))
 
 
+def of_matrices(m: int, n: int, k: int, products: int, lanes: int) -> bool:
+    """Does it for products of matrices, so many in all?"""
+    fits = any(rows >= FEWEST and size * 2 >= lanes for rows, size in ((m, n), (n, m)))
+    return fits and k >= DEEP and products >= LEAST
+
+
 def _scores(n: Nest, lanes: int) -> Iterator[tuple[float, int, int]]:
     """How well each loop runs in vectors of each side."""
     if prod(n.sizes) >= LEAST and not n.chunked and any(n.reduced):
@@ -105,7 +112,7 @@ def _suits(n: Nest, axis: int, vector: int, lanes: int) -> float:
     if any(g.index.of(tiled) or sum(g.index.of(k) != 0 for k in gone) != 1 for g in lb.guards):
         return 0
     height, depth, size = prod([n.sizes[k] for k in rows]), prod([n.sizes[k] for k in gone]), n.sizes[axis]
-    if height < FEWEST or depth < 8 or size * 2 < lanes:
+    if height < FEWEST or depth < DEEP or size * 2 < lanes:
         return 0
     used = size / (-(-size // lanes) * lanes)
     copying = 3 if a.of(axis) == 1 else 12 if _turns(n, a, la) else 40

@@ -22,7 +22,7 @@ from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
 from ..contract_direct_plan import direct
-from ..contract_packing import LEAST, pays
+from ..contract_packing import LEAST, of_matrices, pays
 from . import matrices, products
 from .text import FLOATS, lanes_of
 
@@ -90,7 +90,7 @@ def in_lanes(v: Value, strides: Strides) -> list[int] | None:
         return simple
     if None in strides:
         raise UnsupportedError(repr(v))
-    if _one_by_one(v, lanes):
+    if _one_by_one(v, lanes) or _in_panels(v, strides, lanes):
         return None
     n = _nest(v, strides)
     if pays(n, target, _sums(v).itemsize) or direct(n, target, _sums(v).itemsize) is not None:
@@ -121,6 +121,20 @@ def _one_by_one(v: Value, lanes: int) -> bool:
     kept = [k for k in range(len(v.shape)) if domain[k] > 1]
     gone = [k for k in dims if domain[k] > 1]
     return bool(kept and gone) and contract_plan.candidates(v, kept, gone, lanes) == kept
+
+
+def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
+    """Do its sizes say that a product of matrices is packed?"""
+    la, lb, out = v.params
+    rows, columns, others = [[c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]
+                             for own, first, second, kept in ((out, 1, 0, 1), (out, 0, 1, 1), (la, 1, 1, 0))]  # fmt: skip
+    if [len(rows), len(columns), len(others)] != [1, 1, 1] or contract_plan.sees_windows(v):
+        return False
+    if any(not step for own in strides for step in own or ()):
+        return False
+    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
+    m, n, k = [sizes[c] for c in (*rows, *columns, *others)]
+    return min(m, n) > 1 and of_matrices(m, n, k, prod(sizes.values()), lanes)
 
 
 def _nest(v: Value, strides: Strides) -> Nest:
