@@ -83,6 +83,30 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(out))
 
 
+def strides_under(shape: Sequence[int], strides: Sequence[int], seen: Sequence[int]) -> tuple[int, ...] | None:
+    """Strides that show elements that lie so in row-major order as ``seen``, or None if no strides can.
+
+    Dimensions that lie as one make a block each, the last block first; a block must hold whole dimensions of ``seen``.
+    """
+    if not shape:
+        return (1,) * len(seen)
+    out = [0] * len(seen)
+    at = len(seen) - 1
+    step, count, have = strides[-1], 1, 1
+    for d in range(len(shape) - 1, -1, -1):
+        have *= shape[d]
+        if d == 0 or (shape[d - 1] != 1 and strides[d - 1] != have * step):
+            while at >= 0 and (count < have or seen[at] == 1):
+                out[at] = count * step
+                count *= seen[at]
+                at -= 1
+            if count != have:
+                return None
+            if d > 0:
+                step, count, have = strides[d - 1], 1, 1
+    return tuple(out) if at == -1 else None
+
+
 def same_strides(a: Sequence[int], b: Sequence[int], shape: Sequence[int]) -> bool:
     """Do both strides reach the same elements of an array of this shape?"""
     return all(n == 1 or x == y for n, x, y in zip(shape, a, b))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, ty
@@ -61,21 +62,7 @@ def view_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...] | None:
         return t.strides if shape == t.shape else contiguous_strides(shape)
     if t.strides == contiguous_strides(t.shape):
         return contiguous_strides(shape)
-    strides = [0] * len(shape)
-    at = len(shape) - 1
-    step, count, have = t.strides[-1] if t.ndim else 1, 1, 1
-    for d in range(t.ndim - 1, -1, -1):
-        have *= t.shape[d]
-        if d == 0 or (t.shape[d - 1] != 1 and t.strides[d - 1] != have * step):
-            while at >= 0 and (count < have or shape[at] == 1):
-                strides[at] = count * step
-                count *= shape[at]
-                at -= 1
-            if count != have:
-                return None
-            if d > 0:
-                step, count, have = t.strides[d - 1], 1, 1
-    return tuple(strides) if at == -1 else None
+    return strides_under(t.shape, t.strides, shape)
 
 
 def _view_rule(t: Ty, shape: tuple[int, ...]) -> Ty:

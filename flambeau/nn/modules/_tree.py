@@ -215,8 +215,9 @@ class ModuleTree(ModuleHooks):
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters, each once; with ``recurse`` also those of submodules."""
         if recurse and type(self).named_parameters is ModuleTree.named_parameters:
-            return self._all_parameters()
-        return (param for _, param in self.named_parameters(recurse=recurse))
+            yield from self._all_parameters()
+        else:
+            yield from (param for _, param in self.named_parameters(recurse=recurse))
 
     def _all_parameters(self) -> Iterator[Parameter]:
         """The parameters of the tree in the order of ``named_parameters``, without their names."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....dtypes import bfloat16, dtype, float16, float32, float64
 from ... import numpy as reference
-from ...affine import memory_order, row_major, same_strides
+from ...affine import memory_order, row_major, same_strides, strides_under
 from ...chunked import by_sample, chunked, over_samples
 from ...composed_maps import CONSTANT, FORMULAS
 from ...forms import formed
@@ -192,8 +192,10 @@ class Planned:
             return row_major(v.shape)
         if v.name == "strided":
             return seen_under(a.shape, v.params[0], own, v.shape, v.params[1])
+        if v.name == "reshape":
+            return strides_under(a.shape, own, v.shape) or row_major(v.shape)
         seen = np.lib.stride_tricks.as_strided(_BYTE, a.shape, own, writeable=False)
-        return _reshaped(seen, v.shape) if v.name == "reshape" else reference._VIEWS[v.name](v, seen).strides
+        return reference._VIEWS[v.name](v, seen).strides
 
     def _reduce(self, v: Value) -> None:
         a = v.args[0]
@@ -355,7 +357,7 @@ def seen_under(
     if same_strides(strides, row_major(seen), seen) and prod(seen) == prod(shape):
         order = memory_order(layout, shape)
         form, steps = [shape[d] for d in order], [own[d] for d in order]
-        return _reshaped(np.lib.stride_tricks.as_strided(_BYTE, form, steps, writeable=False), tuple(seen))
+        return strides_under(form, steps, seen) or row_major(seen)
     out = []
     for n, s in zip(seen, strides):
         fits = [d for d in range(len(shape)) if shape[d] > 1 and s and s % layout[d] == 0]
@@ -364,16 +366,6 @@ def seen_under(
             return None
         out.append(own[d] * (s // layout[d]) if d is not None else 0)
     return tuple(out)
-
-
-def _reshaped(seen: np.ndarray, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a view under another shape; row-major where there is none."""
-    view = seen.view()
-    try:
-        view.shape = shape
-    except AttributeError:
-        return row_major(shape)
-    return view.strides
 
 
 # ---- reductions

@@ -6,6 +6,7 @@ batch where the system has them: nothing is left behind however the processes en
 
 from __future__ import annotations
 
+import functools
 import io
 import mmap
 import os
@@ -88,8 +89,16 @@ class _Pickler(ForkingPickler):
 
 
 def _tensor_in_span(*_: Any) -> Any:
-    """Stands for `_Unpickler.tensor` in what `_Pickler` writes."""
+    """Stands for `_tensor_on` in what `_Pickler` writes."""
     raise pickle.UnpicklingError("what a worker sends is read by unpack()")
+
+
+def _tensor_on(
+    storages: list[tuple[Storage, int]], number: int, offset: int, shape: Any, strides: Any, dtype: Any, grad: bool
+) -> Any:
+    storage, low = storages[number]
+    start = offset - low if 0 not in shape else 0
+    return _rebuild_tensor_v3(UntypedStorage(storage), start, shape, strides, grad, None, dtype)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -97,18 +106,13 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, stream: bytes, buffers: list[Any], storages: list[tuple[Storage, int]]) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
-        self._storages = storages
+        # Not a method: Python 3.10 never frees an unpickler whose memo holds the unpickler itself.
+        self._tensor = functools.partial(_tensor_on, storages)
 
     def find_class(self, module: str, name: str) -> Any:
         """The global that a pickle names."""
         ours = (module, name) == (_tensor_in_span.__module__, "_tensor_in_span")
-        return self.tensor if ours else super().find_class(module, name)
-
-    def tensor(self, number: int, offset: int, shape: Any, strides: Any, dtype: Any, requires_grad: bool) -> Any:
-        """A tensor on a span's storage."""
-        storage, low = self._storages[number]
-        start = offset - low if 0 not in shape else 0
-        return _rebuild_tensor_v3(UntypedStorage(storage), start, shape, strides, requires_grad, None, dtype)
+        return self._tensor if ours else super().find_class(module, name)
 
 
 def pack(data: Any) -> tuple[bytes, int | None]:
