@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from . import _collector
 from .compiler.numpy import execute, flatten, to_memory
 from .graph import realisation as realise
 from .graph.program import Program
 
 # Programs run in the first tier and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
-LOOKS = 50  # new programs of a process that are looked for on the disk before they run
+LOOKS = 50  # new programs of a process that are looked for on the disk before they run,
+MISSES = 10  # unless so many were not there
 LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
 TIERS = ("auto", "first", "compiled")
@@ -81,12 +83,14 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     at_hand = _planned(p, inputs, found_only=True) if looks else None
     if at_hand is not None:
         return at_hand
+    _new[1] += looks
     from ._first_tier import FirstTier
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
 
     try:
-        found = FirstTier(p)
+        with _collector.resting():
+            found = FirstTier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING:
@@ -97,10 +101,10 @@ def _first(p: Program, inputs: list[Any]) -> Any:
 def _looks(p: Program) -> bool:
     """Is it worth looking on the disk for a new program? For the first of a process: others are rarely there."""
     _new[0] += 1
-    return _new[0] <= LOOKS and len(p.order) < LONG
+    return _new[0] <= LOOKS and _new[1] < MISSES and len(p.order) < LONG
 
 
-_new = [0]  # programs so far
+_new = [0, 0]  # programs so far, and those that were not on the disk
 
 
 def _promoted(p: Program, inputs: list[Any]) -> Any:

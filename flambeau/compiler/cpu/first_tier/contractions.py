@@ -126,8 +126,10 @@ def _one_by_one(v: Value, lanes: int) -> bool:
 def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
     """Do its sizes say that a product of matrices is packed?"""
     la, lb, out = v.params
-    rows, columns, others = [[c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]
-                             for own, first, second, kept in ((out, 1, 0, 1), (out, 0, 1, 1), (la, 1, 1, 0))]  # fmt: skip
+    rows, columns, others = [
+        [c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]
+        for own, first, second, kept in ((out, 1, 0, 1), (out, 0, 1, 1), (la, 1, 1, 0))
+    ]
     if [len(rows), len(columns), len(others)] != [1, 1, 1] or contract_plan.sees_windows(v):
         return False
     if any(not step for own in strides for step in own or ()):

@@ -70,7 +70,8 @@ class Planned:
             one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
         self._reuse()
-        self.call: Call = self._several if several else self._direct(count) or self._one
+        run = _several if several else _one
+        self.call: Call = (None if several else self._direct(count)) or run(self.regs, self.steps, self.results)
 
     def _reuse(self) -> None:
         """Lets elementwise functions write over a large operand that a function made and nobody needs any more."""
@@ -101,20 +102,6 @@ class Planned:
             return None
         f, ins, out = self.steps[0]
         return f if ins == tuple(range(count)) and out == self.results[0] else None
-
-    def _one(self, *args: Any) -> Any:
-        return self._run(args)[self.results[0]]
-
-    def _several(self, *args: Any) -> Any:
-        regs = self._run(args)
-        return tuple([regs[i] for i in self.results])
-
-    def _run(self, args: Sequence[Any]) -> list[Any]:
-        regs = self.regs.copy()
-        regs[: len(args)] = args
-        for f, ins, out in self.steps:
-            regs[out] = f(*[regs[i] for i in ins])
-        return regs
 
     # ---- registers
 
@@ -242,6 +229,28 @@ class Planned:
     def arguments(self, v: Value) -> list[int]:
         """The registers of a value's operands."""
         return [self._number(a) if a.kind == "scalar" else self.whole(a) for a in v.args]
+
+
+def _one(regs: list[Any], steps: list[Step], results: list[int]) -> Call:
+    """The function of one result. It knows nothing of how it was planned: what is remembered should be little."""
+    (result,) = results
+    return lambda *args: _run(regs, steps, args)[result]
+
+
+def _several(regs: list[Any], steps: list[Step], results: list[int]) -> Call:
+    def call(*args: Any) -> tuple[Any, ...]:
+        found = _run(regs, steps, args)
+        return tuple([found[i] for i in results])
+
+    return call
+
+
+def _run(regs: list[Any], steps: list[Step], args: Sequence[Any]) -> list[Any]:
+    regs = regs.copy()
+    regs[: len(args)] = args
+    for f, ins, out in steps:
+        regs[out] = f(*[regs[i] for i in ins])
+    return regs
 
 
 def planned(f: Function, count: int, several: bool = False) -> Planned:
