@@ -20,6 +20,8 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
         _first[p] = _in_first_tier(p)
     try:
         found: Any = _first[p] and _first[p].run(inputs, scalars)
+    except UnsupportedError:
+        found = None
     except Exception as error:
         found = error
     try:

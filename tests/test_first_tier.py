@@ -96,12 +96,12 @@ def test_a_contraction_adds_in_the_order_of_compiled_code(case: Any, dt: dtype) 
     f.f.outputs = [v]
     rng = np.random.default_rng(0)
     flat = [rng.standard_normal(prod(s)).astype(dt.np) for s in (a, b)]
-    arrays = [np.ndarray(s, x.dtype, x, 0, [n * x.itemsize for n in own]) for s, own, x in zip((a, b), strides, flat)]
+    arrays = [np.ndarray(s, m.dtype, m, 0, [n * m.itemsize for n in own]) for s, own, m in zip((a, b), strides, flat)]
     found = np.ascontiguousarray(first_tier.planned(f.f, 2).call(*arrays))
     expected = Executable(f.f, [ty(v.shape, dt)]).run(flat, [])[0]
     assert found.tobytes() == expected.tobytes()
     if dt is float32:
-        assert (contractions.in_lanes(v, strides) is not None) == lanes
+        assert (contractions.in_lanes(v, dict(zip((x, y), strides))) is not None) == lanes
 
 
 @pytest.mark.parametrize("outer", [(), (3,), (2, 3)], ids=str)
@@ -114,7 +114,7 @@ def test_sizes_say_whether_products_of_matrices_are_packed(outer: tuple[int, ...
         letters = "ab"[: len(outer)]
         v = f.contract(f"{letters}mk,{letters}nk->{letters}mn", x, y)
         strides = [strides_of(a.shape, None) for a in (x, y)]
-        expected = contract_packing.pays(contractions._nest(v, strides), target, 4)
+        expected = contract_packing.pays(contractions._nest(v, dict(zip((x, y), strides))), target, 4)
         assert contractions._in_panels(v, strides, lanes) == expected, (m, n, k)
 
 
@@ -234,7 +234,44 @@ def test_what_is_overwritten_as_a_whole_is_not_computed(tier: Callable[[str], No
 
 
 def test_what_it_cannot_run_is_compiled(in_both: dict[str, int]) -> None:
-    assert F.conv1d(torch.ones(1, 2, 5), torch.ones(3, 2, 3), padding=1).sum().item() == 78
+    w = torch.ones(3, 2, 3, requires_grad=True)
+    F.conv1d(F.pad(torch.ones(2, 2, 40), (1, 1)), w).sum().backward()
+    assert w.grad.sum().item() == 1416
+    assert in_both["compiled"] and not in_both["both"]
+
+
+CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 3, 20), (4, 3, 3), {"padding": 1}),
+    ((16, 2, 33), (5, 2, 3), {"padding": 2, "stride": 2}),
+    ((1, 70, 9), (20, 70, 3), {"padding": "same"}),
+    ((2, 3, 9, 17), (4, 3, 3, 3), {"padding": 1}),
+    ((4, 6, 8, 8), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    ((2, 6, 2, 2), (6, 1, 5, 5), {"padding": 2, "groups": 6, "stride": 2}),
+    ((3, 8, 5, 6), (8, 4, 1, 1), {"groups": 2}),
+    ((3, 4, 9, 9), (6, 4, 3, 2), {"padding": (2, 1), "stride": (2, 3), "dilation": (1, 2)}),
+    ((12, 2, 9, 9), (3, 2, 3, 3), {"padding": 1}),
+    ((4, 32, 9, 14), (48, 32, 3, 3), {"padding": 1}),
+    ((1, 64, 6, 6), (64, 64, 1, 1), {"stride": 2}),
+    ((2, 3, 5, 6, 5), (4, 3, 2, 3, 2), {"padding": (1, 0, 1), "stride": (1, 2, 1)}),
+    ((4, 4, 8, 8, 8), (3, 4, 1, 1, 1), {"padding": (0, 1, 0), "stride": (2, 1, 1)}),
+]
+
+
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=lambda case: f"{case[0]} {case[1]}")
+def test_convolutions_and_their_gradients_have_the_same_bits(case: Any, dt: Any, in_both: dict[str, int]) -> None:
+    shape, kernel, options = case
+    torch.manual_seed(0)
+    x, w = [torch.randn(s, dtype=dt, requires_grad=True) for s in (shape, kernel)]
+    y = getattr(F, f"conv{len(shape) - 2}d")(x, w, **options)
+    (y * torch.randn(y.shape, dtype=dt)).sum().backward()
+    assert x.grad.shape == x.shape and w.grad.sum().isfinite().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
+def test_padding_beside_infinities_is_compiled(in_both: dict[str, int]) -> None:
+    w = torch.full((3, 2, 3), float("inf"))
+    assert F.conv1d(torch.ones(1, 2, 5), w, padding=1).tolist()[0][0][2] == float("inf")
     assert in_both["compiled"] and not in_both["both"]
 
 

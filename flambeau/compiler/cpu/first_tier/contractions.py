@@ -6,10 +6,10 @@ The order follows from the shapes and strides of the contraction by itself, as `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,41 +17,41 @@ from ....dtypes import bfloat16, dtype, float16, float32, float64
 from ...affine import axis, linear, row_major
 from ...cluster import domain_labels, reduced_domain
 from ...ir import Value
-from ...loops import Load, Nest, Node, Reduction, Store, _merged, _runs
+from ...loops import Nest, Node, Reduction, Store, _merged, _runs
 from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
 from ..contract_direct_plan import direct
 from ..contract_packing import LEAST, of_matrices, pays
 from . import matrices, products
+from .errors import UnsupportedError
+from .reading import read
 from .text import FLOATS, lanes_of
 
+Known = Mapping[Value, Any]  # strides of values, in elements; None behind padding
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
 Call = Callable[[Any, Any], Any]
 
 
-class UnsupportedError(Exception):
-    """The first tier cannot run this to the same bits."""
-
-
-def contraction(v: Value, strides: Strides) -> Call:
+def contraction(v: Value, known: Known) -> Call:
     """The function of two arrays that computes a contraction of floats.
 
     Args:
         v: the contraction.
-        strides: of its operands, in elements, as compiled code would find them in memory; None behind padding.
+        known: strides of values, in elements, as compiled code would find them in memory; None behind padding.
 
     Raises:
         UnsupportedError: its form or its order has no loop.
     """
+    strides = [known.get(a, row_major(a.shape)) for a in v.args]
     if v.dtype not in FLOATS or 0 in v.shape or any(0 in a.shape for a in v.args):
         raise UnsupportedError(repr(v))
     la, lb, out = v.params
     reduced = [c for c in domain_labels(v) if c not in out]
     if len(set(la)) < len(la) or len(set(lb)) < len(lb) or any(c not in la or c not in lb for c in reduced):
         raise UnsupportedError(repr(v))
-    groups = in_lanes(v, strides)
-    call = _by_rows(v, reduced, strides) if groups is None else _by_lanes(v, reduced, groups)
+    order = in_lanes(v, known)
+    call = _by_rows(v, reduced, strides) if order is None else _by_lanes(v, reduced, order)
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
     return call if None not in strides else _padded(call, [k for k, s in enumerate(strides) if s is None])
@@ -81,30 +81,56 @@ def _padded(call: Call, sides: list[int]) -> Call:
 # ---- the order
 
 
-def in_lanes(v: Value, strides: Strides) -> list[int] | None:
-    """The sizes of the reduced loops if the products are added in lanes along the last; None: one after the other."""
+class Lanes(NamedTuple):
+    """Products added in lanes: the reduced loops as three, and the one that runs inside that in lanes, if one does.
+
+    ``form``: the sizes, of which the last is in lanes. ``taps``: does the second run inside, or outside?
+    """
+
+    form: tuple[int, int, int]
+    taps: bool
+
+
+def in_lanes(v: Value, known: Known) -> Lanes | None:
+    """How the products are added in lanes along the last reduced loop; None: one after the other.
+
+    Raises:
+        UnsupportedError: it cannot be told.
+    """
     target = default().target
     lanes = lanes_of(_sums(v), target)
+    if _one_by_one(v, lanes):
+        return None
     simple = _of_one_sum(v, lanes)
     if simple is not NotImplemented:
         return simple
-    if None in strides:
-        raise UnsupportedError(repr(v))
-    if _one_by_one(v, lanes) or _in_panels(v, strides, lanes):
+    strides = [known.get(a, row_major(a.shape)) for a in v.args]
+    if None not in strides and _in_panels(v, strides, lanes):
         return None
-    n = _nest(v, strides)
+    n = _nest(v, known)
     if pays(n, target, _sums(v).itemsize) or direct(n, target, _sums(v).itemsize) is not None:
         return None
     best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
         return None
-    gone = [k for k, r in enumerate(n.reduced) if r]
-    if best != gone[-1] or contract_plan._taps(n, gone[:-1]) or len(gone) > 3:
+    *gone, last = [k for k, r in enumerate(n.reduced) if r]
+    if best != last:
         raise UnsupportedError(repr(v))
-    return [n.sizes[k] for k in gone]
+    taps = contract_plan._taps(n, gone)
+    outside = [n.sizes[k] for k in gone if k not in taps]
+    if taps:
+        return Lanes((prod(outside), prod([n.sizes[k] for k in taps]), n.sizes[last]), True)
+    return Lanes((prod(outside[:1]), prod(outside[1:]), n.sizes[last]), False)
 
 
-def _of_one_sum(v: Value, lanes: int) -> list[int] | None:
+def _one_by_one(v: Value, lanes: int) -> bool:
+    """Do shapes alone say that products are added one after the other?"""
+    domain, dims = reduced_domain(v)
+    kept, gone = [[k for k, n in enumerate(domain) if n > 1 and (k in dims) == is_sum] for is_sum in (False, True)]
+    return contract_plan.candidates(v, kept, gone, lanes) == kept
+
+
+def _of_one_sum(v: Value, lanes: int) -> Any:
     """The same where shapes alone say so: one reduced loop, kept ones, too little work for panels."""
     domain, dims = reduced_domain(v)
     gone = [domain[d] for d in dims if domain[d] > 1]
@@ -112,15 +138,7 @@ def _of_one_sum(v: Value, lanes: int) -> list[int] | None:
     if len(gone) != 1 or not kept or prod(domain) >= LEAST or contract_plan.sees_windows(v):
         return NotImplemented
     loops = contract_plan.candidates(v, list(range(len(kept))), [len(kept)], lanes)
-    return gone if loops == [len(kept)] else None
-
-
-def _one_by_one(v: Value, lanes: int) -> bool:
-    """Do shapes alone say that products are added one after the other?"""
-    domain, dims = reduced_domain(v)
-    kept = [k for k in range(len(v.shape)) if domain[k] > 1]
-    gone = [k for k in dims if domain[k] > 1]
-    return bool(kept and gone) and contract_plan.candidates(v, kept, gone, lanes) == kept
+    return Lanes((1, 1, gone[0]), False) if loops == [len(kept)] else None
 
 
 def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
@@ -139,21 +157,19 @@ def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
     return min(m, n) > 1 and of_matrices(m, n, k, prod(sizes.values()), lanes)
 
 
-def _nest(v: Value, strides: Strides) -> Nest:
+def _nest(v: Value, known: Known) -> Nest:
     """The loops of the contraction alone."""
     domain, dims = reduced_domain(v)
     labels = domain_labels(v)
     at = {c: axis(k) for k, c in enumerate(labels)}
-    sides = []
-    for a, own, steps in zip(v.args, v.params, strides):
-        address = linear([at[c] for c in own], steps or ())
-        sides.append(Node("load", "load", (), Load(a, address, ()), v.dtype, frozenset([k for k, _ in address.terms])))
+    sides = [read(a, tuple([at[c] for c in own]), domain, known) for a, own in zip(v.args, v.params)]
+    inner = [one for s in sides for one in s.args]
     result = Node("reduced", v.name, (), 0, v.dtype, frozenset(range(len(v.shape))))
     place = linear([at[c] for c in v.params[2]], row_major(v.shape))
     runs = _runs(SimpleNamespace(domain=domain, dims=dims))  # type: ignore[arg-type]
     products = Reduction(v, Node("map", "mul", tuple(sides), None, v.dtype, frozenset()))
     stores = [Store(result, v, place)]
-    return _merged(Nest(list(domain), runs, [products], stores, [*sides, products.node, result]))
+    return _merged(Nest(list(domain), runs, [products], stores, [*inner, *sides, products.node, result]))
 
 
 # ---- one after the other
@@ -240,10 +256,10 @@ def _arranged(
 # ---- in lanes
 
 
-def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
+def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
     la, lb, out = v.params
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
-    form = _grouped(groups)
+    form = lanes.form
     first, second = [max([c for c in own if c in out and c not in other], key=sizes.__getitem__, default="")
                      for own, other in ((la, lb), (lb, la))]  # fmt: skip
     swapped = sizes.get(first, 1) > sizes.get(second, 1)
@@ -258,7 +274,11 @@ def _by_lanes(v: Value, reduced: list[str], groups: list[int]) -> Call:
     y = _arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
     order = [*outer, n]
     back = tuple([order.index(c) for c in out])
-    f, size, shape = products.along_reduced(_sums(v)), _sums(v).itemsize, (*[sizes[c] for c in outer], sizes.get(n, 1))
+    f, size, shape = (
+        products.along_reduced(_sums(v), lanes.taps),
+        _sums(v).itemsize,
+        (*[sizes[c] for c in outer], sizes.get(n, 1)),
+    )
 
     def call(a: Any, b: Any) -> Any:
         one, other = (b, a) if swapped else (a, b)

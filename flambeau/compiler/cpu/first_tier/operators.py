@@ -200,9 +200,8 @@ class Planned:
         if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
-            strides = [self.strides.get(a, row_major(a.shape)) for a in v.args]
             self.computing.add(len(self.steps))
-            self.step(v, contraction(v, strides), ins)
+            self.step(v, contraction(v, self.strides), ins)
         self.strides[v] = row_major(v.shape)
 
     def _other(self, v: Value) -> None:

@@ -1,7 +1,8 @@
 """Contractions of floats as generalized ufuncs: products are added in the order of up to three reduced loops.
 
 ``(m,a,b,c),(a,b,c,n)->(m,n)`` has vectors along ``n``, whose elements are neighbours; four rows share what they read.
-``(a,b,c),(n,a,b,c)->(n)`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes.
+``(a,b,c),(n,a,b,c)->(n)`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes; ``b`` runs
+inside ``c`` or outside.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ def along_kept(dt: dtype) -> Any:
 
 
 @functools.cache
-def along_reduced(dt: dtype) -> Any:
-    """The ufunc whose vectors run along ``c``."""
+def along_reduced(dt: dtype, taps: bool = False) -> Any:
+    """The ufunc whose vectors run along ``c``, inside which ``b`` runs if it has taps."""
     c = dt.np.char
-    return made(_reduced, "contract_lanes", f"{c}{c}->{c}", dt, signature="(a,b,c),(n,a,b,c)->(n)")
+    return made(
+        _reduced, "contract_lanes", f"{c}{c}->{c}", dt, "acb" if taps else "abc", signature="(a,b,c),(n,a,b,c)->(n)"
+    )
 
 
 def multiply_add(w: Writer, dt: dtype, total: str, a: str, b: str) -> str:
@@ -139,9 +142,9 @@ DOTS = (
 )
 
 
-def _reduced(dt: dtype, target: Target) -> str:
+def _reduced(dt: dtype, order: str, target: Target) -> str:
     w = Writer(target, lanes_of(dt, target))
-    blocks = [_dots(w, dt, count) for count in (w.lanes, 1)]
+    blocks = [_dots(w, dt, order, count) for count in (w.lanes, 1)]
     (outer, na, nb, nc, n), places, steps = _head(w, 5, 11)
     over, (xa, xb, xc, yn, ya, yb, yc, zn) = steps[:3], steps[3:]
     turns = Loop(w, "o", outer, "entry", {}, "")
@@ -164,14 +167,14 @@ def _reduced(dt: dtype, target: Target) -> str:
     return "\n".join([w.loop(), *blocks])
 
 
-def _dots(module: Writer, dt: dtype, count: int) -> str:
+def _dots(module: Writer, dt: dtype, order: str, count: int) -> str:
     """``count`` results at a time, each in lanes of its own."""
     w = module.inner()
     t, base = type_of(dt, w.lanes), base_type(dt)
     w.label("entry")
     first = {f"%s{v}": constant(0, base, w.lanes) for v in range(count)}
     x, y, before, loops = "%x", "%y", "entry", []
-    for name in "abc":
+    for name in order:
         names = {f"{reg}{name}" if not loops else f"{reg[:-1]}{name}": value for reg, value in first.items()}
         loops.append(Loop(w, name, f"%n{name}", before, names, t))
         x = w.at(x, w.put(f"mul i64 %{name}, %x{name}"))
@@ -184,7 +187,7 @@ def _dots(module: Writer, dt: dtype, count: int) -> str:
         other = w.load(dt, w.at(y, w.put(f"mul i64 %yn, {v}")), mask)
         total = multiply_add(w, dt, old, one, other)
         new.append(w.put(f"select <{w.lanes} x i1> {mask}, {t} {total}, {t} {old}"))
-    for loop, name in reversed(list(zip(loops, "abc"))):
+    for loop, name in reversed(list(zip(loops, order))):
         loop.end(dict(zip(loop.carried, new)), w.lanes if name == "c" else 1)
         new = list(loop.carried)
     if count == 1:
