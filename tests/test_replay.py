@@ -394,6 +394,131 @@ def test_what_nobody_holds_is_freed() -> None:
         assert loss.grad_fn is not None
 
 
+# ---- calls with several results, and equal calls
+
+
+class Attention(nn.Module):
+    """Views of one product, layer norm, and a linear layer that sees the same rows three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.qkv = nn.Linear(8, 24, bias=False)
+        self.gates = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = [t.view(2, 3, 2, 4).transpose(1, 2) for t in self.qkv(self.norm(x)).split(8, dim=2)]
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 3, 8)
+        a, b, c = [gate(y) for gate in self.gates]
+        return (a * b.sigmoid() + c).mean()
+
+
+class Normalised(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Any) -> Any:
+        return self.norm(self.conv(x.view(2, 1, 3, 8))).max(3)[0].square().mean()
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 4, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        y, (h, _) = self.lstm(x)
+        first, *_ = y.unbind(1)
+        return (y.mean(1) * h[0]).sum() + first.sum()
+
+
+@pytest.mark.parametrize("network", [Attention, Normalised, Recurrent])
+def test_steps_with_several_results(network: Any, replays: list[Any]) -> None:
+    def scenario() -> list[Any]:
+        torch.manual_seed(0)
+        net, x = network(), torch.randn(2, 3, 8)
+        opt = optim.Adam(net.parameters(), lr=0.1)
+        losses = []
+        for _ in range(6):
+            opt.zero_grad()
+            loss = net(x)
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+        return [*losses, *net.parameters(), *net.buffers()]
+
+    same(scenario, 2)
+    assert len(replays) >= 8
+
+
+def test_results_of_which_some_are_used() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(0.3, 0.7, 0.5, 0.1)
+        values, places = x.view(2, 2).max(1)
+        a, b = (x * 2).split(2)
+        shown = names(values.grad_fn), names(b.grad_fn), b.grad_fn is a.grad_fn, b.output_nr
+        (values * places + a).sum().backward(retain_graph=True)
+        (a * values).sum().backward()
+        return [x.grad, *shown, error_of(values.sum().backward), values.grad_fn.name()]
+
+    same(scenario)
+
+
+def test_several_results_of_a_freed_graph_can_be_shown() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(0.3, 0.7, 0.5, 0.1)
+        y, places = (x * 2).view(2, 2).max(1)
+        a, b = y.exp().split(1)
+        loss = (a * b).sum()
+        loss.backward()
+        fn = loss.grad_fn.next_functions[0][0]
+        outputs = [number for _, number in fn.next_functions]
+        return [names(loss.grad_fn), outputs, fn.next_functions[0][0] is a.grad_fn, error_of(y.sum().backward), places]
+
+    shown = same(scenario)
+    assert shown[1:3] == [[0, 1], True]
+
+
+def test_memory_of_several_results_is_written() -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(0.3, 0.7, 0.5, 0.1)
+        y = x * 2
+        a, b = y.split(2)
+        errors = [error_of(lambda: a.mul_(2)), error_of(lambda: y.sum().backward(retain_graph=True))]
+        y.mul_(3)
+        errors.append(error_of(lambda: (a + b).sum().backward()))
+        return [x.grad, *errors]
+
+    same(scenario)
+
+
+def test_memory_that_no_gradient_reads_may_be_written(replays: list[Any]) -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(0.3, 0.7)
+        seen = torch.zeros(2)
+        for k in range(4):
+            y = (x + seen).sin()
+            seen += 1
+            (y * (k + 1)).sum().backward()
+        return [x.grad, seen]
+
+    same(scenario, 8)
+    assert len(replays) >= 12
+
+
+def test_equal_calls_in_one_pass_and_in_several(replays: list[Any]) -> None:
+    def scenario() -> list[Any]:
+        x: Any = leaf(0.3, 0.7)
+        for _ in range(3):
+            a, b, c = x.exp(), x.exp(), x.view(2, 1)
+            (a * b * x.view(2, 1).view(2) * c.view(2)).sum().backward()
+        return [x.grad]
+
+    same(scenario, 8)
+    assert len(replays) >= 12
+
+
 # ---- optimizer steps
 
 

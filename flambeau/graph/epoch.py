@@ -127,10 +127,13 @@ def current() -> Epoch:
 settler: list[Any] = []  # ``tape.settle``
 
 
-def complete_all() -> None:
-    """Completes the backward nodes that are still to be completed, of all threads."""
+def complete_all(moved: bool = True) -> None:
+    """Completes the backward nodes that are still to be completed, of all threads.
+
+    ``moved``: something changes that may make another leaf of a tensor.
+    """
     epoch = threads.epoch
-    epoch.moved = True
+    epoch.moved = epoch.moved or moved
     if epoch.alone:
         settler[0](epoch)
         return

@@ -37,7 +37,7 @@ class Fn:
     say (of views, which have none) is in ``call`` as attributes, input types and output types.
 
     A node that is still to be completed (``graph.tape``) has only ``number`` of these, and the call as
-    ``traced``, its inputs as ``given`` and the memory of its output as ``out``.
+    ``traced``, its inputs as ``given`` and the memory of its output as ``out`` (a tuple, if there are several).
     """
 
     __slots__ = (
@@ -150,11 +150,19 @@ class Out:
 
     __slots__ = ("fn", "number")
     accumulates = False
-    traced = None  # such nodes are complete from the beginning
 
     def __init__(self, fn: Fn, number: int) -> None:
         self.fn = fn
         self.number = number
+
+    @property
+    def traced(self) -> Any:
+        """The call's traced node while its backward node is still to be completed."""
+        return self.fn.traced
+
+    def unfold(self) -> None:
+        """Completes the node."""
+        self.fn.unfold()
 
 
 def short_name(edge: Any) -> str:
@@ -251,8 +259,8 @@ def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     fn.versions = [current_version(x) for x in fn.saved]
 
 
-def save(fn: Fn, ins: tuple[Any, ...], out: Storage, t: Ty) -> None:
-    """``save_inputs`` and ``save_outputs`` for a fresh output on ``out``."""
+def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
+    """``save_inputs`` and ``save_outputs`` for a fresh output of type ``t`` on ``out``, or for several."""
     saved = fn.saved = []
     versions = fn.versions = []
     count, mask, bit = len(ins), 0, 1
@@ -265,7 +273,7 @@ def save(fn: Fn, ins: tuple[Any, ...], out: Storage, t: Ty) -> None:
             saved.append(None)
             versions.append(None)
         elif w >= OUT:
-            saved.append(Saved(out, t, None))
+            saved.append(Saved(out, t, None) if isinstance(out, Storage) else Saved(out[w - OUT], t[w - OUT], None))
             versions.append(0)
         else:
             x = ins[w]

@@ -3,7 +3,7 @@
 A recorded call notes its traced node, its inputs and its output's memory on a backward node, no more. Most of these
 nodes go with the step that made them, after a backward pass that was found by the traced node alone. The others are
 completed (their edges, what they saved, its versions) before anything changes that they would read: an edge,
-a version, the memory of a tensor among their inputs; and at the end of the epoch. So a completed node is what it would
+a version, memory that their gradients read; and at the end of the epoch. So a completed node is what it would
 be had it been completed at once.
 """
 
@@ -14,7 +14,8 @@ from sys import getrefcount
 from typing import Any
 
 from .epoch import Epoch, complete_all, settler, threads
-from .fn import Fn, next_number, save
+from .fn import Fn, Out, next_number, save
+from .node import PART
 from .tensor_base import before_change
 from .traced import Traced, inner_nodes
 
@@ -88,7 +89,7 @@ def _fill(fn: Fn, g: Traced, edges: list[Any]) -> None:
     if g.value.op is g.op:
         fn.node, fn.call = g.value, None
     else:
-        fn.node, fn.call = None, (g.attrs, (g.ins[0].ty,), (g.ty,))
+        fn.node, fn.call = None, (g.attrs, (g.ins[0].ty,), g.ty if type(g.ty) is tuple else (g.ty,))
     fn.edges = edges
     fn.saved = fn.versions = ()
     fn.freed = False
@@ -98,7 +99,7 @@ def _fill(fn: Fn, g: Traced, edges: list[Any]) -> None:
 def unfold(fn: Fn) -> None:
     """Makes a deferred or released node one that can be read."""
     if fn.given.__class__ is not Released or threads.epoch.tape.get(fn.traced) is fn:  # type: ignore[arg-type]
-        complete_all()
+        complete_all(moved=False)
     if fn.traced is not None:
         _show(fn, fn.given)
 
@@ -107,6 +108,9 @@ def _show(root: Fn, r: Released) -> None:
     """Completes a released node and all below it: without what they saved, which is gone."""
     made: dict[Traced, Any] = dict(zip(r.leaves, r.edges))
     for g in inner_nodes(root.traced):  # type: ignore[arg-type]
+        if g.op is PART:
+            made[g] = Out(made[g.ins[0]], g.attrs)
+            continue
         known = r.alive.get(g)
         fn = root if g is root.traced else known() if known is not None else None
         if fn is None:
@@ -114,7 +118,7 @@ def _show(root: Fn, r: Released) -> None:
             fn.traced, fn.number = g, next_number()
         made[g] = fn
         if fn.traced is not None:
-            _fill(fn, g, [made[h] if type(h) is Traced else None for h in g.ins])
+            _fill(fn, g, [made[h] if isinstance(h, Traced) else None for h in g.ins])
             fn.freed = bool(g.op.saves)
             r.alive[g] = weakref.ref(fn)
 

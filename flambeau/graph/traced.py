@@ -8,9 +8,10 @@ remembered on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .node import VIEW, Node
+from .node import OUT, PART, VIEW, Node, Operator
 
 
 class Traced:
@@ -19,10 +20,12 @@ class Traced:
     ``op``, ``ins`` and ``attrs`` are the call's, with traced nodes among the inputs. A leaf has no ``op``; ``leaf``
     is then a weak reference to its tensor, taken in the epoch ``serial``. ``complete``: does the node tell the whole
     graph up to its leaves? If not, some input's history was recorded elsewhere. ``passes`` are the backward
-    passes known to begin here, ``numbers`` the ordinals of the Python numbers that they may have read.
+    passes known to begin here, ``numbers`` the ordinals of the Python numbers that they may have read. ``again``
+    stands for a second call of this form in the same epoch.
     """
 
     __slots__ = (
+        "again",
         "attrs",
         "complete",
         "cost",
@@ -50,12 +53,44 @@ class Traced:
         self.serial = -1
         self.passes: dict[Any, Any] | None = None
         self.numbers: tuple[int, ...] = ()
-        mark_read(value)
-        for h in ins:
-            mark_read(h.value if type(h) is Traced else h)
+        self.again: Traced | None = None
+        if op is None:
+            mark_read(value)
 
     def __repr__(self) -> str:
         return f"traced {self.value!r}"
+
+
+class Several(Traced):
+    """A call with several results: ``parts`` are these, traced where they may require grad. ``ty`` has their types."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, values: Sequence[Node], source: Node, complete: bool, op: Any, ins: Any, attrs: Any) -> None:
+        super().__init__(source, complete, op, ins, attrs)
+        self.ty = tuple([v.ty for v in values])
+        self.parts = [Traced(v, complete, PART, (self,), k) if v.differentiable else v for k, v in enumerate(values)]
+
+
+def call_again(g: Any) -> Any:
+    """What stands for a call of the form ``g`` that comes after it in the same epoch."""
+    if g.again is None:
+        if type(g) is Several:
+            values: list[Any] = [h.value if type(h) is Traced else h for h in g.parts]
+            g.again = Several(values, g.value, g.complete, g.op, g.ins, g.attrs)
+        else:
+            g.again = Traced(g.value, g.complete, g.op, g.ins, g.attrs)
+        g.again.fn_class, g.again.cost = g.fn_class, g.cost
+    return g.again
+
+
+def mark_saved(op: Operator, ins: Sequence[Node], outs: Sequence[Node]) -> None:
+    """Notes what the gradient of a call reads."""
+    for which, _ in op.saves:
+        if which >= OUT:
+            mark_read(outs[which - OUT])
+        elif which < len(ins):
+            mark_read(ins[which])
 
 
 traced: dict[Any, Any] = {}  # (operator, inputs, attributes) -> Traced, or the plain node where there is no history
@@ -111,5 +146,5 @@ def inner_nodes(root: Traced) -> list[Traced]:
         elif g not in seen and g.op is not None:
             seen.add(g)
             stack.append((g, True))
-            stack.extend([(i, False) for i in g.ins if type(i) is Traced])
+            stack.extend([(i, False) for i in g.ins if isinstance(i, Traced)])
     return order

@@ -28,8 +28,9 @@ from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.tensor_base import tensor_class as _tensor_class
-from ..graph.traced import Traced, traced
+from ..graph.traced import Several, Traced, call_again, mark_saved, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
+from ._deferred_views import at_rest, deferred_view, view_type
 from ._signatures import explained_function, explained_method, type_name
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
@@ -133,14 +134,14 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     y._vc = None
     y._g = None
     if h.complete and epoch.deferring and size <= BUDGET:
-        fn = _new(h.fn_class)
-        if epoch.tape.setdefault(h, fn) is fn:
-            y._e = fn
-            fn.traced = h
-            fn.given = ins
-            fn.out = s
-            fn.number = next_number()
-            return y
+        fn = y._e = _new(h.fn_class)
+        while epoch.tape.setdefault(h, fn) is not fn:
+            h = y._h = call_again(h)
+        fn.traced = h
+        fn.given = ins
+        fn.out = s
+        fn.number = next_number()
+        return y
     y._e = None
     _give_history(op, ins, h.value, y, epoch)
     return y
@@ -152,14 +153,25 @@ def _first(op: Operator, hs: tuple[Any, ...], attrs: Any, grad: bool) -> Any:
     h: Any = nodes.get((op, plain, attrs)) or intern(op, plain, attrs)
     if grad:
         history = [i for i in hs if type(i) is Traced]
-        if history and h.parts is None and h.differentiable and op.vjp is not None:
-            cls = fn_class(op)
-            h = Traced(h, cls.simple and all(i.complete for i in history), op, hs, attrs)
-            h.fn_class = cls
-            h.cost = h.ty.nbytes + NODE_COST
+        if history and op.vjp is not None:
+            h = _with_history(op, hs, attrs, h, all(i.complete for i in history))
         traced[op, hs, attrs] = h
     else:
         nodes[op, hs, attrs] = h
+    return h
+
+
+def _with_history(op: Operator, hs: tuple[Any, ...], attrs: Any, node: Node, complete: bool) -> Any:
+    """The traced node of a call, or the plain one if no result may require grad."""
+    outs = node.parts or (node,)
+    if not any(h.differentiable for h in outs):
+        return node
+    cls = fn_class(op)
+    complete = complete and cls.simple
+    h = Several(outs, node, complete, op, hs, attrs) if node.parts else Traced(node, complete, op, hs, attrs)
+    h.fn_class = cls
+    h.cost = sum([v.ty.nbytes + NODE_COST for v in outs])
+    mark_saved(op, node.ins, outs)
     return h
 
 
@@ -227,11 +239,16 @@ def fresh(node: Node, epoch: Epoch) -> Any:
     return y
 
 
-def _several(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node, epoch: Epoch) -> tuple[Any, ...]:
+def _several(op: Operator, ins: tuple[Any, ...], attrs: Any, h: Any, epoch: Epoch) -> tuple[Any, ...]:
+    """Pending tensors for the results of a call with several."""
+    node: Node = h
+    if type(h) is Several:
+        if h.complete and epoch.deferring and epoch.bytes + h.cost <= BUDGET:
+            return _deferred_several(ins, h, epoch)
+        settle(epoch)
+        node = h.value
     fn = record_fn(op, ins, attrs, node) if epoch.grad and op.vjp is not None else None
-    epoch.bytes -= HELD_BACK
-    outs = tuple([fresh(part, epoch) for part in node.parts])  # type: ignore[union-attr]
-    epoch.bytes += HELD_BACK
+    outs = _fresh_all(node.parts, epoch)  # type: ignore[arg-type]
     if fn is not None:
         for k, y in enumerate(outs):
             if y._ty.dtype.kind in "fc":
@@ -239,6 +256,29 @@ def _several(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node, epoch: 
         save_outputs(fn, outs)
     if epoch.bytes > BUDGET:
         realise(epoch)
+    return outs
+
+
+def _fresh_all(parts: Sequence[Node], epoch: Epoch) -> tuple[Any, ...]:
+    epoch.bytes -= HELD_BACK
+    outs = tuple([fresh(part, epoch) for part in parts])
+    epoch.bytes += HELD_BACK
+    return outs
+
+
+def _deferred_several(ins: tuple[Any, ...], h: Several, epoch: Epoch) -> tuple[Any, ...]:
+    """Results whose backward node is completed later."""
+    fn = _new(h.fn_class)
+    while epoch.tape.setdefault(h, fn) is not fn:
+        h = call_again(h)
+    outs = _fresh_all(h.value.parts, epoch)  # type: ignore[arg-type]
+    fn.traced = h
+    fn.given = ins
+    fn.out = tuple([y._s for y in outs])
+    fn.number = next_number()
+    for k, y in enumerate(outs):
+        if type(h.parts[k]) is Traced:
+            y._h, y._e = h.parts[k], Out(fn, k)
     return outs
 
 
@@ -299,78 +339,29 @@ def strided_edge(x: TensorBase) -> Fn:
 def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
     epoch = threads.epoch
-    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or _at_rest(x)):
-        y = _deferred_view(op, x, attrs, epoch)
+    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or at_rest(x)):
+        y = deferred_view(op, x, attrs, epoch)
         if y is not None:
             return y
-    t = _view_type(op, x, attrs)
+    t = view_type(op, x, attrs)
     fn = _view_fn(op, x, attrs, (t,))
     return _view_of(x, t, fn, creation_of(x))
 
 
-def _at_rest(x: TensorBase) -> bool:
-    """Does the memory of ``x`` keep its leaf? Then what ``x`` caches is made good."""
-    notes = x._s.notes
-    if notes is None or notes.kept is None or x._s.h is not notes.kept:
-        return False
-    refresh(x)
-    return True
-
-
-def _deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
-    """A view whose backward node is completed later; None if it must be complete from the beginning."""
-    s = x._s
-    h = traced.get((op, x._h, s.h, attrs)) or _first_view(op, x, attrs)
-    tape = epoch.tape
-    if not h.complete or h in tape:
-        return None
-    if s.notes is not None and s.notes.kept is not None:
-        epoch.viewed.append(s)
-    y = _new(_tensor_class[0])
-    y._s = s
-    y._ty = h.ty
-    y._h = h
-    y._w = s.w
-    y._g = None
-    y._vc = x._vc
-    of, version = x._view, (x._vc or s).version
-    y._view = View(x, "default", version) if of is None else View(of.base, of.creation, version)
-    fn = y._e = tape[h] = _new(h.fn_class)
-    fn.traced = h
-    fn.given = (x,)
-    fn.out = None
-    fn.number = next_number()
-    return y
-
-
-def _first_view(op: Operator, x: Any, attrs: Any) -> Traced:
-    """What a view of this form is, kept for the next."""
-    source, t, cls = x._h, _view_type(op, x, attrs), fn_class(op)
-    base = x._s.h
-    complete = base is not None and source.complete and not op.saves and t.dtype.kind in "fc" and cls.simple
-    h = Traced(view_node(base, t) if base is not None and complete else source.value, complete, op, (source,), attrs)
-    h.fn_class = cls
-    traced[op, source, base, attrs] = h
-    return h
-
-
 def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     """As ``view`` for operators that return several views, which may not be written in place."""
-    tys = _view_type(op, x, attrs)
+    epoch = threads.epoch
+    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or at_rest(x)):
+        known = deferred_view(op, x, attrs, epoch)
+        if known is not None:
+            return known
+    tys = view_type(op, x, attrs)
     fn = _view_fn(op, x, attrs, tys)
-    outs = tuple([_view_of(x, t, None, "multi" if threads.epoch.grad else creation_of(x)) for t in tys])
+    outs = tuple([_view_of(x, t, None, "multi" if epoch.grad else creation_of(x)) for t in tys])
     if fn is not None:
         for k, y in enumerate(outs):
             y._e = Out(fn, k)
     return outs
-
-
-def _view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
-    known = x._ty.views
-    t = known.get((op, attrs))
-    if t is None:
-        t = known[op, attrs] = op.infer((x._ty,), attrs)
-    return t
 
 
 def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> Fn | None:
@@ -414,7 +405,7 @@ def alias(x: TensorBase) -> Any:
 
 def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """Gives ``x`` itself the geometry of a view (``t_``): memory stays, its version and history change."""
-    t = _view_type(op, x, attrs)
+    t = view_type(op, x, attrs)
     grad = threads.epoch.grad and requires_grad(x)
     if grad:
         refuse_write(x)

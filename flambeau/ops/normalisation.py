@@ -214,6 +214,11 @@ BATCH_PARTIAL = Operator(
     "native_batch_norm", _batch_ty, _batch_lower, _batch_vjp, tuple([(k, _ANY) for k in (0, 1, 3, 4, 5)]),
     "NativeBatchNormBackward0",
 )  # fmt: skip
+# In training the gradient reads no statistics, which are written at once.
+BATCH_TRAINING = Operator(
+    "native_batch_norm", _batch_ty, _batch_lower, _batch_vjp, tuple([(k, _ANY) for k in (0, 1, 3)]),
+    "NativeBatchNormBackward0",
+)  # fmt: skip
 
 
 @function()
@@ -236,7 +241,7 @@ def batch_norm(
     given = (weight, bias, running_mean, running_var)
     attrs = (bool(training), weight is not None, bias is not None, running_mean is not None, running_var is not None)
     ins = (input, eps, momentum, *[v for v in given if v is not None])
-    out = call(BATCH if len(ins) == 7 else BATCH_PARTIAL, ins, attrs)
+    out = call(BATCH_TRAINING if attrs[0] else BATCH if len(ins) == 7 else BATCH_PARTIAL, ins, attrs)
     if type(out) is not tuple:
         return out
     y, mean, var = out

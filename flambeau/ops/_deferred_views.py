@@ -1,0 +1,89 @@
+"""Views whose backward nodes are completed later (``graph.tape``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..graph.epoch import Epoch, refresh
+from ..graph.fn import Out, fn_class, next_number
+from ..graph.node import Operator, view_node
+from ..graph.tensor_base import TensorBase, View, tensor_class
+from ..graph.traced import Several, Traced, call_again, traced
+
+_new = object.__new__
+
+
+def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
+    """The type that ``op`` infers from ``x``'s, or several."""
+    known = x._ty.views
+    t = known.get((op, attrs))
+    if t is None:
+        t = known[op, attrs] = op.infer((x._ty,), attrs)
+    return t
+
+
+def at_rest(x: TensorBase) -> bool:
+    """Does the memory of ``x`` keep its leaf? Then what ``x`` caches is made good."""
+    notes = x._s.notes
+    if notes is None or notes.kept is None or x._s.h is not notes.kept:
+        return False
+    refresh(x)
+    return True
+
+
+def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
+    """A view whose backward node is completed later; None if it must be complete from the beginning."""
+    s = x._s
+    h = traced.get((op, x._h, s.h, attrs)) or _first_view(op, x, attrs)
+    if not h.complete:
+        return None
+    if s.notes is not None and s.notes.kept is not None:
+        epoch.viewed.append(s)
+    fn = _new(h.fn_class)
+    tape = epoch.tape
+    while tape.setdefault(h, fn) is not fn:
+        h = call_again(h)
+    fn.traced = h
+    fn.given = (x,)
+    fn.out = None
+    fn.number = next_number()
+    if type(h) is Several:
+        return tuple([_view_at(part, x, Out(fn, k), "multi") for k, part in enumerate(h.parts)])
+    return _view_at(h, x, fn, "default")
+
+
+def _view_at(h: Any, x: Any, edge: Any, creation: str) -> Any:
+    """A view of ``x`` with this traced node and edge."""
+    s = x._s
+    y = _new(tensor_class[0])
+    y._s = s
+    y._ty = h.ty
+    y._h = h
+    y._w = s.w
+    y._e = edge
+    y._g = None
+    vc = y._vc = x._vc
+    of, version = x._view, (vc or s).version
+    if of is None:
+        y._view = View(x, creation, version)
+    else:
+        y._view = View(of.base, of.creation if creation == "default" else creation, version)
+    return y
+
+
+def _first_view(op: Operator, x: Any, attrs: Any) -> Traced:
+    """What a view of this form is, or several, kept for the next."""
+    source, types, cls = x._h, view_type(op, x, attrs), fn_class(op)
+    base: Any = x._s.h
+    tys = types if type(types) is tuple else (types,)
+    complete = base is not None and source.complete and not op.saves and cls.simple
+    complete = complete and all(t.dtype.kind in "fc" for t in tys)
+    values = [view_node(base, t) if complete else source.value for t in tys]  # type: ignore[arg-type]
+    h = (
+        Several(values, source.value, complete, op, (source,), attrs)
+        if type(types) is tuple
+        else Traced(values[0], complete, op, (source,), attrs)
+    )
+    h.fn_class = cls
+    traced[op, source, base, attrs] = h
+    return h
