@@ -184,12 +184,14 @@ def on_threads(case: Case, rng: random.Random) -> None:
 def in_panels(case: Case, rng: random.Random) -> None:
     """Every contraction copies its operands into panels, and works in small blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        pack_everything(patch, rng.choice([4, 20, 400]))
+        pack_everything(patch, rng.choice([4, 20, 400]), rng.choice([0, 100]))
         case.agree(case.run())
 
 
-def pack_everything(patch: pytest.MonkeyPatch, depth: int) -> None:
-    """Panels for small contractions too, in small blocks."""
+def pack_everything(patch: pytest.MonkeyPatch, depth: int, shallow: int = 0) -> None:
+    """Panels for small contractions too, in small blocks, but for sums of up to ``shallow`` products."""
+    patch.setattr(contract_packing, "SHALLOW", shallow)
+    patch.setattr(contract_packing, "WORTH", 64)
     patch.setattr(contract_packing, "LEAST", 1)
     patch.setattr(contract_packing, "FEWEST", 2)
     patch.setattr(contract_packing, "START", 0)

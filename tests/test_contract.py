@@ -141,6 +141,25 @@ def test_in_panels(case: Any, depth: int) -> None:
         check(*case)
 
 
+@settings(max_examples=80, **SETTINGS)
+@given(sums())
+def test_short_sums_read_where_operands_lie(case: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        pack_everything(patch, 20, shallow=100)
+        check(*case)
+
+
+def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
+    b = Builder()
+    shapes = ((128, 300), (128, 200))
+    x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
+    (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
+    assert k is not None
+    found = contract_packing.packing(k.nest, default().target, 4)
+    assert found is not None and found.direct and k.workspace == 0 and k.chunks > 4
+
+
 @settings(max_examples=40, **SETTINGS)
 @given(case=st.one_of(sums([dt.float32, dt.float64]), convolutions([dt.float32, dt.float64])))
 def test_in_panels_on_other_processors(pool: Pool, case: Any) -> None:

@@ -29,6 +29,9 @@ PANELS = 160 * 1024  # elements of a chunk's panels, at most: they stay in the s
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 128 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
+SHALLOW = 192  # products of a result up to which both sides may be read where they lie
+PARTS = 20  # chunks of such a contraction, about
+WORTH = 1 << 18  # products that are worth a chunk of their own
 START = 3000  # cycles that a chunk costs beside its work
 SHARES = (
     *range(1, 9),
@@ -146,9 +149,34 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
     p.tile = {rows[-1]: height, axis: width * lanes}
     p.block = _block(n, gone)
+    if _lies_well(n, p, a, b):
+        _direct(n, p)
+        return p
     at = _load(a)
     _blocks(n, p, 0.5 if a.of(axis) == 1 else 0.7 if at and _turns(n, a, at) else 1.5)
     return p
+
+
+def _lies_well(n: Nest, p: Packing, a: Operand, b: Operand) -> bool:
+    """Are both sides contiguous across a short reduced loop, as in a weight's gradient for a batch?
+
+    Each panel is read by few products then, and copying it costs as much as reading it where it lies.
+    """
+    at = [_load(s) for s in (a, b)]
+    if p.outer or n.pieces or len(p.rows) != 1 or any(x is None or x.guards for x in at):
+        return False
+    depth = prod([size for size, gone in zip(n.sizes, n.reduced) if gone])
+    along = [s.address.of(p.axis or 0) for s in n.stores]
+    return depth <= SHALLOW and a.of(p.axis or 0) == 1 == b.of(p.rows[0]) and set(along) <= {1}
+
+
+def _direct(n: Nest, p: Packing) -> None:
+    """Nothing is packed; chunks are tiles of rows."""
+    size, height = n.sizes[p.rows[0]], p.tile[p.rows[0]]
+    chunks = max(1, min(PARTS, prod(n.sizes) // WORTH))
+    p.direct, p.copied = True, False
+    p.chunk = -(-size // (chunks * height)) * height
+    p.chunks = -(-size // p.chunk)
 
 
 def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
