@@ -284,7 +284,7 @@ def _view(n: Node, strides: list[Any]) -> Operator:
     if n.numbers:
         raise UnsupportedError("the memory of a number")
     base, t, found = n.ins[0].ty, n.ty, strides[0]
-    own = None if found is None else seen_under(base.shape, base.strides, found, t.shape, t.strides)
+    own = None if found is None else seen_under(base.shape, base.strides, found, t.shape, t.strides) or _copied(t)
     if t.dtype is not base.dtype:
         b = Builder()
         v = b.strided(b.input(0, base.shape, base.dtype), base.strides, t.shape, t.strides, t.offset, t.dtype)
@@ -292,6 +292,12 @@ def _view(n: Node, strides: list[Any]) -> Operator:
     if base.contiguous:
         return Operator(lambda x: _under(np.ascontiguousarray(x), t), 0, 1, own)
     return Operator(lambda x: _under(reference.flatten(np.asarray(x), base.strides), t), 0, 1, own)
+
+
+def _copied(t: Ty) -> Any:
+    """The strides of what compiled code copies, of a view or its base; None where the two differ by more than samples."""
+    own = row_major(t.shape)
+    return own if t.ndim > 1 and t.shape[1] > 1 and tuple(t.strides[1:]) == own[1:] else None
 
 
 def _update(n: Node, strides: list[Any]) -> Operator:

@@ -269,6 +269,18 @@ def test_convolutions_and_their_gradients_have_the_same_bits(case: Any, dt: Any,
     assert in_both["both"] and not in_both["compiled"]
 
 
+@pytest.mark.parametrize("shape", [(4, 48, 16, 16), (2, 24, 8, 8), (3, 4, 1, 9)])
+def test_shuffled_channels_are_read_in_the_order_of_compiled_code(shape: Any, in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    n, c, h, w = shape
+    y = torch.randn(shape).view(n, 2, c // 2, h, w).permute(0, 2, 1, 3, 4).reshape(shape)
+    one, three = torch.randn(5, c // 2, 1, 1).requires_grad_(), torch.randn(c // 2, 1, 3, 3).requires_grad_()
+    z = F.conv2d(y[:, : c // 2], one).sum(1, True) * F.conv2d(y[:, c // 2 :], three, padding=1, groups=c // 2)
+    z.sum().backward()
+    assert (one.grad.sum() + three.grad.sum()).isfinite().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
 def test_padding_beside_infinities_is_compiled(in_both: dict[str, int]) -> None:
     w = torch.full((3, 2, 3), float("inf"))
     assert F.conv1d(torch.ones(1, 2, 5), w, padding=1).tolist()[0][0][2] == float("inf")
