@@ -41,6 +41,7 @@ class Epoch:
         "moved",
         "pend",
         "released",
+        "repeated",
         "scalars",
         "serial",
         "tape",
@@ -59,6 +60,7 @@ class Epoch:
         self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
         self.tape: dict[Traced, Any] = {}  # backward nodes still to be completed, in the order of their recording
+        self.repeated: dict[Traced, Traced] = {}  # a call on the tape -> the last one of its form, if there are several
         self.released: list[Any] = []  # backward passes that have freed nodes on the tape
         self.viewed: list[Storage] = []  # storages that keep their leaf, and have traced views of this epoch
         self.alone = True  # has there been one thread only?

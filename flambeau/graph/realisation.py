@@ -89,9 +89,8 @@ def realise_with(epoch: Epoch, writes: Writes, storages: Sequence[Storage], coun
         settle(epoch)
         live, computed = _live(epoch)
         outs = _run(epoch, live, computed, (writes,), storages)
-        for s, out in zip(storages, outs[-len(storages) :]):
+        for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
             s.buf = out
-        for counter in counters:
             counter.version += 1
         _end(epoch, live)
 

@@ -43,6 +43,7 @@ def settle(epoch: Epoch) -> None:
         completed: list[Fn] = []
         fns = list(epoch.tape.values())
         epoch.tape.clear()
+        epoch.repeated.clear()
         _drain(fns, UNHELD, epoch.released, completed)
         if epoch.released:
             epoch.released.clear()

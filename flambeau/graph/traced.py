@@ -72,16 +72,23 @@ class Several(Traced):
         self.parts = [Traced(v, complete, PART, (self,), k) if v.differentiable else v for k, v in enumerate(values)]
 
 
-def call_again(g: Any) -> Any:
-    """What stands for a call of the form ``g`` that comes after it in the same epoch."""
-    if g.again is None:
-        if type(g) is Several:
-            values: list[Any] = [h.value if type(h) is Traced else h for h in g.parts]
-            g.again = Several(values, g.value, g.complete, g.op, g.ins, g.attrs)
-        else:
-            g.again = Traced(g.value, g.complete, g.op, g.ins, g.attrs)
-        g.again.fn_class, g.again.cost = g.fn_class, g.cost
-    return g.again
+def call_again(g: Any, last: dict[Any, Any]) -> Any:
+    """What stands for a call of the form ``g`` that comes after it in the same epoch; ``last`` has the last such."""
+    before = last.get(g, g)
+    if before.again is None:
+        before.again = _equal_call(g)
+    last[g] = before.again
+    return before.again
+
+
+def _equal_call(g: Any) -> Any:
+    if type(g) is Several:
+        values: list[Any] = [h.value if type(h) is Traced else h for h in g.parts]
+        h: Any = Several(values, g.value, g.complete, g.op, g.ins, g.attrs)
+    else:
+        h = Traced(g.value, g.complete, g.op, g.ins, g.attrs)
+    h.fn_class, h.cost = g.fn_class, g.cost
+    return h
 
 
 def mark_saved(op: Operator, ins: Sequence[Node], outs: Sequence[Node]) -> None:

@@ -137,6 +137,6 @@ __all__ = [
     "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
-# The others see to that themselves: they are called at every step.
-_PLAIN = frozenset(["linear", "relu", "relu_"])
+# These see to that themselves, or leave it to their operator: a frame less, as they are called at every step.
+_PLAIN = frozenset(["conv2d", "cross_entropy", "gelu", "layer_norm", "linear", "max_pool2d", "relu", "relu_", "silu"])
 globals().update({_name: of_tensors(globals()[_name], __name__) for _name in __all__ if _name not in _PLAIN})

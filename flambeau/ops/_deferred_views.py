@@ -40,9 +40,9 @@ def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
     if s.notes is not None and s.notes.kept is not None:
         epoch.viewed.append(s)
     fn = _new(h.fn_class)
-    tape = epoch.tape
-    while tape.setdefault(h, fn) is not fn:
-        h = call_again(h)
+    if epoch.tape.setdefault(h, fn) is not fn:
+        h = call_again(h, epoch.repeated)
+        epoch.tape[h] = fn
     fn.traced = h
     fn.given = (x,)
     fn.out = None

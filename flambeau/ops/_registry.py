@@ -135,8 +135,9 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     y._g = None
     if h.complete and epoch.deferring and size <= BUDGET:
         fn = y._e = _new(h.fn_class)
-        while epoch.tape.setdefault(h, fn) is not fn:
-            h = y._h = call_again(h)
+        if epoch.tape.setdefault(h, fn) is not fn:
+            h = y._h = call_again(h, epoch.repeated)
+            epoch.tape[h] = fn
         fn.traced = h
         fn.given = ins
         fn.out = s
@@ -269,8 +270,9 @@ def _fresh_all(parts: Sequence[Node], epoch: Epoch) -> tuple[Any, ...]:
 def _deferred_several(ins: tuple[Any, ...], h: Several, epoch: Epoch) -> tuple[Any, ...]:
     """Results whose backward node is completed later."""
     fn = _new(h.fn_class)
-    while epoch.tape.setdefault(h, fn) is not fn:
-        h = call_again(h)
+    if epoch.tape.setdefault(h, fn) is not fn:
+        h = call_again(h, epoch.repeated)
+        epoch.tape[h] = fn
     outs = _fresh_all(h.value.parts, epoch)  # type: ignore[arg-type]
     fn.traced = h
     fn.given = ins

@@ -12,6 +12,7 @@ from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import at_hand, need_float, wide
 from ._registry import call
+from ._signatures import no_tensor
 from .arithmetic import DIV, MUL
 from .softmax import LOG_SOFTMAX, apply
 
@@ -273,7 +274,11 @@ def cross_entropy(
         IndexError: a label is out of range.
     """
     code = reduction_code(reduction, size_average, reduce)
-    a, t = input._ty, target._ty
+    try:
+        a, t = input._ty, target._ty
+    except AttributeError as error:
+        wrong = no_tensor(cross_entropy, error, (input, target), {})
+        raise TypeError(wrong) if wrong else error from None
     if a.shape == t.shape:
         return _probabilities_loss(input, target, weight, code, ignore_index, label_smoothing)
     if label_smoothing > 0.0:

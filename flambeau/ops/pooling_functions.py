@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import pooling
+from ._registry import call
 from .adaptive_pooling import (
     adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d_with_indices,
@@ -42,7 +43,10 @@ def max_pool2d(
     """The maximum of each window; with ``return_indices`` also where they are."""
     if return_indices:
         return max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return pooling._max_pool(2, input, False, kernel_size, stride, padding, dilation, ceil_mode)
+    try:  # the usual call with one frame less
+        return call(pooling.MAX[2], (input,), (2, kernel_size, stride, padding, dilation, ceil_mode))
+    except TypeError:
+        return pooling._max_pool(2, input, False, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d(

@@ -17,7 +17,7 @@ from .optimizer import (
     _evaluate,
     _realise,
     _to_scalar,
-    _use_grad_for_differentiable,
+    call_with_grad_mode,
 )
 
 if TYPE_CHECKING:
@@ -93,9 +93,11 @@ class LoopOptimizer(Optimizer):
         """Updates the parameters of one group in place; returns something for each one that was updated."""
         raise NotImplementedError
 
-    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; returns what `closure` returns."""
+        return call_with_grad_mode(self.defaults.get("differentiable", False), self._step, closure)
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
         loss = None if closure is None else _evaluate(closure)
         updated = 0
         for group in self.param_groups:
@@ -169,7 +171,7 @@ class LoopOptimizer(Optimizer):
             members = [state[key] for key in keys for state in states]  # type: ignore[index]
         except (TypeError, KeyError):  # there is none yet
             return False
-        if not found.counting:
+        if found.counted and not found.counting:
             return False
         count = found.count + 1.0
         if (
