@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._shared_plans import form_of
 from .compiler import numpy as reference
 from .compiler.affine import row_major
 from .compiler.builder import Builder
@@ -45,12 +46,14 @@ class Operator(NamedTuple):
         work: the seconds that its elements and products take, about.
         calls: how many calls it is.
         strides: in elements, with which compiled code would find its value in memory; None where that cannot be told.
+        sized: does it serve these sizes alone?
     """
 
     call: Call
     work: float
     calls: int
     strides: Any
+    sized: bool = True
 
 
 class FirstTier:
@@ -226,6 +229,7 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
 # ---- operators
 
 _operators: dict[Any, Operator | None] = {}
+_forms: dict[Any, Operator] = {}  # those that serve all sizes, their work for each element
 MOST = 100_000  # operators that are remembered
 
 
@@ -239,14 +243,29 @@ def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
     if key not in _operators:
         if len(_operators) >= MOST:
             _operators.clear()
+            _forms.clear()
         try:
-            _operators[key] = _STRUCTURAL.get(n.op, _planned)(n, [strides[i] for i in n.ins])
+            _operators[key] = _of_form(n, [strides[i] for i in n.ins])
         except UnsupportedError:
             _operators[key] = None
     found = _operators[key]
     if found is None:
         raise UnsupportedError(repr(n.op))
     return found
+
+
+def _of_form(n: Node, strides: list[Any]) -> Operator:
+    """The operator, planned anew unless it has been planned for other sizes and serves these too."""
+    form = form_of(n, strides)
+    if form is None:
+        return _STRUCTURAL.get(n.op, _planned)(n, strides)
+    if form not in _forms:
+        one = _planned(n, strides)
+        if one.sized or one.strides != row_major(n.ty.shape):
+            return one
+        _forms[form] = one._replace(work=one.work / n.ty.numel)
+    one = _forms[form]
+    return one._replace(work=one.work * n.ty.numel, strides=row_major(n.ty.shape))
 
 
 def _planned(n: Node, strides: list[Any]) -> Operator:
@@ -261,7 +280,7 @@ def _planned(n: Node, strides: list[Any]) -> Operator:
     b.f.outputs = list(result) if several else [result]
     one = planned(without_dead(b.f), len(args), several)
     own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
-    return Operator(one.call, _work(one), len(one.steps), own if several else own[0])
+    return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized or several)
 
 
 def _work(one: Planned) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import flambeau as torch
-from flambeau import _execution, _first_tier, nn
+from flambeau import _execution, _first_tier, _shared_plans, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, first_tier
 from flambeau.compiler.cpu.execute import Executable
@@ -23,6 +23,7 @@ from flambeau.compiler.cpu.first_tier import contractions
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import dtype, float32, float64
 from flambeau.graph import realisation
+from flambeau.graph.node import SCALAR, Node
 from flambeau.graph.types import ty
 
 F = nn.functional
@@ -188,6 +189,77 @@ def test_training_has_the_same_bits(size: Any, in_both: dict[str, int]) -> None:
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
     assert in_both["both"] >= 3
+
+
+def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
+    """Each operator that may share plans, with an attribute and with broadcasting where it has them."""
+    x, y, w, row = torch.randn(m, n), torch.randn(m, n), torch.randn(k, n), torch.randn(n)
+    unary = {name: getattr(torch, name) for name in ("neg", "exp", "relu", "sigmoid", "tanh")}
+    unary |= {"gelu": F.gelu, "silu": F.silu}
+    found: dict[str, Callable[[], Any]] = {name: lambda f=f: (f(x), f(row)) for name, f in unary.items()}
+    found["gelu"] = lambda: (F.gelu(x), F.gelu(x, approximate="tanh"))
+    for name in ("add", "sub", "mul", "div"):
+        f = getattr(torch, name)
+        found[name] = lambda f=f: (f(x, y), f(x, row), f(x, 3), f(x, y[:, :1]), f(row, row[:1]))
+    found["add"] = lambda: (torch.add(x, y), torch.add(x, y, alpha=2), x + row)
+    found["softmax"] = lambda: (F.softmax(x, -1), F.softmax(x, 0), F.softmax(row, 0), F.softmax(torch.stack([x, y]), 2))
+    found["addmm"] = lambda: (F.linear(x, w, torch.ones(k)), torch.addmm(torch.ones(m, 1), x, w.t()))
+    found["mm"] = lambda: (x @ w.t(), x.t() @ y)
+    found["native_layer_norm"] = lambda: (F.layer_norm(x, (n,)), F.layer_norm(x, (m, n)), F.layer_norm(x, (n,), row))
+    return found
+
+
+SIZES = [
+    (1, 1, 1),
+    (2, 3, 4),
+    (5, 7, 9),
+    (12, 20, 13),
+    (16, 16, 2),
+    (30, 1, 16),
+    (3, 1025, 8),
+    (70, 130, 150),
+    (7, 5, 9),
+]
+
+
+def test_plans_that_serve_all_sizes_do(in_both: dict[str, int]) -> None:
+    assert uniform(1, 1, 1).keys() == _shared_plans.UNIFORM.keys()
+    for sizes in [*SIZES, *reversed(SIZES)]:
+        for f in uniform(*sizes).values():
+            for y in f():
+                y.sum().item()
+    assert in_both["compiled"] == 0
+
+
+def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[Any, set[str]] = {}
+    original = _first_tier._of_form
+
+    def planned(n: Node, strides: list[Any]) -> Any:
+        form = _shared_plans.form_of(n, strides)
+        if form is not None:
+            b = Builder()
+            args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype)
+                    for k, i in enumerate(n.ins)]  # fmt: skip
+            b.ty = n.ty
+            n.op.lower(b, n.attrs, *args)
+            at = {v: k for k, v in enumerate(b.f.values)}
+            told = [(v.kind, v.name, v.dtype, len(v.shape), [at[a] for a in v.args],
+                     v.params if v.kind in ("const", "reduce", "contract") else None) for v in b.f.values]  # fmt: skip
+            found.setdefault(form, set()).add(repr(told))
+        return original(n, strides)
+
+    monkeypatch.setattr(_first_tier, "_of_form", planned)
+    for table in ("_operators", "_forms"):
+        monkeypatch.setattr(_first_tier, table, {})
+    monkeypatch.setattr(realisation, "executor", [lambda p, *args: _first_tier.FirstTier(p).run(*args)])
+    for sizes in SIZES:
+        for f in uniform(*sizes).values():
+            for y in f():
+                y.sum().item()
+    realisation.forget()
+    assert len(found) > 30
+    assert all(len(texts) == 1 for texts in found.values())
 
 
 def test_writes_keep_what_was_read_before(in_both: dict[str, int]) -> None:

@@ -29,6 +29,7 @@ PLACES = {
     "_execution": "tensors",
     "_shared_memory": "tensors",
     "_first_tier": "tensors",
+    "_shared_plans": "tensors",
     "_tensor": "tensors",
     "_utils": "tensors",
     "_tensor_types": "tensors",

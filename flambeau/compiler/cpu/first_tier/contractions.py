@@ -31,6 +31,7 @@ from .text import FLOATS, lanes_of
 Known = Mapping[Value, Any]  # strides of values, in elements; None behind padding
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
 Call = Callable[[Any, Any], Any]
+MOST = 1000  # sizes of a contraction that are remembered
 
 
 def contraction(v: Value, known: Known) -> Call:
@@ -55,6 +56,36 @@ def contraction(v: Value, known: Known) -> Call:
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
     return call if None not in strides else _padded(call, [k for k, s in enumerate(strides) if s is None])
+
+
+class Contraction:
+    """The function of two arrays that lie row by row, of any sizes: planned when these come for the first time."""
+
+    __slots__ = ("known", "v")
+
+    def __init__(self, v: Value) -> None:
+        self.v = _of_sizes(v, *[a.shape for a in v.args])
+        self.known: dict[Any, Call] = {}
+        self.planned(*[a.shape for a in v.args])
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        found = self.known.get((a.shape, b.shape)) or self.planned(a.shape, b.shape)
+        return found(a, b)
+
+    def planned(self, x: tuple[int, ...], y: tuple[int, ...]) -> Call:
+        """The function for these shapes."""
+        if len(self.known) >= MOST:
+            self.known.clear()
+        call = self.known[x, y] = contraction(_of_sizes(self.v, x, y), {})
+        return call
+
+
+def _of_sizes(v: Value, *shapes: tuple[int, ...]) -> Value:
+    """The contraction of operands with these shapes."""
+    args = tuple([Value("input", "input", (), (k, (row_major(s), 0)), s, a.dtype)
+                  for k, (s, a) in enumerate(zip(shapes, v.args))])  # fmt: skip
+    sizes = {c: n for labels, s in zip(v.params, shapes) for c, n in zip(labels, s)}
+    return Value(v.kind, v.name, args, v.params, tuple([sizes[c] for c in v.params[2]]), v.dtype)
 
 
 def _converted(call: Call, dt: dtype) -> Call:

@@ -23,9 +23,9 @@ from .. import nest_reduce
 from ..code_cache import default
 from ..recurrence import supported as recurrence_supported
 from . import maps
-from .contractions import UnsupportedError, contraction
+from .contractions import Contraction, UnsupportedError, contraction
 from .recurrences import recurrence
-from .reductions import reduction
+from .reductions import is_of_rows, reduction
 from .text import FLOATS
 
 Call = Callable[..., Any]
@@ -48,6 +48,7 @@ class Planned:
     Attributes:
         call: from arguments to results.
         strides: in elements, of values as compiled code finds them in memory; None behind padding.
+        sized: do the calls serve these sizes alone?
 
     Raises:
         UnsupportedError: something in it cannot be run to the bits of compiled code.
@@ -63,6 +64,7 @@ class Planned:
         self.exact: dict[Value, int] = {}
         self.computing: set[int] = set()  # steps of reductions and contractions
         self.strides: dict[Value, Strides | None] = {}
+        self.sized = False
         for v in f.values:
             one = getattr(self, f"_{v.kind}", None)
             if one is None:
@@ -112,8 +114,11 @@ class Planned:
         self.at[v] = len(self.regs) - 1
         return self.at[v]
 
-    def step(self, v: Value, f: Call, ins: Sequence[int], shape: tuple[int, ...] | None = None) -> None:
-        """One more call, whose result is a value."""
+    def step(
+        self, v: Value, f: Call, ins: Sequence[int], shape: tuple[int, ...] | None = None, sized: bool = True
+    ) -> None:
+        """One more call, whose result is a value; ``sized``: it serves these sizes alone."""
+        self.sized |= sized
         self.steps.append((f, tuple(ins), self.put(v, None, v.shape if shape is None else shape)))
 
     def whole(self, v: Value) -> int:
@@ -122,7 +127,7 @@ class Planned:
         if self.shapes[k] == v.shape:
             return k
         if v not in self.exact:
-            shape = v.shape
+            shape, self.sized = v.shape, True
             self.regs.append(None)
             self.shapes.append(shape)
             self.exact[v] = len(self.regs) - 1
@@ -143,12 +148,13 @@ class Planned:
     def _const(self, v: Value) -> None:
         a = reference._const(v)
         a.flags.writeable = False  # it may be given out
+        self.sized |= v.shape != ()
         self.put(v, a, v.shape)
 
     def _map(self, v: Value) -> None:
         ins = [self._number(a) if a.kind == "scalar" and v.name != "cast" else self.at[a] for a in v.args]
         shape = _broadcast([self.shapes[i] for i in ins])
-        self.step(v, _map(v), ins, shape)
+        self.step(v, _map(v), ins, shape, False)
         self.strides[v] = row_major(v.shape)
 
     def _number(self, a: Value) -> int:
@@ -167,7 +173,8 @@ class Planned:
         if v.name == "expand":
             self.at[v] = self._number(a) if a.kind == "scalar" else self.at[a]
         else:
-            self.step(v, _view(v), [self._number(a) if a.kind == "scalar" else self.whole(a)])
+            one = _with_ones(v)
+            self.step(v, one or _view(v), [self._number(a) if a.kind == "scalar" else self.whole(a)], sized=one is None)
         self.strides[v] = self._steps_through(v)
 
     def _steps_through(self, v: Value) -> Strides | None:
@@ -192,7 +199,9 @@ class Planned:
             f = _as_it_is if self.final else reduced
             operand = self.whole(a)
             self.computing.add(len(self.steps))
-            self.step(v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [operand])
+            self.step(
+                v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [operand], sized=not is_of_rows(a.shape, v.params)
+            )
         self.strides[v] = row_major(v.shape)
 
     def _contract(self, v: Value) -> None:
@@ -201,8 +210,13 @@ class Planned:
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
             self.computing.add(len(self.steps))
-            self.step(v, contraction(v, self.strides), ins)
+            free = v.params[0][:1] in v.params[2] and all(map(self._lies_in_rows, v.args))
+            self.step(v, Contraction(v) if free else contraction(v, self.strides), ins, sized=not free)
         self.strides[v] = row_major(v.shape)
+
+    def _lies_in_rows(self, a: Value) -> bool:
+        own = self.strides.get(a)
+        return a.kind == "input" and own is not None and same_strides(own, row_major(a.shape), a.shape)
 
     def _other(self, v: Value) -> None:
         self.step(v, functools.partial(reference._KINDS[v.kind], v), self.arguments(v))
@@ -338,6 +352,18 @@ SAME = frozenset(
         "logical_not",
     ]
 )  # whose results have the dtype they say
+
+
+def _with_ones(v: Value) -> Call | None:
+    """A view that differs in dimensions of one element alone, for all sizes."""
+    old, new = v.args[0].shape, v.shape
+    if v.name != "reshape" or [n for n in old if n != 1] != [n for n in new if n != 1] or 0 in new:
+        return None
+    dropped = tuple([slice(None) if n != 1 else 0 for n in old])
+    added = tuple([slice(None) if n != 1 else None for n in new])
+    if all(n != 1 for n in old):
+        return lambda a: a[added]
+    return lambda a: a[dropped][added]
 
 
 def _view(v: Value) -> Call:

@@ -28,6 +28,8 @@ def _reduction(name: str, dt: dtype) -> Any:
 def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
     """The function that reduces these dimensions of arrays of this shape and dtype."""
     f = _reduction(name, dt)
+    if is_of_rows(shape, dims):
+        return lambda a: f(a[..., None, :])
     last, before = _runs(shape, dims)
     kept = [d for d in range(len(shape)) if d not in dims]
     order = (*kept, *before, *last)
@@ -36,6 +38,11 @@ def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtyp
     if order == tuple(range(len(shape))):
         return lambda a: f(a.reshape(form))
     return lambda a: f(np.transpose(a, order).reshape(form))
+
+
+def is_of_rows(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
+    """Is the last dimension reduced, and no other? Then one function serves all sizes."""
+    return dims == (len(shape) - 1,) and len(shape) > 1 and shape[-1] > 1
 
 
 def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], list[int]]:

@@ -1,0 +1,60 @@
+"""Which operators may share a plan of the first tier: those that differ in sizes alone.
+
+The lowering of an operator listed here depends on which sizes are 0, 1 or equal to one another, and on nothing else of
+them, but for the dimensions that its entry names (a test lowers each at many sizes). So a plan whose calls serve all
+sizes serves every node of the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .compiler.affine import row_major, same_strides
+from .compiler.cpu.first_tier.operators import LARGE
+from .compiler.shorten import LONGEST
+from .graph.node import SCALAR, Node
+from .graph.types import Ty
+
+
+def _none(attrs: Any) -> int:
+    return 0
+
+
+# How many of the last dimensions the lowering reads the sizes of.
+UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys(
+    ["add", "sub", "mul", "div", "neg", "exp", "relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "addmm", "mm"],
+    _none,
+)
+UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
+
+
+def form_of(n: Node, strides: Sequence[Any]) -> Any:
+    """What a plan for all sizes would depend on; None if there is none.
+
+    Args:
+        n: a node.
+        strides: in elements, with which compiled code would find its operands in memory.
+    """
+    fixed = UNIFORM.get(n.op.name)
+    if fixed is None or type(n.ty) is not Ty or not n.ty.numel:
+        return None
+    exact, seen = fixed(n.attrs), {}
+    parts = [_pattern(n.ty, exact, seen)]
+    for i, own in zip(n.ins, strides):
+        if i.op is not SCALAR and not _in_rows(i.ty, own):
+            return None
+        parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen)))
+    return n.op, n.attrs, n.ty.numel >= LARGE, tuple(parts)
+
+
+def _in_rows(t: Ty, own: Any) -> bool:
+    return own is not None and same_strides(own, row_major(t.shape), t.shape)
+
+
+def _pattern(t: Ty, exact: int, seen: dict[int, int]) -> Any:
+    """A dtype and a shape in which sizes have become numbers below 0, but for small, long and exact ones."""
+    first = t.ndim - exact
+    return t.dtype, tuple([
+        n if n <= 1 or n > LONGEST or d >= first else seen.setdefault(n, -1 - len(seen)) for d, n in enumerate(t.shape)
+    ])  # fmt: skip
