@@ -225,7 +225,14 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The value of a tensor of one element as a Python number."""
         if self._ty.numel != 1:
             raise RuntimeError(f"a Tensor with {self._ty.numel} elements cannot be converted to Scalar")
-        return self._flat_values().item(self._ty.offset)
+        return self._value()
+
+    def _value(self) -> Any:
+        """The only element as a Python number."""
+        s, t = self._s, self._ty
+        if s.pending or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
+            return self._flat_values().item(t.offset)
+        return s.buf.item(t.offset)  # type: ignore[union-attr]
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
@@ -246,7 +253,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The only element, for Python's numbers."""
         if self._ty.numel != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
-        return self._numpy().item()
+        return self._value()
 
     def __float__(self) -> float:
         return float(self._one())

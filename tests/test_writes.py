@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import flambeau as torch
+from flambeau.graph import realisation
+from flambeau.ops import _immediate
 
 
 def test_a_refused_backward_pass_names_the_line_of_the_last_write() -> None:
@@ -40,3 +49,270 @@ def test_a_whole_tensor_is_replaced_for_its_later_readers_only() -> None:
     assert again.tolist() == [1, 3, 5, 7]
     assert x.tolist() == [0, 0, 0, 0]
     assert x._version == 2
+
+
+# ---- small writes, which are done at once where nothing pending could tell
+
+
+def at_rest(*values: float, dtype: Any = torch.float32) -> Any:
+    return torch.tensor(values, dtype=dtype)
+
+
+def test_a_loop_over_elements_runs_no_program() -> None:
+    before = realisation.counters["realisations"]
+    table = torch.zeros(3, 4, dtype=torch.int32)
+    for i in range(3):
+        for j in range(4):
+            table[i, j] += i * j
+            table[i, j] -= 1
+    total = torch.zeros(())
+    for i in range(3):
+        total += float(table[i, 2])
+        if table[i, 0] < 0:
+            total *= 2.0
+    assert table.tolist() == [[-1, -1, -1, -1], [-1, 0, 1, 2], [-1, 1, 3, 5]]
+    assert total.item() == 2.0
+    assert realisation.counters["realisations"] == before
+
+
+def test_what_was_recorded_keeps_the_value_that_it_read() -> None:
+    x = at_rest(1, 2, 3, 4)
+    whole, part = x * 10, x[1:3] * 10
+    x[1] = 7.0
+    x[2] += 1
+    assert whole.tolist() == [10, 20, 30, 40]
+    assert part.tolist() == [20, 30]
+    assert x.tolist() == [1, 7, 4, 4]
+
+
+def test_constants_that_nobody_computed_are_made_by_the_first_write() -> None:
+    x, flags = torch.ones(4), torch.zeros(3, dtype=torch.bool)
+    far = torch.full((3,), float("inf"))
+    tail, read = x[2:], x + 1
+    x[0] = 5.0
+    tail[1] *= 3
+    flags[1] = True
+    far[0] = 0.0
+    assert x.tolist() == [5, 1, 1, 3]
+    assert read.tolist() == [2, 2, 2, 2]
+    assert flags.tolist() == [False, True, False]
+    assert far.tolist() == [0, float("inf"), float("inf")]
+
+
+def test_gradients_do_not_see_a_later_write() -> None:
+    x = at_rest(1, 2, 3)
+    w = torch.ones(3, requires_grad=True)
+    loss = (w * x).sum()
+    x[0] = 9.0
+    with pytest.raises(RuntimeError, match="is at version 1; expected version 0"):
+        loss.backward()
+    loss = (w * x).sum()
+    assert loss.item() == 14.0
+    x[0] += 1.0
+    line = test_gradients_do_not_see_a_later_write.__code__.co_firstlineno + 9
+    with pytest.raises(RuntimeError, match=f"last written in place at .*, line {line}"):
+        loss.backward()
+
+
+def test_leaves_are_written_where_gradients_are_off_only() -> None:
+    w = torch.ones(2, 2, requires_grad=True)
+    for _ in range(3):
+        (w * w).sum().backward()
+        with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+            w[0, 0] += 1.0
+        with torch.no_grad():
+            w[0, 0] += 1.0
+            w[1] = torch.tensor([3.0, 4.0])
+    assert w.tolist() == [[4, 1], [3, 4]]
+    assert w._version == 9
+    assert w.grad.tolist() == [[12, 6], [14, 18]]
+
+
+def test_numpy_sees_a_write_at_once_and_readers_do_not() -> None:
+    array = np.zeros(4, np.float32)
+    x = torch.from_numpy(array)
+    read = x + 1
+    x[1] = 5.0
+    assert array.tolist() == [0, 5, 0, 0]
+    array[2] = 7
+    x[2] += 1.0
+    assert array.tolist() == [0, 5, 8, 0]
+    assert x.tolist() == [0, 5, 8, 0]
+    assert read.tolist() == [1, 1, 1, 1]
+
+
+def test_views_share_the_write_and_the_version() -> None:
+    x = at_rest(*range(6)).view(2, 3)
+    column, detached, data = x[:, 1], x.detach(), x.data
+    x[1, 1] = 9.0
+    column[0] = 8.0
+    data[0, 0] = 7.0
+    assert x.tolist() == [[7, 8, 2], [3, 9, 5]]
+    assert column.tolist() == [8, 9]
+    assert (x._version, detached._version, column._version, data._version) == (2, 2, 2, 1)
+
+
+def test_expanded_and_overlapping_elements() -> None:
+    x = at_rest(1, 2)
+    wide = x.view(2, 1).expand(2, 3)
+    wide[0, 2] += 1.0
+    assert x.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        wide[0].copy_(torch.ones(3))
+    windows = at_rest(0, 0, 0, 0).unfold(0, 2, 1)
+    windows += 1
+    assert windows.tolist() == [[1, 2], [2, 2], [2, 1]]
+
+
+def test_rows_of_the_same_memory() -> None:
+    x = at_rest(*range(6)).view(3, 2)
+    x[0] = x[2]
+    assert x.tolist() == [[4, 5], [2, 3], [4, 5]]
+    with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor"):
+        x.view(6)[1:4].copy_(x.view(6)[0:3])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "error"),
+    [
+        (torch.uint8, 300, "without overflow"),
+        (torch.int8, -129, "without overflow"),
+        (torch.float32, 1e39, "without overflow"),
+        (torch.int64, 2**63, "Overflow when unpacking long long"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(dtype: Any, value: Any, error: str) -> None:
+    x = at_rest(1, 2, dtype=dtype)
+    with pytest.raises((RuntimeError, ValueError), match=error):
+        x[0] = value
+    assert x.tolist() == [1, 2]
+
+
+def test_results_that_leave_the_range_are_those_of_the_dtype() -> None:
+    x = at_rest(127, 1, dtype=torch.int8)
+    x[0] += 1
+    f = at_rest(3e38, 1.0, -0.0)
+    f[0] *= 2
+    f[1] /= 0
+    f[2] *= 1
+    assert x.tolist() == [-128, 1]
+    assert f.tolist() == [float("inf"), float("inf"), 0.0]
+    assert np.signbit(f[2].item())
+    i = at_rest(7, 2, dtype=torch.int32)
+    i[0] = 3.9
+    i[1] = True
+    assert i.tolist() == [3, 1]
+    with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Int"):
+        i[0] /= 2
+
+
+def test_a_refused_write_moves_nothing() -> None:
+    x = at_rest(1, 2)
+    with pytest.raises(IndexError, match="out of bounds"):
+        x[2] = 1.0
+    with pytest.raises(IndexError, match="too many indices"):
+        x[0, 0] = 1.0
+    x[-1] = 5.0
+    assert x.tolist() == [1, 5]
+    assert x._version == 1
+    x[True, 0] = 4.0
+    assert x.tolist() == [4, 5]
+
+
+def test_checked_labels_are_checked_again_after_a_write() -> None:
+    scores, labels = torch.zeros(2, 3), torch.tensor([0, 2])
+    first = torch.nn.functional.cross_entropy(scores, labels).item()
+    labels[0] = 1
+    assert torch.nn.functional.cross_entropy(scores, labels).item() == first
+    labels[0] = 3
+    with pytest.raises(IndexError, match="Target 3 is out of bounds"):
+        torch.nn.functional.cross_entropy(scores, labels)
+
+
+# ---- random programs: the same bits, errors and versions as by recording
+
+DTYPES = [torch.float32, torch.float64, torch.int64, torch.int32, torch.int8, torch.uint8, torch.bool, torch.float16]
+NUMBERS = [0, 1, -1, 3, 127, 255, 2**24 + 1, 0.1, -0.0, 2.5, 1e-45, 3e38, 1e300, float("inf"), float("nan"), True]
+places = st.integers(-4, 3)
+indices = st.one_of(places, st.tuples(places, places), st.just((slice(None), 1)), st.just((1, slice(0, 2))))
+statements = st.tuples(
+    st.sampled_from(["set", "add", "sub", "mul", "div", "row", "element", "fill", "zero", "read", "look", "scalar",
+                     "compare", "share", "detach", "grad"]),
+    st.integers(0, 2),
+    indices,
+    st.integers(0, 2),
+    indices,
+    st.sampled_from(NUMBERS),
+)  # fmt: skip
+
+
+class Machine:
+    """Three tables and what was read of them."""
+
+    def __init__(self, dtypes: Sequence[Any]) -> None:
+        made = [torch.zeros(4, 4, dtype=dtypes[0]), torch.arange(16).view(4, 4).to(dtypes[1])]
+        self.tables = [*made, torch.tensor([[0, 1, 2, 3]] * 4, dtype=dtypes[2])]
+        self.seen: list[Any] = []
+        self.kept: list[Any] = []
+
+    def run(self, program: Sequence[Any]) -> list[Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for statement in program:
+                try:
+                    self.take(*statement)
+                except (RuntimeError, IndexError, TypeError, ValueError, OverflowError) as error:
+                    self.seen.append((type(error), str(error).splitlines()[0]))
+        found = [(x._version, x.detach().numpy().tobytes()) for x in (*self.tables, *self.kept)]
+        return [repr(x) for x in self.seen] + found
+
+    def take(self, what: str, k: int, at: Any, m: int, where: Any, value: Any) -> None:
+        x, y = self.tables[k], self.tables[m]
+        if what == "set":
+            x[at] = value
+        elif what == "add":
+            x[at] += value
+        elif what == "sub":
+            x[at] -= y[where]
+        elif what == "mul":
+            x[at] *= value
+        elif what == "div":
+            x[at] /= value
+        elif what in ("row", "element"):
+            x[at] = y[where]
+        elif what == "fill":
+            x[at].fill_(value)
+        elif what == "zero":
+            x[at].zero_()
+        else:
+            self.observe(what, k, at, y[where], value)
+
+    def observe(self, what: str, k: int, at: Any, other: Any, value: Any) -> None:
+        x = self.tables[k]
+        if what == "read":
+            self.kept.append(x[at] + 1)
+        elif what == "look":
+            self.seen.append(x[at].tolist())
+        elif what == "scalar":
+            self.kept += [x[at] * value, x[at] - other]
+        elif what == "compare":
+            self.seen.append((bool((x[at] > value).any()), bool((x[at] == other).any())))
+        elif what == "share":
+            self.seen.append(x.detach().numpy()[0, 0].item())
+        elif what == "detach":
+            self.tables[k] = x.detach() if value else x.data
+        elif x.dtype.is_floating_point:
+            w = torch.ones(4, 4, dtype=x.dtype, requires_grad=True)
+            self.kept.append(w * x)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(DTYPES), min_size=3, max_size=3), st.lists(statements, max_size=40))
+def test_random_small_writes_leave_what_recorded_ones_do(dtypes: Any, program: Any) -> None:
+    at_once = Machine(dtypes).run(program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_immediate, "writable", lambda s, epoch: False)
+        patch.setattr(_immediate, "readable", lambda s: False)
+        patch.setattr(_immediate, "waited", lambda epoch: False)
+        recorded = Machine(dtypes).run(program)
+    assert at_once == recorded

@@ -47,6 +47,7 @@ class Epoch:
         "tape",
         "values",
         "viewed",
+        "waited",
         "written",
     )
 
@@ -66,6 +67,7 @@ class Epoch:
         self.alone = True  # has there been one thread only?
         self.moved = False  # has anything changed that would make another leaf of a tensor, in this epoch?
         self.deferring = True  # may backward nodes be completed later? See ``graph.tape``
+        self.waited = 0  # small writes that were recorded because something was pending
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True
         self.inference = False

@@ -175,6 +175,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.values.clear()
     epoch.scalars.clear()
     epoch.bytes = 0
+    epoch.waited = 0
     epoch.serial += 1
     epoch.deferring = epoch.alone and not packing.active
     epoch.moved = False

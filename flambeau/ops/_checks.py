@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, dtype, float32, int64
+from ..dtypes import SCALAR_NAMES, dtype, float32, int64, weak_dtype
 from ..graph.types import Ty
 
 
@@ -26,6 +27,38 @@ def need_tensor(name: str, t: Ty) -> None:
     if t.weak:
         kind = {"b": "bool", "c": "complex", "f": "float"}.get(t.dtype.kind, "int")
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+
+
+_C_TYPES = {
+    "int32": "int", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
+    "bool": "bool", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def check_value(value: Any, dt: dtype) -> None:
+    """Raises unless a Python number can be converted to the dtype."""
+    weak_dtype(value)
+    if isinstance(value, complex) and dt.kind == "c":
+        fits = _fits(value.real, dt.to_real()) and _fits(value.imag, dt.to_real())
+    elif isinstance(value, complex):
+        fits = value.imag == 0 and _fits(value.real, dt)
+    else:
+        fits = _fits(value, dt.to_real())
+    if not fits:
+        name = _C_TYPES.get(dt.name, f"{dt.name}_t")
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+
+
+def _fits(value: Any, dt: dtype) -> bool:
+    if dt.kind == "b":
+        return True
+    if dt.kind in "ui":
+        info = np.iinfo(dt.np)
+        if isinstance(value, float):
+            return float(info.min) <= value <= float(info.max)
+        return (-info.max if dt.kind == "u" else info.min) <= value <= info.max
+    largest = 3.3895313892515355e38 if dt.name == "bfloat16" else float(np.finfo(dt.np).max)
+    return not math.isfinite(value) or abs(value) <= largest
 
 
 def at_hand(x: Any) -> np.ndarray | None:

@@ -31,6 +31,8 @@ from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.traced import Several, Traced, call_again, mark_saved, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
 from ._deferred_views import at_rest, deferred_view, view_type
+from ._immediate import AT_ONCE, FILLING, SMALL
+from ._immediate import write as write_at_once
 from ._signatures import explained_function, explained_method, type_name
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
@@ -443,6 +445,8 @@ def call_inplace(
         with Turn(epoch):
             return call_inplace(op, x, others, attrs, may_overlap)
     s, t = x._s, x._ty
+    if t.numel <= SMALL and op in (AT_ONCE if t.numel == 1 else FILLING) and write_at_once(op, x, others, epoch):
+        return x
     if t is s.ty and t.dense and x._e is None and x._view is None and s.owner is None and _are_apart(others, s):
         node = _written_node(op, (x, *others), attrs)
         if node.ty is t:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as operator_
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +21,12 @@ from ._elementwise import (
     reflected,
     type_rule,
 )
+from ._immediate import at_once, scalar
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
 
 EVERY = Support("")
+_PLAIN = (float, int)
 
 
 def conj(x: Any) -> Any:
@@ -99,6 +102,7 @@ def _with_alpha(name: str, lower: Any, vjp: Any, grad_name: str | None = None) -
     return Operator(name, type_rule("same", EVERY, 2), lower, vjp, ((2, (0, 1)),), grad_name)
 
 
+at_once({ADD: operator_.add, SUB: operator_.sub, MUL: operator_.mul, DIV: operator_.truediv})
 ADD_SCALED = _with_alpha("add", _scaled("add"), _add_scaled_vjp)
 SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
 _rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2, exact_numbers=True)
@@ -167,7 +171,7 @@ def sub(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
 @export(function=False)
 def add_(self: Any, other: Any, *, alpha: Any = None) -> Any:
     """In-place ``add``."""
-    if alpha is None and isinstance(other, TensorBase):
+    if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
         return call_inplace(ADD, self, (other,))
     return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
 
@@ -175,7 +179,7 @@ def add_(self: Any, other: Any, *, alpha: Any = None) -> Any:
 @export("subtract_", function=False)
 def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
     """In-place ``sub``."""
-    if alpha is None and isinstance(other, TensorBase):
+    if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
         return call_inplace(SUB, self, (other,))
     return _sum(SUB, SUB_SCALED, _written, self, other, alpha)
 
@@ -224,8 +228,23 @@ def _direct(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
     """An operator method that records tensors and floats at once."""
 
     def method(self: Any, other: Any) -> Any:
-        if isinstance(other, TensorBase) or type(other) is float:
+        if isinstance(other, TensorBase) or type(other) in _PLAIN:
+            if self._ty.ndim == 0:
+                y = scalar(op, self, other)
+                if y is not None:
+                    return y
             return call(op, (self, other))
+        return general(self, other)
+
+    return method
+
+
+def _direct_inplace(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
+    """An in-place operator method that writes tensors and numbers at once."""
+
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(other, TensorBase) or type(other) in _PLAIN:
+            return call_inplace(op, self, (other,))
         return general(self, other)
 
     return method
@@ -237,7 +256,7 @@ METHODS["__rsub__"] = reflected(rsub)
 METHODS["__mul__"] = METHODS["__rmul__"] = _direct(MUL, reflected(METHODS["mul"]))
 METHODS["__truediv__"] = METHODS["__div__"] = _direct(DIV, reflected(_method_div))
 METHODS["__rtruediv__"] = METHODS["__rdiv__"] = reflected(lambda x, y: x.reciprocal() * y)
-METHODS["__iadd__"] = reflected(add_)
-METHODS["__isub__"] = reflected(sub_)
-METHODS["__imul__"] = reflected(METHODS["mul_"])
-METHODS["__itruediv__"] = METHODS["__idiv__"] = reflected(_inplace_div)
+METHODS["__iadd__"] = _direct_inplace(ADD, reflected(add_))
+METHODS["__isub__"] = _direct_inplace(SUB, reflected(sub_))
+METHODS["__imul__"] = _direct_inplace(MUL, reflected(METHODS["mul_"]))
+METHODS["__itruediv__"] = METHODS["__idiv__"] = _direct_inplace(DIV, reflected(_inplace_div))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
+from ..graph.tensor_base import TensorBase
 from ._elementwise import binary, reflected, tensor_argument
+from ._immediate import COMPARISONS, scalar
 from ._registry import METHODS, at_version, export
 
 
@@ -28,8 +31,23 @@ LE = _compare("le", ("less_equal",), "buif")
 GT = _compare("gt", ("greater",), "buif")
 GE = _compare("ge", ("greater_equal",), "buif")
 
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    METHODS[f"__{_name}__"] = reflected(METHODS[_name], arrays=True)
+
+def _operator_method(op: Operator, general: Any) -> Any:
+    """A comparison with Python's operator; that of two numbers at hand is computed at once."""
+
+    def method(self: Any, other: Any) -> Any:
+        if self._ty.ndim == 0:
+            y = scalar(op, self, other) if isinstance(other, TensorBase) or type(other) in (int, float) else None
+            if y is not None:
+                return y
+        return general(self, other)
+
+    return method
+
+
+for _op in (EQ, NE, LT, LE, GT, GE):
+    METHODS[f"__{_op.name}__"] = _operator_method(_op, reflected(METHODS[_op.name], arrays=True))
+    COMPARISONS[_op] = getattr(operator, _op.name)
 
 
 # ---- the larger and the smaller

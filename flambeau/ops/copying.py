@@ -8,6 +8,8 @@ from ..device import check_device
 from ..dtypes import dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, like, permuted_strides, ty
+from ._checks import check_value
+from ._immediate import at_once
 from ._registry import call, call_inplace, export, is_tensor, method
 from .views import expand_rule
 
@@ -129,6 +131,9 @@ ZERO = Operator(
 )
 
 
+at_once(filling={COPY: None, FILL: None, FILL_TENSOR: None, ZERO: 0})
+
+
 def _dense(t: Ty) -> Ty:
     return t if t.dense and not t.offset else ty(t.shape, t.dtype)
 
@@ -155,6 +160,8 @@ def fill_(self: Any, value: Any) -> Any:
         )
     if is_tensor(value):
         return call_inplace(FILL_TENSOR, self, (value,), _dense(self._ty))
+    if self._ty.numel != 1 or self._ty.dtype.itemsize != 2:  # PyTorch has a way of its own for one element
+        check_value(value, self._ty.dtype)
     return call_inplace(FILL, self, (value,), _dense(self._ty), may_overlap=True)
 
 

@@ -25,6 +25,7 @@ from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, is_dense, like, ty
+from ._checks import check_value
 from ._registry import call, fresh, function, into, is_number, is_tensor, method
 
 # ---- memory
@@ -62,6 +63,7 @@ def full_of(t: Ty, value: Any) -> Any:
     """A pending constant tensor of a dense type."""
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
         return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
+    check_value(value, t.dtype)
     return call(FILLED, (value,), t)
 
 

@@ -8,46 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, bool_, dtype, int64
+from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, like, ty
+from ._checks import check_value
 from ._registry import call, call_inplace, export, is_number, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .gathering import check_mask, first_outside, need_tensor, size_along, values_of, wrapped
-
-_CPP = {
-    "uint8": "uint8_t",
-    "int8": "int8_t",
-    "int16": "int16_t",
-    "int32": "int",
-    "int64": "int64_t",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "float32": "float",
-    "float64": "double",
-    "bool": "bool",
-}
-
-
-def check_value(value: Any, dt: dtype) -> None:
-    """Raises unless a Python number fits into the dtype."""
-    if dt.kind == "c" or dt.kind == "b" and not isinstance(value, complex):
-        return
-    if isinstance(value, complex):
-        fits = value.imag == 0
-    elif dt.kind in "ui":
-        info = np.iinfo(dt.np)
-        low = -info.max - 1 if dt.kind == "u" else info.min
-        fits = math.isfinite(value) and low <= value <= info.max
-    else:
-        fits = not math.isfinite(value) or abs(value) <= _largest(dt)
-    if not fits:
-        raise RuntimeError(f"value cannot be converted to type {_CPP.get(dt.name, dt.name)} without overflow")
-
-
-def _largest(dt: dtype) -> float:
-    return 3.3895313892515355e38 if dt.name == "bfloat16" else float(np.finfo(dt.np).max)
-
 
 # ---- masked_fill
 

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_, int64, uint8
+from ..dtypes import bool_, dtype, int64, uint8
+from ..graph.epoch import threads
 from ..graph.node import Operator
+from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty, permuted_strides, stride_order, ty
-from ._registry import METHODS, at_version, call, call_inplace, is_tensor, method, requires_grad
+from ._checks import check_value
+from ._immediate import assign, fill
+from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, method, requires_grad
 from ._types import broadcast_shape
 from .views import alias_view, expand_rule, select, slice_view
 
@@ -253,8 +257,42 @@ def _gathered(x: Any, tensors: list[Any]) -> Any:
     return index(x, where, [t for t in tensors if t is not None])
 
 
+def _at_integers(x: Any, index: Any) -> Any:
+    """The view at plain integers of a tensor without history; None if there is more to it."""
+    epoch = threads.epoch
+    if epoch.grad and requires_grad(x):
+        return None
+    t = _integers_type(x._ty, index)
+    if t is None:
+        return None
+    y = new_tensor(x._s, t)
+    y._vc = x._vc
+    y._view = View(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
+    return y
+
+
+def _integers_type(t: Ty, index: Any) -> Ty | None:
+    """The type of the view at an integer or a tuple of some; None for what is none, or out of range."""
+    if type(index) is tuple:
+        for i in index:
+            if type(i) is not int:
+                return None
+    known = t.views.get(index)
+    if known is None:
+        items: Any = index if type(index) is tuple else (index,)
+        if not 0 < len(items) <= t.ndim or not all(-n <= i < n for i, n in zip(items, t.shape)):
+            return None
+        offset = t.offset + sum(i % n * step for i, n, step in zip(items, t.shape, t.strides))
+        known = t.views[index] = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :], offset)
+    return known
+
+
 def getitem(self: Any, index: Any) -> Any:
     """``self[index]``."""
+    if type(index) is int or type(index) is tuple:
+        x = _at_integers(self, index)
+        if x is not None:
+            return x
     x, tensors = apply_basic(self, index)
     if tensors is not None:
         return _gathered(x, tensors)
@@ -263,6 +301,13 @@ def getitem(self: Any, index: Any) -> Any:
 
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
+    if type(index) is int or type(index) is tuple:
+        if assign(self, index, value):
+            return
+        x = _at_integers(self, index)
+        if x is not None:
+            _assign(x, value)
+            return
     x, tensors = apply_basic(self, index, reading=False)
     if tensors is None:
         _assign(x, value)
@@ -312,10 +357,21 @@ def _check_value(value: Ty, target: Ty) -> None:
                            f"result of shape {list(target.shape)}")  # fmt: skip
 
 
+def _check_number(value: Any, dt: dtype) -> None:
+    """Raises if a number cannot be stored; half precision takes what overflows."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    if isinstance(value, (int, float, complex)) and (dt.kind != "f" or dt.itemsize > 2):
+        check_value(value, dt)
+
+
 def _assign(x: Any, value: Any) -> None:
     from .creation import tensor
 
     if not is_tensor(value):
+        if fill(x, value):
+            return
+        _check_number(value, x._ty.dtype)
         value = (
             tensor(value, dtype=x._ty.dtype)
             if isinstance(value, (bool, int, float, complex, np.generic))

@@ -11,8 +11,8 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
+from ._checks import check_value
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
-from .filling import check_value
 from .gathering import check_along, check_range, need_tensor, size_along
 
 Record = Callable[..., Any]

@@ -1,0 +1,241 @@
+"""Small writes in place that are done at once, on memory at rest, with the bits that a recorded write would leave.
+
+One element is computed in Python's doubles: of float32 the sum, difference, product and quotient of two numbers are the
+same whether they are rounded once or by way of a double, as a double has more than twice as many digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import bool_, dtype
+from ..graph.epoch import Epoch, threads
+from ..graph.node import Operator
+from ..graph.resting import Range, range_of, readable, waited, writable, written
+from ..graph.storage import Storage
+from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
+
+SMALL = 4096  # elements of a part of memory that are written at once
+
+ARITHMETIC: dict[Operator, Callable[[Any, Any], Any]] = {}  # operators on one element as Python's
+FILLING: dict[Operator, Any] = {}  # operators that overwrite: 0 for what writes zeros, else None
+AT_ONCE: set[Operator] = set()  # all of these
+COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {}
+
+_single = np.zeros(1, np.float32)
+
+
+def at_once(
+    arithmetic: dict[Operator, Callable[[Any, Any], Any]] | None = None, filling: dict[Operator, Any] | None = None
+) -> None:
+    """Makes small writes of these operators be done at once."""
+    ARITHMETIC.update(arithmetic or {})
+    FILLING.update(filling or {})
+    AT_ONCE.update(ARITHMETIC, FILLING)
+
+
+def write(op: Operator, x: TensorBase, others: tuple[Any, ...], epoch: Epoch) -> bool:
+    """Writes ``op(x, *others)`` into ``x`` if that can be done at once; x has at most ``SMALL`` elements."""
+    held = _element_range(x, epoch)
+    if held is None:
+        return False
+    if op in ARITHMETIC:
+        return _compute(op, x, others[0], held, epoch)
+    zero = FILLING[op]
+    y = others[0] if zero is None else zero
+    return _copy(x, y, epoch) if isinstance(y, TensorBase) else _fill(x, held.stored(y), epoch)
+
+
+def fill(x: TensorBase, value: Any) -> bool:
+    """Writes a Python number everywhere if that can be done at once."""
+    epoch = threads.epoch
+    if x._ty.numel > SMALL or epoch.crowded:
+        return False
+    held = _element_range(x, epoch)
+    return held is not None and _fill(x, held.stored(value), epoch)
+
+
+def _element_range(x: TensorBase, epoch: Epoch) -> Range | None:
+    """What numbers ``x`` holds; None if its elements cannot be written at once, be its memory at rest or not."""
+    s, t = x._s, x._ty
+    if not t.numel or t.dtype is not s.ty.dtype or _has_history(x, epoch):
+        return None
+    if t.numel != 1 and (t is s.ty or overlaps_itself(t) or repeating_dim(t) is not None):
+        return None
+    return range_of(t.dtype)
+
+
+def _has_history(x: TensorBase, epoch: Epoch) -> bool:
+    """Would autograd see what is done with ``x``?"""
+    return epoch.grad and (x._e is not None or (x._view is not None and x._view.base._e is not None))
+
+
+def _fill(x: TensorBase, value: Any, epoch: Epoch) -> bool:
+    if value is None or not writable(x._s, epoch):
+        return False
+    if x._ty.numel == 1:
+        x._s.buf[x._ty.offset] = value  # type: ignore[index]
+    else:
+        _window(x._s.buf, x._ty)[...] = value
+    written(x, epoch)
+    return True
+
+
+def _copy(x: TensorBase, y: TensorBase, epoch: Epoch) -> bool:
+    """Copies values of the same dtype that are at hand."""
+    t, u = x._ty, y._ty
+    if u.dtype is not t.dtype or u.dtype is not y._s.ty.dtype or _has_history(y, epoch):
+        return False
+    if u.shape != t.shape and (u.numel != 1 or u.ndim > t.ndim) or (y._s is x._s and not _are_apart(t, u)):
+        return False
+    if not _at_hand(y, epoch) or not writable(x._s, epoch):
+        return False
+    if u.numel == 1:
+        u = ty((), t.dtype, (), u.offset)
+    _window(x._s.buf, t)[...] = _window(y._s.buf, u)
+    written(x, epoch)
+    return True
+
+
+def _are_apart(t: Ty, u: Ty) -> bool:
+    """Are these types of the same memory certain to share no element, but possibly their only one?"""
+    if t.numel == 1 and u.numel == 1:
+        return True
+    return t.dense and u.dense and (t.offset + t.numel <= u.offset or u.offset + u.numel <= t.offset)
+
+
+def _at_hand(y: TensorBase, epoch: Epoch) -> bool:
+    return readable(y._s) or (waited(epoch) and readable(y._s))
+
+
+def _window(flat: Any, t: Ty) -> np.ndarray:
+    """What a tensor of type ``t`` sees of memory."""
+    if t.contiguous and t.ndim == 1:
+        return flat[t.offset : t.offset + t.numel]
+    size = flat.itemsize
+    return np.ndarray(t.shape, flat.dtype, flat, t.offset * size, [n * size for n in t.strides])
+
+
+def _compute(op: Operator, x: TensorBase, y: Any, held: Range, epoch: Epoch) -> bool:
+    b = _operand(y, x._ty, held, epoch)
+    if b is None or not writable(x._s, epoch):
+        return False
+    at = x._ty.offset
+    value = result(op, x._s.buf.item(at), b, held)  # type: ignore[union-attr]
+    if value is None:
+        return False
+    x._s.buf[at] = value  # type: ignore[index]
+    written(x, epoch)
+    return True
+
+
+def _operand(y: Any, t: Ty, held: Range, epoch: Epoch) -> Any:
+    """A number or the value of a tensor as the operand of one element of type ``t``; None if it is not at hand."""
+    if not isinstance(y, TensorBase):
+        value = held.stored(y)
+        return None if value is None else rounded(value, held)
+    u, s = y._ty, y._s
+    if u.dtype is not t.dtype or u.numel != 1 or u.ndim > t.ndim or u.dtype is not s.ty.dtype or not readable(s):
+        return None
+    return None if _has_history(y, epoch) else s.buf.item(u.offset)  # type: ignore[union-attr]
+
+
+def rounded(value: Any, held: Range) -> Any:
+    """A number as an operand of this dtype."""
+    if held.single:
+        _single[0] = value
+        return _single.item(0)
+    return value
+
+
+def result(op: Operator, a: Any, b: Any, held: Range) -> Any:
+    """``a op b`` of two numbers of a dtype, to be stored in it; None if that takes more than Python's arithmetic."""
+    if held.kind == "b":
+        return None
+    try:
+        value = ARITHMETIC[op](a, b)
+    except ZeroDivisionError:
+        return None
+    if held.kind == "f":
+        return value if held.least <= value <= held.greatest and isfinite(value) else None
+    return value if type(value) is int and held.least <= value <= held.greatest else None
+
+
+def scalar(op: Operator, x: TensorBase, y: Any) -> Any:
+    """``op(x, y)`` of a tensor without dimensions and a number or another one, if the values are at hand."""
+    epoch, s, t = threads.epoch, x._s, x._ty
+    held = range_of(t.dtype)
+    if held is None or not readable(s) or t.dtype is not s.ty.dtype or epoch.crowded or _has_history(x, epoch):
+        return None
+    b = _operand(y, t, held, epoch)
+    if b is None:
+        return None
+    at = s.buf.item(t.offset)  # type: ignore[union-attr]
+    if op in COMPARISONS:
+        return _fresh(COMPARISONS[op](at, b), bool_)
+    value = result(op, at, b, held)
+    return None if value is None else _fresh(value, t.dtype)
+
+
+def _fresh(value: Any, dt: dtype) -> Any:
+    """A tensor of one number, computed."""
+    t = ty((), dt)
+    return new_tensor(Storage(t, None, np.array((value,), dt.np)), t)
+
+
+def position(t: Ty, index: Any) -> int:
+    """Where in memory the element at an index of plain integers is, one for each dimension; -1 if it is none."""
+    if type(index) is int:
+        index = (index,)
+    if len(index) != t.ndim:
+        return -1
+    at = t.offset
+    for i, n, step in zip(index, t.shape, t.strides):
+        if type(i) is not int or not -n <= i < n:
+            return -1
+        at += (i if i >= 0 else i + n) * step
+    return at
+
+
+def assign(x: TensorBase, index: Any, value: Any) -> bool:
+    """``x[index] = value`` for an element, if that can be done at once; ``index`` is an integer or a tuple."""
+    epoch, s, t = threads.epoch, x._s, x._ty
+    if epoch.crowded:
+        return False
+    at = position(t, index)
+    if at < 0:
+        return False
+    if _has_history(x, epoch):
+        return False
+    if isinstance(value, TensorBase):
+        return _assign_tensor(x, at, value, epoch)
+    held = range_of(t.dtype)
+    if held is None or t.dtype is not s.ty.dtype:
+        return False
+    stored = held.stored(value)
+    if stored is None or not writable(s, epoch):
+        return False
+    s.buf[at] = stored  # type: ignore[index]
+    written(x, epoch)
+    return True
+
+
+def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> bool:
+    s, t, u = x._s, x._ty, value._ty
+    if u.ndim or u.dtype is not t.dtype or _has_history(value, epoch):
+        return False
+    if value._s is s and u.offset == at:  # after ``x[index] += y``: it has been written where it lies
+        (x._vc or s).version += 1
+        return True
+    if t.dtype is not s.ty.dtype or u.dtype is not value._s.ty.dtype or range_of(t.dtype) is None:
+        return False
+    if not _at_hand(value, epoch) or not writable(s, epoch):
+        return False
+    s.buf[at : at + 1] = value._s.buf[u.offset : u.offset + 1]  # type: ignore[index]
+    written(x, epoch)
+    return True
