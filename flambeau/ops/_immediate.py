@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bool_, dtype
-from ..graph.epoch import Epoch, threads
+from ..graph.epoch import Epoch, Turn, threads
 from ..graph.node import Operator
 from ..graph.resting import Range, range_of, readable, waited, writable, written
 from ..graph.storage import Storage
@@ -53,9 +53,12 @@ def write(op: Operator, x: TensorBase, others: tuple[Any, ...], epoch: Epoch) ->
 
 def fill(x: TensorBase, value: Any) -> bool:
     """Writes a Python number everywhere if that can be done at once."""
-    epoch = threads.epoch
-    if x._ty.numel > SMALL or epoch.crowded:
+    if x._ty.numel > SMALL:
         return False
+    epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return fill(x, value)
     held = _element_range(x, epoch)
     return held is not None and _fill(x, held.stored(value), epoch)
 
@@ -169,8 +172,11 @@ def result(op: Operator, a: Any, b: Any, held: Range) -> Any:
 def scalar(op: Operator, x: TensorBase, y: Any) -> Any:
     """``op(x, y)`` of a tensor without dimensions and a number or another one, if the values are at hand."""
     epoch, s, t = threads.epoch, x._s, x._ty
+    if epoch.crowded:
+        with Turn(epoch):
+            return scalar(op, x, y)
     held = range_of(t.dtype)
-    if held is None or not readable(s) or t.dtype is not s.ty.dtype or epoch.crowded or _has_history(x, epoch):
+    if held is None or not readable(s) or t.dtype is not s.ty.dtype or _has_history(x, epoch):
         return None
     b = _operand(y, t, held, epoch)
     if b is None:
@@ -206,7 +212,8 @@ def assign(x: TensorBase, index: Any, value: Any) -> bool:
     """``x[index] = value`` for an element, if that can be done at once; ``index`` is an integer or a tuple."""
     epoch, s, t = threads.epoch, x._s, x._ty
     if epoch.crowded:
-        return False
+        with Turn(epoch):
+            return assign(x, index, value)
     at = position(t, index)
     if at < 0:
         return False
