@@ -60,7 +60,7 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     if p.cache is run_on_numpy:
         return run_on_numpy(p, inputs, scalars)
     try:
-        return p.cache.run(inputs, scalars, p.olds)
+        return p.cache.run(inputs, scalars, p.olds, p.wanted)
     except _refusals():
         if not getattr(p.cache, "runs", 0):
             return run_on_numpy(p, inputs, scalars)

@@ -127,8 +127,10 @@ class FirstTier:
         """Is it time to compile it?"""
         return self.runs >= self.limit
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[np.ndarray]:
-        """The outputs as flat memory, none of which is shared with an input or another output."""
+    def run(
+        self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[np.ndarray]:
+        """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
         self.runs += 1
         env: list[Any] = [None] * self.count
         for k, ordinal, t in self.leaves:

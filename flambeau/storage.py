@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import dtypes
+from .compiler.flight import land
 from .compiler.numpy import to_values
 from .device import CPU, device
 from .dtypes import dtype, from_numpy_dtype
@@ -99,6 +100,7 @@ class UntypedStorage:
     def data_ptr(self) -> int:
         """The address of the first byte; 0 if there is none."""
         buf = realised(self._s)
+        land()  # whoever has the address may write there
         return buf.ctypes.data if buf.size else 0
 
     def nbytes(self) -> int:

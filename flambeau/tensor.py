@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from .autograd._backward import backward as _backward
 from .autograd.memo import replay
+from .compiler.flight import land
 from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
@@ -310,7 +311,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        return realised(self._s).ctypes.data + self._ty.offset * self._ty.dtype.itemsize if self._ty.numel else 0
+        flat = realised(self._s)
+        land()  # whoever has the address may write there
+        return flat.ctypes.data + self._ty.offset * self._ty.dtype.itemsize if self._ty.numel else 0
 
     def untyped_storage(self) -> Any:
         """The storage, as bytes."""

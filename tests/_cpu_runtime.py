@@ -180,3 +180,23 @@ def add(source: int = 0, target: int = 1, scalar: int = 0) -> Kernel:
 def busy(iterations: int, out: int = 0) -> Kernel:
     """BUSY into a buffer."""
     return Kernel(BUSY, (Buffer(out), Constant(iterations)), label="busy")
+
+
+# Waits until the number at flag is not 0, then out[c] = it
+GATE = (
+    HEAD
+    + operand("flag", 0)
+    + operand("out", 1)
+    + """
+  br label %loop
+loop:
+  %v = load atomic i64, ptr %flag acquire, align 8
+  %shut = icmp eq i64 %v, 0
+  br i1 %shut, label %loop, label %end
+end:
+  %op = getelementptr i64, ptr %out, i64 %c
+  store i64 %v, ptr %op
+  ret void
+}
+"""
+)

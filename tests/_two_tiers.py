@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flambeau import _execution, _first_tier
+from flambeau.compiler import flight
 from flambeau.compiler.cpu.first_tier import UnsupportedError
 from flambeau.graph.program import Program, in_order
 
@@ -46,7 +47,9 @@ def _in_first_tier(p: Program) -> Any:
 def _compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     before, _execution.tier[0] = _execution.tier[0], "compiled"
     try:
-        return _execution.run_compiled(p, inputs, scalars)
+        outs = _execution.run_compiled(p, inputs, scalars)
+        flight.land()
+        return outs
     finally:
         _execution.tier[0] = before
 

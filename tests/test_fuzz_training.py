@@ -1,10 +1,11 @@
 """Random training programs as native code: against the NumPy executor and PyTorch, and against themselves.
 
-The bits must be the same in a second run, whether every intermediate result is printed, on one thread or four, and
-with programs found on disk. A short run with fixed seeds is part of every test run; with PyTorch (marked ``live``) it
-is compared too. ``FLAMBEAU_FUZZ=600 pytest tests/test_fuzz_training.py -k long`` tries new programs for so many seconds
-(from the seed ``FLAMBEAU_FUZZ_SEED`` on, by default one that the clock gives), and prints the first that fails without
-the lines that it does not need; such programs are kept in ``FOUND``.
+The bits must be the same in a second run, whether every intermediate result is printed, on one thread or four, with
+programs found on disk, and when runs come back at once and all their results are late. A short run with fixed seeds is
+part of every test run; with PyTorch (marked ``live``) it is compared too. ``FLAMBEAU_FUZZ=600 pytest
+tests/test_fuzz_training.py -k long`` tries new programs for so many seconds (from the seed ``FLAMBEAU_FUZZ_SEED`` on,
+by default one that the clock gives), and prints the first that fails without the lines that it does not need; such
+programs are kept in ``FOUND``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pytest
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _fuzz_long import for_a_while, if_asked_for
+from _late import all_late
 from _random_training import World, written
 
 import flambeau
@@ -112,6 +114,8 @@ def check(program: list[str]) -> None:
     close(found, *by_numpy, what="the NumPy executor")
     same(found, run(program, fresh=False), "once more")
     same(found, run(program, see=printed), "when everything is printed")
+    with all_late():
+        same(found, run(program), "when all is late that may be")
     pool.set_num_threads(1)
     same(found, run(program), "on one thread, from the disk")
     pool.set_num_threads(4)

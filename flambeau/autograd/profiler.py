@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from ..compiler.flight import land
 from ..graph import realisation
 from .profiler_util import EventList, FunctionEvent, FunctionEventAvg
 
@@ -79,6 +80,7 @@ class _Timed:
         try:
             return self.inner(*args)
         finally:
+            land()
             _end(event)
 
 
@@ -156,10 +158,8 @@ class profile:
 
 
 def _settle() -> None:
-    """Runs what is pending in this thread."""
-    from ..graph.epoch import threads
-
-    realisation.realise(threads.epoch)
+    """Runs what is pending in this thread, to its end."""
+    realisation.finish()
 
 
 def _refuse(name: str) -> NoReturn:

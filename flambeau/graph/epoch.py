@@ -183,19 +183,19 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
         h = s.h
-    if h is None and x._e is not None and x._e.accumulates and x._ty is s.ty and s.buf is not None:
+    if h is None and x._e is not None and x._e.accumulates and x._ty is s.ty and s.raw is not None:
         h = settled_leaf(s)
     x._w = s.w
     if x._ty is s.ty:
         return h or _leaf(s, epoch)
-    if h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.buf is not None:
+    if h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.raw is not None:
         return _part_leaf(x, s, epoch)
     return view_node(h or _leaf(s, epoch), x._ty)
 
 
 def _leaf(s: Storage, epoch: Epoch) -> Node:
     """Numbers a realised storage in the epoch."""
-    if s.buf is None:
+    if s.raw is None:
         raise RuntimeError("a tensor's memory was lost: its program failed before it was computed")
     t, ordinal = s.ty, len(epoch.leaves)
     h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
@@ -213,7 +213,7 @@ def _shared_part(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     t = x._ty
     span = 1 + sum([(n - 1) * step for n, step in zip(t.shape, t.strides)]) if t.numel else 0
     node = _part_leaf(x, s, epoch)
-    epoch.values[len(epoch.leaves) - 1] = s.buf[t.offset : t.offset + span].copy()  # type: ignore[index]
+    epoch.values[len(epoch.leaves) - 1] = s.seen[t.offset : t.offset + span].copy()  # type: ignore[index]
     return node
 
 
@@ -229,7 +229,7 @@ def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
         part = t.views["part"] = _ty(t.shape, t.dtype, t.strides)
     ordinal = len(epoch.leaves)
     epoch.leaves.append(s)
-    epoch.values[ordinal] = s.buf[t.offset :]  # type: ignore[index]
+    epoch.values[ordinal] = s.seen[t.offset :]  # type: ignore[index]
     return part.leaves.get(ordinal) or leaf_node(part, ordinal)
 
 
@@ -246,11 +246,11 @@ def base_node(s: Storage) -> Node:
 def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
     """A leaf of memory that NumPy may write: its value now, kept, because a later write must not reach it."""
     notes = s.note()
-    if s.h is not None and notes.source is not None and _same_bytes(notes.source, s.buf):
+    if s.h is not None and notes.source is not None and _same_bytes(notes.source, s.seen):
         return s.h
     s.h = None
     h = _leaf(s, epoch)
-    notes.source = epoch.values[len(epoch.leaves) - 1] = s.buf.copy()  # type: ignore[union-attr]
+    notes.source = epoch.values[len(epoch.leaves) - 1] = s.seen.copy()  # type: ignore[union-attr]
     return h
 
 

@@ -56,5 +56,5 @@ class Gradients:
             return new_tensor(s, node.ty, node, 0)
         s.h = None
         if self.arrays is not None:
-            s.buf, self.arrays[i] = self.arrays[i], None
+            s.raw, self.arrays[i] = self.arrays[i], None
         return new_tensor(s, s.ty)

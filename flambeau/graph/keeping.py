@@ -79,4 +79,4 @@ def sweep() -> None:
 
 def buffers(slots: list[int]) -> list[Any]:
     """The memory of kept storages by their numbers."""
-    return [_slots[i].buf for i in slots]  # type: ignore[union-attr]
+    return [_slots[i].raw for i in slots]  # type: ignore[union-attr]

@@ -18,7 +18,8 @@ class Program:
     """A compiled realisation of ``roots``; each output is given flat, in its type's memory order.
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
-    runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array.
+    runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array;
+    ``wanted`` is the one output that the caller waits for: -1 if there is none, None if it is all.
     ``order``: its nodes, inputs before users. ``read``: the leaves that it needs.
     """
 
@@ -31,6 +32,7 @@ class Program:
         self.kept = tuple([i for i in ordinals if i < 0])
         self.read = frozenset([n.attrs for n in values_read(self.order, roots) if n.op is LEAF])
         self.olds: list[Any] = []
+        self.wanted: int | None = None
         self.slots = [-1 - i for i in self.kept]  # where these are
         self.cache: Any = None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.flight import flights, land
 from ..dtypes import default_hooks
 from . import epoch as _epoch
 from . import packing
@@ -55,9 +56,10 @@ def _live(epoch: Epoch) -> tuple[list[Storage], list[Gradients]]:
     return live, computed
 
 
-def realise(epoch: Epoch | None = None) -> None:
+def realise(epoch: Epoch | None = None, wanted: Storage | None = None) -> None:
     """Computes all that is pending and held, and begins a new epoch.
 
+    Only ``wanted`` must be there in the end: other storages may be late (``compiler.flight``).
     If the program fails, nothing that it was to write has been written.
     """
     epoch = epoch or _epoch.threads.epoch
@@ -67,8 +69,14 @@ def realise(epoch: Epoch | None = None) -> None:
         settle(epoch)
         live, computed = _live(epoch)
         if live or computed:
-            _run(epoch, live, computed)
+            _run(epoch, live, computed, wanted=wanted)
         _end(epoch, live)
+
+
+def finish() -> None:
+    """Computes all that is pending in this thread, and waits until all is done."""
+    realise()
+    land()
 
 
 class Writes:
@@ -90,7 +98,7 @@ def realise_with(epoch: Epoch, writes: Writes, storages: Sequence[Storage], coun
         live, computed = _live(epoch)
         outs = _run(epoch, live, computed, (writes,), storages)
         for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
-            s.buf = out
+            s.raw = out
             counter.version += 1
         _end(epoch, live)
 
@@ -104,33 +112,36 @@ def _compiled(key: tuple[Any, ...]) -> Program:
 
 def _run(
     epoch: Epoch, live: list[Storage], computed: list[Gradients], writes: tuple[Writes, ...] = (),
-    written: Sequence[Storage] = (),
+    written: Sequence[Storage] = (), wanted: Storage | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Runs the program of what is live, then of gradients, then of ``writes`` to the storages ``written``.
 
-    Gives all its outputs.
+    Gives all its outputs, of which all but ``wanted`` may be late.
     """
     key = (*[s.h for s in live], *[g.known for g in computed], *writes)
     p = programs.get(key) or _compiled(key)
     counters["realisations"] += 1
-    inputs = [s.buf for s in epoch.leaves[: p.leaves]]
+    inputs = [s.raw for s in epoch.leaves[: p.leaves]]
     if epoch.values:
         _replace(inputs, epoch.values, p)
     inputs += buffers(p.slots)
-    p.olds = [s.buf for s in live]
+    p.olds = [s.raw for s in live]
+    p.wanted = live.index(wanted) if wanted in live else -1
     for g in computed:
         p.olds += [None] * len(g.leaves)
-    p.olds += [s.buf for s in written]
+    p.olds += [s.raw for s in written]
+    if flights:
+        land()
     try:
         outs = executor[0](p, inputs, epoch.scalars)
     except BaseException:
         _end(epoch, live)
         raise
     finally:
-        p.olds = []
+        p.olds, p.wanted = [], None
     for s, out in zip(live, outs):
         if s.owner is None:
-            s.buf = out
+            s.raw = out
         else:
             _store(s, out)
     at = len(live)
@@ -154,7 +165,7 @@ def _store(s: Storage, value: np.ndarray) -> None:
     if s.owner is not None and s.shared:
         s.buf[...] = value  # type: ignore[index]
     else:
-        s.buf = value
+        s.raw = value
 
 
 def _end(epoch: Epoch, live: list[Storage]) -> None:
@@ -212,10 +223,10 @@ default_hooks.append(forget)  # the type rules of floating functions of integers
 
 
 def realised(s: Storage) -> np.ndarray:
-    """The storage's value as a flat array."""
+    """The storage's value as a flat array, to be read."""
     if s.h is not None and s.pending:
-        realise(s.epoch)
-    return s.buf  # type: ignore[return-value]
+        realise(s.epoch, s)
+    return s.seen  # type: ignore[return-value]
 
 
 def settled(s: Storage) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.flight import flights, land, landed
 from ..dtypes import dtype
 from .types import Ty, ty
 
@@ -19,23 +20,40 @@ class Storage:
     """Memory of a tensor and its views.
 
     ``h`` is the node of the current value in the epoch ``epoch``, laid out as ``ty`` says, or None;
-    ``buf`` is the realised value, a flat NumPy array. ``w`` changes with the value and with what represents
+    ``raw`` is the realised value, a flat NumPy array, which a run may still read and write (``compiler.flight``);
+    ``seen`` is the same once none writes it, to be read at once; ``buf`` once none goes on, to do with what one likes. ``w`` changes with the value and with what represents
     it: a tensor's cached node holds while its own ``_w`` is equal. ``version`` is PyTorch's
     version counter, which writes through ``.data`` and NumPy do not move.
     """
 
-    __slots__ = ("__weakref__", "buf", "epoch", "h", "notes", "owner", "pending", "ty", "version", "w")
+    __slots__ = ("__weakref__", "epoch", "h", "notes", "owner", "pending", "raw", "ty", "version", "w")
 
     def __init__(self, t: Ty, h: Any = None, buf: np.ndarray | None = None) -> None:
         self.ty = t
         self.h = h
-        self.buf = buf
+        self.raw = buf
         self.w = 0
         self.version = 0
         self.epoch: Any = None
         self.pending = False  # in its epoch's list of pending storages
         self.owner: Any = None  # the object whose memory NumPy may write, while shared
         self.notes: Notes | None = None  # what few storages need, by ``note``
+
+    @property
+    def buf(self) -> np.ndarray | None:
+        """The realised value, which no run reads or writes."""
+        if flights:
+            land()
+        return self.raw
+
+    @buf.setter
+    def buf(self, value: np.ndarray | None) -> None:
+        self.raw = value
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        """The realised value, which no run writes."""
+        return landed(self.raw) if flights else self.raw
 
     def note(self) -> Notes:
         """The storage's notes, made when first needed."""
@@ -59,7 +77,7 @@ class Storage:
         References to its owner tell who sees it only if all arrays between the two have the owner as their base:
         another array's memory, which ``as_strided`` reaches through a helper, counts as visible for good.
         """
-        owner: Any = self.buf
+        owner: Any = self.raw
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
         self.owner = owner if owner.base is None else Permanent

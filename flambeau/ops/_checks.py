@@ -67,8 +67,9 @@ def at_hand(x: Any) -> np.ndarray | None:
     if s.pending:
         return None
     t = x._ty
-    if t.contiguous and t.dtype is s.ty.dtype and s.buf is not None:
-        return s.buf if t.numel == s.buf.size else s.buf[t.offset : t.offset + t.numel]
+    if t.contiguous and t.dtype is s.ty.dtype and s.raw is not None:
+        values = s.seen
+        return values if t.numel == values.size else values[t.offset : t.offset + t.numel]
     return x._numpy()
 
 

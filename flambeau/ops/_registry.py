@@ -118,7 +118,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     s = _new(Storage)
     s.ty = t = h.ty
     s.h = h.value
-    s.buf = None
+    s.raw = None
     s.w = 0
     s.version = 0
     s.epoch = epoch
@@ -218,7 +218,7 @@ def fresh(node: Node, epoch: Epoch) -> Any:
     s = _new(Storage)
     s.ty = t
     s.h = node
-    s.buf = None
+    s.raw = None
     s.w = 0
     s.version = 0
     s.epoch = epoch

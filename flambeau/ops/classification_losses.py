@@ -53,7 +53,7 @@ def check_labels(target: Any, classes: int, ignore: int) -> bool:
     known = s.notes.checked if s.notes is not None else None
     if (
         known is not None
-        and known[0] is s.buf
+        and known[0] is s.raw
         and known[1] == (target._ty, classes, ignore)
         and s.owner is None
         and not s.pending
@@ -65,7 +65,7 @@ def check_labels(target: Any, classes: int, ignore: int) -> bool:
     if values.size and (values.dtype != np.int64 or values.view(np.uint64).max() >= classes):
         refuse_labels(values, classes, ignore)
     if s.owner is None:
-        s.note().checked = s.buf, (target._ty, classes, ignore)
+        s.note().checked = s.raw, (target._ty, classes, ignore)
     return False
 
 
@@ -142,9 +142,8 @@ def _nll_lower(b: Any, attrs: tuple[int, int, bool], x: Any, target: Any, weight
 
 def _nll_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     f.saved(0)  # an input written since the call is an error, as in PyTorch
-    code, ignore, _ = f.attrs
     ins = (g, f.saved(1), f.saved(2)) if len(f.ins) > 2 else (g, f.saved(1))
-    grad = call(NLL_BACKWARD, ins, (f.ins[0].shape, code, ignore, f.fn.op is NLL_2D))
+    grad = call(NLL_BACKWARD, ins, (f.ins[0].shape, *f.attrs, f.fn.op is NLL_2D))
     return (grad, *[None] * (len(f.ins) - 1))
 
 
@@ -154,12 +153,12 @@ NLL_2D = Operator("nll_loss2d", _nll_ty, _nll_lower, _nll_vjp, _NLL_SAVES, "NllL
 
 
 def _nll_backward_lower(b: Any, attrs: Any, g: Any, target: Any, weight: Any = None) -> Any:
-    shape, code, ignore, _ = attrs
+    shape, code, ignore, late, _ = attrs
     dim = min(len(shape) - 1, 1)
     if len(shape) == 1:
         target = b.reshape(target, ())
     dt = wide(g.dtype)
-    labels, valid = _labels(b, target, shape[dim], ignore, False)
+    labels, valid = _labels(b, target, shape[dim], ignore, late)
     w = _label_weights(b, labels, valid, weight, dt)
     scale = b.map("neg", b.map("mul", w, b.cast(g, dt)))
     if code == 1:
@@ -170,9 +169,9 @@ def _nll_backward_lower(b: Any, attrs: Any, g: Any, target: Any, weight: Any = N
 
 
 def _nll_double(f: Any, gg: Any) -> tuple[Any, ...]:
-    _, code, ignore, spatial = f.attrs
+    _, code, ignore, late, spatial = f.attrs
     ins = (gg, *[f.saved(i) for i in range(1, len(f.ins))])
-    return (call(NLL_2D if spatial else NLL, ins, (code, ignore, False)), *[None] * (len(f.ins) - 1))
+    return (call(NLL_2D if spatial else NLL, ins, (code, ignore, late)), *[None] * (len(f.ins) - 1))
 
 
 NLL_BACKWARD = Operator(

@@ -70,8 +70,7 @@ def _embedding_lower(b: Any, attrs: Any, weight: Any, indices: Any) -> Any:
 
 
 def _embedding_vjp(f: Any, g: Any) -> tuple[Any, None]:
-    padding, scale, _ = f.attrs
-    return call(EMBEDDING_BACKWARD, (g, f.saved(1)), (f.ins[0].shape[0], padding, scale)), None
+    return call(EMBEDDING_BACKWARD, (g, f.saved(1)), (f.ins[0].shape[0], *f.attrs)), None
 
 
 EMBEDDING = Operator("embedding", _embedding_ty, _embedding_lower, _embedding_vjp, saves=((1, (0,)),))
@@ -91,8 +90,8 @@ def _flat(b: Any, indices: Any) -> Any:
 
 
 def _embedding_backward_lower(b: Any, attrs: Any, g: Any, indices: Any) -> Any:
-    rows, padding, scale = attrs
-    at = _flat(b, indices)
+    rows, padding, scale, late = attrs
+    at = _rows(b, _flat(b, indices), rows, late)
     dt = wide(g.dtype)
     values = b.reshape(b.cast(g, dt), (at.shape[0], g.shape[-1]))
     factor = b.cast(b.map("ne", at, b.const(padding, int64)), dt)
@@ -105,11 +104,11 @@ def _embedding_backward_lower(b: Any, attrs: Any, g: Any, indices: Any) -> Any:
 
 
 def _embedding_double(f: Any, gg: Any) -> tuple[Any, None]:
-    _, padding, scale = f.attrs
+    _, padding, scale, late = f.attrs
     if scale:
         raise RuntimeError("embedding_backward: double backward with scale_grad_by_freq is not supported")
     indices = f.saved(1)
-    y = call(EMBEDDING, (gg, indices), (-1, False, False))
+    y = call(EMBEDDING, (gg, indices), (-1, False, late))
     return y * (indices != padding).unsqueeze(-1) if padding >= 0 else y, None
 
 

@@ -81,7 +81,7 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
         realise(s.epoch)
         let_go(s)
     _forget_pending(s)
-    s.h, s.buf = None, values
+    s.h, s.raw = None, values
     s.w = next_token()
     (x._vc or s).version += 1
     threads.epoch.written = next_number()
@@ -97,8 +97,8 @@ def _forget_pending(s: Storage) -> None:
         epoch.pend.pop() if epoch.pend[-1] is s else epoch.pend.remove(s)
         epoch.bytes -= s.ty.nbytes
         s.pending = False
-    if s.h is not None and s.buf is not None:
-        stand_in = Storage(s.ty, None, s.buf)
+    if s.h is not None and s.raw is not None:
+        stand_in = Storage(s.ty, None, s.raw)
         epoch.leaves[:] = [stand_in if leaf is s else leaf for leaf in epoch.leaves]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..autograd import profiler as _profiler
 from ..autograd.profiler import record_function
 from ..autograd.profiler_util import EventList
-from ..graph import realise
+from ..graph.realisation import finish
 from .explanation import Explanation, explain
 
 __all__ = [
@@ -214,7 +214,7 @@ class profile:
 
     def _finish(self, ready: bool) -> None:
         self._running = False
-        realise()
+        finish()
         self.explanation.__exit__(None, None, None)
         self.profiler.__exit__(None, None, None)
         if ready and self.on_trace_ready is not None:

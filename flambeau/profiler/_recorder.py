@@ -171,10 +171,11 @@ def _nobody(*args: Any) -> Any:
     raise AssertionError("no recorder runs")
 
 
-def _run_packed(self: Executor, arguments: bytes) -> None:
-    """As ``Executor.run_packed``, noting what ran when."""
+def _run_packed(self: Executor, arguments: bytes, program: Any = None) -> bool:
+    """As ``Executor.run_packed``, noting what ran when, to the program's end."""
     begin = time.perf_counter()
     _hook.natives.append(Native(begin, self, self.profile_packed(arguments)))
+    return False
 
 
 def _code_counts() -> tuple[int, int]:

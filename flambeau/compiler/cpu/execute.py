@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 
 from ...dtypes import float16
+from .. import flight
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major, same_strides
 from ..checks import flagged
@@ -220,7 +221,24 @@ class Executable:
             return None
         if len(self.filled) + len(self.again) < len(self.types):
             return None
-        return Whole(self.steps[0].native, self.inputs, self.scalars, self.outputs, self.again, self.arena)
+        native = self.steps[0].native
+        return Whole(native, self.inputs, self.scalars, self.outputs, self.again, self.arena, self._early(native))
+
+    def _early(self, native: Executor) -> dict[int, tuple[int, float]]:
+        """For the outputs with which a run may come back: after how many segments that is, and what the rest costs.
+
+        -1 is for whoever wants none in particular, and will want these; if there are none, nothing is waited for.
+        Nothing that may fail comes later, so whoever has the output knows that the run has not failed.
+        """
+        if self.again:
+            return {}
+        kernels = [*zip(self.segments, [k for k in self.kernels if k is not None])]
+        begin = 1 + max([i for i, k in kernels if k.fails], default=-1)
+        written = {self.home(v): i + 1 for i, k in kernels for v, writes in k.operands if writes}
+        ends = {k: max(begin, written[self.home(v)]) for v, k in self.wanted.items()}
+        ends[-1] = max(ends.values(), default=begin)
+        ends = {k: at for k, at in ends.items() if at < len(native.segments)}
+        return {k: (at, sum([one.points for i, one in kernels if i >= at]) * NANOSECONDS) for k, at in ends.items()}
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -248,8 +266,12 @@ class Executable:
             order, self.inplace, places = donations(native, self.home, outputs, olds)
         ordered = [kernels[i] for i in order]
         home = lambda v: places.get(v) or self.home(v)  # noqa: E731
+        # A number that replaces no input is what the caller waits for: it comes as soon as it can.
+        found = [(self.f.outputs[k], k) for k in self.filled if k not in (olds or {}) and self.types[k].numel == 1]
+        self.wanted = dict(found if len(native) == len(kernels) else [])
+        first = {home(v) for v in self.wanted}
         again, self.segments, self.groups = schedule(
-            ordered, segments(ordered, places, home), home, set(places.values())
+            ordered, segments(ordered, places, home), home, set(places.values()), first
         )
         self.kernels = [ordered[i] for i in again]
         return [steps[order[i]] for i in again]
@@ -375,11 +397,14 @@ class Executable:
 
     # ---- one run
 
-    def run(self, inputs: list[Array], scalars: list[Any], olds: Sequence[Any] = ()) -> list[Array]:
+    def run(
+        self, inputs: list[Array], scalars: list[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[Array]:
         """Computes the outputs; arguments are those of ``Whole.run``."""
         if self.whole is not None:
-            return self.whole.run(inputs, scalars, olds)
+            return self.whole.run(inputs, scalars, olds, wanted)
         with self.lock:
+            flight.land()
             self.scalars.write(scalars)
             return Run(self, inputs, scalars, self.outputs.give(inputs, olds)).results()
 

@@ -185,6 +185,7 @@ class Executor:
         self._table = self._tabulate(functions, arrays, arrays + buffers)
         self._header = self._describe(cost)
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
+        self._returning: list[Any] = []
         self._run = self.pool.native["run"]
         self._state = ctypes.c_void_p(self.pool.state)
 
@@ -206,11 +207,30 @@ class Executor:
         """
         self.run_packed(self.pack(*addresses, *scalars))
 
-    def run_packed(self, arguments: bytes) -> None:
-        """The same with arguments that `pack(*ids, *addresses, *scalars)` made. Arrays must live until it returns."""
-        status = self._run(self._state, self._program, arguments)
-        if status:
-            self._conclude(status, self._program, arguments)
+    def run_packed(self, arguments: bytes, program: Any = None) -> bool:
+        """The same with arguments that `pack(*ids, *addresses, *scalars)` made. Arrays must live until it is done.
+
+        Args:
+            arguments: the arguments.
+            program: by `returning`, to run it so.
+
+        Returns:
+            Whether the program still goes on. `Pool.join`, and whatever the pool does next, waits until it is done.
+        """
+        status = self._run(self._state, program or self._program, arguments)
+        return status != 0 and self._conclude(status, program or self._program, arguments)
+
+    def returning(self, segments: int, cost: float) -> Any:
+        """The program for runs that come back once its first segments are done, while the rest goes on.
+
+        Args:
+            segments: how many; no kernel after them may report an error.
+            cost: nanoseconds that the rest takes; if they are few, the run comes back at the end.
+        """
+        header = type(self._header)(*self._header)
+        header[12:14] = segments, int(cost)
+        self._returning.append(header)
+        return ctypes.c_void_p(ctypes.addressof(header))
 
     def profile(self, addresses: Sequence[int], scalars: Sequence[Any] = ()) -> Profile:
         """Runs the program and says what ran when. The arguments and errors are those of `run`."""
@@ -240,15 +260,16 @@ class Executor:
         labels = [kernel.label or kernel.function for kernel in self.kernels]
         return Profile(events[:, 2], events[:, 3], thread, begins, ends, labels, (end - begin) / rate)
 
-    def _conclude(self, status: int, program: ctypes.c_void_p, arguments: bytes) -> None:
-        """Starts the workers where they are missing; raises an error that a kernel reported."""
-        while status < 0:
+    def _conclude(self, status: int, program: ctypes.c_void_p, arguments: bytes) -> bool:
+        """Starts the workers where they are missing; raises an error that a kernel reported; does it still go on?"""
+        while status == -1:
             self.pool.start()
             status = self._run(self._state, program, arguments)
-        if status:
+        if status > 0:
             code, value, step, chunk = self.pool.error(status)
             kernel, first = self.kernels[step], self._table.steps[4 * step + 2]
             raise KernelError(code, value, step, chunk - first, kernel.label or kernel.function)
+        return status < 0
 
     def _check(self, buffers: int, arrays: int, scalars: int, scratch: int) -> None:
         limits: dict[type, tuple[str, int]] = {Buffer: ("buffer", buffers), Array: ("array", arrays)}
@@ -315,6 +336,7 @@ class Executor:
                 *(places[3], len(table.arguments) // 3, places[4], len(table.scratch) // 3),
                 *(whole, 0, 0),
                 *(places[5], len(table.arrays) // 3),
+                *(len(self.segments), 0),
             ]
         )
 

@@ -2,7 +2,8 @@
 
 Workers are started by the first program that is worth several threads. They look for work for a moment, then sleep;
 they are gone while the process forks, and after `atexit`. A program runs to its end once it has begun, so Ctrl-C
-arrives when it returns; a second Python thread waits until the first one's program is done.
+arrives when it returns; a second Python thread waits until the first one's program is done. Some programs return when
+what Python waits for is done, and go on without it: all that would disturb them waits for them, and helps.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ WORKSPACE_HEADER = 128
 
 _SIGNATURES = {
     "run": (ctypes.c_int64,),  # called with ctypes' own objects, which is faster than to convert numbers
+    "join": (None,),
     "work": (None, ctypes.c_void_p, ctypes.c_int64),
     "pause": (None, ctypes.c_void_p),
     "resume": (None, ctypes.c_void_p),
@@ -81,6 +83,7 @@ class Pool:
         self.native = {name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()}
         self.native["look"] = ctypes.PYFUNCTYPE(*_LOOK)(functions["look"])
         self.state = memory.allocate(STATE_BYTES)
+        self._address = ctypes.c_void_p(self.state)
         self._lock = threading.RLock()
         self._workspace = self._workspace_size = 0
         self._stride = 4096
@@ -209,6 +212,10 @@ class Pool:
             self._set("alive", thread - 1)
             return False
         return True
+
+    def join(self) -> None:
+        """Waits for the program that goes on without its caller, if there is one, and helps."""
+        self.native["join"](self._address)
 
     def stop(self) -> None:
         """Ends the workers once the program that is running is done; they start again when they are needed."""

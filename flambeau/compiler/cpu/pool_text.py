@@ -14,6 +14,11 @@ that a segment cannot end while its words are still being written.
 How threads wait. They look for work for a while, then count themselves as sleepers, look once more, and sleep on
 `epoch`; a publisher writes the words first and reads the sleepers then, so one of the two sees the other.
 
+How a caller leaves. A program may say after how many segments its caller has what it wants. Whoever begins the next
+segment then notes that they are `reached`; chunks from there on go to the workers alone, and the caller returns with
+`flying` set and without the mutex. Whoever holds the mutex next, to run a program or to wait, first takes its place and
+helps until the program is `finished`.
+
 What stays the same while workers live: the number of threads, the floating-point control word. Everything else is
 written by the one thread inside `run`, which holds the mutex, and read by threads that own a chunk.
 """
@@ -37,6 +42,7 @@ FIELDS = {
     "mutex": 0,
     "done": 128,
     "finished": 256,
+    "reached": 320,
     "sleepers": 384,
     "caller_sleeps": 388,
     "epoch": 512,
@@ -52,6 +58,8 @@ FIELDS = {
     "trace_stride": 816,
     "next_base": 824,
     "error_count": 832,
+    "flying": 840,
+    "early": 848,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
@@ -226,9 +234,18 @@ out:
   ret void
 }
 
+; Waits for the program that is running, or goes on without its caller; lets others run one again.
+define void @join(ptr %st) {
+  call void @lock(ptr %st)
+  call void @settle(ptr %st)
+  call void @unlock(ptr %st)
+  ret void
+}
+
 ; Waits for the program that is running, stops the workers and lets nobody in until resume.
 define void @pause(ptr %st) {
   call void @lock(ptr %st)
+  call void @settle(ptr %st)
   call void @stop_workers(ptr %st)
   ret void
 }
@@ -242,6 +259,7 @@ define void @resume(ptr %st) {
 define void @configure(ptr %st, i64 %threads, i64 %control, i64 %workspace, i64 %stride) {
 entry:
   call void @lock(ptr %st)
+  call void @settle(ptr %st)
   %threadsp = @@threads
   %controlp = @@control
   %t = load i64, ptr %threadsp
@@ -266,6 +284,7 @@ place:
 
 define void @set_scratch(ptr %st, i64 %scratch) {
   call void @lock(ptr %st)
+  call void @settle(ptr %st)
   %p = @@scratch
   store i64 %scratch, ptr %p
   call void @unlock(ptr %st)
@@ -348,7 +367,7 @@ leave:
 
 
 def pool_text(target: Target) -> str:
-    """The module that exports run, look, work, pause, resume, configure, set_scratch, clock and pauses.
+    """The module that exports run, join, look, work, pause, resume, configure, set_scratch, clock and pauses.
 
     Raises:
         NotImplementedError: the system or the processor is not one that the text is written for.

@@ -157,6 +157,8 @@ entry:
   %donep = @@done
   %sleepersp = @@sleepers
   %words = @@words
+  %earlyp = @@early
+  %reachedp = @@reached
   br label %head
 head:
   %index = phi i64 [%from, %entry], [%index1, %here], [%index1, %own], [%index1, %token]
@@ -164,14 +166,27 @@ head:
   %failed = icmp ne i64 %order, -1
   %past = icmp uge i64 %index, %count
   %end = or i1 %failed, %past
-  br i1 %end, label %finish, label %segment
+  %early = load atomic i64, ptr %earlyp monotonic, align 8
+  br i1 %end, label %finish, label %going
+going:
+  %last = icmp eq i64 %index, %early
+  br i1 %last, label %reach, label %segment
+reach:
+  %reached = add i64 %base, %index
+  call void @tell(ptr %st, ptr %reachedp, i64 %reached)
+  br label %segment
 segment:
   %index1 = add i64 %index, 1
   %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
   %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
   %chunks = load i64, ptr %chunksp
   %single = icmp ule i64 %chunks, 1
-  %serial = or i1 %single, %alone
+  %small = or i1 %single, %alone
+  %away = icmp uge i64 %index, %early ; the caller goes, or has gone
+  %caller = icmp eq i64 %tid, 0
+  %goes = and i1 %away, %caller
+  %stays = xor i1 %goes, true
+  %serial = and i1 %small, %stays
   br i1 %serial, label %here, label %publish
 here:
   call void @run_alone(ptr %st, i64 %tid, ptr %sg, i64 %chunks)
@@ -180,19 +195,23 @@ publish:
   store atomic i64 0, ptr %donep monotonic, align 8
   %sequence = add i64 %base, %index
   %tag = shl i64 %sequence, 32
-  %threads1 = sub i64 %threads, 1
+  %first = zext i1 %away to i64
+  %shares = sub i64 %threads, %first
+  %shares1 = sub i64 %shares, 1
   br label %word
 word:
   %t = phi i64 [0, %publish], [%t1, %word]
-  %sum = phi i64 [%threads1, %publish], [%sum1, %word] ; rounded up: of few chunks the first is the caller's
+  %sum = phi i64 [%shares1, %publish], [%sum1, %word] ; rounded up: of few chunks the first is the caller's
   %low = phi i64 [0, %publish], [%high, %word]
   %mylow = phi i64 [0, %publish], [%mylow1, %word]
   %mine = phi i1 [false, %publish], [%mine1, %word]
   %t1 = add i64 %t, 1
-  %sum1 = add i64 %sum, %chunks
+  %none = icmp ult i64 %t, %first
+  %share = select i1 %none, i64 0, i64 %chunks
+  %sum1 = add i64 %sum, %share
   %sum1s = trunc i64 %sum1 to i32
-  %threadss = trunc i64 %threads to i32
-  %highs = udiv i32 %sum1s, %threadss
+  %sharess = trunc i64 %shares to i32
+  %highs = udiv i32 %sum1s, %sharess
   %high = zext i32 %highs to i64
   %self = icmp eq i64 %t, %tid
   %some = icmp ult i64 %low, %high
@@ -232,8 +251,19 @@ token:
   br i1 %last1, label %head, label %out
 finish:
   %finishedp = @@finished
+  %enough = add i64 %base, %early
   %target = add i64 %base, %count
-  store atomic i64 %target, ptr %finishedp seq_cst, align 8
+  store atomic i64 %enough, ptr %reachedp seq_cst, align 8
+  call void @tell(ptr %st, ptr %finishedp, i64 %target) ; the program may change from here on
+  br label %out
+out:
+  ret void
+}
+
+; Tells the caller, which may sleep, what number a program has come to.
+define internal void @tell(ptr %st, ptr %place, i64 %number) {
+entry:
+  store atomic i64 %number, ptr %place seq_cst, align 8
   %callerp = @@caller_sleeps
   %caller = load atomic i32, ptr %callerp seq_cst, align 4
   %waits = icmp ne i32 %caller, 0
@@ -487,10 +517,9 @@ no:
 }
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-; Waits until the program is finished, helping.
-define internal void @wait_for(ptr %st, i64 %target) {
+; Waits, helping, until the number in a place is that of the program.
+define internal void @wait_for(ptr %st, ptr %place, i64 %target) {
 entry:
-  %finishedp = @@finished
   %spinp = @@spin
   %spin = load i64, ptr %spinp
   %sleepersp = @@sleepers
@@ -499,7 +528,7 @@ entry:
   br label %loop
 loop:
   %idle = phi i64 [0, %entry], [%idle1, %helped], [%idle1, %pause], [0, %awake]
-  %f = load atomic i64, ptr %finishedp acquire, align 8
+  %f = load atomic i64, ptr %place acquire, align 8
   %done = icmp eq i64 %f, %target
   br i1 %done, label %out, label %helped
 helped:
@@ -516,7 +545,7 @@ sleep:
   %e = load atomic i32, ptr %epoch seq_cst, align 4
   %n = atomicrmw add ptr %sleepersp, i32 1 seq_cst
   %c = atomicrmw xchg ptr %callerp, i32 1 seq_cst
-  %f2 = load atomic i64, ptr %finishedp seq_cst, align 8
+  %f2 = load atomic i64, ptr %place seq_cst, align 8
   %done2 = icmp eq i64 %f2, %target
   br i1 %done2, label %awake, label %look
 look:
@@ -533,12 +562,44 @@ out:
   ret void
 }
 
+; With the mutex held: the program that goes on without its caller comes to its end.
+define internal void @settle(ptr %st) {
+entry:
+  %flyingp = @@flying
+  %flying = load i64, ptr %flyingp
+  %none = icmp eq i64 %flying, 0
+  br i1 %none, label %out, label %wait
+wait:
+  store i64 0, ptr %flyingp
+  %old = call i64 @enter_control(ptr %st)
+  %earlyp = @@early
+  store atomic i64 -1, ptr %earlyp monotonic, align 8
+  %basep = @@base
+  %base = load i64, ptr %basep
+  %countp = @@segment_count
+  %count = load i64, ptr %countp
+  %target = add i64 %base, %count
+  %finishedp = @@finished
+  call void @wait_for(ptr %st, ptr %finishedp, i64 %target)
+  call void @set_control(i64 %old)
+  br label %out
+out:
+  ret void
+}
+
 ; Runs a program: segments, steps with their ranges of chunks, patches of arguments and of the scratch address, cost,
-; trace, patches of arrays.
-; 0: done. -1: workers must be started first. n > 0: error record n - 1.
+; trace, patches of arrays, after how many segments the caller may go, cost of what comes then.
+; 0: done. -1: workers must be started first. -2: the caller has what it wants, the rest goes on; no error can come.
+; n > 0: error record n - 1.
 define i64 @run(ptr %st, ptr %program, ptr %arguments) {
 entry:
   call void @lock(ptr %st)
+  call void @settle(ptr %st)
+  %pearly = getelementptr inbounds i8, ptr %program, i64 96
+  %early0 = load i64, ptr %pearly
+  %prest = getelementptr inbounds i8, ptr %program, i64 104
+  %rest = load i64, ptr %prest
+  %count = load i64, ptr %program
   %pcost = getelementptr inbounds i8, ptr %program, i64 56
   %cost = load i64, ptr %pcost
   %threadsp = @@threads
@@ -558,14 +619,18 @@ entry:
   %limit = load i64, ptr %limitp
   %pays = icmp uge i64 %cost, %limit
   %together = and i1 %pays, %several
-  %missing = and i1 %together, %unstarted
+  %parts = icmp ult i64 %early0, %count
+  %long = icmp uge i64 %rest, %limit
+  %leaves0 = and i1 %parts, %long
+  %leaves = and i1 %leaves0, %several
+  %wanted = or i1 %together, %leaves
+  %missing = and i1 %wanted, %unstarted
   br i1 %missing, label %start, label %prepare
 start:
   call void @unlock(ptr %st)
   ret i64 -1
 prepare:
   %old = call i64 @enter_control(ptr %st)
-  %count = load i64, ptr %program
   %psegments = getelementptr inbounds i8, ptr %program, i64 8
   %segments = load ptr, ptr %psegments
   %psteps = getelementptr inbounds i8, ptr %program, i64 16
@@ -612,8 +677,31 @@ prepare:
   store i64 %alones, ptr %alonep
   %orderp = @@error_order
   store i64 -1, ptr %orderp
+  %early = select i1 %leaves, i64 %early0, i64 -1
+  %earlyp = @@early
+  store atomic i64 %early, ptr %earlyp monotonic, align 8
+  %finishedp = @@finished
+  %reachedp = @@reached
   call void @advance(ptr %st, i64 0, i64 0)
-  call void @wait_for(ptr %st, i64 %target)
+  br i1 %leaves, label %part, label %whole
+part:
+  %enough = add i64 %base, %early
+  call void @wait_for(ptr %st, ptr %reachedp, i64 %enough)
+  %order0 = load i64, ptr %orderp
+  %fine = icmp eq i64 %order0, -1
+  br i1 %fine, label %look, label %whole
+look:
+  %finished = load atomic i64, ptr %finishedp acquire, align 8
+  %ended = icmp eq i64 %finished, %target
+  br i1 %ended, label %whole, label %leave
+leave:
+  %flyingp = @@flying
+  store i64 1, ptr %flyingp
+  call void @set_control(i64 %old)
+  call void @unlock(ptr %st)
+  ret i64 -2
+whole:
+  call void @wait_for(ptr %st, ptr %finishedp, i64 %target)
   call void @set_control(i64 %old)
   %order = load i64, ptr %orderp
   %failed = icmp ne i64 %order, -1
@@ -642,7 +730,7 @@ error:
   %number = add i64 %slot, 1
   br label %out
 out:
-  %status = phi i64 [0, %prepare], [%number, %error]
+  %status = phi i64 [0, %whole], [%number, %error]
   call void @unlock(ptr %st)
   ret i64 %status
 }

@@ -11,11 +11,12 @@ import ctypes
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...dtypes import float32, float64
+from .. import flight
 from .. import numpy as reference
 from ..ir import Function, Value
 from .executor import Executor
@@ -178,11 +179,12 @@ class Whole:
         outputs: where outputs go.
         again: outputs that are another one once more, and which.
         arena: memory for what is stored between kernels.
+        early: for outputs with which a run may come back: after how many segments, and what the rest costs.
     """
 
     def __init__(
         self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, again: Sequence[tuple[int, int]],
-        arena: Array,
+        arena: Array, early: Mapping[int, tuple[int, float]],
     ) -> None:  # fmt: skip
         self.native = native
         self.inputs = inputs
@@ -193,8 +195,14 @@ class Whole:
         self.places = address(arena), address(scalars.memory)
         self.before = Before(native, inputs, outputs, self.places)
         self.lock = threading.RLock()
+        self.early = early
+        self.returns: dict[int | None, Early] = {
+            k: Early(native.returning(*at), done_by(early, at[0])) for k, at in early.items()
+        }
 
-    def run(self, inputs: list[Array], scalars: Sequence[Any], olds: Sequence[Any] = ()) -> list[Array]:
+    def run(
+        self, inputs: list[Array], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[Array]:
         """Computes the outputs, each a flat array that shares no memory.
 
         Args:
@@ -202,34 +210,65 @@ class Whole:
             scalars: the run-time numbers.
             olds: for each output the array that whoever gets it holds now and lets go of: it may be given back with
                 the new values, if nobody else holds it.
+            wanted: the one output that the caller waits for: others may be late (``flight``). -1: none. None: all.
         """
         with self.lock:
+            if flight.flights:
+                flight.land()
             self.scalars.write(scalars)
-            outs = self._as_before(inputs, olds) or self._anew(inputs, olds)
+            early = self.returns.get(wanted) if flight.enabled[0] else None
+            outs = self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
             for k, first in self.again:
                 outs[k] = outs[first].copy()
             return outs
 
-    def _as_before(self, inputs: list[Array], olds: Sequence[Any]) -> list[Any] | None:
+    def _as_before(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Any] | None:
         """A run whose outputs go where those of the run before went; None if they cannot, and nothing has been done."""
         before = self.before
         if before.changes != changes[0] or not before.look(inputs, olds):
             return None
-        self.native.run_packed(before.arguments)
         outs, current = [*olds], self.outputs.current
         for k in self.outputs.others:
             outs[k] = current[k]
+        self._start(before.arguments, inputs, outs, early)
         return outs
 
-    def _anew(self, inputs: list[Array], olds: Sequence[Any]) -> list[Array]:
+    def _start(self, arguments: Any, inputs: list[Array], outs: list[Any], early: Early | None) -> None:
+        """Runs it to its end, or until an output is there that is enough."""
+        if early is None:
+            self.native.run_packed(arguments)
+            return
+        run = flight.Flight(self.native.pool.join, outs, early.done, (self, inputs))
+        flight.flights.append(run)  # before it begins: a signal's handler may read what it writes as soon as it is back
+        goes_on = False
+        try:
+            goes_on = self.native.run_packed(arguments, early.program)
+        finally:
+            if not goes_on:
+                run.land()  # not only forgotten: a signal's handler may raise when it is just back, and goes on
+
+    def _anew(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Array]:
         """A run of which nothing is known."""
         outputs = self.outputs
         known = self.before.note(inputs, olds)
         outs = outputs.give(inputs, olds)
         if known and all([outs[k] is inputs[j] for k, j, _ in outputs.inplace]):  # noqa: C419
             self.before.changes = changes[0]
-        self.native.run_packed(self.native.pack(*map(id, inputs[: self.inputs]), *map(id, outs), *self.places))
+        arguments = self.native.pack(*map(id, inputs[: self.inputs]), *map(id, outs), *self.places)
+        self._start(arguments, inputs, outs, early)
         return outs
+
+
+class Early(NamedTuple):
+    """How a run comes back with an output: the native program that does, and all outputs that are done then."""
+
+    program: Any
+    done: list[int]
+
+
+def done_by(early: Mapping[int, tuple[int, float]], segments: int) -> list[int]:
+    """Of the outputs with which a run may come back those that are done after so many segments."""
+    return [k for k, (at, _) in early.items() if k >= 0 and at <= segments]
 
 
 class Before:

@@ -34,6 +34,7 @@ def schedule(
     groups: Sequence[int],
     home: Callable[[Value], Value],
     kept: Collection[Value] = (),
+    first: Collection[Value] = (),
 ) -> Schedule:
     """The kernels in segments.
 
@@ -42,6 +43,7 @@ def schedule(
         groups: the number of each one's group, ascending: a group's kernels run one after another for each chunk.
         home: whose memory a value lies in.
         kept: memory that must hold its old contents for as long as a kernel may fail.
+        first: memory that is wanted before the rest: if that takes little, it has a segment of its own.
     """
 
     def accesses(group: Sequence[int]) -> tuple[set[Value], set[Value]]:
@@ -59,7 +61,8 @@ def schedule(
         else:
             runs[-1].extend(_parts(group, kernels, accesses))
     for run in runs:
-        for segment in _levels(run, kernels, accesses):
+        levels = _levels(run, kernels, accesses)
+        for segment in [part for level in levels for part in _split(level, first, kernels, accesses)]:
             number = result.segments[-1] + 1 if result.segments else 0
             for group in segment:
                 result.groups.extend([result.groups[-1] + 1 if result.groups else 0] * len(group))
@@ -88,6 +91,16 @@ def _levels(run: list[list[int]], kernels: Sequence[Kernel | None], accesses: Ac
         for known, used in ((after_write, writes), (after_read, reads)):
             known.update({v: max(known.get(v, 0), at + 1) for v in used})
     return [sorted(level, key=lambda group: -_cost(group, kernels)) for level in levels]
+
+
+def _split(
+    level: list[list[int]], first: Collection[Value], kernels: Sequence[Kernel | None], accesses: Accesses
+) -> list[list[list[int]]]:
+    """The groups of a segment in two if what writes ``first`` is a small part of it."""
+    wanted = [g for g in level if first and not accesses(g)[1].isdisjoint(first)]
+    rest = [g for g in level if g not in wanted]
+    little = all(_chunks(g, kernels) == 1 and _cost(g, kernels) <= SMALL for g in wanted)
+    return [wanted, rest] if wanted and little and any(_cost(g, kernels) > SMALL for g in rest) else [level]
 
 
 def _parts(group: list[int], kernels: Sequence[Kernel | None], accesses: Accesses) -> list[list[int]]:

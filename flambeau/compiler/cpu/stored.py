@@ -103,6 +103,7 @@ def keep(name: str | None, executable: Executable) -> None:
         "inplace": executable.inplace,
         "given": sorted(executable.outputs.given),
         "again": whole.again,
+        "early": whole.early,
         "arena": whole.arena.nbytes,
         "workspace": executable.workspace,
         "cost": executable.steps[0].cost,  # type: ignore[union-attr]
@@ -145,7 +146,8 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
         functions=functions,
     )
     outputs = Outputs(types, table["filled"], table["inplace"], table["given"])
-    found = Restored(native, table["inputs"], scalars, outputs, table["again"], aligned(table["arena"]))
+    arena = aligned(table["arena"])
+    found = Restored(native, table["inputs"], scalars, outputs, table["again"], arena, table["early"])
     found.plan = plan
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import flambeau as torch
-from flambeau.graph.realisation import realise
+from flambeau.graph.realisation import finish
 
 from . import common
 
@@ -22,7 +22,7 @@ _MOST_RUNS = 2**31 - 1
 
 def timer() -> float:
     """Seconds of a clock, once all that is recorded is computed."""
-    realise()
+    finish()
     return timeit.default_timer()
 
 
@@ -42,7 +42,7 @@ def _computed(stmt: str) -> str:
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         tree.body[-1] = ast.Assign([ast.Name("_flambeau_result", ast.Store())], tree.body[-1].value)
         ast.fix_missing_locations(tree)
-    return f"{ast.unparse(tree)}\n_flambeau_realise()"
+    return f"{ast.unparse(tree)}\n_flambeau_finish()"
 
 
 def _tidy(code: str) -> str:
@@ -90,7 +90,7 @@ class Timer:
             raise ValueError("Currently only a `str` stmt is supported.")
         _check_language(language, global_setup)
         stmt, setup = _tidy(stmt), _tidy(setup)
-        names = {"torch": torch, **(globals or {}), "_flambeau_realise": realise}
+        names = {"torch": torch, **(globals or {}), "_flambeau_finish": finish}
         self._timer = timeit.Timer(_computed(stmt), setup, timer, names)
         self._task_spec = common.TaskSpec(stmt, setup, "", label, sub_label, description, env, num_threads)
 

@@ -1,0 +1,70 @@
+"""The run of a program that goes on after Python has got what it asked for.
+
+A run may come back as soon as one of its outputs, a loss say, is there; the pool's threads finish the rest. Until then
+the other outputs are late: whoever wants to see one calls ``landed`` with it. Whoever writes memory that a run may read
+calls ``land``. The storages of tensors do so by themselves, and every run begins by it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+enabled = [os.environ.get("FLAMBEAU_OVERLAP") != "0"]  # may a run come back before its end?
+
+
+class Flight:
+    """A run that goes on, or may.
+
+    Args:
+        join: waits for its end, and helps.
+        outputs: the arrays that it writes.
+        early: those that are there when it comes back.
+        held: what must live until its end: the program and its inputs.
+    """
+
+    def __init__(self, join: Callable[[], Any], outputs: Sequence[Any], early: Sequence[int], held: Any) -> None:
+        self.join = join
+        self.outputs = outputs
+        self.early = early
+        self.held = held
+
+    @functools.cached_property
+    def late(self) -> frozenset[int]:
+        """The ids of the arrays that are not there yet."""
+        return frozenset([id(a) for k, a in enumerate(self.outputs) if k not in self.early])
+
+    def writes(self, array: Any) -> bool:
+        """May this array still be written?"""
+        return not any([array is self.outputs[k] for k in self.early]) and id(array) in self.late  # noqa: C419
+
+    def land(self) -> None:
+        """Waits for its end."""
+        self.join()
+        self.forget()
+
+    def forget(self) -> None:
+        """It is over, or was never begun."""
+        try:
+            flights.remove(self)
+        except ValueError:
+            pass  # another thread, or a signal's handler, was first
+
+
+flights: list[Flight] = []  # at most one goes on; one that another thread is about to begin may be here too
+
+
+def land() -> None:
+    """Waits until no run goes on."""
+    for flight in [*flights]:
+        flight.land()
+
+
+def landed(array: Any) -> Any:
+    """The array, once no run writes it any more."""
+    for flight in [*flights]:
+        if flight.writes(array):
+            flight.land()
+    return array

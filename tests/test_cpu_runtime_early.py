@@ -1,0 +1,178 @@
+"""Native programs that come back before their end: what the pool does next waits for them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import _cpu_runtime as kernels
+import numpy as np
+import pytest
+
+from flambeau.compiler.cpu import pool as pools
+from flambeau.compiler.cpu.code_cache import CodeCache
+from flambeau.compiler.cpu.disk import Disk
+from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scratch, Segment
+
+pytest.importorskip("llvmlite")
+
+
+@functools.cache
+def pool(threads: int) -> pools.Pool:
+    try:
+        return pools.Pool(threads, CodeCache(store=Disk(None)))
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    yield
+    for threads in (2, 4):
+        pool(threads).stop()
+
+
+class Gated:
+    """Sums in a first segment; then one that waits at a gate, and one that runs after it."""
+
+    def __init__(self, threads: int, chunks: int = 3, cost: float = 1e9) -> None:
+        total = Kernel(kernels.SUM, (Buffer(0), Buffer(1), Constant(4)))
+        gate = Kernel(kernels.GATE, (Buffer(2), Buffer(3)))
+        after = Kernel(kernels.SUM, (Buffer(0), Buffer(4), Constant(4)))
+        segments = [Segment((total,), 1), Segment((gate,), chunks), Segment((after,), chunks)]
+        self.program = Executor(segments, buffers=5, workspace=8, pool=pool(threads))
+        self.early = self.program.returning(1, cost)
+        self.a = np.arange(4 * chunks, dtype=np.float32)
+        self.total = np.zeros(1, np.float32)
+        self.flag = np.zeros(1, np.int64)
+        self.passed = np.zeros(chunks, np.int64)
+        self.after = np.zeros(chunks, np.float32)
+
+    def start(self) -> bool:
+        arrays = (self.a, self.total, self.flag, self.passed, self.after)
+        return self.program.run_packed(self.program.pack(*[a.ctypes.data for a in arrays]), self.early)
+
+    def check(self) -> None:
+        """It has come to its end."""
+        assert self.total[0] == 6
+        assert (self.passed == 1).all()
+        assert (self.after == self.a.reshape(-1, 4).sum(1)).all()
+
+
+@pytest.fixture
+def gated(request: pytest.FixtureRequest) -> Gated:
+    """A program that waits at its gate, which opens in a moment."""
+    one = Gated(getattr(request, "param", 4))
+    assert one.start()
+    assert one.total[0] == 6
+    assert not one.passed.any()
+    threading.Timer(0.05, one.flag.fill, (1,)).start()
+    return one
+
+
+@pytest.mark.parametrize("gated", [2, 4], indirect=True)
+def test_waiting(gated: Gated) -> None:
+    gated.program.pool.join()
+    gated.check()
+    gated.program.pool.join()  # nothing is left
+
+
+def another(p: pools.Pool) -> None:
+    program = Executor([Segment((kernels.add(),), 4)], buffers=2, scalars=["float32"], pool=p)
+    a, out = np.ones(256, np.float32), np.zeros(256, np.float32)
+    program.run([a.ctypes.data, out.ctypes.data], [2.0])
+    assert (out == 3).all()
+
+
+def fork(p: pools.Pool) -> None:
+    p.before_fork()
+    p.after_fork()
+
+
+def fewer(p: pools.Pool) -> None:
+    p.threads = 2
+    p.threads = 4
+
+
+DISTURBANCES: dict[str, Callable[[pools.Pool], Any]] = {
+    "another program": another,
+    "a fork": fork,
+    "the end of the workers": lambda p: p.stop(),
+    "a number of threads": fewer,
+    "the control word": lambda p: (p.flush_denormals(True), p.flush_denormals(False)),
+    "a larger workspace": lambda p: p.reserve(p._stride + 1, 0),
+    "more scratch memory": lambda p: p.reserve(0, p._scratch_size + 1),
+}
+
+
+@pytest.mark.parametrize("what", DISTURBANCES)
+def test_what_would_disturb_it_waits(what: str, gated: Gated) -> None:
+    DISTURBANCES[what](gated.program.pool)
+    gated.check()
+
+
+def test_another_thread_waits_and_helps(gated: Gated) -> None:
+    found: list[bool] = []
+
+    def wait() -> None:
+        gated.program.pool.join()
+        found.append(bool((gated.passed == 1).all()))
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [True] * 3
+    gated.check()
+
+
+def test_one_after_the_other() -> None:
+    """The next run of the same program waits too, and gets arguments of its own."""
+    one = Gated(4)
+    one.flag[0] = 1
+    for k in range(2000):
+        one.a[:] = k
+        one.passed[:] = one.after[:] = one.total[:] = 0
+        one.start()
+        assert one.total[0] == 4 * k
+        if k % 3:
+            one.program.pool.join()
+            assert (one.passed == 1).all()
+            assert (one.after == 4 * k).all()
+        else:
+            one.start()
+            one.program.pool.join()
+
+
+@pytest.mark.parametrize(("threads", "cost"), [(1, 1e9), (4, 100.0)])
+def test_no_reason_to_come_back(threads: int, cost: float) -> None:
+    """With one thread, or if little is left, a run comes back at its end."""
+    one = Gated(threads, cost=cost)
+    one.flag[0] = 1
+    assert not one.start()
+    one.check()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_errors_come_before(threads: int) -> None:
+    look_up = Kernel(kernels.LOOK_UP, (Buffer(0), Buffer(1), Constant(10), Scratch(0)), label="look_up")
+    scale = Kernel(kernels.SCALE, (Scratch(0), Buffer(2)), label="scale")
+    segments = [Segment((look_up,), 40), Segment((scale,), 40)]
+    program = Executor(segments, buffers=3, workspace=8, scratch=160, pool=pool(threads))
+    early = program.returning(1, 1e9)
+    table, index, out = np.arange(10, dtype=np.float32), np.arange(40) % 10, np.zeros(40, np.float32)
+    arguments = program.pack(*[a.ctypes.data for a in (table, index, out)])
+    for _ in range(100):
+        program.run_packed(arguments, early)
+        program.pool.join()
+        assert (out == table[index] * np.float32(1e-3)).all()
+        index[[9, 17]] = 10, -3
+        out[:] = -1
+        with pytest.raises(KernelError):
+            program.run_packed(arguments, early)
+        program.pool.join()
+        assert (out == -1).all()
+        index[[9, 17]] = 9, 7
