@@ -316,7 +316,7 @@ def _view(n: Node, strides: list[Any]) -> Operator:
 
 
 def _copied(t: Ty) -> Any:
-    """The strides of what compiled code copies, of a view or its base; None where the two differ by more than samples."""
+    """The strides of what compiled code copies, a view or its base; None where they differ by more than samples."""
     own = row_major(t.shape)
     return own if t.ndim > 1 and t.shape[1] > 1 and tuple(t.strides[1:]) == own[1:] else None
 

@@ -21,7 +21,7 @@ from flambeau.compiler.cpu import code_cache, contract_packing, first_tier
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions
 from flambeau.compiler.cpu.first_tier.text import lanes_of
-from flambeau.dtypes import dtype, float32, float64
+from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.graph import realisation
 from flambeau.graph.node import SCALAR, Node
 from flambeau.graph.types import ty
@@ -152,6 +152,22 @@ def test_a_function_serves_all_shapes_and_strides(name: str, dt: dtype) -> None:
         if a.size:
             flat = Executable(f.f, [ty(a.shape, dt)]).run([np.array(a).reshape(-1)], [])[0]
             assert np.ascontiguousarray(found).tobytes() == flat.tobytes()
+
+
+@pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])
+def test_a_choice_serves_all_shapes_and_strides(dt: dtype) -> None:
+    x = np.random.default_rng(3).standard_normal((6, 50)).astype(dt.np)
+    y, z = -x[::-1, ::-1], np.full((), -np.inf, dt.np)
+    for a, b, c in ((x, y, x), (x, x, z), (x.T, z, y.T), (x[0], x, y[:, :1]), (x[:, :1], y[0], z), (x[:0], y[:0], z)):
+        f = Builder()
+        arrays = [a > 0, b, c]
+        values = [
+            f.input(k, i.shape, d, (strides_of(i.shape, None), 0))
+            for k, (i, d) in enumerate(zip(arrays, (bool_, dt, dt)))
+        ]
+        f.f.outputs = [f.where(*values)]
+        found = first_tier.planned(f.f, 3).call(*arrays)
+        assert np.array_equal(found, np.where(a > 0, b, c))
 
 
 # ---- programs

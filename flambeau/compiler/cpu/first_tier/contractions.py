@@ -251,6 +251,8 @@ def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, st
     """Which operand is read in vectors, and along which label."""
     la, lb, out = v.params
     lanes = lanes_of(_sums(v), default().target)
+    if out and sizes[out[-1]] >= lanes and (out[-1] in la) != (out[-1] in lb):
+        return int(out[-1] in lb), out[-1]  # the result lies row by row
     total = prod(sizes.values())
     best: tuple[float, int, str] = (float("inf"), 1, "")
     for k, (own, other) in enumerate(((la, lb), (lb, la))):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ....dtypes import bfloat16, dtype, float16, float32, float64
+from ....dtypes import bfloat16, bool_, dtype, float16, float32, float64
 from ... import numpy as reference
 from ...affine import memory_order, row_major, same_strides, strides_under
 from ...chunked import by_sample, chunked, over_samples
@@ -82,8 +82,10 @@ class Planned:
         for s, (_, ins, _) in enumerate(self.steps):
             for i in ins:
                 uses.setdefault(i, []).append(s)
-        made = {out for f, _, out in self.steps if _is_plain(f) and self._size(out) >= LARGE}
-        fresh = {i for i in made if all(s < len(self.steps) and self._computes(s) for s in uses.get(i, []))}
+        large = [(s, f, out) for s, (f, _, out) in enumerate(self.steps) if self._size(out) >= LARGE]
+        made = {out for _, f, out in large if _is_plain(f)}
+        own = made | {out for s, _, out in large if s in self.computing}
+        fresh = {i for i in own if all(s < len(self.steps) and self._computes(s) for s in uses.get(i, []))}
         for s, (f, ins, out) in enumerate(self.steps):
             if out in made and out in values:
                 free = [k for k, i in enumerate(ins) if i in fresh and i in values and uses[i][-1] == s
@@ -298,6 +300,8 @@ def _map(v: Value) -> Call:
         return lambda a: cast(a, old, new)
     if maps.is_function(v.name) and v.dtype in FLOATS and all(a.dtype is v.dtype for a in v.args):
         return _rounded(maps.function(v.name, float64 if v.dtype is float64 else float32), v.dtype)
+    if v.name == "where" and v.dtype in (float32, float64) and v.args[0].dtype is bool_:
+        return maps.function("where", v.dtype)
     f, want = find_map(v.name), v.dtype.compute
     if isinstance(f, np.ufunc) and v.name in SAME and v.dtype is not bfloat16:
         return f
@@ -327,8 +331,8 @@ def _is_plain(f: Call) -> bool:
 
 
 def _over(f: Call, k: int) -> Call:
-    """The function with its result in place of operand ``k``."""
-    return lambda *args: f(*args, out=args[k])
+    """The function with its result in place of operand ``k``, unless that repeats elements."""
+    return lambda *args: f(*args, out=args[k]) if args[k].flags.writeable else f(*args)
 
 
 SAME = frozenset(
