@@ -459,3 +459,12 @@ def test_an_unknown_tier_is_refused() -> None:
     env = {**os.environ, "FLAMBEAU_TIER": "second"}
     r = subprocess.run([sys.executable, "-c", "import flambeau"], env=env, capture_output=True, text=True)
     assert r.returncode and "FLAMBEAU_TIER=second: expected one of auto, first, compiled" in r.stderr
+
+
+@pytest.mark.parametrize("which", ["first", "compiled"])
+def test_numbers_that_overflow_are_infinite_without_a_warning(tier: Callable[[str], None], which: str) -> None:
+    tier(which)
+    x = torch.arange(20.0)
+    assert (x + 1e300)[:2].tolist() == [float("inf")] * 2
+    assert (x + 3.4028235e38)[:1].tolist() == [3.4028234663852886e38]
+    assert (x.half() - 1e6)[:2].tolist() == [-float("inf")] * 2

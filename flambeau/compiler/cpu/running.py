@@ -131,6 +131,9 @@ KNOWN, LISTED = _references()
 OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its storage know
 
 
+LARGEST = float(np.finfo(np.float32).max)
+
+
 class Scalars:
     """Memory for a function's run-time numbers: 8 bytes for each ordinal and dtype."""
 
@@ -152,10 +155,11 @@ class Scalars:
         for at, k, dt, slot in self.slots:
             value = scalars[k]
             if value is not self.last[at]:
-                if type(value) is float and dt in (float32, float64):
+                if type(value) is float and (dt is float64 or (dt is float32 and -LARGEST <= value <= LARGEST)):
                     slot[0] = value
                 else:
-                    slot[:1] = reference.to_memory(self.number(k, dt, value), dt)
+                    with np.errstate(all="ignore"):
+                        slot[:1] = reference.to_memory(self.number(k, dt, value), dt)
                 self.last[at] = value
 
     def number(self, k: int, dt: Any, value: Any) -> Array:
