@@ -3,7 +3,8 @@
     python -m benchmarks.overhead
 
 prints microseconds a step (median and minimum), what its parts take, and the same for plain networks of growing
-depth, whose cost per layer must stay level: the front end is linear in depth.
+depth, in turns, so that a busy minute of the machine meets all alike. A step has a part that does not grow, so what
+must stay level is what one more layer costs, from each network to the next deeper one: the front end is linear in depth.
 """
 
 from __future__ import annotations
@@ -76,18 +77,25 @@ def without_executor() -> Callable[[], None]:
 
 def measure(step: Callable[[], Any], repeats: int = 2000) -> tuple[float, float]:
     """Median and minimum of one step in microseconds."""
-    for _ in range(50):
-        step()
+    return in_turns([step], repeats)[0]
+
+
+def in_turns(steps: list[Callable[[], Any]], repeats: int) -> list[tuple[float, float]]:
+    """Median and minimum of each step in microseconds; each runs ten times when it has its turn."""
+    for step in steps:
+        for _ in range(50):
+            step()
     gc.collect()
     gc.disable()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
+    times: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats // 10):
+        for step, column in zip(steps, times):
+            for _ in range(10):
+                start = time.perf_counter()
+                step()
+                column.append(time.perf_counter() - start)
     gc.enable()
-    times.sort()
-    return times[len(times) // 2] * 1e6, times[0] * 1e6
+    return [(sorted(column)[len(column) // 2] * 1e6, min(column) * 1e6) for column in times]
 
 
 def parts(net: Any, x: Any, y: Any, repeats: int = 2000) -> dict[str, float]:
@@ -130,9 +138,12 @@ def main() -> None:
     print(f"LeNet, batch 1, SGD with momentum: median {median:.1f} us, minimum {least:.1f} us a step")
     shares = parts(LeNet(), torch.randn(1, 1, 32, 32), target)
     print("minimum of each part: " + ", ".join(f"{name} {t:.1f}" for name, t in shares.items()))
-    for layers in (5, 10, 20, 40, 80):
-        median, least = measure(trainer(deep(layers), torch.randn(1, 8), target), 500)
-        print(f"{layers:3} x (Linear, ReLU): median {median:7.1f} us, {median / layers:5.2f} us a layer")
+    depths = (5, 10, 20, 40, 80)
+    x = torch.randn(1, 8)
+    measured = in_turns([trainer(deep(layers), x, target) for layers in depths], 2000)
+    for k, (layers, (median, least)) in enumerate(zip(depths, measured)):
+        more = "" if k == 0 else f", one more layer {(least - measured[k - 1][1]) / (layers - depths[k - 1]):.2f} us"
+        print(f"{layers:3} x (Linear, ReLU): median {median:.1f} us, minimum {least:.1f} us{more}")
     undo()
 
 
