@@ -4,7 +4,7 @@
 
 prints microseconds a step (median and minimum), what its parts take, and the same for plain networks of growing
 depth, in turns, so that a busy minute of the machine meets all alike. A step has a part that does not grow, so what
-must stay level is what one more layer costs, from each network to the next deeper one: the front end is linear in depth.
+must stay level is what one more layer costs, from each network to the next deeper one: recording is linear in depth.
 """
 
 from __future__ import annotations

@@ -26,7 +26,18 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "adamax": lambda ps: torch.optim.Adamax(ps),
     "radam": lambda ps: torch.optim.RAdam(ps, lr=0.01),
     "rprop": lambda ps: torch.optim.Rprop(ps),
+    "groups": lambda ps: torch.optim.SGD(_groups(ps), lr=0.05, momentum=0.9),
+    "adam groups": lambda ps: torch.optim.AdamW(_groups(ps), lr=0.01),
 }
+
+
+def _groups(ps: Any) -> list[dict[str, Any]]:
+    first, *rest = ps
+    return [
+        {"params": [first, rest.pop()], "weight_decay": 0.1},
+        {"params": rest[:1], "lr": 0.02},
+        {"params": rest[1:]},
+    ]
 
 
 def _network() -> Any:
@@ -35,7 +46,7 @@ def _network() -> Any:
 
 
 def _states(optimizer: Any) -> list[dict[str, Any]]:
-    return [optimizer.state[p] for p in optimizer.param_groups[0]["params"]]
+    return [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
 
 
 def _set_count(net: Any, optimizer: Any) -> None:
@@ -143,12 +154,12 @@ def _train(name: str, disturb: Callable[[Any, Any], None] | None, pending: bool)
 
 @pytest.mark.parametrize("pending", [False, True])
 @pytest.mark.parametrize("disturb", DISTURBANCES)
-@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop"])
+@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop", "groups", "adam groups"])
 def test_disturbed_steps_are_those_of_the_plain_way(
     name: str, disturb: Any, pending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = _train(name, disturb, pending)
-    monkeypatch.setattr(LoopOptimizer, "_repeat", lambda *_: False)
+    monkeypatch.setattr(LoopOptimizer, "_known", lambda *_: None)
     for a, b in zip(known, _train(name, disturb, pending), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -156,18 +167,18 @@ def test_disturbed_steps_are_those_of_the_plain_way(
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_steady_loop_recognises_its_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[bool] = []
-    step = stepping.Standing.step
+    repeat = stepping.repeat
 
-    def counted(self: Any, *args: Any) -> bool:
-        taken.append(step(self, *args))
+    def counted(steps: Any) -> bool:
+        taken.append(repeat(steps))
         return taken[-1]
 
-    monkeypatch.setattr(stepping.Standing, "step", counted)
+    monkeypatch.setattr(stepping, "repeat", counted)
     for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
         monkeypatch.setattr(epoch.current(), field, value)
     known = _train(name, None, False)
     assert sum(taken) >= 5, taken
-    monkeypatch.setattr(LoopOptimizer, "_repeat", lambda *_: False)
+    monkeypatch.setattr(LoopOptimizer, "_known", lambda *_: None)
     for a, b in zip(known, _train(name, None, False), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -188,7 +199,7 @@ def test_a_group_that_is_not_the_last_is_not_taken_for_it() -> None:
 
     known = train()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LoopOptimizer, "_repeat", lambda *_: False)
+        patch.setattr(LoopOptimizer, "_known", lambda *_: None)
         for a, b in zip(known, train(), strict=True):
             np.testing.assert_array_equal(a, b)
 

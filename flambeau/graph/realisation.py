@@ -88,7 +88,9 @@ class Writes:
         self.grads = grads
 
 
-def realise_with(epoch: Epoch, writes: Writes, storages: Sequence[Storage], counters: Sequence[Any]) -> None:
+def realise_with(
+    epoch: Epoch, writes: tuple[Writes, ...], storages: Sequence[Storage], counters: Sequence[Any]
+) -> None:
     """``realise`` that also gives ``storages``, all at rest, the new values ``writes``.
 
     ``counters`` are the version counters of the tensors that are written.
@@ -96,7 +98,7 @@ def realise_with(epoch: Epoch, writes: Writes, storages: Sequence[Storage], coun
     with LOCK:
         settle(epoch)
         live, computed = _live(epoch)
-        outs = _run(epoch, live, computed, (writes,), storages)
+        outs = _run(epoch, live, computed, writes, storages)
         for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
             s.raw = out
             counter.version += 1

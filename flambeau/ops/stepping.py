@@ -59,8 +59,8 @@ def step_all(
     ``parameters`` holds for each parameter a sequence of tensors (value, gradient, states…), all equally long. The
     rule gets them as tensors (gradients may come as ``gradients`` gives them) and the numbers as 0-dim tensors that
     promote like Python numbers, and returns the new values of the tensors that change, None for one that does not.
-    After the ``last`` of an optimizer's step all that is pending may be realised. If it has been, the result says what
-    was done, else it is None.
+    After the ``last`` of an optimizer's step all that is pending may be realised. The result says what was done, if
+    all of it can be done again as a whole, else it is None.
     """
     epoch = threads.epoch
     if epoch.crowded:
@@ -81,18 +81,21 @@ def step_all(
         known = _steps[key] = _learn(rule, flags, columns, _plain(handles, columns), start, len(numbers))
     else:
         epoch.scalars.extend(known.scalars)
-    if last and known.writes is not None:
-        storages, counters = _memory([columns[c] for c in known.columns])
-        realise_with(epoch, known.writes, storages, counters)
-        if type(g) is not Gradients:
-            return Taken(None, None)
-        plan = Plan(handles[0], known.writes, storages, counters, known.scalars)
-        return Taken((rule, flags, g.known, start, len(numbers)), plan)
-    _keep_leaves(columns, known.results)
-    if _write_all(columns, known.results, epoch):
-        # Only now: the nodes of the other writes belong to this epoch.
-        realise(epoch)
-    return None
+    plan = None
+    if known.writes is not None:
+        plan = Plan(handles[0], known.writes, *_memory([columns[c] for c in known.columns]), known.scalars)
+    if last and plan is not None:
+        realise_with(epoch, (plan.writes,), plan.storages, plan.counters)
+    else:
+        _keep_leaves(columns, known.results)
+        if _write_all(columns, known.results, epoch):
+            # Only now: the nodes of the other writes belong to this epoch.
+            realise(epoch)
+    if plan is None:
+        return None
+    if type(g) is not Gradients:
+        return Taken(None, None, bool(last))
+    return Taken((rule, flags, g.known, start, len(numbers)), plan, bool(last))
 
 
 def _memory(columns: Sequence[Sequence[Any]]) -> tuple[list[Storage], list[Any]]:
@@ -112,10 +115,11 @@ class Plan(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A step that was taken with all that was pending: where a ``Standing`` finds it again, if it does."""
+    """A step that was taken: where a ``Standing`` finds it again, if it does. ``whole``: with all that was pending."""
 
     key: Any
     plan: Plan | None
+    whole: bool
 
 
 MAX_PLANS = 16
@@ -143,7 +147,7 @@ class Standing:
         self.members = list(members)
         self.replaced = replaced[0]
         self.storages = _memory([self.params, self.members])[0]
-        self.nodes = [s.h for s in self.storages]
+        self.nodes = self._at_rest()
         self.plans: dict[Any, Plan] = {}
         self.count = count
         self.steps = steps
@@ -155,36 +159,40 @@ class Standing:
         """Are the step counts what ``count`` says?"""
         return self.replaced == replaced[0] and self.versions == sum([c.version for c in self.counted])
 
+    def _at_rest(self) -> list[Any]:
+        """The nodes of all memory between steps."""
+        return [None if s.notes is None else s.notes.kept for s in self.storages]
+
+    def stands_for(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
+        """Are these the tensors, on the memory of before?"""
+        return self._same(params, members) and self._at_rest() == self.nodes
+
     def holds(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
         """Are these the tensors, all at rest?"""
+        return self._same(params, members) and [s.h for s in self.storages] == self.nodes
+
+    def _same(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
         return (
             self.replaced == replaced[0]
             and len(params) == len(self.params)
             and len(members) == len(self.members)
             and all(map(is_, members, self.members))
             and all(map(is_, params, self.params))
-            and [s.h for s in self.storages] == self.nodes
         )
 
-    def step(self, rule: Rule, flags: Any, numbers: Sequence[float]) -> bool:
-        """Takes the step, the last one of its optimizer, if it is known; ``holds`` must have said yes."""
-        epoch = threads.epoch
+    def plan(self, g: Gradients, rule: Rule, flags: Any, start: int, count: int) -> Plan | None:
+        """The step for the gradients of one pass with numbers from ``start`` on; None if it is not known."""
         params = self.params
-        g = params[0]._g
-        if epoch.moved or epoch.crowded or epoch.grad or type(g) is not Gradients or g.epoch is not epoch:
-            return False
         for p in params:
             if p._g is not g:
-                return False
-        plan = self.plans.get((rule, flags, g.known, len(epoch.scalars), len(numbers)))
-        if plan is None or plan.leaves != [p._h for p in params]:
-            return False
-        epoch.scalars.extend(numbers)
-        epoch.scalars.extend(plan.scalars)
-        realise_with(epoch, plan.writes, plan.storages, plan.counters)
+                return None
+        plan = self.plans.get((rule, flags, g.known, start, count))
+        return None if plan is None or plan.leaves != [p._h for p in params] else plan
+
+    def advance(self) -> None:
+        """Foretells the step counts after a step that was known."""
         self.count += 1.0
         self.versions += len(self.counted)
-        return True
 
     def learn(self, taken: Taken, count: float) -> None:
         """Remembers a step that was taken, after which the step counts are ``count``."""
@@ -194,6 +202,48 @@ class Standing:
             if len(self.plans) >= MAX_PLANS:
                 self.plans.clear()
             self.plans[taken.key] = taken.plan
+
+
+class Repeated(NamedTuple):
+    """The step of one group that may be known: ``standing`` holds."""
+
+    standing: Standing
+    rule: Rule
+    flags: Any
+    numbers: Sequence[float]
+
+
+def repeat(steps: Sequence[Repeated]) -> bool:
+    """Takes the steps of all groups of an optimizer with all that is pending, if they are known."""
+    epoch = threads.epoch
+    g: Any = steps[0].standing.params[0]._g
+    if epoch.moved or epoch.crowded or epoch.grad or type(g) is not Gradients or g.epoch is not epoch:
+        return False
+    plans: list[Plan] = []
+    scalars: list[Any] = []
+    start = len(epoch.scalars)
+    for standing, rule, flags, numbers in steps:
+        plan = standing.plan(g, rule, flags, start + len(scalars), len(numbers))
+        if plan is None:
+            return False
+        plans.append(plan)
+        scalars += numbers
+        scalars += plan.scalars
+    epoch.scalars.extend(scalars)
+    if len(plans) == 1:
+        realise_with(epoch, (plans[0].writes,), plans[0].storages, plans[0].counters)
+    else:
+        storages, counters = [s for p in plans for s in p.storages], [c for p in plans for c in p.counters]
+        realise_with(epoch, tuple([p.writes for p in plans]), storages, counters)
+    for step in steps:
+        step.standing.advance()
+    return True
+
+
+def from_one_pass(params: Sequence[Sequence[Any]]) -> bool:
+    """Are the gradients of all parameters of all groups those of one pass, which nobody has read?"""
+    g = params[0][0]._g if params[0] else None
+    return type(g) is Gradients and all([p._g is g for ps in params for p in ps])  # noqa: C419
 
 
 def _handles(ps: Any, grads: Any, *states: Any) -> list[list[Any]]:

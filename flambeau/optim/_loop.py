@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
-from ._rules import Rule, apply_by_key, apply_rule, ending, floats, gradients, plus_scaled, standing
+from ._rules import (
+    Rule,
+    apply_by_key,
+    apply_rule,
+    ending,
+    floats,
+    from_one_pass,
+    gradients,
+    plus_scaled,
+    repeat,
+    standing,
+)
 from ._steps import FLOAT32_LIMIT, Mirror, scalar_dtype
 from .optimizer import (
     Optimizer,
@@ -29,6 +40,10 @@ State = dict[str, Any]
 Group = dict[str, Any]
 
 _CAPTURABLE_DEVICES = ("cuda", "xpu", "hpu", "privateuseone", "xla")
+
+
+class _Unknown(Exception):
+    """A group's step is not one that was taken before."""
 
 
 class LoopOptimizer(Optimizer):
@@ -54,6 +69,7 @@ class LoopOptimizer(Optimizer):
         super().__init__(params, defaults)
         self._mirror = Mirror()
         self._standing: dict[int, Any] = {}
+        self._found: list[Any] | None = None  # while it is found out whether the step is known for all groups
         self._complex = self._has_complex()
         if defaults.get("fused"):
             if defaults["differentiable"]:
@@ -65,6 +81,7 @@ class LoopOptimizer(Optimizer):
         super().__setstate__(state)
         self._mirror = Mirror()
         self._standing: dict[int, Any] = {}
+        self._found: list[Any] | None = None
         self._complex = self._has_complex()
         for group in self.param_groups:
             for name, default in self._late_options.items():
@@ -99,13 +116,31 @@ class LoopOptimizer(Optimizer):
 
     def _step(self, closure: Callable[[], Any] | None) -> Any:
         loss = None if closure is None else _evaluate(closure)
+        groups = self.param_groups
+        if len(groups) > 1 and self._repeat_all(groups):
+            return loss
         updated = 0
-        for group in self.param_groups:
-            ending[0] = self._updates_last and group is self.param_groups[-1]
+        for group in groups:
+            ending[0] = self._updates_last and group is groups[-1]
             updated += len(self._update(group))
         if updated and ending[0] is not None:
             _realise()
         return loss
+
+    def _repeat_all(self, groups: list[Group]) -> bool:
+        """Takes the step of several groups as one before, if it is known for all of them."""
+        standing = self._standing
+        if not all([id(group) in standing for group in groups]) or not from_one_pass(groups):  # noqa: C419
+            return False
+        self._found = found = []
+        try:
+            for group in groups:
+                self._update(group)
+        except _Unknown:
+            return False
+        finally:
+            self._found = None
+        return repeat(found)
 
     def _gather(self, group: Group, keys: tuple[str, ...]) -> tuple[list[list[Any]], list[State]]:
         """What a rule is given of each parameter that has a gradient: value, gradient, these states."""
@@ -162,27 +197,44 @@ class LoopOptimizer(Optimizer):
         numbers_of: Callable[[Any], Sequence[Any]],
     ) -> bool:
         """Takes a step as one before, if it is the last update of a step and one that is known."""
+        step = self._known(rule, group, keys, flags_of, numbers_of) if ending[0] or self._found is not None else None
+        if self._found is not None:
+            if step is None:
+                raise _Unknown
+            self._found.append(step)
+            return True
+        if step is not None and repeat([step]):
+            ending[0] = None
+            return True
         found = self._standing.get(id(group))
-        if found is None or not ending[0] or group.get("capturable"):
-            return False
+        if found is not None and found.counted and found.counting:
+            self._mirror.restore(found.steps, found.count)
+        return False
+
+    def _known(
+        self,
+        rule: Rule,
+        group: Group,
+        keys: tuple[str, ...],
+        flags_of: Callable[[Any], Any],
+        numbers_of: Callable[[Any], Sequence[Any]],
+    ) -> tuple[Any, ...] | None:
+        """A group's step as `repeat` takes it, if its parameters and states stand as after the one before."""
+        found = self._standing.get(id(group))
+        if found is None or group.get("capturable"):
+            return None
         params = group["params"]
         states = list(map(self.state.get, params))
         try:
             members = [state[key] for key in keys for state in states]  # type: ignore[index]
         except (TypeError, KeyError):  # there is none yet
-            return False
+            return None
         if found.counted and not found.counting:
-            return False
+            return None
         count = found.count + 1.0
-        if (
-            count < FLOAT32_LIMIT
-            and found.holds(params, members)
-            and found.step(rule, flags_of(count), floats(numbers_of(count)))
-        ):
-            ending[0] = None
-            return True
-        self._mirror.restore(found.steps, found.count)
-        return False
+        if count >= FLOAT32_LIMIT or not found.holds(params, members):
+            return None
+        return found, rule, flags_of(count), floats(numbers_of(count))
 
     def _stand(
         self,
@@ -199,7 +251,7 @@ class LoopOptimizer(Optimizer):
         members = [x for column in list(zip(*rows))[2:] for x in column]
         found = self._standing.get(id(group))
         count = counts[0] if counts else 0.0
-        if found is None or not found.holds(params, members) or len(found.steps) != len(steps):
+        if found is None or not found.stands_for(params, members) or len(found.steps) != len(steps):
             found = self._standing[id(group)] = standing(params, members, steps, count)
         found.learn(taken, count)
 

@@ -70,7 +70,7 @@ ending: list[bool | None] = [False]
 def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> Any:
     """Updates the tensors of all parameters in place by a rule; the numbers are the same for all.
 
-    If all that is pending has been computed with it, the result is what a ``Standing`` can learn, else None.
+    The result is what a ``Standing`` can learn, or None.
     """
     if not parameters:
         return None
@@ -84,7 +84,7 @@ def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], n
         _apply_one_by_one(rule, flags, parameters, values)
         return None
     taken = stepping.step_all(rule, flags, parameters, values, ending[0])
-    if taken is not None:
+    if taken is not None and taken.whole:
         ending[0] = None
     return taken
 
@@ -118,6 +118,19 @@ def apply_by_key(
 def standing(params: Sequence[Tensor], members: Sequence[Tensor], steps: Sequence[Tensor], count: float) -> Any:
     """What tells that the next step is the one before (`ops.stepping.Standing`)."""
     return _stepping().Standing(params, members, steps, count)
+
+
+def repeat(steps: Sequence[Any]) -> bool:
+    """Takes the steps of all groups as they were taken before, if they are known (`ops.stepping.repeat`).
+
+    Each is a standing that holds, the rule, flags and numbers.
+    """
+    return _stepping().repeat([_stepping().Repeated(*step) for step in steps])
+
+
+def from_one_pass(groups: Sequence[Any]) -> bool:
+    """Are the gradients of all groups those of one backward pass, which nobody has read?"""
+    return _stepping().from_one_pass([group["params"] for group in groups])
 
 
 def gradients(params: Sequence[Tensor]) -> list[Any]:
