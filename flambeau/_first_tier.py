@@ -33,6 +33,7 @@ CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
 COMPILING = 2e-3  # of planning and compiling an operator
+CONVOLUTION = 8e-3  # of that of a convolution or its gradient, more than others take
 SHARE = 0.25  # of what compiling takes: what a run in this tier may take, and half of what all of them may
 
 Call = Callable[..., Any]
@@ -71,6 +72,7 @@ class FirstTier:
     def __init__(self, p: Program) -> None:
         order = p.order
         self.worth = COMPILING * sum([n.op not in _FREE for n in order])
+        self.worth += CONVOLUTION * sum([n.op.name.startswith("convolution") for n in order])
         elements = sum([n.ty.numel for n in order if n.op not in _FREE and n.op is not UPDATE and type(n.ty) is Ty])
         if elements * ELEMENT > SHARE * self.worth:
             raise UnsupportedError("large")

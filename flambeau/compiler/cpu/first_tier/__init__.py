@@ -9,6 +9,7 @@ text         the frame of such a loop
 maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; products: other contractions
 matrices     products of matrices, with threads; matrices_text: their kernels
 contractions which order a contraction adds in, and its operands as ``products`` takes them
+depthwise    convolutions whose channels do not meet
 reading      where an operand is read, through views and padding
 operators    a function in the IR as a list of calls
 """

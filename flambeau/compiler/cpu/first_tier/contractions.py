@@ -55,7 +55,9 @@ def contraction(v: Value, known: Known) -> Call:
     call = _by_rows(v, reduced, strides) if order is None else _by_lanes(v, reduced, order)
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
-    return call if None not in strides else _padded(call, [k for k, s in enumerate(strides) if s is None])
+    if contract_plan.sees_windows(v):
+        call = _in_order(call)
+    return call if None not in strides else checked_padding(call, [k for k, s in enumerate(strides) if s is None])
 
 
 class Contraction:
@@ -93,12 +95,17 @@ def _converted(call: Call, dt: dtype) -> Call:
     return lambda *args: cast(call(*[cast(a, dt, float32) for a in args]), float32, dt)
 
 
+def _in_order(call: Call) -> Call:
+    """The same with the result in the order of its dimensions, as what is computed with it lies, mostly."""
+    return lambda a, b: np.ascontiguousarray(call(a, b))
+
+
 def _sums(v: Value) -> dtype:
     """The dtype in which products are added."""
     return float64 if v.dtype is float64 else float32
 
 
-def _padded(call: Call, sides: list[int]) -> Call:
+def checked_padding(call: Call, sides: list[int]) -> Call:
     """The same where padding times the other operand is zero; compiled code may leave such products out."""
 
     def checked(*args: Any) -> Any:
@@ -216,9 +223,9 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     plain = _of_matrices(False, v, sizes, labels, m, n)
     if plain is not None:
         return plain if vector else lambda a, b: plain(b, a)
-    form = _grouped([sizes[c] for c in reduced])
-    rows = _arranged(labels[0], [*outer, m, *reduced], sizes, len(outer) + 1, form)
-    columns = _arranged(labels[1], [*outer, *reduced, n], sizes, len(outer), form, True)
+    form = grouped([sizes[c] for c in reduced])
+    rows = arranged(labels[0], [*outer, m, *reduced], sizes, len(outer) + 1, form)
+    columns = arranged(labels[1], [*outer, *reduced, n], sizes, len(outer), form, True)
     order = [*outer, m, n]
     back = tuple([order.index(c) for c in out])
     shape = tuple([sizes[c] for c in outer] + [sizes.get(m, 1), sizes.get(n, 1)])
@@ -264,13 +271,13 @@ def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, st
     return best[1], best[2]
 
 
-def _grouped(sizes: list[int]) -> tuple[int, int, int]:
+def grouped(sizes: list[int]) -> tuple[int, int, int]:
     """The sizes of the reduced loops as three."""
     ones = [1] * (3 - len(sizes))
     return tuple([*ones, *sizes] if ones or len(sizes) == 3 else [*sizes[:2], prod(sizes[2:])])  # type: ignore[return-value]
 
 
-def _arranged(
+def arranged(
     own: str, labels: Sequence[str], sizes: dict[str, int], first: int, form: tuple[int, ...], last: bool = False
 ) -> Callable[[Any], Any]:
     """An operand with its labels in this order, those it lacks of size 1.
@@ -303,8 +310,8 @@ def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
     plain = _of_matrices(True, v, sizes, own, m, n)
     if plain is not None:
         return (lambda a, b: plain(b, a)) if swapped else plain
-    x = _arranged(lb if swapped else la, [*outer, *reduced], sizes, len(outer), form)
-    y = _arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
+    x = arranged(lb if swapped else la, [*outer, *reduced], sizes, len(outer), form)
+    y = arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
     order = [*outer, n]
     back = tuple([order.index(c) for c in out])
     f, size, shape = (

@@ -24,6 +24,7 @@ from ..code_cache import default
 from ..recurrence import supported as recurrence_supported
 from . import maps
 from .contractions import Contraction, UnsupportedError, contraction
+from .depthwise import depthwise
 from .recurrences import recurrence
 from .reductions import is_of_rows, reduction
 from .text import FLOATS
@@ -211,9 +212,13 @@ class Planned:
         if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
-            self.computing.add(len(self.steps))
             free = v.params[0][:1] in v.params[2] and all(map(self._lies_in_rows, v.args))
-            self.step(v, Contraction(v) if free else contraction(v, self.strides), ins, sized=not free)
+            call = Contraction(v) if free else contraction(v, self.strides)
+            under_windows = None if free else depthwise(v, self.strides)
+            if under_windows is not None:
+                call, ins[0] = under_windows, self.whole(v.args[0].args[0])
+            self.computing.add(len(self.steps))
+            self.step(v, call, ins, sized=not free)
         self.strides[v] = row_major(v.shape)
 
     def _lies_in_rows(self, a: Value) -> bool:

@@ -1,6 +1,7 @@
 """Contractions of floats as generalized ufuncs: products are added in the order of up to three reduced loops.
 
 ``(m,a,b,c),(a,b,c,n)->(m,n)`` has vectors along ``n``, whose elements are neighbours; four rows share what they read.
+``(m,a,b,c,n),(a,b,c,n)->(m,n)`` does so where both operands depend on ``n``.
 ``(a,b,c),(n,a,b,c)->(n)`` adds in lanes along ``c``, whose elements are neighbours, and then adds the lanes; ``b`` runs
 inside ``c`` or outside.
 """
@@ -28,7 +29,14 @@ BLOCK = (
 def along_kept(dt: dtype) -> Any:
     """The ufunc whose vectors run along ``n``."""
     c = dt.np.char
-    return made(_kept, "contract", f"{c}{c}->{c}", dt, signature="(m,a,b,c),(a,b,c,n)->(m,n)")
+    return made(_kept, "contract", f"{c}{c}->{c}", dt, False, signature="(m,a,b,c),(a,b,c,n)->(m,n)")
+
+
+@functools.cache
+def along_both(dt: dtype) -> Any:
+    """The ufunc whose vectors run along ``n``, on which both operands depend."""
+    c = dt.np.char
+    return made(_kept, "contract_both", f"{c}{c}->{c}", dt, True, signature="(m,a,b,c,n),(a,b,c,n)->(m,n)")
 
 
 @functools.cache
@@ -58,18 +66,19 @@ def _head(w: Writer, dims: int, steps: int) -> tuple[list[str], list[str], list[
 # ---- vectors along n
 
 
-def _kept(dt: dtype, target: Target) -> str:
+def _kept(dt: dtype, both: bool, target: Target) -> str:
     wide = 4 if target.vector_registers == 32 else 2
     w = Writer(target, lanes_of(dt, target))
-    blocks = [_block(w, dt, r, v) for r in (ROWS, 1) for v in (wide, 1)]
-    (outer, m, *reduced, n), places, steps = _head(w, 6, 13)
-    xm, xa, xb, xc, ya, yb, yc, _, zm, _ = steps[3:]
+    blocks = [_block(w, dt, r, v, both) for r in (ROWS, 1) for v in (wide, 1)]
+    (outer, m, *reduced, n), places, steps = _head(w, 6, 13 + both)
+    xm, xa, xb, xc = steps[3:7]
+    ya, yb, yc, _, zm, _ = steps[7 + both :]
     turns = Loop(w, "o", outer, "entry", {}, "")
     x, y, z = [w.at(p, w.put(f"mul i64 %o, {s}")) for p, s in zip(places, steps[:3])]
     columns = Loop(w, "j", n, "o.body", {}, "")
     left = w.put(f"sub i64 {n}, %j")
     at = w.put(f"mul i64 %j, {dt.itemsize}")
-    y, z = w.at(y, at), w.at(z, at)
+    x, y, z = w.at(x, at) if both else x, w.at(y, at), w.at(z, at)
     w.do(f"%many = icmp sgt i64 {left}, {w.lanes}")
     w.do(f"%j.step = select i1 %many, i64 {wide * w.lanes}, i64 {w.lanes}")
     rows = Loop(w, "row", m, "j.body", {}, "")
@@ -98,7 +107,7 @@ def _choose(w: Writer, wide: int, given: str) -> None:
     w.label("chosen")
 
 
-def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
+def _block(module: Writer, dt: dtype, rows: int, vectors: int, both: bool) -> str:
     """``rows`` times ``vectors`` results in registers while the reduced loops run."""
     w = module.inner()
     t = type_of(dt, w.lanes)
@@ -121,9 +130,13 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
     sums = list(first)
     new = []
     for r in range(rows):
-        one = w.put(f"load {base_type(dt)}, ptr {w.at(x, w.put(f'mul i64 {r}, %xm'))}, align {dt.itemsize}")
-        one = w.splat(one, base_type(dt))
-        new += [multiply_add(w, dt, sums[r * vectors + v], one, columns[v]) for v in range(vectors)]
+        place = w.at(x, w.put(f"mul i64 {r}, %xm"))
+        if both:
+            ones = [w.load(dt, w.at(place, str(at)), mask) for at, mask in zip(starts, masks)]
+        else:
+            one = w.put(f"load {base_type(dt)}, ptr {place}, align {dt.itemsize}")
+            ones = [w.splat(one, base_type(dt))] * vectors
+        new += [multiply_add(w, dt, sums[r * vectors + v], ones[v], columns[v]) for v in range(vectors)]
     for loop in reversed(loops):
         loop.end(dict(zip(loop.carried, new)))
         new = list(loop.carried)
