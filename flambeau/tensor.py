@@ -233,7 +233,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         s, t = self._s, self._ty
         if s.pending or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
             return self._flat_values().item(t.offset)
-        return s.buf.item(t.offset)  # type: ignore[union-attr]
+        return s.seen.item(t.offset)  # type: ignore[union-attr]
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""

@@ -399,3 +399,40 @@ def test_looks_at_random_moments() -> None:
                     log.append(seen.tobytes() if isinstance(seen, np.ndarray) else seen)
         found.append((log, training.state()))
     assert repr(found[0]) == repr(found[1])
+
+
+# ---- small writes and reads, which are done at once
+
+
+@pytest.mark.usefixtures("idle")
+def test_small_writes_to_what_a_run_reads_or_writes_wait_for_it() -> None:
+    def changed(training: Training) -> list[bytes]:
+        with torch.no_grad():
+            training.weight[0, 1] += 0.5
+            training.net[2].bias[3] = 2.0
+            training.net[4].weight[1] = training.net[4].weight[0]
+            training.x[0, 0] = 7.0
+        training.step()
+        return training.state()
+
+    assert changed(in_flight()) == changed(trained())
+
+
+@pytest.mark.usefixtures("idle")
+def test_small_writes_to_other_memory_do_not_wait() -> None:
+    losses, count = torch.zeros(5), torch.zeros((), dtype=torch.int64)
+    training = in_flight()
+    losses[2] = 3.5
+    count += 1
+    assert flight.flights
+    assert (losses.tolist(), count.item()) == ([0, 0, 3.5, 0, 0], 1)
+
+
+@pytest.mark.usefixtures("idle")
+def test_numbers_that_are_late_are_recorded() -> None:
+    training = in_flight()
+    first = training.weight.detach()[0, 0]
+    larger, sum_ = first > 0.0, first + 1.0
+    assert flight.flights
+    expected = trained().weight[0, 0].item()
+    assert (larger.item(), sum_.item()) == (expected > 0, float(np.float32(expected) + np.float32(1)))

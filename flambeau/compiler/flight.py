@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 enabled = [os.environ.get("FLAMBEAU_OVERLAP") != "0"]  # may a run come back before its end?
 
 
@@ -22,13 +24,17 @@ class Flight:
         join: waits for its end, and helps.
         outputs: the arrays that it writes.
         early: those that are there when it comes back.
-        held: what must live until its end: the program and its inputs.
+        inputs: the arrays that it reads.
+        held: what else must live until its end: the program.
     """
 
-    def __init__(self, join: Callable[[], Any], outputs: Sequence[Any], early: Sequence[int], held: Any) -> None:
+    def __init__(
+        self, join: Callable[[], Any], outputs: Sequence[Any], early: Sequence[int], inputs: Sequence[Any], held: Any
+    ) -> None:
         self.join = join
         self.outputs = outputs
         self.early = early
+        self.inputs = inputs
         self.held = held
 
     @functools.cached_property
@@ -39,6 +45,11 @@ class Flight:
     def writes(self, array: Any) -> bool:
         """May this array still be written?"""
         return not any([array is self.outputs[k] for k in self.early]) and id(array) in self.late  # noqa: C419
+
+    def touches(self, array: Any) -> bool:
+        """May it read or write memory of this array?"""
+        arrays = (*self.outputs, *self.inputs)
+        return any([a is not None and np.may_share_memory(a, array) for a in arrays])  # noqa: C419
 
     def land(self) -> None:
         """Waits for its end."""
@@ -60,6 +71,14 @@ def land() -> None:
     """Waits until no run goes on."""
     for flight in [*flights]:
         flight.land()
+
+
+def let_be(array: Any) -> Any:
+    """The array, once no run reads or writes it any more."""
+    for flight in [*flights]:
+        if flight.touches(array):
+            flight.land()
+    return array
 
 
 def landed(array: Any) -> Any:

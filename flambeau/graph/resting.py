@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.flight import flights
 from ..dtypes import dtype
 from .epoch import Epoch
 from .fn import next_number
@@ -65,8 +66,8 @@ def range_of(dt: dtype) -> Range | None:
 
 
 def readable(s: Storage) -> bool:
-    """Is the memory computed?"""
-    return s.buf is not None and not s.pending
+    """Is the memory computed, and no run still at it?"""
+    return s.raw is not None and not s.pending and not any([f.writes(s.raw) for f in flights])  # noqa: C419
 
 
 def writable(s: Storage, epoch: Epoch) -> bool:
@@ -79,7 +80,7 @@ def writable(s: Storage, epoch: Epoch) -> bool:
         return True
     if s.pending and s.epoch is epoch and _make(s, epoch):
         return True
-    return (s.pending or s.buf is not None) and waited(epoch) and _rests(s, epoch)
+    return (s.pending or s.raw is not None) and waited(epoch) and _rests(s, epoch)
 
 
 def waited(epoch: Epoch) -> bool:
@@ -92,7 +93,7 @@ def waited(epoch: Epoch) -> bool:
 
 
 def _rests(s: Storage, epoch: Epoch) -> bool:
-    if s.pending or s.buf is None or not s.buf.flags.writeable:
+    if s.pending or s.raw is None or not s.raw.flags.writeable:
         return False
     if s.owner is not None and s.shared:
         return True  # readers have copies of it
@@ -120,9 +121,9 @@ def _make(s: Storage, epoch: Epoch) -> bool:
     s.pending = False
     s.h = None
     s.w = next_token()
-    s.buf = np.zeros(s.ty.numel, s.ty.dtype.np)
+    s.raw = np.zeros(s.ty.numel, s.ty.dtype.np)
     if value or h.op.name != "full":
-        s.buf.fill(value)
+        s.raw.fill(value)
     return True
 
 

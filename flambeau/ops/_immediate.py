@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.flight import let_be
 from ..dtypes import bool_, dtype
 from ..graph.epoch import Epoch, Turn, threads
 from ..graph.node import Operator
@@ -82,9 +83,9 @@ def _fill(x: TensorBase, value: Any, epoch: Epoch) -> bool:
     if value is None or not writable(x._s, epoch):
         return False
     if x._ty.numel == 1:
-        x._s.buf[x._ty.offset] = value  # type: ignore[index]
+        let_be(x._s.raw)[x._ty.offset] = value
     else:
-        _window(x._s.buf, x._ty)[...] = value
+        _window(let_be(x._s.raw), x._ty)[...] = value
     written(x, epoch)
     return True
 
@@ -100,7 +101,7 @@ def _copy(x: TensorBase, y: TensorBase, epoch: Epoch) -> bool:
         return False
     if u.numel == 1:
         u = ty((), t.dtype, (), u.offset)
-    _window(x._s.buf, t)[...] = _window(y._s.buf, u)
+    _window(let_be(x._s.raw), t)[...] = _window(y._s.seen, u)
     written(x, epoch)
     return True
 
@@ -113,7 +114,8 @@ def _are_apart(t: Ty, u: Ty) -> bool:
 
 
 def _at_hand(y: TensorBase, epoch: Epoch) -> bool:
-    return readable(y._s) or (waited(epoch) and readable(y._s))
+    s = y._s
+    return (not s.pending or waited(epoch)) and s.raw is not None and not s.pending
 
 
 def _window(flat: Any, t: Ty) -> np.ndarray:
@@ -128,11 +130,11 @@ def _compute(op: Operator, x: TensorBase, y: Any, held: Range, epoch: Epoch) -> 
     b = _operand(y, x._ty, held, epoch)
     if b is None or not writable(x._s, epoch):
         return False
-    at = x._ty.offset
-    value = result(op, x._s.buf.item(at), b, held)  # type: ignore[union-attr]
+    at, memory = x._ty.offset, let_be(x._s.raw)
+    value = result(op, memory.item(at), b, held)
     if value is None:
         return False
-    x._s.buf[at] = value  # type: ignore[index]
+    memory[at] = value
     written(x, epoch)
     return True
 
@@ -145,7 +147,7 @@ def _operand(y: Any, t: Ty, held: Range, epoch: Epoch) -> Any:
     u, s = y._ty, y._s
     if u.dtype is not t.dtype or u.numel != 1 or u.ndim > t.ndim or u.dtype is not s.ty.dtype or not readable(s):
         return None
-    return None if _has_history(y, epoch) else s.buf.item(u.offset)  # type: ignore[union-attr]
+    return None if _has_history(y, epoch) else s.raw.item(u.offset)  # type: ignore[union-attr]
 
 
 def rounded(value: Any, held: Range) -> Any:
@@ -181,7 +183,7 @@ def scalar(op: Operator, x: TensorBase, y: Any) -> Any:
     b = _operand(y, t, held, epoch)
     if b is None:
         return None
-    at = s.buf.item(t.offset)  # type: ignore[union-attr]
+    at = s.raw.item(t.offset)  # type: ignore[union-attr]
     if op in COMPARISONS:
         return _fresh(COMPARISONS[op](at, b), bool_)
     value = result(op, at, b, held)
@@ -227,7 +229,7 @@ def assign(x: TensorBase, index: Any, value: Any) -> bool:
     stored = held.stored(value)
     if stored is None or not writable(s, epoch):
         return False
-    s.buf[at] = stored  # type: ignore[index]
+    let_be(s.raw)[at] = stored
     written(x, epoch)
     return True
 
@@ -243,6 +245,6 @@ def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> b
         return False
     if not _at_hand(value, epoch) or not writable(s, epoch):
         return False
-    s.buf[at : at + 1] = value._s.buf[u.offset : u.offset + 1]  # type: ignore[index]
+    let_be(s.raw)[at : at + 1] = value._s.seen[u.offset : u.offset + 1]  # type: ignore[index]
     written(x, epoch)
     return True

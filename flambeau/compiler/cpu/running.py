@@ -242,7 +242,7 @@ class Whole:
         if early is None:
             self.native.run_packed(arguments)
             return
-        run = flight.Flight(self.native.pool.join, outs, early.done, (self, inputs))
+        run = flight.Flight(self.native.pool.join, outs, early.done, inputs, self)
         flight.flights.append(run)  # before it begins: a signal's handler may read what it writes as soon as it is back
         goes_on = False
         try:
