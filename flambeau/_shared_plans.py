@@ -26,6 +26,7 @@ UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys(
     ["add", "sub", "mul", "div", "neg", "exp", "relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "addmm", "mm"],
     _none,
 )
+UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 
@@ -42,14 +43,17 @@ def form_of(n: Node, strides: Sequence[Any]) -> Any:
     exact, seen = fixed(n.attrs), {}
     parts = [_pattern(n.ty, exact, seen)]
     for i, own in zip(n.ins, strides):
-        if i.op is not SCALAR and not _in_rows(i.ty, own):
+        if own is None:
             return None
-        parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen)))
+        parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen), _lies(i.ty, own)))
     return n.op, n.attrs, n.ty.numel >= LARGE, tuple(parts)
 
 
-def _in_rows(t: Ty, own: Any) -> bool:
-    return own is not None and same_strides(own, row_major(t.shape), t.shape)
+def _lies(t: Ty, own: Any) -> tuple[int, ...]:
+    """Strides with which sizes have nothing to do: () for what lies row by row."""
+    if same_strides(own, row_major(t.shape), t.shape):
+        return ()
+    return tuple([s if n > 1 else 0 for n, s in zip(t.shape, own)])
 
 
 def _pattern(t: Ty, exact: int, seen: dict[int, int]) -> Any:

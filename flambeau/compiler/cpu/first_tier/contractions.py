@@ -61,14 +61,18 @@ def contraction(v: Value, known: Known) -> Call:
 
 
 class Contraction:
-    """The function of two arrays that lie row by row, of any sizes: planned when these come for the first time."""
+    """The function of two arrays of any sizes that computes a contraction, planned when these come for the first time.
 
-    __slots__ = ("known", "v")
+    ``lie``: the strides of both, in elements, which are the same for all sizes; () for what lies row by row.
+    """
 
-    def __init__(self, v: Value) -> None:
-        self.v = _of_sizes(v, *[a.shape for a in v.args])
+    __slots__ = ("known", "lie", "v")
+
+    def __init__(self, v: Value, lie: Sequence[tuple[int, ...]]) -> None:
+        shapes = [a.shape for a in v.args]
+        self.v, self.lie = _of_sizes(v, *shapes), lie
         self.known: dict[Any, Call] = {}
-        self.planned(*[a.shape for a in v.args])
+        self.planned(*shapes)
 
     def __call__(self, a: Any, b: Any) -> Any:
         found = self.known.get((a.shape, b.shape)) or self.planned(a.shape, b.shape)
@@ -78,7 +82,8 @@ class Contraction:
         """The function for these shapes."""
         if len(self.known) >= MOST:
             self.known.clear()
-        call = self.known[x, y] = contraction(_of_sizes(self.v, x, y), {})
+        v = _of_sizes(self.v, x, y)
+        call = self.known[x, y] = contraction(v, {a: own for a, own in zip(v.args, self.lie) if own})
         return call
 
 

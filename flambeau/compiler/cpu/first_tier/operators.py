@@ -58,6 +58,7 @@ class Planned:
     def __init__(self, f: Function, count: int, several: bool = False, final: bool = False) -> None:
         self.f = f
         self.final = final
+        self.count = count
         self.regs: list[Any] = [None] * count
         self.shapes: list[tuple[int, ...]] = [()] * count  # of what registers hold, which may lack repeated elements
         self.steps: list[Step] = []
@@ -151,8 +152,19 @@ class Planned:
     def _const(self, v: Value) -> None:
         a = reference._const(v)
         a.flags.writeable = False  # it may be given out
+        if v.name == "iota" and self._counted(v):
+            return
         self.sized |= v.shape != ()
         self.put(v, a, v.shape)
+
+    def _counted(self, v: Value) -> bool:
+        """Counts as far as a dimension of an input has elements, if one has so many as ``v``."""
+        n, dt = v.shape[0], v.dtype.np
+        found = [(i, shape.index(n)) for i, shape in enumerate(self.shapes[: self.count]) if n > 1 and n in shape]
+        if found:
+            i, d = found[0]
+            self.step(v, lambda x: np.arange(x.shape[d], dtype=dt), [i], sized=False)
+        return bool(found)
 
     def _map(self, v: Value) -> None:
         ins = [self._number(a) if a.kind == "scalar" and v.name != "cast" else self.at[a] for a in v.args]
@@ -212,8 +224,9 @@ class Planned:
         if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
-            free = v.params[0][:1] in v.params[2] and all(map(self._lies_in_rows, v.args))
-            call = Contraction(v) if free else contraction(v, self.strides)
+            lie: list[Any] = [self._lies(a) for a in v.args]
+            free = v.params[0][:1] in v.params[2] and None not in lie
+            call = Contraction(v, lie) if free else contraction(v, self.strides)
             under_windows = None if free else depthwise(v, self.strides)
             if under_windows is not None:
                 call, ins[0] = under_windows, self.whole(v.args[0].args[0])
@@ -221,9 +234,12 @@ class Planned:
             self.step(v, call, ins, sized=not free)
         self.strides[v] = row_major(v.shape)
 
-    def _lies_in_rows(self, a: Value) -> bool:
+    def _lies(self, a: Value) -> Strides | None:
+        """The strides of an operand that is no view, () if it lies row by row."""
         own = self.strides.get(a)
-        return a.kind == "input" and own is not None and same_strides(own, row_major(a.shape), a.shape)
+        if own is None or a.kind == "view":
+            return None
+        return () if same_strides(own, row_major(a.shape), a.shape) else own
 
     def _other(self, v: Value) -> None:
         self.step(v, functools.partial(reference._KINDS[v.kind], v), self.arguments(v))
