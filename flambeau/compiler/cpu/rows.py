@@ -22,6 +22,7 @@ Steps = list[tuple[Cluster, Nest | None]]
 
 PIECES = range(8, 49)  # into how many the rows may be cut
 ROWS = 48  # of a matrix product with a weight in a piece, at least: so that reading the weight costs little
+CHAIN = 2  # products in a row, at least: one alone finds nothing in the cache
 SHARE = 0.5  # of the program's products that must run along the rows
 LEAST = 1 << 22  # products in a piece, at least
 MEMORY = 512 << 20  # bytes that values along the rows may take, as they keep places of their own
@@ -57,6 +58,8 @@ def _best(nests: list[Nest], total: int) -> tuple[int, list[Nest]] | None:
         if work < max(SHARE * total, LEAST * pieces) or (best and work < best[0][0]):
             continue
         members = _largest(rows, pieces)
+        if sum(products(n) > 0 for n in members) < CHAIN:
+            continue
         work = sum(map(products, members))
         score = work, pieces % 4 == 0, -pieces
         if work >= max(SHARE * total, LEAST * pieces) and (best is None or score > best[0]):
