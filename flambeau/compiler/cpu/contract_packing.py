@@ -25,9 +25,9 @@ SAME_SET = 512  # elements, or a multiple of them, between rows of which the fir
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
 DEEP = 8  # products of a result, at least
-PANELS = 160 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
+PANELS = 176 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
-WAITING = 128 * 1024  # results of a chunk that wait between blocks, at most
+WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
 SHALLOW = 192  # products of a result up to which both sides may be read where they lie
 PARTS = 20  # chunks of such a contraction, about
@@ -236,6 +236,7 @@ class Shares:
     def __init__(self, n: Nest, p: Packing, copying: float) -> None:
         self.p = p
         self.copying = copying  # cycles to pack an element
+        self.reading = _reading(n, p)
         self.rows, self.size = n.sizes[p.rows[0]], n.sizes[p.axis]  # type: ignore[index]
         self.inner = prod([n.sizes[k] for k in p.rows[1:]])
         self.outer = prod([n.sizes[k] for k in p.outer])
@@ -269,10 +270,15 @@ class Shares:
         chunks = self.chunks(columns, height)
         rows = height * self.inner
         products = -(-rows // self.tile) * self.tile * columns * self.depth / (2 * self.p.lanes)
-        packing = columns * self.depth * self.copying + rows * self.depth * (2 if self.p.copied else 0.15)
+        packing = columns * self.depth * self.copying + rows * self.depth * self.reading
         waiting = rows * columns / self.p.lanes * 4 * (self.depth / self.block - 1)
         rounds = sum(t * -(-chunks // t) for t in THREADS)
         return (products + packing + waiting + START) * rounds
+
+
+def _reading(n: Nest, p: Packing) -> float:
+    """Cycles that an element of the other side costs a chunk: where rows lie across, each step reads another line."""
+    return 3 if p.copied else 1 if operands(n)[1 - p.vector].of(p.rows[-1]) == 1 else 0.15
 
 
 def _share(size: int, parts: int, step: int) -> int:
