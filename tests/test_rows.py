@@ -135,6 +135,32 @@ def test_large_values_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(k.nest.pieces for k in planned(attention(8, 6, 32, 2)).kernels if k)
 
 
+@pytest.mark.parametrize("sizes", [(8, 6, 32, 2), (9, 7, 48, 3), (12, 24, 64, 4), (16, 16, 40, 1), (2, 40, 60, 5)])
+def test_heads_of_attention_change_no_bits(monkeypatch: pytest.MonkeyPatch, sizes: Any) -> None:
+    monkeypatch.setattr(rows, "MEMORY", 0)
+    whole = planned(attention(*sizes))
+    assert not any(k.nest.pieces for k in whole.kernels if k)
+    monkeypatch.setattr(rows, "BATCHED", 1)
+    f = attention(*sizes)
+    check(f, arrays(f), exact=False)
+    for threads in (1, 4):
+        e = planned(f, Pool(threads, default()))
+        assert any(k.nest.pieces == sizes[0] * sizes[3] for k in e.kernels if k)
+        for x, y in zip(whole.run(arrays(f), []), e.run(arrays(f), [])):
+            np.testing.assert_array_equal(x.view(np.int32), y.view(np.int32))
+
+
+def test_a_head_runs_from_its_scores_to_their_product_in_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MEMORY", 0)
+    monkeypatch.setattr(rows, "BATCHED", 1)
+    e = planned(attention(12, 24, 64, 4))
+    heads = [k for k in e.kernels if k is not None and k.outer]
+    groups = {e.groups[e.kernels.index(k)] for k in heads}
+    assert len(heads) == 2 and len(groups) == 1 and {k.chunks for k in heads} == {48}
+    scores = next(v for v, written in heads[0].operands if written)
+    assert scores.shape == (12, 4, 24, 24) and scores in e.local
+
+
 def test_a_weight_that_lies_across_is_turned_once() -> None:
     b = Builder()
     x, w, z = _input(b, 0, (5, 4, 8)), _input(b, 1, (6, 8)), _input(b, 2, (8, 6))

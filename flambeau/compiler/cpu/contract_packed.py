@@ -118,7 +118,9 @@ class Packed(Contraction):
         """The kernel with what it needs."""
         k = super().finished()
         k.workspace = self.workspace
-        if not self.in_pieces:
+        if self.p.outer and self.p.chunks == prod([self.n.sizes[j] for j in self.p.outer]) and not self.in_pieces:
+            k.axis, k.outer = self.p.outer[-1], tuple(self.p.outer)
+        elif not self.in_pieces:
             k.axis, k.alone = -1, True
         return k
 

@@ -41,7 +41,7 @@ def local_values(
                 shared.update((v, home(v)))
             if written and k is not None and k.chunks > 1 and k.axis >= 0 and v.kind not in IN_PLACE:
                 store = next(s for s in k.nest.stores if s.value is v)
-                found[v] = store.address.of(k.axis) * k.chunk * v.dtype.itemsize
+                found[v] = k.apart(store.address) * v.dtype.itemsize
     return {v: n for v, n in found.items() if n > 0 and v in read and v not in shared and len(used[v]) == 1}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from ..affine import Affine
 from ..ir import Value
 from ..loops import Nest
 from .nest_choices import across
@@ -38,6 +39,7 @@ class Kernel:
     bases: Sequence[int] = ()
     fails: bool = False  # may report an error
     numbers: Sequence[int] = ()  # that its code takes behind its operands
+    outer: Sequence[int] = ()  # loops of which each combination of indices is a chunk, instead of runs of ``axis``
 
     @property
     def places(self) -> list[tuple[Value, bool, int]]:
@@ -48,6 +50,22 @@ class Kernel:
     def size(self) -> int:
         """The size of the loop that is cut into chunks."""
         return self.nest.sizes[self.axis] if self.axis >= 0 else 1
+
+    def apart(self, x: Affine) -> int:
+        """How much further an index expression is in each chunk than in the one before; 0 if that differs."""
+        if not self.outer:
+            return x.of(self.axis) * self.chunk
+        *far, near = self.outer
+        step = x.of(near)
+        inner = [prod([self.nest.sizes[j] for j in self.outer if j > k]) for k in far]
+        return step if all(x.of(k) == step * count for k, count in zip(far, inner)) else 0
+
+    def extents(self) -> list[int]:
+        """The sizes of the loops in the first chunk."""
+        sizes = list(self.nest.extents)
+        for k in self.outer or (self.axis,):
+            sizes[k] = 1 if self.outer else min(self.chunk, sizes[k])
+        return sizes
 
     @property
     def points(self) -> int:

@@ -9,7 +9,7 @@ every value stays as it is, and only the loops are shared out alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
 from ..affine import Affine, Guard
@@ -25,6 +25,7 @@ ROWS = 48  # of a matrix product with a weight in a piece, at least: so that rea
 CHAIN = 2  # products in a row, at least: one alone finds nothing in the cache
 SHARE = 0.5  # of the program's products that must run along the rows
 LEAST = 1 << 22  # products in a piece, at least
+BATCHED = 1 << 20  # products of a matrix with another, at least, for what follows to run matrix by matrix
 MEMORY = 512 << 20  # bytes that values along the rows may take, as they keep places of their own
 AT_ONCE = 4  # pieces that are worked on at a time, about
 
@@ -33,15 +34,54 @@ def in_rows(steps: Steps) -> Steps:
     """The steps in an order in which those along the rows come together, which ``Nest.pieces`` then says of them."""
     total = sum(products(n) for _, n in steps if n is not None)
     found = _best([n for _, n in steps if n is not None], total)
-    if not found:
+    if found:
+        pieces, members = found
+        for n in members:
+            n.pieces = pieces
+    else:
+        members = _batched([n for _, n in steps if n is not None])
+    if not members:
         return steps
-    pieces, members = found
-    for n in members:
-        n.pieces = pieces
     own = {id(n) for n in members}
     order = in_levels([c for c, _ in steps], {c: id(n) in own for c, n in steps})
     place = {c: k for k, c in enumerate(order)}
     return sorted(steps, key=lambda step: place[step[0]])
+
+
+def _batched(nests: list[Nest]) -> list[Nest]:
+    """Products of many matrices, and what is computed of each result alone, which then runs matrix by matrix too.
+
+    So runs attention where nothing else does: the scores of a head stay in the cache until they have been used.
+    """
+    pieces: dict[Value, tuple[int, int]] = {}  # into how many pieces a value is cut, and how large they are
+    members = []
+    for n in nests:
+        count = _matrices(n)
+        if not products(n):
+            count = _followed(n, pieces)
+            n.pieces = count
+        if count:
+            members.append(n)
+            pieces.update({s.value: (count, prod(s.value.shape) // count) for s in n.stores})
+    return members
+
+
+def _matrices(n: Nest) -> int:
+    """How many matrices a contraction multiplies with as many others, all apart from one another; 0 if that is few."""
+    loads = [node.params.address for node in n.reductions[0].node.args if node.op == "load"] if products(n) else []
+    outer = [k for k, r in enumerate(n.reduced) if not r and len(loads) == 2 and all(x.of(k) for x in loads)]
+    count = prod([n.sizes[k] for k in outer])
+    large = outer == list(range(len(outer))) and count in PIECES and products(n) >= BATCHED * count
+    return count if large else 0
+
+
+def _followed(n: Nest, pieces: Mapping[Value, tuple[int, int]]) -> int:
+    """Into how many pieces a nest may be cut so that each reads its own piece of a value and writes its own."""
+    for v, accesses in _reads(n):
+        count, size = pieces.get(v, (0, 0))
+        if count and is_cut(n, count) and within(accesses, size, n, count):
+            return count
+    return 0
 
 
 def products(n: Nest) -> int:

@@ -57,7 +57,7 @@ def _updates_own(segment: list[Kernel], k: Kernel, s: Store, home: Home) -> bool
     """Does each chunk overwrite only what the same chunks of the segment's kernels read and write of that memory?"""
     if s.value.kind != "update" or k.chunks == 1:
         return k.chunks == 1 and s.value.kind == "update"
-    own, step = home(s.value), s.address.of(k.axis) * k.chunk
+    own, step = home(s.value), k.apart(s.address)
     for a in [*segment, k]:
         nest = a.nest
         found: list[tuple[Affine, tuple[Guard, ...]]] = [(t.address, ()) for t in nest.stores if home(t.value) is own]
@@ -80,7 +80,7 @@ def _is_local(writer: Kernel, reader: Kernel, v: Value, read: Value | None = Non
         return True
     stores = [(s.address, ()) for s in writer.nest.stores if s.value is v]
     loads = [node.params for node in reader.nest.nodes if node.op == "load" and node.params.value is (read or v)]
-    step = stores[0][0].of(writer.axis) * writer.chunk
+    step = writer.apart(stores[0][0])
     if step <= 0 or not _within(stores, step, writer):
         return False
     return _within([(at.address, at.guards) for at in loads], step, reader)
@@ -92,7 +92,7 @@ def _within(accesses: Iterable[tuple[Affine, tuple[Guard, ...]]], step: int, k: 
         return False
     for x, guards in accesses:
         low, high = _bounds(x, guards, k)
-        if x.of(k.axis) * k.chunk != step or low < 0 or high >= step:
+        if k.apart(x) != step or low < 0 or high >= step:
             return False
     return True
 
@@ -102,11 +102,9 @@ def _bounds(x: Affine, guards: tuple[Guard, ...], k: Kernel) -> tuple[int, int]:
     least = most = 0
     for g in guards:
         scale = x.of(g.index.terms[0][0]) // g.index.terms[0][1] if g.index.terms else 0
-        if scale and not g.index.of(k.axis):
+        if scale and not any(g.index.of(j) for j in k.outer or (k.axis,)):
             x = x.plus(g.index.times(-scale))
             least += min(0, scale * (g.size - 1))
             most += max(0, scale * (g.size - 1))
-    sizes = list(k.nest.extents)
-    sizes[k.axis] = min(k.chunk, sizes[k.axis])
-    low, high = x.bounds(sizes)
+    low, high = x.bounds(k.extents())
     return low + least, high + most
