@@ -188,6 +188,28 @@ def test_what_is_early_is_there_at_once(idle: None) -> None:
     assert training.state() == expected.state()
 
 
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "element": lambda x: x.__setitem__((0, 0), float("nan")),
+    "element of a view": lambda x: x[0][1].fill_(float("nan")),
+    "row": lambda x: x[3].fill_(float("nan")),
+    "all": lambda x: x.fill_(float("nan")),
+    "arithmetic": lambda x: x[0, 0].add_(1e9),
+    "drawn": lambda x: x.normal_(),
+    "NumPy": lambda x: x.numpy().fill(np.nan),
+    "storage": lambda x: x.untyped_storage().fill_(255),
+    "data": lambda x: x.data.copy_(torch.zeros(128, 64)),
+    "replaced": lambda x: x.set_(torch.zeros(3)),
+    "resized": lambda x: x.resize_(3),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+def test_what_a_run_reads_is_written(how: str, idle: None) -> None:
+    training = in_flight()
+    WRITES[how](training.x)
+    assert training.state() == trained().state()
+
+
 def test_memory_of_numpy_may_be_written_at_once(idle: None) -> None:
     """The user fills one array with batch after batch."""
     batches = np.random.default_rng(0).standard_normal((4, 128, 64)).astype(np.float32)
