@@ -443,7 +443,7 @@ def test_small_writes_to_what_a_run_reads_or_writes_wait_for_it() -> None:
 @pytest.mark.usefixtures("idle")
 def test_small_writes_to_other_memory_do_not_wait() -> None:
     losses, count = torch.zeros(5), torch.zeros((), dtype=torch.int64)
-    training = in_flight()
+    _ = in_flight()
     losses[2] = 3.5
     count += 1
     assert flight.flights

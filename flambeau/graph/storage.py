@@ -22,8 +22,8 @@ class Storage:
     ``h`` is the node of the current value in the epoch ``epoch``, laid out as ``ty`` says, or None;
     ``raw`` is the realised value, a flat NumPy array, which a run may still read and write (``compiler.flight``);
     ``seen`` is the same once none writes it, to be read at once; ``buf`` once none goes on, to do with what one likes.
-    ``w`` changes with the value and with what represents it: a tensor's cached node holds while its own ``_w`` is equal.
-    ``version`` is PyTorch's version counter, which writes through ``.data`` and NumPy do not move.
+    ``w`` changes with the value and with what represents it: a tensor's cached node holds while its own ``_w`` is
+    equal. ``version`` is PyTorch's version counter, which writes through ``.data`` and NumPy do not move.
     """
 
     __slots__ = ("__weakref__", "epoch", "h", "notes", "owner", "pending", "raw", "ty", "version", "w")
