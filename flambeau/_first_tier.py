@@ -32,7 +32,7 @@ STEP = 4e-6  # of an operator
 CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
-COMPILING = 2e-3  # of planning and compiling an operator
+COMPILING = 2.5e-3  # of planning and compiling an operator
 CONVOLUTION = 8e-3  # of that of a convolution or its gradient, more than others take
 SHARE = 0.25  # of what compiling takes: what a run in this tier may take, and half of what all of them may
 

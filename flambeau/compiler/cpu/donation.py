@@ -9,6 +9,7 @@ the same kernels then get other addresses.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -40,30 +41,80 @@ def donations(
         outputs: the values of the outputs that kernels write where they are given.
         olds: for outputs that replace an input: which.
     """
-    found = Donations(list(range(len(kernels))), {}, {})
+    found = _Search(kernels, home)
+    replaced = Counter(olds.values())
     for k, j in olds.items():
-        if k in outputs and list(olds.values()).count(j) == 1:
-            found = _with(found, kernels, home, outputs[k], k, j)
-    return found
+        if k in outputs and replaced[j] == 1:
+            found.add(outputs[k], k, j)
+    return Donations(found.order, found.inputs, found.homes)
 
 
-def _with(d: Donations, kernels: Sequence[Kernel], home: Home, output: Value, k: int, j: int) -> Donations:
-    """The donations and one more, if it is possible."""
-    old = {v for one in kernels for v, _ in one.operands if v.kind == "input" and v.params[0] == j}
-    readers = [i for i in d.order if kernels[i].fails or any(v in old for v, _ in kernels[i].operands)]
-    writers = [i for i in d.order if any(written and home(v) is output for v, written in kernels[i].operands)]
-    first = writers[0]
-    if any(v.dtype is not output.dtype for v in old):
-        return d
-    if kernels[first].fails or (first in readers and not _reads_what_it_writes(kernels[first], old, output, home)):
-        return d
-    order, late = d.order, [i for i in readers if d.order.index(i) > d.order.index(first)]
-    if late:
-        moved = _dependants(first, d, kernels, home)
-        if moved.intersection(late):
-            return d
-        order = [i for i in order if i not in moved] + [i for i in order if i in moved]
-    return Donations(order, {**d.inputs, k: j}, {**d.homes, **dict.fromkeys(old, output)})
+class _Search:
+    """Donations found so far, and what each kernel reads and writes under them."""
+
+    def __init__(self, kernels: Sequence[Kernel], home: Home) -> None:
+        self.kernels = kernels
+        self.home = home
+        self.order = list(range(len(kernels)))
+        self.inputs: dict[int, int] = {}
+        self.homes: dict[Value, Value] = {}
+        self.reads: list[set[Value]] = []  # of each kernel: whose memory
+        self.writes: list[set[Value]] = []
+        self.olds: dict[int, set[Value]] = {}  # the values that are an input
+        self.users: dict[Value, list[int]] = {}  # of such a value
+        self.writers: dict[Value, list[int]] = {}
+        self.failing = [i for i, one in enumerate(kernels) if one.fails]
+        for i, one in enumerate(kernels):
+            self._note(i, one)
+
+    def _note(self, i: int, one: Kernel) -> None:
+        self.reads.append({self.home(v) for v, written in one.operands if not written})
+        self.writes.append({self.home(v) for v, written in one.operands if written})
+        for v in self.writes[-1]:
+            self.writers.setdefault(v, []).append(i)
+        for v in [v for v, _ in one.operands if v.kind == "input"]:
+            self.olds.setdefault(v.params[0], set()).add(v)
+            self.users.setdefault(v, []).append(i)
+
+    def add(self, output: Value, k: int, j: int) -> None:
+        """One more donation, of input ``j`` to output ``k``, if it is possible."""
+        old = self.olds.get(j, set())
+        readers = {*self.failing, *[i for v in old for i in self.users[v]]}
+        writers = set(self.writers[output])
+        at = next(n for n, i in enumerate(self.order) if i in writers)
+        first = self.order[at]
+        if any(v.dtype is not output.dtype for v in old):
+            return
+        one = self.kernels[first]
+        if one.fails or (first in readers and not _reads_what_it_writes(one, old, output, self.home)):
+            return
+        if not readers.isdisjoint(self.order[at + 1 :]):
+            moved = self._dependants(at)
+            if any(i in readers and i != first for i in moved):
+                return
+            self.order = [i for i in self.order if i not in moved] + [i for i in self.order if i in moved]
+        self._accept(old, output, k, j)
+
+    def _accept(self, old: set[Value], output: Value, k: int, j: int) -> None:
+        self.inputs[k] = j
+        self.homes.update(dict.fromkeys(old, output))
+        for i in self.failing:
+            self.reads[i].add(output)
+        for v in old:
+            for i in self.users[v]:
+                self.reads[i].discard(self.home(v))
+                self.reads[i].add(output)
+
+    def _dependants(self, at: int) -> set[int]:
+        """The kernel at this place and those that must come after it, as they read what it writes or the other way round."""
+        moved, reads, writes = set[int](), set[Value](), set[Value]()
+        for i in self.order[at:]:
+            r, w = self.reads[i], self.writes[i]
+            if not moved or not (writes.isdisjoint(r) and writes.isdisjoint(w) and reads.isdisjoint(w)):
+                moved.add(i)
+                writes |= w
+                reads |= r
+        return moved
 
 
 def _reads_what_it_writes(k: Kernel, old: set[Value], output: Value, home: Home) -> bool:
@@ -71,18 +122,3 @@ def _reads_what_it_writes(k: Kernel, old: set[Value], output: Value, home: Home)
     places = {s.address for s in k.nest.stores if home(s.value) is output}
     loads = [node.params.address for node in k.nest.nodes if node.op == "load" and node.params.value in old]
     return k.nest.serial is None and len(places) == 1 and places.issuperset(loads)
-
-
-def _dependants(first: int, d: Donations, kernels: Sequence[Kernel], home: Home) -> set[int]:
-    """The kernel and those that must come after it: they read what it writes, or overwrite what it reads."""
-    moved: set[int] = set()
-    reads: set[Value] = set()
-    writes: set[Value] = set()
-    for i in d.order[d.order.index(first) :]:
-        own = {(d.homes.get(v) or home(v), written) for v, written in kernels[i].operands}
-        own.update([(v, False) for v in d.homes.values() if kernels[i].fails])
-        if i == first or any(v in writes or (written and v in reads) for v, written in own):
-            moved.add(i)
-            writes.update([v for v, written in own if written])
-            reads.update([v for v, written in own if not written])
-    return moved
