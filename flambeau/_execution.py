@@ -93,9 +93,10 @@ def _first(p: Program, inputs: list[Any]) -> Any:
             found = FirstTier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
-    if tier[0] == "auto" and not looks and found.seconds > RESTORING:
-        return _planned(p, inputs, found_only=True) or found
-    return found
+    if tier[0] == "auto" and not looks and found.seconds > RESTORING and _new[2] < MISSES:
+        at_hand = _planned(p, inputs, found_only=True)
+        _new[2] += at_hand is None
+    return at_hand or found
 
 
 def _looks(p: Program) -> bool:
@@ -104,7 +105,7 @@ def _looks(p: Program) -> bool:
     return _new[0] <= LOOKS and _new[1] < MISSES and len(p.order) < LONG
 
 
-_new = [0, 0]  # programs so far, and those that were not on the disk
+_new = [0, 0, 0]  # programs so far, those that were not on the disk, and later ones that take long
 
 
 def _promoted(p: Program, inputs: list[Any]) -> Any:

@@ -81,7 +81,7 @@ class FirstTier:
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
         self.leaves: list[tuple[int, int, Ty]] = []
         self.scalars: list[tuple[int, int]] = []
-        self.steps: list[tuple[Call, tuple[int, ...], int, list[int]]] = []
+        self.steps: list[tuple[Call, tuple[int, ...], int, tuple[int, ...]]] = []
         self.seconds = 0.0
         self.runs = 0
         calls = self._steps(order, p.roots)
@@ -165,15 +165,15 @@ def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
     return found
 
 
-def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict[Node, list[int]]:
+def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict[Node, tuple[int, ...]]:
     """For each node, which of its inputs nobody needs after it."""
     seen = set(roots)
-    last: dict[Node, list[int]] = {n: [] for n in order}
+    last: dict[Node, tuple[int, ...]] = dict.fromkeys(order, ())
     for n in reversed(order):
-        for i in [at[x] for x in n.ins]:
-            if i not in seen:
-                seen.add(i)
-                last[n].append(i)
+        own = {at[x] for x in n.ins} - seen
+        if own:
+            seen |= own
+            last[n] = tuple(own)
     return last
 
 
