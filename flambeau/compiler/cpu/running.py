@@ -19,6 +19,7 @@ from ...dtypes import float32, float64
 from .. import flight
 from .. import numpy as reference
 from ..ir import Function, Value
+from .allocation import empty, is_aligned
 from .executor import Executor
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Outputs:
         olds = olds or outs
         for k, j, size in self.inplace:
             old = olds[k]
-            if old is inputs[j] and old.base is None and old.size == size:
+            if old is inputs[j] and old.base is None and old.size == size and is_aligned(old):
                 more = getrefcount(old) - KNOWN - OUTSIDE
                 if more <= 0 or (more == 1 and (old is current[k] or id(old) in pooled)):
                     outs[k] = old
@@ -83,7 +84,7 @@ class Outputs:
     def elsewhere(self, k: int) -> Array:
         """Memory for an output that cannot be written in place in this run."""
         if k in self.given:
-            return np.empty(self.types[k].numel, self.types[k].dtype.np)
+            return empty(self.types[k].numel, self.types[k].dtype.np)
         a = self.current[k]
         return a if a is not None and getrefcount(a) <= KNOWN else self.other(k)
 
@@ -92,7 +93,7 @@ class Outputs:
         spare, last = self.spare[k], self.current[k]
         found = next((at for at in range(len(spare)) if getrefcount(spare[at]) <= LISTED), None)
         t = self.types[k]
-        a = np.empty(t.numel, t.dtype.np) if found is None else spare.pop(found)
+        a = empty(t.numel, t.dtype.np) if found is None else spare.pop(found)
         changes[0] += 1
         pooled.add(id(a))
         if last is not None:
