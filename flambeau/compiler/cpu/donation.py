@@ -106,7 +106,7 @@ class _Search:
                 self.reads[i].add(output)
 
     def _dependants(self, at: int) -> set[int]:
-        """The kernel at this place and those that must come after it, as they read what it writes or the other way round."""
+        """The kernel at this place and those after it that read what it writes, or overwrite what it reads."""
         moved, reads, writes = set[int](), set[Value](), set[Value]()
         for i in self.order[at:]:
             r, w = self.reads[i], self.writes[i]
