@@ -189,11 +189,6 @@ class Standing:
         plan = self.plans.get((rule, flags, g.known, start, count))
         return None if plan is None or plan.leaves != [p._h for p in params] else plan
 
-    def advance(self) -> None:
-        """Foretells the step counts after a step that was known."""
-        self.count += 1.0
-        self.versions += len(self.counted)
-
     def learn(self, taken: Taken, count: float) -> None:
         """Remembers a step that was taken, after which the step counts are ``count``."""
         self.count = count
@@ -204,19 +199,13 @@ class Standing:
             self.plans[taken.key] = taken.plan
 
 
-class Repeated(NamedTuple):
-    """The step of one group that may be known: ``standing`` holds."""
+def repeat(steps: Sequence[tuple[Standing, Rule, Any, Sequence[float]]]) -> bool:
+    """Takes the steps of all groups of an optimizer with all that is pending, if they are known.
 
-    standing: Standing
-    rule: Rule
-    flags: Any
-    numbers: Sequence[float]
-
-
-def repeat(steps: Sequence[Repeated]) -> bool:
-    """Takes the steps of all groups of an optimizer with all that is pending, if they are known."""
+    Each is a standing that holds, the rule, flags and numbers.
+    """
     epoch = threads.epoch
-    g: Any = steps[0].standing.params[0]._g
+    g: Any = steps[0][0].params[0]._g
     if epoch.moved or epoch.crowded or epoch.grad or type(g) is not Gradients or g.epoch is not epoch:
         return False
     plans: list[Plan] = []
@@ -229,14 +218,15 @@ def repeat(steps: Sequence[Repeated]) -> bool:
         plans.append(plan)
         scalars += numbers
         scalars += plan.scalars
-    epoch.scalars.extend(scalars)
+    epoch.scalars += scalars
     if len(plans) == 1:
-        realise_with(epoch, (plans[0].writes,), plans[0].storages, plans[0].counters)
+        realise_with(epoch, (plan.writes,), plan.storages, plan.counters)  # type: ignore[possibly-unbound]
     else:
         storages, counters = [s for p in plans for s in p.storages], [c for p in plans for c in p.counters]
         realise_with(epoch, tuple([p.writes for p in plans]), storages, counters)
-    for step in steps:
-        step.standing.advance()
+    for standing, *_ in steps:
+        standing.count += 1.0  # the step counts are foretold
+        standing.versions += len(standing.counted)
     return True
 
 

@@ -125,7 +125,7 @@ def repeat(steps: Sequence[Any]) -> bool:
 
     Each is a standing that holds, the rule, flags and numbers.
     """
-    return _stepping().repeat([_stepping().Repeated(*step) for step in steps])
+    return _stepping().repeat(steps)
 
 
 def from_one_pass(groups: Sequence[Any]) -> bool:
