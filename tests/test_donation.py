@@ -21,6 +21,7 @@ from flambeau import _execution, nn
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import donation, execute, nest_loops, running
+from flambeau.compiler.cpu.allocation import empty
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.executor import KernelError
@@ -38,10 +39,11 @@ def pool() -> Pool:
 
 
 class Cell:
-    """Holds memory as a storage does."""
+    """Holds memory as a storage does, as programs give it: other memory is not written where it begins badly."""
 
     def __init__(self, values: np.ndarray) -> None:
-        self.buf = values.copy()
+        self.buf = empty(values.size, values.dtype)
+        self.buf[:] = values
 
 
 def replaced(f: Function, cells: list[Cell], olds: dict[int, int], pool: Pool | None = None) -> list[bool]:
