@@ -18,7 +18,7 @@ from .fn import next_number
 from .node import user_place
 from .realisation import realise
 from .storage import Storage, next_token
-from .tape import settle
+from .tape import settle_before_write
 from .tensor_base import TensorBase
 
 PATIENCE = 16  # small writes of an epoch that are recorded because something is pending, before that is computed
@@ -113,9 +113,7 @@ def _make(s: Storage, epoch: Epoch) -> bool:
     value = held.stored(bool(value) if held.kind == "b" and h.op.name == "full" else value)
     if value is None:
         return False
-    if h.read:
-        epoch.moved = True
-        settle(epoch)
+    settle_before_write(s, h, epoch)
     epoch.pend.pop() if epoch.pend[-1] is s else epoch.pend.remove(s)
     epoch.bytes -= s.ty.nbytes
     s.pending = False

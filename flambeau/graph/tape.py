@@ -15,7 +15,8 @@ from typing import Any
 
 from .epoch import Epoch, complete_all, settler, threads
 from .fn import Fn, Out, next_number, save
-from .node import PART
+from .node import OUT, PART
+from .storage import Storage
 from .tensor_base import before_change
 from .traced import Traced, inner_nodes
 
@@ -49,6 +50,36 @@ def settle(epoch: Epoch) -> None:
             epoch.released.clear()
             for e in [e for fn in completed for e in fn.edges if e is not None and e.traced is not None]:
                 e.unfold()
+
+
+MAX_SEARCHED = 256  # nodes that are searched for a reader at each write
+
+
+def settle_before_write(s: Storage, h: Any, epoch: Epoch) -> None:
+    """Completes the nodes on the tape if they read memory that is about to be written; ``h`` is its value so far."""
+    parted = s.notes is not None and s.notes.parted == epoch.serial
+    if h.read or parted:
+        epoch.moved = True
+        # Programs share their nodes, so a node that some gradient reads need not be one that these do.
+        if parted or len(epoch.tape) > MAX_SEARCHED or any([_reads(fn, s) for fn in epoch.tape.values()]):  # noqa: C419
+            settle(epoch)
+
+
+def _reads(fn: Any, s: Storage) -> bool:
+    """Would the completed node have saved this memory, or an edge to the history of a tensor on it?"""
+    given, out = fn.given, fn.out
+    if given.__class__ is Released:
+        return False
+    if any([x._s is s and (x._e or x._view) is not None for x in given if hasattr(x, "_s")]):  # noqa: C419
+        return True
+    for which, _ in fn.traced.op.saves:
+        if which >= OUT:
+            found = out if isinstance(out, Storage) else out[which - OUT]
+        else:
+            found = getattr(given[which], "_s", None) if which < len(given) else None
+        if found is s:
+            return True
+    return False
 
 
 def _drain(fns: list[Fn], more: int, released: list[Released], completed: list[Fn]) -> None:

@@ -25,7 +25,7 @@ from ..graph.fn import (
 from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_place, view_node
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
-from ..graph.tape import settle
+from ..graph.tape import settle, settle_before_write
 from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.traced import Several, Traced, call_again, mark_saved, traced
@@ -498,10 +498,7 @@ def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
     """``record_write`` for a tensor that is all of its memory and has no history, and a value of that very type."""
     s = x._s
     notes = s.notes or s.note()
-    h = s.h or base_node(s)
-    if h.read or notes.parted == epoch.serial:
-        epoch.moved = True
-        settle(epoch)
+    settle_before_write(s, s.h or base_node(s), epoch)
     s.h = x._h = node
     if not s.pending:
         s.pending = True
@@ -619,10 +616,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
-    h = base_node(s)  # numbers the old value as a leaf of this epoch, if it has not been
-    if h.read or (s.notes is not None and s.notes.parted == epoch.serial):
-        epoch.moved = True
-        settle(epoch)
+    settle_before_write(s, base_node(s), epoch)  # the old value is a leaf of this epoch from now on, if it was not yet
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:
