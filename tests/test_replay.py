@@ -511,6 +511,13 @@ def test_memory_that_no_gradient_reads_may_be_written(replays: list[Any]) -> Non
     assert len(replays) >= 12
 
 
+def test_leaves_that_nobody_else_holds() -> None:
+    for _ in range(4):
+        loss = (leaf(1.0, 2.0) * 3).sum()
+        loss.backward()
+        assert loss.item() == 9.0
+
+
 def test_equal_calls_in_one_pass_and_in_several(replays: list[Any]) -> None:
     def scenario() -> list[Any]:
         x: Any = leaf(0.3, 0.7)

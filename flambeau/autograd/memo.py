@@ -259,13 +259,14 @@ def _first_pass(x: Any, fn: Fn, keep: Any, epoch: Epoch) -> bool:
 def _remember(
     h: Traced, numbers: Any, key: Any, known: Template, leaves: list[AccumulateGrad], inner: Any
 ) -> Pass | None:
-    by_leaf = {i.leaf: i for g in inner for i in g.ins if type(i) is Traced and i.op is None}
-    if any(acc.reference not in by_leaf for acc in leaves):
+    # By identity: a reference to a leaf that is gone cannot be hashed.
+    by_leaf = {id(i.leaf): i for g in inner for i in g.ins if type(i) is Traced and i.op is None}
+    if any(id(acc.reference) not in by_leaf for acc in leaves):
         return None
     if h.passes is None or len(h.passes) > MAX_PASSES:
         h.passes = {}
     h.numbers = numbers
-    h.passes[key] = Pass(known, [by_leaf[acc.reference] for acc in leaves], frozenset(inner))
+    h.passes[key] = Pass(known, [by_leaf[id(acc.reference)] for acc in leaves], frozenset(inner))
     return h.passes[key]
 
 
