@@ -66,6 +66,15 @@ def workers_are_forked() -> Iterator[None]:
     multiprocessing.set_start_method(before, force=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def older_objects_are_not_looked_at() -> Iterator[None]:
+    """What other tests have left is looked through neither by the collections below nor in each worker."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     before = open_files()
