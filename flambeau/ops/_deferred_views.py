@@ -22,7 +22,7 @@ def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
     return t
 
 
-def at_rest(x: TensorBase) -> bool:
+def _at_rest(x: TensorBase) -> bool:
     """Does the memory of ``x`` keep its leaf? Then what ``x`` caches is made good."""
     notes = x._s.notes
     if notes is None or notes.kept is None or x._s.h is not notes.kept:
@@ -32,8 +32,10 @@ def at_rest(x: TensorBase) -> bool:
 
 
 def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
-    """A view whose backward node is completed later; None if it must be complete from the beginning."""
+    """A view, or several, whose backward node is completed later; None if it must be complete from the beginning."""
     s = x._s
+    if x._e is None or (x._w != s.w and not _at_rest(x)):
+        return None
     h = traced.get((op, x._h, s.h, attrs)) or _first_view(op, x, attrs)
     if not h.complete:
         return None

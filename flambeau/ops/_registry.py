@@ -30,7 +30,7 @@ from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.tensor_base import tensor_class as _tensor_class
 from ..graph.traced import Several, Traced, call_again, mark_saved, traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
-from ._deferred_views import at_rest, deferred_view, view_type
+from ._deferred_views import deferred_view, view_type
 from ._immediate import AT_ONCE, FILLING, SMALL
 from ._immediate import write as write_at_once
 from ._signatures import explained_function, explained_method, type_name
@@ -343,10 +343,9 @@ def strided_edge(x: TensorBase) -> Fn:
 def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
     epoch = threads.epoch
-    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or at_rest(x)):
-        y = deferred_view(op, x, attrs, epoch)
-        if y is not None:
-            return y
+    y = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
+    if y is not None:
+        return y
     t = view_type(op, x, attrs)
     fn = _view_fn(op, x, attrs, (t,))
     return _view_of(x, t, fn, creation_of(x))
@@ -355,10 +354,9 @@ def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
 def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     """As ``view`` for operators that return several views, which may not be written in place."""
     epoch = threads.epoch
-    if epoch.deferring and epoch.grad and x._e is not None and (x._w == x._s.w or at_rest(x)):
-        known = deferred_view(op, x, attrs, epoch)
-        if known is not None:
-            return known
+    known = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
+    if known is not None:
+        return known
     tys = view_type(op, x, attrs)
     fn = _view_fn(op, x, attrs, tys)
     outs = tuple([_view_of(x, t, None, "multi" if epoch.grad else creation_of(x)) for t in tys])
