@@ -231,7 +231,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _value(self) -> Any:
         """The only element as a Python number."""
         s, t = self._s, self._ty
-        if s.pending or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
+        if s.pending or s.raw is None or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
             return self._flat_values().item(t.offset)
         return s.seen.item(t.offset)  # type: ignore[union-attr]
 
@@ -649,12 +649,25 @@ def _adjoint(x: Any) -> Any:
     return y.conj() if x.is_complex() else y
 
 
+def _refusal(name: str) -> Callable[[Any, Any], None]:
+    """The setter of what cannot be set, with PyTorch's error."""
+
+    def refuse(self: Any, value: Any) -> None:
+        raise AttributeError(f"attribute '{name}' of 'torch._C.TensorBase' objects is not writable")
+
+    return refuse
+
+
 for _name in {**METHOD_FAMILY, **METHODS}:
     if _name not in Tensor.__dict__ and _name not in TensorBase.__slots__:  # an operator must not hide a field
         setattr(Tensor, _name, METHODS.get(_name) or LaterMethod(_name))
 Tensor.T = _property_t(lambda n: tuple(range(n - 1, -1, -1)), "All dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
-Tensor.H = Tensor.mH = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
+Tensor.H = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
+Tensor.mH = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
+for _name, _property in list(vars(Tensor).items()):
+    if type(_property) is property and _property.fset is None:
+        setattr(Tensor, _name, _property.setter(_refusal(_name)))
 register_class(Tensor)
 
 __all__ = ["Tensor", "device"]

@@ -480,6 +480,28 @@ y = copy.deepcopy(x)
 x.zero_()
 log(y)
 """,
+    "what gather read may not be overwritten": """
+x = torch.ones(2, 3, requires_grad=True)
+y = x * 2
+z = y.gather(1, torch.tensor([[0], [2]]))
+y[torch.tensor([0])] = 1.5
+z.sum().backward()
+""",
+    "what take read may not be overwritten": """
+x = torch.ones(2, 3, requires_grad=True)
+y = x * 2
+z = y.take(torch.tensor([0, 5]))
+y.zero_()
+z.sum().backward()
+""",
+    "views by name cannot be set": """
+x = torch.arange(6.0).reshape(2, 3)
+y = x.T
+try:
+    x.T -= 1
+finally:
+    log(x)
+""",
     "sgd step updates in place": """
 x = torch.ones(2, requires_grad=True)
 v = x.detach()

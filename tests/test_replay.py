@@ -717,3 +717,23 @@ def test_an_update_that_fails_writes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert p._version >= version
     step()
     assert p.tolist() != before
+
+
+@pytest.mark.parametrize(
+    "read", [float, repr, torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.numpy, lambda x: (x + 1).item()]
+)
+def test_what_a_failed_program_did_not_compute_says_so(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[Any], Any]
+) -> None:
+    from flambeau.graph import realisation
+
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    total = (torch.ones(3) * 2).sum()
+    with monkeypatch.context() as m:
+        m.setattr(realisation, "executor", [fail])
+        with pytest.raises(MemoryError):
+            total.item()
+    with pytest.raises(RuntimeError, match="a tensor's memory was lost: its program failed"):
+        read(total)

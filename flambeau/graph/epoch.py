@@ -16,7 +16,7 @@ import numpy as np
 
 from .keeping import settled_leaf
 from .node import Node, leaf_node, scalar_node, view_node
-from .storage import Storage
+from .storage import Storage, lost
 from .tensor_base import TensorBase
 from .traced import Traced, history, leaf_of
 from .types import ty as _ty
@@ -196,7 +196,7 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
 def _leaf(s: Storage, epoch: Epoch) -> Node:
     """Numbers a realised storage in the epoch."""
     if s.raw is None:
-        raise RuntimeError("a tensor's memory was lost: its program failed before it was computed")
+        raise lost()
     t, ordinal = s.ty, len(epoch.leaves)
     h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
     s.epoch = epoch

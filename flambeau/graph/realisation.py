@@ -18,7 +18,7 @@ from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import Node, nodes
 from .program import Program, build
-from .storage import Storage, next_token
+from .storage import Storage, lost, next_token
 from .tape import settle
 from .traced import traced
 from .types import ty as _ty
@@ -228,7 +228,10 @@ def realised(s: Storage) -> np.ndarray:
     """The storage's value as a flat array, to be read."""
     if s.h is not None and s.pending:
         realise(s.epoch, s)
-    return s.seen  # type: ignore[return-value]
+    values = s.seen
+    if values is None:
+        raise lost()
+    return values
 
 
 def settled(s: Storage) -> np.ndarray:
@@ -238,7 +241,10 @@ def settled(s: Storage) -> np.ndarray:
     if _epoch.threads.epoch.leaves or s.h is not None:
         realise()
     s.w = next_token()
-    return s.buf  # type: ignore[return-value]
+    values = s.buf
+    if values is None:
+        raise lost()
+    return values
 
 
 from ..dtypes import float32 as _DT  # noqa: E402

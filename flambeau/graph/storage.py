@@ -97,6 +97,11 @@ class Notes:
         self.written: Any = None  # place of the user's last in-place write
 
 
+def lost() -> RuntimeError:
+    """The error for a storage that is neither pending nor realised."""
+    return RuntimeError("a tensor's memory was lost: its program failed before it was computed")
+
+
 class Permanent:
     """Stands for an owner whose references cannot be counted."""
 

@@ -120,10 +120,10 @@ def _gather_lower(b: Any, dim: int, x: Any, index: Any) -> Any:
 def _gather_vjp(f: Any, g: Any) -> tuple[Any, None]:
     from .scattering import scatter_add
 
-    return at_version(scatter_add(g.new_zeros(f.ins[0].shape), f.attrs, f.saved(1), g), 1), None
+    return at_version(scatter_add(f.saved(0).new_zeros(f.ins[0].shape), f.attrs, f.saved(1), g), 1), None
 
 
-GATHER = Operator("gather", _gather_ty, _gather_lower, _gather_vjp, ((1, (0,)),))
+GATHER = Operator("gather", _gather_ty, _gather_lower, _gather_vjp, ((0, (0,)), (1, (0,))))
 
 
 @export()
@@ -229,10 +229,12 @@ def _take_lower(b: Any, attrs: Any, x: Any, index: Any) -> Any:
 def _take_vjp(f: Any, g: Any) -> tuple[Any, None]:
     from .putting import put
 
-    return put(g.new_zeros(f.ins[0].shape), f.saved(1), g, True), None
+    return put(f.saved(0).new_zeros(f.ins[0].shape), f.saved(1), g, True), None
 
 
-TAKE = Operator("take", lambda tys, attrs: ty(tys[1].shape, tys[0].dtype), _take_lower, _take_vjp, ((1, (0,)),))
+TAKE = Operator(
+    "take", lambda tys, attrs: ty(tys[1].shape, tys[0].dtype), _take_lower, _take_vjp, ((0, (0,)), (1, (0,)))
+)
 
 
 def flat_index(name: str, index: Any, numel: int) -> Any:
