@@ -30,28 +30,20 @@ PAGES = {
 
 
 def merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Results with newer ones. A peer's side of a row is the faster of both; flambeau's is always the newer."""
+    """Results with newer ones: the sides of a row are those of its last run, and what only an older one had."""
     if "rows" not in new:
         return known | new
     rows = {(r["name"], r["threads"]): r for r in known.get("rows", [])}
     for r in new["rows"]:
         key = r["name"], r["threads"]
-        rows[key] = {**r, "sides": faster(rows[key]["sides"], r["sides"])} if key in rows else r
+        sides = rows[key]["sides"] | r["sides"] if key in rows else r["sides"]
+        rows[key] = {**r, "sides": {name: sides[name] for name in report.NAMES if name in sides}}
     order = {name: at for at, name in enumerate(dict.fromkeys(name for name, _ in rows))}
     ordered = sorted(rows.values(), key=lambda r: (order[r["name"]], r["threads"]))
     peaks = known.get("peaks", {}) | new["peaks"]
     for threads, peak in known.get("peaks", {}).items():
         peaks[threads] = {name: max(value, peaks[threads][name]) for name, value in peak.items()}
     return known | new | {"rows": ordered, "peaks": peaks}
-
-
-def faster(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The sides of a row that was measured twice."""
-    found = {name: new.get(name) or old[name] for name in report.NAMES if name in old or name in new}
-    for name in found:
-        if name != report.OURS and "min" in old.get(name, {}) and old[name]["min"] < found[name].get("min", 1e9):
-            found[name] = old[name]
-    return found
 
 
 def tables(results: dict[str, Any]) -> dict[str, str]:

@@ -115,12 +115,12 @@ def test_the_tables_of_the_documents_are_those_of_the_results() -> None:
 def test_results_are_merged_and_filled_in() -> None:
     made = script()
     peak = {"flops": 1e9, "bytes": 1e9}
-    old = {"rows": [_row("a", 1, torch=3.0, flambeau=3.0), _row("b", 1, torch=1.0)], "peaks": {"1": peak}}
+    old = {"rows": [_row("a", 1, torch=3.0, compile=5.0, flambeau=3.0), _row("b", 1, torch=1.0)], "peaks": {"1": peak}}
     new = {"rows": [_row("a", 1, torch=4.0, flambeau=4.0, jax=1.0), _row("a", 4, torch=2.0)], "peaks": {"4": peak}}
     merged = made.merged(made.merged(old, new), {"loaded": [1]})
     assert [(r["name"], r["threads"]) for r in merged["rows"]] == [("a", 1), ("a", 4), ("b", 1)]
     sides = {name: side["min"] for name, side in merged["rows"][0]["sides"].items()}
-    assert sides == {"torch": 3.0, "jax": 1.0, "flambeau": 4.0}
+    assert sides == {"torch": 4.0, "compile": 5.0, "jax": 1.0, "flambeau": 4.0}
     assert list(merged["peaks"]) == ["1", "4"] and merged["loaded"] == [1]
     page = f"head\n{made.BEGIN.format('x')}\nold\n{made.END}\ntail"
     assert made.filled(page, {"x": "new"}, ("x",)) == page.replace("old", "new")
