@@ -130,7 +130,8 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
     def plan() -> Any:
         from .compiler.cpu.execute import Executable
 
-        return Executable(p.function, p.outputs, olds=olds)
+        with _collector.resting():
+            return Executable(p.function, p.outputs, olds=olds)
 
     try:
         name = stored.name_of(p.signature, olds)

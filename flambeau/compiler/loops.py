@@ -39,6 +39,13 @@ class Node:
         self.axes = axes.union(*[a.axes for a in args])
         self.after = op == "reduced" or any(a.after for a in args)
 
+    def again(self, args: tuple[Node, ...], params: Any) -> Node:
+        """The same computation from other operands, which depend on the same loops."""
+        node = object.__new__(Node)
+        node.op, node.name, node.args, node.params = self.op, self.name, args, params
+        node.dtype, node.axes, node.after = self.dtype, self.axes, self.after
+        return node
+
 
 class Layout(NamedTuple):
     """How a value lies in memory, counted in elements."""

@@ -50,7 +50,7 @@ class Rewriter(Builder):
         """The value with this definition."""
         if kind not in MERGED:
             return self.f.define(Value(kind, name, args, params, shape, dt))
-        key = kind, name, tuple([a.index for a in args]), _hashable(params), shape, dt
+        key = kind, name, tuple([a.index for a in args]), hashable(params), shape, dt
         v = self.known.get(key)
         if v is None:
             v = self.known[key] = self.f.define(Value(kind, name, args, params, shape, dt))
@@ -96,7 +96,8 @@ def without_dead(f: Function) -> Function:
     return g
 
 
-def _hashable(params: Any) -> Any:
+def hashable(params: Any) -> Any:
+    """Stands for constants of a value: equal where they are the same."""
     try:
         hash(params)
     except TypeError:

@@ -19,9 +19,10 @@ from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major, same_strides
 from ..checks import flagged
 from ..cluster import clusters
+from ..equal_nests import Nests
 from ..inplace import owned
 from ..ir import Function, Value
-from ..loops import Layout, Nest, nest
+from ..loops import Layout, Nest
 from ..memory import Span, plan
 from ..passes import prepared
 from ..placing import IN_PLACE, PLACED, WRITABLE
@@ -114,6 +115,7 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
     divided: set[Value] = set()
     opaque: set[Value] = set()
     native = {v for v in f.values if generated(v, target)}
+    known = Nests(f.chunks)
 
     def supported(v: Value) -> bool:
         return v in native and v not in opaque and (v.kind not in IN_PLACE or supported(v.args[0]))
@@ -132,7 +134,7 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
                 if c.is_recurrence:
                     found.append((c, recurrence.walk(c)))
                     continue
-                found.append((c, nest(c, layouts.__contains__, layouts, divided, f.chunks) if c.native else None))
+                found.append((c, known.of(c, layouts.__contains__, layouts, divided) if c.native else None))
             except NotAffineError as e:
                 failed[e.view] = c
         if not failed:
