@@ -9,7 +9,9 @@ import numpy as np
 
 from . import _collector
 from .compiler.numpy import execute, flatten, to_memory
+from .dtypes import dtype
 from .graph import realisation as realise
+from .graph.node import Operator
 from .graph.program import Program
 
 # Programs run in the first tier and are compiled once that pays ("auto"), never ("first") or at once ("compiled").
@@ -144,4 +146,22 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
         return run_on_numpy
 
 
+def of_one_number(op: Operator, dt: dtype) -> Any:
+    """The function that computes ``op`` of an array of one number, to the bits of a program; None if there is none.
+
+    Only while programs run as native code, whose vector functions are not NumPy's.
+    """
+    if realise.executor[0] is not run_compiled or tier[0] == "compiled":
+        return None
+    try:
+        return _of_numbers[op, dt]
+    except KeyError:
+        from . import _first_tier
+
+        found = _of_numbers[op, dt] = _first_tier.of_one_number(op, dt)
+        return found
+
+
+_of_numbers: dict[tuple[Operator, dtype], Any] = {}
+realise.at_hand.append(of_one_number)
 realise.executor.append(run_on_numpy if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy" else run_compiled)

@@ -21,11 +21,12 @@ from .compiler import numpy as reference
 from .compiler.affine import row_major
 from .compiler.builder import Builder
 from .compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
+from .compiler.cpu.target import MissingCompiler
 from .compiler.simplify import without_dead
 from .dtypes import bfloat16
-from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
+from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
 from .graph.program import Program, values_read
-from .graph.types import Ty
+from .graph.types import Ty, ty
 
 # Seconds, about:
 STEP = 4e-6  # of an operator
@@ -285,6 +286,18 @@ def _planned(n: Node, strides: list[Any]) -> Operator:
     one = planned(without_dead(b.f), len(args), several)
     own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
     return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized or several)
+
+
+def of_one_number(op: Any, dt: Any) -> Call | None:
+    """The function of an array of one number that gives an array of one; None if the operator has no form for that."""
+    t = ty((1,), dt)
+    try:
+        leaf = leaf_node(t, 0)
+        n = Node(op, (leaf,), (), op.infer((t,), ()), None)
+        call = _operator(n, {leaf: t.strides}).call
+    except (UnsupportedError, MissingCompiler, NotImplementedError, RuntimeError, TypeError):
+        return None
+    return call if n.ty.dtype is dt and n.ty.shape == t.shape else None
 
 
 def _work(one: Planned) -> float:

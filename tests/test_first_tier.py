@@ -318,6 +318,38 @@ def test_elements_written_one_by_one(tier: Callable[[str], None], monkeypatch: p
     assert set(programs()) == {"FirstTier"}
 
 
+NUMBERS = [0.7, -0.3, 0.0, -0.0, 1.0, float("inf"), float("nan"), 1e-40, 88.9]
+
+
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["log", "exp", "tanh", "sqrt", "neg", "abs", "sigmoid", "log10", "digamma"])
+def test_functions_of_one_number_have_the_bits_of_programs(name: str, dt: Any, tier: Callable[[str], None]) -> None:
+    tier("auto")
+    f = getattr(torch, name)
+    table = torch.tensor(NUMBERS, dtype=dt)
+    ran = realisation.counters["realisations"]
+    at_once = [f(table[k]) for k in range(len(NUMBERS))]
+    assert all(x._s.pending == (dt.itemsize < 4) for x in at_once)
+    assert realisation.counters["realisations"] == ran
+    expected = f(table)
+    for k, x in enumerate(at_once):
+        assert x.dtype is expected.dtype and x.shape == ()
+        assert x.double().numpy().tobytes() == expected[k].double().numpy().tobytes()
+
+
+def test_functions_of_numbers_that_autograd_or_a_program_needs_are_recorded(tier: Callable[[str], None]) -> None:
+    tier("auto")
+    x = torch.tensor(0.5, requires_grad=True)
+    y = x.exp()
+    assert y.grad_fn is not None
+    y.backward()
+    assert x.grad is not None and x.grad.item() == y.item()
+    assert (torch.ones(()) * 2).log()._s.pending
+    with pytest.raises(TypeError, match="must be Tensor"):
+        torch.log(2.0)
+    assert torch.log(torch.tensor(3)).dtype is torch.float32
+
+
 def test_what_is_overwritten_as_a_whole_is_not_computed(tier: Callable[[str], None]) -> None:
     """What NumPy may write is copied only if somebody reads it."""
     tier("first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -382,3 +383,37 @@ def test_a_realisation_by_budget_between_the_results_of_one_operator(monkeypatch
             t.grad = None
         torch.nn.functional.scaled_dot_product_attention(q, k, v).sum().backward()
         assert v.grad is not None and abs(v.grad.sum().item() - 512) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("data", "dt", "values"),
+    [
+        ([[1, 2], (3, 4)], torch.int64, [[1, 2], [3, 4]]),
+        (([True], [False]), torch.bool, [[True], [False]]),
+        ([1.5, 2], torch.float32, [1.5, 2.0]),
+        ([True, 2], torch.int64, [1, 2]),
+        ([[[1.0], [2.0]]], torch.float32, [[[1.0], [2.0]]]),
+        ([[], []], torch.float32, [[], []]),
+        ([2**62, -(2**63)], torch.int64, [2**62, -(2**63)]),
+    ],
+)
+def test_nested_lists_become_tensors(data: Any, dt: Any, values: Any) -> None:
+    x = torch.tensor(data)
+    assert (x.dtype, x.tolist()) == (dt, values)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ([[1, 2], [3]], ValueError, "expected sequence of length 2 at dim 1 (got 1)"),
+        ([1, [2]], ValueError, "only one element tensors can be converted to Python scalars"),
+        ([[1], 2], TypeError, "expected Tensor as element 1 in argument 0, but got int"),
+        ([2**63], RuntimeError, "Overflow when unpacking long long"),
+        (["a"], ValueError, "too many dimensions 'str'"),
+        ([None], TypeError, "Could not infer dtype of NoneType"),
+    ],
+)
+def test_nested_lists_that_are_no_tensors(data: Any, error: type, message: str) -> None:
+    with pytest.raises(error) as raised:
+        torch.tensor(data)
+    assert str(raised.value) == message

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..compiler.flight import flights, land
-from ..dtypes import default_hooks
+from ..dtypes import default_hooks, dtype
 from . import epoch as _epoch
 from . import packing
 from .epoch import LOCK, Epoch
 from .fn import next_number
 from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
-from .node import Node, nodes
+from .node import Node, Operator, nodes
 from .program import Program, build
 from .storage import Storage, lost, next_token
 from .tape import settle
@@ -28,6 +28,7 @@ MAX_NODES = 200_000
 programs: dict[tuple[Any, ...], Program] = {}
 counters = {"compiles": 0, "realisations": 0}
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
+at_hand: list[Callable[[Operator, dtype], Any]] = []  # gives the function of one number, if it may be computed at once
 
 
 def _held(pend: list[Any], more: int) -> list[Any]:

@@ -15,6 +15,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, wea
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
+from ._immediate import function as function_at_once
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor, renamed
 from ._signatures import explained_function
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
@@ -140,7 +141,7 @@ def unary(
     op = Operator(name, type_rule(result, support), lowering(rule, result), gradient, kept, grad_name)
 
     def function(input: Any, *, out: Any = None) -> Any:
-        y = call(op, (tensor_argument(called, input),))
+        y = method(tensor_argument(called, input))
         if out is not None:
             if check_out is not None:
                 check_out(y, out)
@@ -149,6 +150,10 @@ def unary(
         return y
 
     def method(self: Any) -> Any:
+        if not self._ty.shape:
+            y = function_at_once(op, self)
+            if y is not None:
+                return y
         return call(op, (self,))
 
     def inplace_form(input: Any) -> Any:

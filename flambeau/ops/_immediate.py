@@ -16,6 +16,7 @@ from ..compiler.flight import let_be
 from ..dtypes import bool_, dtype
 from ..graph.epoch import Epoch, Turn, threads
 from ..graph.node import Operator
+from ..graph.realisation import at_hand
 from ..graph.resting import Range, range_of, readable, waited, writable, written
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
@@ -188,6 +189,23 @@ def scalar(op: Operator, x: TensorBase, y: Any) -> Any:
         return _fresh(COMPARISONS[op](at, b), bool_)
     value = result(op, at, b, held)
     return None if value is None else _fresh(value, t.dtype)
+
+
+def function(op: Operator, x: Any) -> Any:
+    """``op(x)`` of a tensor of floats without dimensions, if its value is at hand and it has one; None otherwise."""
+    epoch, s, t = threads.epoch, x._s, x._ty
+    if epoch.crowded:
+        with Turn(epoch):
+            return function(op, x)
+    dt = t.dtype
+    if dt.kind != "f" or range_of(dt) is None or dt is not s.ty.dtype or not readable(s) or _has_history(x, epoch):
+        return None
+    f = at_hand[0](op, dt)
+    if f is None:
+        return None
+    with np.errstate(all="ignore"):
+        value = f(s.raw[t.offset : t.offset + 1])
+    return new_tensor(Storage(ty((), dt), None, value), ty((), dt))
 
 
 def _fresh(value: Any, dt: dtype) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import chain
 from operator import index
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..compiler.numpy import to_memory
 from ..device import check_device
 from ..dtypes import (
+    bool_,
     dtype,
     float64,
     from_numpy_dtype,
@@ -535,6 +537,9 @@ def _int_type(value: int) -> Any:
 
 
 def _sequence(data: Any) -> tuple[np.ndarray, dtype]:
+    plain = _plain(data)
+    if plain is not None:
+        return plain
     shape: list[int] = []
     flat: list[Any] = []
     _walk(data, shape, 0, flat)
@@ -551,6 +556,39 @@ def _sequence(data: Any) -> tuple[np.ndarray, dtype]:
         return np.asarray(flat, _exact(dt)).reshape(shape), dt
     except OverflowError:
         raise RuntimeError("Overflow when unpacking long long") from None
+
+
+_PLAIN = {int: int64, float: None, bool: bool_}  # None: the default dtype
+
+
+def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
+    """Lists of lists of numbers of one kind, as long data mostly is, at which Python code need not look one by one.
+
+    None for all else, errors included.
+    """
+    if type(data) not in (list, tuple):
+        return None
+    shape = [len(data)]
+    while data:
+        kinds = set(map(type, data))
+        if len(kinds) != 1:
+            return None
+        (kind,) = kinds
+        if kind in _PLAIN:
+            return _of_one_kind(data, shape, _PLAIN[kind] or get_default_dtype())
+        lengths = set(map(len, data)) if kind in (list, tuple) else ()
+        if len(lengths) != 1:
+            return None
+        shape += lengths
+        data = list(chain.from_iterable(data))
+    return None
+
+
+def _of_one_kind(flat: Any, shape: list[int], dt: dtype) -> tuple[np.ndarray, dtype] | None:
+    try:
+        return np.array(flat, _exact(dt)).reshape(shape), dt
+    except OverflowError:
+        return None
 
 
 def _mixed(flat: list[Any], shape: list[int]) -> tuple[np.ndarray, dtype]:
