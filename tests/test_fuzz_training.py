@@ -59,6 +59,14 @@ h = m1(h)
 h.square().sum().backward()
 for p in [*m0.parameters(), *m1.parameters()]: log('gradient', p.grad)
 """,
+    "windows of one column over padded columns": """
+x = given((24, 3, 5, 5), 10501)
+m0 = made(nn.Conv2d(3, 2, (5, 1), padding=1), 10502)
+h = m0(x * 0.5 + 0.1)
+see(h)
+h.relu().square().mean().backward()
+log('gradient', m0.weight.grad)
+""",
     "images from the transposed batch": """
 x = given((48, 1, 12, 12), 9401)
 m0 = made(nn.Conv2d(1, 2, 2, padding=2), 9402)

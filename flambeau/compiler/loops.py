@@ -358,12 +358,24 @@ def _merged(n: Nest) -> Nest:
     kept = [k for k, r in enumerate(n.reduced) if not r and n.sizes[k] > 1]
     kept.sort(key=lambda k: -first.of(k))
     groups: list[list[int]] = []
+    apart = any(_adds_positions(r.value) for r in n.reductions)
     for k in kept + [k for k, r in enumerate(n.reduced) if r and n.sizes[k] > 1]:
-        if groups and _runs_on(n, groups[-1][-1], k):
+        if groups and not (apart and n.reduced[k]) and _runs_on(n, groups[-1][-1], k):
             groups[-1].append(k)
         else:
             groups.append([k])
     return _renumbered(n, groups)
+
+
+def _adds_positions(v: Value) -> bool:
+    """Is this a sum over positions of windows, as a convolution's weight gradient is?
+
+    If its loops ran as one where they can, the order of a sum would depend on whether the padding is stored.
+    """
+    if v.kind != "contract":
+        return False
+    windows = [(a.params[0], labels) for a, labels in zip(v.args, v.params) if a.kind == "view" and a.name == "window"]
+    return any(labels[d] not in v.params[2] for dims, labels in windows for d in dims)
 
 
 def _runs_on(n: Nest, outer: int, inner: int) -> bool:
