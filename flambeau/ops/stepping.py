@@ -132,17 +132,28 @@ class Standing:
     looked, all tensors are those of the step before, and their memory keeps its leaf and has no pending value.
 
     Args:
+        update: what the optimizer does with them (`optim._rules.Update`).
         params: the parameters.
         members: their states, a column after the other.
         steps: those of them that count steps.
         count: the value of all of these.
+
+    Attributes:
+        options: of the group, from which the update follows as long as they are the same objects.
+        step: the step, if it follows from these alone.
     """
 
     __slots__ = (
-        "count", "counted", "members", "nodes", "params", "plans", "replaced", "steps", "storages", "versions",
+        "count", "counted", "members", "nodes", "options", "params", "plans", "replaced", "step", "steps", "storages",
+        "update", "versions",
     )  # fmt: skip
 
-    def __init__(self, params: Sequence[Any], members: Sequence[Any], steps: Sequence[Any], count: float) -> None:
+    def __init__(
+        self, update: Any, params: Sequence[Any], members: Sequence[Any], steps: Sequence[Any], count: float
+    ) -> None:
+        self.update = update
+        self.options: tuple[Any, ...] = ()
+        self.step: Again | None = None
         self.params = list(params)
         self.members = list(members)
         self.replaced = replaced[0]
@@ -199,14 +210,20 @@ class Standing:
             self.plans[taken.key] = taken.plan
 
 
-def repeat(steps: Sequence[tuple[Standing, Rule, Any, Sequence[float]]]) -> bool:
-    """Takes the steps of all groups of an optimizer with all that is pending, if they are known.
+class Again(NamedTuple):
+    """A group's step that may be one that was taken before; its parameters and states stand."""
 
-    Each is a standing that holds, the rule, flags and numbers.
-    """
+    standing: Standing
+    rule: Rule
+    flags: Any
+    numbers: list[float]
+
+
+def repeat(steps: Sequence[Again]) -> bool:
+    """Takes the steps of all groups of an optimizer with all that is pending, if they are known."""
     epoch = threads.epoch
-    g: Any = steps[0][0].params[0]._g
-    if epoch.moved or epoch.crowded or epoch.grad or type(g) is not Gradients or g.epoch is not epoch:
+    g: Any = steps[0].standing.params[0]._g
+    if epoch.moved or epoch.crowded or type(g) is not Gradients or g.epoch is not epoch:
         return False
     plans: list[Plan] = []
     scalars: list[Any] = []
@@ -228,12 +245,6 @@ def repeat(steps: Sequence[tuple[Standing, Rule, Any, Sequence[float]]]) -> bool
         standing.count += 1.0  # the step counts are foretold
         standing.versions += len(standing.counted)
     return True
-
-
-def from_one_pass(params: Sequence[Sequence[Any]]) -> bool:
-    """Are the gradients of all parameters of all groups those of one pass, which nobody has read?"""
-    g = params[0][0]._g if params[0] else None
-    return type(g) is Gradients and all([p._g is g for ps in params for p in ps])  # noqa: C419
 
 
 def _handles(ps: Any, grads: Any, *states: Any) -> list[list[Any]]:

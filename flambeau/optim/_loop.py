@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import functools
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 
-from ._rules import (
-    Rule,
-    apply_by_key,
-    apply_rule,
-    ending,
-    floats,
-    from_one_pass,
-    gradients,
-    plus_scaled,
-    repeat,
-    standing,
-)
+from ..ops import stepping
+from ._rules import Update, apply_by_key, ending, floats, gradients, plus_scaled
 from ._steps import FLOAT32_LIMIT, Mirror, scalar_dtype
 from .optimizer import (
     Optimizer,
@@ -42,14 +32,10 @@ Group = dict[str, Any]
 _CAPTURABLE_DEVICES = ("cuda", "xpu", "hpu", "privateuseone", "xla")
 
 
-class _Unknown(Exception):
-    """A group's step is not one that was taken before."""
-
-
 class LoopOptimizer(Optimizer):
     """An optimizer with state for each parameter and an update over the lists of one group.
 
-    A subclass gives `_fresh_state` and `_update`, and sets the class variables below.
+    A subclass gives `_fresh_state`, and `_describe` or `_update`, and sets the class variables below.
     """
 
     _late_options: ClassVar[dict[str, Any]] = {}
@@ -68,8 +54,7 @@ class LoopOptimizer(Optimizer):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self._mirror = Mirror()
-        self._standing: dict[int, Any] = {}
-        self._found: list[Any] | None = None  # while it is found out whether the step is known for all groups
+        self._standing: dict[int, stepping.Standing] = {}  # by the id of the group
         self._complex = self._has_complex()
         if defaults.get("fused"):
             if defaults["differentiable"]:
@@ -80,8 +65,7 @@ class LoopOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._mirror = Mirror()
-        self._standing: dict[int, Any] = {}
-        self._found: list[Any] | None = None
+        self._standing = {}
         self._complex = self._has_complex()
         for group in self.param_groups:
             for name, default in self._late_options.items():
@@ -106,20 +90,28 @@ class LoopOptimizer(Optimizer):
         """The state of a parameter before its first update."""
         raise NotImplementedError
 
+    def _describe(self, group: Group) -> Update:
+        """How the group's parameters are updated, for `_update`."""
+        raise NotImplementedError
+
     def _update(self, group: Group) -> Sequence[Any]:
         """Updates the parameters of one group in place; returns something for each one that was updated."""
-        raise NotImplementedError
+        return self._apply(self._describe(group), group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; returns what `closure` returns."""
-        return call_with_grad_mode(self.defaults.get("differentiable", False), self._step, closure)
+        differentiable = self.defaults.get("differentiable", False)
+        if closure is None and not differentiable and self._standing and self._repeat():
+            return None
+        return call_with_grad_mode(differentiable, self._step, closure)
 
     def _step(self, closure: Callable[[], Any] | None) -> Any:
-        loss = None if closure is None else _evaluate(closure)
-        groups = self.param_groups
-        if len(groups) > 1 and self._repeat_all(groups):
-            return loss
-        updated = 0
+        loss = None
+        if closure is not None:
+            loss = _evaluate(closure)
+            if not torch.is_grad_enabled() and self._repeat():
+                return loss
+        groups, updated = self.param_groups, 0
         for group in groups:
             ending[0] = self._updates_last and group is groups[-1]
             updated += len(self._update(group))
@@ -127,20 +119,45 @@ class LoopOptimizer(Optimizer):
             _realise()
         return loss
 
-    def _repeat_all(self, groups: list[Group]) -> bool:
-        """Takes the step of several groups as one before, if it is known for all of them."""
-        standing = self._standing
-        if not all([id(group) in standing for group in groups]) or not from_one_pass(groups):  # noqa: C419
-            return False
-        self._found = found = []
+    def _repeat(self) -> bool:
+        """Takes the step as one before with all that is pending, if it is known for all groups."""
+        steps = []
+        for group in self.param_groups:
+            step = self._known(group)
+            if step is None:
+                return False
+            steps.append(step)
+        return stepping.repeat(steps)
+
+    def _known(self, group: Group) -> stepping.Again | None:
+        """A group's step, if options, parameters and states stand as after the one before."""
+        found = self._standing.get(id(group))
+        if found is None:
+            return None
+        if len(group) != len(found.options) or not all(map(is_, group.values(), found.options)):
+            if group.get("capturable"):
+                return None
+            self._describe_again(found, group)
+        params, update = group["params"], found.update
+        states = list(map(self.state.get, params))
         try:
-            for group in groups:
-                self._update(group)
-        except _Unknown:
-            return False
-        finally:
-            self._found = None
-        return repeat(found)
+            members = [state[key] for key in update.keys for state in states]  # type: ignore[index]
+        except (TypeError, KeyError):  # there is none yet
+            return None
+        if not found.holds(params, members):
+            return None
+        if found.step is not None:
+            return found.step
+        count = found.count + 1.0
+        if count >= FLOAT32_LIMIT or not found.counting:
+            return None
+        return _again(found, update, count)
+
+    def _describe_again(self, found: stepping.Standing, group: Group) -> None:
+        """Notes the update that follows from a group's options, for as long as they stay what they are."""
+        update = found.update = self._describe(group)
+        found.options = tuple(group.values()) if all(map(_is_lasting, group.items())) else ()
+        found.step = None if found.counted else _again(found, update, 0.0)
 
     def _gather(self, group: Group, keys: tuple[str, ...]) -> tuple[list[list[Any]], list[State]]:
         """What a rule is given of each parameter that has a gradient: value, gradient, these states."""
@@ -160,89 +177,26 @@ class LoopOptimizer(Optimizer):
             self._refuse_capturable()
         return (_as_real(rows) if self._complex else rows), states
 
-    def _apply(
-        self,
-        rule: Rule,
-        group: Group,
-        keys: tuple[str, ...],
-        flags_of: Callable[[Any], Any],
-        numbers_of: Callable[[Any], Sequence[Any]],
-    ) -> Sequence[Any]:
-        """Applies a rule that adds one to the step counts, and whose numbers follow from them."""
-        if self._repeat(rule, group, keys, flags_of, numbers_of):
-            return group["params"]
-        rows, states = self._gather(group, keys)
-        steps = [state["step"] for state in states]
-        counts = self._mirror.announce(steps)
-        self._stand(group, rows, apply_by_key(rule, flags_of, rows, counts, numbers_of), steps, counts)
-        return rows
-
-    def _apply_to_all(
-        self, rule: Rule, group: Group, keys: tuple[str, ...], flags: Any, numbers: Sequence[Any]
-    ) -> Sequence[Any]:
-        """Applies a rule whose numbers depend on no count."""
-        if self._repeat(rule, group, keys, lambda count: flags, lambda count: numbers):
-            return group["params"]
-        rows, _ = self._gather(group, keys)
-        if rows:
-            self._stand(group, rows, apply_rule(rule, flags, rows, numbers))
-        return rows
-
-    def _repeat(
-        self,
-        rule: Rule,
-        group: Group,
-        keys: tuple[str, ...],
-        flags_of: Callable[[Any], Any],
-        numbers_of: Callable[[Any], Sequence[Any]],
-    ) -> bool:
-        """Takes a step as one before, if it is the last update of a step and one that is known."""
-        step = self._known(rule, group, keys, flags_of, numbers_of) if ending[0] or self._found is not None else None
-        if self._found is not None:
-            if step is None:
-                raise _Unknown
-            self._found.append(step)
-            return True
-        if step is not None and repeat([step]):
-            ending[0] = None
-            return True
+    def _apply(self, update: Update, group: Group) -> Sequence[Any]:
+        """Updates the parameters of a group that have a gradient; returns what the rule was given of each."""
         found = self._standing.get(id(group))
         if found is not None and found.counted and found.counting:
             self._mirror.restore(found.steps, found.count)
-        return False
-
-    def _known(
-        self,
-        rule: Rule,
-        group: Group,
-        keys: tuple[str, ...],
-        flags_of: Callable[[Any], Any],
-        numbers_of: Callable[[Any], Sequence[Any]],
-    ) -> tuple[Any, ...] | None:
-        """A group's step as `repeat` takes it, if its parameters and states stand as after the one before."""
-        found = self._standing.get(id(group))
-        if found is None or group.get("capturable"):
-            return None
-        params = group["params"]
-        states = list(map(self.state.get, params))
-        try:
-            members = [state[key] for key in keys for state in states]  # type: ignore[index]
-        except (TypeError, KeyError):  # there is none yet
-            return None
-        if found.counted and not found.counting:
-            return None
-        count = found.count + 1.0
-        if count >= FLOAT32_LIMIT or not found.holds(params, members):
-            return None
-        return found, rule, flags_of(count), floats(numbers_of(count))
+        rows, states = self._gather(group, update.keys)
+        steps = [state["step"] for state in states] if update.counts else []
+        counts = self._mirror.announce(steps) if update.counts else [0.0] * len(rows)
+        if rows:
+            self._stand(update, group, rows, apply_by_key(update.rule, update.at, rows, counts), steps, counts)
+        return rows
 
     def _stand(
         self,
+        update: Update,
         group: Group,
         rows: list[list[Any]],
-        taken: Any,
+        taken: stepping.Taken | None,
         steps: Sequence[Tensor] = (),
-        counts: Sequence[float] = (),
+        counts: Sequence[float] = (0.0,),
     ) -> None:
         """Remembers a step that may be taken again."""
         params = group["params"]
@@ -250,10 +204,9 @@ class LoopOptimizer(Optimizer):
             return
         members = [x for column in list(zip(*rows))[2:] for x in column]
         found = self._standing.get(id(group))
-        count = counts[0] if counts else 0.0
         if found is None or not found.stands_for(params, members) or len(found.steps) != len(steps):
-            found = self._standing[id(group)] = standing(params, members, steps, count)
-        found.learn(taken, count)
+            found = self._standing[id(group)] = stepping.Standing(update, params, members, steps, counts[0])
+        found.learn(taken, counts[0])
 
     def _new_state(self, group: Group, p: Tensor) -> State:
         """Fills the state of a parameter before its first update."""
@@ -274,6 +227,22 @@ class LoopOptimizer(Optimizer):
             f"If capturable=True, {self._capturable_what} must be on supported devices: "
             f"{list(self._capturable_devices)}."
         )
+
+
+def _again(found: stepping.Standing, update: Update, count: float) -> stepping.Again:
+    flags, numbers = update.at(count)
+    return stepping.Again(found, update.rule, flags, floats(numbers))
+
+
+def _is_lasting(option: tuple[str, Any]) -> bool:
+    """Does an option stay what it is as long as it is the same object? The parameters are looked at by themselves."""
+    name, value = option
+    if type(value) is tuple:
+        return all([type(x) in _LASTING for x in value])  # noqa: C419
+    return type(value) in _LASTING or name in ("params", "param_names")
+
+
+_LASTING = (float, int, bool, str, type(None))
 
 
 def zero_step(group: Group) -> Tensor:

@@ -8,13 +8,12 @@ for one that stays. So one look-up can record the step of all parameters.
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flambeau as torch
 
+from ..ops import stepping
 from .optimizer import _number
 
 if TYPE_CHECKING:
@@ -23,6 +22,28 @@ if TYPE_CHECKING:
 _LOW = (torch.float16, torch.bfloat16)
 
 Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
+
+
+class Update(NamedTuple):
+    """How the parameters of a group are updated, as its options say.
+
+    Attributes:
+        rule: the rule.
+        keys: the states that it is given, after value and gradient.
+        at: flags and numbers of a parameter's step, by what they depend on: the step count, if ``counts``.
+        counts: do they depend on it? Then the rule adds one to it.
+    """
+
+    rule: Rule
+    keys: tuple[str, ...]
+    at: Callable[[Any], tuple[Any, Sequence[Any]]]
+    counts: bool = True
+
+
+def steady(rule: Rule, keys: tuple[str, ...], flags: Any, numbers: Sequence[Any]) -> Update:
+    """An update whose flags and numbers are the same in every step."""
+    same = flags, numbers
+    return Update(rule, keys, lambda count: same, False)
 
 
 # ---- arithmetic in one rounding, as PyTorch's add, lerp, addcmul and addcdiv do for 16-bit dtypes --------
@@ -78,12 +99,7 @@ def apply_rule(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], n
         # A differentiable step: numbers may be tensors with gradients of their own.
         _apply_one_by_one(rule, flags, parameters, numbers)
         return None
-    stepping = _stepping()
-    values = floats(numbers)
-    if stepping is None:
-        _apply_one_by_one(rule, flags, parameters, values)
-        return None
-    taken = stepping.step_all(rule, flags, parameters, values, ending[0])
+    taken = stepping.step_all(rule, flags, parameters, floats(numbers), ending[0])
     if taken is not None and taken.whole:
         ending[0] = None
     return taken
@@ -95,11 +111,7 @@ def floats(numbers: Sequence[Any]) -> list[float]:
 
 
 def apply_by_key(
-    rule: Rule,
-    flags_of: Callable[[Any], Any],
-    parameters: Sequence[Sequence[Tensor]],
-    keys: Sequence[Any],
-    numbers_of: Callable[[Any], Sequence[Any]],
+    rule: Rule, at: Callable[[Any], tuple[Any, Sequence[Any]]], parameters: Sequence[Any], keys: Sequence[Any]
 ) -> Any:
     """`apply_rule` where flags and numbers follow from a key of each parameter, as its step count.
 
@@ -107,45 +119,19 @@ def apply_by_key(
     """
     distinct = list(dict.fromkeys(keys))
     if len(distinct) == 1:
-        return apply_rule(rule, flags_of(distinct[0]), parameters, numbers_of(distinct[0]))
+        flags, numbers = at(distinct[0])
+        return apply_rule(rule, flags, parameters, numbers)
     ending[0] = False  # there are several updates
     for key in distinct:
         members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
-        apply_rule(rule, flags_of(key), members, numbers_of(key))
+        flags, numbers = at(key)
+        apply_rule(rule, flags, members, numbers)
     return None
-
-
-def standing(params: Sequence[Tensor], members: Sequence[Tensor], steps: Sequence[Tensor], count: float) -> Any:
-    """What tells that the next step is the one before (`ops.stepping.Standing`)."""
-    return _stepping().Standing(params, members, steps, count)
-
-
-def repeat(steps: Sequence[Any]) -> bool:
-    """Takes the steps of all groups as they were taken before, if they are known (`ops.stepping.repeat`).
-
-    Each is a standing that holds, the rule, flags and numbers.
-    """
-    return _stepping().repeat(steps)
-
-
-def from_one_pass(groups: Sequence[Any]) -> bool:
-    """Are the gradients of all groups those of one backward pass, which nobody has read?"""
-    return _stepping().from_one_pass([group["params"] for group in groups])
 
 
 def gradients(params: Sequence[Tensor]) -> list[Any]:
     """The gradient of each parameter, None where there is none; for a rule, if no gradients are recorded."""
-    stepping = None if torch.is_grad_enabled() else _stepping()
-    return [p.grad for p in params] if stepping is None else stepping.gradients(params)
-
-
-@functools.cache
-def _stepping() -> Any:
-    """The lazy graph's entry points for a whole step, where there are any."""
-    try:
-        return importlib.import_module(f"{torch.__name__}.ops.stepping")
-    except ImportError:
-        return None
+    return [p.grad for p in params] if torch.is_grad_enabled() else stepping.gradients(params)
 
 
 def _apply_one_by_one(rule: Rule, flags: Any, parameters: Sequence[Sequence[Tensor]], numbers: Sequence[Any]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import plus_product, plus_scaled
+from ._rules import Update, plus_product, plus_scaled, steady
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -68,12 +67,12 @@ class Adadelta(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         flags = (group["maximize"], decay_kind(group) != "")
         rho = group["rho"]
         numbers = (group["weight_decay"], rho, 1 - rho, group["eps"], -_to_scalar(group["lr"]))
         # The count is only shown to the user: nothing here depends on it.
-        return self._apply_to_all(_adadelta, group, ("step", "square_avg", "acc_delta"), flags, numbers)
+        return steady(_adadelta, ("step", "square_avg", "acc_delta"), flags, numbers)
 
 
 def _adadelta(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step
-from ._rules import apply_rule, gradients, plus_product, plus_quotient
+from ._rules import Update, apply_rule, gradients, plus_product, plus_quotient
 from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ class Adagrad(LoopOptimizer):
         if group["fused"]:
             for p in group["params"]:
                 _check_fused(p)
+        return super()._update(group)
+
+    def _describe(self, group: Group) -> Update:
         flags = (group["maximize"], decay_kind(group) != "")
-        return self._apply(_adagrad, group, _KEYS, lambda count: flags, lambda count: _numbers(group, count))
+        return Update(_adagrad, _KEYS, lambda count: (flags, _numbers(group, count)))
 
     def _update_sparse(self, group: Group) -> Sequence[Any]:
         """A step of a group with sparse gradients, one parameter after another."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -17,7 +16,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
-from ._rules import moved, plus_product, plus_quotient
+from ._rules import Update, moved, plus_product, plus_quotient
 from .optimizer import (
     ParamsT,
     _at_least_zero,
@@ -113,12 +112,12 @@ class Adam(LoopOptimizer):
             state["max_exp_avg_sq"] = zeros_like(p)
         return state
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         if group["foreach"] and not group["capturable"] and torch.is_tensor(group["lr"]):
             raise RuntimeError("lr as a Tensor is not supported for capturable=False and foreach=True")
         keys = _AMSGRAD_KEYS if group["amsgrad"] else _KEYS
         flags = (group["maximize"], decay_kind(group), group["amsgrad"])
-        return self._apply(_adam, group, keys, lambda count: flags, lambda count: _adam_numbers(group, count))
+        return Update(_adam, keys, lambda count: (flags, _adam_numbers(group, count)))
 
 
 def _refuse_tensor(value: Any, name: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import moved, plus_quotient
+from ._rules import Update, moved, plus_quotient
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -69,10 +68,9 @@ class Adamax(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         flags = (group["maximize"], decay_kind(group) != "")
-        keys = ("step", "exp_avg", "exp_inf")
-        return self._apply(_adamax, group, keys, lambda count: flags, lambda count: _numbers(group, count))
+        return Update(_adamax, ("step", "exp_avg", "exp_inf"), lambda count: (flags, _numbers(group, count)))
 
 
 def _numbers(group: Group, count: float) -> tuple[Any, ...]:

@@ -86,11 +86,11 @@ class ASGD(LoopOptimizer):
         keys = [(mirror.read(state["eta"]), mirror.read(state["mu"])) for state in states]
         flags = (group["maximize"], decay_kind(group) != "")
 
-        def numbers_of(key: tuple[float, float]) -> tuple[Any, ...]:
+        def at(key: tuple[float, float]) -> tuple[Any, Sequence[Any]]:
             rate, weight = key
-            return group["weight_decay"], 1 - lambd * rate, -rate, weight
+            return (*flags, weight != 1), (group["weight_decay"], 1 - lambd * rate, -rate, weight)
 
-        apply_by_key(_asgd, lambda key: (*flags, key[1] != 1), rows, keys, numbers_of)
+        apply_by_key(_asgd, at, rows, keys)
         for state in states:
             self._schedule(state, group)
         return rows

@@ -107,7 +107,7 @@ class NAdam(LoopOptimizer):
             for count, state in zip(counts, states, strict=True)
         ]
         flags = (group["maximize"], decay_kind(group))
-        apply_by_key(_nadam, lambda key: flags, rows, keys, lambda key: _numbers(group, *key))
+        apply_by_key(_nadam, lambda key: (flags, _numbers(group, *key)), rows, keys)
         return rows
 
 

@@ -15,7 +15,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
-from ._rules import moved, plus_product
+from ._rules import Update, moved, plus_product
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ class RAdam(LoopOptimizer):
     def _fresh_state(self, group: Group, p: Tensor) -> State:
         return {"step": zero_step(group), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         beta2 = group["betas"][1]
 
-        def flags_of(count: float) -> tuple[Any, ...]:
-            return group["maximize"], decay_kind(group), _rectification(beta2, count) is not None
+        def at(count: float) -> tuple[Any, Sequence[Any]]:
+            flags = group["maximize"], decay_kind(group), _rectification(beta2, count) is not None
+            return flags, _numbers(group, count)
 
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        return self._apply(_radam, group, keys, flags_of, lambda count: _numbers(group, count))
+        return Update(_radam, ("step", "exp_avg", "exp_avg_sq"), at)
 
 
 def _numbers(group: Group, count: float) -> tuple[Any, ...]:

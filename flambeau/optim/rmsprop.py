@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step, zeros_like
-from ._rules import moved, plus_product, plus_quotient, plus_scaled
+from ._rules import Update, moved, plus_product, plus_quotient, plus_scaled, steady
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
@@ -82,14 +81,14 @@ class RMSprop(LoopOptimizer):
             state["grad_avg"] = zeros_like(p)
         return state
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         momentum, centered = group["momentum"] > 0, group["centered"]
         keys = ("step", "square_avg") + ("momentum_buffer",) * momentum + ("grad_avg",) * centered
         flags = (group["maximize"], decay_kind(group) != "", momentum, centered)
         alpha, lr = group["alpha"], _to_scalar(group["lr"])
         numbers = (group["weight_decay"], alpha, 1 - alpha, group["eps"], group["momentum"], -lr)
         # The count is only shown to the user: nothing here depends on it.
-        return self._apply_to_all(_rmsprop, group, keys, flags, numbers)
+        return steady(_rmsprop, keys, flags, numbers)
 
 
 def _rmsprop(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
-from ._rules import plus_product
+from ._rules import Update, plus_product, steady
 from .optimizer import ParamsT, _check_lr, _to_scalar
 
 if TYPE_CHECKING:
@@ -67,10 +66,10 @@ class Rprop(LoopOptimizer):
         first = torch.full_like(p, complex(lr, lr) if p.is_complex() else lr, requires_grad=False)
         return {"step": zero_step(group), "prev": zeros_like(p), "step_size": first}
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         numbers = (*group["etas"], *group["step_sizes"])
         # The count is only shown to the user: nothing here depends on it.
-        return self._apply_to_all(_rprop, group, ("step", "prev", "step_size"), group["maximize"], numbers)
+        return steady(_rprop, ("step", "prev", "step_size"), group["maximize"], numbers)
 
 
 def _rprop(maximize: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key, apply_rule, gradients, plus_scaled
+from ._rules import Update, apply_by_key, apply_rule, gradients, plus_scaled, steady
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -79,23 +79,25 @@ class SGD(LoopOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, group: Group) -> Sequence[Any]:
+    def _describe(self, group: Group) -> Update:
         momentum = group["momentum"] != 0
-        flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"])
+        flags = (group["maximize"], decay_kind(group) != "", momentum, group["nesterov"], False)
         numbers = (-_to_scalar(group["lr"]), group["weight_decay"], group["momentum"], 1 - group["dampening"])
-        keys = ("momentum_buffer",) if momentum else ()
-        if self._repeat(_sgd, group, keys, lambda count: (*flags, False), lambda count: numbers):
-            return group["params"]
+        return steady(_sgd, ("momentum_buffer",) if momentum else (), flags, numbers)
+
+    def _update(self, group: Group) -> Sequence[Any]:
+        update = self._describe(group)
         params, grads = _dense_gradients(group)
-        buffers, fresh = self._buffers(params) if momentum else ([], [])
-        rows: list[Any] = list(zip(params, grads, buffers) if momentum else zip(params, grads))
+        buffers, fresh = self._buffers(params) if update.keys else ([], [])
+        rows: list[Any] = list(zip(params, grads, buffers) if update.keys else zip(params, grads))
         if group["fused"]:
             for row in rows:
                 _check_fused(row[0])
+        flags, numbers = update.at(None)
         if any(fresh):
-            apply_by_key(_sgd, lambda first: (*flags, first), rows, fresh, lambda first: numbers)
+            apply_by_key(_sgd, lambda first: ((*flags[:-1], first), numbers), rows, fresh)
         elif rows:
-            self._stand(group, rows, apply_rule(_sgd, (*flags, False), rows, numbers))
+            self._stand(update, group, rows, apply_rule(_sgd, flags, rows, numbers))
         return rows
 
     def _buffers(self, params: list[Any]) -> tuple[list[Any], list[bool]]:
