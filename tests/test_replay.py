@@ -737,3 +737,48 @@ def test_what_a_failed_program_did_not_compute_says_so(
             total.item()
     with pytest.raises(RuntimeError, match="a tensor's memory was lost: its program failed"):
         read(total)
+
+
+def retaining(steps: int) -> list[Any]:
+    """What results, views, parts and the loss itself retain, in steps that accumulate, over one graph twice."""
+    torch.manual_seed(0)
+    w = torch.randn(4, 6, requires_grad=True)
+    x = torch.randn(5, 4)
+    seen: list[Any] = []
+    for i in range(steps):
+        h = x @ w
+        low, high = h.tanh().split(3, 1)
+        y = (low.t() * high.sum()).expand(2, 3, 5)
+        loss = (y**2).mean() + h.exp().sum()
+        kept = [h, low, y, loss, high * 2] if i % 3 else [h, low]
+        for k in kept:
+            k.retain_grad()
+        for again in (True, False):
+            loss.backward(retain_graph=again)
+        for k in kept:
+            seen.append(None if k.grad is None else (k.grad.numpy().copy(), k.grad.stride(), k.grad._version))
+        seen.append(w.grad.numpy().copy())  # type: ignore[union-attr]
+    return seen
+
+
+def test_passes_whose_results_retain_gradients_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[Any] = []
+    learn = memo._learn
+    monkeypatch.setattr(memo, "_learn", lambda *a: (learned.append(a), learn(*a))[1])
+    remembered = retaining(6)
+    assert 0 < len(learned) < 12
+    monkeypatch.setattr(memo, "_only_retains", lambda *a: False)
+    for a, b in zip(remembered, retaining(6), strict=True):
+        np.testing.assert_equal(a, b)
+
+
+def test_hooks_beside_retained_gradients_run() -> None:
+    w = torch.ones(3, requires_grad=True)
+    for _ in range(2):
+        y = w * 2
+        y.retain_grad()
+        y.register_hook(lambda g: g * 10)
+        w.grad = None
+        y.sum().backward()
+        assert y.grad is not None and y.grad.tolist() == [10.0] * 3
+        assert w.grad is not None and w.grad.tolist() == [20.0] * 3

@@ -109,11 +109,21 @@ def split(edge: Any) -> tuple[Any, int]:
 
 
 class Task:
-    """One run of the engine."""
+    """One run of the engine.
 
-    def __init__(self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None) -> None:
+    Args:
+        keep: may there be another pass through the graph?
+        create: are gradients differentiable?
+        captures: of which outputs gradients are wanted, and where they go; None: leaves accumulate theirs.
+        retaining: do results that retain their gradients get them? If not, there are no other hooks either.
+    """
+
+    def __init__(
+        self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None, retaining: bool = True
+    ) -> None:
         self.keep = keep
         self.create = create
+        self.retaining = retaining
         self.captures = captures
         self.captured: dict[int, Any] = {}
         self.buffers: dict[Any, list[Any]] = {}
@@ -207,7 +217,7 @@ class Task:
         grads = self.buffers.pop(node, None)
         if grads is None:
             grads = [None] * (1 if type(node) is AccumulateGrad else len(node.outs))
-        if node.hooked is not None:
+        if node.hooked is not None and self.retaining:
             grads = _pre_hooks(node, grads)
         self._capture(node, grads)
         if isinstance(node, AccumulateGrad):

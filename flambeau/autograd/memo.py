@@ -1,7 +1,7 @@
 """Backward passes remembered by the shape of their graph.
 
 A backward pass without hooks is a function of the recorded graph: of its operators, of how they are
-connected, and of the nodes of the tensors they saved. So the gradient nodes that the engine records the
+connected, of the nodes of the tensors they saved, and of which results retain their gradients. So the gradient nodes that the engine records the
 first time are found again by one look-up; only the walk that reads the graph is paid at each step.
 """
 
@@ -31,21 +31,32 @@ MAX_PASSES = 64  # on one traced node: Python numbers that the gradient depends 
 
 
 class Template:
-    """Gradient nodes in the order in which the walk meets the leaves; numbers that the pass adds to the epoch."""
+    """Gradient nodes in the order in which the walk meets the leaves; numbers that the pass adds to the epoch.
 
-    __slots__ = ("grads", "lasting", "scalars", "versions")
+    ``retained``: the gradients that results retain.
+    """
 
-    def __init__(self, grads: list[Node | None], scalars: list[Any], versions: list[int]) -> None:
+    __slots__ = ("grads", "lasting", "retained", "scalars", "versions")
+
+    def __init__(
+        self, grads: list[Node | None], retained: list[Node | None], scalars: list[Any], versions: list[int]
+    ) -> None:
         self.grads = grads
+        self.retained = retained
         self.scalars = scalars
         self.versions = versions
         self.lasting = False  # do the nodes stand for the same in other epochs?
 
 
-def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -> list[Any] | None:
+Retained = list[tuple[Fn, int, Callable[[], Any]]]  # outputs that retain their gradients, and references to them
+
+
+def _read(
+    root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad], kept: Retained | None
+) -> list[Any] | None:
     """The graph as a list: two graphs with equal lists have equal gradients. None if it must go through the engine.
 
-    Fills ``fns`` and ``leaves`` with what it meets. Nodes, types, numbers of outputs and positions differ in
+    Fills ``fns``, ``leaves`` and ``kept`` with what it meets; with None nothing may be retained. Nodes, types, numbers of outputs and positions differ in
     type, so that no two graphs have the same list.
     """
     key: list[Any] = [len(epoch.scalars)]
@@ -54,7 +65,7 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
     stack = [root]
     while stack:
         fn = stack.pop()
-        if fn.freed or fn.hooked is not None or not fn.simple:
+        if fn.freed or not fn.simple or (fn.hooked is not None and not _only_retains(fn, kept, add)):
             return None
         fns.append(fn)
         add(fn.node or (fn.op, fn.attrs, fn.ins))
@@ -82,6 +93,17 @@ def _read(root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]) -
             else:
                 return None
     return key
+
+
+def _only_retains(fn: Fn, kept: Retained | None, add: Callable[[Any], None]) -> bool:
+    """Notes which outputs retain their gradients; False if there are other hooks."""
+    hooks = fn.hooked
+    if kept is None or hooks.pre or hooks.post or any(hooks.tensor.values()):
+        return False
+    for k, x in hooks.retain.items():
+        kept.append((fn, k, x))
+        add(("retained", k))
+    return True
 
 
 def _read_saved(fn: Fn, epoch: Epoch, add: Callable[[Any], None]) -> bool:
@@ -116,9 +138,12 @@ def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool
     epoch = threads.epoch
     fns: list[Fn] = []
     leaves: list[AccumulateGrad] = []
-    known = _find(root, start, seed, epoch, fns, leaves)
+    kept: Retained = []
+    known = _find(root, start, seed, epoch, fns, leaves, kept)
     if known is None:
         return False
+    if kept:
+        _retain(kept, known.retained, epoch)
     _add_all([acc.reference() for acc in leaves], leaves, known, epoch)
     if not keep:
         _release(fns)
@@ -126,19 +151,31 @@ def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool
 
 
 def _find(
-    root: Fn, start: Node, seed: Callable[[], Any], epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad]
-) -> Template | None:
+    root: Fn, start: Node, seed: Callable[[], Any], epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad],
+    kept: Retained | None = None,
+) -> Template | None:  # fmt: skip
     """The gradients of a graph, with the epoch's scalars that they read."""
-    read = _read(root, epoch, fns, leaves)
+    read = _read(root, epoch, fns, leaves, kept)
     if read is None:
         return None
     read.append(start)
     key = tuple(read)
     known = _templates.get(key)
     if known is None:
-        return _learn(key, root, seed(), leaves, epoch)
+        return _learn(key, root, seed(), leaves, kept or [], epoch)
     epoch.scalars.extend(known.scalars)
     return known
+
+
+def _retain(kept: Retained, nodes: list[Node | None], epoch: Epoch) -> None:
+    """Adds gradients to results that retain them, if they still live."""
+    epoch.bytes -= HELD_BACK
+    for (_, _, reference), node in zip(kept, nodes):
+        x = reference()
+        if node is not None and x is not None:
+            g = fresh(node, epoch)
+            x._grad = g if x._grad is None else x._grad + g
+    epoch.bytes += HELD_BACK
 
 
 def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
@@ -273,17 +310,22 @@ def _remember(
 # ---- learning
 
 
-def _learn(key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGrad], epoch: Epoch) -> Template:
-    """Runs the engine, capturing the gradients of the leaves."""
+def _learn(
+    key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGrad], kept: Retained, epoch: Epoch
+) -> Template:
+    """Runs the engine, capturing the gradients of the leaves and those that are retained."""
     captures: dict[Any, int] = {(acc, 0): i for i, acc in enumerate(leaves)}
+    captures |= {(fn, k): len(leaves) + i for i, (fn, k, _) in enumerate(kept)}
     serial, before, scalars = epoch.serial, len(epoch.leaves), len(epoch.scalars)
-    task = Task(True, False, captures)
+    task = Task(True, False, captures, retaining=False)
     task.run([root], [seed])
+    found = [task.captured.get(len(leaves) + i) for i in range(len(kept))]
+    retained = [None if g is None else node_of(g.clone()) for g in found]
     grads = [task.captured.get(i) for i in range(len(leaves))]
     nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, leaves)]
     versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
                 for i, (g, acc) in enumerate(zip(grads, leaves))]  # fmt: skip
-    learned = Template(nodes, epoch.scalars[scalars:], versions)
+    learned = Template(nodes, retained, epoch.scalars[scalars:], versions)
     if epoch.serial == serial and len(epoch.leaves) == before:
         learned.lasting = True
         if len(_templates) > MAX_TEMPLATES:

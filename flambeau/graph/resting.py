@@ -67,7 +67,9 @@ def range_of(dt: dtype) -> Range | None:
 
 def readable(s: Storage) -> bool:
     """Is the memory computed, and no run still at it?"""
-    return s.raw is not None and not s.pending and not any([f.writes(s.raw) for f in flights])  # noqa: C419
+    if s.raw is None or s.pending:
+        return False
+    return not flights or not any([f.writes(s.raw) for f in flights])  # noqa: C419
 
 
 def writable(s: Storage, epoch: Epoch) -> bool:

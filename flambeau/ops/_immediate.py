@@ -205,7 +205,8 @@ def function(op: Operator, x: Any) -> Any:
         return None
     with np.errstate(all="ignore"):
         value = f(s.raw[t.offset : t.offset + 1])
-    return new_tensor(Storage(ty((), dt), None, value), ty((), dt))
+    t = ty((), dt)
+    return new_tensor(Storage(t, None, value), t)
 
 
 def _fresh(value: Any, dt: dtype) -> Any:
