@@ -16,7 +16,7 @@ from flambeau import dtypes as dt
 from flambeau.compiler import batch, chunked, passes
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.affine import row_major
-from flambeau.compiler.cpu import contract_packing, contract_plan, execute, nest_loops
+from flambeau.compiler.cpu import contract_packing, contract_plan, nest_loops, schedule
 from flambeau.compiler.cpu import target as targets
 from flambeau.compiler.cpu.code_cache import CodeCache, default
 from flambeau.compiler.cpu.execute import Executable
@@ -176,7 +176,7 @@ def on_threads(case: Case, rng: random.Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nest_loops, "CHUNK", 16)
         patch.setattr(contract_plan, "WORK", 64)
-        patch.setattr(execute, "NANOSECONDS", 1e6)
+        patch.setattr(schedule, "POINT", 1e6)
         results = case.run(pool=four_threads())
     same_bits(found, results, "on four threads")
 

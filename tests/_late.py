@@ -22,7 +22,7 @@ def idle_workers() -> Iterator[None]:
         pool.set_num_threads(3)
         p = pool.default()
         p.stop()
-        costs = {name: p._get(name) for name in ("hot_cost", "cold_cost")}
+        costs = {name: p._get(name) for name in ("hot_cost", "cold_cost", "leave_cost")}
         for name in costs:
             p._set(name, 0)
         try:

@@ -31,6 +31,7 @@ from flambeau.compiler.cpu import (
     contract_plan,
     execute,
     generating,
+    schedule,
 )
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
@@ -289,7 +290,7 @@ def test_convolutions_on_other_processors(pool: Pool, case: Any) -> None:
 def test_in_many_chunks_on_four_threads(four_threads: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contract_plan, "WORK", 64)
-        patch.setattr(execute, "NANOSECONDS", 1e6)
+        patch.setattr(schedule, "POINT", 1e6)
         check(*case, pool=four_threads)
 
 

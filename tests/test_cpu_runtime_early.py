@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import _cpu_runtime as kernels
 import numpy as np
 import pytest
+from test_cpu_runtime_pool import Chain
 
 from flambeau.compiler.cpu import pool as pools
 from flambeau.compiler.cpu.code_cache import CodeCache
@@ -145,6 +148,48 @@ def test_one_after_the_other() -> None:
         else:
             one.start()
             one.program.pool.join()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4, 8])
+@pytest.mark.parametrize("cost", [0, None])
+def test_chains_that_come_back(threads: int, cost: float | None) -> None:
+    """Segments run in order and chunks once, shared out or on one worker, which is awake or asleep."""
+    rng = random.Random(threads)
+    found = []
+    for _ in range(10):
+        chain = Chain([rng.choice([1, 1, 2, 5, 33]) for _ in range(rng.randint(2, 9))], threads, cost)
+        found.append((chain, chain.program.returning(rng.randrange(len(chain.cells)), 1e9)))
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        for _ in range(200):
+            chain, early = rng.choice(found)
+            chain.program.run_packed(chain.program.pack(*chain.addresses), early)
+            chain.runs += 1
+        time.sleep(rng.choice([0, 0.0005]))
+    for chain, _ in found:
+        chain.program.pool.join()
+        assert chain.is_right()
+
+
+def test_a_small_program_is_one_workers() -> None:
+    """If it is not worth sharing, a worker that is awake runs all of it."""
+    one = Chain([4, 1, 3], 4, cost=0)
+    Chain([16, 16], 4).run()  # wakes the workers
+    end = time.monotonic() + 20
+    while not (threads := threads_of(one)) or len(threads) > 1 or 0 in threads:
+        assert time.monotonic() < end
+
+
+def threads_of(chain: Chain) -> set[int]:
+    """Which threads have run a chain that comes back after its first segment."""
+    program = chain.program
+    trace = np.zeros((4, 9, 4), np.int64)
+    early = program.returning(1, 1e9)
+    program._returning[-1][8:10] = trace.ctypes.data, trace.strides[0]
+    program.run_packed(program.pack(*chain.addresses), early)
+    program.pool.join()
+    assert trace[:, 0, 0].sum() == 8
+    return set(np.flatnonzero(trace[:, 0, 0]).tolist())
 
 
 @pytest.mark.parametrize(("threads", "cost"), [(1, 1e9), (4, 100.0)])

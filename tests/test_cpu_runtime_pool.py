@@ -103,7 +103,7 @@ def test_a_reduction_has_the_same_bits_for_any_number_of_threads() -> None:
 class Chain:
     """Segments that each check that the one before is done, all of it, and nothing after it."""
 
-    def __init__(self, counts: Sequence[int], threads: int) -> None:
+    def __init__(self, counts: Sequence[int], threads: int, cost: float | None = None) -> None:
         self.cells = [np.zeros(n, np.int64) for n in counts]
         self.wrong = np.zeros(1, np.int64)
         self.runs = 0
@@ -113,7 +113,7 @@ class Chain:
             before = i - 1 if i else last
             operands = (Buffer(before), Constant(counts[before]), Buffer(i), Buffer(last + 1), Constant(int(i > 0)))
             segments.append(Segment((Kernel(kernels.ORDER, operands),), n))
-        self.program = Executor(segments, buffers=len(counts) + 1, pool=pool(threads))
+        self.program = Executor(segments, buffers=len(counts) + 1, cost=cost, pool=pool(threads))
         self.addresses = [*map(address, self.cells), address(self.wrong)]
 
     def run(self) -> None:

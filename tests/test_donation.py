@@ -20,7 +20,7 @@ import flambeau as torch
 from flambeau import _execution, nn
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import donation, execute, nest_loops, running
+from flambeau.compiler.cpu import donation, execute, nest_loops, running, schedule
 from flambeau.compiler.cpu.allocation import empty
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.execute import Executable
@@ -119,7 +119,7 @@ def test_what_needs_the_new_and_the_old_value() -> None:
 def test_a_reduction_of_the_old_value(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As clipping by the norm does: all chunks of the sum come before the update."""
     monkeypatch.setattr(nest_loops, "CHUNK", 64)
-    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    monkeypatch.setattr(schedule, "POINT", 1e6)
     b = Builder()
     w = b.input(0, (50, 70), F32, ((70, 1), 0))
     total = b.reduce("sum", b.map("mul", w, w), (0, 1), keepdim=True)
@@ -184,7 +184,7 @@ def check_random(pool: Pool, case: Any) -> None:
 
 def test_random_functions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nest_loops, "CHUNK", 16)
-    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    monkeypatch.setattr(schedule, "POINT", 1e6)
     check_random(pool)
     assert True in counted and False in counted
 

@@ -21,7 +21,7 @@ from flambeau import dtypes as dt
 from flambeau.compiler import passes
 from flambeau.compiler.batch import tile_batch
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import execute, nest_loops
+from flambeau.compiler.cpu import execute, nest_loops, schedule
 from flambeau.compiler.cpu import target as targets
 from flambeau.compiler.cpu.code_cache import CodeCache, default
 from flambeau.compiler.cpu.execute import Executable, nests
@@ -115,7 +115,7 @@ def test_random_functions_in_many_chunks(four_threads: Pool, case: Any) -> None:
     """Chunks of a few elements: kernels share segments, the arena and threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nest_loops, "CHUNK", 16)
-        patch.setattr(execute, "NANOSECONDS", 1e6)
+        patch.setattr(schedule, "POINT", 1e6)
         check(*case, pool=four_threads)
 
 

@@ -16,7 +16,7 @@ from test_nest import TARGETS, check, native, pool_for
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import execute, nest_loops
+from flambeau.compiler.cpu import nest_loops, schedule
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
@@ -156,7 +156,7 @@ def four_threads() -> Pool:
 def test_random_programs_in_many_chunks(four_threads: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nest_loops, "CHUNK", 16)
-        patch.setattr(execute, "NANOSECONDS", 1e6)
+        patch.setattr(schedule, "POINT", 1e6)
         check(*case, pool=four_threads)
 
 

@@ -18,7 +18,7 @@ from flambeau import dtypes as dt
 from flambeau.compiler import upright
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_packing, disk, execute, rows, stored
+from flambeau.compiler.cpu import contract_packing, disk, execute, rows, schedule, stored
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.pool import Pool
@@ -37,7 +37,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(upright, "NARROW", 2)
     monkeypatch.setattr(contract_packing, "LEAST", 1)
     monkeypatch.setattr(contract_packing, "FEWEST", 2)
-    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    monkeypatch.setattr(schedule, "POINT", 1e6)
     yield
 
 

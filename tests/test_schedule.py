@@ -9,7 +9,7 @@ from _compiled import types_of
 from flambeau import dtypes as dt
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import execute, nest_loops, schedule
+from flambeau.compiler.cpu import nest_loops, schedule
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.pool import Pool
@@ -66,7 +66,7 @@ def test_what_is_small_stays_together(pool: Pool, monkeypatch: pytest.MonkeyPatc
 
 def test_what_reads_the_others_comes_after_them(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nest_loops, "CHUNK", 1000)
-    monkeypatch.setattr(execute, "NANOSECONDS", 1e6)
+    monkeypatch.setattr(schedule, "POINT", 1e6)
     f = fan(50, 4)
     found = shapes(Executable(f, types_of(f), pool))
     assert len(found) == 2 and found[0][0][1] > 1 and all(chunks == 1 for _, chunks in found[1])

@@ -39,14 +39,13 @@ from .pool import Pool, default
 from .refusing import refusal
 from .rows import in_rows
 from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
-from .schedule import schedule
+from .schedule import nanoseconds, schedule, worth_sharing
 from .segments import segments
 from .target import Target
 
 Array = np.ndarray
 Steps = list[tuple[Cluster, Union[Nest, None]]]
 FRESH = ("contract", "scatter", "scan", "update")  # what NumPy computes in memory of its own
-NANOSECONDS = 0.5  # what a point of a loop costs, about
 
 
 def run_native(p: Any, inputs: list[Array], scalars: list[Any]) -> list[Array]:
@@ -240,7 +239,7 @@ class Executable:
         ends = {k: max(begin, written[self.home(v)]) for v, k in self.wanted.items()}
         ends[-1] = max(ends.values(), default=begin)
         ends = {k: at for k, at in ends.items() if at < len(native.segments)}
-        return {k: (at, sum([one.points for i, one in kernels if i >= at]) * NANOSECONDS) for k, at in ends.items()}
+        return {k: (at, sum([nanoseconds(one) for i, one in kernels if i >= at])) for k, at in ends.items()}
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -371,7 +370,7 @@ class Executable:
             groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
             first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
             native.append(first._replace(beside=tuple(beside)))
-        cost = _divisible(run) * NANOSECONDS
+        cost = worth_sharing(run)
         arrays = self.inputs + len(self.types) + len(self.shared)
         self.steps.append(
             Call(Executor(native, arrays=arrays, buffers=2, workspace=self.workspace, cost=cost, pool=self.pool), cost)
@@ -414,16 +413,6 @@ class Executable:
     def places(self) -> tuple[int, int]:
         """Where the arena and the numbers lie."""
         return address(self.arena), address(self.scalars.memory)
-
-
-def _divisible(run: list[tuple[int, int, Kernel]]) -> float:
-    """The points of loops that other threads could take off the calling one: all but a chunk of each segment."""
-    points = 0.0
-    for _, segment in groupby(run, itemgetter(0)):
-        groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
-        totals = [sum([k.points for k in ks]) for ks in groups]
-        points += sum(totals) - max([total / max(ks[0].chunks, 1) for total, ks in zip(totals, groups)])
-    return points
 
 
 class Call(NamedTuple):

@@ -46,6 +46,8 @@ PATIENCE_SECONDS = 2e-6
 # What others can take off one thread, in nanoseconds, before they are called: when they look for work, when they sleep.
 HOT_COST = 8_000
 COLD_COST = 150_000
+# What a worker can go on with when the caller leaves, before one is woken for that.
+LEAVE_COST = 10_000
 # Before each thread's workspace: the cell where kernels report errors.
 WORKSPACE_HEADER = 128
 
@@ -94,6 +96,7 @@ class Pool:
         self._set("patience", self._iterations(PATIENCE_SECONDS))
         self._set("hot_cost", HOT_COST)
         self._set("cold_cost", COLD_COST)
+        self._set("leave_cost", LEAVE_COST)
         self.threads = threads
         _pools.append(self)
 

@@ -19,6 +19,11 @@ segment then notes that they are `reached`; chunks from there on go to the worke
 `flying` set and without the mutex. Whoever holds the mutex next, to run a program or to wait, first takes its place and
 helps until the program is `finished`.
 
+Which programs stay on one thread. One that is not worth sharing is `alone`: a segment is published as if it had one
+chunk, and whoever takes that runs all chunks, and the segments after it. If its caller leaves and a worker is awake, it
+is `handed` over from the first segment on, so that what it writes and reads again stays in the cache of one processor.
+If no worker comes for a moment, the caller takes it after all.
+
 What stays the same while workers live: the number of threads, the floating-point control word. Everything else is
 written by the one thread inside `run`, which holds the mutex, and read by threads that own a chunk.
 """
@@ -60,6 +65,7 @@ FIELDS = {
     "error_count": 832,
     "flying": 840,
     "early": 848,
+    "handed": 856,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
@@ -75,7 +81,8 @@ FIELDS = {
     "control": 1072,
     "hot_cost": 1080,
     "cold_cost": 1088,
-    "started": 1096,
+    "leave_cost": 1096,
+    "started": 1104,
     # arrays
     "errors": 2048,
     "words": 4096,

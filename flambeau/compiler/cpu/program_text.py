@@ -121,6 +121,15 @@ free:
   ret void
 }
 
+; How many chunks of a segment threads may take one by one: of a program that is one thread's, whoever comes takes all.
+define internal i64 @published(i64 %alone, i64 %chunks) {
+  %one = icmp ne i64 %alone, 0
+  %some = icmp ne i64 %chunks, 0
+  %both = and i1 %one, %some
+  %n = select i1 %both, i64 1, i64 %chunks
+  ret i64 %n
+}
+
 define internal void @run_alone(ptr %st, i64 %tid, ptr %segment, i64 %chunks) {
 entry:
   br label %head
@@ -159,6 +168,9 @@ entry:
   %words = @@words
   %earlyp = @@early
   %reachedp = @@reached
+  %handedp = @@handed
+  %handed0 = load i64, ptr %handedp
+  %handed = icmp ne i64 %handed0, 0
   br label %head
 head:
   %index = phi i64 [%from, %entry], [%index1, %here], [%index1, %own], [%index1, %token]
@@ -182,7 +194,10 @@ segment:
   %chunks = load i64, ptr %chunksp
   %single = icmp ule i64 %chunks, 1
   %small = or i1 %single, %alone
-  %away = icmp uge i64 %index, %early ; the caller goes, or has gone
+  %late = icmp uge i64 %index, %early ; the caller goes, or has gone
+  %begins = icmp eq i64 %index, 0
+  %hands = and i1 %begins, %handed
+  %away = or i1 %late, %hands
   %caller = icmp eq i64 %tid, 0
   %goes = and i1 %away, %caller
   %stays = xor i1 %goes, true
@@ -192,6 +207,7 @@ here:
   call void @run_alone(ptr %st, i64 %tid, ptr %sg, i64 %chunks)
   br label %head
 publish:
+  %shared = call i64 @published(i64 %alone0, i64 %chunks)
   store atomic i64 0, ptr %donep monotonic, align 8
   %sequence = add i64 %base, %index
   %tag = shl i64 %sequence, 32
@@ -207,7 +223,7 @@ word:
   %mine = phi i1 [false, %publish], [%mine1, %word]
   %t1 = add i64 %t, 1
   %none = icmp ult i64 %t, %first
-  %share = select i1 %none, i64 0, i64 %chunks
+  %share = select i1 %none, i64 0, i64 %shared
   %sum1 = add i64 %sum, %share
   %sum1s = trunc i64 %sum1 to i32
   %sharess = trunc i64 %shares to i32
@@ -230,10 +246,14 @@ word:
 published:
   fence seq_cst
   %sleepers = load atomic i32, ptr %sleepersp seq_cst, align 4
-  %asleep = icmp ne i32 %sleepers, 0
+  %resting = zext i32 %sleepers to i64
+  %workers = sub i64 %threads, 1
+  %enough = select i1 %alone, i64 %workers, i64 1 ; whoever is awake takes all of it
+  %asleep = icmp uge i64 %resting, %enough
   br i1 %asleep, label %wake, label %choose
 wake:
-  %others = sub i64 %chunks, 1
+  %others0 = sub i64 %shared, 1
+  %others = select i1 %away, i64 %shared, i64 %others0
   %otherss = trunc i64 %others to i32
   call void @wake_sleepers(ptr %st, i32 %otherss)
   br label %choose
@@ -242,18 +262,18 @@ choose:
 own:
   call void @run_chunk(ptr %st, i64 %tid, ptr %sg, i64 %mylow1)
   %d2 = atomicrmw add ptr %donep, i64 2 acq_rel
-  %wanted2 = sub i64 %chunks, 1
+  %wanted2 = sub i64 %shared, 1
   %last2 = icmp eq i64 %d2, %wanted2
   br i1 %last2, label %head, label %out
 token:
   %d1 = atomicrmw add ptr %donep, i64 1 acq_rel
-  %last1 = icmp eq i64 %d1, %chunks
+  %last1 = icmp eq i64 %d1, %shared
   br i1 %last1, label %head, label %out
 finish:
   %finishedp = @@finished
-  %enough = add i64 %base, %early
+  %passed = add i64 %base, %early
   %target = add i64 %base, %count
-  store atomic i64 %enough, ptr %reachedp seq_cst, align 8
+  store atomic i64 %passed, ptr %reachedp seq_cst, align 8
   call void @tell(ptr %st, ptr %finishedp, i64 %target) ; the program may change from here on
   br label %out
 out:
@@ -325,10 +345,21 @@ got:
   %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
   %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
   %chunks = load i64, ptr %chunksp
+  %alonep = @@alone
+  %alone0 = load i64, ptr %alonep
+  %alone = icmp ne i64 %alone0, 0
+  br i1 %alone, label %all, label %one
+all:
+  call void @run_alone(ptr %st, i64 %tid, ptr %sg, i64 %chunks)
+  br label %counted
+one:
   call void @run_chunk(ptr %st, i64 %tid, ptr %sg, i64 %chunk)
+  br label %counted
+counted:
+  %shared = call i64 @published(i64 %alone0, i64 %chunks)
   %donep = @@done
   %d = atomicrmw add ptr %donep, i64 1 acq_rel
-  %last = icmp eq i64 %d, %chunks
+  %last = icmp eq i64 %d, %shared
   br i1 %last, label %on, label %busy
 on:
   %index1 = add i64 %index, 1
@@ -374,12 +405,13 @@ no:
 
 PROGRAMS = """
 ; Writes addresses and scalars where kernels find them: a list of (operand's address, offset of the source, addend).
+; What is there already is not written again: another processor's cache may have it.
 define internal void @bind(ptr %patches, i64 %count, ptr %source) {
 entry:
   %none = icmp eq i64 %count, 0
   br i1 %none, label %out, label %loop
 loop:
-  %i = phi i64 [0, %entry], [%i1, %loop]
+  %i = phi i64 [0, %entry], [%i1, %next]
   %p = getelementptr inbounds {ptr, i64, i64}, ptr %patches, i64 %i
   %operand = load ptr, ptr %p
   %atp = getelementptr inbounds i8, ptr %p, i64 8
@@ -389,7 +421,13 @@ loop:
   %from = getelementptr inbounds i8, ptr %source, i64 %at
   %value = load i64, ptr %from
   %sum = add i64 %value, %addend
+  %old = load i64, ptr %operand
+  %same = icmp eq i64 %old, %sum
+  br i1 %same, label %next, label %write
+write:
   store i64 %sum, ptr %operand
+  br label %next
+next:
   %i1 = add i64 %i, 1
   %more = icmp ult i64 %i1, %count
   br i1 %more, label %loop, label %out
@@ -403,7 +441,7 @@ entry:
   %none = icmp eq i64 %count, 0
   br i1 %none, label %out, label %loop
 loop:
-  %i = phi i64 [0, %entry], [%i1, %loop]
+  %i = phi i64 [0, %entry], [%i1, %next]
   %p = getelementptr inbounds {ptr, i64, i64}, ptr %patches, i64 %i
   %operand = load ptr, ptr %p
   %atp = getelementptr inbounds i8, ptr %p, i64 8
@@ -415,7 +453,13 @@ loop:
   %datap = getelementptr inbounds i8, ptr %array, i64 $array_data
   %data = load i64, ptr %datap
   %sum = add i64 %data, %addend
+  %old = load i64, ptr %operand
+  %same = icmp eq i64 %old, %sum
+  br i1 %same, label %next, label %write
+write:
   store i64 %sum, ptr %operand
+  br label %next
+next:
   %i1 = add i64 %i, 1
   %more = icmp ult i64 %i1, %count
   br i1 %more, label %loop, label %out
@@ -620,7 +664,14 @@ entry:
   %pays = icmp uge i64 %cost, %limit
   %together = and i1 %pays, %several
   %parts = icmp ult i64 %early0, %count
-  %long = icmp uge i64 %rest, %limit
+  %workers = sub i64 %threads, 1
+  %resting = zext i32 %sleepers to i64
+  %all = icmp uge i64 %resting, %workers
+  %nobody = or i1 %all, %unstarted
+  %leavep = @@leave_cost
+  %leavelimitp = select i1 %nobody, ptr %leavep, ptr %hotp
+  %leavelimit = load i64, ptr %leavelimitp
+  %long = icmp uge i64 %rest, %leavelimit
   %leaves0 = and i1 %parts, %long
   %leaves = and i1 %leaves0, %several
   %wanted = or i1 %together, %leaves
@@ -675,6 +726,12 @@ prepare:
   %alone = xor i1 %together, true
   %alones = zext i1 %alone to i64
   store i64 %alones, ptr %alonep
+  %awake = xor i1 %nobody, true
+  %hands0 = and i1 %alone, %leaves
+  %hands = and i1 %hands0, %awake
+  %handeds = zext i1 %hands to i64
+  %handedp = @@handed
+  store i64 %handeds, ptr %handedp
   %orderp = @@error_order
   store i64 -1, ptr %orderp
   %early = select i1 %leaves, i64 %early0, i64 -1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
+from math import prod
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..ir import Value
@@ -16,6 +18,9 @@ from .nest_loops import Kernel
 from .pool_text import MAX_CHUNKS
 
 SMALL = 2000  # points of loops that are not worth a chunk of their own
+POINT = 0.5  # nanoseconds that a point of a loop takes, about
+PRODUCT = 0.03  # nanoseconds of a product that is added, of many in vectors
+PLENTY = 150_000  # nanoseconds that are worth taking off a thread, whatever the others must fetch for it
 
 
 class Schedule(NamedTuple):
@@ -96,11 +101,37 @@ def _levels(run: list[list[int]], kernels: Sequence[Kernel | None], accesses: Ac
 def _split(
     level: list[list[int]], first: Collection[Value], kernels: Sequence[Kernel | None], accesses: Accesses
 ) -> list[list[list[int]]]:
-    """The groups of a segment in two if what writes ``first`` is a small part of it."""
-    wanted = [g for g in level if first and not accesses(g)[1].isdisjoint(first)]
-    rest = [g for g in level if g not in wanted]
+    """The groups of a segment in two if what writes ``first`` is a small part of it, or nothing can run beside it."""
+    wanted: list[list[int]] = []
+    rest: list[list[int]] = []
+    for group in level:
+        needed = _needed(group, first, kernels, accesses)
+        wanted += [needed] if needed else []
+        rest += [others] if (others := [i for i in group if i not in needed]) else []
     little = all(_chunks(g, kernels) == 1 and _cost(g, kernels) <= SMALL for g in wanted)
-    return [wanted, rest] if wanted and little and any(_cost(g, kernels) > SMALL for g in rest) else [level]
+    lonely = len([g for g in level if _cost(g, kernels) > SMALL]) == 1 and len(wanted) == 1
+    pays = wanted and (little or lonely) and any(_cost(g, kernels) > SMALL for g in rest)
+    return [wanted, rest] if pays else [level]
+
+
+def _needed(
+    group: list[int], first: Collection[Value], kernels: Sequence[Kernel | None], accesses: Accesses
+) -> list[int]:
+    """The kernels of a group that write ``first``, and those that must run before them; of several chunks all."""
+    if not first or accesses(group)[1].isdisjoint(first):
+        return []
+    if _chunks(group, kernels) > 1:
+        return group
+    needed: list[int] = []
+    reads: set[Value] = set()
+    writes = set(first)
+    for i in reversed(group):
+        own_reads, own_writes = accesses([i])
+        if own_writes & (reads | writes) or (needed and own_reads & writes):
+            needed.insert(0, i)
+            reads |= own_reads
+            writes |= own_writes
+    return needed
 
 
 def _parts(group: list[int], kernels: Sequence[Kernel | None], accesses: Accesses) -> list[list[int]]:
@@ -136,3 +167,33 @@ def _chunks(group: Sequence[int], kernels: Sequence[Kernel | None]) -> int:
 def _cost(group: Sequence[int], kernels: Sequence[Kernel | None]) -> float:
     """Points of the loops that a chunk of the group runs through."""
     return sum(k.points for k in _some(group, kernels)) / _chunks(group, kernels)
+
+
+# ---- estimates
+
+
+def nanoseconds(k: Kernel) -> float:
+    """What a kernel takes on one thread, about."""
+    contracts = bool(k.nest.reductions) and k.nest.reductions[0].value.kind == "contract"
+    if not contracts:
+        return k.points * POINT
+    kept = prod([size for size, reduced in zip(k.nest.sizes, k.nest.reduced) if not reduced])
+    return k.points * PRODUCT + kept * POINT
+
+
+def worth_sharing(run: Sequence[tuple[int, int, Kernel]]) -> float:
+    """Nanoseconds that other threads can take off the calling one: all but a chunk of each segment.
+
+    None, if that is little and less than half of the whole. What a thread has written lies in its processor's cache,
+    and others fetch it from there line by line: in a small program that takes longer than it saves.
+
+    Args:
+        run: for each kernel its segment and its group, in order.
+    """
+    whole = divisible = 0.0
+    for _, segment in groupby(run, itemgetter(0)):
+        groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
+        totals = [sum([nanoseconds(k) for k in ks]) for ks in groups]
+        whole += sum(totals)
+        divisible += sum(totals) - max([total / max(ks[0].chunks, 1) for total, ks in zip(totals, groups)])
+    return divisible if divisible >= min(whole / 2, PLENTY) else 0.0
