@@ -437,7 +437,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if type(g) is Gradients:
             g = self._g = g.take(self)
             return g
-        if g is None and isinstance(self._e, (Fn, Out)) and not _retains(self._edge):
+        if g is None and isinstance(self._e, (Fn, Out, Traced)) and not _retains(self._edge):
             _warn_non_leaf()
         return g if g is None or isinstance(g, TensorBase) else self._grad
 

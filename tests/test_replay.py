@@ -137,6 +137,27 @@ def test_a_second_pass_through_a_freed_graph_is_refused() -> None:
     assert "a second time" in same(scenario)[0]
 
 
+def test_a_pass_from_within_a_graph_that_another_has_freed() -> None:
+    def scenario() -> list[Any]:
+        x = leaf(1.0, 2.0)
+        y = (x * 2).sum()
+        y.exp().backward()
+        return [error_of(y.backward), x.grad]
+
+    assert "a second time" in same(scenario)[0]
+
+
+def test_nodes_that_only_a_later_one_holds_are_completed() -> None:
+    def scenario() -> list[Any]:
+        x = leaf(1.0, 2.0)
+        loss = ((x * 2).exp().view(2, 1).sin() + x.cos()).sum()
+        seen = names(loss.grad_fn)
+        loss.backward()
+        return [seen, x.grad]
+
+    same(scenario)
+
+
 def test_a_graph_may_be_retained() -> None:
     def scenario() -> list[Any]:
         x: Any = leaf(1.0, 2.0)

@@ -222,18 +222,17 @@ class Pass:
 
 def replay(x: Any, keep: Any) -> bool:
     """A backward pass from a scalar whose graph is on the tape, found without a walk; False if that does not hold."""
-    fn = x._e
-    if fn is None or fn.traced is None or fn.given.__class__ is Released:
+    epoch, h = threads.epoch, x._e
+    if h.__class__ is not Traced or x._ins.__class__ is Released:
         return False
-    epoch, h = threads.epoch, fn.traced
-    if epoch.tape.get(h) is not fn or anomaly.state["enabled"] or x._ty.numel != 1 or x._ty.dtype.kind != "f":
+    if epoch.tape.get(h) is not x or anomaly.state["enabled"] or x._ty.numel != 1 or x._ty.dtype.kind != "f":
         return False
     if h.passes is None:
-        return _first_pass(x, fn, keep, epoch)
+        return _first_pass(x, h, keep, epoch)
     scalars = epoch.scalars
     known = h.passes.get((len(scalars), *[scalars[i] for i in h.numbers]))
     if known is None:
-        return _first_pass(x, fn, keep, epoch)
+        return _first_pass(x, h, keep, epoch)
     if epoch.released and not all(r.nodes.isdisjoint(known.nodes) for r in epoch.released):
         return False
     xs = [leaf.leaf() for leaf in known.leaves]
@@ -242,8 +241,8 @@ def replay(x: Any, keep: Any) -> bool:
         return False
     scalars.extend(known.scalars)
     if not keep:
-        fn.given, fn.out = Released(known.nodes, known.leaves, edges), None
-        epoch.released.append(fn.given)
+        x._ins = Released(known.nodes, known.leaves, edges)
+        epoch.released.append(x._ins)
     if known.together and all([x._g is None for x in xs]):  # noqa: C419
         _give_together(xs, known, epoch)
         return True
@@ -266,18 +265,19 @@ def _give_together(xs: list[Any], known: Pass, epoch: Epoch) -> None:
         realise(epoch)
 
 
-def _first_pass(x: Any, fn: Fn, keep: Any, epoch: Epoch) -> bool:
+def _first_pass(x: Any, h: Any, keep: Any, epoch: Epoch) -> bool:
     """Runs a pass that is not known on this traced node yet."""
-    h: Any = fn.traced
     inner = inner_nodes(h)
     numbers = tuple({i.attrs: None for g in inner for i in g.ins if i.op is SCALAR})
     key = len(epoch.scalars), *[epoch.scalars[i] for i in numbers]
     fns: list[Fn] = []
     leaves: list[AccumulateGrad] = []
     settle(epoch)
+    if x._e.traced is not None:  # another pass has freed it
+        return False
     before, epoch.grad = epoch.grad, False
     try:
-        known = _find(fn, ones_node(x._ty), lambda: ones_like(x), epoch, fns, leaves)
+        known = _find(x._e, ones_node(x._ty), lambda: ones_like(x), epoch, fns, leaves)
         if known is None:
             return False
         remembered = _remember(h, numbers, key, known, leaves, inner) if known.lasting else None

@@ -60,7 +60,8 @@ class Epoch:
         self.bytes = 0
         self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
-        self.tape: dict[Traced, Any] = {}  # backward nodes still to be completed, in the order of their recording
+        # Tensors and backward nodes whose calls are still to be completed, in the order of their recording:
+        self.tape: dict[Traced, Any] = {}
         self.repeated: dict[Traced, Traced] = {}  # a call on the tape -> the last one of its form, if there are several
         self.released: list[Any] = []  # backward passes that have freed nodes on the tape
         self.viewed: list[Storage] = []  # storages that keep their leaf, and have traced views of this epoch

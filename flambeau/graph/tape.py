@@ -1,10 +1,10 @@
 """The tape: backward nodes that were recorded in this epoch and are completed only when somebody needs them.
 
-A recorded call notes its traced node, its inputs and its output's memory on a backward node, no more. Most of these
-nodes go with the step that made them, after a backward pass that was found by the traced node alone. The others are
-completed (their edges, what they saved, its versions) before anything changes that they would read: an edge,
-a version, memory that their gradients read; and at the end of the epoch. So a completed node is what it would
-be had it been completed at once.
+A recorded call notes its traced node and its inputs on the tensor that it gives, no more; only calls with several
+results make a backward node for that. Most of these tensors go with the step that made them, after a backward pass that
+was found by the traced node alone. The others get their backward nodes (edges, what was saved, its versions) before
+anything changes that these would read: an edge, a version, memory that their gradients read; and at the end of the
+epoch. So a completed node is what it would be had it been completed at once.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def settle(epoch: Epoch) -> None:
     if epoch.tape:
         epoch.deferring = False
         completed: list[Fn] = []
-        fns = list(epoch.tape.values())
+        calls = list(epoch.tape.values())
         epoch.tape.clear()
         epoch.repeated.clear()
-        _drain(fns, UNHELD, epoch.released, completed)
+        _drain(calls, UNHELD, epoch.released, completed)
         if epoch.released:
             epoch.released.clear()
             for e in [e for fn in completed for e in fn.edges if e is not None and e.traced is not None]:
@@ -61,18 +61,18 @@ def settle_before_write(s: Storage, h: Any, epoch: Epoch) -> None:
     if h.read or parted:
         epoch.moved = True
         # Programs share their nodes, so a node that some gradient reads need not be one that these do.
-        if parted or len(epoch.tape) > MAX_SEARCHED or any([_reads(fn, s) for fn in epoch.tape.values()]):  # noqa: C419
+        if parted or len(epoch.tape) > MAX_SEARCHED or any([_reads(*call, s) for call in epoch.tape.items()]):  # noqa: C419
             settle(epoch)
 
 
-def _reads(fn: Any, s: Storage) -> bool:
+def _reads(g: Traced, call: Any, s: Storage) -> bool:
     """Would the completed node have saved this memory, or an edge to the history of a tensor on it?"""
-    given, out = fn.given, fn.out
+    given, out = (call.given, call.out) if isinstance(call, Fn) else (call._ins, call._s)
     if given.__class__ is Released:
         return False
     if any([x._s is s and (x._e or x._view) is not None for x in given if hasattr(x, "_s")]):  # noqa: C419
         return True
-    for which, _ in fn.traced.op.saves:
+    for which, _ in g.op.saves:
         if which >= OUT:
             found = out if isinstance(out, Storage) else out[which - OUT]
         else:
@@ -82,13 +82,28 @@ def _reads(fn: Any, s: Storage) -> bool:
     return False
 
 
-def _drain(fns: list[Fn], more: int, released: list[Released], completed: list[Fn]) -> None:
-    # Latest first: what only a dead node held is dead when its turn comes.
-    while fns:
-        fn = fns.pop()
-        if getrefcount(fn) > more and not (released and _is_released(fn, released)):
-            complete(fn)
-            completed.append(fn)
+def _drain(calls: list[Any], more: int, released: list[Released], completed: list[Fn]) -> None:
+    # Latest first: what only a dead node held is dead when its turn comes, and what a completed one read is not.
+    read: list[Any] = []
+    while calls:
+        call = calls.pop()
+        if getrefcount(call) > more:
+            fn = call if isinstance(call, Fn) else made(call)
+            if not (released and _is_released(fn, released)):
+                read.append(fn.given)
+                complete(fn)
+                completed.append(fn)
+
+
+def made(x: Any) -> Any:
+    """Where a tensor's gradient goes, as a backward node of its own that may still have to be completed."""
+    g: Any = x._e
+    if g.__class__ is not Traced:
+        return g
+    fn = x._e = _new(g.fn_class)
+    fn.traced, fn.given, fn.out, fn.number = g, x._ins, x._s, x._number
+    x._ins = None
+    return fn
 
 
 def _is_released(fn: Fn, released: list[Released]) -> bool:
@@ -107,9 +122,9 @@ def complete(fn: Fn) -> None:
     g: Any = fn.traced
     ins, out = fn.given, fn.out
     try:
-        edges = [x._e for x in ins]
+        edges = [made(x) for x in ins]
     except AttributeError:  # there are Python numbers
-        edges = [x._e if hasattr(x, "_e") else None for x in ins]
+        edges = [made(x) if hasattr(x, "_e") else None for x in ins]
     _fill(fn, g, edges)
     if g.op.saves:
         save(fn, ins, out, g.ty)
@@ -159,7 +174,7 @@ _new = object.__new__
 
 
 class _Probe(Fn):
-    """Stands for a node that only the tape knows."""
+    """Stands for a call that only the tape knows."""
 
     __slots__ = ()
 
@@ -168,7 +183,7 @@ class _Probe(Fn):
 
 
 def _baseline() -> int:
-    """References that ``_drain`` sees to a node that only its list holds."""
+    """References that ``_drain`` sees to a call that only its list holds."""
     more, seen = 0, [Released(frozenset([None]), [], [])]  # type: ignore[list-item]
     while True:
         seen[0].alive.clear()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .storage import Storage
+from .traced import Traced
 from .types import Ty
 
 if TYPE_CHECKING:
@@ -18,19 +19,22 @@ class TensorBase(_Methods):
     """The data of a tensor.
 
     ``_s`` storage; ``_ty`` geometry in it; ``_h`` the node of its value, good while ``_w == _s.w``;
-    ``_e`` where its gradient goes (None: it needs none), possibly a backward node that must be completed before it is
-    read, as it comes by ``_edge``; ``_view`` what it is a view of;
+    ``_e`` where its gradient goes (None: it needs none), possibly still to be completed, so it is read by ``_edge``:
+    a traced node stands for a backward node that is not made yet, of the call with inputs ``_ins`` and the number
+    ``_number`` (``graph.tape``); ``_view`` what it is a view of;
     ``_g`` its gradient, possibly as a ``Gradients``, and ``_grad`` as a tensor;
     ``_vc`` a version counter of its own (made by ``.data``), else the storage's.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_e", "_g", "_h", "_s", "_ty", "_vc", "_view", "_w")
+    __slots__ = ("__dict__", "__weakref__", "_e", "_g", "_h", "_ins", "_number", "_s", "_ty", "_vc", "_view", "_w")
 
     _s: Storage
     _ty: Ty
     _h: Any
     _w: int
     _e: Any
+    _ins: Any
+    _number: int
     _view: View | None
     _vc: Any
     _g: Any
@@ -52,6 +56,9 @@ class TensorBase(_Methods):
         """Where its gradient goes, complete."""
         e = self._e
         if e is not None and e.traced is not None:
+            if e.__class__ is Traced:
+                before_change[0](False)
+                return self._edge
             e.unfold()
         return e
 
@@ -78,7 +85,9 @@ class View:
         self.edge_version = edge_version
 
 
-before_change: list[Callable[[], None]] = [lambda: None]  # completes the backward nodes that are not
+before_change: list[Callable[..., None]] = [
+    lambda moved=True: None
+]  # ``epoch.complete_all``: completes the backward nodes that are not
 replaced = [0]  # how often a tensor was given other memory or another geometry
 _new = object.__new__
 tensor_class: list[type] = [TensorBase]  # the class of new tensors

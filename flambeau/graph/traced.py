@@ -39,6 +39,9 @@ class Traced:
         "ty",
         "value",
     )
+    # Of a tensor's edge whose backward node is still to be made, which this stands for:
+    traced = True
+    accumulates = False
 
     def __init__(self, value: Node, complete: bool, op: Any = None, ins: tuple[Any, ...] = (), attrs: Any = ()) -> None:
         self.value = value

@@ -41,6 +41,18 @@ def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
         return None
     if s.notes is not None and s.notes.kept is not None:
         epoch.viewed.append(s)
+    if type(h) is Several:
+        return _deferred_parts(h, x, epoch)
+    if h in epoch.tape:
+        h = call_again(h, epoch.repeated)
+    y = epoch.tape[h] = _view_at(h, x, h, "default")
+    y._ins = (x,)
+    y._number = next_number()
+    return y
+
+
+def _deferred_parts(h: Any, x: Any, epoch: Epoch) -> tuple[Any, ...]:
+    """Several views of ``x``, whose backward node is completed later."""
     fn = _new(h.fn_class)
     if epoch.tape.setdefault(h, fn) is not fn:
         h = call_again(h, epoch.repeated)
@@ -49,9 +61,7 @@ def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
     fn.given = (x,)
     fn.out = None
     fn.number = next_number()
-    if type(h) is Several:
-        return tuple([_view_at(part, x, Out(fn, k), "multi") for k, part in enumerate(h.parts)])
-    return _view_at(h, x, fn, "default")
+    return tuple([_view_at(part, x, Out(fn, k), "multi") for k, part in enumerate(h.parts)])
 
 
 def _view_at(h: Any, x: Any, edge: Any, creation: str) -> Any:

@@ -136,14 +136,12 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     y._vc = None
     y._g = None
     if h.complete and epoch.deferring and size <= BUDGET:
-        fn = y._e = _new(h.fn_class)
-        if epoch.tape.setdefault(h, fn) is not fn:
+        if epoch.tape.setdefault(h, y) is not y:
             h = y._h = call_again(h, epoch.repeated)
-            epoch.tape[h] = fn
-        fn.traced = h
-        fn.given = ins
-        fn.out = s
-        fn.number = next_number()
+            epoch.tape[h] = y
+        y._e = h
+        y._ins = ins
+        y._number = next_number()
         return y
     y._e = None
     _give_history(op, ins, h.value, y, epoch)
