@@ -803,3 +803,19 @@ def test_hooks_beside_retained_gradients_run() -> None:
         y.sum().backward()
         assert y.grad is not None and y.grad.tolist() == [10.0] * 3
         assert w.grad is not None and w.grad.tolist() == [20.0] * 3
+
+
+def test_types_of_rows_that_nobody_holds_are_dropped() -> None:
+    from flambeau.graph import types
+
+    x = torch.arange(4.0).expand(100_000, 4).contiguous()
+    held = x[7]
+    for i in range(len(x)):
+        x[i]
+    rows = x.unbind()
+    assert x[7]._ty is held._ty is rows[7]._ty
+    assert rows[99_999].tolist() == [0, 1, 2, 3]
+    del rows
+    for i in range(len(x)):
+        x[i, 1]
+    assert len(types._types) <= 2 * types._MANY

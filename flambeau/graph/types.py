@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
+from sys import getrefcount
 from typing import Any
 
 from ..dtypes import dtype
@@ -75,6 +76,21 @@ class Ty:
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
         self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
 
+    def moved(self, offset: int) -> Ty:
+        """The type that differs in the offset alone."""
+        key = (self.shape, self.dtype, self.strides, offset, self.weak)
+        return _types.get(key) or _interned(key, self._at(offset))
+
+    def _at(self, offset: int) -> Ty:
+        t = object.__new__(Ty)
+        t.shape, t.size, t.dtype, t.strides, t.weak = self.shape, self.size, self.dtype, self.strides, self.weak
+        t.ndim, t.numel, t.nbytes = self.ndim, self.numel, self.nbytes
+        t.contiguous, t.dense = self.contiguous, self.dense
+        t.offset = offset
+        t.leaves = {}
+        t.views = {}
+        return t
+
     def __repr__(self) -> str:
         layout = "" if self.contiguous and not self.offset else f" strides={list(self.strides)}+{self.offset}"
         return f"{self.dtype.name}{list(self.shape)}{layout}"
@@ -84,6 +100,9 @@ class Ty:
 
 
 _types: dict[tuple[Any, ...], Ty] = {}
+_MANY = 1 << 15  # types above which those that nobody holds are looked for
+_limit = [_MANY]
+_UNHELD = 3  # references to a type that is in ``_types`` alone, when it is looked at
 
 
 def ty(
@@ -96,8 +115,25 @@ def ty(
     t = _types.get(key)
     if t is None:
         key = (tuple(map(int, shape)), dt, tuple(map(int, strides)), int(offset), weak)
-        t = _types.setdefault(key, Ty(*key))
+        t = _interned(key, Ty(*key))
     return t
+
+
+def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
+    if len(_types) > _limit[0]:
+        _sweep()
+    return _types.setdefault(key, t)
+
+
+def _sweep() -> None:
+    """Drops the types that nobody holds: a loop over the rows of a matrix makes one for each row."""
+    for t in list(_types.values()):
+        t.views.clear()
+    for key in list(_types):
+        t = _types[key]
+        if getrefcount(t) <= _UNHELD and not t.leaves:
+            del _types[key]
+    _limit[0] = max(_MANY, 2 * len(_types))
 
 
 @lru_cache(8192)

@@ -280,10 +280,11 @@ def _integers_type(t: Ty, index: Any) -> Ty | None:
     known = t.views.get(index)
     if known is None:
         items: Any = index if type(index) is tuple else (index,)
-        if not 0 < len(items) <= t.ndim or not all(-n <= i < n for i, n in zip(items, t.shape)):
+        if not 0 < len(items) <= t.ndim or not all([-n <= i < n for i, n in zip(items, t.shape)]):  # noqa: C419
             return None
-        offset = t.offset + sum(i % n * step for i, n, step in zip(items, t.shape, t.strides))
-        known = t.views[index] = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :], offset)
+        offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
+        first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
+        known = t.views[index] = first.moved(offset)
     return known
 
 

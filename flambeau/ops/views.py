@@ -683,7 +683,9 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
 
 
 def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:
-    return tuple([_select_rule(t, (dim, i)) for i in range(t.shape[dim])])
+    n, step = t.shape[dim], t.strides[dim]
+    first = _select_rule(t, (dim, 0)) if n else t
+    return tuple([first.moved(t.offset + i * step) for i in range(n)])
 
 
 def _unbind_vjp(f: Any, *grads: Any) -> tuple[Any]:
