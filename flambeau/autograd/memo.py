@@ -1,8 +1,8 @@
 """Backward passes remembered by the shape of their graph.
 
-A backward pass without hooks is a function of the recorded graph: of its operators, of how they are
-connected, of the nodes of the tensors they saved, and of which results retain their gradients. So the gradient nodes that the engine records the
-first time are found again by one look-up; only the walk that reads the graph is paid at each step.
+A backward pass without hooks is a function of the recorded graph: of its operators, of how they are connected, of the
+nodes of the tensors they saved, and of which results retain their gradients. So the gradient nodes that the engine
+records the first time are found again by one look-up; only the walk that reads the graph is paid at each step.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _read(
 ) -> list[Any] | None:
     """The graph as a list: two graphs with equal lists have equal gradients. None if it must go through the engine.
 
-    Fills ``fns``, ``leaves`` and ``kept`` with what it meets; with None nothing may be retained. Nodes, types, numbers of outputs and positions differ in
-    type, so that no two graphs have the same list.
+    Fills ``fns``, ``leaves`` and ``kept`` with what it meets; with None nothing may be retained. Nodes, types, numbers of
+    outputs and positions differ in type, so that no two graphs have the same list.
     """
     key: list[Any] = [len(epoch.scalars)]
     add = key.append
