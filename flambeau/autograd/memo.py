@@ -13,7 +13,7 @@ from typing import Any
 from ..graph.epoch import BUDGET, Epoch, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooked_leaves
 from ..graph.gradients import Gradients
-from ..graph.node import SCALAR, Node, layout_node
+from ..graph.node import SCALAR, Node, layout_node, on_one_line
 from ..graph.realisation import forget_hooks, realise
 from ..graph.tape import Released, settle
 from ..graph.tensor_base import new_tensor
@@ -56,8 +56,8 @@ def _read(
 ) -> list[Any] | None:
     """The graph as a list: two graphs with equal lists have equal gradients. None if it must go through the engine.
 
-    Fills ``fns``, ``leaves`` and ``kept`` with what it meets; with None nothing may be retained. Nodes, types, numbers of
-    outputs and positions differ in type, so that no two graphs have the same list.
+    Fills ``fns``, ``leaves`` and ``kept`` with what it meets; with None nothing may be retained. Nodes, types, numbers
+    of outputs and positions differ in type, so that no two graphs have the same list.
     """
     key: list[Any] = [len(epoch.scalars)]
     add = key.append
@@ -318,7 +318,8 @@ def _learn(
     captures |= {(fn, k): len(leaves) + i for i, (fn, k, _) in enumerate(kept)}
     serial, before, scalars = epoch.serial, len(epoch.leaves), len(epoch.scalars)
     task = Task(True, False, captures, retaining=False)
-    task.run([root], [seed])
+    with on_one_line():
+        task.run([root], [seed])
     found = [task.captured.get(len(leaves) + i) for i in range(len(kept))]
     retained = [None if g is None else node_of(g.clone()) for g in found]
     grads = [task.captured.get(i) for i in range(len(leaves))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -68,7 +69,7 @@ class Node:
         self.src = src
         self.parts: tuple[Node, ...] | None = None
         self.differentiable = type(t) is not tuple and t.dtype.kind in "fc"  # may the one result require grad?
-        self.numbers = any(i.op is SCALAR for i in ins)  # are there Python numbers among the inputs?
+        self.numbers = SCALAR in [i.op for i in ins]  # are there Python numbers among the inputs?
         self.read = False  # may a backward node read this value? What ``traced`` keeps with it:
         self.elsewhere: Any = None
         self.twins: list[Any] | None = None
@@ -96,8 +97,10 @@ UPDATE = _structural("update")  # ins[0] with the elements under the view attrs 
 LAYOUT = _structural("layout")  # ins[0] in ty's memory layout
 
 nodes: dict[Any, Node] = {}
+_results: dict[Any, Any] = {}  # operators, types of inputs and attributes -> types of results
 
 
+MOST_RESULTS = 100_000
 Place = tuple[CodeType, int]
 
 
@@ -131,8 +134,24 @@ def line_of(place: Place | None) -> tuple[str, int] | None:
 
 def user_line() -> tuple[str, int] | None:
     """File and line of the innermost caller outside the package."""
+    if _line[0] is not None:
+        return _line[0]
     frame = _user_frame(sys._getframe(1))
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+@contextmanager
+def on_one_line() -> Iterator[None]:
+    """While this is held, all is recorded by the innermost caller outside the package: nobody looks for it again."""
+    before = _line[0]
+    _line[0] = user_line()
+    try:
+        yield
+    finally:
+        _line[0] = before
+
+
+_line: list[tuple[str, int] | None] = [None]
 
 
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
@@ -143,8 +162,25 @@ def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
     key = (op, ins, attrs)
     n = nodes.get(key)
     if n is None:
-        n = nodes[key] = Node(op, ins, attrs, op.infer(tuple([i.ty for i in ins]), attrs), user_line())
+        n = nodes[key] = Node(op, ins, attrs, _result(op, tuple([i.ty for i in ins]), attrs), user_line())
     return n
+
+
+def _result(op: Operator, tys: tuple[Any, ...], attrs: Any) -> Any:
+    """What an operator gives for these types, which its rule is asked for once."""
+    key = (op, tys, attrs)
+    t = _results.get(key)
+    if t is None:
+        if len(_results) >= MOST_RESULTS:
+            _results.clear()
+        t = _results[key] = op.infer(tys, attrs)
+    return t
+
+
+def forget_nodes() -> None:
+    """Drops all nodes, and what was inferred."""
+    nodes.clear()
+    _results.clear()
 
 
 def leaf_node(t: Ty, ordinal: int) -> Node:

@@ -16,7 +16,7 @@ from .epoch import LOCK, Epoch
 from .fn import next_number
 from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
-from .node import Node, Operator, nodes
+from .node import Node, Operator, forget_nodes, nodes
 from .program import Program, build
 from .storage import Storage, lost, next_token
 from .tape import settle
@@ -214,7 +214,7 @@ def _rest(s: Storage) -> None:
 
 def forget() -> None:
     """Drops all interned nodes and programs; they are made again when needed."""
-    nodes.clear()
+    forget_nodes()
     traced.clear()
     programs.clear()
     for hook in forget_hooks:

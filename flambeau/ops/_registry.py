@@ -151,13 +151,13 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
 def _first(op: Operator, hs: tuple[Any, ...], attrs: Any, grad: bool) -> Any:
     """What a call of this form gives, kept for the next: a traced node if it is recorded for autograd."""
     plain = tuple([h.value if type(h) is Traced else h for h in hs])
-    h: Any = nodes.get((op, plain, attrs)) or intern(op, plain, attrs)
+    h: Any = intern(op, plain, attrs)
     if grad:
         history = [i for i in hs if type(i) is Traced]
         if history and op.vjp is not None:
             h = _with_history(op, hs, attrs, h, all(i.complete for i in history))
         traced[op, hs, attrs] = h
-    else:
+    elif plain != hs:
         nodes[op, hs, attrs] = h
     return h
 
