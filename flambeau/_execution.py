@@ -127,6 +127,8 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
         pool.default()
     except (MissingCompiler, NotImplementedError):
         return run_on_numpy
+    if found_only and stored.store().began_empty:
+        return None
     olds = replaced(p.olds, inputs)
 
     def plan() -> Any:

@@ -53,11 +53,15 @@ class Disk:
     Args:
         folder: made (mode 0700) when it is absent.
         limit: bytes; the entries that were used the longest ago go first.
+
+    Attributes:
+        began_empty: was there nothing in it when this was made?
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, limit: int = SIZE_LIMIT) -> None:
         self.folder = None if folder is None else _prepare(os.fspath(folder))
         self.limit = limit
+        self.began_empty = self.folder is None or _is_empty(self.folder)
         self._stores = 0
 
     def get(self, key: str) -> bytes | None:
@@ -115,6 +119,11 @@ class Disk:
             return time.time() - os.stat(f"{self.folder}{SWEPT}").st_mtime > SECONDS_BETWEEN_EVICTIONS
         except OSError:
             return True
+
+
+def _is_empty(folder: str) -> bool:
+    with os.scandir(folder) as found:
+        return next(found, None) is None
 
 
 def _touch(path: str) -> None:
