@@ -161,14 +161,14 @@ class Elements(Points):
             raw = self.put(f"select <{lanes} x i1> {lanes_hold}, {t} {raw}, {t} {constant(pad, base, lanes)}", scope)
         return raw
 
-    def converted(self, raw: str, dt: dtype, scope: Scope) -> str:
+    def converted(self, raw: str, dt: dtype, scope: Scope, lanes: int = 0) -> str:
         """A vector from memory as it is multiplied."""
-        ops = self.ops(self.vectors, scope)
+        ops = self.ops(lanes or self.vectors, scope)
         return maps.cast(ops, maps.from_memory(ops, raw, dt), dt, self.dt)
 
-    def vector_load(self, pointer: str, step: int, dt: dtype, mask: str | None, scope: Scope) -> str:
+    def vector_load(self, pointer: str, step: int, dt: dtype, mask: str | None, scope: Scope, lanes: int = 0) -> str:
         """An element for each lane, ``step`` apart; those that ``mask`` excludes are zero and not read."""
-        t, w = memory_type(dt), self.vectors
+        t, w = memory_type(dt), lanes or self.vectors
         if step == 1 and not mask:
             return self.put(f"load <{w} x {t}>, ptr {pointer}, align {dt.itemsize}", scope)
         m = mask or "splat (i1 true)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from ...dtypes import dtype
@@ -13,6 +14,9 @@ from .contract_tile import Contraction
 from .nest_loops import Kernel
 from .target import Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, memory_type, vector
+
+STEPS = 4  # of the reduced loops that are copied at once: stores to the same place, reads from few rows
+LINE = 64  # bytes of a cache line
 
 
 class Packed(Contraction):
@@ -27,9 +31,10 @@ class Packed(Contraction):
         self.cut = p.block < n.sizes[self.first]
         self.inner = prod([n.sizes[k] for k in self.gone[1:]])
         self.depth_of_panel = p.block * self.inner
-        self.pitch = p.tile[p.rows[-1]]
-        # What a chunk's row takes of the other side's copy, with room for a whole vector behind each tile.
-        self.row_elements = self.depth_of_panel + -(-self.lanes // self.pitch)
+        self.rows_of_tile = p.tile[p.rows[-1]]
+        self.pitch = 1 << (self.rows_of_tile - 1).bit_length()  # of the other side's copy: no store crosses a line
+        # What a chunk's row takes of that copy.
+        self.row_elements = -(-self.depth_of_panel * self.pitch // self.rows_of_tile)
         self.ranges: dict[int, tuple[str, str]] = {}
         self.block_low = "0"
         self.flags: tuple[str, str] = ("", "")  # is this the first block of the reduced loops, and the last?
@@ -39,13 +44,13 @@ class Packed(Contraction):
     @property
     def panel_elements(self) -> int:
         """Elements of a chunk's panels."""
-        return self.p.columns * self.depth_of_panel
+        return 0 if self.p.straight else self.p.columns * self.depth_of_panel
 
     @property
     def copied_elements(self) -> int:
         """Elements of the other side's copy."""
-        tiles = -(-self.p.height // self.pitch)
-        return tiles * self.pitch * self.row_elements + self.lanes if self.p.copied else 0
+        tiles = -(-self.p.height // self.rows_of_tile)
+        return tiles * self.rows_of_tile * self.row_elements if self.p.copied else 0
 
     @property
     def workspace(self) -> int:
@@ -75,7 +80,8 @@ class Packed(Contraction):
             self.block_low, self.ranges[self.first] = low, (low, high)
             is_first = self.put(f"icmp eq i64 {low}, 0")
             self.flags = is_first, self.put(f"icmp uge i64 {end}, {size}")
-        self.pack()
+        if not self.p.straight:
+            self.pack()
         if self.p.copied:
             self.copy_rows()
         self.open(Scope(self.chain[-1].axes, False))
@@ -217,15 +223,22 @@ class Packed(Contraction):
             self.panels()
             self.transpose(node, at)
         else:
-            self.reduced_scopes(self.gone)
-            self.panels()
-            for j in range(0, self.width, self.lanes):
-                self.store_panel(self.whole(side.node, j), j)
+            self.reduced_scopes(self.gone[:-1])
+            self.innermost(1 if at.guards else STEPS, lambda steps: self.copy_panels(side.node, steps))
         self.leave(depth)
 
-    def whole(self, node: Node, j: int) -> str:
-        """The vector at lane ``j`` of the panel, zero beyond the result."""
-        shift = {self.axis_loop: j}
+    def copy_panels(self, node: Node, steps: int) -> None:
+        """Copies so many steps of the reduced loops of all panels."""
+        depth = len(self.chain)
+        self.panels()
+        for step in range(steps):
+            for j in range(0, self.width, self.lanes):
+                self.store_panel(self.whole(node, j, step), j, step)
+        self.leave(depth)
+
+    def whole(self, node: Node, j: int, step: int = 0) -> str:
+        """The vector at lane ``j`` of the panel, some steps on; zero beyond the result."""
+        shift = {self.axis_loop: j, self.gone[-1]: step}
         found = super().side(node, shift)
         return found or constant(0, base_type(self.dt), self.lanes)
 
@@ -239,38 +252,42 @@ class Packed(Contraction):
 
     def transpose(self, node: Node, at: Load) -> None:
         """Copies squares of as many rows as there are lanes, which are contiguous along the innermost reduced loop."""
-        last = self.gone[-1]
-        self.reduced_scopes(self.gone[:-1])
-        low, high = self.ranges.get(last, ("0", str(self.n.sizes[last])))
-        size, depth = self.n.sizes[last], len(self.chain)
-        blocked = last == self.first and self.cut
-        span = self.p.block if blocked else size
-        rest = size % self.lanes if not blocked else 0
-        self.squares(node, at, last, low, high, span, rest, depth)
 
-    def squares(self, node: Node, at: Load, last: int, low: str, high: str, span: int, rest: int, depth: int) -> None:
-        """A loop over whole squares, and the steps that are left over one by one."""
-        whole = span // self.lanes * self.lanes
+        def square(steps: int) -> None:
+            rows = [self.row(node, at, j) for j in range(self.width)] if steps > 1 else []
+            for j in range(0, self.width, self.lanes):
+                regs = self.turned(rows[j : j + self.lanes]) if rows else [self.whole(node, j)]
+                for i, reg in enumerate(regs):
+                    self.store_panel(reg, j, i)
+
+        self.reduced_scopes(self.gone[:-1])
+        self.innermost(self.lanes, square)
+
+    def innermost(self, steps: int, body: Callable[[int], None]) -> None:
+        """Runs the innermost reduced loop through the block, so many steps at once, and those left over one by one.
+
+        ``body`` emits what is done for the number of steps that it is called with.
+        """
+        k, depth = self.gone[-1], len(self.chain)
+        low, high = self.ranges.get(k, ("0", str(self.n.sizes[k])))
+        blocked = k == self.first and self.cut
+        span = self.p.block if blocked else self.n.sizes[k]
+        whole, rest = span >= steps, span % steps if not blocked else 0
         self.open(Scope(self.chain[-1].axes, False))
         inside = len(self.chain)
         end = high
         if "%" in high or rest:
             length = self.difference(high, low, self.chain[-1])
-            length = self.put(f"and i64 {length}, {-self.lanes}") if "%" in length else str(int(length) & -self.lanes)
+            length = self.put(f"and i64 {length}, {-steps}") if "%" in length else str(int(length) & -steps)
             end = self.sum(low, length, self.chain[-1])
         if whole:
-            self.steps(last, low, end, self.lanes, guarded="%" in end)
-            rows = [self.row(node, at, j) for j in range(self.width)]
-            for j in range(0, self.width, self.lanes):
-                for i, reg in enumerate(self.turned(rows[j : j + self.lanes])):
-                    self.store_panel(reg, j, i)
+            self.steps(k, low, end, steps, guarded="%" in end)
+            body(steps)
             self.leave(inside)
         if "%" in high or rest or not whole:
             self.open(Scope(self.chain[-1].axes, False))
-            start = end if whole else low
-            self.steps(last, start, high, 1, guarded=True)
-            for j in range(0, self.width, self.lanes):
-                self.store_panel(self.whole(node, j), j)
+            self.steps(k, end if whole else low, high, 1, guarded=True)
+            body(1)
         self.leave(depth)
 
     def row(self, node: Node, at: Load, j: int) -> str:
@@ -321,14 +338,19 @@ class Packed(Contraction):
     def copy_rows(self) -> None:
         """Copies the chunk's rows of the other side, which are contiguous across the reduced loops, into tiles.
 
-        Whole vectors are stored, in ascending order of the reduced loops: what is too much is overwritten or not read.
+        Vectors of as many elements as a tile has room for are stored; those that are no rows of the tile are not read.
         """
-        k, depth = self.p.rows[0], len(self.chain)
+        depth = len(self.chain)
         self.open(Scope(self.chain[-1].axes, False))
-        self.reduced_scopes(self.gone)
+        self.reduced_scopes(self.gone[:-1])
+        self.innermost(STEPS, self.copy_tiles)
+        self.leave(depth)
+
+    def copy_tiles(self, steps: int) -> None:
+        """Copies so many steps of the reduced loops of all tiles: neighbours in the copy, so that its lines fill."""
+        k, height = self.p.rows[0], self.rows_of_tile
         low, high = self.range(k)
-        vectors = -(-self.pitch // self.lanes)
-        whole = max(0, (self.n.sizes[k] - vectors * self.lanes) // self.pitch + 1) * self.pitch
+        whole = max(0, (self.n.sizes[k] - self.pitch) // height + 1) * height
         inside = len(self.chain)
         for first, last, masked in (
             (low, self.extreme("smin", high, str(whole)), False),
@@ -336,36 +358,53 @@ class Packed(Contraction):
         ):
             if "%" in first + last or int(first) < int(last):
                 self.open(Scope(self.chain[-1].axes, False))
-                self.steps(k, first, last, self.pitch, guarded=True)
-                self.copy_tile(masked)
+                self.steps(k, first, last, height, guarded=True)
+                for step in range(steps):
+                    self.copy_tile(step, masked)
                 self.leave(inside)
-        self.leave(depth)
 
-    def copy_tile(self, masked: bool) -> None:
+    def copy_tile(self, step: int, masked: bool) -> None:
         """Copies the rows of a tile at one step of the reduced loops."""
         at: Load = self.sides[1 - self.p.vector].node.params
-        scope, t = self.chain[-1], vector(base_type(self.dt), self.lanes)
-        for j in range(0, self.pitch, self.lanes):
-            pointer = self.place(at.value, at.address.shift(j), scope)
-            mask = self.rows_left(j) if masked else None
-            raw = self.vector_load(pointer, 1, at.value.dtype, mask, scope)
-            to = self.panel_place(self.row_strides(), self.panel_elements + j, scope)
-            raw = self.converted(raw, at.value.dtype, scope)
+        scope, width = self.chain[-1], min(self.pitch, self.lanes)
+        for j in range(0, self.pitch, width):
+            pointer = self.place(at.value, at.address.shift(step * at.address.of(self.gone[-1]) + j), scope)
+            mask = self.rows_left(j, width) if masked else None
+            raw = self.vector_load(pointer, 1, at.value.dtype, mask, scope, width)
+            to = self.panel_place(self.row_strides(), self.panel_elements + step * self.pitch + j, scope)
+            raw = self.converted(raw, at.value.dtype, scope, width)
+            t = vector(base_type(self.dt), width)
             scope.body.append(f"  store {t} {raw}, ptr {to}, align {self.dt.itemsize}")
 
-    def rows_left(self, j: int) -> str:
-        """The lanes from row ``j`` of the tile on that are rows of the operand."""
+    def rows_left(self, j: int, count: int) -> str:
+        """Which of ``count`` rows, from row ``j`` of the tile on, are rows of the operand."""
         k, w = self.p.rows[0], self.lanes
         first = self.sum(self.indices[k], str(j), self.chain[-1])
         lanes = lane_list(list(range(w)), "i64")
         x = self.put(f"add nsw <{w} x i64> {self.splat(first, 'i64', self.chain[-1])}, {lanes}")
-        return self.put(f"icmp ult <{w} x i64> {x}, splat (i64 {self.n.sizes[k]})")
+        mask = self.put(f"icmp ult <{w} x i64> {x}, splat (i64 {self.n.sizes[k]})")
+        some = lane_list(list(range(count)), "i32")
+        return self.put(f"shufflevector <{w} x i1> {mask}, <{w} x i1> poison, <{count} x i32> {some}")
 
     # ---- sums
 
+    def products(self, places: list[Shift], sums: list[str]) -> list[str]:
+        self.fetch_rows()
+        return super().products(places, sums)
+
+    def fetch_rows(self) -> None:
+        """Asks for what the tiles after this one read of rows that lie across: no cache sees these lines coming."""
+        k, side = self.p.rows[-1], self.sides[1 - self.p.vector]
+        at: Load = (side.node.args[0] if side.node.op == "pad" else side.node).params
+        line = LINE // at.value.dtype.itemsize
+        if not self.p.copied and side.of(k) == 1 and abs(side.of(self.gone[-1])) >= line and not at.guards:
+            self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+            pointer = self.place(at.value, self.moved(at.address, {k: line}), self.chain[-1])
+            self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
     def side(self, node: Node, shift: Shift) -> str | None:
         vectors = node is self.sides[self.p.vector].node
-        if not vectors and not self.p.copied:
+        if self.p.straight if vectors else not self.p.copied:
             return super().side(node, shift)
         scope = self.chain[-1]
         strides = self.panel_strides() if vectors else self.row_strides()

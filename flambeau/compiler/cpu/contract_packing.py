@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 
 from ..affine import Guard
 from ..loops import Load, Nest, Node
@@ -22,6 +22,9 @@ LEAST = 1 << 19  # products below which nothing is packed
 DEPTH = 400  # products of a result between which it waits in the workspace, about
 ROWS = 8  # of a loop that makes good tiles
 SAME_SET = 512  # elements, or a multiple of them, between rows of which the first cache holds few at a time
+NEAR = 512  # elements between rows that are read in vectors where they lie, at most
+STRETCH = 0.08 / 512  # for each element between such rows: by how much products take longer
+AFAR = 0.5  # cycles to bring an element near
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 FEWEST = 24  # rows that a panel must serve
 DEEP = 8  # products of a result, at least
@@ -53,7 +56,8 @@ class Packing(Plan):
     ``vector``: which side is read in vectors; ``outer``: loops of which each index is a chunk's; ``rows``: loops on
     which only the other side depends, the tiled one last; ``columns``, ``height``: a chunk's block of the loop in
     vectors and of ``rows[0]``; ``block``: a block of the outermost reduced loop; ``copied``: is the other side packed
-    too? ``direct``: nothing is packed, as what is read in vectors is contiguous and stays in the cache.
+    too? ``straight``: what is read in vectors is not, as its rows lie side by side. ``direct``: nothing is packed, as
+    what is read in vectors is contiguous and stays in the cache.
     """
 
     vector: int = 0
@@ -63,6 +67,7 @@ class Packing(Plan):
     height: int = 0
     block: int = 0
     copied: bool = False
+    straight: bool = False
     direct: bool = False
 
 
@@ -153,8 +158,21 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
         _direct(n, p)
         return p
     at = _load(a)
-    _blocks(n, p, 0.5 if a.of(axis) == 1 else 0.7 if at and _turns(n, a, at) else 1.5)
+    _blocks(n, p, 0.8 if a.of(axis) == 1 or (at and _turns(n, a, at)) else 1.5, _stretched(n, p, a))
     return p
+
+
+def _stretched(n: Nest, p: Packing, a: Operand) -> float:
+    """By how much products take longer if what is read in vectors is not packed; infinite where it has to be.
+
+    Rows that are near one another come to the loop as fast as a panel does.
+    """
+    at, gone = _load(a), [k for k, r in enumerate(n.reduced) if r]
+    apart, axis = a.of(gone[-1]), p.axis or 0
+    if at is None or at.guards or at.value.dtype.kind != "f" or at.value.dtype.itemsize < 4 or len(gone) > 1:
+        return inf
+    whole = a.of(axis) == 1 and n.sizes[axis] % p.tile[axis] == 0
+    return STRETCH * apart if whole and 0 < apart <= NEAR else inf
 
 
 def _lies_well(n: Nest, p: Packing, a: Operand, b: Operand) -> bool:
@@ -222,20 +240,22 @@ def _in_pieces(n: Nest, p: Packing) -> Packing | None:
     return p
 
 
-def _blocks(n: Nest, p: Packing, copying: float) -> None:
+def _blocks(n: Nest, p: Packing, copying: float, stretched: float) -> None:
     """A chunk's share of the result: the one with which some threads are done first, in which the caches hold it."""
-    shares = Shares(n, p, copying)
+    shares = Shares(n, p, copying, stretched)
     columns, height = min(shares.fitting(), key=lambda share: shares.time(*share))
     p.columns, p.height = columns, min(n.sizes[p.rows[0]], height)
+    p.straight = shares.straight(columns, height)
     p.chunks = shares.chunks(columns, height)
 
 
 class Shares:
     """How the results can be shared out among chunks, and how long that takes."""
 
-    def __init__(self, n: Nest, p: Packing, copying: float) -> None:
+    def __init__(self, n: Nest, p: Packing, copying: float, stretched: float) -> None:
         self.p = p
         self.copying = copying  # cycles to pack an element
+        self.stretched = stretched  # how much longer products take where none is
         self.reading = _reading(n, p)
         self.rows, self.size = n.sizes[p.rows[0]], n.sizes[p.axis]  # type: ignore[index]
         self.inner = prod([n.sizes[k] for k in p.rows[1:]])
@@ -265,12 +285,26 @@ class Shares:
         """The number of chunks."""
         return self.outer * -(-self.rows // height) * -(-self.size // columns)
 
+    def straight(self, columns: int, height: int) -> bool:
+        """Does it cost more to pack what is read in vectors than to read it where it lies?"""
+        return self.lying(columns, height) < columns * self.depth * self.copying
+
+    def lying(self, columns: int, height: int) -> float:
+        """Cycles that a chunk takes longer where it reads that side as it lies, the first time from afar."""
+        return columns * self.depth * AFAR + self.products(columns, height) * self.stretched
+
+    def products(self, columns: int, height: int) -> float:
+        """Cycles that a chunk's products take."""
+        rows = height * self.inner
+        return -(-rows // self.tile) * self.tile * columns * self.depth / (2 * self.p.lanes)
+
     def time(self, columns: int, height: int) -> float:
         """Cycles until one, some and many threads are done."""
         chunks = self.chunks(columns, height)
         rows = height * self.inner
-        products = -(-rows // self.tile) * self.tile * columns * self.depth / (2 * self.p.lanes)
-        packing = columns * self.depth * self.copying + rows * self.depth * self.reading
+        products = self.products(columns, height)
+        packing = min(columns * self.depth * self.copying, self.lying(columns, height))
+        packing += rows * self.depth * self.reading
         waiting = rows * columns / self.p.lanes * 4 * (self.depth / self.block - 1)
         rounds = sum(t * -(-chunks // t) for t in THREADS)
         return (products + packing + waiting + START) * rounds
@@ -278,7 +312,7 @@ class Shares:
 
 def _reading(n: Nest, p: Packing) -> float:
     """Cycles that an element of the other side costs a chunk: where rows lie across, each step reads another line."""
-    return 3 if p.copied else 1 if operands(n)[1 - p.vector].of(p.rows[-1]) == 1 else 0.15
+    return 1 if p.copied else AFAR if operands(n)[1 - p.vector].of(p.rows[-1]) == 1 else 0.15
 
 
 def _share(size: int, parts: int, step: int) -> int:
