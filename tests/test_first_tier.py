@@ -471,7 +471,7 @@ def test_what_comes_again_is_compiled_when_its_runs_have_cost_half_as_much(tier:
     tier("auto")
     x = torch.ones(6)
     x.tolist()
-    realisation.programs.clear()
+    realisation.forget()
     found = []
     for _ in range(2000):
         (x.exp() * 2).tolist()

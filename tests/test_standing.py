@@ -12,6 +12,7 @@ import pytest
 import flambeau as torch
 from flambeau import nn
 from flambeau.graph import epoch
+from flambeau.graph.realisation import counters
 from flambeau.ops import stepping
 from flambeau.optim._loop import LoopOptimizer
 
@@ -218,3 +219,54 @@ def test_counts_are_right_after_known_steps() -> None:
     again.load_state_dict(optimizer.state_dict())
     again.step()
     assert [s["step"].item() for s in _states(again)] == [10.0] * 4
+
+
+class _Narrow(nn.Module):
+    """Layers whose weights are read through views alone, and parameters that are constants when they are first read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.first = nn.Linear(6, 5, bias=False)
+        self.norm = nn.LayerNorm(5)
+        self.scale = nn.Parameter(torch.ones(5))
+        self.shift = nn.Parameter(torch.zeros(5))
+        self.last = nn.Linear(5, 3, bias=False)
+        nn.init.constant_(self.norm.bias, -0.0)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(self.norm(self.first(x)) * self.scale + self.shift)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "amsgrad", "rmsprop", "adadelta", "adamax"])
+def test_the_first_step_is_the_program_of_those_after_it(name: str) -> None:
+    net = _Narrow()
+    optimizer, compiled = OPTIMIZERS[name](net.parameters()), []
+    for _ in range(4):
+        before = counters["compiles"]
+        optimizer.zero_grad()
+        net(torch.ones(2, 6)).square().sum().backward()
+        optimizer.step()
+        compiled.append(counters["compiles"] - before)
+    assert compiled == [1, 0, 0, 0]
+
+
+def test_a_parameter_is_what_it_was_filled_with() -> None:
+    net = _Narrow()
+    assert np.signbit(net.norm.bias.detach().numpy()).all()
+    y = net.scale + 1  # recorded with the constant
+    with torch.no_grad():
+        net.scale.fill_(2.0)
+        net.shift.zero_().add_(1)
+    assert (net.scale.tolist(), net.shift.tolist(), y.tolist()) == ([2.0] * 5, [1.0] * 5, [2.0] * 5)
+    assert (net.scale._version, net.shift._version) == (1, 2)
+
+
+def test_who_read_a_parameter_before_it_was_filled_has_the_value_of_then() -> None:
+    net, found = nn.Linear(3, 3), []
+    with torch.no_grad():
+        for value in (2.0, 4.0, 9.0):
+            for p in net.parameters():
+                p.fill_(value)
+            found += [p.detach() * 1 for p in net.parameters()]
+    assert [x.flatten().tolist()[0] for x in found] == [2.0, 2.0, 4.0, 4.0, 9.0, 9.0]

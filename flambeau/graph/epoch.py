@@ -130,6 +130,7 @@ def current() -> Epoch:
 
 
 settler: list[Any] = []  # ``tape.settle``
+maker: list[Any] = []  # ``resting.make``
 
 
 def complete_all(moved: bool = True) -> None:
@@ -184,14 +185,22 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
         h = s.h
-    if h is None and x._e is not None and x._e.accumulates and x._ty is s.ty and s.raw is not None:
-        h = settled_leaf(s)
+    if is_parameter(x if x._view is None else x._view.base):
+        if h is not None and s.pending and maker[0](s, epoch):
+            h = None  # it was initialised with a constant: else the first program to read it would be another one
+        if h is None and s.raw is not None:
+            h = settled_leaf(s)
     x._w = s.w
     if x._ty is s.ty:
         return h or _leaf(s, epoch)
     if h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.raw is not None:
         return _part_leaf(x, s, epoch)
     return view_node(h or _leaf(s, epoch), x._ty)
+
+
+def is_parameter(x: TensorBase) -> bool:
+    """Is it all of its memory, and a leaf that wants a gradient?"""
+    return x._e is not None and x._e.accumulates and x._ty is x._s.ty
 
 
 def _leaf(s: Storage, epoch: Epoch) -> Node:

@@ -25,7 +25,8 @@ from .types import ty as _ty
 
 MAX_NODES = 200_000
 
-programs: dict[tuple[Any, ...], Program] = {}
+programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
+_by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
 counters = {"compiles": 0, "realisations": 0}
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 at_hand: list[Callable[[Operator, dtype], Any]] = []  # gives the function of one number, if it may be computed at once
@@ -107,9 +108,12 @@ def realise_with(
 
 
 def _compiled(key: tuple[Any, ...]) -> Program:
-    # A node, or what stands for several.
-    p = programs[key] = build(tuple([n for k in key for n in ((k,) if type(k) is Node else k.grads)]))
-    counters["compiles"] += 1
+    roots = tuple([n for k in key for n in ((k,) if type(k) is Node else k.grads)])
+    p = _by_roots.get(roots)
+    if p is None:
+        p = _by_roots[roots] = build(roots)
+        counters["compiles"] += 1
+    programs[key] = p
     return p
 
 
@@ -217,6 +221,7 @@ def forget() -> None:
     forget_nodes()
     traced.clear()
     programs.clear()
+    _by_roots.clear()
     for hook in forget_hooks:
         hook()
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..compiler.flight import flights
 from ..dtypes import dtype
-from .epoch import Epoch
+from .epoch import Epoch, maker
 from .fn import next_number
-from .node import user_place
+from .node import SCALAR, Node, user_place
 from .realisation import realise
 from .storage import Storage, next_token
 from .tape import settle_before_write
@@ -78,11 +78,11 @@ def writable(s: Storage, epoch: Epoch) -> bool:
     Constants that are still pending are made here. Where something else is pending, the first writes of an epoch are
     to be recorded, after some more all that is pending is computed.
     """
-    if _rests(s, epoch):
+    if rests(s, epoch):
         return True
-    if s.pending and s.epoch is epoch and _make(s, epoch):
+    if s.pending and make(s, epoch):
         return True
-    return (s.pending or s.raw is not None) and waited(epoch) and _rests(s, epoch)
+    return (s.pending or s.raw is not None) and waited(epoch) and rests(s, epoch)
 
 
 def waited(epoch: Epoch) -> bool:
@@ -94,7 +94,8 @@ def waited(epoch: Epoch) -> bool:
     return True
 
 
-def _rests(s: Storage, epoch: Epoch) -> bool:
+def rests(s: Storage, epoch: Epoch) -> bool:
+    """Is the memory computed, may it be written, and does nothing pending know it?"""
     if s.pending or s.raw is None or not s.raw.flags.writeable:
         return False
     if s.owner is not None and s.shared:
@@ -105,14 +106,16 @@ def _rests(s: Storage, epoch: Epoch) -> bool:
     return kept and not (epoch.pend or epoch.computed or epoch.tape)
 
 
-def _make(s: Storage, epoch: Epoch) -> bool:
-    """Makes memory of a constant that is pending; its recorded readers have the constant."""
+def make(s: Storage, epoch: Epoch) -> bool:
+    """Makes memory of a constant that is pending; its recorded readers have the constant.
+
+    Not if it has memory already, whose value before the constant may still be read.
+    """
     h: Any = s.h
     held = range_of(s.ty.dtype)
-    if held is None or h.ty is not s.ty or h.op.name not in ("full", "filled"):
+    if held is None or s.raw is not None or s.epoch is not epoch or h.ty is not s.ty:
         return False
-    value = h.attrs[0] if h.op.name == "full" else epoch.scalars[h.ins[0].attrs]
-    value = held.stored(bool(value) if held.kind == "b" and h.op.name == "full" else value)
+    value = _constant(h, held, epoch)
     if value is None:
         return False
     settle_before_write(s, h, epoch)
@@ -122,9 +125,23 @@ def _make(s: Storage, epoch: Epoch) -> bool:
     s.h = None
     s.w = next_token()
     s.raw = np.zeros(s.ty.numel, s.ty.dtype.np)
-    if value or h.op.name != "full":
+    if value or h.ins:  # -0.0 may be a run-time number
         s.raw.fill(value)
     return True
+
+
+maker.append(make)
+
+
+def _constant(h: Node, held: Range, epoch: Epoch) -> Any:
+    """The number that a node has everywhere, as it is stored; None if it is none."""
+    name = h.op.name
+    if name in ("full", "zero"):
+        value = h.attrs[0] if name == "full" else 0
+        return held.stored(bool(value) if held.kind == "b" else value)
+    if name in ("filled", "fill") and h.ins[-1].op is SCALAR:
+        return held.stored(epoch.scalars[h.ins[-1].attrs])
+    return None
 
 
 def written(x: TensorBase, epoch: Epoch) -> None:

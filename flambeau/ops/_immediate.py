@@ -14,10 +14,10 @@ import numpy as np
 
 from ..compiler.flight import let_be
 from ..dtypes import bool_, dtype
-from ..graph.epoch import Epoch, Turn, threads
+from ..graph.epoch import Epoch, Turn, is_parameter, threads
 from ..graph.node import Operator
 from ..graph.realisation import at_hand
-from ..graph.resting import Range, range_of, readable, waited, writable, written
+from ..graph.resting import Range, make, range_of, readable, rests, waited, writable, written
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
@@ -43,6 +43,8 @@ def at_once(
 
 def write(op: Operator, x: TensorBase, others: tuple[Any, ...], epoch: Epoch) -> bool:
     """Writes ``op(x, *others)`` into ``x`` if that can be done at once; x has at most ``SMALL`` elements."""
+    if op in FILLING and x._ty.numel != 1 and is_parameter(x) and not epoch.grad:
+        return _initialise(x, others[0] if others else FILLING[op], epoch)
     held = _element_range(x, epoch)
     if held is None:
         return False
@@ -63,6 +65,17 @@ def fill(x: TensorBase, value: Any) -> bool:
             return fill(x, value)
     held = _element_range(x, epoch)
     return held is not None and _fill(x, held.stored(value), epoch)
+
+
+def _initialise(x: TensorBase, value: Any, epoch: Epoch) -> bool:
+    """Fills a parameter at once: its first reader shall find memory, as all later ones will, not a constant."""
+    held, s = range_of(x._ty.dtype), x._s
+    stored = None if held is None or isinstance(value, TensorBase) else held.stored(value)
+    if stored is None or not (rests(s, epoch) or (s.pending and make(s, epoch))):
+        return False
+    let_be(s.raw)[...] = stored
+    written(x, epoch)
+    return True
 
 
 def _element_range(x: TensorBase, epoch: Epoch) -> Range | None:

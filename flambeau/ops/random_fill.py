@@ -70,9 +70,10 @@ def _history(x: TensorBase, op: Operator) -> Fn:
 
 def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
     """Makes ``values``, laid out as the dense type ``t``, the value of ``x``."""
-    node_of(x)  # another thread's pending value is computed first
-    complete_all()
     s = x._s
+    if s.owner is not None or s.epoch is not threads.epoch:
+        node_of(x)  # another thread's pending value is computed first
+    complete_all()
     if x._ty is not s.ty or s.owner is not None:
         write(x, node_of(new_tensor(Storage(t, None, values), t)), fn)
         return

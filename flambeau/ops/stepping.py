@@ -13,17 +13,20 @@ from itertools import chain
 from operator import is_
 from typing import Any, NamedTuple
 
-from ..dtypes import float64
+import numpy as np
+
+from ..dtypes import dtype, float64
 from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
 from ..graph.fn import next_number
 from ..graph.gradients import Gradients
-from ..graph.keeping import keep
+from ..graph.keeping import keep, settled_leaf
 from ..graph.node import LEAF, Node
 from ..graph.realisation import Writes, forget_hooks, realise, realise_with
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor, replaced
 from ..graph.traced import Traced
+from ..graph.types import Ty, like, ty
 from ._registry import fit, record_write
 
 Rule = Callable[..., Sequence[Any]]
@@ -247,6 +250,23 @@ def repeat(steps: Sequence[Again]) -> bool:
     return True
 
 
+def zeros_like(x: TensorBase) -> TensorBase:
+    """An optimizer's state before its first update, in the layout of a parameter."""
+    return _zeros(like(x._ty))
+
+
+def zero(dt: dtype) -> TensorBase:
+    """A count of steps before the first one."""
+    return _zeros(ty((), dt))
+
+
+def _zeros(t: Ty) -> TensorBase:
+    """Zeros in memory, under a leaf of their own: so the first step is the same program as those after it."""
+    s = Storage(t, None, np.zeros(t.numel, t.dtype.np))  # large ones take no memory before they are written
+    settled_leaf(s)
+    return new_tensor(s, t)
+
+
 def _handles(ps: Any, grads: Any, *states: Any) -> list[list[Any]]:
     """The nodes that a step begins with, in columns.
 
@@ -297,10 +317,12 @@ def gradients(params: Sequence[Any]) -> list[Any]:
     """
     epoch = threads.epoch
     found = [p._g for p in params]
-    if found and not epoch.moved:
-        g = found[0]
-        if type(g) is Gradients and g.epoch is epoch and all([other is g for other in found]):  # noqa: C419
+    g = found[0] if found else None
+    if type(g) is Gradients and g.epoch is epoch and all([other is g for other in found]):  # noqa: C419
+        if not epoch.moved:
             return found
+        for p in sorted(params, key=g.place):  # in the order of the pass, which makes it the program of other steps
+            p._grad  # noqa: B018
     return [p._grad for p in params]
 
 

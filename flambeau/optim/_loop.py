@@ -247,7 +247,7 @@ _LASTING = (float, int, bool, str, type(None))
 
 def zero_step(group: Group) -> Tensor:
     """The step count of a parameter before its first update."""
-    return torch.tensor(0.0, dtype=scalar_dtype(group.get("fused")))
+    return stepping.zero(scalar_dtype(group.get("fused")))
 
 
 @functools.cache
@@ -261,7 +261,7 @@ def _picker(keys: tuple[str, ...]) -> Callable[[State], tuple[Any, ...]]:
 
 def zeros_like(p: Tensor) -> Tensor:
     """A state tensor of zeros with the layout of `p`."""
-    return torch.zeros_like(p, memory_format=torch.preserve_format)
+    return stepping.zeros_like(p)
 
 
 def with_decay(grad: Tensor, param: Tensor, number: Any, maximize: bool, decay: bool) -> Tensor:
