@@ -36,6 +36,7 @@ from flambeau.compiler.cpu import (
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Value
+from flambeau.compiler.numpy import to_memory
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
@@ -207,6 +208,26 @@ def test_a_row_too_long_for_a_workspace_is_none_of_a_direct_convolution() -> Non
     b.f.outputs = [lower_forward(b, a, k, (1_000_003,), Geometry((1,), ((4, 4),), (1,), 1))]
     program = execute.Executable(b.f, types_of(b.f), Pool(1, default()))
     assert max(k.workspace for k in program.kernels if k is not None) <= contract_direct_plan.WORKSPACE
+
+
+@pytest.mark.parametrize("sizes", [(32, 64, 64), (5, 37, 20), (1, 120, 400), (3, 2, 90), (7, 17, 35)])
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.bfloat16])
+def test_sums_of_lanes_stored_in_vectors(monkeypatch: pytest.MonkeyPatch, sizes: Any, dtype: Any) -> None:
+    """Bits are those of sums stored one by one."""
+    (m, n, k), b = sizes, Builder()
+    ins = [b.input(j, s, dtype, (row_major(s), 0)) for j, s in enumerate([(m, k), (n, k), (n,)])]
+    total = b.map("add", b.contract("mk,nk->mn", ins[0], ins[1]), b.expand(ins[2], (m, n)))
+    b.f.outputs = [b.map("maximum", total, b.const(0.0, dtype))]
+    rng = np.random.default_rng(0)
+    arrays = [to_memory(rng.standard_normal(prod(v.shape)), dtype) for v in ins]
+    choose, found = contract_plan._beside_stored, []
+    monkeypatch.setattr(contract_plan, "_beside_stored", lambda *a: found.append(choose(*a)) or found[-1])
+    monkeypatch.setattr(generating, "_known", {})
+    together = native(b.f, arrays)
+    assert found == [1 if m > 1 else 0]
+    monkeypatch.setattr(contract_plan, "_beside_stored", lambda *a: None)
+    monkeypatch.setattr(generating, "_known", {})
+    np.testing.assert_array_equal(together[0], native(b.f, arrays)[0])
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -139,19 +139,20 @@ def _adam_numbers(group: Group, count: float) -> tuple[Any, ...]:
     """The numbers of a step."""
     beta1, beta2 = group["betas"]
     rate = _to_scalar(group["lr"]) / (1 - beta1**count)
-    return decay_number(group), 1 - beta1, beta2, 1 - beta2, (1 - beta2**count) ** 0.5, group["eps"], -rate
+    # Its inverse: a division for each element takes as long as all else, if memory is near.
+    return decay_number(group), 1 - beta1, beta2, 1 - beta2, (1 - beta2**count) ** -0.5, group["eps"], -rate
 
 
 def _adam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     """New value, None, step count and running means."""
     maximize, decay, amsgrad = flags
     param, grad, step, exp_avg, exp_avg_sq, *largest = tensors
-    decay_by, weight1, beta2, weight2, root_correction, eps, rate = numbers
+    decay_by, weight1, beta2, weight2, correction, eps, rate = numbers
     param, grad = decayed(param, grad, decay_by, maximize, decay)
     exp_avg = moved(exp_avg, grad, weight1)
     exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, weight2)
     if amsgrad:
         largest = [torch.maximum(largest[0], exp_avg_sq)]
     root = (largest[0] if amsgrad else exp_avg_sq).sqrt()
-    param = plus_quotient(param, exp_avg, root / root_correction + eps, rate)
+    param = plus_quotient(param, exp_avg, root * correction + eps, rate)
     return [param, None, step + 1, exp_avg, exp_avg_sq, *largest]

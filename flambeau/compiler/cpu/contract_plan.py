@@ -32,6 +32,7 @@ CACHE = 40960  # bytes of the first cache that a tile may fill
 STRIDED = 0.02  # how well a loop suits vectors whose elements lie apart
 NEAR = 4  # elements apart: lanes that are picked out of vectors of neighbours
 FAR = 1.75  # cycles of a load from the second cache
+STORED = 3  # cycles to store what is made of a sum, or of several in a vector
 
 
 class Operand(NamedTuple):
@@ -47,7 +48,9 @@ class Operand(NamedTuple):
 
 @dataclass
 class Plan:
-    """The choices. ``tile``: indices of kept loops that are in registers; ``chunk``: of the first of ``order``."""
+    """The choices. ``tile``: indices of kept loops that are in registers; ``chunk``: of the first of ``order``;
+    ``beside``: the kept loop along which sums of lanes can be stored in vectors.
+    """
 
     axis: int | None
     lanes: int
@@ -57,6 +60,7 @@ class Plan:
     taps: tuple[int, ...] = ()
     chunk: int = 1
     chunks: int = 1
+    beside: int | None = None
 
 
 def operands(n: Nest) -> tuple[Operand, Operand]:
@@ -84,9 +88,18 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     across = axis is not None and axis in gone
     p = Plan(axis, 0 if axis is None else lanes, across, kept)
     p.taps = _taps(n, [k for k in gone if k != axis])
+    p.beside = _beside_stored(n, kept) if across else None
     p.tile = Tiles(n, a, b, p, target.vector_registers, itemsize).best()
     p.chunk, p.chunks = _chunks(n, p)
     return p
+
+
+def _beside_stored(n: Nest, kept: list[int]) -> int | None:
+    """The kept loop along which results lie beside one another, and what is made of them is contiguous or stays."""
+    stored = [k for k in kept if n.sizes[k] > 1 and all(s.address.of(k) == 1 for s in n.stores)]
+    inner = [s.node.args[0] if s.node.op == "pad" else s.node for s in operands(n)]
+    loads = [node.params.address for node in n.nodes if node.op == "load" and node not in inner]
+    return next((k for k in stored if all(x.of(k) in (0, 1) for x in loads)), None)
 
 
 def in_vectors(n: Nest, lanes: int) -> int | None:
@@ -199,6 +212,7 @@ class Tiles:
         self.itemsize = itemsize
         self.gone = [k for k, r in enumerate(n.reduced) if r]
         self.unrolled = prod([n.sizes[k] for k in p.taps])
+        self.summed = prod([self.steps(k) for k in self.gone if k not in p.taps])  # unrolled steps of a sum
         self.tiled_taps = {
             k
             for s in self.sides
@@ -251,7 +265,26 @@ class Tiles:
     def time(self, x: int | None, y: int | None, tx: int, ty: int) -> float:
         """Cycles for all steps of two loops, a tile at a time; what is left over at their ends are smaller tiles."""
         parts = [[(size // t, t), (1, size % t)] for size, t in ((self.steps(x), tx), (self.steps(y), ty))]
-        return sum(i * j * self.cycles({x: u, y: v}) for i, u in parts[0] for j, v in parts[1] if u and v)
+        tiles = [(i * j, {x: u, y: v}) for i, u in parts[0] for j, v in parts[1] if u and v]
+        return sum(count * (self.cycles(tile) + self.adding(tile)) for count, tile in tiles)
+
+    def adding(self, tile: dict[int | None, int]) -> float:
+        """Cycles to add up the lanes of a tile's sums and to store them, for each unrolled step of the sums."""
+        if not self.p.across:
+            return 0
+        total, row = prod(tile.values()), 1 if self.p.beside is None else tile.get(self.p.beside, 1)
+        length, wide = (row, True) if row > 1 else (total, False)
+        parts = [part for part in (*[self.p.lanes] * (length // self.p.lanes), length % self.p.lanes) if part]
+        each = sum(self.folding(part) + STORED * (1 if wide else part) for part in parts)
+        return total // length * each / self.summed
+
+    def folding(self, count: int) -> int:
+        """Shuffles that add up the lanes of so many vectors: two for each pair, then for each pair of pairs."""
+        lanes, shuffles = self.p.lanes, 0
+        while lanes > 1:
+            count, lanes = -(-count // 2), lanes // 2
+            shuffles += 2 * count
+        return shuffles
 
     def cycles(self, tile: dict[int | None, int]) -> float:
         """Cycles of an unrolled step: two multiplications and two loads in each, and no sooner than a sum is ready."""

@@ -178,18 +178,43 @@ class Contraction(Elements):
         """Stores what is made of the sums of a tile."""
         if not self.plan.across:
             for at, reg in zip(places, sums):
-                self.finish(at, reg, bool(self.vectors))
+                self.finish(at, reg, bool(self.vectors), self.mask(at))
             return
-        self.axis = None
-        for at, reg in zip(places, self.added_lanes(sums)):
-            self.finish(at, reg, False)
-        self.axis = self.plan.axis
+        for run in self.runs(places):
+            total = self.folded([sums[j] for j in run])
+            if self.beside is None:
+                self.finish_each([places[j] for j in run], total)
+            else:
+                self.axis = self.beside
+                held = lane_list([j < len(run) for j in range(self.lanes)], "i1")
+                self.finish(places[run[0]], total, True, held if len(run) < self.lanes else None)
+            self.axis = self.plan.axis
 
-    def finish(self, at: Shift, reg: str, wide: bool) -> None:
-        """Stores what is made of one sum."""
+    @property
+    def beside(self) -> int | None:
+        """The loop along which the tile's sums of lanes are stored in vectors."""
+        k = self.plan.beside
+        return k if k is not None and self.span[k] > 1 else None
+
+    def runs(self, places: list[Shift]) -> list[list[int]]:
+        """The places whose lanes are added up together: neighbours, if they are stored in vectors."""
+        order = sorted(range(len(places)), key=lambda j: [n for k, n in places[j].items() if k != self.beside])
+        row = self.span[self.beside] if self.beside is not None else len(places)
+        starts = [at + i for at in range(0, len(places), row) for i in range(0, row, self.lanes)]
+        return [order[at : min(at + self.lanes, at - at % row + row)] for at in starts]
+
+    def finish_each(self, places: list[Shift], total: str) -> None:
+        """Stores what is made of a vector's lanes, one after the other."""
+        self.axis = None
+        t = vector(base_type(self.dt), self.vectors)
+        for j, at in enumerate(places):
+            self.finish(at, self.put(f"extractelement {t} {total}, i64 {j}"), False, None)
+
+    def finish(self, at: Shift, reg: str, wide: bool, mask: str | None) -> None:
+        """Stores what is made of one sum, or in vectors of several."""
         top = self.chain[-1]
         s = Scope(top.axes | set(self.plan.order), True)
-        s.mask = self.mask(at) if wide else None
+        s.mask = mask if wide else None
         self.open(s)
         bases = {k: self.indices[k] for k in self.plan.order}
         for k in self.plan.order:
@@ -351,23 +376,21 @@ class Contraction(Elements):
 
     # ---- lanes
 
-    def added_lanes(self, sums: list[str]) -> list[str]:
-        """Each vector's lanes added up: halves are added until one element is left, of several vectors at once."""
-        return [one for at in range(0, len(sums), self.vectors) for one in self.folded(sums[at : at + self.vectors])]
+    def folded(self, sums: list[str]) -> str:
+        """Each vector's lanes added up, of at most as many vectors as there are lanes: a vector of the sums.
 
-    def folded(self, sums: list[str]) -> list[str]:
-        """At most as many vectors as there are lanes."""
+        Halves are added until one element is left, of several vectors at once.
+        """
         w, base = self.vectors, base_type(self.dt)
         t = vector(base, w)
         add = "fadd" if self.dt.kind == "f" else "add"
-        count, half = len(sums), w // 2
-        groups = sums
+        half, groups = w // 2, sums
         while half:
             step = 2 * half  # each register holds runs of ``step`` lanes, one for each vector in it
             pairs = [(groups[j], groups[j + 1] if j + 1 < len(groups) else groups[j]) for j in range(0, len(groups), 2)]
             groups = [self.put(f"{add} {t} {x}, {y}") for x, y in [self.halves(p, t, step, half) for p in pairs]]
             half //= 2
-        return [self.put(f"extractelement {t} {groups[0]}, i64 {j}") for j in range(count)]
+        return groups[0]
 
     def halves(self, pair: tuple[str, str], t: str, step: int, half: int) -> tuple[str, str]:
         """The first and the second halves of all runs of two registers."""
