@@ -132,10 +132,13 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
     olds = replaced(p.olds, inputs)
 
     def plan() -> Any:
+        from ._first_tier import note_compiled
         from .compiler.cpu.execute import Executable
 
         with _collector.resting():
-            return Executable(p.function, p.outputs, olds=olds)
+            found = Executable(p.function, p.outputs, olds=olds)
+        note_compiled(p.order)
+        return found
 
     try:
         name = stored.name_of(p.signature, olds)

@@ -33,8 +33,9 @@ STEP = 4e-6  # of an operator
 CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
-COMPILING = 2.5e-3  # of planning and compiling an operator
-CONVOLUTION = 8e-3  # of that of a convolution or its gradient, more than others take
+PLANNING = 3e-4  # of planning an operator of a program that is compiled
+COMPILING = 5e-3  # of compiling an operator of a kind that no program before had, more than that
+CONVOLUTION = 5e-2  # of compiling a convolution or its gradient, more than others take
 SHARE = 0.25  # of what compiling takes: what a run in this tier may take, and half of what all of them may
 
 Call = Callable[..., Any]
@@ -72,8 +73,7 @@ class FirstTier:
 
     def __init__(self, p: Program) -> None:
         order = p.order
-        self.worth = COMPILING * sum([n.op not in _FREE for n in order])
-        self.worth += CONVOLUTION * sum([n.op.name.startswith("convolution") for n in order])
+        self.worth = worth(order)
         elements = sum([n.ty.numel for n in order if n.op not in _FREE and n.op is not UPDATE and type(n.ty) is Ty])
         if elements * ELEMENT > SHARE * self.worth:
             raise UnsupportedError("large")
@@ -152,6 +152,26 @@ class FirstTier:
 
 
 _FREE = frozenset([LEAF, SCALAR, VIEW, LAYOUT, PART])
+_compiled: set[Any] = set()  # the kinds of operators in programs that were compiled
+
+
+def worth(order: list[Node]) -> float:
+    """The seconds that planning and compiling a program takes, about: layers and programs share their kernels."""
+    new = _kinds(order) - _compiled
+    convolutions = sum([op.name.startswith("convolution") for op, *_ in new])
+    operators = sum([n.op not in _FREE for n in order])
+    return PLANNING * operators + COMPILING * len(new) + CONVOLUTION * convolutions
+
+
+def note_compiled(order: list[Node]) -> None:
+    """Notes that a program has been compiled, so that others like it take less."""
+    if len(_compiled) > MOST:
+        _compiled.clear()
+    _compiled.update(_kinds(order))
+
+
+def _kinds(order: list[Node]) -> set[Any]:
+    return {(n.op, n.attrs, n.ty) for n in order if n.op not in _FREE}
 
 
 def _stored(roots: Sequence[Node]) -> dict[Node, Any]:

@@ -8,9 +8,24 @@ from typing import Any
 
 from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
-from ..graph.node import Operator
-from ..graph.types import Ty, contiguous_strides, ty
-from ._registry import alias, at_version, call, export, function, method, view, view_inplace, views, wrap_dim, wrap_dims
+from ..graph.epoch import Epoch, node_of, threads
+from ..graph.node import Operator, update_node, view_node
+from ..graph.types import Ty, contiguous_strides, like, ty
+from ._registry import (
+    alias,
+    at_version,
+    call,
+    export,
+    fit,
+    fresh,
+    function,
+    method,
+    view,
+    view_inplace,
+    views,
+    wrap_dim,
+    wrap_dims,
+)
 from ._view_rules import AS_STRIDED
 
 
@@ -780,20 +795,17 @@ def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
 
 def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     """The part of the gradient under the view goes through the write; the base's own gradient loses it."""
-    from ..autograd.engine import FREED, apply
+    from ..autograd.engine import FREED
 
     if f.fn.freed:
         raise RuntimeError(FREED)
-    inner, base, part = f.fn.inner, f.ins[0], f.attrs
+    base, part, epoch = f.ins[0], f.attrs, threads.epoch
+    if base.dense and not epoch.grad and not epoch.crowded:
+        return _with_part_replaced(f, g, epoch)
     whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
     whole = whole.copy_(g)
     piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
-    edges = inner.edges
-    inner.edges = (f.fn.edges[0], *edges[1:])
-    try:
-        first, *rest = apply(inner, [piece.clone()])
-    finally:
-        inner.edges = edges
+    first, *rest = _through_write(f, piece.clone())
     if f.fn.edges[0] is None:
         return (None, *rest)
     if first is None:
@@ -801,6 +813,32 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     else:
         piece.copy_(first)
     return (whole, *rest)
+
+
+def _with_part_replaced(f: Any, g: Any, epoch: Epoch) -> tuple[Any, ...]:
+    """``copy_slices_backward`` in nodes, where no gradients are recorded: a small write may end the epoch."""
+    base, part, dt = f.ins[0], f.attrs, g._ty.dtype
+    whole = fit(node_of(g), ty(base.shape, dt, base.strides))
+    t = ty(part.shape, dt, part.strides, part.offset - base.offset)
+    first, *rest = _through_write(f, fresh(fit(view_node(whole, t), like(t)), epoch))
+    if f.fn.edges[0] is None:
+        return (None, *rest)
+    value = node_of(g.new_zeros(part.shape) if first is None else first.expand(part.shape))
+    value = fit(value, t if t.dense and not t.offset else ty(t.shape, dt))
+    return (at_version(fresh(update_node(whole, value, t), epoch), 2), *rest)
+
+
+def _through_write(f: Any, g: Any) -> list[Any]:
+    """What the write sends on of the gradient of what it wrote."""
+    from ..autograd.engine import apply
+
+    inner = f.fn.inner
+    edges = inner.edges
+    inner.edges = (f.fn.edges[0], *edges[1:])
+    try:
+        return apply(inner, [g])
+    finally:
+        inner.edges = edges
 
 
 _COMPLEX_OF = {complex64: float32, complex128: float64}
