@@ -21,7 +21,9 @@ from flambeau.random import _counts as counts
 from flambeau.random import _gamma as gamma
 from flambeau.random import _integers as integers
 from flambeau.random import _multinomial as multinomial
+from flambeau.random import _native
 from flambeau.random import _permutation as permutation
+from flambeau.random._box_muller import box_muller32
 from flambeau.random._engine import Doubles, Engine
 from flambeau.random._exact import cast, fma64, from_bfloat16, widen
 from flambeau.random._normal import normal
@@ -216,3 +218,25 @@ def test_float64_fma_rounds_once() -> None:
 def test_infinite_results_do_not_raise() -> None:
     assert np.isinf(continuous.log_normal(Engine(0), 3, "float64", 1000.0, 1.0)).all()
     assert np.isinf(normal(Engine(0), 20, "float64", 0.0, np.inf)).all()
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-0.25, 1e-3)])
+def test_native_normals_are_those_of_numpy(mean: float, std: float) -> None:
+    normals = _native.box_muller(_native.MANY)
+    if normals is None:
+        pytest.skip("no native code here")
+    every = np.arange(1 << 24, dtype=np.uint32)[:: 7 if std == 1 else 61]
+    uniforms = every[: len(every) // 16 * 16].astype(np.float32) * np.float32(2.0**-24)
+    uniforms = np.concatenate([uniforms, np.random.default_rng(0).permutation(uniforms)]).reshape(2, -1, 8)
+    uniforms = np.ascontiguousarray(uniforms.swapaxes(0, 1))  # every radius, each with some angle
+    found = normals(uniforms.reshape(-1), np.float32(mean), np.float32(std))
+    assert found.tobytes() == box_muller32(uniforms, mean, std).tobytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 17, 1000, 70_001])
+def test_native_shuffles_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    if _native.shuffle(_native.MANY) is None:
+        pytest.skip("no native code here")
+    found = permutation.randperm(Engine(count), count)
+    monkeypatch.setattr(_native, "shuffle", lambda count: None)
+    assert found.tolist() == permutation.randperm(Engine(count), count).tolist()

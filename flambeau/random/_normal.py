@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from flambeau.random import _native
 from flambeau.random._box_muller import box_muller32
 from flambeau.random._engine import Engine
 from flambeau.random._exact import cast, fma64, libm
@@ -77,6 +78,10 @@ def _blocks16(engine: Engine, count: int, mean: float, std: float) -> np.ndarray
 
 
 def _transform32(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
+    native = _native.box_muller(uniforms.size)
+    if native is not None and uniforms.flags.c_contiguous:
+        with np.errstate(all="ignore"):
+            return native(uniforms, np.float32(mean), np.float32(std))
     return box_muller32(uniforms.reshape(-1, 2, 8), mean, std).reshape(-1)
 
 

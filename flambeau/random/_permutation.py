@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flambeau.random import _native
 from flambeau.random._engine import Engine
 
 INSIDE_OUT_FROM = (2**32 - 1) // 20
@@ -20,6 +21,9 @@ def randperm(engine: Engine, count: int) -> np.ndarray:
     if count >= INSIDE_OUT_FROM:
         return inside_out(engine, count)
     steps = max(count - 1, 0)
+    native = _native.shuffle(count)
+    if native is not None:
+        return native(engine.words(steps), np.arange(count, dtype=np.int64))
     targets = (engine.words(steps) % np.arange(count, count - steps, -1, dtype=np.uint32)).astype(np.int64)
     targets += np.arange(steps)
     return _swap_loop(count, targets) if count < _LOOP_BELOW else _swap_chains(count, targets)

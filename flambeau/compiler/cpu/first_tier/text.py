@@ -46,8 +46,8 @@ class Writer:
         """Arithmetic on vectors."""
         return Ops(self.put, self.module.declare, self.math.emit, self.lanes if lanes is None else lanes)
 
-    def word(self, table: str, k: int, t: str = "i64") -> str:
-        """Entry ``k`` of a table of 8-byte words."""
+    def word(self, table: str, k: int | str, t: str = "i64") -> str:
+        """Entry ``k`` of a table of numbers or addresses."""
         return self.put(f"load {t}, ptr {self.put(f'getelementptr {t}, ptr {table}, i64 {k}')}")
 
     def at(self, base: str, steps: str) -> str:
