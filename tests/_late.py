@@ -42,7 +42,7 @@ def all_late() -> Iterator[None]:
 
     def early(self: Any, native: Any) -> dict[int, tuple[int, float]]:
         begin = 1 + max([i for i, k in zip(self.segments, self.kernels) if k.fails], default=-1)
-        return {-1: (begin, 1e12)} if begin < len(native.segments) and not self.again else {}
+        return {-1: (begin, 1e12)} if begin < len(native.segments) else {}
 
     def run(self: Any, inputs: Any, scalars: Any, olds: Any = (), wanted: int | None = None) -> Any:
         return plain(self, inputs, scalars, olds, None if wanted is None else -1)

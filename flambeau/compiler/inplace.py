@@ -1,4 +1,7 @@
-"""IR to IR: each update and scatter gets a first operand that it may write: one that nobody else needs, or a copy."""
+"""IR to IR: each update and scatter gets a first operand that it may write: one that nobody else needs, or a copy.
+
+An output that is another one once more gets memory of its own by a copy too.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,23 @@ def owned(f: Function, generated: Callable[[Value], bool]) -> Function:
             return copied(r, v, args)
         if constant_of(v.args[0]) is not None and _fill(_chain(v, users, uses)):
             return copied(r, v, args)
-        a = args[0]
-        copy = r.f.define(Value("map", "cast", (a,), None, a.shape, a.dtype))
-        return copied(r, v, (copy, *args[1:]))
+        return copied(r, v, (_copy(r.f, args[0]), *args[1:]))
 
     return rewritten(f, own)
+
+
+def apart(f: Function, count: int, generated: Callable[[Value], bool]) -> Function:
+    """The function whose first ``count`` outputs are values of their own, if they are generated at all."""
+    seen: set[Value] = set()
+    for k, v in enumerate(f.outputs[:count]):
+        if v in seen and generated(v):
+            f.outputs[k] = _copy(f, v)
+        seen.add(v)
+    return f
+
+
+def _copy(f: Function, a: Value) -> Value:
+    return f.define(Value("map", "cast", (a,), None, a.shape, a.dtype))
 
 
 def _is_free(base: Value, uses: list[int], generated: Callable[[Value], bool]) -> bool:

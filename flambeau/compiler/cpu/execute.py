@@ -20,7 +20,7 @@ from ..affine import NotAffineError, dense_strides, distinct, row_major, same_st
 from ..checks import flagged
 from ..cluster import clusters
 from ..equal_nests import Nests
-from ..inplace import owned
+from ..inplace import apart, owned
 from ..ir import Function, Value
 from ..loops import Layout, Nest
 from ..memory import Span, plan
@@ -186,7 +186,6 @@ class Executable:
         self.written = {v for c, n in steps if n is not None for v in c.outputs}
         self.homes = _tops([v for v in f.values if v in self.written])
         self.filled = [k for v, k in self.direct.items() if v in self.written]
-        self.again = self._repeated()
         kernels = [None if n is None else kernel(n, target) for _, n in steps]
         for c, n, k in map(refusal, flags):
             steps.append((c, n))
@@ -209,7 +208,8 @@ class Executable:
         f = prepared(f)
         odd = {v for v, t in zip(f.outputs, self.types) if not same_strides(t.strides, row_major(v.shape), v.shape)}
         f = recurrence.laid_out(f, lambda v: generated(v, target), odd, target)
-        self.f = owned(f, lambda v: generated(v, target))
+        f = owned(f, lambda v: generated(v, target))
+        self.f = apart(f, len(self.types), lambda v: generated(v, target))
         self.direct = self._direct_outputs()
         self.tops = _tops(self.f.values)
         steps = nests(self.f, self.layout, target)
@@ -220,10 +220,10 @@ class Executable:
         """The program as native code alone, if it is that."""
         if len(self.steps) != 1 or isinstance(self.steps[0], Value):
             return None
-        if len(self.filled) + len(self.again) < len(self.types):
+        if len(self.filled) < len(self.types):
             return None
         native = self.steps[0].native
-        return Whole(native, self.inputs, self.scalars, self.outputs, self.again, self.arena, self._early(native))
+        return Whole(native, self.inputs, self.scalars, self.outputs, self.arena, self._early(native))
 
     def _early(self, native: Executor) -> dict[int, tuple[int, float]]:
         """For the outputs with which a run may come back: after how many segments that is, and what the rest costs.
@@ -231,8 +231,6 @@ class Executable:
         -1 is for whoever wants none in particular, and will want these; if there are none, nothing is waited for.
         Nothing that may fail comes later, so whoever has the output knows that the run has not failed.
         """
-        if self.again:
-            return {}
         kernels = [*zip(self.segments, [k for k in self.kernels if k is not None])]
         begin = 1 + max([i for i, k in kernels if k.fails], default=-1)
         written = {self.home(v): i + 1 for i, k in kernels for v, writes in k.operands if writes}
@@ -250,19 +248,13 @@ class Executable:
                 found[v] = k
         return found
 
-    def _repeated(self) -> list[tuple[int, int]]:
-        """The outputs that are another one once more, and which: they are copied."""
-        filled = {(self.f.outputs[k], self.types[k]): k for k in self.filled}
-        found = [(k, filled.get(one)) for k, one in enumerate(zip(self.f.outputs, self.types))]
-        return [(k, first) for k, first in found if first is not None and first != k]
-
     def _ordered(self, steps: Steps, kernels: list[Kernel | None], olds: Mapping[int, int]) -> Steps:
         """The steps as they run: what is written in place after what reads the old value, the rest side by side."""
         self.inplace: dict[int, int] = {}
         places: dict[Value, Value] = {}
         order = list(range(len(steps)))
         native = [k for k in kernels if k is not None]
-        if len(native) == len(kernels) and len(self.filled) + len(self.again) == len(self.types):
+        if len(native) == len(kernels) and len(self.filled) == len(self.types):
             outputs = {k: self.f.outputs[k] for k in self.filled}
             order, self.inplace, places = donations(native, self.home, outputs, olds)
         ordered = [kernels[i] for i in order]

@@ -182,20 +182,18 @@ class Whole:
         inputs: how many inputs it has.
         scalars: its numbers.
         outputs: where outputs go.
-        again: outputs that are another one once more, and which.
         arena: memory for what is stored between kernels.
         early: for outputs with which a run may come back: after how many segments, and what the rest costs.
     """
 
     def __init__(
-        self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, again: Sequence[tuple[int, int]],
-        arena: Array, early: Mapping[int, tuple[int, float]],
+        self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, arena: Array,
+        early: Mapping[int, tuple[int, float]],
     ) -> None:  # fmt: skip
         self.native = native
         self.inputs = inputs
         self.scalars = scalars
         self.outputs = outputs
-        self.again = again
         self.arena = arena
         self.places = address(arena), address(scalars.memory)
         self.before = Before(native, inputs, outputs, self.places)
@@ -222,10 +220,7 @@ class Whole:
                 flight.land()
             self.scalars.write(scalars)
             early = self.returns.get(wanted) if flight.enabled[0] else None
-            outs = self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
-            for k, first in self.again:
-                outs[k] = outs[first].copy()
-            return outs
+            return self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
 
     def _as_before(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Any] | None:
         """A run whose outputs go where those of the run before went; None if they cannot, and nothing has been done."""

@@ -102,7 +102,6 @@ def keep(name: str | None, executable: Executable) -> None:
         "filled": executable.filled,
         "inplace": executable.inplace,
         "given": sorted(executable.outputs.given),
-        "again": whole.again,
         "early": whole.early,
         "arena": whole.arena.nbytes,
         "workspace": executable.workspace,
@@ -147,7 +146,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
     )
     outputs = Outputs(types, table["filled"], table["inplace"], table["given"])
     arena = aligned(table["arena"])
-    found = Restored(native, table["inputs"], scalars, outputs, table["again"], arena, table["early"])
+    found = Restored(native, table["inputs"], scalars, outputs, arena, table["early"])
     found.plan = plan
     return found
 
