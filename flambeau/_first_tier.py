@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._shared_plans import form_of
+from ._shared_plans import FUSED, form_of
 from .compiler import numpy as reference
 from .compiler.affine import row_major
 from .compiler.builder import Builder
@@ -303,7 +303,7 @@ def _planned(n: Node, strides: list[Any]) -> Operator:
     result = n.op.lower(b, n.attrs, *args)
     several = isinstance(result, tuple)
     b.f.outputs = list(result) if several else [result]
-    one = planned(without_dead(b.f), len(args), several)
+    one = planned(without_dead(b.f), len(args), several, n.op.name in FUSED)
     own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
     return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized or several)
 

@@ -29,6 +29,9 @@ UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys(
 UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
+# Those that networks compute again and again, and in many maps: a kernel of their own serves all sizes.
+FUSED = frozenset(["gelu", "silu", "softmax", "log_softmax", "native_layer_norm", "scaled_dot_product_attention"])
+
 
 def form_of(n: Node, strides: Sequence[Any]) -> Any:
     """What a plan for all sizes would depend on; None if there is none.

@@ -19,7 +19,7 @@ from flambeau import _execution, _first_tier, _shared_plans, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, first_tier
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions
+from flambeau.compiler.cpu.first_tier import contractions, fused
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.graph import realisation
@@ -528,3 +528,84 @@ def test_numbers_that_overflow_are_infinite_without_a_warning(tier: Callable[[st
     assert (x + 1e300)[:2].tolist() == [float("inf")] * 2
     assert (x + 3.4028235e38)[:1].tolist() == [3.4028234663852886e38]
     assert (x.half() - 1e6)[:2].tolist() == [-float("inf")] * 2
+
+
+# ---- maps and reductions of rows as one call
+
+ROWWISE: dict[str, Callable[..., Any]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "softmax": lambda x: torch.softmax(x, -1),
+    "log_softmax": lambda x: torch.log_softmax(x, -1),
+    "layer_norm": lambda x: F.layer_norm(x, (x.shape[-1],)),
+    "layer_norm_of_rows": lambda x: F.layer_norm(x, (x.shape[-1],), x[0, 0], x[-1, -1]),
+    "attention": lambda x: F.scaled_dot_product_attention(x, x + 1, x * 2),
+    "causal": lambda x: F.scaled_dot_product_attention(x, x + 1, x * 2, is_causal=True),
+    "masked": lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=x @ x.mT > 0),
+    "biased": lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=(x @ x.mT)[:1]),
+}
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "rows": lambda x: x,
+    "columns": lambda x: x.mT.contiguous().mT,
+    "every second": lambda x: x.repeat_interleave(2, -1)[..., ::2],
+    "repeated": lambda x: x[:, :1].expand(x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ROWWISE)
+def test_maps_and_reductions_of_rows_keep_the_bits(name: str, layout: str, in_both: dict[str, int]) -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((2, 3, 5), (1, 16, 17), (3, 1, 33), (2, 7, 16), (2, 4, 1), (1, 1, 200)):
+        values = rng.standard_normal(shape).astype(np.float32)
+        values[0, 0, -1] = [np.inf, -np.inf, np.nan, 0, 1e-40, -0.0][shape[2] % 6]
+        ROWWISE[name](LAYOUTS[layout](torch.from_numpy(values) + 0)).numpy()
+    assert in_both["both"] >= 6 and not in_both["compiled"]
+
+
+def calls_of(name: str, op: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many calls the operator of this name is in the first tier."""
+    realisation.forget()
+    _first_tier._operators.clear()
+    _first_tier._forms.clear()
+    counts: dict[str, int] = {}
+    plan = _first_tier._planned
+
+    def counted(n: Node, strides: list[Any]) -> Any:
+        found = plan(n, strides)
+        counts[n.op.name] = found.calls
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_first_tier, "_planned", counted)
+        op(torch.ones(2, 3, 7) + 0).numpy()
+    return counts[name]
+
+
+def test_what_networks_compute_again_and_again_is_few_calls(
+    tier: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tier("first")
+    assert calls_of("softmax", lambda x: torch.softmax(x, -1), monkeypatch) == 1
+    assert calls_of("gelu", F.gelu, monkeypatch) == 1
+    norm = calls_of("native_layer_norm", lambda x: F.layer_norm(x, (7,), x[0, 0], x[1, 1]), monkeypatch)
+    assert norm == 2  # one rounds the number
+    attention = lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None])  # noqa: E731
+    assert calls_of("scaled_dot_product_attention", attention, monkeypatch) == 3
+    assert calls_of("softmax", lambda x: torch.softmax(x, 0), monkeypatch) > 3
+
+
+def test_no_group_has_values_that_others_read() -> None:
+    b = Builder()
+    x = b.input(0, (4, 8), float32)
+    e = b.map("exp", x)
+    total = b.reduce("sum", e, (1,), True)
+    y = b.map("div", e, total)
+    b.f.outputs = [b.map("log", b.map("add", total, total)), y]
+    found = fused.groups(b.f)
+    assert all(v not in group.operands for group in found.values() for v in group.members)
+    inner = {v for group in found.values() for v in group.members} - set(found)
+    for v in b.f.values:
+        assert all(a not in inner for a in v.args) or any(v in group.members for group in found.values())
+    assert e not in inner or total not in inner

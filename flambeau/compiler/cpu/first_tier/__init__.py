@@ -7,6 +7,7 @@ run time, so that they are compiled once for a processor and then lie in the cac
 ufuncs       generated loops as NumPy ufuncs
 text         the frame of such a loop
 maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; products: other contractions
+fused        maps and reductions of rows in one kernel
 matrices     products of matrices, with threads; matrices_text: their kernels
 contractions which order a contraction adds in, and its operands as ``products`` takes them
 depthwise    convolutions whose channels do not meet

@@ -25,6 +25,7 @@ from ..recurrence import supported as recurrence_supported
 from . import maps
 from .contractions import Contraction, UnsupportedError, contraction
 from .depthwise import depthwise
+from .fused import Group, fused, groups
 from .recurrences import recurrence
 from .reductions import is_of_rows, reduction
 from .text import FLOATS
@@ -44,6 +45,7 @@ class Planned:
         f: the function, none of whose values are dead.
         count: its inputs and scalars, the arguments in the order of their ordinals.
         several: does it give a tuple of results?
+        fuse: do maps and reductions of rows become one call?
         final: have the passes run that cut reductions into steps?
 
     Attributes:
@@ -55,7 +57,7 @@ class Planned:
         UnsupportedError: something in it cannot be run to the bits of compiled code.
     """
 
-    def __init__(self, f: Function, count: int, several: bool = False, final: bool = False) -> None:
+    def __init__(self, f: Function, count: int, several: bool = False, final: bool = False, fuse: bool = False) -> None:
         self.f = f
         self.final = final
         self.count = count
@@ -67,11 +69,16 @@ class Planned:
         self.computing: set[int] = set()  # steps of reductions and contractions
         self.strides: dict[Value, Strides | None] = {}
         self.sized = False
+        together = groups(f) if fuse else {}
+        inside = {v for group in together.values() for v in group.members} - set(together)
         for v in f.values:
             one = getattr(self, f"_{v.kind}", None)
             if one is None:
                 raise UnsupportedError(repr(v))
-            one(v)
+            if v in together:
+                self._fused(together[v])
+            elif v not in inside:
+                one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
         self._reuse()
         run = _several if several else _one
@@ -171,6 +178,13 @@ class Planned:
         shape = _broadcast([self.shapes[i] for i in ins])
         self.step(v, _map(v), ins, shape, False)
         self.strides[v] = row_major(v.shape)
+
+    def _fused(self, group: Group) -> None:
+        ins = [self._number(a) if a.kind == "scalar" else self.at[a] for a in group.operands]
+        shapes = [self.shapes[i] for i in ins]
+        self.computing.add(len(self.steps))
+        self.step(group.root, fused(group, shapes), ins, _broadcast(shapes), False)
+        self.strides[group.root] = row_major(group.root.shape)
 
     def _number(self, a: Value) -> int:
         """A run-time number rounded to its dtype."""
@@ -289,15 +303,17 @@ def _run(regs: list[Any], steps: list[Step], args: Sequence[Any]) -> list[Any]:
     return regs
 
 
-def planned(f: Function, count: int, several: bool = False) -> Planned:
+def planned(f: Function, count: int, several: bool = False, fuse: bool = False) -> Planned:
     """The calls of a function with ``count`` inputs and scalars, which gives a tuple if there are several results.
+
+    ``fuse``: maps and reductions of rows become one call, for which a kernel may have to be compiled.
 
     Raises:
         UnsupportedError: something in it cannot be run to the bits of compiled code.
     """
     if any(map(_is_rewritten, f.values)):
         return Planned(shorten(formed(chunked(simplify(f)))), count, several, True)
-    return Planned(f, count, several)
+    return Planned(f, count, several, fuse=fuse)
 
 
 def _is_rewritten(v: Value) -> bool:

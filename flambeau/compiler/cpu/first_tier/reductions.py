@@ -75,7 +75,7 @@ def _text(name: str, dt: dtype, target: Target) -> str:
     new = w.put(f"select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
     vectors.end({"%sum.row": new}, LANES)
     runs.end({"%sum": "%sum.row"})
-    total = _across(w, name, dt, "%sum")
+    total = across(w, name, dt, "%sum")
     w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
     results.end({})
     w.do("ret void")
@@ -96,8 +96,8 @@ def _element(w: Writer, dt: dtype, at: str, mask: str, step: str) -> str:
     return w.put(f"phi {type_of(dt, LANES)} [ {neighbours}, %near ], [ {apart}, %far ]")
 
 
-def _across(w: Writer, name: str, dt: dtype, reg: str) -> str:
-    """16 partial results to one."""
+def across(w: Writer, name: str, dt: dtype, reg: str) -> str:
+    """16 partial results to one, halves with halves."""
     lanes = LANES
     while lanes > 1:
         t, half = type_of(dt, lanes), lanes // 2
