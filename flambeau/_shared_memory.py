@@ -89,7 +89,7 @@ def reduced(x: Any) -> Any:
 def _rebuilt(cls: Any, descriptor: Any, size: int, whole: Any, form: Any, requires_grad: bool) -> Any:
     """The tensor over the same memory in another process."""
     dt, shape, strides = whole
-    s = Storage(ty(shape, dt, strides), None, _mapped(descriptor.detach(), dt.np, size))
+    s = Storage.of(ty(shape, dt, strides), None, _mapped(descriptor.detach(), dt.np, size))
     s.share()
     dt, shape, strides, offset = form
     x = new_tensor(s, ty(shape, dt, strides, offset))

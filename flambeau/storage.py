@@ -23,7 +23,7 @@ def new_storage(flat: np.ndarray, dt: dtype | None = None) -> Storage:
     """The storage on a flat array."""
     dt = dt or from_numpy_dtype(flat.dtype)
     assert dt is not None
-    return Storage(flat_type(flat.size, dt), None, flat)
+    return Storage.of(flat_type(flat.size, dt), None, flat)
 
 
 class UntypedStorage:

@@ -354,7 +354,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
         """Takes over the memory of another tensor or storage, at the given geometry."""
         if source is None:
-            s, t = Storage(flat_type(0, self.dtype), None, np.zeros(0, self.dtype.np)), flat_type(0, self.dtype)
+            s, t = Storage.of(flat_type(0, self.dtype), None, np.zeros(0, self.dtype.np)), flat_type(0, self.dtype)
         elif isinstance(source, TensorBase):
             s, t = source._s, source._ty
         else:
@@ -586,7 +586,7 @@ def _copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
     """One copy for all tensors of a deepcopy that share the storage."""
     copies = memo.setdefault("flambeau storages", {})  # type: ignore[call-overload]
     if id(s) not in copies:
-        copies[id(s)] = Storage(s.ty, None, realised(s).copy()), s
+        copies[id(s)] = Storage.of(s.ty, None, realised(s).copy()), s
     return copies[id(s)][0]
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..graph.epoch import threads
+from ..graph.epoch import Epoch, threads
 
 GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 F = TypeVar("F", bound=Callable[..., Any])
@@ -16,21 +16,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Mode:
     """A context manager that is also a decorator."""
 
-    def _enter(self) -> None:
+    _before: Any = None  # the modes outside of each block that was entered, innermost first
+
+    def _enter(self, epoch: Epoch) -> None:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
         epoch = threads.epoch
-        self._stack().append((epoch.grad, epoch.inference))
-        self._enter()
+        self._before = epoch.grad, epoch.inference, self._before
+        self._enter(epoch)
         return self
 
     def __exit__(self, *exc: object) -> None:
         epoch = threads.epoch
-        epoch.grad, epoch.inference = self._stack().pop()
-
-    def _stack(self) -> list[tuple[bool, bool]]:
-        return self.__dict__.setdefault("_saved", [])
+        epoch.grad, epoch.inference, self._before = self._before
 
     def clone(self) -> Any:
         """A fresh manager of the same settings."""
@@ -72,18 +71,18 @@ class no_grad(_Mode):
 
     def __new__(cls, orig_func: Any = None) -> Any:
         """``@no_grad`` without parentheses also decorates."""
-        self = super().__new__(cls)
+        self = object.__new__(cls)
         return self if orig_func is None else self(orig_func)
 
-    def _enter(self) -> None:
-        threads.epoch.grad = False
+    def _enter(self, epoch: Epoch) -> None:
+        epoch.grad = False
 
 
 class enable_grad(no_grad):
     """Within it, operators are recorded again (``torch.enable_grad``)."""
 
-    def _enter(self) -> None:
-        threads.epoch.grad = True
+    def _enter(self, epoch: Epoch) -> None:
+        epoch.grad = True
 
 
 class set_grad_enabled(_Mode):
@@ -91,16 +90,16 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._before = threads.epoch.grad
+        self._prev = threads.epoch.grad
         threads.epoch.grad = mode
 
     def __call__(self, f: F) -> F:
-        threads.epoch.grad = self._before
+        threads.epoch.grad = self._prev
         return super().__call__(f)
 
     def __enter__(self) -> Any:
         epoch = threads.epoch
-        self._stack().append((self._before, epoch.inference))
+        self._before = self._prev, epoch.inference, self._before
         epoch.grad = self.mode
         return self
 
@@ -114,7 +113,7 @@ class inference_mode(_Mode):
 
     def __new__(cls, mode: Any = True) -> Any:
         """``@inference_mode`` without parentheses also decorates."""
-        self = super().__new__(cls)
+        self = object.__new__(cls)
         if isinstance(mode, bool):
             self.mode = mode
             return self
@@ -123,8 +122,7 @@ class inference_mode(_Mode):
 
     mode: bool
 
-    def _enter(self) -> None:
-        epoch = threads.epoch
+    def _enter(self, epoch: Epoch) -> None:
         epoch.inference = self.mode
         epoch.grad = not self.mode and epoch.grad
 

@@ -46,7 +46,7 @@ class Gradients:
         i = self.place(leaf)
         known, epoch = self.known, self.epoch
         node: Any = known.grads[i]
-        s = Storage(node.ty, node)
+        s = Storage.of(node.ty, node)
         s.version = known.versions[i]
         if epoch is not None:
             s.pending = True

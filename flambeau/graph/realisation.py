@@ -40,7 +40,7 @@ def _held(pend: list[Any], more: int) -> list[Any]:
 def _baseline() -> int:
     """References that ``_held`` sees to a storage that only the list knows."""
     more = 0
-    while _held([Storage(_ty((), _DT))], more):
+    while _held([Storage.of(_ty((), _DT))], more):
         more += 1
     return more
 

@@ -26,18 +26,33 @@ class Storage:
     equal. ``version`` is PyTorch's version counter, which writes through ``.data`` and NumPy do not move.
     """
 
-    __slots__ = ("__weakref__", "epoch", "h", "notes", "owner", "pending", "raw", "ty", "version", "w")
+    __slots__ = ("epoch", "h", "notes", "owner", "pending", "raw", "ty", "version", "w")
 
-    def __init__(self, t: Ty, h: Any = None, buf: np.ndarray | None = None) -> None:
-        self.ty = t
-        self.h = h
-        self.raw = buf
-        self.w = 0
-        self.version = 0
-        self.epoch: Any = None
-        self.pending = False  # in its epoch's list of pending storages
-        self.owner: Any = None  # the object whose memory NumPy may write, while shared
-        self.notes: Notes | None = None  # what few storages need, by ``note``
+    # There is no constructor: a class without one is called in half the time.
+    ty: Ty
+    h: Any
+    raw: np.ndarray | None
+    w: int
+    version: int
+    epoch: Any
+    pending: bool  # in its epoch's list of pending storages
+    owner: Any  # the object whose memory NumPy may write, while shared
+    notes: Notes | None  # what few storages need, by ``note``
+
+    @staticmethod
+    def of(t: Ty, h: Any = None, buf: np.ndarray | None = None) -> Storage:
+        """A storage that holds a node's value or an array."""
+        s = Storage()
+        s.ty = t
+        s.h = h
+        s.raw = buf
+        s.w = 0
+        s.version = 0
+        s.epoch = None
+        s.pending = False
+        s.owner = None
+        s.notes = None
+        return s
 
     @property
     def buf(self) -> np.ndarray | None:

@@ -219,13 +219,13 @@ def function(op: Operator, x: Any) -> Any:
     with np.errstate(all="ignore"):
         value = f(s.raw[t.offset : t.offset + 1])
     t = ty((), dt)
-    return new_tensor(Storage(t, None, value), t)
+    return new_tensor(Storage.of(t, None, value), t)
 
 
 def _fresh(value: Any, dt: dtype) -> Any:
     """A tensor of one number, computed."""
     t = ty((), dt)
-    return new_tensor(Storage(t, None, np.array((value,), dt.np)), t)
+    return new_tensor(Storage.of(t, None, np.array((value,), dt.np)), t)
 
 
 def position(t: Ty, index: Any) -> int:

@@ -115,7 +115,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
         h = _first(op, hs, attrs, epoch.grad)
     if type(h) is not Traced:
         return fresh(h, epoch) if h.parts is None else _several(op, ins, attrs, h, epoch)
-    s = _new(Storage)
+    s = Storage()
     s.ty = t = h.ty
     s.h = h.value
     s.raw = None
@@ -213,7 +213,7 @@ HELD_BACK = 1 << 60  # off the budget while several nodes are given memory: a re
 def fresh(node: Node, epoch: Epoch) -> Any:
     """A pending tensor over new memory."""
     t = node.ty
-    s = _new(Storage)
+    s = Storage()
     s.ty = t
     s.h = node
     s.raw = None
@@ -574,7 +574,7 @@ def _keep_original(fn: Fn, x: TensorBase, h: Node) -> None:
     for at, (which, _) in enumerate(fn.op.saves):
         if which == 0 and at < len(fn.saved) and fn.saved[at] is x:
             t = h.ty if h.ty.dense and not h.ty.offset else ty(h.ty.shape, h.ty.dtype)
-            s = Storage(t, layout_node(h, t))
+            s = Storage.of(t, layout_node(h, t))
             hold(s, threads.epoch)
             old = new_tensor(s, t)
             old._edge = fn.edges[0]

@@ -36,7 +36,7 @@ from ._registry import call, fresh, function, into, is_number, is_tensor, method
 def realised_tensor(a: np.ndarray, dt: dtype) -> Any:
     """A tensor that owns ``a``, a contiguous array of ``dt``'s memory format."""
     t = ty(a.shape, dt)
-    return tensor_over(Storage(t, None, a.reshape(-1)), t)
+    return tensor_over(Storage.of(t, None, a.reshape(-1)), t)
 
 
 def from_values(a: np.ndarray, dt: dtype) -> Any:
@@ -685,7 +685,7 @@ def _sharing(a: np.ndarray, dt: dtype) -> Any:
     span = 0 if not t.numel else 1 + sum((n - 1) * s for n, s in zip(a.shape, strides))
     flat = np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
     whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
-    s = Storage(whole, None, flat)
+    s = Storage.of(whole, None, flat)
     s.share()
     return tensor_over(s, t)
 

@@ -47,7 +47,7 @@ def draw(sampler: Sampler, t: Ty, generator: Any) -> np.ndarray:
 
 def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:
     """A new tensor of the dense type ``t``, filled."""
-    return new_tensor(Storage(t, None, draw(sampler, t, generator)), t)
+    return new_tensor(Storage.of(t, None, draw(sampler, t, generator)), t)
 
 
 def fill(x: Any, op: Operator, sampler: Sampler, generator: Any = None) -> Any:
@@ -75,7 +75,7 @@ def _store(x: TensorBase, values: np.ndarray, t: Ty, fn: Fn | None) -> None:
         node_of(x)  # another thread's pending value is computed first
     complete_all()
     if x._ty is not s.ty or s.owner is not None:
-        write(x, node_of(new_tensor(Storage(t, None, values), t)), fn)
+        write(x, node_of(new_tensor(Storage.of(t, None, values), t)), fn)
         return
     if s.notes is not None and s.notes.kept is not None:
         # Readers recorded so far name the storage, not the values that it has now.
@@ -99,7 +99,7 @@ def _forget_pending(s: Storage) -> None:
         epoch.bytes -= s.ty.nbytes
         s.pending = False
     if s.h is not None and s.raw is not None:
-        stand_in = Storage(s.ty, None, s.raw)
+        stand_in = Storage.of(s.ty, None, s.raw)
         epoch.leaves[:] = [stand_in if leaf is s else leaf for leaf in epoch.leaves]
 
 

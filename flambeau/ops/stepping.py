@@ -377,6 +377,6 @@ def _fitted(y: TensorBase, x: TensorBase) -> Node:
 
 def _stand_in(node: Node) -> Any:
     """A tensor that has this node for a value and no memory of anybody."""
-    s = Storage(node.ty, node)
+    s = Storage.of(node.ty, node)
     s.epoch = threads.epoch
     return new_tensor(s, node.ty, node, 0)

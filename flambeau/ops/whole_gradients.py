@@ -89,6 +89,6 @@ def _learn(name: Any, g: Gradients, places: tuple[int, ...], rule: Rule, epoch: 
 
 def _stand_in(node: Node, epoch: Epoch) -> Any:
     """A tensor that has this node for a value and no memory of anybody."""
-    s = Storage(node.ty, node)
+    s = Storage.of(node.ty, node)
     s.epoch = epoch
     return new_tensor(s, node.ty, node, 0)

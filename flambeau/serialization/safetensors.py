@@ -145,7 +145,7 @@ class _Reader:
         if dt.kind == "b":
             raw = (raw != 0).view(np.uint8)
         flat = raw.view(dt.np)
-        return new_tensor(Storage(flat_type(flat.size, dt), None, flat), ty(shape, dt))
+        return new_tensor(Storage.of(flat_type(flat.size, dt), None, flat), ty(shape, dt))
 
 
 Entry = tuple[Any, tuple[int, ...], int, int]
