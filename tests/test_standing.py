@@ -27,6 +27,8 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "adamax": lambda ps: torch.optim.Adamax(ps),
     "radam": lambda ps: torch.optim.RAdam(ps, lr=0.01),
     "rprop": lambda ps: torch.optim.Rprop(ps),
+    "nadam": lambda ps: torch.optim.NAdam(ps, lr=0.01),
+    "asgd": lambda ps: torch.optim.ASGD(ps, lr=0.05, t0=3),
     "groups": lambda ps: torch.optim.SGD(_groups(ps), lr=0.05, momentum=0.9),
     "adam groups": lambda ps: torch.optim.AdamW(_groups(ps), lr=0.01),
 }
@@ -155,7 +157,7 @@ def _train(name: str, disturb: Callable[[Any, Any], None] | None, pending: bool)
 
 @pytest.mark.parametrize("pending", [False, True])
 @pytest.mark.parametrize("disturb", DISTURBANCES)
-@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop", "groups", "adam groups"])
+@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop", "nadam", "asgd", "groups", "adam groups"])
 def test_disturbed_steps_are_those_of_the_plain_way(
     name: str, disturb: Any, pending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,40 +138,46 @@ class Standing:
         update: what the optimizer does with them (`optim._rules.Update`).
         params: the parameters.
         members: their states, a column after the other.
-        steps: those of them that count steps.
-        count: the value of all of these.
+        counted: those columns whose values are known, of each column the same.
+        rounded: what rounds a number as these do.
 
     Attributes:
         options: of the group, from which the update follows as long as they are the same objects.
-        step: the step, if it follows from these alone.
+        key: what the last step depended on; first come the values of what is counted.
+        next: the same of the step that may be next.
+        flags, numbers: of that step.
     """
 
     __slots__ = (
-        "count", "counted", "members", "nodes", "options", "params", "plans", "replaced", "step", "steps", "storages",
-        "update", "versions",
+        "counted", "counters", "flags", "key", "members", "next", "nodes", "numbers", "options", "params", "plans",
+        "replaced", "rounded", "storages", "update", "versions",
     )  # fmt: skip
 
     def __init__(
-        self, update: Any, params: Sequence[Any], members: Sequence[Any], steps: Sequence[Any], count: float
-    ) -> None:
+        self, update: Any, params: Sequence[Any], members: Sequence[Any], counted: Sequence[Sequence[Any]],
+        rounded: Callable[[float], float],
+    ) -> None:  # fmt: skip
         self.update = update
+        self.rounded = rounded
         self.options: tuple[Any, ...] = ()
-        self.step: Again | None = None
+        self.key: tuple[float, ...] = ()
+        self.next: tuple[float, ...] = ()
+        self.flags: Any = None
+        self.numbers: list[float] = []
         self.params = list(params)
         self.members = list(members)
         self.replaced = replaced[0]
         self.storages = _memory([self.params, self.members])[0]
         self.nodes = self._at_rest()
         self.plans: dict[Any, Plan] = {}
-        self.count = count
-        self.steps = steps
-        self.counted = [x._vc or x._s for x in steps]
-        self.versions = sum([c.version for c in self.counted])
+        self.counted = counted
+        self.counters = [x._vc or x._s for column in counted for x in column]
+        self.versions = sum([c.version for c in self.counters])
 
     @property
     def counting(self) -> bool:
-        """Are the step counts what ``count`` says?"""
-        return self.replaced == replaced[0] and self.versions == sum([c.version for c in self.counted])
+        """Is what is counted as ``key`` says?"""
+        return self.replaced == replaced[0] and self.versions == sum([c.version for c in self.counters])
 
     def _at_rest(self) -> list[Any]:
         """The nodes of all memory between steps."""
@@ -194,49 +200,40 @@ class Standing:
             and all(map(is_, params, self.params))
         )
 
-    def plan(self, g: Gradients, rule: Rule, flags: Any, start: int, count: int) -> Plan | None:
-        """The step for the gradients of one pass with numbers from ``start`` on; None if it is not known."""
+    def plan(self, g: Gradients, start: int) -> Plan | None:
+        """The next step for the gradients of one pass with numbers from ``start`` on; None if it is not known."""
         params = self.params
         for p in params:
             if p._g is not g:
                 return None
-        plan = self.plans.get((rule, flags, g.known, start, count))
+        plan = self.plans.get((self.update.rule, self.flags, g.known, start, len(self.numbers)))
         return None if plan is None or plan.leaves != [p._h for p in params] else plan
 
-    def learn(self, taken: Taken, count: float) -> None:
-        """Remembers a step that was taken, after which the step counts are ``count``."""
-        self.count = count
-        self.versions = sum([c.version for c in self.counted])
+    def learn(self, taken: Taken, key: tuple[float, ...]) -> None:
+        """Remembers a step that was taken, and on what it depended."""
+        self.key = key
+        self.versions = sum([c.version for c in self.counters])
         if taken.plan is not None:
             if len(self.plans) >= MAX_PLANS:
                 self.plans.clear()
             self.plans[taken.key] = taken.plan
 
 
-class Again(NamedTuple):
-    """A group's step that may be one that was taken before; its parameters and states stand."""
-
-    standing: Standing
-    rule: Rule
-    flags: Any
-    numbers: list[float]
-
-
-def repeat(steps: Sequence[Again]) -> bool:
-    """Takes the steps of all groups of an optimizer with all that is pending, if they are known."""
+def repeat(steps: Sequence[Standing]) -> bool:
+    """Takes the next steps of all groups of an optimizer with all that is pending, if they are known."""
     epoch = threads.epoch
-    g: Any = steps[0].standing.params[0]._g
+    g: Any = steps[0].params[0]._g
     if epoch.moved or epoch.crowded or type(g) is not Gradients or g.epoch is not epoch:
         return False
     plans: list[Plan] = []
     scalars: list[Any] = []
     start = len(epoch.scalars)
-    for standing, rule, flags, numbers in steps:
-        plan = standing.plan(g, rule, flags, start + len(scalars), len(numbers))
+    for standing in steps:
+        plan = standing.plan(g, start + len(scalars))
         if plan is None:
             return False
         plans.append(plan)
-        scalars += numbers
+        scalars += standing.numbers
         scalars += plan.scalars
     epoch.scalars += scalars
     if len(plans) == 1:
@@ -244,9 +241,9 @@ def repeat(steps: Sequence[Again]) -> bool:
     else:
         storages, counters = [s for p in plans for s in p.storages], [c for p in plans for c in p.counters]
         realise_with(epoch, tuple([p.writes for p in plans]), storages, counters)
-    for standing, *_ in steps:
-        standing.count += 1.0  # the step counts are foretold
-        standing.versions += len(standing.counted)
+    for standing in steps:
+        standing.key = standing.next  # it was foretold
+        standing.versions += len(standing.counters)
     return True
 
 
@@ -262,7 +259,7 @@ def zero(dt: dtype) -> TensorBase:
 
 def _zeros(t: Ty) -> TensorBase:
     """Zeros in memory, under a leaf of their own: so the first step is the same program as those after it."""
-    s = Storage(t, None, np.zeros(t.numel, t.dtype.np))  # large ones take no memory before they are written
+    s = Storage.of(t, None, np.zeros(t.numel, t.dtype.np))  # large ones take no memory before they are written
     settled_leaf(s)
     return new_tensor(s, t)
 

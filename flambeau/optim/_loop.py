@@ -10,7 +10,7 @@ import flambeau as torch
 
 from ..ops import stepping
 from ._rules import Update, apply_by_key, ending, floats, gradients, plus_scaled
-from ._steps import FLOAT32_LIMIT, Mirror, scalar_dtype
+from ._steps import FLOAT32_LIMIT, Mirror, rounding, scalar_dtype
 from .optimizer import (
     Optimizer,
     ParamsT,
@@ -123,14 +123,14 @@ class LoopOptimizer(Optimizer):
         """Takes the step as one before with all that is pending, if it is known for all groups."""
         steps = []
         for group in self.param_groups:
-            step = self._known(group)
-            if step is None:
+            found = self._known(group)
+            if found is None:
                 return False
-            steps.append(step)
+            steps.append(found)
         return stepping.repeat(steps)
 
-    def _known(self, group: Group) -> stepping.Again | None:
-        """A group's step, if options, parameters and states stand as after the one before."""
+    def _known(self, group: Group) -> stepping.Standing | None:
+        """A group whose options, parameters and states stand as after the step before, ready for the next one."""
         found = self._standing.get(id(group))
         if found is None:
             return None
@@ -146,18 +146,21 @@ class LoopOptimizer(Optimizer):
             return None
         if not found.holds(params, members):
             return None
-        if found.step is not None:
-            return found.step
-        count = found.count + 1.0
-        if count >= FLOAT32_LIMIT or not found.counting:
-            return None
-        return _again(found, update, count)
+        if found.counters:
+            key = found.next = update.following(found.key[: len(found.counted)], found.rounded)
+            if key[0] >= FLOAT32_LIMIT or not found.counting:
+                return None
+            found.flags, numbers = update.at(*key)
+            found.numbers = floats(numbers)
+        return found
 
     def _describe_again(self, found: stepping.Standing, group: Group) -> None:
         """Notes the update that follows from a group's options, for as long as they stay what they are."""
         update = found.update = self._describe(group)
         found.options = tuple(group.values()) if all(map(_is_lasting, group.items())) else ()
-        found.step = None if found.counted else _again(found, update, 0.0)
+        if not update.counted:
+            found.flags, numbers = update.at()
+            found.numbers = floats(numbers)
 
     def _gather(self, group: Group, keys: tuple[str, ...]) -> tuple[list[list[Any]], list[State]]:
         """What a rule is given of each parameter that has a gradient: value, gradient, these states."""
@@ -180,14 +183,28 @@ class LoopOptimizer(Optimizer):
     def _apply(self, update: Update, group: Group) -> Sequence[Any]:
         """Updates the parameters of a group that have a gradient; returns what the rule was given of each."""
         found = self._standing.get(id(group))
-        if found is not None and found.counted and found.counting:
-            self._mirror.restore(found.steps, found.count)
+        if found is not None and found.counters and found.counting:
+            self._mirror.restore(found.counted, found.key)
         rows, states = self._gather(group, update.keys)
-        steps = [state["step"] for state in states] if update.counts else []
-        counts = self._mirror.announce(steps) if update.counts else [0.0] * len(rows)
         if rows:
-            self._stand(update, group, rows, apply_by_key(update.rule, update.at, rows, counts), steps, counts)
+            counted = [[state[key] for state in states] for key in update.counted]
+            keys = self._foretold(update, counted) if counted else [()] * len(rows)
+            self._stand(update, group, rows, apply_by_key(update.rule, update.at, rows, keys), counted, keys[0])
         return rows
+
+    def _foretold(self, update: Update, counted: list[list[Tensor]]) -> list[tuple[float, ...]]:
+        """What the step of each parameter depends on; notes what the values of these states will be."""
+        columns = [map(self._mirror.read, column) for column in counted]
+        rows = [(values, rounding(last)) for *values, last in zip(*columns, counted[-1])]
+        known: dict[Any, tuple[float, ...]] = {}
+        keys = []
+        for values, rounded in rows:
+            if (*values, rounded) not in known:
+                known[(*values, rounded)] = update.following(values, rounded)
+            keys.append(known[(*values, rounded)])
+        for column, values in zip(counted, zip(*keys)):
+            self._mirror.foretell_all(column, values)
+        return keys
 
     def _stand(
         self,
@@ -195,8 +212,8 @@ class LoopOptimizer(Optimizer):
         group: Group,
         rows: list[list[Any]],
         taken: stepping.Taken | None,
-        steps: Sequence[Tensor] = (),
-        counts: Sequence[float] = (0.0,),
+        counted: Sequence[Sequence[Tensor]] = (),
+        key: tuple[float, ...] = (),
     ) -> None:
         """Remembers a step that may be taken again."""
         params = group["params"]
@@ -204,9 +221,12 @@ class LoopOptimizer(Optimizer):
             return
         members = [x for column in list(zip(*rows))[2:] for x in column]
         found = self._standing.get(id(group))
-        if found is None or not found.stands_for(params, members) or len(found.steps) != len(steps):
-            found = self._standing[id(group)] = stepping.Standing(update, params, members, steps, counts[0])
-        found.learn(taken, counts[0])
+        if found is None or not found.stands_for(params, members) or len(found.counted) != len(counted):
+            rounded = {rounding(x) for x in counted[-1]} if counted else {float}
+            if len(rounded) > 1:
+                return
+            found = self._standing[id(group)] = stepping.Standing(update, params, members, counted, rounded.pop())
+        found.learn(taken, key)
 
     def _new_state(self, group: Group, p: Tensor) -> State:
         """Fills the state of a parameter before its first update."""
@@ -227,11 +247,6 @@ class LoopOptimizer(Optimizer):
             f"If capturable=True, {self._capturable_what} must be on supported devices: "
             f"{list(self._capturable_devices)}."
         )
-
-
-def _again(found: stepping.Standing, update: Update, count: float) -> stepping.Again:
-    flags, numbers = update.at(count)
-    return stepping.Again(found, update.rule, flags, floats(numbers))
 
 
 def _is_lasting(option: tuple[str, Any]) -> bool:

@@ -24,26 +24,34 @@ _LOW = (torch.float16, torch.bfloat16)
 Rule = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
+def one_more(values: Sequence[float], rounded: Callable[[float], float]) -> tuple[float, ...]:
+    """What a step depends on if that is its count."""
+    return (values[0] + 1.0,)
+
+
 class Update(NamedTuple):
     """How the parameters of a group are updated, as its options say.
 
     Attributes:
         rule: the rule.
         keys: the states that it is given, after value and gradient.
-        at: flags and numbers of a parameter's step, by what they depend on: the step count, if ``counts``.
-        counts: do they depend on it? Then the rule adds one to it.
+        at: flags and numbers of a parameter's step, by what ``following`` gives.
+        counted: 0-dim states on whose values the step depends, the step count first.
+        following: what a step depends on, by these values and what rounds as the last of them does: their new values,
+            which the rule writes, and anything else.
     """
 
     rule: Rule
     keys: tuple[str, ...]
-    at: Callable[[Any], tuple[Any, Sequence[Any]]]
-    counts: bool = True
+    at: Callable[..., tuple[Any, Sequence[Any]]]
+    counted: tuple[str, ...] = ("step",)
+    following: Callable[[Sequence[float], Callable[[float], float]], tuple[float, ...]] = one_more
 
 
 def steady(rule: Rule, keys: tuple[str, ...], flags: Any, numbers: Sequence[Any]) -> Update:
     """An update whose flags and numbers are the same in every step."""
     same = flags, numbers
-    return Update(rule, keys, lambda count: same, False)
+    return Update(rule, keys, lambda: same, ())
 
 
 # ---- arithmetic in one rounding, as PyTorch's add, lerp, addcmul and addcdiv do for 16-bit dtypes --------
@@ -111,7 +119,7 @@ def floats(numbers: Sequence[Any]) -> list[float]:
 
 
 def apply_by_key(
-    rule: Rule, at: Callable[[Any], tuple[Any, Sequence[Any]]], parameters: Sequence[Any], keys: Sequence[Any]
+    rule: Rule, at: Callable[..., tuple[Any, Sequence[Any]]], parameters: Sequence[Any], keys: Sequence[Any]
 ) -> Any:
     """`apply_rule` where flags and numbers follow from a key of each parameter, as its step count.
 
@@ -119,12 +127,12 @@ def apply_by_key(
     """
     distinct = list(dict.fromkeys(keys))
     if len(distinct) == 1:
-        flags, numbers = at(distinct[0])
+        flags, numbers = at(*distinct[0])
         return apply_rule(rule, flags, parameters, numbers)
     ending[0] = False  # there are several updates
     for key in distinct:
         members = [tensors for tensors, own in zip(parameters, keys, strict=True) if own == key]
-        flags, numbers = at(key)
+        flags, numbers = at(*key)
         apply_rule(rule, flags, members, numbers)
     return None
 

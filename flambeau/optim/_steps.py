@@ -6,7 +6,7 @@ value in Python at every step; reading the tensor would realise pending work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,18 @@ def scalar_dtype(fused: bool | None = None) -> Any:
     if fused:
         return torch.float32
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+
+
+def rounding(like: Tensor) -> Callable[[float], float]:
+    """What rounds a number as a tensor does that holds it."""
+    return _to_float32 if like.dtype == torch.float32 else float
+
+
+def _to_float32(value: float) -> float:
+    return float(np.float32(value))
+
+
+_WIDE = (torch.float32, torch.float64)
 
 
 class Mirror:
@@ -46,15 +58,6 @@ class Mirror:
             return entry[2]
         return tensor.item()
 
-    def foretell(self, tensor: Tensor, value: float) -> float:
-        """Notes the value that the next write gives a tensor; returns it rounded as the dtype rounds."""
-        if tensor.dtype == torch.float32:
-            value = float(np.float32(value))
-        elif tensor.dtype != torch.float64:
-            return value
-        self._known[id(tensor)] = (tensor, _version(tensor) + 1, value)
-        return value
-
     def announce(self, steps: Sequence[Tensor]) -> list[float]:
         """The values that step counts will have once one has been added to each."""
         known, counts = self._known, []
@@ -70,9 +73,16 @@ class Mirror:
             counts.append(count)
         return counts
 
-    def restore(self, steps: Sequence[Tensor], count: float) -> None:
-        """Notes the value that step counts have."""
-        self._known.update({id(step): (step, _version(step), count) for step in steps})
+    def foretell_all(self, tensors: Sequence[Tensor], values: Sequence[float]) -> None:
+        """Notes the values that the next write gives tensors, as they are once rounded."""
+        for tensor, value in zip(tensors, values):
+            if value < FLOAT32_LIMIT and tensor.dtype in _WIDE:
+                self._known[id(tensor)] = (tensor, _version(tensor) + 1, value)
+
+    def restore(self, counted: Sequence[Sequence[Tensor]], key: Sequence[float]) -> None:
+        """Notes the values that states have, a value for each kind."""
+        for tensors, value in zip(counted, key):
+            self._known.update({id(x): (x, _version(x), value) for x in tensors})
 
     def advance(self, steps: Sequence[Tensor]) -> list[float]:
         """Adds one to step counts; returns the new values."""
@@ -80,18 +90,6 @@ class Mirror:
         for step in steps:
             step += 1
         return counts
-
-    def product(self, tensor: Tensor, factor: float) -> float:
-        """What a tensor's value will be once it has been multiplied, rounded as its dtype rounds."""
-        value = self.read(tensor)
-        if tensor.dtype == torch.float32:
-            return self.foretell(tensor, float(np.float32(value) * np.float32(factor)))
-        return self.foretell(tensor, value * factor)
-
-    def store(self, tensor: Tensor, value: float) -> None:
-        """Writes a value into a tensor and remembers it."""
-        self.foretell(tensor, value)
-        tensor.fill_(value)
 
 
 def _version(tensor: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -117,7 +118,15 @@ class Adam(LoopOptimizer):
             raise RuntimeError("lr as a Tensor is not supported for capturable=False and foreach=True")
         keys = _AMSGRAD_KEYS if group["amsgrad"] else _KEYS
         flags = (group["maximize"], decay_kind(group), group["amsgrad"])
-        return Update(_adam, keys, lambda count: (flags, _adam_numbers(group, count)))
+        lr, (beta1, beta2), eps, decay = _to_scalar(group["lr"]), group["betas"], group["eps"], decay_number(group)
+        weight1, weight2 = 1 - beta1, 1 - beta2
+
+        def at(count: float) -> tuple[Any, Sequence[Any]]:
+            # Its inverse: a division for each element takes as long as all else, if memory is near.
+            inverse_root = (1 - beta2**count) ** -0.5
+            return flags, (decay, weight1, beta2, weight2, inverse_root, eps, -(lr / (1 - beta1**count)))
+
+        return Update(_adam, keys, at)
 
 
 def _refuse_tensor(value: Any, name: str) -> None:
@@ -133,14 +142,6 @@ def _check_tensor_betas(betas: Any, foreach: bool) -> None:
         if foreach:
             _refuse_tensor(betas[index], f"betas[{index}]")
         _check_one_element(betas[index], f"betas[{index}]")
-
-
-def _adam_numbers(group: Group, count: float) -> tuple[Any, ...]:
-    """The numbers of a step."""
-    beta1, beta2 = group["betas"]
-    rate = _to_scalar(group["lr"]) / (1 - beta1**count)
-    # Its inverse: a division for each element takes as long as all else, if memory is near.
-    return decay_number(group), 1 - beta1, beta2, 1 - beta2, (1 - beta2**count) ** -0.5, group["eps"], -rate
 
 
 def _adam(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zeros_like
-from ._rules import apply_by_key, plus_scaled
+from ._rules import Update, plus_scaled
 from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_lr, _check_not_negative, _number, _to_scalar
 
@@ -40,8 +40,6 @@ class ASGD(LoopOptimizer):
     _late_options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
     _scalar_state = ("step", "eta", "mu")
     _capturable_what = "params, mus, etas, and state_steps"
-
-    _updates_last = False
 
     def __init__(
         self,
@@ -80,36 +78,30 @@ class ASGD(LoopOptimizer):
             "ax": zeros_like(p),
         }
 
-    def _update(self, group: Group) -> Sequence[Any]:
-        rows, states = self._gather(group, ("ax",))
-        mirror, lambd = self._mirror, group["lambd"]
-        keys = [(mirror.read(state["eta"]), mirror.read(state["mu"])) for state in states]
+    def _describe(self, group: Group) -> Update:
         flags = (group["maximize"], decay_kind(group) != "")
+        lr, lambd, alpha, start = _number(_to_scalar(group["lr"])), group["lambd"], group["alpha"], group["t0"]
 
-        def at(key: tuple[float, float]) -> tuple[Any, Sequence[Any]]:
-            rate, weight = key
-            return (*flags, weight != 1), (group["weight_decay"], 1 - lambd * rate, -rate, weight)
+        def following(values: Sequence[float], rounded: Callable[[float], float]) -> tuple[float, ...]:
+            count, rate, weight = values
+            count += 1.0
+            later = rounded(lr / (1 + lambd * lr * count) ** alpha)
+            return count, later, rounded(1 / max(1, count - start)), rate, weight
 
-        apply_by_key(_asgd, at, rows, keys)
-        for state in states:
-            self._schedule(state, group)
-        return rows
+        def at(count: float, later: float, next_weight: float, rate: float, weight: float) -> tuple[Any, Sequence[Any]]:
+            numbers = (group["weight_decay"], 1 - lambd * rate, -rate, weight, later, next_weight)
+            return (*flags, weight != 1), numbers
 
-    def _schedule(self, state: State, group: Group) -> None:
-        """Counts the step and sets the rate and the averaging weight of the next one."""
-        lr = _to_scalar(group["lr"])
-        (count,) = self._mirror.announce([state["step"]])
-        self._mirror.store(state["step"], count)
-        rate = lr / (1 + group["lambd"] * lr * count) ** group["alpha"]
-        self._mirror.store(state["eta"], _number(rate))
-        self._mirror.store(state["mu"], 1 / max(1, count - group["t0"]))
+        counted = ("step", "eta", "mu")
+        return Update(_asgd, (*counted, "ax"), at, counted, following)
 
 
 def _asgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
-    """New value, None, average of the values."""
+    """New value, None, step count, rate and averaging weight of the next step, average of the values."""
     maximize, decay, averaging = flags
-    param, grad, average = tensors
-    weight_decay, shrink, rate, weight = numbers
+    param, grad, step, eta, mu, average = tensors
+    weight_decay, shrink, rate, weight, later, next_weight = numbers
     grad = with_decay(grad, param, weight_decay, maximize, decay)
     param = plus_scaled(param * shrink, grad, rate)
-    return [param, None, average + (param - average) * weight if averaging else param]
+    average = average + (param - average) * weight if averaging else param
+    return [param, None, step + 1, torch.zeros_like(eta) + later, torch.zeros_like(mu) + next_weight, average]

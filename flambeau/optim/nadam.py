@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
@@ -17,7 +17,7 @@ from ._loop import (
     zero_step,
     zeros_like,
 )
-from ._rules import apply_by_key, moved, plus_product, plus_quotient
+from ._rules import Update, moved, plus_product, plus_quotient
 from ._steps import scalar_dtype
 from .optimizer import ParamsT, _check_betas, _check_lr, _check_not_negative, _to_scalar
 
@@ -98,17 +98,18 @@ class NAdam(LoopOptimizer):
             "exp_avg_sq": zeros_like(p),
         }
 
-    def _update(self, group: Group) -> Sequence[Any]:
-        rows, states = self._gather(group, ("step", "mu_product", "exp_avg", "exp_avg_sq"))
-        counts = self._mirror.announce([state["step"] for state in states])
-        momenta = {count: _momentum(count, group) for count in counts}
-        keys = [
-            (count, self._mirror.product(state["mu_product"], momenta[count]))
-            for count, state in zip(counts, states, strict=True)
-        ]
+    def _describe(self, group: Group) -> Update:
         flags = (group["maximize"], decay_kind(group))
-        apply_by_key(_nadam, lambda key: (flags, _numbers(group, *key)), rows, keys)
-        return rows
+
+        def following(values: Sequence[float], rounded: Callable[[float], float]) -> tuple[float, ...]:
+            count, product = values
+            return count + 1.0, rounded(product * rounded(_momentum(count + 1.0, group)))
+
+        def at(count: float, product: float) -> tuple[Any, Sequence[Any]]:
+            return flags, _numbers(group, count, product)
+
+        keys = ("step", "mu_product", "exp_avg", "exp_avg_sq")
+        return Update(_nadam, keys, at, ("step", "mu_product"), following)
 
 
 def _momentum(count: float, group: Group) -> float:

@@ -93,9 +93,9 @@ class SGD(LoopOptimizer):
         if group["fused"]:
             for row in rows:
                 _check_fused(row[0])
-        flags, numbers = update.at(None)
+        flags, numbers = update.at()
         if any(fresh):
-            apply_by_key(_sgd, lambda first: ((*flags[:-1], first), numbers), rows, fresh)
+            apply_by_key(_sgd, lambda first: ((*flags[:-1], first), numbers), rows, list(zip(fresh)))
         elif rows:
             self._stand(update, group, rows, apply_rule(_sgd, flags, rows, numbers))
         return rows
