@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, zero_step, zeros_like
+from ._rules import apply_by_key, plus_scaled
 from .optimizer import ParamsT, _at_least_zero, _check_one_element, _number, _to_scalar
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ class Adafactor(LoopOptimizer):
     """
 
     _late_options = {"foreach": None}
-
-    _by_rule = False
 
     def __init__(
         self,
@@ -84,41 +83,65 @@ class Adafactor(LoopOptimizer):
         return {"step": zero_step(group), "row_var": row_var, "col_var": col_var}
 
     def _update(self, group: Group) -> Sequence[Any]:
-        rows, states = self._gather(group, ())
-        counts = self._mirror.advance([state["step"] for state in states])
-        _single_tensor_adafactor(rows, states, counts, group)
+        rows, states = self._gather(group, ("step",))
+        if not rows:
+            return rows
+        lr, (eps1, least) = _number(_to_scalar(group["lr"])), group["eps"]
+        eps = torch.finfo(rows[0][0].dtype).eps if eps1 is None else eps1
+        flags = group["maximize"], group["weight_decay"] != 0
+
+        def at(count: float, kind: tuple[str, ...]) -> tuple[Any, Sequence[Any]]:
+            moving, largest = count ** group["beta2_decay"], min(lr, 1 / count**0.5)
+            return flags, (moving, largest, 1 - lr * group["weight_decay"], eps, eps * eps, least, group["d"])
+
+        counts = self._mirror.announce([state["step"] for state in states])
+        kinds = [tuple([key for key in _MOMENTS if key in state]) for state in states]
+        for row, state, kind in zip(rows, states, kinds, strict=True):
+            row += [state[key] for key in kind]
+        apply_by_key(_adafactor, at, rows, list(zip(counts, kinds, strict=True)))
         return rows
 
 
-def _single_tensor_adafactor(rows: list[list[Any]], states: list[State], counts: list[float], group: Group) -> None:
-    """One step of every parameter; `counts` are the step counts, this step included."""
-    lr, (eps1, eps2) = _to_scalar(group["lr"]), group["eps"]
-    if eps1 is None:
-        eps1 = torch.finfo(rows[0][0].dtype).eps if rows else 0.0
-    for (param, grad), state, step in zip(rows, states, counts, strict=True):
-        grad = -grad if group["maximize"] else grad
-        scale = max(eps2, _root_mean_square(param))
-        if group["weight_decay"] != 0:
-            param.mul_(1 - lr * group["weight_decay"])
-        estimate = _second_moment(grad, state, step ** group["beta2_decay"], eps1)
-        update = estimate.clamp_(min=eps1 * eps1).rsqrt_().mul_(grad)
-        clip = max(1.0, _root_mean_square(update) / group["d"])
-        param.add_(update, alpha=-_number(scale * min(lr, 1 / step**0.5) / clip))
+_MOMENTS = ("variance", "row_var", "col_var")
 
 
-def _root_mean_square(x: Tensor) -> float:
-    return x.norm(2).item() / x.numel() ** 0.5
+def _adafactor(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, step count and second moments."""
+    maximize, decay = flags
+    param, grad, step, *moments = tensors
+    moving, largest, shrink, eps, smallest, least, d = numbers
+    grad = -grad if maximize else grad
+    scale = _at_least(least, _root_mean_square(param))
+    moments, estimate = _second_moments(grad, moments, moving, eps)
+    update = estimate.clamp(min=smallest).rsqrt() * grad
+    rate = scale * largest / _at_least(1.0, _root_mean_square(update) / d)
+    param = param * shrink if decay else param
+    return [
+        plus_scaled(param, update, -rate.to(torch.float64 if param.dtype == torch.float64 else torch.float32)),
+        None,
+        step + 1,
+        *moments,
+    ]
 
 
-def _second_moment(grad: Tensor, state: dict[str, Any], weight: float, eps: float) -> Tensor:
-    """Moves the running second moments by `weight`; returns their estimate for every entry."""
+def _at_least(least: Any, x: Tensor) -> Tensor:
+    """As Python's ``max``, which gives its first argument if the other is not a number."""
+    return torch.where(x > least, x, least)
+
+
+def _root_mean_square(x: Tensor) -> Tensor:
+    """In float64, as PyTorch computes with Python numbers here."""
+    return x.norm(2).double() / x.numel() ** 0.5
+
+
+def _second_moments(grad: Tensor, moments: Sequence[Tensor], weight: Any, eps: Any) -> tuple[list[Tensor], Tensor]:
+    """The running second moments, moved by `weight`, and their estimate for every entry."""
     if grad.dim() < 2:
-        return state["variance"].lerp_(grad * grad, weight).clone()
-    row_var, col_var = state["row_var"], state["col_var"]
-    row_var.lerp_(_mean_square(grad, -1), weight)
-    col_var.lerp_(_mean_square(grad, -2), weight)
-    return (row_var @ col_var).div_(row_var.mean(dim=-2, keepdim=True).clamp_(min=eps))
+        variance = moments[0].lerp(grad * grad, weight)
+        return [variance], variance
+    rows, columns = [x.lerp(_mean_square(grad, dim), weight) for x, dim in zip(moments, (-1, -2), strict=True)]
+    return [rows, columns], (rows @ columns) / rows.mean(dim=-2, keepdim=True).clamp(min=eps)
 
 
 def _mean_square(grad: Tensor, dim: int) -> Tensor:
-    return torch.norm(grad, dim=dim, keepdim=True).square_().div_(grad.size(dim))
+    return torch.norm(grad, dim=dim, keepdim=True).square() / grad.size(dim)
