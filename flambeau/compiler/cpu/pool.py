@@ -63,7 +63,7 @@ _SIGNATURES = {
     "pauses": (None, ctypes.c_int64),
 }
 # This one reads Python's objects, so it keeps Python's lock.
-_LOOK = (ctypes.c_int64, ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.py_object)
+_LOOK = (ctypes.c_int64,)
 
 
 class Pool:

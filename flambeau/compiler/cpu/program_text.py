@@ -468,12 +468,19 @@ out:
 }
 
 ; Are the arrays of a run such that outputs go where they went in the run before? Then writes the addresses of all
-; arrays to the arguments. The table: arguments, number of inputs, number of outputs, the type of arrays, then for each
-; output {its place, the input that it replaces, elements, references to that}. Without an input it goes to the array of
-; %current, which nobody else may hold; with one to that, if it is the array of %olds, owns its memory, and has so many
-; references; -1 stands for any and is replaced by their number. Runs with Python's lock.
-define i64 @look(ptr %table, ptr %inputs, ptr %olds, ptr %current) {
+; arrays to the arguments. The table: arguments, number of inputs, number of outputs, the type of arrays, the lists of
+; inputs, of old outputs and of current ones, then for each output {its place, the input that it replaces, elements,
+; references to that}. Without an input it goes to the current array, which nobody else may hold; with one to that, if
+; it is the old array, owns its memory, and has so many references; -1 stands for any and is replaced by their number.
+; Runs with Python's lock.
+define i64 @look(ptr %table) {
 entry:
+  %inputsp = getelementptr inbounds i8, ptr %table, i64 32
+  %inputs = load ptr, ptr %inputsp
+  %oldsp = getelementptr inbounds i8, ptr %table, i64 40
+  %olds = load ptr, ptr %oldsp
+  %currentp = getelementptr inbounds i8, ptr %table, i64 48
+  %current = load ptr, ptr %currentp
   %arguments = load ptr, ptr %table
   %np = getelementptr inbounds i8, ptr %table, i64 8
   %n = load i64, ptr %np
@@ -481,7 +488,7 @@ entry:
   %m = load i64, ptr %mp
   %typep = getelementptr inbounds i8, ptr %table, i64 24
   %type = load ptr, ptr %typep
-  %outputs = getelementptr inbounds i8, ptr %table, i64 32
+  %outputs = getelementptr inbounds i8, ptr %table, i64 56
   %insp = getelementptr inbounds i8, ptr %inputs, i64 $list_items
   %ins = load ptr, ptr %insp
   %oldp = getelementptr inbounds i8, ptr %olds, i64 $list_items

@@ -133,6 +133,7 @@ OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its st
 
 
 LARGEST = float(np.finfo(np.float32).max)
+INPUTS, OLDS = 4, 5  # where native code finds these lists in the table of ``Before``
 
 
 class Scalars:
@@ -285,7 +286,7 @@ class Before:
         self.words = (ctypes.c_int64 * (inputs + self.count + 2))(*[0] * (inputs + self.count), *places)
         rows = [(k, -1, 0, 0) for k in outputs.others] + [(*row, -1) for row in outputs.inplace]
         flat = [x for row in rows for x in row]
-        head = [ctypes.addressof(self.words), inputs, self.count, id(np.ndarray)]
+        head = [ctypes.addressof(self.words), inputs, self.count, id(np.ndarray), 0, 0, id(outputs.current)]
         self.table = (ctypes.c_int64 * (len(head) + len(flat)))(*head, *flat)
         # Where the numbers of references are.
         self.counts = range(len(head) + 4 * len(outputs.others) + 3, len(self.table), 4)
@@ -293,13 +294,14 @@ class Before:
         self.arguments: Any = ctypes.c_void_p(ctypes.addressof(self.words))
         self._look = native.pool.native["look"]
         self._table = ctypes.c_void_p(ctypes.addressof(self.table))
-        self._current = outputs.current
+        self._current = outputs.current  # whose address is in the table
 
     def look(self, inputs: list[Array], olds: Sequence[Any]) -> bool:
         """Do the outputs go where they went? Then ``arguments`` are ready."""
         if type(olds) is not list or len(olds) != self.count or len(inputs) < self.needed:
             return False
-        return self._look(self._table, inputs, olds, self._current)
+        self.table[INPUTS], self.table[OLDS] = id(inputs), id(olds)
+        return self._look(self._table)
 
     def note(self, inputs: list[Array], olds: Sequence[Any]) -> bool:
         """Notes the references to what may be written in place; False if the program has outputs of other kinds."""
