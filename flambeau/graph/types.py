@@ -102,7 +102,6 @@ class Ty:
 _types: dict[tuple[Any, ...], Ty] = {}
 _MANY = 1 << 15  # types above which those that nobody holds are looked for
 _limit = [_MANY]
-_UNHELD = 3  # references to a type that is in ``_types`` alone, when it is looked at
 
 
 def ty(
@@ -130,10 +129,16 @@ def _sweep() -> None:
     for t in list(_types.values()):
         t.views.clear()
     for key in list(_types):
-        t = _types[key]
-        if getrefcount(t) <= _UNHELD and not t.leaves:
+        if _references(_types, key) <= _UNHELD and not _types[key].leaves:
             del _types[key]
     _limit[0] = max(_MANY, 2 * len(_types))
+
+
+def _references(table: dict[Any, Any], key: Any) -> int:
+    return getrefcount(table[key])
+
+
+_UNHELD = _references({0: object()}, 0)  # references to what is in a table alone
 
 
 @lru_cache(8192)
