@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 import flambeau as torch
 from flambeau import dtypes as dt
+from flambeau.compiler import unroll as unrolling
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.forms import formed
@@ -246,3 +247,16 @@ def test_pieces_that_meet_are_added() -> None:
     pieces = [b.pad(b.select(x, 0, k), [(1, 0)], 0, (1,)) for k in (0, 1)]
     b.f.outputs = [b.map("add", *pieces)]
     assert sum(v.name == "pad" for v in interleave(b.f).values) == 2
+
+
+def test_chains_of_chains_do_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = Builder()
+    sums = b.reduce("sum", b.map("exp", b.reshape(read(b, (160, 64)), (10, 16, 64))), (1,))
+    b.f.outputs = [b.reduce("sum", sums, (0,))]
+    a = np.random.default_rng(0).standard_normal(160 * 64).astype(np.float32)
+    found = []
+    for most, reductions in ((unrolling.MOST, 1), (160, 0)):
+        monkeypatch.setattr(unrolling, "MOST", most)
+        assert kinds(unrolled(b.f)).count("reduce") == reductions
+        found.append(Executable(b.f, types_of(b.f)).run([a], [])[0])
+    np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))

@@ -21,6 +21,7 @@ from .ir import Function, Value
 from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
 
 LARGEST = 16  # elements that meet in one result
+MOST = 64  # elements that meet in a result of reductions of reductions: such a chain takes long to compile
 FEWEST = 32  # results below which a chain gains nothing
 NARROWEST = 8  # neighbouring results that make a vector
 
@@ -34,17 +35,26 @@ def unroll(f: Function) -> Function:
 
 
 class _Unrolling:
-    """Rewrites values; ``winners`` has for the index that an ``argmax`` became the byte it is made of."""
+    """Rewrites values; ``winners`` has for the index that an ``argmax`` became the byte it is made of.
+
+    ``met``: how many elements meet in the results of chains.
+    """
 
     def __init__(self) -> None:
         self.winners: dict[Value, Value] = {}
+        self.met: dict[Value, int] = {}
 
     def __call__(self, r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
         if v.kind == "reduce" and _pays(v, args[0]):
             parts = elements(r, args[0], v.params)
             if v.name.startswith("arg"):
                 return self.index(r, v, parts)
-            return _reduced(r, v, parts, _last_run(args[0].shape, v.params))
+            count = len(parts) * self.met.get(_source(args[0]), 1)
+            if count > max(MOST, len(parts)):
+                return copied(r, v, args)
+            found = _reduced(r, v, parts, _last_run(args[0].shape, v.params))
+            self.met[_source(found)] = count
+            return found
         if v.kind == "map" and v.name in ("eq", "ne"):
             return self.compared(r, v, args) or copied(r, v, args)
         return copied(r, v, args)
@@ -75,6 +85,13 @@ def _is_best(r: Rewriter, x: Value, best: Value) -> Value:
 
 
 # ---- which reductions
+
+
+def _source(v: Value) -> Value:
+    """What a value is seen through views and conversions."""
+    while v.kind == "view" or (v.kind == "map" and v.name == "cast"):
+        v = v.args[0]
+    return v
 
 
 def _pays(v: Value, a: Value) -> bool:
