@@ -32,7 +32,9 @@ from __future__ import annotations
 
 import re
 
-from .program_text import CHUNKS, PROGRAMS, SEGMENTS
+from .chunk_text import CHUNKS
+from .program_text import PROGRAMS
+from .segment_text import SEGMENTS
 from .target import Target
 
 __all__ = ["ARRAY_DATA", "ERROR_CODE", "ERROR_RECORDS", "ERROR_VALUE", "FIELDS"]
