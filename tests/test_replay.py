@@ -147,6 +147,26 @@ def test_a_pass_from_within_a_graph_that_another_has_freed() -> None:
     assert "a second time" in same(scenario)[0]
 
 
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad * 2
+
+
+def test_nodes_that_are_complete_at_once_come_after_those_on_the_tape() -> None:
+    def scenario() -> list[Any]:
+        x = leaf(1.0)
+        first, middle, last = x * 2e8, Doubled.apply(x), x * -2e8  # whose gradients, latest first, add up to zero
+        (first + middle + last).sum().backward()
+        return [x.grad]
+
+    assert same(scenario)[0][2] == [0.0]
+
+
 def test_nodes_that_only_a_later_one_holds_are_completed() -> None:
     def scenario() -> list[Any]:
         x = leaf(1.0, 2.0)
