@@ -306,3 +306,11 @@ def test_sizes_that_differ_warn():
         F.mse_loss(torch.randn(3), torch.randn(3), size_average=False)
     with pytest.warns(UserWarning, match="Implicit dimension choice for softmax"):
         F.softmax(torch.randn(3))
+
+
+def test_what_is_not_a_number_falls_short_of_no_margin():
+    x = torch.tensor([[math.nan, 1.0, 2.0], [0.5, math.nan, 1.0]], requires_grad=True)
+    loss = F.multi_margin_loss(x, torch.tensor([1, 2]), reduction="none")
+    loss.sum().backward()
+    assert torch.allclose(loss, torch.tensor([2 / 3, 1 / 6]))
+    assert torch.allclose(x.grad, torch.tensor([[0, -1, 1], [1, 0, -1]]) / 3)

@@ -51,7 +51,9 @@ def _margins(b: Any, attrs: Any, x: Any, target: Any, weight: Any) -> tuple[Any,
     own = b.gather(x, labels, 1)
     short = b.map("add", b.map("sub", x, own), b.const(margin, dt))
     hit = b.map("eq", b.unsqueeze(b.iota(c), 0), labels)
-    short = b.where(hit, b.const(0, dt), b.map("maximum", short, b.const(0, dt)))
+    # Not a maximum: what is not a number falls short of nothing, as in PyTorch.
+    counts = b.map("logical_and", b.map("gt", short, b.const(0, dt)), b.map("logical_not", hit))
+    short = b.where(counts, short, b.const(0, dt))
     w = b.const(1, dt, (n, 1)) if weight is None else b.take(b.reshape(b.cast(weight, dt), (c,)), labels)
     return short, hit, w
 
