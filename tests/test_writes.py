@@ -152,6 +152,14 @@ def test_views_share_the_write_and_the_version() -> None:
     assert (x._version, detached._version, column._version, data._version) == (2, 2, 2, 1)
 
 
+def test_a_write_to_elements_in_the_same_place_has_no_gradient() -> None:
+    x: Any = torch.ones(3, requires_grad=True)
+    y = x * 2
+    y.expand(2, 3).fill_(2)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        y.sum().backward()
+
+
 def test_expanded_and_overlapping_elements() -> None:
     x = at_rest(1, 2)
     wide = x.view(2, 1).expand(2, 3)

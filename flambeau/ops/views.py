@@ -10,7 +10,7 @@ from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
 from ..graph.epoch import Epoch, node_of, threads
 from ..graph.node import Operator, update_node, view_node
-from ..graph.types import Ty, contiguous_strides, like, ty
+from ..graph.types import Ty, contiguous_strides, like, overlaps_itself, ty
 from ._registry import (
     alias,
     at_version,
@@ -800,7 +800,7 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     if f.fn.freed:
         raise RuntimeError(FREED)
     base, part, epoch = f.ins[0], f.attrs, threads.epoch
-    if base.dense and not epoch.grad and not epoch.crowded:
+    if base.dense and not epoch.grad and not epoch.crowded and not overlaps_itself(part):
         return _with_part_replaced(f, g, epoch)
     whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
     whole = whole.copy_(g)
