@@ -98,6 +98,8 @@ def strided(flat: Array, shape: tuple[int, ...], strides: tuple[int, ...], offse
     if 0 in shape:
         return np.empty(shape, flat.dtype)
     step = flat.itemsize
+    if flat.flags.c_contiguous:  # NumPy's own function takes ten times as long
+        return np.ndarray(shape, flat.dtype, flat, offset * step, [s * step for s in strides])
     return as_strided(flat[offset:], shape, [s * step for s in strides], writeable=flat.flags.writeable)
 
 
