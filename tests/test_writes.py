@@ -324,3 +324,33 @@ def test_random_small_writes_leave_what_recorded_ones_do(dtypes: Any, program: A
         patch.setattr(_immediate, "waited", lambda epoch: False)
         recorded = Machine(dtypes).run(program)
     assert at_once == recorded
+
+
+def test_a_mask_is_read_anew_once_it_has_been_written() -> None:
+    x = torch.arange(6.0)
+    mask = x > 2
+    found = [x[mask].tolist(), x[mask].tolist()]
+    mask[0] = True
+    found.append(x[mask].tolist())
+    mask &= x < 5
+    found.append(x[mask].tolist())
+    memory = mask.numpy()
+    memory[:] = False
+    del memory
+    mask.logical_or(mask).tolist()  # nobody shares the memory now
+    found.append(x[mask].tolist())
+    memory = mask.numpy()
+    memory[1] = True
+    found.append(x[mask].tolist())
+    del memory
+    mask.logical_or_(x > 4)
+    found.append(x[mask].tolist())
+    assert found == [[3, 4, 5], [3, 4, 5], [0, 3, 4, 5], [0, 3, 4], [], [1], [1, 5]]
+
+
+def test_the_places_of_a_mask_are_those_of_its_own_shape() -> None:
+    mask = torch.tensor([False, True, True])
+    assert torch.arange(3)[mask].tolist() == [1, 2]
+    with pytest.raises(IndexError, match="does not match"):
+        torch.arange(2)[mask]
+    assert torch.arange(6).reshape(2, 3)[:, mask].tolist() == [[1, 2], [4, 5]]

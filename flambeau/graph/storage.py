@@ -92,6 +92,8 @@ class Storage:
         References to its owner tell who sees it only if all arrays between the two have the owner as their base:
         another array's memory, which ``as_strided`` reaches through a helper, counts as visible for good.
         """
+        if self.notes is not None:
+            self.notes.checked = None
         owner: Any = self.raw
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
@@ -104,7 +106,7 @@ class Notes:
     __slots__ = ("checked", "kept", "parted", "source", "token", "written")
 
     def __init__(self) -> None:
-        self.checked: Any = None  # the buffer whose values were last checked, and for what
+        self.checked: Any = None  # the buffer whose values were last looked at, for what, and what came of it
         self.kept: Any = None  # the node of its leaf, if it keeps it from epoch to epoch
         self.token = 0  # what ``w`` is while that node stands for the value
         self.parted = -1  # the last epoch in which part of it was a leaf
