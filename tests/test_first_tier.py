@@ -609,3 +609,33 @@ def test_no_group_has_values_that_others_read() -> None:
     for v in b.f.values:
         assert all(a not in inner for a in v.args) or any(v in group.members for group in found.values())
     assert e not in inner or total not in inner
+
+
+def test_a_sampler_that_crops_its_text_has_one_program(tier: Callable[[str], None]) -> None:
+    tier("first")
+    table, head = torch.randn(7, 4), torch.randn(7, 4)
+    text = torch.zeros(1, 5, dtype=torch.int64)
+    expected = [0] * 5
+    before = realisation.counters["compiles"]
+    for step in range(12):
+        seen = text[:, -5:]
+        assert seen.tolist() == [expected[-5:]] and text.stride() == (5 + step, 1)
+        scores = F.embedding(seen, table)[:, -1] @ head.T
+        token = scores.softmax(-1).argmax(-1, keepdim=True)
+        expected.append(int(token.item()))
+        text = torch.cat([text, token], 1)
+    assert text.tolist() == [expected]
+    assert realisation.counters["compiles"] - before < 4
+
+
+def test_integers_at_hand_are_joined_at_once() -> None:
+    a, b = torch.arange(6).reshape(2, 3), torch.tensor([[7], [8]])
+    a.tolist()
+    both = torch.cat([a[:, 1:], b, a.t()[:2].t()], 1)
+    assert not both._s.pending and both.tolist() == [[1, 2, 7, 0, 1], [4, 5, 8, 3, 4]]
+    a[0, 1] = 100
+    assert both.tolist()[0] == [1, 2, 7, 0, 1]
+    assert torch.cat([torch.zeros(0, dtype=torch.int64), b[0]]).tolist() == [7]
+    assert torch.cat([b, b.to(torch.int32)]).dtype is torch.int64
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match except in dimension 1"):
+        torch.cat([a, torch.ones(3, 1, dtype=torch.int64)], 1)

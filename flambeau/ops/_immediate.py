@@ -6,7 +6,7 @@ same whether they are rounded once or by way of a double, as a double has more t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -220,6 +220,25 @@ def function(op: Operator, x: Any) -> Any:
         value = f(s.raw[t.offset : t.offset + 1])
     t = ty((), dt)
     return new_tensor(Storage.of(t, None, value), t)
+
+
+def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
+    """Integers side by side along ``dim``, of type ``t``, if they are few and all at hand.
+
+    A sampler appends tokens so: recorded, each length would be another program.
+    """
+    epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return join(xs, t, dim)
+    if t.numel > SMALL or not t.contiguous:
+        return None
+    for x in xs:
+        own = x._ty
+        if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != t.ndim or not readable(x._s):
+            return None
+    flat = np.concatenate([_window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
+    return new_tensor(Storage(t, None, flat), t)
 
 
 def _fresh(value: Any, dt: dtype) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES, bool_, int32, int64
 from ..graph.node import Operator
-from ..graph.types import Ty, ty
+from ..graph.types import Ty, contiguous_strides, ty
 from ._checks import at_hand, counted, wide
 from ._registry import call, function
 
@@ -134,7 +134,18 @@ def embedding_rows(
     if weight._ty.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     late = _check_rows(indices, weight._ty.shape[0])
+    if indices._ty.contiguous:
+        indices = _of_one_type(indices)
     return call(EMBEDDING, (weight, indices), (padding_idx, scale_grad_by_freq, late))
+
+
+def _of_one_type(indices: Any) -> Any:
+    """Indices that lie row by row, under the strides that their shape alone says: not those of what they are cut from.
+
+    So the last tokens of a growing text have one program.
+    """
+    t = indices._ty
+    return indices if t.strides == contiguous_strides(t.shape) else indices.view(t.shape)
 
 
 def _padding_row(padding_idx: int | None, rows: int) -> int:

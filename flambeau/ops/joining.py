@@ -7,6 +7,7 @@ from typing import Any
 
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
+from ._immediate import join
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
 
@@ -114,6 +115,10 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
         if x._ty.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     d = wrap_dim(dim, _kept([x._ty for x in xs])[0].ndim)
+    if xs[0]._ty.dtype.kind in "iu" and out is None:
+        y = join(xs, _cat_ty(tuple([x._ty for x in xs]), d), d)
+        if y is not None:
+            return y
     return into(call(CAT, xs, d), out, "cat")
 
 
