@@ -18,6 +18,7 @@ from flambeau.compiler.cpu import pool as pools
 from flambeau.compiler.cpu.code_cache import CodeCache
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scratch, Segment
+from flambeau.compiler.cpu.pool_text import SHUN_RUNS
 
 pytest.importorskip("llvmlite")
 
@@ -40,12 +41,12 @@ def quiet() -> Iterator[None]:
 class Gated:
     """Sums in a first segment; then one that waits at a gate, and one that runs after it."""
 
-    def __init__(self, threads: int, chunks: int = 3, cost: float = 1e9) -> None:
+    def __init__(self, threads: int, chunks: int = 3, cost: float = 1e9, whole: float | None = None) -> None:
         total = Kernel(kernels.SUM, (Buffer(0), Buffer(1), Constant(4)))
         gate = Kernel(kernels.GATE, (Buffer(2), Buffer(3)))
         after = Kernel(kernels.SUM, (Buffer(0), Buffer(4), Constant(4)))
         segments = [Segment((total,), 1), Segment((gate,), chunks), Segment((after,), chunks)]
-        self.program = Executor(segments, buffers=5, workspace=8, pool=pool(threads))
+        self.program = Executor(segments, buffers=5, workspace=8, cost=whole, pool=pool(threads))
         self.early = self.program.returning(1, cost)
         self.a = np.arange(4 * chunks, dtype=np.float32)
         self.total = np.zeros(1, np.float32)
@@ -178,6 +179,17 @@ def test_a_small_program_is_one_workers() -> None:
     end = time.monotonic() + 20
     while not (threads := threads_of(one)) or len(threads) > 1 or 0 in threads:
         assert time.monotonic() < end
+
+
+def test_workers_that_were_late_get_no_small_program_for_a_while() -> None:
+    one = Gated(4, cost=1e5, whole=0)
+    for runs in (SHUN_RUNS, 0):
+        one.flag[0] = 0
+        assert one.start()
+        threading.Timer(0.05, one.flag.fill, (1,)).start()
+        one.program.pool.join()  # waits for long
+        for _ in range(runs):
+            assert not one.start()
 
 
 def threads_of(chain: Chain) -> set[int]:

@@ -22,7 +22,8 @@ helps until the program is `finished`.
 Which programs stay on one thread. One that is not worth sharing is `alone`: a segment is published as if it had one
 chunk, and whoever takes that runs all chunks, and the segments after it. If its caller leaves and a worker is awake, it
 is `handed` over from the first segment on, so that what it writes and reads again stays in the cache of one processor.
-If no worker comes for a moment, the caller takes it after all.
+If no worker comes for a moment, the caller takes it after all. If one has come but is so late that the caller falls
+asleep waiting, the system has taken it away: the workers are then `shunned` by small programs for 1,000 runs.
 
 What stays the same while workers live: the number of threads, the floating-point control word. Everything else is
 written by the one thread inside `run`, which holds the mutex, and read by threads that own a chunk.
@@ -43,6 +44,7 @@ __all__ += ["FLUSH_DENORMALS", "MAX_CHUNKS", "MAX_THREADS", "STATE_BYTES", "pool
 MAX_THREADS = 256
 MAX_CHUNKS = 65535
 ERROR_RECORDS = 64
+SHUN_RUNS = 1000
 
 # Offsets in the pool's state. What several threads write has 128 bytes to itself: two lines, fetched together.
 FIELDS = {
@@ -68,6 +70,7 @@ FIELDS = {
     "flying": 840,
     "early": 848,
     "handed": 856,
+    "shunned": 864,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
@@ -387,7 +390,12 @@ def pool_text(target: Target) -> str:
     if not system:
         raise NotImplementedError(f"native programs on {target.triple}; programs run on NumPy there")
     words = {**PROCESSORS[target.is_x86], "error_code": str(ERROR_CODE), "last_record": str(ERROR_RECORDS - 1)}
-    words |= {"array_data": str(ARRAY_DATA), "array_ndim": str(ARRAY_NDIM), "array_shape": str(ARRAY_SHAPE)}
+    words |= {
+        "shun_runs": str(SHUN_RUNS),
+        "array_data": str(ARRAY_DATA),
+        "array_ndim": str(ARRAY_NDIM),
+        "array_shape": str(ARRAY_SHAPE),
+    }
     words |= {"array_base": str(ARRAY_BASE), "list_items": str(LIST_ITEMS), "object_type": str(OBJECT_TYPE)}
     text = "".join(("$declare", system, LOCKING, CHUNKS, SEGMENTS, WORKERS, PROGRAMS))
     text = re.sub(r"@@(\w+)", lambda found: f"getelementptr inbounds i8, ptr %st, i64 {FIELDS[found[1]]}", text)

@@ -166,6 +166,7 @@ no:
   ret i64 0
 }
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare i64 @llvm.usub.sat.i64(i64, i64)
 
 ; Waits, helping, until the number in a place is that of the program.
 define internal void @wait_for(ptr %st, ptr %place, i64 %target) {
@@ -192,6 +193,15 @@ pause:
   $pause
   br label %loop
 sleep:
+  %alonep = @@alone
+  %alone = load i64, ptr %alonep
+  %late = icmp ne i64 %alone, 0
+  br i1 %late, label %shun, label %fall
+shun: ; a worker that has all of a program is late
+  %shunnedp = @@shunned
+  store i64 $shun_runs, ptr %shunnedp
+  br label %fall
+fall:
   %e = load atomic i32, ptr %epoch seq_cst, align 4
   %n = atomicrmw add ptr %sleepersp, i32 1 seq_cst
   %c = atomicrmw xchg ptr %callerp, i32 1 seq_cst
@@ -275,7 +285,13 @@ entry:
   %all = icmp uge i64 %resting, %workers
   %nobody = or i1 %all, %unstarted
   %leavep = @@leave_cost
-  %leavelimitp = select i1 %nobody, ptr %leavep, ptr %hotp
+  %shunnedp = @@shunned
+  %shunned = load i64, ptr %shunnedp
+  %trusted = icmp eq i64 %shunned, 0
+  %fewer = call i64 @llvm.usub.sat.i64(i64 %shunned, i64 1)
+  store i64 %fewer, ptr %shunnedp
+  %leavelimitp0 = select i1 %nobody, ptr %leavep, ptr %hotp
+  %leavelimitp = select i1 %trusted, ptr %leavelimitp0, ptr %coldp
   %leavelimit = load i64, ptr %leavelimitp
   %long = icmp uge i64 %rest, %leavelimit
   %leaves0 = and i1 %parts, %long
@@ -332,7 +348,8 @@ prepare:
   %alone = xor i1 %together, true
   %alones = zext i1 %alone to i64
   store i64 %alones, ptr %alonep
-  %awake = xor i1 %nobody, true
+  %awake0 = xor i1 %nobody, true
+  %awake = and i1 %awake0, %trusted
   %hands0 = and i1 %alone, %leaves
   %hands = and i1 %hands0, %awake
   %handeds = zext i1 %hands to i64
