@@ -162,6 +162,23 @@ def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
     assert found is not None and found.direct and k.workspace == 0 and k.chunks > 4
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "copied", "straight"),
+    [(100, 128, False, True), (512, 192, True, True), (70, 1024, False, False)],
+)
+def test_weight_gradients_pack_what_they_must(rows: int, columns: int, copied: bool, straight: bool) -> None:
+    b = Builder()
+    shapes = ((410, columns), (410, rows))
+    x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
+    (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
+    assert k is not None
+    found = contract_packing.packing(k.nest, default().target, 4)
+    assert found is not None and (found.copied, found.straight) == (copied, straight)
+    numbers = [np.random.default_rng(k).integers(-2, 3, s) for k, s in enumerate(shapes)]
+    check(b.f, [memory(a.reshape(-1).astype(np.float64), dt.float32) for a in numbers], True)
+
+
 @settings(max_examples=40, **SETTINGS)
 @given(case=st.one_of(sums([dt.float32, dt.float64]), convolutions([dt.float32, dt.float64])))
 def test_in_panels_on_other_processors(pool: Pool, case: Any) -> None:

@@ -175,6 +175,17 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
     check(b.f, arrays(b.f), exact=False)
 
 
+def test_a_product_that_is_read_transposed_is_computed_so() -> None:
+    b = Builder()
+    x, g = _input(b, 0, (100, 64)), _input(b, 1, (100, 96))
+    once, twice = b.contract("kn,km->nm", x, g), b.contract("kn,km->nm", x, b.map("neg", g))
+    b.f.outputs = [b.strided(once, (96, 1), (96, 64), (1, 96), 0, dt.float32)]
+    b.f.outputs += [b.permute(twice, (1, 0)), b.reduce("sum", twice, (0,))]
+    found = [v for v in upright.upright(b.f).values if v.kind == "contract"]
+    assert [(v.params[2], v.shape) for v in found] == [("mn", (96, 64)), ("nm", (64, 96))]
+    check(b.f, arrays(b.f), exact=False)
+
+
 def test_what_is_restored_has_room_for_its_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stored program asks for the workspace of its kernels and of the values that live within a chunk."""
     monkeypatch.setattr(stored, "store", lambda: Disk(tmp_path))

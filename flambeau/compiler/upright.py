@@ -1,23 +1,74 @@
-"""IR to IR: weights that many rows are multiplied with lie as they are read.
+"""IR to IR: weights that many rows are multiplied with lie as they are read, and results as they are needed.
 
 A linear layer multiplies its rows with the transposed weight. Vectors run along the columns of the result, along which
 that weight is not contiguous, so each piece of rows would have to transpose it for itself. Here it is transposed once.
+
+The gradient of that transposed weight is transposed to be the weight's, and nobody else reads it: it is computed so,
+and the optimizer's update can be made of its sums.
 """
 
 from __future__ import annotations
 
 from math import prod
 
+from .affine import row_major
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten
 
 ROWS = 512  # that a weight is multiplied with, at least
 NARROW = 32  # columns or sums below which it stays
+LARGE = 1 << 19  # products from which on a result's order does not say how it is computed
 
 
 def upright(f: Function) -> Function:
     """An equal function."""
-    return f if f.chunks else rewritten(f, _upright)
+    if f.chunks:
+        return f
+    turned = _turned(f)
+    views = set(turned.values())
+
+    def lay(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+        if v in views:
+            return args[0]
+        return _transposed(r, v, args) if v in turned else _upright(r, v, args)
+
+    return rewritten(f, lay)
+
+
+# ---- results
+
+
+def _turned(f: Function) -> dict[Value, Value]:
+    """The products of matrices of which nothing is read but a transposition, and that."""
+    users: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
+    for v in f.values:
+        for a in v.args:
+            users.setdefault(a, []).append(v)
+    only = {v: found[0] for v, found in users.items() if len(found) == 1 and _is_large(v)}
+    return {v: user for v, user in only.items() if user is not None and _transposes(user, v)}
+
+
+def _is_large(v: Value) -> bool:
+    if v.kind != "contract" or v.dtype.kind != "f" or v.ndim != 2 or min(v.shape) < NARROW:
+        return False
+    sizes = dict(zip(v.params[0] + v.params[1], v.args[0].shape + v.args[1].shape))
+    return prod(sizes.values()) >= LARGE and prod(sizes.values()) >= NARROW * prod(v.shape)
+
+
+def _transposes(v: Value, a: Value) -> bool:
+    """Is it this matrix, transposed?"""
+    if v.kind != "view" or v.shape != a.shape[::-1]:
+        return False
+    order = row_major(a.shape)
+    return v.params == ((1, 0) if v.name == "permute" else (order, order[::-1], 0))
+
+
+def _transposed(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+    a, b, out = v.params
+    return r.make("contract", v.name, args, (a, b, out[::-1]), v.shape[::-1], v.dtype)
+
+
+# ---- weights
 
 
 def _upright(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
