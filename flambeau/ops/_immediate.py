@@ -238,7 +238,7 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
         if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != t.ndim or not readable(x._s):
             return None
     flat = np.concatenate([_window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
-    return new_tensor(Storage(t, None, flat), t)
+    return new_tensor(Storage.of(t, None, flat), t)
 
 
 def _fresh(value: Any, dt: dtype) -> Any:
