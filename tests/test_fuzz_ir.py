@@ -66,6 +66,13 @@ FOUND = {
         view pad (%2) (((0, 1),), 0, (0,)) float32 [128]
         contract einsum (%3 %0) ('a', 'ab', 'b') float32 [31]
         return (%4)""",
+    "a counter that overwrites what is multiplied": """
+        const const () 1 float32 []
+        const iota () 1 float32 [1]
+        update strided (%0 %1) ((), (1,), 0) float32 []
+        input input () (0, ((1,), 0)) float32 [128]
+        contract einsum (%2 %3) ('', 'x', 'x') float32 [128]
+        return (%4)""",
     "a constant number overwritten": """
         const const () 0 float32 []
         input input () (0, ((1, 1), 0)) float32 [1, 1]

@@ -37,9 +37,9 @@ def formed(f: Function) -> Function:
 
 
 def _source(v: Value) -> Value:
-    """What a chain of views reads."""
-    while v.kind == "view":
-        v = v.args[0]
+    """What a chain reads of views, and of updates, as these may become views of what they write."""
+    while v.kind in ("view", "update"):
+        v = v.args[v.kind == "update"]
     return v
 
 
