@@ -183,13 +183,25 @@ def test_a_small_program_is_one_workers() -> None:
 
 def test_workers_that_were_late_get_no_small_program_for_a_while() -> None:
     one = Gated(4, cost=1e5, whole=0)
-    for runs in (SHUN_RUNS, 0):
+    for _ in range(2):
+        make_late(one)
+        for _ in range(SHUN_RUNS - 1):
+            assert not one.start()
+
+
+def make_late(one: Gated) -> None:
+    """A worker that is awake takes the whole program, and the caller falls asleep waiting for it."""
+    end = time.monotonic() + 20
+    while True:
+        Chain([16, 16], 4).run()  # wakes the workers
         one.flag[0] = 0
         assert one.start()
         threading.Timer(0.05, one.flag.fill, (1,)).start()
-        one.program.pool.join()  # waits for long
-        for _ in range(runs):
-            assert not one.start()
+        one.program.pool.join()
+        if not one.start():
+            return
+        one.program.pool.join()
+        assert time.monotonic() < end
 
 
 def threads_of(chain: Chain) -> set[int]:
