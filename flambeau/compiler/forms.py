@@ -16,16 +16,12 @@ from .affine import row_major
 from .composed_maps import composed_map
 from .interleave import is_contraction
 from .ir import Function, Value
-from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
+from .simplify import Rewriter, constant_of, copied, readers, rewritten, without_dead
 
 
 def formed(f: Function) -> Function:
     """An equal function."""
-    users: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
-    for v in f.values:
-        for a in v.args:
-            users.setdefault(a, []).append(v)
-    only = {v: found[0] for v, found in users.items() if len(found) == 1}
+    only = {v: found[0] for v, found in readers(f).items() if len(found) == 1}
     multiplied = {_source(a) for v in f.values if v.kind == "contract" for a in v.args}
 
     def form(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:

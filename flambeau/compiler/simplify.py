@@ -96,6 +96,15 @@ def without_dead(f: Function) -> Function:
     return g
 
 
+def readers(f: Function) -> dict[Value, list[Value | None]]:
+    """For each value that is read who reads it, None for whoever gets the outputs."""
+    found: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
+    for v in f.values:
+        for a in v.args:
+            found.setdefault(a, []).append(v)
+    return found
+
+
 def hashable(params: Any) -> Any:
     """Stands for constants of a value: equal where they are the same."""
     try:

@@ -13,7 +13,7 @@ from math import prod
 
 from .affine import row_major
 from .ir import Function, Value
-from .simplify import Rewriter, copied, rewritten
+from .simplify import Rewriter, copied, readers, rewritten
 
 ROWS = 512  # that a weight is multiplied with, at least
 NARROW = 32  # columns or sums below which it stays
@@ -40,11 +40,7 @@ def upright(f: Function) -> Function:
 
 def _turned(f: Function) -> dict[Value, Value]:
     """The products of matrices of which nothing is read but a transposition, and that."""
-    users: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
-    for v in f.values:
-        for a in v.args:
-            users.setdefault(a, []).append(v)
-    only = {v: found[0] for v, found in users.items() if len(found) == 1 and _is_large(v)}
+    only = {v: found[0] for v, found in readers(f).items() if len(found) == 1 and _is_large(v)}
     return {v: user for v, user in only.items() if user is not None and _transposes(user, v)}
 
 

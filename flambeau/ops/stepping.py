@@ -356,10 +356,10 @@ def _record(rule: Rule, flags: Any, columns: list[Any], nodes: list[list[Node]],
     epoch.grad = False
     epoch.bytes = -sys.maxsize  # the nodes below are of one epoch: however large, nothing is realised in between
     try:
-        numbers = [_stand_in(scalar_node(float64, start + k)) for k in range(count)]
+        numbers = [stand_in(scalar_node(float64, start + k)) for k in range(count)]
         rows: list[list[Any]] = []
         for tensors, old in zip(zip(*columns), zip(*nodes)):
-            new = list(rule(flags, [_stand_in(h) for h in old], numbers))
+            new = list(rule(flags, [stand_in(h) for h in old], numbers))
             new += [None] * (len(tensors) - len(new))
             rows.append([None if y is None else _fitted(y, x) for x, y in zip(tensors, new)])
         return rows
@@ -372,7 +372,7 @@ def _fitted(y: TensorBase, x: TensorBase) -> Node:
     return fit(node_of(y), x._s.ty) if x._ty is x._s.ty else node_of(y)
 
 
-def _stand_in(node: Node) -> Any:
+def stand_in(node: Node) -> Any:
     """A tensor that has this node for a value and no memory of anybody."""
     s = Storage.of(node.ty, node)
     s.epoch = threads.epoch

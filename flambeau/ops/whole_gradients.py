@@ -10,9 +10,8 @@ from ..graph.epoch import Epoch, node_of, threads
 from ..graph.gradients import Gradients
 from ..graph.node import Node
 from ..graph.realisation import forget_hooks
-from ..graph.storage import Storage
-from ..graph.tensor_base import new_tensor
 from ._registry import fit, fresh
+from .stepping import stand_in
 
 Rule = Callable[[list[Any]], tuple[Any, Sequence[Any]]]
 
@@ -74,7 +73,7 @@ def _learn(name: Any, g: Gradients, places: tuple[int, ...], rule: Rule, epoch: 
     epoch.grad = False
     epoch.bytes = -sys.maxsize  # the nodes below are of one epoch: however large, nothing is realised in between
     try:
-        result, news = rule([_stand_in(grads[i], epoch) for i in places])
+        result, news = rule([stand_in(grads[i]) for i in places])
         for i, y in zip(places, news):
             grads[i] = fit(node_of(y), grads[i].ty)
         known = Changed(grads, [v + 1 for v in g.known.versions], epoch.scalars[start:], node_of(result))
@@ -85,10 +84,3 @@ def _learn(name: Any, g: Gradients, places: tuple[int, ...], rule: Rule, epoch: 
             _changes.clear()
         _changes[name] = known
     return known
-
-
-def _stand_in(node: Node, epoch: Epoch) -> Any:
-    """A tensor that has this node for a value and no memory of anybody."""
-    s = Storage.of(node.ty, node)
-    s.epoch = epoch
-    return new_tensor(s, node.ty, node, 0)

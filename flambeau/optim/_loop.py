@@ -46,8 +46,6 @@ class LoopOptimizer(Optimizer):
     """What follows the refusal of sparse gradients; None where they are supported."""
     _by_rule: ClassVar[bool] = True
     """Are gradients used by rules alone?"""
-    _updates_last: ClassVar[bool] = True
-    """Is applying the rule the last that `_update` does?"""
     _capturable_what: ClassVar[str] = "params and state_steps"
     _capturable_devices: ClassVar[tuple[str, ...]] = _CAPTURABLE_DEVICES
 
@@ -113,7 +111,7 @@ class LoopOptimizer(Optimizer):
                 return loss
         groups, updated = self.param_groups, 0
         for group in groups:
-            ending[0] = self._updates_last and group is groups[-1]
+            ending[0] = group is groups[-1]
             updated += len(self._update(group))
         if updated and ending[0] is not None:
             _realise()

@@ -84,13 +84,6 @@ class Mirror:
         for tensors, value in zip(counted, key):
             self._known.update({id(x): (x, _version(x), value) for x in tensors})
 
-    def advance(self, steps: Sequence[Tensor]) -> list[float]:
-        """Adds one to step counts; returns the new values."""
-        counts = self.announce(steps)
-        for step in steps:
-            step += 1
-        return counts
-
 
 def _version(tensor: Tensor) -> int:
     """The version counter, or -2 for an inference tensor, which has none: such a value is never known."""

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import code_cache
-from .target import MissingCompiler, Target
+from .target import LINE, MissingCompiler, Target
 
-LINE = 64
 NAME = b"mem_handler"  # as NumPy wants it to be
 LEAST = 1024  # bytes of an array that is worth it
 SET_HANDLER = 304  # the place of PyDataMem_SetHandler in NumPy's table of functions, from 1.22 on

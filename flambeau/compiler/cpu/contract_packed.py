@@ -12,11 +12,10 @@ from .contract_loads import Shift
 from .contract_packing import Packing, _turns
 from .contract_tile import Contraction
 from .nest_loops import Kernel
-from .target import Target
+from .target import LINE, Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, memory_type, vector
 
 STEPS = 4  # of the reduced loops that are copied at once: stores to the same place, reads from few rows
-LINE = 64  # bytes of a cache line
 
 
 class Packed(Contraction):

@@ -20,11 +20,10 @@ from . import nest_maps as maps
 from .nest_loops import Kernel
 from .points import Points
 from .recurrence import Laid, Walk
-from .target import Target
+from .target import LINE, Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
 from .vector_math import FUNCTIONS
 
-LINE = 64  # bytes of a cache line
 UNROLLED = 4  # products of each sum in one run through the innermost loop
 
 _texts: dict[Any, tuple[str, int]] = {}

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 from . import disk, machine
 
-__all__ = ["MissingCompiler", "Target", "binding", "compiler_version", "current", "host", "named"]
+__all__ = ["LINE", "MissingCompiler", "Target", "binding", "compiler_version", "current", "host", "named"]
+
+LINE = 64  # bytes of a cache line
 
 
 class MissingCompiler(RuntimeError):

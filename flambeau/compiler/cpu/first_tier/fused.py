@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ....dtypes import bool_, dtype, float32, int64
 from ...ir import Function, Value
 from ...shorten import LONGEST
+from ...simplify import readers
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
 from ..nest_choices import LANES
@@ -43,10 +44,7 @@ def groups(f: Function) -> dict[Value, Group]:
     """The groups of a function by their results, none of whose other members anybody else reads."""
     found: dict[Value, Group] = {}
     taken: set[Value] = set()
-    users: dict[Value, list[Value | None]] = {v: [None] for v in f.outputs}
-    for v in f.values:
-        for a in v.args:
-            users.setdefault(a, []).append(v)
+    users = readers(f)
     for k in range(len(f.values) - 1, -1, -1):
         root = f.values[k]
         if root not in taken and _is_root(root):
