@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .measuring import Sides, executor_name, import_peers, set_threads
+from .measuring import PAUSE, Sides, executor_name, import_peers, set_threads
 from .report import NAMES
 from .workloads import all_workloads
 
@@ -51,9 +51,9 @@ def main(peers: list[str], seconds: float) -> list[dict[str, Any]]:
 
 def _show(sides: Sides, where: str, seconds: float) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {peer: [] for peer in sides.steps}
-    while any(len(found) < STEPS and sum(found) < seconds for found in times.values()):
-        for peer, step in sides.steps.items():
-            times[peer] += _turn(step.run)
+    while pending := [p for p, found in times.items() if len(found) < STEPS and sum(found) < seconds]:
+        for peer in pending:
+            times[peer] += _turn(sides.steps[peer].run)
     rows = []
     for peer, found in times.items():
         ms = np.array(found) * 1e3
@@ -67,6 +67,7 @@ def _show(sides: Sides, where: str, seconds: float) -> list[dict[str, Any]]:
 
 
 def _turn(run: Callable[[], float]) -> list[float]:
+    time.sleep(PAUSE)  # else the threads of the side before, which look for work, count as busy processes
     times = []
     for _ in range(TURN):
         begin = time.perf_counter()
