@@ -42,7 +42,7 @@ STATE = "states are tensors"
 DOWNWARD = {
     ("ops._composite", "autograd._backward"): GRADIENT,
     ("ops._matrices", "autograd"): GRADIENT,
-    ("ops.views", "autograd.engine"): "the gradient of a written base runs through the gradient of its view",
+    ("ops.strided_views", "autograd.engine"): "the gradient of a written base runs through the gradient of its view",
     ("ops.classification_losses", "nn._reduction"): "the text of a deprecation warning",
     ("_utils", "nn.parameter"): "parameters are rebuilt when a file is loaded",
     ("storage", "serialization"): "storages are pickled as torch.save writes them",

@@ -18,6 +18,9 @@ FUNCTIONS: dict[str, str] = {
     "complex_numbers": """
     angle complex conj conj_physical conj_physical_ imag polar real resolve_conj resolve_neg
     """,
+    "complex_views": """
+    view_as_complex view_as_real
+    """,
     "conversion": """
     is_complex is_conj is_floating_point is_neg is_nonzero is_signed numel result_type
     """,
@@ -201,8 +204,14 @@ FUNCTIONS: dict[str, str] = {
     "spectral": """
     bartlett_window blackman_window hamming_window hann_window istft kaiser_window stft
     """,
+    "splitting": """
+    chunk split split_with_sizes tensor_split unbind
+    """,
     "statistics": """
     std std_mean var var_mean
+    """,
+    "strided_views": """
+    as_strided as_strided_
     """,
     "ternary": """
     addcdiv addcmul clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ lerp where
@@ -211,9 +220,8 @@ FUNCTIONS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    adjoint as_strided as_strided_ broadcast_to chunk detach diagonal flatten moveaxis movedim narrow permute ravel
-    reshape select split split_with_sizes squeeze swapaxes swapdims t tensor_split transpose unbind unflatten
-    unsqueeze view_as_complex view_as_real
+    adjoint broadcast_to detach diagonal flatten moveaxis movedim narrow permute ravel reshape select squeeze swapaxes
+    swapdims t transpose unflatten unsqueeze
     """,
 }
 
@@ -372,8 +380,14 @@ METHODS: dict[str, str] = {
     "spectral": """
     istft stft
     """,
+    "splitting": """
+    chunk split split_with_sizes tensor_split unbind
+    """,
     "statistics": """
     std var
+    """,
+    "strided_views": """
+    as_strided as_strided_
     """,
     "ternary": """
     addcdiv addcdiv_ addcmul addcmul_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ lerp lerp_
@@ -383,8 +397,8 @@ METHODS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    _view adjoint as_strided as_strided_ broadcast_to chunk detach diagonal expand flatten moveaxis movedim narrow
-    permute ravel reshape reshape_as select split split_with_sizes squeeze squeeze_ swapaxes swapaxes_ swapdims
-    swapdims_ t t_ tensor_split transpose transpose_ unbind unflatten unfold unsqueeze unsqueeze_ view view_as
+    _view adjoint broadcast_to detach diagonal expand flatten moveaxis movedim narrow permute ravel reshape reshape_as
+    select squeeze squeeze_ swapaxes swapaxes_ swapdims swapdims_ t t_ transpose transpose_ unflatten unfold unsqueeze
+    unsqueeze_ view view_as
     """,
 }

@@ -10,7 +10,7 @@ from ..graph.tensor_base import TensorBase
 
 
 def _as_strided_vjp(f: Any, g: Any) -> tuple[Any]:
-    from .views import as_strided_backward
+    from .strided_views import as_strided_backward
 
     return (as_strided_backward(g, f.ins[0], f.attrs),)
 
@@ -19,7 +19,7 @@ AS_STRIDED = Operator("as_strided", lambda tys, t: t, None, _as_strided_vjp)  # 
 
 
 def _copy_slices_vjp(f: Any, g: Any) -> tuple[Any, ...]:
-    from .views import copy_slices_backward
+    from .strided_views import copy_slices_backward
 
     return copy_slices_backward(f, g)
 

@@ -11,7 +11,7 @@ from ..graph.types import Ty
 from ._elementwise import Support, same_dtype, tensor_argument, unary, wide
 from ._registry import FUNCTIONS, METHODS, call, export, function, into
 from ._types import elementwise, float_dtype, unary_ty
-from .views import view_as_real
+from .complex_views import view_as_real
 
 CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f, g: (g.conj(),))
 CONJ_PHYSICAL = unary(

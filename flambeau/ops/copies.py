@@ -8,25 +8,10 @@ from typing import Any
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._registry import FUNCTIONS, call, export, into, wrap_dim
-from .views import (
-    _split_rule,
-    _split_vjp,
-    as_strided,
-    diagonal,
-    narrow,
-    permute,
-    select,
-    slice_view,
-    split,
-    split_with_sizes,
-    squeeze,
-    t,
-    transpose,
-    unbind,
-    unsqueeze,
-    view_as_complex,
-    view_as_real,
-)  # fmt: skip
+from .complex_views import view_as_complex, view_as_real
+from .splitting import split, split_rule, split_vjp, split_with_sizes, unbind
+from .strided_views import as_strided
+from .views import diagonal, narrow, permute, select, slice_view, squeeze, t, transpose, unsqueeze
 
 
 def _copied(y: Any, op: Operator) -> Any:
@@ -84,9 +69,9 @@ def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = Non
 
 UNSAFE_SPLIT = Operator(
     "unsafe_split",
-    lambda tys, attrs: tuple([ty(v.shape, v.dtype) for v in _split_rule(tys[0], attrs)]),
+    lambda tys, attrs: tuple([ty(v.shape, v.dtype) for v in split_rule(tys[0], attrs)]),
     lambda b, attrs, x: _pieces(b, attrs, x),
-    _split_vjp,
+    split_vjp,
 )
 
 
@@ -100,7 +85,7 @@ def _pieces(b: Any, attrs: Any, x: Any) -> tuple[Any, ...]:
 
 
 UNSAFE_SPLIT_WITH_SIZES = Operator(
-    "unsafe_split", UNSAFE_SPLIT.infer, UNSAFE_SPLIT.lower, _split_vjp, (), "UnsafeSplitWithSizesBackward0"
+    "unsafe_split", UNSAFE_SPLIT.infer, UNSAFE_SPLIT.lower, split_vjp, (), "UnsafeSplitWithSizesBackward0"
 )
 
 

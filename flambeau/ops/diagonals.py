@@ -92,11 +92,11 @@ def _embed_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:
 
 
 def _embed_lower(b: Any, attrs: tuple[int, int, int], x: Any) -> Any:
-    from .views import _diagonal_rule
+    from .views import diagonal_rule
 
     offset, dim1, dim2 = attrs
     t = _embed_ty((ty(x.shape, x.dtype),), attrs)
-    part = _diagonal_rule(t, (offset, dim1, dim2))
+    part = diagonal_rule(t, (offset, dim1, dim2))
     return b.update(b.const(0, x.dtype, t.shape), x, t.strides, part.strides, part.offset)
 
 

@@ -21,7 +21,7 @@ from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
 from .sparsity import sparse_product
-from .views import T, _squeeze_rule, _squeeze_vjp, expand_rule, fresh_view, view_operator
+from .views import T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
 
 # ---- shared rules
 
@@ -404,7 +404,7 @@ def _rows(t: Ty) -> tuple[int, int]:
 
 # ---- matmul
 
-SQUEEZE_INPLACE = view_operator("squeeze", _squeeze_rule, _squeeze_vjp, "SqueezeBackward4")
+SQUEEZE_INPLACE = view_operator("squeeze", squeeze_rule, squeeze_vjp, "SqueezeBackward4")
 
 
 def _as_vector(x: Any) -> Any:

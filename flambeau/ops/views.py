@@ -7,26 +7,21 @@ from math import prod
 from typing import Any
 
 from ..compiler.affine import strides_under
-from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64, int64
-from ..graph.epoch import Epoch, node_of, threads
-from ..graph.node import Operator, update_node, view_node
-from ..graph.types import Ty, contiguous_strides, like, overlaps_itself, ty
+from ..dtypes import SCALAR_NAMES
+from ..graph.node import Operator
+from ..graph.types import Ty, contiguous_strides, ty
 from ._registry import (
     alias,
     at_version,
     call,
     export,
-    fit,
-    fresh,
-    function,
     method,
     view,
     view_inplace,
-    views,
     wrap_dim,
     wrap_dims,
 )
-from ._view_rules import AS_STRIDED
+from .strided_views import as_strided_backward
 
 
 def view_operator(
@@ -328,18 +323,18 @@ def _new_dim(dim: int, ndim: int) -> int:
     return dim % n
 
 
-def _squeeze_rule(t: Ty, dims: tuple[int, ...] | None) -> Ty:
+def squeeze_rule(t: Ty, dims: tuple[int, ...] | None) -> Ty:
     keep = [i for i, n in enumerate(t.shape) if n != 1 or (dims is not None and i not in dims)]
     return _retyped(t, [t.shape[i] for i in keep], [t.strides[i] for i in keep])
 
 
-def _squeeze_vjp(f: Any, g: Any) -> tuple[Any]:
+def squeeze_vjp(f: Any, g: Any) -> tuple[Any]:
     return (g.reshape(f.ins[0].shape),)
 
 
-SQUEEZE_ALL = view_operator("squeeze", lambda t, a: _squeeze_rule(t, None), _squeeze_vjp)
-SQUEEZE = view_operator("squeeze", _squeeze_rule, _squeeze_vjp, "SqueezeBackward1")
-SQUEEZE_DIMS = view_operator("squeeze", _squeeze_rule, _squeeze_vjp, "SqueezeBackward2")
+SQUEEZE_ALL = view_operator("squeeze", lambda t, a: squeeze_rule(t, None), squeeze_vjp)
+SQUEEZE = view_operator("squeeze", squeeze_rule, squeeze_vjp, "SqueezeBackward1")
+SQUEEZE_DIMS = view_operator("squeeze", squeeze_rule, squeeze_vjp, "SqueezeBackward2")
 
 
 @export()
@@ -408,7 +403,7 @@ def broadcast_to(input: Any, size: Any) -> Any:
     return input.expand(tuple(size))
 
 
-def _select_rule(t: Ty, attrs: tuple[int, int]) -> Ty:
+def select_rule(t: Ty, attrs: tuple[int, int]) -> Ty:
     dim, i = attrs
     cut = slice(None, dim), slice(dim + 1, None)
     return _retyped(t, t.shape[cut[0]] + t.shape[cut[1]], t.strides[cut[0]] + t.strides[cut[1]],
@@ -432,7 +427,7 @@ def _embed_vjp(f: Any, g: Any) -> tuple[Any]:
 
 EMBED = Operator("embed", lambda tys, attrs: ty(attrs[0], tys[0].dtype), _embed_lower, _embed_vjp)
 
-SELECT = view_operator("select", _select_rule, lambda f, g: _embed(f, g, _select_rule))
+SELECT = view_operator("select", select_rule, lambda f, g: _embed(f, g, select_rule))
 
 
 @export()
@@ -448,7 +443,7 @@ def select(input: Any, dim: int, index: Any) -> Any:
     return view(SELECT, input, (d, i % t.shape[d]))
 
 
-def _slice_rule(t: Ty, attrs: tuple[int, int, int, int]) -> Ty:
+def slice_rule(t: Ty, attrs: tuple[int, int, int, int]) -> Ty:
     dim, start, stop, step = attrs
     n = -(-(stop - start) // step)
     shape = t.shape[:dim] + (n,) + t.shape[dim + 1 :]
@@ -456,7 +451,7 @@ def _slice_rule(t: Ty, attrs: tuple[int, int, int, int]) -> Ty:
     return _retyped(t, shape, strides, t.offset + start * t.strides[dim])
 
 
-SLICE = view_operator("slice", _slice_rule, lambda f, g: _embed(f, g, _slice_rule))
+SLICE = view_operator("slice", slice_rule, lambda f, g: _embed(f, g, slice_rule))
 
 
 def slice_view(x: Any, dim: int, start: int | None, stop: int | None, step: int | None) -> Any:
@@ -487,7 +482,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     return view(SLICE, input, (d, start, start + length, 1))
 
 
-def _diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
+def diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
     offset, a, b = attrs
     rows, cols = t.shape[a], t.shape[b]
     n = max(0, min(rows, cols - offset) if offset >= 0 else min(rows + offset, cols))
@@ -500,7 +495,7 @@ def _diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
     return _retyped(t, shape, strides, start)
 
 
-DIAGONAL = view_operator("diagonal", _diagonal_rule, lambda f, g: _embed(f, g, _diagonal_rule))
+DIAGONAL = view_operator("diagonal", diagonal_rule, lambda f, g: _embed(f, g, diagonal_rule))
 
 
 @export()
@@ -594,133 +589,7 @@ def squeeze_(self: Any, dim: Any = None) -> Any:
     return view_inplace(SQUEEZE_DIMS_, self, wrap_dims(dim, n) if dim else ())
 
 
-@export()
-def as_strided_(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
-    """In-place ``as_strided``."""
-    return view_inplace(AS_STRIDED, input, as_strided(input.detach(), size, stride, storage_offset)._ty)
-
-
-# ---- several views
-
-
-def _split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:
-    sizes, dim = attrs
-    out, start = [], 0
-    for n in sizes:
-        out.append(_slice_rule(t, (dim, start, start + n, 1)))
-        start += n
-    return tuple(out)
-
-
-def _split_vjp(f: Any, *grads: Any) -> tuple[Any]:
-    from .joining import cat
-
-    return (cat(grads, f.attrs[1]),)
-
-
-SPLIT = view_operator("split", _split_rule, _split_vjp)
-SPLIT_SIZES = view_operator("split_with_sizes", _split_rule, _split_vjp)
-
-
-@export()
-def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
-    """Views of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
-    t = tensor._ty
-    if t.ndim == 0:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    if isinstance(split_size_or_sections, (tuple, list)):
-        return split_with_sizes(tensor, split_size_or_sections, dim)
-    d, size = wrap_dim(dim, t.ndim), int(split_size_or_sections)
-    n = t.shape[d]
-    if size < 0:
-        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
-    if size == 0 and n:
-        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    count = max(-(-n // size), 1) if size else 1
-    sizes = tuple([max(0, min(size, n - i * size)) for i in range(count)])
-    return views(SPLIT, tensor, (sizes, d))
-
-
-@export()
-def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
-    """Views of the given sizes along a dimension."""
-    t = self._ty
-    d = wrap_dim(dim, t.ndim)
-    if any(n < 0 for n in split_sizes):
-        raise RuntimeError(
-            "split_with_sizes expects split_sizes have only non-negative entries, but got "
-            f"split_sizes={list(split_sizes)}"
-        )
-    if sum(split_sizes) != t.shape[d]:
-        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {t.shape[d]} (input tensor's "
-                           "size at "
-                           f"dimension {d}), but got split_sizes={list(split_sizes)}")  # fmt: skip
-    return views(SPLIT_SIZES, self, (tuple(split_sizes), d))
-
-
-@export()
-def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """At most ``chunks`` views of equal size along a dimension."""
-    t = input._ty
-    if t.ndim == 0:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = t.shape[wrap_dim(dim, t.ndim)]
-    size = -(-n // chunks)
-    if size == 0:
-        return split_with_sizes(input, (0,) * chunks, dim)
-    return split(input, size, dim)
-
-
-@export()
-def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
-    """Views split at indices, or into sections as equal as possible."""
-    t = input._ty
-    if t.ndim == 0:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
-    d = wrap_dim(dim, t.ndim)
-    n, where = t.shape[d], indices_or_sections
-    if hasattr(where, "tolist"):
-        if where.dtype is not int64:
-            kind = SCALAR_NAMES[where.dtype]
-            raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {kind}"
-            )
-        where = where.tolist()
-    if isinstance(where, int):
-        if where <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
-        ends = [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where)]
-        where = ends[:-1]
-    cuts = [0, *[slice(None, i).indices(n)[1] for i in where], n]
-    return tuple([slice_view(input, d, a, max(a, b), 1) for a, b in zip(cuts, cuts[1:])])
-
-
-def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:
-    n, step = t.shape[dim], t.strides[dim]
-    first = _select_rule(t, (dim, 0)) if n else t
-    return tuple([first.moved(t.offset + i * step) for i in range(n)])
-
-
-def _unbind_vjp(f: Any, *grads: Any) -> tuple[Any]:
-    from .joining import stack
-
-    return (stack(grads, f.attrs),)
-
-
-UNBIND = view_operator("unbind", _unbind_rule, _unbind_vjp)
-
-
-@export()
-def unbind(input: Any, dim: int = 0) -> Any:
-    """All slices along a dimension, as a tuple of views."""
-    if input._ty.ndim == 0:
-        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    return views(UNBIND, input, wrap_dim(dim, input._ty.ndim))
-
-
-# ---- memory itself
+# ---- the same memory
 
 ALIAS = view_operator("alias", lambda t, attrs: t, lambda f, g: (g,))
 
@@ -728,170 +597,6 @@ ALIAS = view_operator("alias", lambda t, attrs: t, lambda f, g: (g,))
 def alias_view(x: Any) -> Any:
     """A view of all of ``x`` (``x[...]``)."""
     return view(ALIAS, x)
-
-
-@export()
-def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
-    """The input's memory under any shape, strides and offset (in elements)."""
-    size, stride = tuple(size), tuple(stride)
-    if len(size) != len(stride):
-        raise RuntimeError("mismatch in length of strides and shape")
-    if any(s < 0 for s in stride):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
-    t = input._ty
-    offset = t.offset if storage_offset is None else storage_offset
-    if offset < 0:
-        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    span = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
-    have = input._s.ty.numel * input._s.ty.dtype.itemsize
-    if span and (span + offset) * t.dtype.itemsize > have:
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
-            f"{t.dtype.itemsize} requiring a storage size of {(span + offset) * t.dtype.itemsize} are out of bounds "
-            "for "
-            f"storage of size {have}"
-        )
-    return view(AS_STRIDED, input, ty(size, t.dtype, stride, offset))
-
-
-AS_STRIDED.infer = lambda tys, t: t
-
-
-def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
-    """Scatter-adds ``g`` into flat memory at the view's addresses, then reads the base's elements from it."""
-    base, part, span = attrs
-    index = _addresses(b, part)
-    flat = b.const(0, g.dtype, (span,))
-    n = prod(part.shape)
-    flat = b.scatter("add", flat, b.reshape(index, (n,)), b.reshape(g, (n,)), 0)
-    read = b.reshape(_addresses(b, base), (prod(base.shape),))
-    return b.reshape(b.take(flat, read, 0), base.shape)
-
-
-def _addresses(b: Any, t: Ty) -> Any:
-    index = b.const(t.offset, int64, t.shape)
-    for d, (n, s) in enumerate(zip(t.shape, t.strides)):
-        if s:
-            step = b.map("mul", b.iota(n), b.const(s, int64))
-            index = b.map("add", index, b.reshape(step, (n,) + (1,) * (t.ndim - d - 1)))
-    return index
-
-
-STRIDED_SUM = Operator(
-    "strided_sum",
-    lambda tys, attrs: ty(attrs[0].shape, tys[0].dtype),
-    _strided_sum_lower,
-    lambda f, g: (g.as_strided(f.attrs[1].shape, f.attrs[1].strides, f.attrs[1].offset),),
-)
-
-
-def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
-    """The gradient of the base of ``as_strided``: elements seen several times add up."""
-    span = 1 + max(
-        [t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0]
-    )
-    return at_version(call(STRIDED_SUM, (g,), (base, part, span)), 1)
-
-
-def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
-    """The part of the gradient under the view goes through the write; the base's own gradient loses it."""
-    from ..autograd.engine import FREED
-
-    if f.fn.freed:
-        raise RuntimeError(FREED)
-    base, part, epoch = f.ins[0], f.attrs, threads.epoch
-    if base.dense and not epoch.grad and not epoch.crowded and not overlaps_itself(part):
-        return _with_part_replaced(f, g, epoch)
-    whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
-    whole = whole.copy_(g)
-    piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
-    first, *rest = _through_write(f, piece.clone())
-    if f.fn.edges[0] is None:
-        return (None, *rest)
-    if first is None:
-        piece.zero_()
-    else:
-        piece.copy_(first)
-    return (whole, *rest)
-
-
-def _with_part_replaced(f: Any, g: Any, epoch: Epoch) -> tuple[Any, ...]:
-    """``copy_slices_backward`` in nodes, where no gradients are recorded: a small write may end the epoch."""
-    base, part, dt = f.ins[0], f.attrs, g._ty.dtype
-    whole = fit(node_of(g), ty(base.shape, dt, base.strides))
-    t = ty(part.shape, dt, part.strides, part.offset - base.offset)
-    first, *rest = _through_write(f, fresh(fit(view_node(whole, t), like(t)), epoch))
-    if f.fn.edges[0] is None:
-        return (None, *rest)
-    value = node_of(g.new_zeros(part.shape) if first is None else first.expand(part.shape))
-    value = fit(value, t if t.dense and not t.offset else ty(t.shape, dt))
-    return (at_version(fresh(update_node(whole, value, t), epoch), 2), *rest)
-
-
-def _through_write(f: Any, g: Any) -> list[Any]:
-    """What the write sends on of the gradient of what it wrote."""
-    from ..autograd.engine import apply
-
-    inner = f.fn.inner
-    edges = inner.edges
-    inner.edges = (f.fn.edges[0], *edges[1:])
-    try:
-        return apply(inner, [g])
-    finally:
-        inner.edges = edges
-
-
-_COMPLEX_OF = {complex64: float32, complex128: float64}
-_REAL_OF = {v: k for k, v in _COMPLEX_OF.items()}
-_NO_HALF_PAIRS = (
-    "{}: complex32 is kept as pairs of float32 and cannot share memory with float16; convert to float32 or "
-    "complex64 first"
-)
-
-
-def _view_as_real_rule(t: Ty, attrs: Any) -> Ty:
-    if not t.dtype.is_complex:
-        raise RuntimeError("view_as_real is only supported for complex tensors")
-    if t.dtype is complex32:
-        raise NotImplementedError(_NO_HALF_PAIRS.format("view_as_real"))
-    return ty((*t.shape, 2), _COMPLEX_OF[t.dtype], (*[2 * s for s in t.strides], 1), 2 * t.offset)
-
-
-def _view_as_complex_rule(t: Ty, attrs: Any) -> Ty:
-    if t.dtype is float16:
-        raise NotImplementedError(_NO_HALF_PAIRS.format("view_as_complex"))
-    if t.dtype not in _REAL_OF:
-        raise RuntimeError(
-            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
-            f"{t.dtype.name.capitalize()}"
-        )
-    if not t.ndim:
-        raise RuntimeError("Input tensor must have one or more dimensions")
-    if t.shape[-1] != 2:
-        raise RuntimeError("Tensor must have a last dimension of size 2")
-    if t.strides[-1] != 1:
-        raise RuntimeError("Tensor must have a last dimension with stride 1")
-    if any(s % 2 for s in t.strides[:-1]):
-        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
-    if t.offset % 2:
-        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
-    return ty(t.shape[:-1], _REAL_OF[t.dtype], tuple([s // 2 for s in t.strides[:-1]]), t.offset // 2)
-
-
-VIEW_AS_REAL = view_operator("view_as_real", _view_as_real_rule, lambda f, g: (view_as_complex(g.contiguous()),))
-VIEW_AS_COMPLEX = view_operator("view_as_complex", _view_as_complex_rule, lambda f, g: (view_as_real(g),))
-
-
-@function()
-def view_as_real(input: Any) -> Any:
-    """A complex tensor's memory as pairs (real, imaginary) in a last dimension of 2."""
-    return view(VIEW_AS_REAL, input)
-
-
-@function()
-def view_as_complex(input: Any) -> Any:
-    """A real tensor with a last dimension of 2 as complex numbers."""
-    return view(VIEW_AS_COMPLEX, input)
 
 
 @export()

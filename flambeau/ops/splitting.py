@@ -1,0 +1,128 @@
+"""Operators that give several views of one tensor: split, chunk, unbind and their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES, int64
+from ..graph.types import Ty
+from ._registry import export, views, wrap_dim
+from .views import select_rule, slice_rule, slice_view, view_operator
+
+
+def split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:
+    sizes, dim = attrs
+    out, start = [], 0
+    for n in sizes:
+        out.append(slice_rule(t, (dim, start, start + n, 1)))
+        start += n
+    return tuple(out)
+
+
+def split_vjp(f: Any, *grads: Any) -> tuple[Any]:
+    from .joining import cat
+
+    return (cat(grads, f.attrs[1]),)
+
+
+SPLIT = view_operator("split", split_rule, split_vjp)
+SPLIT_SIZES = view_operator("split_with_sizes", split_rule, split_vjp)
+
+
+@export()
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
+    """Views of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
+    t = tensor._ty
+    if t.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    if isinstance(split_size_or_sections, (tuple, list)):
+        return split_with_sizes(tensor, split_size_or_sections, dim)
+    d, size = wrap_dim(dim, t.ndim), int(split_size_or_sections)
+    n = t.shape[d]
+    if size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    if size == 0 and n:
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+    count = max(-(-n // size), 1) if size else 1
+    sizes = tuple([max(0, min(size, n - i * size)) for i in range(count)])
+    return views(SPLIT, tensor, (sizes, d))
+
+
+@export()
+def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
+    """Views of the given sizes along a dimension."""
+    t = self._ty
+    d = wrap_dim(dim, t.ndim)
+    if any(n < 0 for n in split_sizes):
+        raise RuntimeError(
+            "split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={list(split_sizes)}"
+        )
+    if sum(split_sizes) != t.shape[d]:
+        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {t.shape[d]} (input tensor's "
+                           "size at "
+                           f"dimension {d}), but got split_sizes={list(split_sizes)}")  # fmt: skip
+    return views(SPLIT_SIZES, self, (tuple(split_sizes), d))
+
+
+@export()
+def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+    """At most ``chunks`` views of equal size along a dimension."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = t.shape[wrap_dim(dim, t.ndim)]
+    size = -(-n // chunks)
+    if size == 0:
+        return split_with_sizes(input, (0,) * chunks, dim)
+    return split(input, size, dim)
+
+
+@export()
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
+    """Views split at indices, or into sections as equal as possible."""
+    t = input._ty
+    if t.ndim == 0:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    d = wrap_dim(dim, t.ndim)
+    n, where = t.shape[d], indices_or_sections
+    if hasattr(where, "tolist"):
+        if where.dtype is not int64:
+            kind = SCALAR_NAMES[where.dtype]
+            raise RuntimeError(
+                f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {kind}"
+            )
+        where = where.tolist()
+    if isinstance(where, int):
+        if where <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
+        ends = [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where)]
+        where = ends[:-1]
+    cuts = [0, *[slice(None, i).indices(n)[1] for i in where], n]
+    return tuple([slice_view(input, d, a, max(a, b), 1) for a, b in zip(cuts, cuts[1:])])
+
+
+def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:
+    n, step = t.shape[dim], t.strides[dim]
+    first = select_rule(t, (dim, 0)) if n else t
+    return tuple([first.moved(t.offset + i * step) for i in range(n)])
+
+
+def _unbind_vjp(f: Any, *grads: Any) -> tuple[Any]:
+    from .joining import stack
+
+    return (stack(grads, f.attrs),)
+
+
+UNBIND = view_operator("unbind", _unbind_rule, _unbind_vjp)
+
+
+@export()
+def unbind(input: Any, dim: int = 0) -> Any:
+    """All slices along a dimension, as a tuple of views."""
+    if input._ty.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return views(UNBIND, input, wrap_dim(dim, input._ty.ndim))

@@ -1,0 +1,130 @@
+"""Views under any strides: ``as_strided``, its gradient, and the gradient of a write through a view."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ..dtypes import int64
+from ..graph.epoch import Epoch, node_of, threads
+from ..graph.node import Operator, update_node, view_node
+from ..graph.types import Ty, like, overlaps_itself, ty
+from ._registry import at_version, call, export, fit, fresh, view, view_inplace
+from ._view_rules import AS_STRIDED
+
+
+@export()
+def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """The input's memory under any shape, strides and offset (in elements)."""
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    t = input._ty
+    offset = t.offset if storage_offset is None else storage_offset
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    span = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
+    have = input._s.ty.numel * input._s.ty.dtype.itemsize
+    if span and (span + offset) * t.dtype.itemsize > have:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
+            f"{t.dtype.itemsize} requiring a storage size of {(span + offset) * t.dtype.itemsize} are out of bounds "
+            "for "
+            f"storage of size {have}"
+        )
+    return view(AS_STRIDED, input, ty(size, t.dtype, stride, offset))
+
+
+@export()
+def as_strided_(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """In-place ``as_strided``."""
+    return view_inplace(AS_STRIDED, input, as_strided(input.detach(), size, stride, storage_offset)._ty)
+
+
+AS_STRIDED.infer = lambda tys, t: t
+
+
+def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
+    """Scatter-adds ``g`` into flat memory at the view's addresses, then reads the base's elements from it."""
+    base, part, span = attrs
+    index = _addresses(b, part)
+    flat = b.const(0, g.dtype, (span,))
+    n = prod(part.shape)
+    flat = b.scatter("add", flat, b.reshape(index, (n,)), b.reshape(g, (n,)), 0)
+    read = b.reshape(_addresses(b, base), (prod(base.shape),))
+    return b.reshape(b.take(flat, read, 0), base.shape)
+
+
+def _addresses(b: Any, t: Ty) -> Any:
+    index = b.const(t.offset, int64, t.shape)
+    for d, (n, s) in enumerate(zip(t.shape, t.strides)):
+        if s:
+            step = b.map("mul", b.iota(n), b.const(s, int64))
+            index = b.map("add", index, b.reshape(step, (n,) + (1,) * (t.ndim - d - 1)))
+    return index
+
+
+STRIDED_SUM = Operator(
+    "strided_sum",
+    lambda tys, attrs: ty(attrs[0].shape, tys[0].dtype),
+    _strided_sum_lower,
+    lambda f, g: (g.as_strided(f.attrs[1].shape, f.attrs[1].strides, f.attrs[1].offset),),
+)
+
+
+def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
+    """The gradient of the base of ``as_strided``: elements seen several times add up."""
+    span = 1 + max(
+        [t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0]
+    )
+    return at_version(call(STRIDED_SUM, (g,), (base, part, span)), 1)
+
+
+def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
+    """The part of the gradient under the view goes through the write; the base's own gradient loses it."""
+    from ..autograd.engine import FREED
+
+    if f.fn.freed:
+        raise RuntimeError(FREED)
+    base, part, epoch = f.ins[0], f.attrs, threads.epoch
+    if base.dense and not epoch.grad and not epoch.crowded and not overlaps_itself(part):
+        return _with_part_replaced(f, g, epoch)
+    whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
+    whole = whole.copy_(g)
+    piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
+    first, *rest = _through_write(f, piece.clone())
+    if f.fn.edges[0] is None:
+        return (None, *rest)
+    if first is None:
+        piece.zero_()
+    else:
+        piece.copy_(first)
+    return (whole, *rest)
+
+
+def _with_part_replaced(f: Any, g: Any, epoch: Epoch) -> tuple[Any, ...]:
+    """``copy_slices_backward`` in nodes, where no gradients are recorded: a small write may end the epoch."""
+    base, part, dt = f.ins[0], f.attrs, g._ty.dtype
+    whole = fit(node_of(g), ty(base.shape, dt, base.strides))
+    t = ty(part.shape, dt, part.strides, part.offset - base.offset)
+    first, *rest = _through_write(f, fresh(fit(view_node(whole, t), like(t)), epoch))
+    if f.fn.edges[0] is None:
+        return (None, *rest)
+    value = node_of(g.new_zeros(part.shape) if first is None else first.expand(part.shape))
+    value = fit(value, t if t.dense and not t.offset else ty(t.shape, dt))
+    return (at_version(fresh(update_node(whole, value, t), epoch), 2), *rest)
+
+
+def _through_write(f: Any, g: Any) -> list[Any]:
+    """What the write sends on of the gradient of what it wrote."""
+    from ..autograd.engine import apply
+
+    inner = f.fn.inner
+    edges = inner.edges
+    inner.edges = (f.fn.edges[0], *edges[1:])
+    try:
+        return apply(inner, [g])
+    finally:
+        inner.edges = edges
