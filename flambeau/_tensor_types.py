@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from . import dtypes
 from .device import strided
 from .graph.tensor_base import TensorBase
 from .graph.types import Size
-from .ops.creation import empty, tensor
+from .ops.creation import empty
+from .ops.from_data import legacy_tensor
 from .storage import TypedStorage, UntypedStorage
 
 _OPTIONS = (
@@ -47,14 +46,7 @@ class tensortype(type):
             return cls._same(data)
         if isinstance(data, (TypedStorage, UntypedStorage)):
             return empty(0, dtype=cls.dtype).set_(data)
-        if isinstance(data, (int, np.integer)) and not isinstance(data, bool):
-            return empty(int(data), dtype=cls.dtype)
-        if isinstance(data, str):
-            raise TypeError("new(): invalid data type 'str'")
-        if not hasattr(data, "__len__") or isinstance(data, np.generic):
-            kind = f"numpy.{type(data).__name__}" if isinstance(data, np.generic) else type(data).__name__
-            raise TypeError(f"new(): data must be a sequence (got {kind})")
-        return tensor(data, dtype=cls.dtype)
+        return legacy_tensor(data, cls.dtype)
 
     def _same(cls, x: Any) -> Any:
         if x.dtype is not cls.dtype:

@@ -145,7 +145,7 @@ def _rebuild_parameter_with_state(data: Any, requires_grad: Any, backward_hooks:
 
 def _rebuild_device_tensor_from_numpy(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Any:
     """A tensor that was on a device PyTorch has no storages for, saved as a NumPy array; it comes to the CPU."""
-    from .ops.creation import from_numpy
+    from .ops.from_data import from_numpy
 
     return _finished(from_numpy(np.asarray(data)).to(dtype=dtype), requires_grad, None)
 

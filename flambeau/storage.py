@@ -71,7 +71,7 @@ class UntypedStorage:
             values = values._items()
         if self.dtype is not dtypes.bfloat16:
             return values
-        from .ops.creation import tensor
+        from .ops.from_data import tensor
 
         rounded = tensor(values, dtype=dtypes.bfloat16).contiguous()
         return realised(rounded._s).reshape(rounded.shape)

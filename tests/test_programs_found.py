@@ -400,20 +400,3 @@ def test_a_realisation_by_budget_between_the_results_of_one_operator(monkeypatch
 def test_nested_lists_become_tensors(data: Any, dt: Any, values: Any) -> None:
     x = torch.tensor(data)
     assert (x.dtype, x.tolist()) == (dt, values)
-
-
-@pytest.mark.parametrize(
-    ("data", "error", "message"),
-    [
-        ([[1, 2], [3]], ValueError, "expected sequence of length 2 at dim 1 (got 1)"),
-        ([1, [2]], ValueError, "only one element tensors can be converted to Python scalars"),
-        ([[1], 2], TypeError, "expected Tensor as element 1 in argument 0, but got int"),
-        ([2**63], RuntimeError, "Overflow when unpacking long long"),
-        (["a"], ValueError, "too many dimensions 'str'"),
-        ([None], TypeError, "Could not infer dtype of NoneType"),
-    ],
-)
-def test_nested_lists_that_are_no_tensors(data: Any, error: type, message: str) -> None:
-    with pytest.raises(error) as raised:
-        torch.tensor(data)
-    assert str(raised.value) == message

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from . import _index, arithmetic, copying, creation, indexing, views
+from . import _index, arithmetic, copying, creation, from_data, indexing, views
 from ._registry import FUNCTIONS, METHODS
 
 FUNCTION_FAMILY = {name: family for family, names in _index.FUNCTIONS.items() for name in names.split()}
@@ -54,5 +54,6 @@ class LaterMethod:
 
 __all__ = [
     "FUNCTIONS", "FUNCTION_FAMILY", "METHODS", "METHOD_FAMILY", "LaterMethod", "arithmetic", "copying", "creation",
+    "from_data",
     "indexing", "load_function", "load_method", "views",
 ]  # fmt: skip

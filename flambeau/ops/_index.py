@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, str] = {
     clone fill zero_
     """,
     "creation": """
-    arange as_tensor empty empty_like empty_strided from_numpy full full_like ones ones_like tensor zeros zeros_like
+    arange empty empty_like empty_strided full full_like ones ones_like zeros zeros_like
     """,
     "ctc": """
     _ctc ctc_loss
@@ -68,6 +68,9 @@ FUNCTIONS: dict[str, str] = {
     """,
     "filling": """
     as_strided_scatter diagonal_scatter index_fill masked_fill masked_scatter select_scatter slice_scatter
+    """,
+    "from_data": """
+    as_tensor from_numpy tensor
     """,
     "gathering": """
     argwhere gather index_select masked_select nonzero nonzero_static take take_along_dim
@@ -253,7 +256,7 @@ METHODS: dict[str, str] = {
     clone contiguous copy_ fill_ to type_as zero_
     """,
     "creation": """
-    new_empty new_empty_strided new_full new_ones new_tensor new_zeros
+    new_empty new_empty_strided new_full new_ones new_zeros
     """,
     "diagonals": """
     diag diag_embed diagflat tril tril_ triu triu_
@@ -274,6 +277,9 @@ METHODS: dict[str, str] = {
     "filling": """
     as_strided_scatter diagonal_scatter index_fill index_fill_ masked_fill masked_fill_ masked_scatter masked_scatter_
     select_scatter slice_scatter
+    """,
+    "from_data": """
+    new_tensor
     """,
     "gathering": """
     argwhere gather index_select masked_select nonzero nonzero_numpy nonzero_static take take_along_dim

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..device import memory_format
+from ..device import device, memory_format
 from ..dtypes import dtype
 from ..graph.tensor_base import TensorBase
 
@@ -137,12 +137,16 @@ def no_tensor(f: Any, error: AttributeError, args: tuple[Any, ...], kw: dict[str
     return name and f"{f.__name__}(): argument '{name}' must be Tensor, not {type_name(kw[name])}"
 
 
+HEAP_TYPE, IMMUTABLE_TYPE = 1 << 9, 1 << 8  # of a type's flags: classes of Python code have the first alone
+
+
 def type_name(x: Any) -> str:
-    """A type's name as Python's own messages have it."""
+    """A type's name as Python's own messages have it: with its module where C code made it."""
     kind = type(x)
-    if isinstance(x, TensorBase):
-        return kind.__name__
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    if kind in (dtype, device):
+        return f"torch.{kind.__name__}"
+    made_by_python = kind.__flags__ & (HEAP_TYPE | IMMUTABLE_TYPE) == HEAP_TYPE
+    return kind.__name__ if made_by_python or kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _read(text: str) -> list[Parameter]:

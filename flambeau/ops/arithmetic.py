@@ -139,7 +139,7 @@ def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, 
 
 def _tensors_or_numbers(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Operands of the functions that take numbers for both; two numbers make a 0-dim tensor."""
-    from .creation import tensor
+    from .from_data import tensor
 
     if isinstance(x, OPERANDS) and isinstance(y, OPERANDS) and not is_tensor(x) and not is_tensor(y):
         return tensor(x), y

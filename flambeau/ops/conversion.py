@@ -14,7 +14,7 @@ from ._signatures import explained_method
 from ._types import result_dtype
 from .arithmetic import type_of
 from .copying import convert
-from .creation import from_numpy
+from .from_data import from_numpy
 
 _CONVERSIONS = {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,

@@ -1,10 +1,8 @@
-"""Tensors from nothing, from Python data and from NumPy: ``tensor``, ``zeros``, ``arange``, ``from_numpy``, …"""
+"""Tensors from nothing: ``zeros``, ``full``, ``empty``, ``arange`` and their ``_like`` and ``new_`` forms."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from itertools import chain
 from operator import index
 from typing import Any
 
@@ -13,22 +11,19 @@ import numpy as np
 from ..compiler.numpy import to_memory
 from ..device import check_device
 from ..dtypes import (
-    bool_,
     dtype,
     float64,
-    from_numpy_dtype,
     get_default_dtype,
     int64,
-    promote_types,
     weak_dtype,
 )  # fmt: skip
 from ..graph.epoch import node_of, threads
 from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
-from ..graph.types import Ty, is_dense, like, ty
+from ..graph.types import Ty, like, ty
 from ._checks import check_value
-from ._registry import call, fresh, function, into, is_number, is_tensor, method
+from ._registry import call, fresh, function, into, is_tensor, method
 
 # ---- memory
 
@@ -400,27 +395,6 @@ def new_full(
 
 
 @method()
-def new_tensor(
-    self: Any,
-    data: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    layout: Any = None,
-    pin_memory: bool = False,
-) -> Any:
-    """A tensor that copies ``data``, of this tensor's dtype."""
-    if is_tensor(data):
-        warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-            "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor).",
-            stacklevel=2,
-        )
-    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
-
-
-@method()
 def new_empty_strided(
     self: Any,
     size: Any,
@@ -503,204 +477,3 @@ def arange(
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
     x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
     return with_grad(into(x, out, "arange"), requires_grad)
-
-
-# ---- from data
-
-
-def _nested(data: Any) -> tuple[np.ndarray, dtype]:
-    """Nested sequences, numbers, arrays and tensors as an array and the dtype that PyTorch infers."""
-    if isinstance(data, (np.ndarray, np.generic)):
-        dt = from_numpy_dtype(data.dtype)
-        if dt is None:
-            raise TypeError(_cannot_convert(data.dtype))
-        return np.asarray(data, dt.np), dt
-    if is_tensor(data):
-        return data.detach()._numpy(), data.dtype
-    if is_number(data):
-        dt = weak_dtype(data)
-        return np.asarray(data, _exact(dt) if dt.kind != "i" else _int_type(data)), dt
-    if isinstance(data, (list, tuple)) or hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return _sequence(data)
-    raise TypeError(f"Could not infer dtype of {type(data).__name__}")
-
-
-def _exact(dt: dtype) -> Any:
-    """The NumPy type that holds Python's numbers of this kind unrounded."""
-    return {"f": np.float64, "c": np.complex128}.get(dt.kind, dt.compute)
-
-
-def _int_type(value: int) -> Any:
-    if not -(2**63) <= value < 2**63:
-        raise RuntimeError("Overflow when unpacking long long")
-    return np.int64
-
-
-def _sequence(data: Any) -> tuple[np.ndarray, dtype]:
-    plain = _plain(data)
-    if plain is not None:
-        return plain
-    shape: list[int] = []
-    flat: list[Any] = []
-    _walk(data, shape, 0, flat)
-    if not flat:
-        return np.zeros(shape, get_default_dtype().compute), get_default_dtype()
-    if any(is_tensor(v) or isinstance(v, (np.generic, np.ndarray)) for v in flat):
-        return _mixed(flat, shape)
-    dt = weak_dtype(flat[0])
-    for v in flat:
-        if not is_number(v):
-            raise TypeError(f"Could not infer dtype of {type(v).__name__}")
-        dt = promote_types(dt, weak_dtype(v))
-    try:
-        return np.asarray(flat, _exact(dt)).reshape(shape), dt
-    except OverflowError:
-        raise RuntimeError("Overflow when unpacking long long") from None
-
-
-_PLAIN = {int: int64, float: None, bool: bool_}  # None: the default dtype
-
-
-def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
-    """Lists of lists of numbers of one kind, as long data mostly is, at which Python code need not look one by one.
-
-    None for all else, errors included.
-    """
-    if type(data) not in (list, tuple):
-        return None
-    shape = [len(data)]
-    while data:
-        kinds = set(map(type, data))
-        if len(kinds) != 1:
-            return None
-        (kind,) = kinds
-        if kind in _PLAIN:
-            return _of_one_kind(data, shape, _PLAIN[kind] or get_default_dtype())
-        lengths = set(map(len, data)) if kind in (list, tuple) else ()
-        if len(lengths) != 1:
-            return None
-        shape += lengths
-        data = list(chain.from_iterable(data))
-    return None
-
-
-def _of_one_kind(flat: Any, shape: list[int], dt: dtype) -> tuple[np.ndarray, dtype] | None:
-    try:
-        return np.array(flat, _exact(dt)).reshape(shape), dt
-    except OverflowError:
-        return None
-
-
-def _mixed(flat: list[Any], shape: list[int]) -> tuple[np.ndarray, dtype]:
-    parts = [_nested(v) for v in flat]
-    dt = parts[0][1]
-    for _, d in parts[1:]:
-        dt = promote_types(dt, d)
-    return np.asarray([np.asarray(a).item() for a, _ in parts], _exact(dt)).reshape(shape), dt
-
-
-def _walk(data: Any, shape: list[int], depth: int, flat: list[Any]) -> None:
-    """Flattens nested sequences and checks that they are rectangular."""
-    if type(data) in (str, bytes) and depth:
-        raise ValueError(f"too many dimensions '{type(data).__name__}'")
-    if isinstance(data, np.ndarray) and data.ndim:
-        data = list(data)
-    if is_tensor(data) and data.ndim:
-        data = data.tolist()
-    if not isinstance(data, (list, tuple)) and not (
-        hasattr(data, "__getitem__")
-        and hasattr(data, "__len__")
-        and not is_tensor(data)
-        and not isinstance(data, np.generic)
-    ):
-        if depth < len(shape):
-            raise TypeError(f"expected Tensor as element {len(flat)} in argument 0, but got {type(data).__name__}")
-        flat.append(data)
-        return
-    if depth == len(shape):
-        if flat:
-            raise ValueError("only one element tensors can be converted to Python scalars")
-        shape.append(len(data))
-    elif shape[depth] != len(data):
-        raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})")
-    for item in data:
-        _walk(item, shape, depth + 1, flat)
-
-
-def _cannot_convert(d: Any) -> str:
-    return (
-        f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types "
-        f"are: float64, "
-        "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
-    )
-
-
-@function()
-def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
-) -> Any:
-    """A tensor that copies ``data``: numbers, nested sequences, a NumPy array or a tensor."""
-    check_device(device)
-    a, dt = _nested(data)
-    if dtype is not None and dtype is not dt:
-        from ..compiler.numpy_maps import cast
-
-        a, dt = cast(a, dt, dtype), dtype
-    if requires_grad and dt.kind not in "fc":
-        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return with_grad(from_values(np.array(a, dt.compute), dt), requires_grad)
-
-
-@function()
-def from_numpy(ndarray: np.ndarray) -> Any:
-    """A tensor that shares the array's memory.
-
-    Raises:
-        TypeError: not an array, or of a dtype that tensors do not have.
-        ValueError: the array has negative strides.
-    """
-    a = ndarray
-    if not isinstance(a, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
-    dt = from_numpy_dtype(a.dtype)
-    if dt is None:
-        raise TypeError(_cannot_convert(a.dtype))
-    if any(s < 0 for s in a.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides "
-            "are not currently supported. (You can probably work around this by making a copy of your "
-            "array with array.copy().) "
-        )
-    if any(s % a.itemsize for s in a.strides):
-        raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
-            "reallocate the memory."
-        )
-    return _sharing(a, dt)
-
-
-def _sharing(a: np.ndarray, dt: dtype) -> Any:
-    strides = tuple(s // a.itemsize for s in a.strides)
-    t = ty(a.shape, dt, strides)
-    span = 0 if not t.numel else 1 + sum((n - 1) * s for n, s in zip(a.shape, strides))
-    flat = np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
-    whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
-    s = Storage.of(whole, None, flat)
-    s.share()
-    return tensor_over(s, t)
-
-
-@function()
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
-    """``data`` as a tensor, sharing its memory or graph where possible."""
-    if is_tensor(data):
-        return data.to(dtype) if dtype is not None else data
-    if isinstance(data, np.ndarray) and from_numpy_dtype(data.dtype) is not None and all(s >= 0 for s in data.strides):
-        x = from_numpy(data)
-        return x if dtype is None else x.to(dtype)
-    return tensor(data, dtype=dtype, device=device)
-
-
-def default_value(x: Any) -> Any:
-    """A number as a 0-dim tensor; tensors as they are."""
-    return x if is_tensor(x) else tensor(x)

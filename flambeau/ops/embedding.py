@@ -179,7 +179,7 @@ def embedding(
 def embedding_renorm_(input: Any, indices: Any, max_norm: float, norm_type: float = 2.0) -> Any:
     """Shortens the rows that ``indices`` names to a norm of ``max_norm``, in place, outside autograd."""
     from ..autograd.grad_mode import no_grad
-    from .creation import tensor
+    from .from_data import tensor
 
     check_index_dtype(indices, "embedding_renorm_")
     rows = tensor(np.unique(_refuse_rows(indices.detach()._numpy(), input._ty.shape[0])).astype(np.int64))
@@ -330,7 +330,7 @@ def embedding_bag_all(
 
     ``mode`` is 0 for sum, 1 for mean, 2 for max. Indices and offsets are read at the call.
     """
-    from .creation import tensor
+    from .from_data import tensor
 
     for x in (indices, offsets):
         check_index_dtype(x, "embedding_bag")
@@ -378,7 +378,7 @@ def _bag_arguments(input: Any, offsets: Any, samples: Any, include_last: bool) -
     Raises:
         ValueError: the offsets do not go with the input.
     """
-    from .creation import tensor
+    from .from_data import tensor
 
     n = input._ty.ndim
     if n == 2:

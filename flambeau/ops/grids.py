@@ -97,7 +97,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of ``r`` elements of a vector, in order, as rows."""
     import itertools
 
-    from .creation import tensor
+    from .from_data import tensor
 
     if input._ty.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input._ty.shape)}")

@@ -29,7 +29,7 @@ def _items(index: Any) -> list[Any]:
 
 def _as_index(i: Any) -> Any:
     """Sequences, arrays and booleans as index tensors."""
-    from .creation import tensor
+    from .from_data import tensor
 
     if is_tensor(i):
         return i
@@ -335,7 +335,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
         _assign(x, value)
         return
     if not is_tensor(value):
-        from .creation import tensor
+        from .from_data import tensor
 
         value = (
             tensor(value, dtype=self._ty.dtype) if not isinstance(value, (list, tuple, np.ndarray)) else tensor(value)
@@ -388,7 +388,7 @@ def _check_number(value: Any, dt: dtype) -> None:
 
 
 def _assign(x: Any, value: Any) -> None:
-    from .creation import tensor
+    from .from_data import tensor
 
     if not is_tensor(value):
         if fill(x, value):

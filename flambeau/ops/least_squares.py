@@ -26,8 +26,9 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import call, export, is_tensor
-from .creation import full, tensor
+from .creation import full
 from .elimination import _is_vector
+from .from_data import tensor
 from .spectra import eigvalsh, svdvals
 
 # ---- tolerances

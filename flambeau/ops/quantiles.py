@@ -15,7 +15,8 @@ from ..graph.epoch import threads
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._registry import call, export, function, into, is_tensor, view, wrap_dim
-from .creation import from_values, tensor
+from .creation import from_values
+from .from_data import tensor
 from .searching import no_derivative
 from .views import view_operator
 

@@ -13,8 +13,9 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._composite import _gradients
 from ._registry import call, function, is_tensor
-from .creation import arange, tensor
+from .creation import arange
 from .dropout import dropout as dropped
+from .from_data import tensor
 from .joining import cat, stack
 from .matrix_products import linear, matmul
 from .recurrent_cells import CELLS, Cell, backward, forward

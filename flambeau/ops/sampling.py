@@ -14,7 +14,7 @@ from ..random._engine import Engine
 from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
-from .creation import from_numpy
+from .from_data import from_numpy
 from .random_fill import (
     Sampler,
     bernoulli_sampler,

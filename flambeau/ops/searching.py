@@ -13,7 +13,8 @@ from ..graph.node import Operator
 from ..graph.types import ty
 from ._arguments import tensor_first
 from ._registry import call, export, function, into, is_tensor, wrap_dim
-from .creation import from_values, tensor
+from .creation import from_values
+from .from_data import tensor
 
 # ---- searchsorted
 

@@ -12,7 +12,8 @@ from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
 from ._arguments import tensor_first
 from ._registry import export, function, into, is_tensor, method, view
-from .creation import from_values, full_of, sizes, tensor, with_grad
+from .creation import from_values, full_of, sizes, with_grad
+from .from_data import tensor
 from .views import UNSAFE_VIEW
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from ..device import check_device
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ._registry import function, is_tensor
-from .creation import _sharing, from_numpy, tensor, with_grad
+from .creation import with_grad
+from .from_data import from_numpy, sharing, tensor
 
 
 @function()
@@ -87,7 +88,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
             "will be suppressed for the rest of this program.",
             stacklevel=2,
         )
-    return with_grad(_sharing(a, dtype), requires_grad)
+    return with_grad(sharing(a, dtype), requires_grad)
 
 
 @function()

@@ -200,7 +200,7 @@ def _pdist_lower(b: Any, p: float, x: Any) -> Any:
 
 
 def _pdist_vjp(f: Any, g: Any) -> tuple[Any]:
-    from .creation import from_numpy
+    from .from_data import from_numpy
 
     x = f.saved(0)
     n = x._ty.shape[0]

@@ -12,8 +12,9 @@ from ..graph.types import ty
 from ._matrices import tensor_argument
 from ._registry import call, export, function
 from .complex_views import view_as_real
-from .creation import arange, check_device, ones, tensor, with_grad
+from .creation import arange, check_device, ones, with_grad
 from .fourier import C2C, C2R, R2C
+from .from_data import tensor
 from .padding import constant_pad_nd, pad
 from .ternary import where
 

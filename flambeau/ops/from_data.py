@@ -1,0 +1,322 @@
+"""Tensors from what Python and NumPy hold: ``tensor``, ``as_tensor``, ``from_numpy``, ``new_tensor``.
+
+Nested sequences are read as PyTorch reads them: the shape is that of the first element at each depth, the dtype the
+promotion of all elements' dtypes, and each element is then stored as one number. A tensor within a list is such an
+element: ``tensor([tensor([1.]), tensor([2.])])`` has the shape (2,).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from itertools import chain
+from math import ldexp
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from ..device import check_device
+from ..dtypes import bool_, dtype, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype
+from ..graph.storage import Storage, flat_type
+from ..graph.tensor_base import new_tensor as tensor_over
+from ..graph.types import is_dense, ty
+from ._registry import function, is_number, is_tensor, method
+from ._signatures import type_name
+from .creation import empty, from_values, with_grad
+
+MOST_DIMENSIONS = 128
+
+
+@function()
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Any:
+    """A tensor that copies ``data``: numbers, nested sequences, a NumPy array or a tensor.
+
+    Raises:
+        TypeError: an element is no number, or a text.
+        ValueError: the sequences differ in length, or a tensor among them has more than one element.
+        RuntimeError: no dtype stands for an element, or ``dtype`` cannot hold it.
+    """
+    check_device(device)
+    a, dt = _values(data, dtype)
+    if requires_grad and dt.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return with_grad(from_values(np.array(a, dt.compute), dt), requires_grad)
+
+
+@function()
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """``data`` as a tensor, sharing its memory or graph where possible."""
+    if is_tensor(data):
+        return data.to(dtype) if dtype is not None else data
+    if isinstance(data, np.ndarray):
+        x = from_numpy(data)
+        return x if dtype is None else x.to(dtype)
+    return tensor(data, dtype=dtype, device=device)
+
+
+@method()
+def new_tensor(
+    self: Any,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Any:
+    """A tensor that copies ``data``, of this tensor's dtype."""
+    if is_tensor(data):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor).",
+            stacklevel=2,
+        )
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+def legacy_tensor(data: Any, dt: dtype) -> Any:
+    """What ``torch.FloatTensor(data)`` and its kind make: undefined values (zeros here) for a size, else a copy."""
+    if hasattr(type(data), "__index__") and not isinstance(data, (bool, np.ndarray)):
+        return empty(index(data), dtype=dt)
+    if isinstance(data, (str, bytes)) or _is_sequence(data):
+        return tensor(data, dtype=dt)
+    raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
+
+
+# ---- arrays
+
+
+@function()
+def from_numpy(ndarray: np.ndarray) -> Any:
+    """A tensor that shares the array's memory.
+
+    Raises:
+        TypeError: not an array, or of a dtype that tensors do not have.
+        ValueError: the array has negative strides.
+    """
+    a = ndarray
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
+    dt = _array_dtype(a.dtype)
+    _need_strides(a)
+    if any(s % a.itemsize for s in a.strides):
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+            "reallocate the memory."
+        )
+    return sharing(a, dt)
+
+
+def sharing(a: np.ndarray, dt: dtype) -> Any:
+    """A tensor on the memory of an array whose strides are whole elements."""
+    strides = tuple(s // a.itemsize for s in a.strides)
+    t = ty(a.shape, dt, strides)
+    span = 0 if not t.numel else 1 + sum((n - 1) * s for n, s in zip(a.shape, strides))
+    flat = np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
+    whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
+    s = Storage.of(whole, None, flat)
+    s.share()
+    return tensor_over(s, t)
+
+
+def _array_dtype(d: np.dtype) -> dtype:
+    dt = from_numpy_dtype(d)
+    if dt is None:
+        raise TypeError(
+            f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types "
+            "are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
+            "uint8, and bool."
+        )
+    return dt
+
+
+def _need_strides(a: np.ndarray) -> None:
+    if any(s < 0 for s in a.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides "
+            "are not currently supported. (You can probably work around this by making a copy of your "
+            "array  with array.copy().) "
+        )
+
+
+# ---- values and their dtype
+
+
+def _values(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
+    """The values as an array in which numbers of their dtype are computed, and that dtype: ``wanted`` if given."""
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    memory = _memory(data)
+    if memory is not None:
+        return _cast(*memory, wanted or memory[1])
+    plain = _plain(data)
+    if plain is None:
+        return _one_by_one(data, wanted)
+    a, dt = plain
+    new = wanted or (get_default_dtype() if dt is float64 else dt)
+    if new.kind in "ui":
+        _refuse_overflow(a, new)
+    return _cast(a, dt, new)
+
+
+def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
+    """The values of tensors, arrays and NumPy's numbers."""
+    if is_tensor(data):
+        return data.detach()._numpy(), data.dtype
+    if not isinstance(data, (np.ndarray, np.generic)):
+        return None
+    dt = _array_dtype(data.dtype)
+    if isinstance(data, np.ndarray):
+        _need_strides(data)
+    return np.asarray(data, dt.np), dt
+
+
+def _cast(a: np.ndarray, old: dtype, new: dtype) -> tuple[np.ndarray, dtype]:
+    if new is old:
+        return a, old
+    from ..compiler.numpy_maps import cast
+
+    with np.errstate(over="ignore"):
+        return cast(a, old, new), new
+
+
+_PLAIN = {int: int64, float: float64, bool: bool_}
+
+
+def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
+    """Lists of lists of numbers of one kind, as long data mostly is, at which Python code need not look one by one;
+    floats as float64.
+
+    None for all else, errors included.
+    """
+    if type(data) not in (list, tuple):
+        return None
+    shape = [len(data)]
+    while data:
+        kinds = set(map(type, data))
+        if len(kinds) != 1:
+            return None
+        (kind,) = kinds
+        if kind in _PLAIN:
+            return _of_one_kind(data, shape, _PLAIN[kind])
+        lengths = set(map(len, data)) if kind in (list, tuple) else ()
+        if len(lengths) != 1:
+            return None
+        shape += lengths
+        data = list(chain.from_iterable(data))
+    return None
+
+
+def _of_one_kind(flat: Any, shape: list[int], dt: dtype) -> tuple[np.ndarray, dtype] | None:
+    try:
+        return np.array(flat, dt.np).reshape(shape), dt
+    except OverflowError:
+        return None
+
+
+# ---- elements one by one
+
+
+def _one_by_one(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
+    shape = _shape(data)
+    dt = _inferred(data) if wanted is None else wanted
+    flat: list[Any] = []
+    if 0 not in shape:
+        _store(data, shape, 0, _number_of(dt), flat)
+    wide = {"f": np.float64, "c": np.complex128, "b": np.bool_}.get(dt.kind, np.int64)
+    return _cast(np.array(flat, np.uint64 if dt.name == "uint64" else wide).reshape(shape), float64, dt)
+
+
+def _is_sequence(x: Any) -> bool:
+    """As ``PySequence_Check``: tensors and NumPy's numbers are none."""
+    return hasattr(type(x), "__getitem__") and not (isinstance(x, (dict, np.generic)) or is_tensor(x))
+
+
+def _shape(data: Any) -> list[int]:
+    """The lengths of the first element of the first element and so on."""
+    shape: list[int] = []
+    while _is_sequence(data):
+        shape.append(len(data))
+        if len(shape) > MOST_DIMENSIONS:
+            raise ValueError(f"too many dimensions '{type(data).__name__}'")
+        if not shape[-1]:
+            break
+        data = data[0]
+    return shape
+
+
+def _inferred(data: Any) -> dtype:
+    """The dtype that holds all elements."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        return _array_dtype(data.dtype)
+    if is_tensor(data):
+        return data.dtype
+    if is_number(data):
+        return int64 if isinstance(data, int) and not isinstance(data, bool) else weak_dtype(data)
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if not _is_sequence(data):
+        raise RuntimeError(f"Could not infer dtype of {type_name(data)}")
+    found: dtype | None = None
+    for item in data:
+        dt = _inferred(item)
+        found = dt if found is None or found is dt else promote_types(found, dt)
+    return found or get_default_dtype()
+
+
+def _store(data: Any, shape: list[int], depth: int, number: Callable[[Any], Any], flat: list[Any]) -> None:
+    """Appends the elements in order, each as ``number`` reads it."""
+    if depth == len(shape):
+        flat.append(number(data))
+        return
+    try:
+        items = data if isinstance(data, (list, tuple)) else list(data)
+    except TypeError:
+        raise TypeError("not a sequence") from None
+    if len(items) != shape[depth]:
+        raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(items)})")
+    if depth + 1 == len(shape):
+        flat.extend(map(number, items))
+        return
+    for item in items:
+        _store(item, shape, depth + 1, number, flat)
+
+
+def _number_of(dt: dtype) -> Callable[[Any], Any]:
+    """What reads an element as a number of the dtype."""
+    if dt.kind == "f":
+        return lambda v: ldexp(v, 0)  # a real number as it is, and PyTorch's words for all else
+    if dt.kind == "c":
+        return lambda v: complex(v) if hasattr(v, "__complex__") or isinstance(v, complex) else complex(ldexp(v, 0))
+    if dt.kind == "b":
+        return lambda v: bool(v) if isinstance(v, (float, complex, np.bool_)) else index(v) != 0
+    return lambda v: _integer(v, dt)
+
+
+def _integer(v: Any, dt: dtype) -> int:
+    if isinstance(v, float):
+        _refuse_overflow(np.asarray(v), dt)
+        return int(v)
+    n = index(v)
+    low, high = (0, 2**64) if dt.name == "uint64" else (-(2**63), 2**63)
+    if not low <= n < high:
+        raise ValueError("Overflow when unpacking long long")
+    if dt.itemsize < 8:
+        _refuse_overflow(np.asarray(n, np.int64), dt)
+    return n
+
+
+def _refuse_overflow(a: np.ndarray, dt: dtype) -> None:
+    """Floats must lie within the dtype's range; integers may be negative for an unsigned one, where they wrap.
+
+    Raises:
+        RuntimeError: a value does not fit.
+    """
+    limits = np.iinfo(dt.np)
+    low = -limits.max if dt.kind == "u" and a.dtype.kind == "i" else limits.min
+    if a.dtype.kind in "if" and a.size and not (a.min() >= low and a.max() <= limits.max):
+        raise RuntimeError(f"value cannot be converted to type {dt.name} without overflow")
