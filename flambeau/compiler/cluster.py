@@ -15,6 +15,8 @@ from math import prod
 from .ir import Function, Value
 from .placing import IN_PLACE, PLACED, WRITABLE, domain, in_order
 from .sequence import Cluster, by_level, sequence
+from .simplify import readers
+from .triangles import hides
 
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
 PICKED = 3  # the cost of an element at an index that memory holds
@@ -52,6 +54,8 @@ class _Clustering:
         for v in f.values:
             for a in dict.fromkeys(v.args):
                 self.users[a.index].append(v)
+        users = readers(f)
+        self.forced |= {v for v in f.values if hides(v, users)}
         self.outputs = frozenset(f.outputs)
         self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
         self.clusters: list[Cluster] = []

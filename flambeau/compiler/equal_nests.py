@@ -15,6 +15,7 @@ from .ir import Value
 from .loops import Layout, Load, Nest, Node, Reduction, RunTime, Store, nest
 from .sequence import Cluster
 from .simplify import hashable
+from .triangles import zero_below
 
 
 class _Known(NamedTuple):
@@ -91,7 +92,7 @@ class _Form:
         if v in self.numbers:
             return
         if v not in self.own and self.in_memory(v):
-            row: Any = self.layouts[v], v.shape, v.dtype
+            row: Any = self.layouts[v], v.shape, v.dtype, zero_below(v)
         else:
             for a in v.args:
                 self.visit(a)
@@ -118,4 +119,5 @@ def _over(n: Nest, moved: Mapping[Value, Value]) -> Nest:
         n.chunked,
         [RunTime(nodes[r.node], r.size) for r in n.runtime],
         None if n.serial is None else moved[n.serial],
+        bands=n.bands,
     )

@@ -7,7 +7,7 @@ only, as that of a gather, counts as one more axis: ``Nest.runtime`` has the nod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from .ir import Value
 from .picking import INDEXED, picked, regrouped, spaced
 from .placing import PLACED, place
 from .sequence import Cluster, is_chunked
+from .triangles import zero_below
 
 
 class Node:
@@ -103,6 +104,7 @@ class Nest:
     serial: Value | None = None
     pieces: int = 0  # into how many equal pieces the first loop is cut, if somebody says so
     local: dict[Value, int] = field(default_factory=dict)  # values in the workspace, and bytes of them for each chunk
+    bands: tuple[Affine, ...] = ()  # where one of these is negative, products are zero or nobody sees their sum
 
     @property
     def extents(self) -> list[int]:
@@ -225,12 +227,16 @@ class _Pull:
             layout = self.layouts[v]
             self.store(self.evaluate(v, coords, ()), v, linear(coords, layout.strides, layout.offset))
         r.nodes = list(self.interned.values())
+        if any(v.kind == "contract" for v in self.cluster.reduces):
+            r.bands += tuple(_hiding(r.stores))
         return r
 
     def products(self, v: Value) -> Node:
         """What a contraction sums."""
         at = dict(zip(domain_labels(v), self.coords))
         args = tuple([self.pull(a, tuple([at[c] for c in labels]), ()) for a, labels in zip(v.args, v.params)])
+        zeros = [(zero_below(a), labels) for a, labels in zip(v.args, v.params)]
+        self.result.bands = tuple([linear_in(x, [at[c] for c in labels]) for x, labels in zeros if x is not None])
         return self.node("map", "mul", args, None, v.dtype)
 
     def store(self, node: Node, v: Value, address: Affine) -> None:
@@ -349,6 +355,31 @@ class _Pull:
         return self.interned[key]
 
 
+def linear_in(x: Affine, coords: Sequence[Affine]) -> Affine:
+    """The expression of coordinates that are expressions themselves."""
+    return linear([coords[d] for d, _ in x.terms], [c for _, c in x.terms], x.const)
+
+
+# ---- sums that are not seen
+
+
+def _hiding(stores: Sequence[Store]) -> frozenset[Affine]:
+    """Expressions where, if one is negative, nothing that is stored depends on a reduction."""
+    return frozenset.intersection(*[_hidden(s.node) for s in stores])
+
+
+def _hidden(node: Node) -> frozenset[Affine]:
+    """The same of a node that depends on a reduction."""
+    found = frozenset.intersection(*after) if (after := [_hidden(a) for a in node.args if a.after]) else frozenset()
+    if node.name != "where" or not node.args[1].after or node.args[0].after or node.args[2].after:
+        return found
+    cond = node.args[0]
+    if cond.name != "ge" or any(a.op != "index" or a.args for a in cond.args):
+        return found
+    a, b = [x.params for x in cond.args]
+    return found | {a.plus(b.times(-1))}
+
+
 # ---- order and merging of loops
 
 
@@ -395,7 +426,7 @@ def accesses(n: Nest) -> list[Affine]:
             out.append(node.params)
         elif node.op == "pad":
             out += [g.index for g in node.params[0]]
-    return out
+    return [*out, *n.bands]
 
 
 def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
@@ -422,7 +453,8 @@ def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
     reduced = [n.reduced[g[0]] for g in groups]
     stores = [Store(s.node, s.value, moved(s.address)) for s in n.stores]
     chunked = n.chunked and groups[:1] == [[0]]
-    return Nest(sizes, reduced, n.reductions, stores, n.nodes, chunked, n.runtime, n.serial)
+    bands = tuple([moved(x) for x in n.bands])
+    return Nest(sizes, reduced, n.reductions, stores, n.nodes, chunked, n.runtime, n.serial, bands=bands)
 
 
 def _product(ns: list[int]) -> int:

@@ -20,16 +20,21 @@ def _attention_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     return ty((*q.shape[:-1], v.shape[-1]), q.dtype)
 
 
+def _seen(b: Any, attrs: Any, scores: Any, other: float = 0.0) -> Any:
+    """The scores of keys that a query may see, if attention is causal; the number elsewhere."""
+    if not attrs[0]:
+        return scores
+    n, m = scores.shape[-2:]
+    seen = b.map("ge", b.reshape(b.iota(n), (n, 1)), b.iota(m))
+    return b.where(seen, scores, b.const(other, scores.dtype))
+
+
 def _probabilities(b: Any, attrs: Any, q: Any, k: Any, mask: Any) -> Any:
     """Softmax of the scaled products; rows that the masks leave empty are 0."""
-    causal, scale = attrs
     scores = b.contract("bhld,bhsd->bhls", q, k)
-    scores = b.map("mul", scores, b.const(scale, scores.dtype))
+    scores = b.map("mul", scores, b.const(attrs[1], scores.dtype))
     low = b.const(-math.inf, scores.dtype)
-    if causal:
-        n, m = scores.shape[-2:]
-        seen = b.map("ge", b.reshape(b.iota(n), (n, 1)), b.iota(m))
-        scores = b.where(seen, scores, low)
+    scores = _seen(b, attrs, scores, -math.inf)
     if mask is not None:
         scores = b.where(mask, scores, low) if mask.dtype is bool_ else b.map("add", scores, b.cast(mask, scores.dtype))
     top = b.reduce("max", scores, (-1,), True)
@@ -37,7 +42,7 @@ def _probabilities(b: Any, attrs: Any, q: Any, k: Any, mask: Any) -> Any:
     e = b.map("exp", b.map("sub", scores, top))
     total = b.reduce("sum", e, (-1,), True)
     total = b.where(b.map("eq", total, b.const(0, total.dtype)), b.const(1, total.dtype), total)
-    return b.map("div", e, total)
+    return b.map("mul", e, b.map("reciprocal", total))
 
 
 def _grouped(b: Any, heads: int, *xs: Any) -> list[Any]:
@@ -64,7 +69,7 @@ def _attention_backward_lower(b: Any, attrs: Any, g: Any, q: Any, k: Any, v: Any
     g, (k2, v2) = b.cast(g, dt), _grouped(b, q.shape[1], b.cast(k, dt), b.cast(v, dt))
     p = _probabilities(b, attrs, q2, k2, mask)
     gv = b.contract("bhls,bhld->bhsd", p, g)
-    gp = b.contract("bhld,bhsd->bhls", g, v2)
+    gp = _seen(b, attrs, b.contract("bhld,bhsd->bhls", g, v2))
     mean = b.reduce("sum", b.map("mul", gp, p), (-1,), True)
     gs = b.map("mul", b.map("mul", p, b.map("sub", gp, mean)), b.const(attrs[1], dt))
     gq, gk = b.contract("bhls,bhsd->bhld", gs, k2), b.contract("bhls,bhld->bhsd", gs, q2)

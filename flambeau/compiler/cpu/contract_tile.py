@@ -235,7 +235,7 @@ class Contraction(Elements):
         k, depth = loops[0], len(self.chain)
         step = self.lanes if k == self.plan.axis else 1
         size = self.n.sizes[k]
-        low, high = self.reduced_range(k)
+        low, high = self.in_bands(k, *self.reduced_range(k))
         if "%" not in low + high and int(low) >= int(high):
             return sums
         rest = size % step
@@ -272,6 +272,30 @@ class Contraction(Elements):
                 low, high = self.bounded(g, k, low, high)
                 self.bound.add(g)
         return low, high
+
+    def in_bands(self, k: int, low: str, high: str) -> tuple[str, str]:
+        """The bounds of a reduced loop less the steps that the bands leave out for all of a tile."""
+        for x in self.n.bands:
+            c, others = x.of(k), [a for a, _ in x.terms if a != k]
+            if k in (self.plan.axis, *self.plan.taps) or abs(c) > 1 or not all(a in self.where for a in others):
+                continue
+            rest = Affine(x.const + self.most(x, others), tuple([t for t in x.terms if t[0] != k]))
+            at = self.at(rest)  # the band's greatest value in the tile, less what this loop adds
+            if c > 0:
+                low = self.extreme("smin", self.extreme("smax", low, self.negative(at)), high)
+            else:
+                last = self.extreme("smax", self.sum(at, "1", self.chain[-1]), "0")
+                last = last if c else self.product(last, self.n.sizes[k])
+                high = self.extreme("smax", self.extreme("smin", high, last), low)
+        return low, high
+
+    def most(self, x: Affine, loops: list[int]) -> int:
+        """How much greater than at the tile's first indices an expression becomes in the tile."""
+        return sum(max(0, x.of(a) * (self.span[a] - 1)) for a in loops)
+
+    def product(self, a: str, c: int) -> str:
+        """An index times a constant."""
+        return self.put(f"mul nsw i64 {a}, {c}") if "%" in a else str(int(a) * c)
 
     def loads(self) -> list[Node]:
         """The operands that lie in memory."""

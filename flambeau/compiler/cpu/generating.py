@@ -62,6 +62,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         tuple(n.reduced),
         n.chunked,
         n.pieces,
+        n.bands,
         [node.params.value.kind for node in n.nodes if node.op == "load"] == ["input"],  # see ``Loops.shortcut``
         tuple([_node(node, number, place) for node in n.nodes]),
         tuple([(of(r.value), number[r.node]) for r in n.reductions]),
