@@ -87,12 +87,13 @@ def _first(p: Program, inputs: list[Any]) -> Any:
         return at_hand
     _new[1] += looks
     from ._first_tier import FirstTier
+    from ._shared_programs import shared
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
 
     try:
         with _collector.resting():
-            found = FirstTier(p)
+            found = shared(p) or FirstTier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING and _new[2] < MISSES:

@@ -59,13 +59,32 @@ class Operator(NamedTuple):
     sized: bool = True
 
 
-class FirstTier:
-    """A program as a list of operators.
+class Limited:
+    """A program that is compiled when its runs have cost enough.
 
     Attributes:
         seconds: what a run takes, about.
         worth: what planning and compiling it takes, about.
         runs: how often it has run.
+    """
+
+    seconds: float
+    worth: float
+    runs: int
+
+    @property
+    def limit(self) -> int:
+        """After how many runs it is compiled: those that cost as much."""
+        return int(2 * SHARE * self.worth / self.seconds) + 1 if self.seconds else 1 << 30
+
+    @property
+    def done(self) -> bool:
+        """Is it time to compile it?"""
+        return self.runs >= self.limit
+
+
+class FirstTier(Limited):
+    """A program as a list of operators.
 
     Raises:
         UnsupportedError: an operator has no form in this tier, or a run would take too long.
@@ -119,16 +138,6 @@ class FirstTier:
         if n.ty.dtype is bfloat16:  # is converted
             self.seconds += ELEMENT * n.ty.numel
         self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
-
-    @property
-    def limit(self) -> int:
-        """After how many runs it is compiled: those that cost as much."""
-        return int(2 * SHARE * self.worth / self.seconds) + 1 if self.seconds else 1 << 30
-
-    @property
-    def done(self) -> bool:
-        """Is it time to compile it?"""
-        return self.runs >= self.limit
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None

@@ -29,6 +29,9 @@ UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys(
 UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
+# Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
+NATIVE = frozenset([*UNIFORM, "arange", "clone", "embedding", "full"])
+
 # Those that networks compute again and again, and in many maps: a kernel of their own serves all sizes.
 FUSED = frozenset(["gelu", "silu", "softmax", "log_softmax", "native_layer_norm", "scaled_dot_product_attention"])
 

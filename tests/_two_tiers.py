@@ -1,4 +1,7 @@
-"""Runs every program in the first tier and compiled, and compares the bits of what they give."""
+"""Runs every program in the first tier and compiled, and compares the bits of what they give.
+
+In the first tier it runs operator by operator and, where it can, as the native program of its structure.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from flambeau import _execution, _first_tier
+from flambeau import _execution, _first_tier, _shared_programs
 from flambeau.compiler import flight
 from flambeau.compiler.cpu.first_tier import UnsupportedError
 from flambeau.graph.program import Program, in_order
 
-ran = {"both": 0, "compiled": 0}
+ran = {"both": 0, "compiled": 0, "shared": 0}
 _first: dict[Program, Any] = {}
+_shared: dict[Program, Any] = {}
 
 
 def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     """The compiled program's outputs, which the first tier's must equal; so must an error."""
     if p not in _first:
         _first[p] = _in_first_tier(p)
+        _shared[p] = _first[p] and _shared_programs.shared(p, at_once=True)
     try:
         found: Any = _first[p] and _first[p].run(inputs, scalars)
     except UnsupportedError:
         found = None
     except Exception as error:
         found = error
+    shared = _shared[p] and _shared[p].run(inputs, scalars)
     try:
         outs = _compiled(p, inputs, scalars)
     except Exception as error:
@@ -34,6 +40,9 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     ran["compiled" if found is None else "both"] += 1
     if found is not None:
         _compare(p, found, outs)
+    if shared is not None:
+        ran["shared"] += 1
+        _compare(p, shared, outs)
     return outs
 
 

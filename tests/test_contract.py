@@ -266,7 +266,7 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     fast = native(b.f, arrays)
     assert any(chosen)
     monkeypatch.setattr(contract, "direct", lambda *a: None)
-    monkeypatch.setattr(contract_plan, "_adds_lanes", lambda v, lanes: False)
+    monkeypatch.setattr(contract_plan, "_adds_lanes", lambda v, lanes, sizes: False)
     monkeypatch.setattr(contract_plan, "_suits", lambda n, a, b, k, lanes: 1 / (1 + k))
     monkeypatch.setattr(contract_packing, "LEAST", 1 << 60)
     monkeypatch.setattr(generating, "_known", {})

@@ -17,7 +17,7 @@ import pytest
 import flambeau as torch
 from flambeau import _execution, _first_tier, _shared_plans, nn
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import code_cache, contract_packing, first_tier
+from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions, fused
 from flambeau.compiler.cpu.first_tier.text import lanes_of
@@ -34,7 +34,7 @@ F = nn.functional
 def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """Every program runs in both tiers; how many did."""
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
-    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0})
+    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
     realisation.forget()
     yield two_tiers.ran
     realisation.forget()
@@ -117,7 +117,8 @@ def test_sizes_say_whether_products_of_matrices_are_packed(outer: tuple[int, ...
         v = f.contract(f"{letters}mk,{letters}nk->{letters}mn", x, y)
         strides = [strides_of(a.shape, None) for a in (x, y)]
         expected = contract_packing.pays(contractions._nest(v, dict(zip((x, y), strides))), target, 4)
-        assert contractions._in_panels(v, strides, lanes) == expected, (m, n, k)
+        sizes = contract_plan.sizes_of(v)
+        assert contractions._in_panels(v, sizes, prod(sizes.values()), lanes) == expected, (m, n, k)
 
 
 @pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])

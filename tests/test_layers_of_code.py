@@ -30,6 +30,8 @@ PLACES = {
     "_shared_memory": "tensors",
     "_first_tier": "tensors",
     "_shared_plans": "tensors",
+    "_shared_programs": "tensors",
+    "_structure": "tensors",
     "_tensor": "tensors",
     "_utils": "tensors",
     "_tensor_types": "tensors",

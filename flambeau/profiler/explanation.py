@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any, NamedTuple
 
-from .._first_tier import FirstTier
+from .._first_tier import FirstTier, Limited
 from ..compiler.cpu import inspection
 from ..compiler.cpu.inspection import KernelFacts, MemoryFacts
 from ._causes import Cause
@@ -141,7 +141,7 @@ def _report(noted: Noted) -> ProgramReport:
     total = float(sum(times)) or 1.0
     kernels = [KernelReport(f, float(t), float(t) / total) for f, t in zip(facts, times)]
     values = inspection.by_numpy(cache) if native else [v for v in noted.program.function.values if v.args]
-    if isinstance(noted.program.cache, FirstTier):
+    if isinstance(noted.program.cache, Limited):
         values = []
     return ProgramReport(
         noted.number, noted.outline.operators, noted.compiled, noted.made, noted.read, noted.causes, noted.runs,
@@ -153,8 +153,9 @@ def _report(noted: Noted) -> ProgramReport:
 
 def tier_of(cache: Any) -> str:
     """How a program runs."""
-    if isinstance(cache, FirstTier):
-        return f"the first tier, operator by operator; compiled when it has run {cache.limit} times"
+    if isinstance(cache, Limited):
+        how = "operator by operator" if isinstance(cache, FirstTier) else "one native call for programs of all sizes"
+        return f"the first tier, {how}; compiled when it has run {cache.limit} times"
     return "compiled" if inspection.is_native(cache) else "NumPy"
 
 

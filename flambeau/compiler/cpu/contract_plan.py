@@ -13,6 +13,7 @@ strides and the processor alone, so the order in which products are added does n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -110,17 +111,25 @@ def in_vectors(n: Nest, lanes: int) -> int | None:
     return max(loops, key=lambda k: (_suits(n, a, b, k, lanes), k), default=None)
 
 
-def candidates(v: Value, kept: list[int], gone: list[int], lanes: int) -> list[int]:
+def candidates(
+    v: Value, kept: list[Any], gone: list[Any], lanes: int, sizes: Mapping[str, int] | None = None
+) -> list[Any]:
     """The loops that may run in vectors. Where it is sums, their order must not depend on how operands lie in memory.
 
-    Products that samples may run through as lanes (``batch``) are added one by one.
+    Products that samples may run through as lanes (``batch``) are added one by one. ``sizes``: of the labels, if they
+    are not those of ``v``.
     """
     la, lb, out = v.params
     if v.name == "ordered" or sees_windows(v) and out[:1] in (la[:1], lb[:1]):
         return kept
     if not kept or not gone:
         return kept + gone
-    return gone[-1:] if _adds_lanes(v, lanes) else kept
+    return gone[-1:] if _adds_lanes(v, lanes, sizes_of(v) if sizes is None else sizes) else kept
+
+
+def sizes_of(v: Value) -> dict[str, int]:
+    """The sizes of a contraction's labels."""
+    return {c: n for a, labels in zip(v.args, v.params) for c, n in zip(labels, a.shape)}
 
 
 def form(v: Value) -> tuple[Any, ...]:
@@ -128,9 +137,8 @@ def form(v: Value) -> tuple[Any, ...]:
     return v.params, tuple([(a.shape, a.params if a.name == "window" else None) for a in v.args])
 
 
-def _adds_lanes(v: Value, lanes: int) -> bool:
+def _adds_lanes(v: Value, lanes: int, sizes: Mapping[str, int]) -> bool:
     """Does the last loop of sums suit vectors best? By shapes alone, as if operands lay in memory row by row."""
-    sizes = {c: n for a, labels in zip(v.args, v.params) for c, n in zip(labels, a.shape)}
     beside = [_beside(a, labels) for a, labels in zip(v.args, v.params)]
     *_, last = labels = domain_labels(v)
     out = v.params[2]

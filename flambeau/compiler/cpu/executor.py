@@ -138,6 +138,19 @@ class _Table(NamedTuple):
     arrays: Any
 
 
+class Tables(NamedTuple):
+    """What native code reads, to be changed between runs: ``segments`` of (first step, steps, chunks), ``steps`` of
+    (function, operands, first chunk, chunks), ``arguments`` and ``arrays`` of (operand, offset of the source, addend).
+    """
+
+    header: np.ndarray
+    segments: np.ndarray
+    steps: np.ndarray
+    operands: np.ndarray
+    arguments: np.ndarray
+    arrays: np.ndarray
+
+
 class Executor:
     """A program, ready to run.
 
@@ -188,6 +201,14 @@ class Executor:
         self._returning: list[Any] = []
         self._run = self.pool.native["run"]
         self._state = ctypes.c_void_p(self.pool.state)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables that native code reads. Whoever changes them sees to it that the program does not run."""
+        t = self._table
+        parts = [(self._header, 1), (t.segments, 3), (t.steps, 4), (t.operands, 1), (t.arguments, 3), (t.arrays, 3)]
+        found = [np.frombuffer(part, np.int64) if len(part) else np.zeros(0, np.int64) for part, _ in parts]
+        return Tables(*[a if width == 1 else a.reshape(-1, width) for a, (_, width) in zip(found, parts)])
 
     @property
     def groups(self) -> list[Segment]:

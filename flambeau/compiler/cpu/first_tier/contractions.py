@@ -70,7 +70,7 @@ class Contraction:
 
     def __init__(self, v: Value, lie: Sequence[tuple[int, ...]]) -> None:
         shapes = [a.shape for a in v.args]
-        self.v, self.lie = _of_sizes(v, *shapes), lie
+        self.v, self.lie = of_sizes(v, *shapes), lie
         self.known: dict[Any, Call] = {}
         self.planned(*shapes)
 
@@ -82,12 +82,12 @@ class Contraction:
         """The function for these shapes."""
         if len(self.known) >= MOST:
             self.known.clear()
-        v = _of_sizes(self.v, x, y)
+        v = of_sizes(self.v, x, y)
         call = self.known[x, y] = contraction(v, {a: own for a, own in zip(v.args, self.lie) if own})
         return call
 
 
-def _of_sizes(v: Value, *shapes: tuple[int, ...]) -> Value:
+def of_sizes(v: Value, *shapes: tuple[int, ...]) -> Value:
     """The contraction of operands with these shapes."""
     args = tuple([Value("input", "input", (), (k, (row_major(s), 0)), s, a.dtype)
                   for k, (s, a) in enumerate(zip(shapes, v.args))])  # fmt: skip
@@ -141,15 +141,12 @@ def in_lanes(v: Value, known: Known) -> Lanes | None:
         UnsupportedError: it cannot be told.
     """
     target = default().target
-    lanes = lanes_of(_sums(v), target)
-    if _one_by_one(v, lanes):
-        return None
-    simple = _of_one_sum(v, lanes)
+    strides = [known.get(a, row_major(a.shape)) for a in v.args]
+    dense = None not in strides and all(step for own in strides for step in own or ())
+    simple = by_sizes(v, contract_plan.sizes_of(v), dense)
     if simple is not NotImplemented:
         return simple
-    strides = [known.get(a, row_major(a.shape)) for a in v.args]
-    if None not in strides and _in_panels(v, strides, lanes):
-        return None
+    lanes = lanes_of(_sums(v), target)
     n = _nest(v, known)
     if pays(n, target, _sums(v).itemsize) or direct(n, target, _sums(v).itemsize) is not None:
         return None
@@ -166,25 +163,23 @@ def in_lanes(v: Value, known: Known) -> Lanes | None:
     return Lanes((prod(outside[:1]), prod(outside[1:]), n.sizes[last]), False)
 
 
-def _one_by_one(v: Value, lanes: int) -> bool:
-    """Do shapes alone say that products are added one after the other?"""
-    domain, dims = reduced_domain(v)
-    kept, gone = [[k for k, n in enumerate(domain) if n > 1 and (k in dims) == is_sum] for is_sum in (False, True)]
-    return contract_plan.candidates(v, kept, gone, lanes) == kept
+def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
+    """``in_lanes`` for labels of these sizes, where they alone say it; else NotImplemented.
+
+    ``dense``: is each element of both operands read where it lies, from memory of its own?
+    """
+    lanes, out = lanes_of(_sums(v), default().target), v.params[2]
+    labels = [c for c in domain_labels(v) if sizes[c] > 1]
+    kept, gone = [c for c in labels if c in out], [c for c in labels if c not in out]
+    if contract_plan.candidates(v, kept, gone, lanes, sizes) == kept:
+        return None
+    products = prod(sizes.values())
+    if len(gone) == 1 and kept and products < LEAST and not contract_plan.sees_windows(v):
+        return Lanes((1, 1, sizes[gone[0]]), False)
+    return None if dense and _in_panels(v, sizes, products, lanes) else NotImplemented
 
 
-def _of_one_sum(v: Value, lanes: int) -> Any:
-    """The same where shapes alone say so: one reduced loop, kept ones, too little work for panels."""
-    domain, dims = reduced_domain(v)
-    gone = [domain[d] for d in dims if domain[d] > 1]
-    kept = [n for n in domain[: len(v.shape)] if n > 1]
-    if len(gone) != 1 or not kept or prod(domain) >= LEAST or contract_plan.sees_windows(v):
-        return NotImplemented
-    loops = contract_plan.candidates(v, list(range(len(kept))), [len(kept)], lanes)
-    return Lanes((1, 1, gone[0]), False) if loops == [len(kept)] else None
-
-
-def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
+def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) -> bool:
     """Do its sizes say that a product of matrices is packed?"""
     la, lb, out = v.params
     rows, columns, others = [
@@ -193,11 +188,8 @@ def _in_panels(v: Value, strides: Strides, lanes: int) -> bool:
     ]
     if [len(rows), len(columns), len(others)] != [1, 1, 1] or contract_plan.sees_windows(v):
         return False
-    if any(not step for own in strides for step in own or ()):
-        return False
-    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     m, n, k = [sizes[c] for c in (*rows, *columns, *others)]
-    return min(m, n) > 1 and of_matrices(m, n, k, prod(sizes.values()), lanes)
+    return min(m, n) > 1 and of_matrices(m, n, k, products, lanes)
 
 
 def _nest(v: Value, known: Known) -> Nest:

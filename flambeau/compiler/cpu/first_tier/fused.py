@@ -108,14 +108,24 @@ def fused(group: Group, shapes: Sequence[tuple[int, ...]]) -> Callable[..., Any]
     Raises:
         UnsupportedError: it reduces, and nothing that it reads varies along a row.
     """
+    text, varies, reduces = kernel_text(group, shapes)
+    f = _kernel(text, _letters(group), _signature(varies, reduces))
+    at = tuple([k for k, (s, own) in enumerate(zip(shapes, varies)) if s and not own]) if reduces else ()
+    return _without_last(f, at) if at else f
+
+
+def kernel_text(group: Group, shapes: Sequence[tuple[int, ...]]) -> tuple[str, tuple[bool, ...], bool]:
+    """The module of the group's loop, which operands vary along a row, and whether it reduces: then it goes over rows.
+
+    Raises:
+        UnsupportedError: it reduces, and nothing that it reads varies along a row.
+    """
     length = group.root.shape[-1]
     varies = tuple([bool(s) and s[-1] == length for s in shapes])
     reduces = any(v.kind == "reduce" for v in group.members)
     if reduces and not any(varies):
         raise UnsupportedError(repr(group.root))
-    f = _kernel(_Rows(group, varies, reduces, default().target).text(), _letters(group), _signature(varies, reduces))
-    at = tuple([k for k, (s, own) in enumerate(zip(shapes, varies)) if s and not own]) if reduces else ()
-    return _without_last(f, at) if at else f
+    return _Rows(group, varies, reduces, default().target).text(), varies, reduces
 
 
 def _letters(group: Group) -> str:

@@ -24,15 +24,15 @@ def is_function(name: str) -> bool:
 def function(name: str, dt: dtype) -> Any:
     """The ufunc of a vector function, or of ``where``, for operands and results of a dtype."""
     dts = (bool_, dt, dt) if name == "where" else (dt,) * FUNCTIONS[name].arity
-    return made(_text, name, f"{''.join([d.np.char for d in dts])}->{dt.np.char}", name, dts, dt)
+    return made(text, name, f"{''.join([d.np.char for d in dts])}->{dt.np.char}", name, dts, dt)
 
 
-def _text(name: str, dts: tuple[dtype, ...], dt: dtype, target: Target) -> str:
-    """Vectors of neighbours where operands and the result lie so, else of elements as far apart as they are.
+def text(name: str, dts: tuple[dtype, ...], dt: dtype, target: Target) -> str:
+    """The loop of a map: vectors of neighbours where operands and the result lie so, else of elements that lie apart.
 
     Among neighbours may be an operand that is the same everywhere.
     """
-    w = Writer(target, lanes_of(dt, target))
+    w = Writer(target, min([lanes_of(d, target) for d in (*dts, dt)]))
     w.label("entry")
     n, all_types = w.word("%dims", 0), (*dts, dt)
     places = [w.word("%args", k, "ptr") for k in range(len(all_types))]
@@ -75,7 +75,7 @@ def _vectors(
             x = w.put(f"select i1 {same[k]}, {t} {one}, {t} {x}")
         loaded.append(nest_maps.from_memory(w.ops(), x, d))
     result = nest_maps.emit(w.ops(), name, loaded, tuple(dts[:-1]), dt)
-    w.store(dt, result, at[-1], mask, own[-1])
+    w.store(dt, nest_maps.to_memory(w.ops(), result, dt), at[-1], mask, own[-1])
     w.do(f"{i}.next = add i64 {i}, {lanes}")
     w.do(f"{i}.more = icmp slt i64 {i}.next, {n}")
     w.do(f"br i1 {i}.more, label %{block}.loop, label %end")

@@ -22,6 +22,7 @@ CHUNKS = 16  # at most
 UNITS = 8  # of a result that is large enough for rows to be cut
 ROWS = 48  # of a unit, where they are cut
 NANOSECONDS = 0.016, 0.025  # of a product, one after the other and in lanes
+DECIDED = 3  # words that sizes and strides decide: the last ones
 
 
 def product(
@@ -94,37 +95,59 @@ class _Product:
 
     def _arrange(self, x: Sequence[int], y: Sequence[int]) -> None:
         """Notes the numbers for operands with these strides."""
-        o, p, m, _, n = self.sizes
         steps = [[own[at] if at >= 0 else 0 for at in places] for own, places in ((x, self.x), (y, self.y))]
-        if n == 1:
+        if self.sizes[-1] == 1:
             steps[1][3] = self.dt.itemsize
-        width = self._width()
-        columns = o * p * -(-n // width)
-        cuts = max(1, min(-(-UNITS // columns), m // ROWS))
-        block = -(-m // cuts)
-        packed = not self.in_lanes and (m >= FEW or steps[1][3] != self.dt.itemsize)
-        self.words = (*self.sizes, *steps[0], *steps[1], *self.z, block, int(packed))
+        block, packed, chunks = units(self.in_lanes, self.dt, self.sizes, steps[1][3])
+        self.words = (*self.sizes, *steps[0], *steps[1], *self.z, block, packed)
         time = int(prod(self.sizes) * NANOSECONDS[self.in_lanes])
-        self.program = _program(self.in_lanes, self.dt, min(columns * -(-m // block), CHUNKS), time.bit_length())
+        self.program = _program(self.in_lanes, self.dt, chunks, time.bit_length())
         self.pack = self.program.pack
 
-    def _width(self) -> int:
-        target = default().target
-        lanes = lanes_of(self.dt, target)
-        return lanes if self.in_lanes else lanes * matrices_text.tile(target)[1][0]
+
+def units(in_lanes: bool, dt: dtype, sizes: Sequence[int], column: int) -> tuple[int, int, int]:
+    """The rows of a unit of a product, whether its columns are packed, and into how many chunks its units go.
+
+    ``sizes``: as the kernel is told; ``column``: how far apart, in bytes, its columns lie.
+    """
+    o, p, m, _, n = sizes
+    columns = o * p * -(-n // _width(in_lanes, dt))
+    cuts = max(1, min(-(-UNITS // columns), m // ROWS))
+    block = -(-m // cuts)
+    packed = not in_lanes and (m >= FEW or column != dt.itemsize)
+    return block, int(packed), min(columns * -(-m // block), CHUNKS)
+
+
+@functools.cache
+def _width(in_lanes: bool, dt: dtype) -> int:
+    """The columns of a unit."""
+    target = default().target
+    lanes = lanes_of(dt, target)
+    return lanes if in_lanes else lanes * matrices_text.tile(target)[1][0]
+
+
+@functools.cache
+def kernel(in_lanes: bool, dt: dtype) -> int:
+    """The address of the kernel."""
+    return default().load([_text(in_lanes, dt)])[0]["kernel"]
+
+
+@functools.cache
+def workspace(dt: dtype) -> int:
+    """The bytes that a chunk needs."""
+    target = default().target
+    return matrices_text.DEPTH * matrices_text.tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
 
 
 @functools.lru_cache(1000)
 def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
     """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
-    target = default().target
     text = _text(in_lanes, dt)
     numbers = len(matrices_text.WORDS) - 1
     operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
-    room = matrices_text.DEPTH * matrices_text.tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
     cost = (1 << bits) * (1 - 1 / chunks)
     segment = Segment((Kernel(text, operands),), chunks)
-    return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=room, cost=cost)
+    return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=workspace(dt), cost=cost)
 
 
 @functools.cache

@@ -311,9 +311,14 @@ def planned(f: Function, count: int, several: bool = False, fuse: bool = False) 
     Raises:
         UnsupportedError: something in it cannot be run to the bits of compiled code.
     """
-    if any(map(_is_rewritten, f.values)):
+    if rewritten(f):
         return Planned(shorten(formed(chunked(simplify(f)))), count, several, True)
     return Planned(f, count, several, fuse=fuse)
+
+
+def rewritten(f: Function) -> bool:
+    """Is some of it computed in other steps when it is compiled?"""
+    return any(map(_is_rewritten, f.values))
 
 
 def _is_rewritten(v: Value) -> bool:

@@ -22,7 +22,7 @@ SIGNATURE = "(q,r)->()"
 
 @functools.cache
 def _reduction(name: str, dt: dtype) -> Any:
-    return made(_text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE)
+    return made(text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE)
 
 
 def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
@@ -56,7 +56,8 @@ def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], lis
     return last, [d for d in dims if d not in last]
 
 
-def _text(name: str, dt: dtype, target: Target) -> str:
+def text(name: str, dt: dtype, target: Target) -> str:
+    """The loop of a reduction: of so many rows of so many elements to one."""
     w = Writer(target, LANES)
     w.label("entry")
     n, rows, size = [w.word("%dims", k) for k in range(3)]

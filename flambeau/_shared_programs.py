@@ -1,0 +1,208 @@
+"""Programs of the first tier that differ in sizes alone are planned once, as one native call (``native_program``).
+
+A text that grows by a token makes a new program each time. The second one of a structure is planned as steps of native
+code that take sizes when they run; for those that follow, only these are looked up. Which operators have such steps is
+declared in ``_shared_plans``: their lowering depends on nothing else of the sizes. The rest runs operator by operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._first_tier import ELEMENT, SHARE, Limited, worth
+from ._shared_plans import NATIVE
+from ._structure import Seen, Structure, memory_order, seen, structure
+from .compiler.affine import row_major as row_major_numbers
+from .compiler.affine import same_strides
+from .compiler.builder import Builder
+from .compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
+from .compiler.cpu.first_tier.native_program import NativeProgram, value
+from .compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Steps
+from .compiler.cpu.first_tier.sizes import ZERO, Size, row_major, times
+from .compiler.cpu.target import MissingCompiler
+from .compiler.simplify import without_dead
+from .dtypes import bool_, float32, float64, int64
+from .graph.node import LEAF, SCALAR, VIEW, Node
+from .graph.program import Program, values_read
+from .graph.types import Ty
+
+MOST = 1000  # structures that are remembered
+LONGEST_ORDER = 5000  # nodes of a program that is looked at
+DTYPES = (float32, float64, int64, bool_)
+_known: dict[Any, Any] = {}  # structures: None if one has come once, False if it cannot be shared
+
+
+def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
+    """The program as one native call, if it can run so and (unless ``at_once``) is not the first of its structure."""
+    if len(p.order) > LONGEST_ORDER:
+        return None
+    s = structure(p)
+    if s.key not in _known:
+        if len(_known) >= MOST:
+            _known.clear()
+        _known[s.key] = None
+        if not at_once:
+            return None
+    try:
+        if _known[s.key] is None:
+            _known[s.key] = False
+            _known[s.key] = Planned(p, s)
+        return SharedProgram(p, _known[s.key], s.sizes) if _known[s.key] else None
+    except (UnsupportedError, MissingCompiler):
+        return None
+
+
+class SharedProgram(Limited):
+    """A program of certain sizes.
+
+    Raises:
+        UnsupportedError: the native program does not serve these sizes, or a run would take too long.
+    """
+
+    def __init__(self, p: Program, planned: Planned, sizes: tuple[int, ...]) -> None:
+        self.order = p.order
+        self.planned = planned
+        self.sizes = sizes
+        self.runs = 0
+        planned.native.fill(sizes)
+        elements = sum([value(n, sizes) for n in planned.elements])
+        self.seconds = planned.native.seconds + ELEMENT * elements
+        if self.seconds > SHARE * self.worth:
+            raise UnsupportedError("large")
+
+    @property
+    def worth(self) -> float:
+        """What planning and compiling it takes, about."""
+        return worth(self.order)
+
+    def run(
+        self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[np.ndarray]:
+        """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
+        self.runs += 1
+        return self.planned.native.run(self.sizes, inputs, scalars)
+
+
+class Planned:
+    """What programs of one structure share.
+
+    Attributes:
+        native: the program.
+        elements: of what its steps compute.
+
+    Raises:
+        UnsupportedError: an operator has no steps that serve all sizes.
+    """
+
+    def __init__(self, p: Program, s: Structure) -> None:
+        self.steps = Steps({n: k for k, n in enumerate(s.sizes)})
+        self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
+        self.places: dict[Node, Place] = {}
+        self.found: dict[Node, Shape] = {}  # the strides with which compiled code finds values
+        self.inputs: dict[int, Memory] = {}
+        self.given: dict[int, Any] = {}
+        self.conditions: dict[Any, Callable[[Sequence[int]], bool]] = {}
+        self.elements: list[Size] = []
+        outputs = [self._memory(n.ty, "output") for n in p.roots]
+        self.roots = dict(zip(p.roots, outputs))
+        read = values_read(p.order, p.roots)
+        for n in p.order:
+            if n in read:
+                self._node(n)
+        for n, place in zip(p.roots, outputs):
+            if self.places[n] is not place:
+                self.steps.copy(self.places[n], place)
+        memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
+        self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
+
+    def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
+        """Memory in which a type without gaps lies."""
+        order = None if type(t) is not Ty or t.dtype not in DTYPES or not t.numel else memory_order(t)
+        if order is None:
+            raise UnsupportedError(repr(t))
+        shape = self.steps.shape(t.shape)
+        steps = dict(zip(order, row_major([shape[d] for d in order])))
+        return Place(Memory(kind, what, times(*shape), t.dtype), shape, tuple([steps[d] for d in range(t.ndim)]))
+
+    def _node(self, n: Node) -> None:
+        if n.op is LEAF:
+            self._leaf(n)
+        elif n.op is SCALAR:
+            self.given[n.attrs] = n.ty.dtype
+            self.places[n], self.found[n] = self.steps.number(n.attrs, n.ty.dtype), ()
+        elif n.op is VIEW:
+            self._view(n)
+        else:
+            self._operator(n)
+        if n in self.roots:
+            self.found[n] = self.roots[n].strides
+
+    def _leaf(self, n: Node) -> None:
+        ordinal = self.kept[n.attrs] if n.attrs < 0 else n.attrs
+        place = self._memory(n.ty, "input", ordinal)
+        memory = self.inputs.setdefault(ordinal, place.memory)
+        self.places[n], self.found[n] = place._replace(memory=memory), place.strides
+
+    def _operator(self, n: Node) -> None:
+        if n.op.name not in NATIVE:
+            raise UnsupportedError(repr(n.op))
+        b = Builder()
+        args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR
+                else b.input(k, i.ty.shape, i.ty.dtype, (row_major_numbers(i.ty.shape), 0))
+                for k, i in enumerate(n.ins)]  # fmt: skip
+        b.ty = n.ty
+        b.f.outputs = [n.op.lower(b, n.attrs, *args)]
+        f = without_dead(b.f)
+        if isinstance(f.outputs[0], tuple) or rewritten(f):
+            raise UnsupportedError(repr(n.op))
+        result = self.roots.get(n) or self._memory(n.ty, "own")
+        self.steps.compute(f, [self.places[i] for i in n.ins], [self.found[i] for i in n.ins], result)
+        self.places[n] = result
+        out = f.outputs[0]
+        if out.kind == "view" and out.args[0].kind != "const":
+            raise UnsupportedError(repr(n.op))
+        self.found[n] = self.found[n.ins[out.params[0]]] if out.kind == "input" else row_major(result.shape)
+        self.elements.append(times(*result.shape))
+
+    def _view(self, n: Node) -> None:
+        base, how = self.places[n.ins[0]], seen(n.ins[0].ty, n.ty)
+        if how is None or n.numbers or base.strides != row_major(base.shape) or n.ty.dtype is not base.dtype:
+            raise UnsupportedError(repr(n))
+        shape = self.steps.shape(n.ty.shape)
+        strides = _strides(how, base)
+        self.places[n] = base._replace(shape=shape, strides=strides, offset=_first(how, base))
+        self.found[n] = strides
+        if self.found[n.ins[0]] != base.strides:
+            self._found_otherwise(n, base.shape, shape, strides)
+
+    def _found_otherwise(self, n: Node, base: Shape, shape: Shape, strides: Shape) -> None:
+        """A view of what compiled code finds otherwise: supported where that lies row by row, whatever the sizes."""
+        own = self.found[n.ins[0]]
+        self.found[n] = row_major(shape)
+        told = base, own, shape, strides
+
+        def holds(sizes: Sequence[int]) -> bool:
+            first, steps, form, seen_in = [tuple([value(s, sizes) for s in one]) for one in told]
+            found = seen_under(first, row_major_numbers(first), steps, form, seen_in)
+            return found is not None and same_strides(found, row_major_numbers(form), form)
+
+        self.conditions[told] = holds
+
+
+def _strides(how: Seen, base: Place) -> Shape:
+    """The strides of a view."""
+    return tuple([times(base.strides[one[0]], Size(one[1])) if one and one[1] else ZERO for one in how.dims])
+
+
+def _first(how: Seen, base: Place) -> tuple[Size, ...]:
+    """Where a view begins in memory, in bytes."""
+    sums, size = list(base.offset), Size(base.dtype.itemsize)
+    for d, i in how.first:
+        step = times(base.strides[d], size)
+        sums.append(times(step, Size(i)))
+        if i < 0:
+            sums.append(times(step, base.shape[d]))
+    return tuple(sums)

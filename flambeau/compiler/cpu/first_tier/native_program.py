@@ -1,0 +1,214 @@
+"""A program that serves all sizes as one native call: a table of kernels, filled for the sizes of a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...flight import flights, land
+from ...memory import Span, plan
+from ..allocation import empty
+from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
+from ..running import Scalars, address, aligned
+from . import matrices
+from .contractions import by_sizes, in_lanes, of_sizes
+from .errors import UnsupportedError
+from .native_steps import Memory, Place, Product, Step
+from .sizes import Size, Table
+
+ARENA, NUMBERS = 0, 1  # buffers of a run
+ROOM = 64  # a size that has grown has memory for half as much again, in such steps
+
+
+class NativeProgram:
+    """The program.
+
+    Args:
+        steps: its steps, in order.
+        inputs: the numbers of the inputs that they read, with their memory.
+        outputs: the memory of its outputs.
+        given: the dtypes of the run-time numbers, by ordinal.
+        conditions: what must hold of sizes for the steps to serve them.
+
+    Attributes:
+        seconds: what a run takes for the present sizes, about.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], inputs: dict[int, Memory], outputs: Sequence[Memory], given: dict[int, Any],
+        conditions: Sequence[Callable[[Sequence[int]], bool]],
+    ) -> None:  # fmt: skip
+        self.steps = steps
+        self.conditions = conditions
+        self.inputs = list(inputs)
+        self.outputs = [(m.dtype.np, m.numel) for m in outputs]
+        seen = dict.fromkeys([p.memory for s in steps for p in s.places])
+        self.kept = [m for m in seen if m.kind in ("constant", "counts")]
+        self.own = [m for m in seen if m.kind == "own"]
+        numbers = [m for m in seen if m.kind == "number"]
+        self.scalars = Scalars([(m.what, m.dtype) for m in numbers], given)
+        self.arrays = {m: k for k, m in enumerate([*inputs.values(), *outputs, *self.kept])}
+        self.numbers = {m: 8 * k for k, m in enumerate(numbers)}
+        segments = [Segment((self._kernel(s),), 1) for s in steps]
+        room = max([matrices.workspace(s.product.v.dtype) for s in steps if s.product], default=0)
+        functions = [{"kernel": s.kernel} for s in steps]
+        self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
+        self._tabulate()
+        self.products = _alike([(k, s) for k, s in enumerate(steps) if s.product is not None])
+        self.numels = Table([[n] for _, n in self.outputs])
+        self.sizes: tuple[int, ...] = ()
+        self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
+        self.seconds = 0.0
+        self.lock = threading.RLock()
+
+    def _kernel(self, s: Step) -> Kernel:
+        return Kernel("", (*map(self._operand, s.places), *[Constant(0)] * len(s.words)), label=s.label)
+
+    def _operand(self, p: Place) -> Array | Buffer:
+        m = p.memory
+        if m in self.arrays:
+            return Array(self.arrays[m])
+        return Buffer(ARENA) if m.kind == "own" else Buffer(NUMBERS, self.numbers[m])
+
+    def _tabulate(self) -> None:
+        """Notes where the table has what follows from sizes, and writes what does not."""
+        places = [p for s in self.steps for p in s.places]
+        table = self.table = self.native.tables
+        first, words = 0, []
+        self.begins = []  # of each step's words
+        for s in self.steps:
+            first += len(s.places)
+            self.begins.append(first)
+            words += enumerate(s.words, first)
+            first += len(s.words)
+        for at, word in words:
+            table.operands[at] = word.factor
+        varying = [(at, word) for at, word in words if word.places]
+        self.word_places = np.array([at for at, _ in varying], np.intp)
+        self.words = Table([[word] for _, word in varying])
+        self.where: list[tuple[Any, int, Place]] = []  # whose addends are written when memory is laid out anew
+        rows = {True: 0, False: 0}
+        for p in places:
+            is_array = p.memory in self.arrays
+            self.where.append((table.arrays if is_array else table.arguments, rows[is_array], p))
+            rows[is_array] += 1
+        self.moving = [one for one in self.where if any(o.places for o in one[2].offset)]
+        self.offsets = Table([p.offset for *_, p in self.moving])
+
+    # ---- sizes
+
+    def fill(self, sizes: tuple[int, ...]) -> None:
+        """Makes the program one of these sizes.
+
+        Raises:
+            UnsupportedError: it does not serve them.
+        """
+        self.sizes = ()
+        if not all([holds(sizes) for holds in self.conditions]):  # noqa: C419
+            raise UnsupportedError("other sizes")
+        if not self.room or any(n > most for n, most in zip(sizes, self.room)):
+            self._lay_out(sizes)
+        self.table.operands[self.word_places] = self.words.values(sizes)
+        for (rows, at, p), offset in zip(self.moving, self.offsets.values(sizes).tolist()):
+            rows[at, 2] = self.first.get(p.memory, 0) + offset
+        cost = sum([self._decide(which, product, sizes) for which, product in self.products])
+        self.table.header[7] = int(cost)
+        self.seconds = 1e-9 * cost
+        self.lengths = self.numels.values(sizes).tolist()
+        self.sizes = sizes
+
+    def _lay_out(self, sizes: tuple[int, ...]) -> None:
+        """Lays out the memory between steps, with room for sizes that have grown to grow further."""
+        before = self.room or sizes
+        self.room = tuple([most if n <= most else -(-3 * n // (2 * ROOM)) * ROOM for n, most in zip(sizes, before)])
+        spans: dict[Memory, Span] = {}
+        for k, s in enumerate(self.steps):
+            for p in s.places:
+                m = p.memory
+                if m.kind == "own":
+                    first = spans[m].first if m in spans else k
+                    spans[m] = Span(max(1, value(m.numel, self.room) * m.dtype.itemsize), first, k)
+        self.first, size = plan(spans)
+        self.arena = aligned(size)
+        self.data = [_made(m, self.room) for m in self.kept]
+        for rows, at, p in self.where:
+            if p.memory.kind == "own":
+                rows[at, 2] = self.first[p.memory] + sum([o.factor for o in p.offset if not o.places])
+            elif p.memory in self.arrays:
+                rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
+
+    def _decide(self, which: Sequence[int], product: Product, sizes: Sequence[int]) -> float:
+        """Writes what sizes decide of these products, which are alike; the nanoseconds that they take."""
+        operands, steps, segments = self.table.operands, self.table.steps, self.table.segments
+        begin, dt = self.begins[which[0]], product.v.dtype
+        numbers = operands[begin : begin + len(product.labels)].tolist()
+        lanes = _in_lanes(product, numbers, sizes)
+        if lanes and any(value(s, sizes) != dt.itemsize for s in product.sums):
+            raise UnsupportedError("sums in lanes whose elements lie apart")
+        *told, chunks = matrices.units(lanes, dt, numbers, value(product.columns, sizes))
+        kernel = matrices.kernel(lanes, dt)
+        for k in which:
+            end = self.begins[k] + len(self.steps[k].words)
+            operands[end - matrices.DECIDED : end] = *told, chunks
+            steps[k, 0], steps[k, 3], segments[k, 2] = kernel, chunks, chunks
+        return prod(numbers) * matrices.NANOSECONDS[lanes] * len(which)
+
+    # ---- runs
+
+    def run(self, sizes: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> list[np.ndarray]:
+        """The outputs, for inputs of these sizes, as flat memory that nobody else knows.
+
+        Raises:
+            UnsupportedError: it does not serve these sizes.
+        """
+        with self.lock:
+            if flights:
+                land()
+            if sizes != self.sizes:
+                self.fill(sizes)
+            self.scalars.write(scalars)
+            given = [np.ascontiguousarray(inputs[k]) for k in self.inputs]
+            outs = [empty(n, dt) for (dt, _), n in zip(self.outputs, self.lengths)]
+            ids = map(id, (*given, *outs, *self.data))
+            self.native.run_packed(self.native.pack(*ids, address(self.arena), address(self.scalars.memory)))
+            return outs
+
+
+def value(size: Size, sizes: Sequence[int]) -> int:
+    """A product of sizes."""
+    return size.factor * prod([sizes[k] for k in size.places])
+
+
+def _in_lanes(product: Product, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Are the products added in lanes? ``numbers``: the sizes of the labels."""
+    v = product.v
+    labels = dict.fromkeys(v.params[0] + v.params[1], 1) | dict(zip(product.labels, numbers))
+    labels.pop("", None)
+    found = by_sizes(v, labels, all(s.factor for own in product.strides for s in own))
+    if found is NotImplemented:
+        shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
+                           for both in (product.shapes, product.strides)]  # fmt: skip
+        v = of_sizes(v, *shapes)
+        found = in_lanes(v, dict(zip(v.args, strides)))
+    return found is not None
+
+
+def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
+    """The array of a constant, or of as many counts as there may be."""
+    if m.kind == "counts":
+        return np.arange(value(m.numel, sizes), dtype=m.dtype.np)
+    return np.full(1, m.what, m.dtype.np)
+
+
+def _alike(steps: Sequence[tuple[int, Step]]) -> list[tuple[list[int], Any]]:
+    """The products that are the same but for their memory: which steps they are, and what decides of them."""
+    found: dict[Any, tuple[list[int], Any]] = {}
+    for k, s in steps:
+        p: Any = s.product
+        key = p.v.params, p.v.name, p.v.dtype, *p[1:], s.words
+        found.setdefault(key, ([], p))[0].append(k)
+    return list(found.values())

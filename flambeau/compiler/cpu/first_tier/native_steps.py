@@ -1,0 +1,382 @@
+"""Operators as steps of native code that serve all sizes: kernels, where their operands lie, and what they are told.
+
+Functions in the IR are taken at some sizes; that they are the same at others, but for these, is the caller's to know.
+Each step computes what the corresponding call of ``operators`` does, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ....dtypes import dtype, float32, float64, int64
+from ...cluster import domain_labels
+from ...ir import Function, Value
+from ...shorten import LONGEST
+from ...simplify import readers
+from .. import nest_maps, nest_reduce
+from ..code_cache import default
+from . import maps, matrices, reductions, walking
+from .errors import UnsupportedError
+from .fused import Group, groups, kernel_text
+from .sizes import ONE, ZERO, Size, row_major, times
+
+Shape = tuple[Size, ...]
+KINDS = ("input", "output", "own", "number", "constant", "counts")
+
+
+@dataclass(eq=False)
+class Memory:
+    """Memory that a step reads or writes.
+
+    ``kind``: an input or output of the program, memory of its own between steps, a run-time number, a constant, or
+    0, 1, 2 and so on. ``what``: which one; ``numel``: its elements.
+    """
+
+    kind: str
+    what: Any
+    numel: Size
+    dtype: dtype
+
+
+class Place(NamedTuple):
+    """Where a value lies.
+
+    Attributes:
+        memory: in which memory.
+        shape: the value's.
+        strides: in elements.
+        offset: where it begins, in bytes: a sum.
+    """
+
+    memory: Memory
+    shape: Shape
+    strides: Shape
+    offset: tuple[Size, ...] = (ZERO,)
+
+    @property
+    def dtype(self) -> dtype:
+        """Of its elements."""
+        return self.memory.dtype
+
+
+class Product(NamedTuple):
+    """What the sizes of a product of matrices decide.
+
+    Attributes:
+        v: the contraction, at some sizes.
+        shapes: of its operands.
+        strides: of these as compiled code finds them.
+        labels: of the sizes that the kernel is told; "" for what it has none of.
+        sums: how far apart in memory, in bytes, neighbours along the sum lie in both operands.
+        columns: how far apart columns lie.
+    """
+
+    v: Value
+    shapes: tuple[Shape, Shape]
+    strides: tuple[Shape, Shape]
+    labels: tuple[str, ...]
+    sums: tuple[Size, Size]
+    columns: Size
+
+
+class Step(NamedTuple):
+    """A kernel, where its operands lie, its result last, and the words that it is told."""
+
+    label: str
+    kernel: int
+    places: tuple[Place, ...]
+    words: tuple[Size, ...]
+    product: Product | None = None
+
+
+class Steps:
+    """The steps of a program.
+
+    Args:
+        slots: of the sizes that occur, each with its place in the list of sizes.
+    """
+
+    def __init__(self, slots: Mapping[int, int]) -> None:
+        self.slots = slots
+        self.steps: list[Step] = []
+        self._fixed: dict[Any, Memory] = {}
+
+    # ---- places
+
+    def shape(self, shape: Sequence[int]) -> Shape:
+        """A shape whose sizes are those of the program.
+
+        Raises:
+            UnsupportedError: one is not.
+        """
+        return tuple([self.size(n) for n in shape])
+
+    def size(self, n: int) -> Size:
+        """A size of the program, or one that is the same whatever they are."""
+        if n <= 1 or n > LONGEST:
+            return Size(n)
+        if n not in self.slots:
+            raise UnsupportedError(f"a size of {n}")
+        return Size(1, (self.slots[n],))
+
+    def own(self, shape: Shape, dt: dtype) -> Place:
+        """Memory of the program's own for a value that lies row by row."""
+        return Place(Memory("own", None, times(*shape), dt), shape, row_major(shape))
+
+    def number(self, ordinal: int, dt: dtype) -> Place:
+        """A run-time number."""
+        return self.fixed("number", ordinal, dt)
+
+    def fixed(self, kind: str, what: Any, dt: dtype, shape: Shape = ()) -> Place:
+        """Memory that is there before a run: a number, a constant, counts."""
+        key = kind, repr(what), shape, dt
+        if key not in self._fixed:
+            self._fixed[key] = Memory(kind, what, times(*shape), dt)
+        return Place(self._fixed[key], shape, row_major(shape))
+
+    # ---- functions
+
+    def compute(self, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place) -> None:
+        """Appends the steps that compute a function of one result.
+
+        Args:
+            f: the function.
+            given: where its operands lie.
+            found: the strides with which compiled code finds them.
+            result: where the result shall lie.
+
+        Raises:
+            UnsupportedError: something in it has no step.
+        """
+        one = _Computed(self, f, given, found, result)
+        if one.known[f.outputs[0]] is not result:
+            self.copy(one.known[f.outputs[0]], result)
+
+    def copy(self, source: Place, result: Place) -> None:
+        """Appends the step that copies a value."""
+        self.map("cast", [source], result)
+
+    def map(self, name: str, operands: Sequence[Place], result: Place) -> None:
+        """Appends an elementwise step."""
+        dts, dt = tuple([p.dtype for p in operands]), result.dtype
+        if not nest_maps.supported(name, dts, dt) or any(d.itemsize == 2 for d in (*dts, dt)):
+            raise UnsupportedError(name)
+        text = maps.text(name, dts, dt, default().target)
+        self.walk(name, text, (*operands, result), result.shape)
+
+    def walk(
+        self, label: str, loop: str, places: tuple[Place, ...], shape: Shape, sizes: Sequence[Size] = (),
+        inner: Sequence[Size] = (),
+    ) -> None:  # fmt: skip
+        """Appends a step that goes through all elements of a shape with a ufunc's loop.
+
+        ``sizes`` and ``inner`` are the sizes and steps that the loop is told beside those of the innermost dimension.
+        """
+        steps = [_steps(p, shape) for p in places]
+        dims = _merged([(n, tuple([own[d] for own in steps])) for d, n in enumerate(shape) if n != ONE])
+        none: tuple[Size, tuple[Size, ...]] = ONE, (ZERO,) * len(places)
+        *outer, (count, along) = dims or [none]
+        if len(outer) > walking.OUTER:
+            raise UnsupportedError("many dimensions")
+        outer = [none] * (walking.OUTER - len(outer)) + outer
+        words = [n for n, _ in outer] + [s for _, own in outer for s in own] + [count, *sizes, *along, *inner]
+        kernel = walking.walker(loop, len(places), 1 + len(sizes))
+        self.steps.append(Step(label, kernel, places, tuple(words)))
+
+
+class _Computed:
+    """The values of one function, as steps. ``known``: where they lie."""
+
+    def __init__(
+        self, steps: Steps, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place
+    ) -> None:
+        self.steps, self.given, self.found = steps, given, found
+        self.known: dict[Value, Place] = {}
+        self.strides: dict[Value, Shape] = {}
+        (out,) = f.outputs
+        users = readers(f)
+        together = groups(f)
+        inside = {v for group in together.values() for v in group.members} - set(together)
+        over = [a for a in out.args if out not in together and _is_overwritten(a, out, users)]
+        final = [out, *over[:1]]
+        for v in f.values:
+            if v in together:
+                self.known[v] = self._target(v, v in final, result)
+                self._fused(together[v])
+            elif v not in inside:
+                one = getattr(self, f"_{v.kind}", None)
+                if one is None:
+                    raise UnsupportedError(repr(v))
+                one(v, self._target(v, v in final, result))
+
+    def _target(self, v: Value, final: bool, result: Place) -> Place:
+        """Where a value shall lie: at once where the result does, if it is that or only the last step reads it."""
+        return result if final else self.steps.own(self.steps.shape(v.shape), v.dtype)
+
+    # ---- kinds
+
+    def _input(self, v: Value, target: Place) -> None:
+        self.known[v], self.strides[v] = self.given[v.params[0]], self.found[v.params[0]]
+
+    def _scalar(self, v: Value, target: Place) -> None:
+        self.known[v] = self.given[v.params]
+
+    def _const(self, v: Value, target: Place) -> None:
+        if v.name == "iota":
+            self.known[v] = self.steps.fixed("counts", None, v.dtype, target.shape)
+        elif v.shape == ():
+            self.known[v] = self.steps.fixed("constant", v.params, v.dtype)
+        else:
+            raise UnsupportedError(repr(v))
+
+    def _view(self, v: Value, target: Place) -> None:
+        p, shape = self.known[v.args[0]], target.shape
+        if v.name == "expand":
+            strides = tuple([_strides(p, shape)[d] for d in range(len(shape))])
+        elif v.name == "permute":
+            strides = tuple([p.strides[d] for d in v.params])
+        elif v.name == "reshape":
+            strides = _reshaped(p, shape)
+        else:
+            raise UnsupportedError(repr(v))
+        self.known[v] = p._replace(shape=shape, strides=strides)
+
+    def _map(self, v: Value, target: Place) -> None:
+        if v.name == "cast" and v.args[0].kind == "scalar":
+            self.known[v] = self.steps.number(self.known[v.args[0]].memory.what, v.dtype)
+            return
+        self.steps.map(v.name, [self.known[a] for a in v.args], target)
+        self.known[v] = target
+
+    def _fused(self, group: Group) -> None:
+        places, out = [self.known[a] for a in group.operands], self.known[group.root]
+        text, varies, reduces = kernel_text(group, [a.shape for a in group.operands])
+        if not reduces:
+            self.steps.walk("rows", text, (*places, out), out.shape)
+            return
+        varying = [p for p, own in zip(places, varies) if own]
+        inner = [times(p.strides[-1], Size(p.dtype.itemsize)) for p in (*varying, out)]
+        self.steps.walk("rows", text, tuple(map(_first, (*places, out))), out.shape[:-1], [out.shape[-1]], inner)
+
+    def _reduce(self, v: Value, target: Place) -> None:
+        a, dt = v.args[0], v.dtype
+        p = self.known[a]
+        plain = a.dtype is dt and dt in (float32, float64) and nest_reduce.supported(v.name, dt, dt)
+        if not plain or not reductions.is_of_rows(a.shape, v.params):
+            raise UnsupportedError(repr(v))
+        text = reductions.text(v.name, dt, default().target)
+        step = times(p.strides[-1], Size(dt.itemsize))
+        self.steps.walk(v.name, text, (_first(p), target), target.shape, [ONE, p.shape[-1]], [ZERO, step])
+        self.known[v] = target
+
+    def _gather(self, v: Value, target: Place) -> None:
+        rows, index = [self.known[a] for a in v.args[:2]]
+        if v.name != "take" or v.params != 0 or len(rows.shape) != 2 or index.dtype is not int64:
+            raise UnsupportedError(repr(v))
+        if rows.strides[1] != ONE or target.strides[-1] != ONE:
+            raise UnsupportedError(repr(v))
+        size = Size(v.dtype.itemsize)
+        first = rows._replace(shape=(), strides=())
+        self.steps.walk(
+            "take", walking.rows_taken(), (index, first, _first(target)), index.shape,
+            [times(rows.shape[1], size)], [times(rows.strides[0], size)],
+        )  # fmt: skip
+        self.known[v] = target
+
+    def _contract(self, v: Value, target: Place) -> None:
+        if v.dtype not in (float32, float64) or any(a.kind == "view" for a in v.args):
+            raise UnsupportedError(repr(v))
+        places = [self.known[a] for a in v.args]
+        strides = [self.strides.get(a, row_major(p.shape)) for a, p in zip(v.args, places)]
+        self.steps.steps.append(_product(v, places, strides, target))
+        self.known[v] = target
+
+
+# ---- products of matrices
+
+
+def _product(v: Value, places: Sequence[Place], found: Sequence[Shape], z: Place) -> Step:
+    """The step of a product of matrices, up to twice batched: of ``x[o, p, m, k]`` and ``y[o, p, k, n]``."""
+    la, lb, out = v.params
+    x, y = [dict(zip(labels, zip(p.shape, p.strides))) for labels, p in zip((la, lb), places)]
+    if len(x) < len(la) or len(y) < len(lb):
+        raise UnsupportedError(repr(v))
+    sizes = {c: n for own in (x, y) for c, (n, _) in own.items() if n != ONE}
+    reduced = [c for c in domain_labels(v) if c not in out and c in sizes]
+    kept = [c for c in out if c in sizes]
+    if len(reduced) > 1 or not kept or any(c not in x or c not in y for c in reduced):
+        raise UnsupportedError(repr(v))
+    n = kept.pop()
+    if n in x and n in y:
+        raise UnsupportedError(repr(v))
+    first, second = (places[0], places[1]) if n in y else (places[1], places[0])
+    x, y = (x, y) if n in y else (y, x)
+    numbers = dict(zip(out, v.shape))
+    m = max([c for c in kept if c not in y], key=numbers.__getitem__, default="")
+    outer = [c for c in kept if c != m]
+    lies = dict(zip(out, z.strides))
+    if len(outer) > 2 or lies[n] != ONE:
+        raise UnsupportedError(repr(v))
+    outer, k = [*[""] * (2 - len(outer)), *outer], "".join(reduced)
+    size = Size(v.dtype.itemsize)
+    xs, ys = [[times(own[c][1], size) if c in own else ZERO for c in labels]
+              for own, labels in ((x, (*outer, m, k)), (y, (*outer, k, n)))]  # fmt: skip
+    zs = [times(lies[c], size) if c else ZERO for c in (*outer, m)]
+    words = [sizes.get(c, ONE) for c in (*outer, m, k, n)] + xs + ys + zs + [ZERO] * matrices.DECIDED
+    shapes = places[0].shape, places[1].shape
+    decided = Product(v, shapes, (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3])
+    return Step("product", 0, (first, second, z), tuple(words), decided)
+
+
+def _is_overwritten(a: Value, out: Value, users: Mapping[Value, Sequence[Value | None]]) -> bool:
+    """May a map write its result over this operand, which no other value reads?"""
+    made = a.kind in ("map", "reduce", "contract", "gather") and out.kind == "map"
+    return made and users[a] == [out] and a.shape == out.shape and a.dtype is out.dtype
+
+
+def _strides(p: Place, shape: Shape) -> Shape:
+    """The strides of a value that is repeated to a shape."""
+    own, strides = p.shape, p.strides
+    lead = len(shape) - len(own)
+    found = []
+    for d, n in enumerate(shape):
+        at = d - lead
+        if at >= 0 and own[at] != n and own[at] != ONE:
+            raise UnsupportedError("operands of other shapes")
+        found.append(strides[at] if at >= 0 and own[at] == n else ZERO)
+    return tuple(found)
+
+
+def _steps(p: Place, shape: Shape) -> Shape:
+    """The same in bytes."""
+    return tuple([times(s, Size(p.dtype.itemsize)) for s in _strides(p, shape)])
+
+
+def _first(p: Place) -> Place:
+    """What a value is without its last dimension, at the first element of each row."""
+    return p._replace(shape=p.shape[:-1], strides=p.strides[:-1])
+
+
+def _merged(dims: list[tuple[Size, tuple[Size, ...]]]) -> list[tuple[Size, tuple[Size, ...]]]:
+    """Dimensions with their steps, those as one that lie in one another in all operands."""
+    found: list[tuple[Size, tuple[Size, ...]]] = []
+    for n, steps in dims:
+        if found and all(s == times(t, n) for s, t in zip(found[-1][1], steps)):
+            found[-1] = times(found[-1][0], n), steps
+        else:
+            found.append((n, steps))
+    return found
+
+
+def _reshaped(p: Place, shape: Shape) -> Shape:
+    """The strides under another shape, if the dimensions are the same but for those of one element, or lie in rows."""
+    kept = [(n, s) for n, s in zip(p.shape, p.strides) if n != ONE]
+    if [n for n, _ in kept] == [n for n in shape if n != ONE]:
+        steps = iter([s for _, s in kept])
+        return tuple([next(steps) if n != ONE else ZERO for n in shape])
+    rows = [s for n, s in zip(p.shape, row_major(p.shape)) if n != ONE]
+    if [s for _, s in kept] != rows:
+        raise UnsupportedError("elements that do not lie row by row")
+    return row_major(shape)

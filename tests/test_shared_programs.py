@@ -1,0 +1,141 @@
+"""Programs that differ in sizes alone run as one native program, to the bits of compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import _two_tiers as two_tiers
+import numpy as np
+import pytest
+from test_first_tier import SIZES, uniform
+
+import flambeau as torch
+from flambeau import _execution, _first_tier, _shared_programs, nn
+from flambeau._structure import structure
+from flambeau.graph import realisation
+
+F = nn.functional
+
+
+@pytest.fixture
+def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """Every program runs compiled, operator by operator, and as one native call, planned when its structure is new."""
+    monkeypatch.setattr(realisation, "executor", [two_tiers.run])
+    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
+    monkeypatch.setattr(_shared_programs, "_known", {})
+    monkeypatch.setattr(_first_tier, "_compiled", set())
+    realisation.forget()
+    yield two_tiers.ran
+    realisation.forget()
+
+
+class Block(nn.Module):
+    """A transformer's block."""
+
+    def __init__(self, n: int = 16, heads: int = 2) -> None:
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(n), nn.LayerNorm(n)
+        self.qkv, self.out, self.heads = nn.Linear(n, 3 * n), nn.Linear(n, n), heads
+        self.wide = nn.Sequential(nn.Linear(n, 4 * n), nn.GELU(), nn.Linear(4 * n, n))
+
+    def forward(self, x: Any) -> Any:
+        batch, length, n = x.shape
+        q, k, v = [part.view(batch, length, self.heads, n // self.heads).transpose(1, 2)
+                   for part in self.qkv(self.first(x)).split(n, 2)]  # fmt: skip
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(batch, length, n))
+        return x + self.wide(self.second(x))
+
+
+class Text(nn.Module):
+    """A model of text."""
+
+    def __init__(self, n: int = 16) -> None:
+        super().__init__()
+        self.letters, self.places = nn.Embedding(11, n), nn.Embedding(100, n)
+        self.blocks, self.norm, self.head = nn.Sequential(Block(n), Block(n)), nn.LayerNorm(n), nn.Linear(n, 11)
+
+    def forward(self, i: Any) -> Any:
+        x = self.letters(i) + self.places(torch.arange(i.shape[1]))
+        return self.head(self.norm(self.blocks(x)))
+
+
+def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    net = Text()
+    with torch.no_grad():
+        for length in (2, 3, 5, 6, 7, 9, 13, 23, 24, 25, 41, 70, 6):
+            i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (1, length)))
+            F.softmax(net(i)[:, -1], -1).tolist()
+    assert in_both["shared"] == in_both["both"] == 13
+    planned = [one for one in _shared_programs._known.values() if one]
+    assert len(planned) <= 3  # of two letters, of one more than heads, of all others
+
+
+def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) -> None:
+    for sizes in [*SIZES, *reversed(SIZES)]:
+        m, n, k = sizes
+        table, i, x = torch.randn(n, k), torch.randint(0, n, (m, k)), torch.randn(m, n, k)
+        more = {
+            "embedding": lambda table=table, i=i: (F.embedding(i, table), F.embedding(i[:, -1], table)),
+            "arange": lambda m=m, n=n: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2)),
+            "clone": lambda x=x, k=k: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
+        }  # fmt: skip
+        for f in (*uniform(*sizes).values(), *more.values()):
+            for y in f():
+                y.tolist()
+    assert in_both["shared"] > 0.75 * in_both["both"]
+
+
+@pytest.fixture
+def auto(monkeypatch: pytest.MonkeyPatch, native_code: None) -> None:
+    """Programs run in the tier that pays."""
+    monkeypatch.setattr(_execution, "tier", ["auto"])
+    monkeypatch.setattr(_shared_programs, "_known", {})
+
+
+def kinds() -> list[str]:
+    """What runs the programs so far."""
+    return [type(p.cache).__name__ for p in realisation.programs.values()]
+
+
+def test_the_second_program_of_a_structure_is_planned_for_all(auto: None) -> None:
+    for n in (5, 6, 7, 300):
+        (torch.ones(2, n).exp() * 2).tolist()
+    assert kinds() == ["FirstTier", *["SharedProgram"] * 3]
+
+
+def test_outputs_are_memory_of_their_own(auto: None) -> None:
+    found = []
+    for n in (3, 4, 4, 4):
+        x = torch.arange(6.0 * n).view(6, n)
+        y = x.exp()
+        found.append((y, y[2:].tanh(), y.t().contiguous()))
+        expected = [a.numpy().copy() for a in found[-1]]
+        for own, values in zip(found, [expected] * len(found)):
+            if own is found[-1]:
+                assert all((a.numpy() == b).all() for a, b in zip(own, values))
+    kept = [[a.numpy() for a in own] for own in found]
+    memory = [a.__array_interface__["data"][0] for own in kept for a in own]
+    assert len(set(memory)) == len(memory)
+
+
+def test_structures_tell_what_is_not_size() -> None:
+    def of(f: Any) -> Any:
+        realisation.forget()
+        f().tolist()
+        (*_, p) = realisation.programs.values()
+        return structure(p)
+
+    x, y = torch.randn(5, 6), torch.randn(7, 9)
+    one, other = of(lambda: x.exp() + 1), of(lambda: y.exp() + 1)
+    assert one.key == other.key and one.sizes == (5, 6) and other.sizes == (7, 9)
+    assert of(lambda: (x * 2)[:, -1].exp()).key == of(lambda: (y * 2)[:, -1].exp()).key
+    assert of(lambda: (x * 2)[:, :2].exp()).key == of(lambda: (y * 2)[:, :2].exp()).key
+    different = [
+        lambda: x.exp() + 1, lambda: x.tanh() + 1, lambda: x.t().exp() + 1, lambda: x[:5, :5].exp() + 1,
+        lambda: (x * 2)[:, -1].exp(), lambda: (x * 2)[:, -2].exp(), lambda: x[:1].exp() + 1, lambda: x.exp(),
+    ]  # fmt: skip
+    keys = [of(f).key for f in different]
+    assert len(set(keys)) == len(keys)
