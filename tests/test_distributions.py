@@ -287,6 +287,26 @@ def test_constraint(text: str) -> None:
         check(want, repr=repr(c), b=shown(lambda: D.biject_to(c)), t=shown(lambda: D.transform_to(c)))
 
 
+@pytest.mark.parametrize(
+    ("constraint", "good", "bad"),
+    [
+        (C.simplex, [[0.25, 0.75], [1.0, 0.0]], [[0.25, 0.75], [1.5, -0.5]]),
+        (C.simplex, [[0.25, 0.75]], [[0.25, math.nan]]),
+        (C.integer_interval(0, 3), [0.0, 3.0], [0.0, 2.5]),
+        (C.integer_interval(0, 3), [0, 3], [0, 4]),
+        (C.real_vector, [[math.inf, 1.0]], [[math.nan, 1.0]]),
+        (C.one_hot, [[0.0, 1.0]], [[1.0, 1.0]]),
+        (C.greater_than(torch.tensor([1.0, 2.0])), [2.0, 3.0], [2.0, 2.0]),
+        (C.positive_definite, [[2.0, 0.0], [0.0, 1.0]], [[-2.0, 0.0], [0.0, 1.0]]),
+    ],
+)
+def test_a_few_elements_hold_as_many_do(constraint: Any, good: list[Any], bad: list[Any]) -> None:
+    for values, holds in ((good, True), (bad, False)):
+        x = torch.tensor(values)
+        assert constraint.holds(x) is holds
+        assert bool(constraint.check(x).all()) is holds
+
+
 @pytest.mark.parametrize("left", DIVERGENCES)
 def test_divergence(left: str) -> None:
     a = made("D." + left)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import flambeau as torch
 
 __all__ = [
@@ -43,11 +45,26 @@ __all__ = [
 ]
 
 
+FEW = 4096  # elements that are checked without a program of their own
+_PLAIN = (torch.float32, torch.float64, torch.int64, torch.int32)
+
+
 class Constraint:
-    """A set of values; ``event_dim`` is the number of last dimensions that make one value."""
+    """A set of values; ``event_dim`` is the number of last dimensions that make one value.
+
+    ``takes_arrays``: can it check NumPy arrays too?
+    """
 
     is_discrete: Any = False
     event_dim: Any = 0
+    takes_arrays: Any = False
+
+    def holds(self, value: Any) -> bool:
+        """Are all elements in the set? The answer is needed at once, so few are looked at where they lie."""
+        if self.takes_arrays and value.numel() <= FEW and value.dtype in _PLAIN:
+            with np.errstate(all="ignore"):
+                return bool(self.check(value._numpy()).all())
+        return bool(self.check(value).all())
 
     def check(self, value: Any) -> Any:
         """A bool tensor of the batch shape: is the value in the set?"""
@@ -139,12 +156,16 @@ class _IndependentConstraint(_Wrapper):
     def event_dim(self) -> Any:
         return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
 
+    @property
+    def takes_arrays(self) -> Any:
+        return self.base_constraint.takes_arrays
+
     def check(self, value: Any) -> Any:
         """Whether every element of the added dimensions is in the base set."""
         result = self.base_constraint.check(value)
-        keep = result.dim() - self.reinterpreted_batch_ndims
+        keep = result.ndim - self.reinterpreted_batch_ndims
         if keep < 0:
-            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
         return result.reshape((*result.shape[:keep], -1)).all(-1)
 
     def __repr__(self) -> str:
@@ -182,6 +203,7 @@ class _Bounded(Constraint):
 
     def __init__(self, **bounds: Any) -> None:
         self.__dict__.update(bounds)
+        self.takes_arrays = all(isinstance(b, (int, float)) for b in bounds.values())
 
 
 def _whole(value: Any) -> Any:
@@ -190,6 +212,7 @@ def _whole(value: Any) -> Any:
 
 class _Boolean(Constraint):
     is_discrete = True
+    takes_arrays = True
 
     def check(self, value: Any) -> Any:
         return (value == 0) | (value == 1)
@@ -198,9 +221,10 @@ class _Boolean(Constraint):
 class _OneHot(Constraint):
     is_discrete = True
     event_dim = 1
+    takes_arrays = True
 
     def check(self, value: Any) -> Any:
-        return boolean.check(value).all(-1) & value.sum(-1).eq(1)
+        return boolean.check(value).all(-1) & (value.sum(-1) == 1)
 
 
 class _IntegerInterval(_Bounded):
@@ -234,6 +258,8 @@ class _IntegerGreaterThan(_Bounded):
 
 
 class _Real(Constraint):
+    takes_arrays = True
+
     def check(self, value: Any) -> Any:
         return value == value
 
@@ -280,9 +306,10 @@ class _HalfOpenInterval(_Bounded):
 
 class _Simplex(Constraint):
     event_dim = 1
+    takes_arrays = True
 
     def check(self, value: Any) -> Any:
-        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+        return (value >= 0).all(-1) & (abs(value.sum(-1) - 1) < 1e-6)
 
 
 class _Multinomial(Constraint):

@@ -37,7 +37,7 @@ class ContinuousBernoulli(BinaryProbabilities, ExponentialFamily):
         self._lims = lims
         if probs is not None and logits is None:
             (probs,) = broadcast_all(probs)
-            if validate_args is not None and not constraints.unit_interval.check(probs).all():
+            if validate_args is not None and not constraints.unit_interval.holds(probs):
                 raise ValueError("The parameter probs has invalid values")
             probs = clamp_probs(probs)
         self._init_probabilities(probs, logits, validate_args)

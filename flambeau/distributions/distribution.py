@@ -69,7 +69,7 @@ class Distribution:
 
     def _validate_parameter(self, name: str, constraint: Any) -> None:
         value = getattr(self, name)
-        if not constraint.check(value).all():
+        if not constraint.holds(value):
             raise ValueError(
                 f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) "
                 f"of distribution {self!r} to satisfy the constraint {constraint!r}, "
@@ -231,7 +231,7 @@ class Distribution:
                 stacklevel=4,
             )
             return
-        if not support.check(value).all():
+        if not support.holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) "
                 f"to be within the support ({support!r}) of the distribution {self!r}, "
