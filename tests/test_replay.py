@@ -813,6 +813,53 @@ def test_passes_whose_results_retain_gradients_are_remembered(monkeypatch: pytes
         np.testing.assert_equal(a, b)
 
 
+def writing(steps: int) -> list[Any]:
+    """The gradients of steps with values looked at on the way, and writes through views of several kinds."""
+    torch.manual_seed(0)
+    w = torch.randn(4, 6, requires_grad=True)
+    x = torch.randn(5, 4)
+    seen: list[Any] = []
+    for _ in range(steps):
+        h = x @ w
+        out = torch.zeros(5, 6)
+        out[h > 0] = h[h > 0].exp()
+        out[:, 1] = 2.0
+        out[1:3].mul_(h[2:4])
+        out.t()[4] += out[:, 0] * 0.5
+        if out.sum() > 1e6:
+            break
+        torch.relu_(out[:, ::2])
+        for again in (True, False):
+            (out**2).sum().backward(retain_graph=again)
+        seen.append(w.grad.numpy().copy())  # type: ignore[union-attr]
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            out.sum().backward()
+    return seen
+
+
+def test_passes_through_writes_to_parts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[Any] = []
+    learn = memo._learn
+    monkeypatch.setattr(memo, "_learn", lambda *a: (learned.append(a), learn(*a))[1])
+    remembered = writing(6)
+    assert 0 < len(learned) < 6
+    monkeypatch.setattr(memo, "_read_write", lambda *a: False)
+    for a, b in zip(remembered, writing(6), strict=True):
+        np.testing.assert_equal(a, b)
+
+
+def test_what_a_write_to_a_part_saved_may_not_be_written() -> None:
+    w = torch.ones(3, requires_grad=True)
+    for _ in range(3):
+        factor = torch.full((2,), 3.0)
+        out = w * 1
+        out[:2].mul_(factor)
+        out.sum().item()
+        factor.add_(1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            out.sum().backward()
+
+
 def test_hooks_beside_retained_gradients_run() -> None:
     w = torch.ones(3, requires_grad=True)
     for _ in range(2):

@@ -20,6 +20,7 @@ from ..graph.tensor_base import new_tensor
 from ..graph.traced import Traced, inner_nodes
 from ..graph.types import Ty, ty
 from ..ops._registry import HELD_BACK, fresh, version_of
+from ..ops._view_rules import CopySlices
 from ..ops.creation import ones_like, ones_node
 from . import anomaly_mode as anomaly
 from .engine import Task, accumulate, obeys_layout
@@ -65,7 +66,9 @@ def _read(
     stack = [root]
     while stack:
         fn = stack.pop()
-        if fn.freed or not fn.simple or (fn.hooked is not None and not _only_retains(fn, kept, add)):
+        if fn.freed or (fn.hooked is not None and not _only_retains(fn, kept, add)):
+            return None
+        if not fn.simple and not (fn.__class__ is CopySlices and _read_write(fn, epoch, add)):
             return None
         fns.append(fn)
         add(fn.node or (fn.op, fn.attrs, fn.ins))
@@ -93,6 +96,15 @@ def _read(
             else:
                 return None
     return key
+
+
+def _read_write(fn: Any, epoch: Epoch, add: Callable[[Any], None]) -> bool:
+    """Adds what a write through a view was; False if the engine must run it."""
+    inner = fn.inner
+    if not inner.simple or inner.freed:
+        return False
+    add(inner.node or (inner.op, inner.attrs, inner.ins))
+    return _read_saved(inner, epoch, add)
 
 
 def _only_retains(fn: Fn, kept: Retained | None, add: Callable[[Any], None]) -> bool:
@@ -197,7 +209,9 @@ def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
 
 def _release(fns: list[Fn]) -> None:
     for fn in fns:
-        if fn.saved:
+        if fn.__class__ is CopySlices:
+            fn.release()  # type: ignore[attr-defined]
+        elif fn.saved:
             fn.saved = fn.versions = ()
             fn.freed = True
 
