@@ -51,30 +51,46 @@ OUT = 1000  # ``OUT + k`` in ``Operator.saves`` means output k
 
 
 class Node:
-    """An interned operator call. ``attrs`` are hashable; ``src`` is the line of the user's first such call.
+    """An interned operator call. ``attrs`` are hashable; ``place`` is where the user's first such call is.
 
     A node with several outputs has a tuple as ``ty``; ``parts`` are its outputs as nodes.
     """
 
     __slots__ = (
-        "__weakref__", "attrs", "differentiable", "elsewhere", "ins", "numbers", "op", "parts", "read", "src", "twins",
-        "ty",
+        "__weakref__", "attrs", "elsewhere", "ins", "op", "parts", "place", "read", "twins", "ty",
     )  # fmt: skip
 
-    def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, src: tuple[str, int] | None) -> None:
+    def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, place: Place | None) -> None:
         self.op = op
         self.ins = ins
         self.attrs = attrs
         self.ty = t
-        self.src = src
+        self.place = place
         self.parts: tuple[Node, ...] | None = None
-        self.differentiable = type(t) is not tuple and t.dtype.kind in "fc"  # may the one result require grad?
-        self.numbers = SCALAR in [i.op for i in ins]  # are there Python numbers among the inputs?
         self.read = False  # may a backward node read this value? What ``traced`` keeps with it:
         self.elsewhere: Any = None
         self.twins: list[Any] | None = None
-        if type(t) is tuple:
-            self.parts = tuple(Node(PART, (self,), k, part, src) for k, part in enumerate(t))
+        if t.__class__ is tuple:
+            self.parts = tuple([Node(PART, (self,), k, part, place) for k, part in enumerate(t)])
+
+    @property
+    def src(self) -> tuple[str, int] | None:
+        """File and line of the user's first such call."""
+        return line_of(self.place)
+
+    @property
+    def differentiable(self) -> bool:
+        """May the one result require grad?"""
+        t = self.ty
+        return t.__class__ is not tuple and t.dtype.kind in "fc"
+
+    @property
+    def numbers(self) -> bool:
+        """Are there Python numbers among the inputs?"""
+        for i in self.ins:  # noqa: SIM110
+            if i.op is SCALAR:
+                return True
+        return False
 
     def __repr__(self) -> str:
         return f"{self.op.name}{list(self.ins)!r}:{self.ty}" if self.ins else f"{self.op.name}:{self.ty}"
@@ -101,6 +117,7 @@ _results: dict[Any, Any] = {}  # operators, types of inputs and attributes -> ty
 
 
 MOST_RESULTS = 100_000
+MOST_LINES = 10_000
 Place = tuple[CodeType, int]
 
 
@@ -119,6 +136,8 @@ def _user_frame(frame: FrameType | None) -> FrameType | None:
 
 def user_place(inside: int = 1) -> Place | None:
     """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``."""
+    if _place[0] is not None:
+        return _place[0]
     frame = _user_frame(sys._getframe(inside))
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
@@ -128,53 +147,55 @@ def line_of(place: Place | None) -> tuple[str, int] | None:
     if place is None:
         return None
     code, at = place
-    lines = [line for start, end, line in code.co_lines() if start <= at < end and line is not None]
-    return code.co_filename, lines[0] if lines else code.co_firstlineno
-
-
-def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost caller outside the package."""
-    if _line[0] is not None:
-        return _line[0]
-    frame = _user_frame(sys._getframe(1))
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    known = _lines.get((id(code), at))  # by identity: equal functions of two files are equal
+    if known is None or known[0] is not code:
+        lines = [line for start, end, line in code.co_lines() if start <= at < end and line is not None]
+        known = _lines[id(code), at] = code, lines[0] if lines else code.co_firstlineno
+        if len(_lines) > MOST_LINES:
+            _lines.clear()
+    return code.co_filename, known[1]
 
 
 @contextmanager
 def on_one_line() -> Iterator[None]:
     """While this is held, all is recorded by the innermost caller outside the package: nobody looks for it again."""
-    before = _line[0]
-    _line[0] = user_line()
+    before = _place[0]
+    _place[0] = user_place()
     try:
         yield
     finally:
-        _line[0] = before
+        _place[0] = before
 
 
-_line: list[tuple[str, int] | None] = [None]
-
-
+_place: list[Place | None] = [None]
+_lines: dict[tuple[int, int], tuple[CodeType, int]] = {}
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
 
 def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
     """The node for this call; types are inferred and arguments checked when it is new."""
     key = (op, ins, attrs)
-    n = nodes.get(key)
-    if n is None:
-        n = nodes[key] = Node(op, ins, attrs, _result(op, tuple([i.ty for i in ins]), attrs), user_line())
-    return n
+    return nodes.get(key) or new_node(key, 2)
 
 
-def _result(op: Operator, tys: tuple[Any, ...], attrs: Any) -> Any:
-    """What an operator gives for these types, which its rule is asked for once."""
-    key = (op, tys, attrs)
-    t = _results.get(key)
+def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> Node:
+    """The node of a call that is not there yet, recorded so many callers within the package above.
+
+    What an operator gives for the types of its inputs, its rule is asked for once.
+    """
+    op, ins, attrs = key
+    if len(ins) == 2:
+        a, b = ins
+        known = (op, (a.ty, b.ty), attrs)
+    else:
+        known = (op, tuple([i.ty for i in ins]), attrs)
+    t = _results.get(known)
     if t is None:
         if len(_results) >= MOST_RESULTS:
             _results.clear()
-        t = _results[key] = op.infer(tys, attrs)
-    return t
+        t = _results[known] = op.infer(known[1], attrs)
+    n = nodes[key] = Node(op, ins, attrs, t, user_place(inside + 1))
+    return n
 
 
 def forget_nodes() -> None:
@@ -211,7 +232,7 @@ def view_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((h, t))
     if n is None:
-        n = nodes[h, t] = Node(VIEW, (h,), None, t, user_line())
+        n = nodes[h, t] = Node(VIEW, (h,), None, t, user_place(2))
     return n
 
 
@@ -221,7 +242,7 @@ def layout_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((LAYOUT, h, t))
     if n is None:
-        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, t, user_line())
+        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, t, user_place(2))
     return n
 
 
@@ -230,5 +251,5 @@ def update_node(base: Node, value: Node, view: Ty) -> Node:
     key = (UPDATE, base, value, view)
     n = nodes.get(key)
     if n is None:
-        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_line())
+        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(2))
     return n

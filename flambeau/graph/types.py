@@ -72,7 +72,7 @@ class Ty:
         self.numel = prod(shape)
         self.nbytes = self.numel * dt.itemsize
         self.contiguous = is_contiguous(shape, strides)
-        self.dense = is_dense(shape, strides)
+        self.dense = self.contiguous or is_dense(shape, strides)
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
         self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
 

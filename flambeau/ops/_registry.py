@@ -22,7 +22,18 @@ from ..graph.fn import (
     save_inputs,
     save_outputs,
 )  # fmt: skip
-from ..graph.node import OUT, Node, Operator, intern, layout_node, nodes, update_node, user_place, view_node
+from ..graph.node import (
+    OUT,
+    Node,
+    Operator,
+    intern,
+    layout_node,
+    new_node,
+    nodes,
+    update_node,
+    user_place,
+    view_node,
+)
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle, settle_before_write
@@ -110,9 +121,10 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             hs = tuple([x._h if x._w == x._s.w else refresh(x) for x in ins])
     except AttributeError:
         hs = _handles(op, ins)
-    h = (traced if epoch.grad else nodes).get((op, hs, attrs))
+    key = (op, hs, attrs)
+    h = (traced if epoch.grad else nodes).get(key)
     if h is None:
-        h = _first(op, hs, attrs, epoch.grad)
+        h = _first(key, epoch.grad)
     if type(h) is not Traced:
         return fresh(h, epoch) if h.parts is None else _several(op, ins, attrs, h, epoch)
     s = Storage()
@@ -148,17 +160,27 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     return y
 
 
-def _first(op: Operator, hs: tuple[Any, ...], attrs: Any, grad: bool) -> Any:
+def _first(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
     """What a call of this form gives, kept for the next: a traced node if it is recorded for autograd."""
-    plain = tuple([h.value if type(h) is Traced else h for h in hs])
-    h: Any = intern(op, plain, attrs)
+    for i in key[1]:
+        if i.__class__ is Traced:
+            return _first_with_history(key, grad)
+    h: Any = (nodes.get(key) if grad else None) or new_node(key, 2)
     if grad:
-        history = [i for i in hs if type(i) is Traced]
-        if history and op.vjp is not None:
-            h = _with_history(op, hs, attrs, h, all(i.complete for i in history))
-        traced[op, hs, attrs] = h
-    elif plain != hs:
-        nodes[op, hs, attrs] = h
+        traced[key] = h
+    return h
+
+
+def _first_with_history(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
+    """As ``_first`` for a call on values that require grad."""
+    op, hs, attrs = key
+    h: Any = intern(op, tuple([i.value if i.__class__ is Traced else i for i in hs]), attrs)
+    if not grad:
+        nodes[key] = h
+        return h
+    if op.vjp is not None:
+        h = _with_history(op, hs, attrs, h, all([i.complete for i in hs if i.__class__ is Traced]))  # noqa: C419
+    traced[key] = h
     return h
 
 
@@ -487,7 +509,7 @@ def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
         else:
             hs.append(number(x, weak_dtype(x)))
     hs = tuple(hs)
-    return nodes.get((op, hs, attrs)) or intern(op, hs, attrs)
+    return intern(op, hs, attrs)
 
 
 def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
