@@ -124,6 +124,15 @@ def four_threads() -> Pool:
     return Pool(4, default())
 
 
+def test_no_more_chunks_than_the_run_time_counts(four_threads: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nest_loops, "CHUNK", 1)
+    b = Builder()
+    x = b.input(0, (1_100_000,), dt.float32, ((1,), 0))
+    b.f.outputs = [b.map("add", x, x)]
+    a = np.arange(1_100_000, dtype=np.float32)
+    np.testing.assert_array_equal(native(b.f, [a], pool=four_threads)[0], a + a)
+
+
 @pytest.mark.parametrize("make", [softmax, softmax_of_columns], ids=lambda f: f.__name__)
 def test_several_kernels_of_many_chunks(four_threads: Pool, make: Any) -> None:
     f = make(500, 300)

@@ -774,10 +774,23 @@ def test_what_a_failed_program_did_not_compute_says_so(
     total = (torch.ones(3) * 2).sum()
     with monkeypatch.context() as m:
         m.setattr(realisation, "executor", [fail])
-        with pytest.raises(MemoryError):
+        with pytest.raises(RuntimeError, match="DefaultCPUAllocator: can't allocate memory"):
             total.item()
     with pytest.raises(RuntimeError, match="a tensor's memory was lost: its program failed"):
         read(total)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: torch.ones(2**20).expand(2**28, -1).clone(), RuntimeError, "tried to allocate 1125899906842624 bytes"),
+        (lambda: torch.zeros(2**31, 2**31), RuntimeError, "Storage size calculation overflowed with sizes="),
+        (lambda: torch.zeros(2, 2**63), TypeError, "failed to unpack the object at pos 2 with error"),
+    ],
+)
+def test_memory_that_nobody_has(make: Callable[[], Any], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        make().sum().item()
 
 
 def retaining(steps: int) -> list[Any]:

@@ -18,7 +18,7 @@ from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import Node, Operator, forget_nodes, nodes
 from .program import Program, build
-from .storage import Storage, lost, next_token
+from .storage import Storage, lost, next_token, out_of_memory
 from .tape import settle
 from .traced import traced
 from .types import ty as _ty
@@ -141,8 +141,10 @@ def _run(
         land()
     try:
         outs = executor[0](p, inputs, epoch.scalars)
-    except BaseException:
+    except BaseException as error:
         _end(epoch, live)
+        if isinstance(error, MemoryError):
+            raise out_of_memory(error) from error
         raise
     finally:
         p.olds, p.wanted = [], None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from sys import getrefcount
 from typing import Any
 
@@ -112,6 +113,13 @@ class Notes:
         self.parted = -1  # the last epoch in which part of it was a leaf
         self.source: Any = None  # what a shared storage's last leaf held
         self.written: Any = None  # place of the user's last in-place write
+
+
+def out_of_memory(error: MemoryError) -> RuntimeError:
+    """PyTorch's error for memory that the system does not give."""
+    wanted = getattr(error, "shape", None)
+    tried = "" if wanted is None else f": you tried to allocate {prod(wanted) * error.dtype.itemsize} bytes"  # type: ignore[attr-defined]
+    return RuntimeError(f"DefaultCPUAllocator: can't allocate memory{tried}. Error code 12 (Cannot allocate memory)")
 
 
 def lost() -> RuntimeError:

@@ -58,6 +58,8 @@ FILLED = Operator(
 
 def full_of(t: Ty, value: Any) -> Any:
     """A pending constant tensor of a dense type."""
+    if t.numel * t.dtype.itemsize >= 2**63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(t.shape)}")
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
         return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
     check_value(value, t.dtype)
@@ -101,7 +103,12 @@ def sizes(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
         out = tuple([index(n) for n in (given if isinstance(given, (tuple, list)) else size)])
     except TypeError:
         raise _no_sizes(given, name) from None
-    for n in out:
+    for at, n in enumerate(out):
+        if n >= 2**63:
+            raise TypeError(
+                f"{name}(): argument 'size' failed to unpack the object at pos {at + 1} with error "
+                '"Overflow when unpacking long long"'
+            )
         if n < 0 and name == "zeros":
             raise RuntimeError("zeros: Dimension size must be non-negative.")
         if n < 0:

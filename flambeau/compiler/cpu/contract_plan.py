@@ -22,6 +22,7 @@ from ..affine import Affine, Guard
 from ..cluster import domain_labels
 from ..ir import Value
 from ..loops import Nest, Node
+from .pool_text import MAX_CHUNKS
 from .target import Target
 
 TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
@@ -350,6 +351,6 @@ def _chunks(n: Nest, p: Plan) -> tuple[int, int]:
     if n.pieces and outer == 0 and p.axis != 0:
         return n.sizes[0] // n.pieces, n.pieces
     size, step = n.sizes[outer], p.tile.get(outer, p.lanes if outer == p.axis else 1)
-    chunk = max(1, WORK * size // prod(n.sizes))
+    chunk = max(1, WORK * size // prod(n.sizes), -(-size // MAX_CHUNKS))
     chunk = -(-chunk // step) * step
     return (size, 1) if chunk >= size else (chunk, -(-size // chunk))

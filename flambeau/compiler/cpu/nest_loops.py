@@ -11,6 +11,7 @@ from ..ir import Value
 from ..loops import Nest
 from .nest_choices import across
 from .points import Points
+from .pool_text import MAX_CHUNKS
 from .target import Target
 from .text import Loop, Scope, When, lane_list
 
@@ -142,7 +143,7 @@ class Loops(Points):
             step = TILE if self.n.reductions else max(self.lanes, BLOCK)
         if self.n.pieces and outer == 0 and size // self.n.pieces % step == 0:
             return size // self.n.pieces, self.n.pieces
-        chunk = max(1, CHUNK * size // prod(self.n.sizes))
+        chunk = max(1, CHUNK * size // prod(self.n.sizes), -(-size // MAX_CHUNKS))
         chunk = -(-chunk // step) * step
         return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
 
