@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._first_tier import ELEMENT, SHARE, Limited, worth
+from ._first_tier import ELEMENT, PLANNING, SHARE, Limited, worth
 from ._shared_plans import NATIVE
 from ._structure import Seen, Structure, memory_order, seen, structure
 from .compiler.affine import row_major as row_major_numbers
@@ -68,9 +68,8 @@ class SharedProgram(Limited):
         self.sizes = sizes
         self.runs = 0
         planned.native.fill(sizes)
-        elements = sum([value(n, sizes) for n in planned.elements])
-        self.seconds = planned.native.seconds + ELEMENT * elements
-        if self.seconds > SHARE * self.worth:
+        self.seconds = planned.native.seconds + ELEMENT * planned.native.elements
+        if self.seconds > SHARE * planned.least and self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
 
     @property
@@ -91,7 +90,7 @@ class Planned:
 
     Attributes:
         native: the program.
-        elements: of what its steps compute.
+        least: the seconds that planning takes at least.
 
     Raises:
         UnsupportedError: an operator has no steps that serve all sizes.
@@ -105,7 +104,7 @@ class Planned:
         self.inputs: dict[int, Memory] = {}
         self.given: dict[int, Any] = {}
         self.conditions: dict[Any, Callable[[Sequence[int]], bool]] = {}
-        self.elements: list[Size] = []
+        self.operators = 0
         outputs = [self._memory(n.ty, "output") for n in p.roots]
         self.roots = dict(zip(p.roots, outputs))
         read = values_read(p.order, p.roots)
@@ -117,6 +116,7 @@ class Planned:
                 self.steps.copy(self.places[n], place)
         memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
         self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
+        self.least = PLANNING * self.operators
 
     def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
         """Memory in which a type without gaps lies."""
@@ -165,7 +165,7 @@ class Planned:
         if out.kind == "view" and out.args[0].kind != "const":
             raise UnsupportedError(repr(n.op))
         self.found[n] = self.found[n.ins[out.params[0]]] if out.kind == "input" else row_major(result.shape)
-        self.elements.append(times(*result.shape))
+        self.operators += 1
 
     def _view(self, n: Node) -> None:
         base, how = self.places[n.ins[0]], seen(n.ins[0].ty, n.ty)

@@ -13,6 +13,7 @@ from test_first_tier import SIZES, uniform
 import flambeau as torch
 from flambeau import _execution, _first_tier, _shared_programs, nn
 from flambeau._structure import structure
+from flambeau.compiler.cpu.executor import Executor
 from flambeau.graph import realisation
 
 F = nn.functional
@@ -104,6 +105,18 @@ def test_the_second_program_of_a_structure_is_planned_for_all(auto: None) -> Non
     for n in (5, 6, 7, 300):
         (torch.ones(2, n).exp() * 2).tolist()
     assert kinds() == ["FirstTier", *["SharedProgram"] * 3]
+
+
+def test_profiles_have_the_chunks_that_sizes_have_decided(auto: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    w = torch.randn(90, 70)
+    for n in (10, 11, 500):
+        if n == 500:
+            profile = lambda self, arguments, program=None: found.append(self.profile_packed(arguments))  # noqa: E731
+            monkeypatch.setattr(Executor, "run_packed", profile)
+        F.linear(torch.from_numpy(np.ones((n, 70), np.float32)), w).tolist()
+    assert kinds()[-1] == "SharedProgram"
+    assert found[-1].labels == ["product"] and len(found[-1].chunk) > 1
 
 
 def test_outputs_are_memory_of_their_own(auto: None) -> None:

@@ -18,7 +18,7 @@ from . import matrices
 from .contractions import by_sizes, in_lanes, of_sizes
 from .errors import UnsupportedError
 from .native_steps import Memory, Place, Product, Step
-from .sizes import Size, Table
+from .sizes import Size, Table, times
 
 ARENA, NUMBERS = 0, 1  # buffers of a run
 ROOM = 64  # a size that has grown has memory for half as much again, in such steps
@@ -35,7 +35,8 @@ class NativeProgram:
         conditions: what must hold of sizes for the steps to serve them.
 
     Attributes:
-        seconds: what a run takes for the present sizes, about.
+        seconds: what the products of a run take for the present sizes, about.
+        elements: how many elements its steps give.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class NativeProgram:
         self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
         self._tabulate()
         self.products = _alike([(k, s) for k, s in enumerate(steps) if s.product is not None])
-        self.numels = Table([[n] for _, n in self.outputs])
+        self.numels = Table([[n] for _, n in self.outputs] + [[times(*s.places[-1].shape)] for s in steps])
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
-        self.seconds = 0.0
+        self.seconds, self.elements = 0.0, 0
         self.lock = threading.RLock()
 
     def _kernel(self, s: Step) -> Kernel:
@@ -118,7 +119,8 @@ class NativeProgram:
         cost = sum([self._decide(which, product, sizes) for which, product in self.products])
         self.table.header[7] = int(cost)
         self.seconds = 1e-9 * cost
-        self.lengths = self.numels.values(sizes).tolist()
+        numels = self.numels.values(sizes).tolist()
+        self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
         self.sizes = sizes
 
     def _lay_out(self, sizes: tuple[int, ...]) -> None:
