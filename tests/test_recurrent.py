@@ -130,6 +130,21 @@ def test_zeros_are_not_read() -> None:
         assert len(laid.args) == 5 - len(absent)
 
 
+@pytest.mark.parametrize("sizes", [[11] * 3, [9, 9, 2]])
+def test_results_whose_rows_are_summed_have_lines_between(sizes: list[int]) -> None:
+    """Where else they would fall into few sets of the cache; unless they are outputs. The bits are the same."""
+    found = []
+    for shown in (False, True):
+        f = recurrent("lstm", 128, sizes, True, packed=sizes[0] != sizes[-1])
+        b, gates = Builder(), f.outputs[0]
+        b.f = f
+        f.outputs = [b.contract("rg,rh->gh", gates, b.slice(gates, 1, 0, 40)), *[gates] * shown]
+        found.append(check(f, sizes))
+        (laid,) = [v for v in Executable(f, types_of(f)).f.values if v.kind == "recur"]
+        assert laid.params.spaced == (frozenset() if shown else {0})
+    assert [a.tobytes() for a in found[0]] == [a.tobytes() for a in found[1][:1]]
+
+
 def test_rows_do_not_depend_on_their_neighbours() -> None:
     """A row has the same bits in whichever tile of rows it is, and packed or not."""
     most = recurrent("gru", 20, [17] * 4)

@@ -16,9 +16,10 @@ from ..ir import Function, Value
 from ..loops import Load, Nest, Node
 from ..recurrence import Recurrence
 from ..sequence import Cluster
-from ..simplify import Rewriter, copied, rewritten
+from ..simplify import Rewriter, copied, readers, rewritten
 from . import nest_maps
-from .target import Target
+from .contract_packing import SAME_SET
+from .target import LINE, Target
 
 NEAR = 3 << 19  # bytes of weights that stay in the second cache
 MOST = 4096  # chunks
@@ -42,7 +43,8 @@ class Tile:
 @dataclass(frozen=True)
 class Laid:
     """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
-    those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk.
+    those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk;
+    ``spaced``: the results whose rows have a cache line between them.
     """
 
     how: Recurrence
@@ -51,6 +53,7 @@ class Laid:
     batch: int
     steps: int
     there: tuple[bool, ...]
+    spaced: frozenset[int] = frozenset()
 
     @property
     def depth(self) -> int:
@@ -61,6 +64,10 @@ class Laid:
     def columns(self) -> int:
         """How many sums a row has."""
         return self.how.products * self.how.units
+
+    def pitch(self, k: int, itemsize: int) -> int:
+        """Elements from one row of a result to the next."""
+        return self.how.results[k] * self.how.units + (LINE // itemsize if k in self.spaced else 0)
 
     @property
     def panels(self) -> int:
@@ -140,24 +147,57 @@ def laid_out(f: Function, generated: Callable[[Value], bool], odd: Collection[Va
     """
     if not any(v.kind == "recur" for v in f.values):
         return f
+    spaced = {v for v, users in readers(f).items() if generated(v) and _adds_up_rows(v, users)}
 
     def lay(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+        if v in spaced:
+            return _with_lines_between(r, v, args)
         if v.kind != "recur" or not generated(v):
             return copied(r, v, args)
         rows = [_in_rows(r, a, _base(old) not in odd) for a, old in zip(args, v.args)]
-        return _laid(r, v, args, rows, target)
+        own = frozenset([p.params for p in spaced if p.args[0] is v])
+        return _laid(r, v, args, rows, own, target)
 
     return rewritten(f, lay)
 
 
-def _laid(r: Rewriter, v: Value, args: tuple[Value, ...], rows: list[Callable[[], Value]], target: Target) -> Value:
+def _adds_up_rows(v: Value, users: list[Value | None]) -> bool:
+    """Is it a result over whose rows a product sums, and do these fall into few sets of the first cache?
+
+    A product reads them where they lie if they do not; else it would copy them.
+    """
+    if v.kind != "part" or v.params >= len(v.args[0].params.results) or None in users:
+        return False
+    return v.shape[1] % SAME_SET == 0 and any(_sums_rows(u, v) for u in users if u and u.kind == "contract")
+
+
+def _sums_rows(product: Value, v: Value) -> bool:
+    *sides, out = product.params
+    return any(a is v and labels[0] not in out for a, labels in zip(product.args, sides))
+
+
+def _with_lines_between(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+    """The same result with a cache line behind each row, which nobody reads."""
+    rows, columns = v.shape
+    wide = r.make("part", v.name, args, v.params, (rows, columns + LINE // v.dtype.itemsize), v.dtype)
+    return r.view("slice", wide, (1, 0, columns, 1), v.shape)
+
+
+def _laid(
+    r: Rewriter,
+    v: Value,
+    args: tuple[Value, ...],
+    rows: list[Callable[[], Value]],
+    spaced: frozenset[int],
+    target: Target,
+) -> Value:
     how: Recurrence = v.params
     o = how.operands(v.args)
     batch = o.initial[0].shape[0]
     steps = o.sequences[0].shape[0] // batch if o.starts is None else o.starts.shape[0] - 1
     last = len(args) - how.packed
     there = tuple([not _is_zero(a) for a in args[1:last]])
-    laid = laid_for(how, v.dtype, batch, steps, target, there)
+    laid = replace(laid_for(how, v.dtype, batch, steps, target, there), spaced=spaced)
     panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
     more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
     starts = [make() for make in rows[last:]]

@@ -41,7 +41,7 @@ def generate(n: Walk, target: Target) -> Kernel:
 
 def text_of(laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> tuple[str, int]:
     """The text and the bytes of workspace. The code takes the operands, the needed results, and batch and steps."""
-    key = repr(laid.how), laid.tile, laid.rows, laid.there, needed, dt, target
+    key = repr(laid.how), laid.tile, laid.rows, laid.there, laid.spaced, needed, dt, target
     if key not in _texts:
         walker = Walker(laid, needed, dt, target)
         _texts[key] = walker.text(), walker.size
@@ -317,9 +317,9 @@ class Walker(Points):
     def fetch(self, r: str) -> None:
         """Asks for the memory of a row's results."""
         row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
-        for k, n in enumerate(self.how.results):
+        for k in range(len(self.how.results)):
             if ("result", k) in self.places:
-                pitch = n * self.laid.how.units * self.dt.itemsize
+                pitch = self.laid.pitch(k, self.dt.itemsize) * self.dt.itemsize
                 self.over("0", str(pitch), partial(self.prefetch, self.at(self.places["result", k], row, pitch)), LINE)
 
     def prefetch(self, start: str, by: str) -> None:
@@ -333,13 +333,16 @@ class Walker(Points):
         row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
         units, size, how = self.laid.how.units, self.dt.itemsize, self.how
 
-        def outside(name: str, slots: Iterable[int]) -> list[list[str | None]]:
-            return [self.slots(self.places.get((name, k)), row, n * units * size, n) for k, n in enumerate(slots)]
+        def outside(name: str, slots: Iterable[int], pitches: Iterable[int]) -> list[list[str | None]]:
+            arrays = zip(slots, pitches)
+            return [self.slots(self.places.get((name, k)), row, p * size, n) for k, (n, p) in enumerate(arrays)]
 
         carried = [self.slots("%workspace", r, pitch, n, at) for (at, pitch), n in zip(self.carries, how.carries)]
         sums = self.slots("%workspace", r, self.sums[1], how.products, self.sums[0])
-        given = [*chain(*outside("sequence", how.sequences)), *sums, *chain(*carried)]
-        to = [*chain(*outside("result", how.results)), *chain(*carried)]
+        sequences = outside("sequence", how.sequences, [n * units for n in how.sequences])
+        results = outside("result", how.results, [self.laid.pitch(k, size) for k in range(len(how.results))])
+        given = [*chain(*sequences), *sums, *chain(*carried)]
+        to = [*chain(*results), *chain(*carried)]
         self.along(units, lambda x: self.unit(x, given, to))
 
     def slots(self, pointer: str | None, row: str, pitch: int, slots: int, by: int = 0) -> list[str | None]:
