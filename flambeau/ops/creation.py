@@ -23,6 +23,7 @@ from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, like, ty
 from ._checks import check_value
+from ._progressions import stepped
 from ._registry import call, fresh, function, into, is_tensor, method
 
 # ---- memory
@@ -444,14 +445,14 @@ def empty_strided(
     return with_grad(tensor_over(full_of(flat_type(span, t.dtype), 0)._s, t), requires_grad)
 
 
-ARANGE = Operator(
-    "arange",
-    lambda tys, attrs: ty((attrs[0],), attrs[1]),
-    lambda b, attrs, start, step: b.cast(
-        b.map("add", b.cast(start, attrs[2]), b.map("mul", b.iota(attrs[0], attrs[2]), b.cast(step, attrs[2]))),
-        attrs[1],
-    ),
-)
+def _arange_lower(b: Any, attrs: tuple[int, dtype, dtype], start: Any, step: Any) -> Any:
+    n, dt, exact = attrs
+    if dt.kind == "f":
+        return stepped(b, n, dt, start, step)
+    return b.cast(b.map("add", b.cast(start, exact), b.map("mul", b.iota(n, exact), b.cast(step, exact))), dt)
+
+
+ARANGE = Operator("arange", lambda tys, attrs: ty((attrs[0],), attrs[1]), _arange_lower)
 
 
 @function()

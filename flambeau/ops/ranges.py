@@ -12,6 +12,7 @@ from ..device import check_device
 from ..dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import ty
+from ._progressions import between, linear
 from ._registry import call, function, into, is_tensor
 from .creation import from_values, with_grad
 from .reductions import wide
@@ -21,28 +22,6 @@ LINSPACE = Operator(
     lambda tys, attrs: ty((attrs[0],), attrs[1]),
     lambda b, attrs, start, end: b.cast(linear(b, attrs[0], attrs[1], start, end), attrs[1]),
 )
-
-
-def linear(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
-    """``n`` evenly spaced values of ``dt``, counted from the nearer end as PyTorch does; integers as float64."""
-    start, end = b.cast(start, dt), b.cast(end, dt)
-    if n < 2:
-        return b.expand(start, (n,))
-    if dt.kind in "uib":
-        dt = float64
-        start, end = b.cast(start, dt), b.cast(end, dt)
-    return _between(b, n, start, end, b.map("sub", end, start), dt)
-
-
-def _between(b: Any, n: int, start: Any, end: Any, distance: Any, dt: dtype) -> Any:
-    """The values in arithmetic of ``dt``."""
-    start, end = b.cast(start, dt), b.cast(end, dt)
-    step = b.map("div", b.cast(distance, dt), b.const(n - 1, dt))
-    at = b.iota(n)
-    up = b.map("add", start, b.map("mul", step, b.cast(at, dt)))
-    left = b.cast(b.map("sub", b.const(n - 1, int64), at), dt)
-    down = b.map("sub", end, b.map("mul", step, left))
-    return b.where(b.map("lt", at, b.const(n // 2, int64)), up, down)
 
 
 @function()
@@ -71,14 +50,19 @@ def linspace(
 
 def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
     n, dt = attrs
-    if wide(dt) is not dt and n > 1:
-        start, end = b.cast(start, dt), b.cast(end, dt)
-        at = _between(b, n, start, end, b.map("sub", end, start), float32)
-        return b.cast(b.map("pow", b.cast(base, float32), at), dt)
-    exact = dt if dt.kind == "c" else float64
+    exact = dt if dt.kind == "c" else float32 if dt.itemsize == 2 and dt.kind == "f" else float64
+    at = b.cast(_exponents(b, n, dt, start, end), exact)
+    return b.cast(b.map("pow", b.cast(base, exact), at), dt)
+
+
+def _exponents(b: Any, n: int, dt: dtype, start: Any, end: Any) -> Any:
+    """Counted in float64 (halves in float32) over a distance that is rounded to ``dt``."""
     if n == 1:
-        return b.expand(b.cast(b.map("pow", b.cast(base, exact), b.cast(start, exact)), dt), (1,))
-    return b.cast(b.map("pow", b.cast(base, exact), b.cast(linear(b, n, dt, start, end), exact)), dt)
+        return b.expand(b.cast(start, dt if dt.kind == "c" else float64), (1,))
+    if dt.kind in "ui":
+        return linear(b, n, dt, start, end)
+    start, end = [b.cast(b.cast(x, float64), dt) if dt.kind == "f" else b.cast(x, dt) for x in (start, end)]
+    return between(b, n, start, end, b.map("sub", end, start), float64 if dt is float32 else wide(dt))
 
 
 LOGSPACE = Operator(
