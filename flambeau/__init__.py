@@ -94,6 +94,7 @@ _SUBMODULES = frozenset(
         "signal",
         "sparse",
         "functional",
+        "_C",
         "_dynamo",
         "_inductor",
     ]

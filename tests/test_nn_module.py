@@ -729,3 +729,48 @@ def test_a_class_that_names_its_own_parameters_decides_what_they_are():
             yield "weight", self.weight
 
     assert [p.shape for p in Picky(2, 3).parameters()] == [(3, 2)]
+
+
+class Named(nn.Module):
+    """Calls ``__getattr__`` itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.p = nn.Linear(1, 1), nn.Parameter(torch.ones(2))
+        self.register_buffer("b", torch.ones(1))
+        self.x = 3
+
+    def registered(self) -> list[Any]:
+        return [self.__getattr__(name) for name in "apb"]
+
+
+class Around(nn.Module):
+    """Has what the module within it has."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.module, name)
+
+
+def test_a_module_that_calls_getattr_itself() -> None:
+    m = Named()
+    assert [found is kept for found, kept in zip(m.registered(), (m.a, m.p, m.b))] == [True] * 3
+    with pytest.raises(AttributeError, match="'Named' object has no attribute 'x'"):
+        m.__getattr__("x")
+
+
+def test_a_module_that_passes_attributes_on() -> None:
+    m = Around(Named())
+    assert (m.x, m.a) == (3, m.module.a)
+    with pytest.raises(AttributeError, match="'Named' object has no attribute 'y'"):
+        m.y  # noqa: B018
+
+
+def test_other_modules_have_no_getattr() -> None:
+    assert not hasattr(nn.Linear, "__getattr__")

@@ -316,7 +316,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = 
     "solve_triangular right": (
         lambda a, b: L.solve_triangular(a, b, upper=False, left=False, unitriangular=True), (3, 3), (2, 3)),
     "triangular_solve": (lambda a, b: torch.triangular_solve(b, a, transpose=True)[0], (3, 3), (3, 2)),
-    "cholesky_solve": (lambda a, b: torch.cholesky_solve(b, a), (3, 3), (3, 2)),
+    "cholesky_solve": (lambda a, b: torch.cholesky_solve(b, a.tril()), (3, 3), (3, 2)),
     "lu_solve": (lambda a, b: L.lu_solve(*L.lu_factor(a), b), (3, 3), (3, 2)),
     "lu_solve adjoint": (lambda a, b: L.lu_solve(*L.lu_factor(a), b, left=False, adjoint=True), (3, 3), (2, 3)),
     "lstsq": (lambda a, b: L.lstsq(a, b).solution, (4, 3), (4, 2)),
@@ -475,3 +475,28 @@ def test_orthogonal_initialisation() -> None:
     torch.manual_seed(0)
     w = torch.nn.init.orthogonal_(torch.empty(4, 6))
     np.testing.assert_allclose((w @ w.T).numpy(), np.eye(4), atol=1e-6)
+
+
+def test_the_right_side_alone_may_require_grad() -> None:
+    a, b = torch.tensor([[2.0, 1.0], [0.5, 3.0]]), torch.tensor([1.0, 2.0], requires_grad=True)
+    torch.linalg.solve(a, b).sum().backward()
+    assert torch.allclose(a.mT @ b.grad, torch.ones(2))
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_gradients_of_cholesky_factors_are_of_both_triangles(upper: bool) -> None:
+    factor = torch.tensor([[2.0, 0.0], [0.5, 1.5]], dtype=torch.float64)
+    factor = (factor.mT if upper else factor).contiguous().requires_grad_()
+    inverse = torch.cholesky_inverse(factor, upper=upper)
+    inverse.sum().backward()
+    whole = inverse.detach() @ torch.full((2, 2), 2.0, dtype=torch.float64) @ inverse.detach()
+    want = -(factor @ whole) if upper else -(whole @ factor)
+    assert torch.allclose(factor.grad, want.detach())
+    first, factor.grad = factor.grad, None
+    torch.cholesky_solve(torch.eye(2, dtype=torch.float64), factor, upper=upper).sum().backward()
+    assert torch.allclose(factor.grad, first)
+
+
+def test_the_error_of_matrix_functions_by_its_private_name() -> None:
+    with pytest.raises(torch._C._LinAlgError, match="singular"):
+        torch.linalg.inv(torch.zeros(2, 2))

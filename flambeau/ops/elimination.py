@@ -71,12 +71,11 @@ def _own_info(found: tuple[Any, Any], a: Any) -> tuple[Any, Any]:
 def _solve_vjp(f: Any, g: Any, _: Any) -> tuple[Any, Any]:
     left, vector = f.attrs
     a, x = f.saved(0), f.out(0)
-    if vector:
-        gb = _solution(H(a), g.unsqueeze(-1), True).squeeze(-1)
-        return -(gb.unsqueeze(-1) @ H(x.unsqueeze(-1))), gb
-    gb = _solution(H(a), g, left)
+    gb = _solution(H(a), g.unsqueeze(-1), True).squeeze(-1) if vector else _solution(H(a), g, left)
     if not f.needs(0):
-        return None, gb  # type: ignore[return-value]
+        return None, gb
+    if vector:
+        return -(gb.unsqueeze(-1) @ H(x.unsqueeze(-1))), gb
     return -(gb @ H(x)) if left else -(H(x) @ gb), gb
 
 

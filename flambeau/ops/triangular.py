@@ -154,9 +154,17 @@ FUNCTIONS["cholesky"] = METHODS["cholesky"] = tensor_argument(_torch_cholesky, "
 # ---- with Cholesky factors
 
 
-def _cholesky_solution(attrs: tuple[bool], b: Any, factor: Any) -> Any:
-    lower = H(factor.triu()) if attrs[0] else factor.tril()
-    return _solve_triangular(H(lower), _solve_triangular(lower, b, False), True)
+def _cholesky_solve_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    factor, upper = f.saved(1), f.attrs[0]
+    gb = call(CHOLESKY_SOLVE, (g, factor), (upper,))
+    ga = _factor_gradient(gb @ H(f.out()), factor, upper).sum_to_size(f.ins[1].shape) if f.needs(1) else None
+    return gb.sum_to_size(f.ins[0].shape), ga
+
+
+def _factor_gradient(p: Any, factor: Any, upper: bool) -> Any:
+    """PyTorch's: of both triangles of the factor, though one is never read."""
+    p = p + H(p)
+    return -(factor @ p) if upper else -(p @ factor)
 
 
 def _cholesky_solve_kernel(b: Any, factor: Any, upper: bool) -> Any:
@@ -170,8 +178,8 @@ def _cholesky_solve_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 
 
 CHOLESKY_SOLVE = Operator(
-    "cholesky_solve", _cholesky_solve_ty, lapack(_cholesky_solve_kernel), by_composition(_cholesky_solution),
-    saves=save_all(0, 1),
+    "cholesky_solve", _cholesky_solve_ty, lapack(_cholesky_solve_kernel), _cholesky_solve_vjp,
+    saves=((1, (0, 1)), (OUT, (1,))),
 )  # fmt: skip
 
 
@@ -206,19 +214,18 @@ def _check_pair(name: str, a: Ty, b: Ty) -> None:
                            f"each b matrix is {b.shape[-2]} by {b.shape[-1]}")  # fmt: skip
 
 
-def _identity(a: Any) -> Any:
-    from .ranges import eye
-
-    return eye(a._ty.shape[-1], dtype=a._ty.dtype)
-
-
 def _cholesky_inverse_kernel(factor: Any, upper: bool) -> Any:
     return _cholesky_solve_kernel(np.eye(factor.shape[-1], dtype=factor.dtype), factor, upper)
 
 
+def _cholesky_inverse_vjp(f: Any, g: Any) -> tuple[Any]:
+    inverse = f.out()
+    return (_factor_gradient(inverse @ g @ inverse, f.saved(0), f.attrs[0]),)
+
+
 CHOLESKY_INVERSE = Operator(
     "cholesky_inverse", lambda tys, attrs: columns(tys[0].shape, tys[0].dtype), lapack(_cholesky_inverse_kernel),
-    by_composition(lambda attrs, factor: _cholesky_solution(attrs, _identity(factor), factor)), saves=save_all(0),
+    _cholesky_inverse_vjp, saves=((0, (0,)), (OUT, (0,))),
 )  # fmt: skip
 
 

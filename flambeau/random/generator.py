@@ -32,6 +32,9 @@ class Generator:
         _check_device(device)
         self._engine = Engine(DEFAULT_SEED)
 
+    def __repr__(self) -> str:
+        return f"<torch._C.Generator object at {id(self):#x}>"
+
     @property
     def device(self) -> torch.device:
         """Always ``device(type='cpu')``."""

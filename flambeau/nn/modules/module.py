@@ -7,6 +7,7 @@ the tree of submodules (``_tree``), saving and loading (``_state``).
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from . import _attributes, _hooks, _state
 from ._attributes import (
@@ -21,6 +22,7 @@ from ._hooks import (
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
+from ._lookup import Lookup, asks_for_lookup
 
 __all__ = [
     "Module",
@@ -50,6 +52,11 @@ class Module(_state.ModuleState):
     Attributes:
         training: Whether the module is in training mode; set by :meth:`train` and :meth:`eval`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if asks_for_lookup(cls) and not issubclass(cls, Lookup):
+            cls.__bases__ = (*cls.__bases__, Lookup)
 
     def extra_repr(self) -> str:
         """What ``repr`` prints between the parentheses; for subclasses to override."""
