@@ -11,7 +11,6 @@ from ..affine import Affine
 from ..loops import Nest
 from . import nest_maps as maps
 from .contract_direct_plan import Direct, Source, extent, load
-from .contract_packed import Packed
 from .contract_tile import Contraction
 from .nest_loops import Kernel
 from .target import Target
@@ -224,7 +223,7 @@ class DirectConvolution(Contraction):
             place = self.step_from(row, at, -1 if down else 1)
             place = self.step_from(place, str(1 - self.lanes)) if down else place
             regs.append(self.vector_load(place, 1, self.dt, mask, self.chain[-1]))
-        turned = Packed.turned(self, regs)  # type: ignore[arg-type]
+        turned = self.turned(regs)
         for i in range(steps):
             self.put_at(turned[self.lanes - 1 - i if down else i], self.step_from(to, str(i * self.width)))
 
@@ -438,7 +437,7 @@ class DirectConvolution(Contraction):
         """The results of ``rows`` rows in as many columns as there are lanes."""
         zero = constant(0, self.base, self.lanes)
         regs = [self.vector_at(self.step_from(at, str(j * self.width))) for j in range(rows)]
-        regs = Packed.turned(self, regs + [zero] * (self.lanes - rows))  # type: ignore[arg-type]
+        regs = self.turned(regs + [zero] * (self.lanes - rows))
         mask = None if rows == self.lanes else lane_list([j < rows for j in range(self.lanes)], "i1")
         square = self.part("square")
         for j, reg in enumerate(regs):

@@ -312,22 +312,6 @@ class Packed(Contraction):
             pointer = self.place(at.value, at.address.shift(j * at.address.of(k)), scope)
         return self.converted(self.vector_load(pointer, 1, node.dtype, None, scope), node.dtype, scope)
 
-    def turned(self, rows: list[str]) -> list[str]:
-        """The transposed square: blocks off the diagonal change places, of half the lanes, a quarter, and so on."""
-        w, t = self.lanes, vector(base_type(self.dt), self.lanes)
-        d = w // 2
-        while d:
-            low = lane_list([j if not j & d else w + j - d for j in range(w)], "i32")
-            high = lane_list([j + d if not j & d else w + j for j in range(w)], "i32")
-            new = list(rows)
-            for i in [i for i in range(w) if not i & d]:
-                a, b = rows[i], rows[i + d]
-                new[i] = self.put(f"shufflevector {t} {a}, {t} {b}, <{w} x i32> {low}")
-                new[i + d] = self.put(f"shufflevector {t} {a}, {t} {b}, <{w} x i32> {high}")
-            rows = new
-            d //= 2
-        return rows
-
     # ---- the other side
 
     def row_strides(self) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import bfloat16, bool_, dtype, float16, float32, float64
@@ -62,6 +63,16 @@ def suffix(base: str, lanes: int) -> str:
     """How intrinsics name the type: v16f32, f64, i32."""
     short = {"half": "f16", "float": "f32", "double": "f64"}.get(base, base)
     return f"v{lanes}{short}" if lanes else short
+
+
+def fenced(put: Callable[[str], str], declare: Callable[[str], None], reg: str, base: str, lanes: int) -> str:
+    """The same vector of floats. LLVM looks through no fence; else it tries to merge a shuffle with all before it.
+
+    That takes most of the time of compiling a transposition, and finds nothing.
+    """
+    t, name = vector(base, lanes), f"@llvm.arithmetic.fence.{suffix(base, lanes)}"
+    declare(f"declare {t} {name}({t})")
+    return put(f"call {t} {name}({t} {reg})")
 
 
 class Scope:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ....dtypes import dtype
 from ..target import Target
-from ..text import base_type, constant, lane_list, type_of
+from ..text import base_type, constant, fenced, lane_list, type_of
 from .products import added, added_together, multiply_add
 from .text import Loop, Writer, lanes_of
 
@@ -210,7 +210,7 @@ def _turned(w: Writer, dt: dtype, vectors: int, pitch: int) -> None:
     inner = Loop(w, "k", "%count", "v.body", {}, "")
     mask = w.first(w.put("sub i64 %count, %k"))
     over = w.put(f"mul i64 %k, {dt.itemsize}")
-    square = _transposed(w, t, [w.load(dt, w.at(p, over), mask) for p in columns])
+    square = _transposed(w, dt, [w.load(dt, w.at(p, over), mask) for p in columns])
     to = w.at(to, w.put(f"mul i64 %k, {pitch}"))
     for k, row in enumerate(square):
         w.do(f"store {t} {row}, ptr {w.at(to, str(k * pitch))}, align {dt.itemsize}")
@@ -218,9 +218,10 @@ def _turned(w: Writer, dt: dtype, vectors: int, pitch: int) -> None:
     outer.end({})
 
 
-def _transposed(w: Writer, t: str, rows: list[str]) -> list[str]:
+def _transposed(w: Writer, dt: dtype, rows: list[str]) -> list[str]:
     """A square of vectors, transposed."""
-    n, half = w.lanes, 1
+    base, n, half = base_type(dt), w.lanes, 1
+    t = type_of(dt, n)
     while half < n:
         low = lane_list([n + j - half if j & half else j for j in range(n)], "i32")
         high = lane_list([n + j if j & half else j + half for j in range(n)], "i32")
@@ -230,6 +231,7 @@ def _transposed(w: Writer, t: str, rows: list[str]) -> list[str]:
                 pair = f"shufflevector {t} {a}, {t} {b}, <{n} x i32>"
                 rows[k], rows[k + half] = w.put(f"{pair} {low}"), w.put(f"{pair} {high}")
         half *= 2
+        rows = [fenced(w.put, w.module.declare, row, base, n) for row in rows] if half < n else rows
     return rows
 
 
