@@ -19,7 +19,7 @@ from flambeau import _execution, _first_tier, _shared_plans, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions, fused
+from flambeau.compiler.cpu.first_tier import contractions, fused, unseen
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.graph import realisation
@@ -386,6 +386,10 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 16, 5, 6, 5), (16, 1, 2, 3, 2), {"padding": (1, 0, 1), "groups": 16}),
     ((2, 3, 5, 6, 5), (4, 3, 2, 3, 2), {"padding": (1, 0, 1), "stride": (1, 2, 1)}),
     ((4, 4, 8, 8, 8), (3, 4, 1, 1, 1), {"padding": (0, 1, 0), "stride": (2, 1, 1)}),
+    ((16, 24, 1, 1), (40, 24, 3, 3), {"padding": 1}),
+    ((5, 16, 2, 2), (24, 16, 3, 3), {"padding": 1, "stride": 2}),
+    ((2, 3, 5, 4), (4, 3, 11, 9), {"padding": (5, 4), "stride": (3, 1)}),
+    ((1, 6, 1, 40), (4, 3, 5, 3), {"padding": (4, 1), "groups": 2, "dilation": (2, 1)}),
 ]
 
 
@@ -399,6 +403,14 @@ def test_convolutions_and_their_gradients_have_the_same_bits(case: Any, dt: Any,
     (y * torch.randn(y.shape, dtype=dt)).sum().backward()
     assert x.grad.shape == x.shape and w.grad.sum().isfinite().item()
     assert in_both["both"] and not in_both["compiled"]
+
+
+def test_points_of_kernels_that_see_only_padding_are_left_out() -> None:
+    b = Builder()
+    x, w = b.input(0, (16, 8, 1, 2), float32), b.input(1, (4, 8, 3, 3), float32)
+    seen = b.window(b.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)]), (2, 3), (3, 3), (1, 1), (1, 1))
+    v = b.contract("ncxyuv,fcuv->nfxy", seen, w)
+    assert unseen.useful_points(v) == {"u": slice(1, 2)}
 
 
 @pytest.mark.parametrize("shape", [(4, 48, 16, 16), (2, 24, 8, 8), (3, 4, 1, 9)])

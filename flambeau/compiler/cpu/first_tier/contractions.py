@@ -27,6 +27,7 @@ from . import matrices, products
 from .errors import UnsupportedError
 from .reading import read
 from .text import FLOATS, lanes_of
+from .unseen import useful_points, whole, without
 
 Known = Mapping[Value, Any]  # strides of values, in elements; None behind padding
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
@@ -52,7 +53,12 @@ def contraction(v: Value, known: Known) -> Call:
     if len(set(la)) < len(la) or len(set(lb)) < len(lb) or any(c not in la or c not in lb for c in reduced):
         raise UnsupportedError(repr(v))
     order = in_lanes(v, known)
-    call = _by_rows(v, reduced, strides) if order is None else _by_lanes(v, reduced, order)
+    points = useful_points(v)
+    if order is not None:  # which is the lane of a product must stay
+        points = {c: some for c, some in points.items() if c not in reduced}
+    part = of_sizes(v, *without(v, points)) if points else v
+    call = _by_rows(part, reduced, strides) if order is None else _by_lanes(part, reduced, order)
+    call = whole(v, points, call) if points else call
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
     if contract_plan.sees_windows(v):
