@@ -20,7 +20,7 @@ from .compiler.affine import same_strides
 from .compiler.builder import Builder
 from .compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
 from .compiler.cpu.first_tier.native_program import NativeProgram, value
-from .compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Steps
+from .compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps
 from .compiler.cpu.first_tier.sizes import ZERO, Size, row_major, times
 from .compiler.cpu.target import MissingCompiler
 from .compiler.simplify import without_dead
@@ -105,6 +105,7 @@ class Planned:
         self.given: dict[int, Any] = {}
         self.conditions: dict[Any, Callable[[Sequence[int]], bool]] = {}
         self.operators = 0
+        self.done: dict[Any, tuple[list[Step], list[Memory], int | None]] = {}  # operators that may come again
         outputs = [self._memory(n.ty, "output") for n in p.roots]
         self.roots = dict(zip(p.roots, outputs))
         read = values_read(p.order, p.roots)
@@ -149,6 +150,25 @@ class Planned:
     def _operator(self, n: Node) -> None:
         if n.op.name not in NATIVE:
             raise UnsupportedError(repr(n.op))
+        self.operators += 1
+        result = self.places[n] = self.roots.get(n) or self._memory(n.ty, "own")
+        given, found = [self.places[i] for i in n.ins], [self.found[i] for i in n.ins]
+        memory = [p.memory for p in (*given, result)]
+        key = n.op, n.attrs, n.ty, *[p[1:] for p in given], *found, *[i.op is SCALAR for i in n.ins]
+        key = *key, *[m.dtype for m in memory], *map(memory.index, memory)
+        if key not in self.done:
+            first = len(self.steps.steps)
+            out = self._computed(n, given, found, result)
+            steps = self.steps.steps[first:]
+            if all(p.memory in memory or p.memory.kind != "number" for s in steps for p in s.places):
+                self.done[key] = steps, memory, out
+        else:
+            steps, before, out = self.done[key]
+            self.steps.again(steps, dict(zip(before, memory)))
+        self.found[n] = row_major(result.shape) if out is None else found[out]
+
+    def _computed(self, n: Node, given: list[Place], found: list[Shape], result: Place) -> int | None:
+        """Appends the steps of an operator; the number of its input, if it gives just that."""
         b = Builder()
         args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR
                 else b.input(k, i.ty.shape, i.ty.dtype, (row_major_numbers(i.ty.shape), 0))
@@ -156,16 +176,11 @@ class Planned:
         b.ty = n.ty
         b.f.outputs = [n.op.lower(b, n.attrs, *args)]
         f = without_dead(b.f)
-        if isinstance(f.outputs[0], tuple) or rewritten(f):
-            raise UnsupportedError(repr(n.op))
-        result = self.roots.get(n) or self._memory(n.ty, "own")
-        self.steps.compute(f, [self.places[i] for i in n.ins], [self.found[i] for i in n.ins], result)
-        self.places[n] = result
         out = f.outputs[0]
-        if out.kind == "view" and out.args[0].kind != "const":
+        if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind != "const":
             raise UnsupportedError(repr(n.op))
-        self.found[n] = self.found[n.ins[out.params[0]]] if out.kind == "input" else row_major(result.shape)
-        self.operators += 1
+        self.steps.compute(f, given, found, result)
+        return out.params[0] if out.kind == "input" else None
 
     def _view(self, n: Node) -> None:
         base, how = self.places[n.ins[0]], seen(n.ins[0].ty, n.ty)

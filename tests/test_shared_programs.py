@@ -119,6 +119,12 @@ def test_profiles_have_the_chunks_that_sizes_have_decided(auto: None, monkeypatc
     assert found[-1].labels == ["product"] and len(found[-1].chunk) > 1
 
 
+def test_structures_tell_zeros_and_kinds_of_numbers_apart(auto: None) -> None:
+    for n in (3, 4, 5, 6):
+        found = [torch.full((n,), x).tolist() for x in (0.0, -0.0, 1, 1.0, True)]
+        assert repr(found) == repr([[x] * n for x in (0.0, -0.0, 1, 1.0, True)])
+
+
 def test_outputs_are_memory_of_their_own(auto: None) -> None:
     found = []
     for n in (3, 4, 4, 4):

@@ -59,7 +59,7 @@ class NativeProgram:
         functions = [{"kernel": s.kernel} for s in steps]
         self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
         self._tabulate()
-        self.products = _alike([(k, s) for k, s in enumerate(steps) if s.product is not None])
+        self.products = _alike(steps, self.begins)
         self.numels = Table([[n] for _, n in self.outputs] + [[times(*s.places[-1].shape)] for s in steps])
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
@@ -116,7 +116,7 @@ class NativeProgram:
         self.table.operands[self.word_places] = self.words.values(sizes)
         for (rows, at, p), offset in zip(self.moving, self.offsets.values(sizes).tolist()):
             rows[at, 2] = self.first.get(p.memory, 0) + offset
-        cost = sum([self._decide(which, product, sizes) for which, product in self.products])
+        cost = sum([self._decide(one, sizes) for one in self.products])
         self.table.header[7] = int(cost)
         self.seconds = 1e-9 * cost
         numels = self.numels.values(sizes).tolist()
@@ -143,21 +143,18 @@ class NativeProgram:
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
 
-    def _decide(self, which: Sequence[int], product: Product, sizes: Sequence[int]) -> float:
-        """Writes what sizes decide of these products, which are alike; the nanoseconds that they take."""
+    def _decide(self, one: _Alike, sizes: Sequence[int]) -> float:
+        """Writes what sizes decide of products that are alike; the nanoseconds that they take."""
         operands, steps, segments = self.table.operands, self.table.steps, self.table.segments
-        begin, dt = self.begins[which[0]], product.v.dtype
-        numbers = operands[begin : begin + len(product.labels)].tolist()
-        lanes = _in_lanes(product, numbers, sizes)
-        if lanes and any(value(s, sizes) != dt.itemsize for s in product.sums):
-            raise UnsupportedError("sums in lanes whose elements lie apart")
-        *told, chunks = matrices.units(lanes, dt, numbers, value(product.columns, sizes))
-        kernel = matrices.kernel(lanes, dt)
-        for k in which:
-            end = self.begins[k] + len(self.steps[k].words)
-            operands[end - matrices.DECIDED : end] = *told, chunks
-            steps[k, 0], steps[k, 3], segments[k, 2] = kernel, chunks, chunks
-        return prod(numbers) * matrices.NANOSECONDS[lanes] * len(which)
+        numbers = operands[one.numbers].tolist()
+        lanes = one.in_lanes(numbers, sizes)
+        told = matrices.units(lanes, one.dtype, numbers, value(one.product.columns, sizes))
+        operands[one.words] = told
+        if (lanes, told[-1]) != one.before:
+            one.before = lanes, told[-1]
+            steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), told[-1]
+            segments[one.which, 2] = told[-1]
+        return prod(numbers) * matrices.NANOSECONDS[lanes] * len(one.which)
 
     # ---- runs
 
@@ -185,20 +182,6 @@ def value(size: Size, sizes: Sequence[int]) -> int:
     return size.factor * prod([sizes[k] for k in size.places])
 
 
-def _in_lanes(product: Product, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
-    """Are the products added in lanes? ``numbers``: the sizes of the labels."""
-    v = product.v
-    labels = dict.fromkeys(v.params[0] + v.params[1], 1) | dict(zip(product.labels, numbers))
-    labels.pop("", None)
-    found = by_sizes(v, labels, all(s.factor for own in product.strides for s in own))
-    if found is NotImplemented:
-        shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
-                           for both in (product.shapes, product.strides)]  # fmt: skip
-        v = of_sizes(v, *shapes)
-        found = in_lanes(v, dict(zip(v.args, strides)))
-    return found is not None
-
-
 def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
     """The array of a constant, or of as many counts as there may be."""
     if m.kind == "counts":
@@ -206,11 +189,47 @@ def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
     return np.full(1, m.what, m.dtype.np)
 
 
-def _alike(steps: Sequence[tuple[int, Step]]) -> list[tuple[list[int], Any]]:
-    """The products that are the same but for their memory: which steps they are, and what decides of them."""
-    found: dict[Any, tuple[list[int], Any]] = {}
-    for k, s in steps:
-        p: Any = s.product
-        key = p.v.params, p.v.name, p.v.dtype, *p[1:], s.words
-        found.setdefault(key, ([], p))[0].append(k)
-    return list(found.values())
+class _Alike:
+    """Products that are the same but for their memory, which sizes decide of together.
+
+    Attributes:
+        which: the steps that they are.
+        numbers: where the table has the sizes of their labels.
+        words: where it has what is decided, a row for each.
+        before: the order and the number of chunks that were decided last.
+    """
+
+    def __init__(self, product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> None:
+        self.product, self.which, self.dtype = product, np.array(which, np.intp), product.v.dtype
+        self.numbers = slice(begins[which[0]], begins[which[0]] + len(product.labels))
+        ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
+        self.words = ends[:, None] - np.arange(matrices.DECIDED, 0, -1)
+        self.before: tuple[bool, int] | None = None
+        self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
+        self.dense = all(s.factor for own in product.strides for s in own)
+
+    def in_lanes(self, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
+        """Are the products added in lanes? ``numbers``: the sizes of the labels."""
+        product, labels = self.product, self.labels.copy()
+        for c, n in zip(product.labels, numbers):
+            if c:
+                labels[c] = n
+        found = by_sizes(product.v, labels, self.dense)
+        if found is NotImplemented:
+            shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
+                               for both in (product.shapes, product.strides)]  # fmt: skip
+            v = of_sizes(product.v, *shapes)
+            found = in_lanes(v, dict(zip(v.args, strides)))
+        if found is not None and any(value(s, sizes) != self.dtype.itemsize for s in product.sums):
+            raise UnsupportedError("sums in lanes whose elements lie apart")
+        return found is not None
+
+
+def _alike(steps: Sequence[Step], begins: Sequence[int]) -> list[_Alike]:
+    """The products of a program, those together that are the same but for their memory."""
+    found: dict[Any, tuple[Product, list[int]]] = {}
+    for k, s in enumerate(steps):
+        p = s.product
+        if p is not None:
+            found.setdefault((p.v.params, p.v.name, p.v.dtype, *p[1:], s.words), (p, []))[1].append(k)
+    return [_Alike(p, which, steps, begins) for p, which in found.values()]

@@ -154,6 +154,17 @@ class Steps:
         if one.known[f.outputs[0]] is not result:
             self.copy(one.known[f.outputs[0]], result)
 
+    def again(self, steps: Sequence[Step], memory: dict[Memory, Memory]) -> None:
+        """Appends steps once more, for operands and results in other memory."""
+
+        def moved(p: Place) -> Place:
+            m = p.memory
+            if m not in memory:
+                memory[m] = Memory("own", None, m.numel, m.dtype) if m.kind == "own" else m
+            return p._replace(memory=memory[m])
+
+        self.steps += [s._replace(places=tuple(map(moved, s.places))) for s in steps]
+
     def copy(self, source: Place, result: Place) -> None:
         """Appends the step that copies a value."""
         self.map("cast", [source], result)
