@@ -30,7 +30,13 @@ UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
-NATIVE = frozenset([*UNIFORM, "arange", "clone", "embedding", "full"])
+NATIVE = frozenset([*UNIFORM, "clone", "embedding", "full"])
+
+
+def serves_all_sizes(n: Node) -> bool:
+    """May an operator be planned as steps for all sizes? Floats of ``arange`` are computed otherwise at each size."""
+    return n.op.name in NATIVE or n.op.name == "arange" and n.ty.dtype.kind != "f"
+
 
 # Those that networks compute again and again, and in many maps: a kernel of their own serves all sizes.
 FUSED = frozenset(["gelu", "silu", "softmax", "log_softmax", "native_layer_norm", "scaled_dot_product_attention"])

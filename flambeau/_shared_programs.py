@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._first_tier import ELEMENT, PLANNING, SHARE, Limited, worth
-from ._shared_plans import NATIVE
+from ._shared_plans import serves_all_sizes
 from ._structure import Seen, Structure, memory_order, seen, structure
 from .compiler.affine import row_major as row_major_numbers
 from .compiler.affine import same_strides
@@ -148,7 +148,7 @@ class Planned:
         self.places[n], self.found[n] = place._replace(memory=memory), place.strides
 
     def _operator(self, n: Node) -> None:
-        if n.op.name not in NATIVE:
+        if not serves_all_sizes(n):
             raise UnsupportedError(repr(n.op))
         self.operators += 1
         result = self.places[n] = self.roots.get(n) or self._memory(n.ty, "own")

@@ -90,7 +90,7 @@ class _Reader:
         if type(a) is Ty:
             return self.of(a)
         if type(a) is tuple:
-            if n.op.name == "arange":  # of so many elements as its type says
+            if n.op.name == "arange" and n.ty.dtype.kind != "f":  # of so many elements as its type says
                 a = a[1:]
             return tuple([self.of(x) if type(x) is Ty else x for x in a])
         return a

@@ -12,9 +12,11 @@ from test_first_tier import SIZES, uniform
 
 import flambeau as torch
 from flambeau import _execution, _first_tier, _shared_programs, nn
+from flambeau._shared_plans import serves_all_sizes
 from flambeau._structure import structure
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.graph import realisation
+from flambeau.graph.node import LEAF, SCALAR, VIEW
 
 F = nn.functional
 
@@ -74,19 +76,44 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert len(planned) <= 3  # of two letters, of one more than heads, of all others
 
 
+def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
+    """Results of operators that may share programs."""
+    table, i, x = torch.randn(n, k), torch.randint(0, n, (m, k)), torch.randn(m, n, k)
+    more = {
+        "embedding": lambda: (F.embedding(i, table), F.embedding(i[:, -1], table)),
+        "arange": lambda: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2), torch.arange(0, n, 1.0)),
+        "clone": lambda: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
+    }  # fmt: skip
+    for f in (*uniform(m, n, k).values(), *more.values()):
+        yield from f()
+
+
 def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) -> None:
     for sizes in [*SIZES, *reversed(SIZES)]:
-        m, n, k = sizes
-        table, i, x = torch.randn(n, k), torch.randint(0, n, (m, k)), torch.randn(m, n, k)
-        more = {
-            "embedding": lambda table=table, i=i: (F.embedding(i, table), F.embedding(i[:, -1], table)),
-            "arange": lambda m=m, n=n: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2)),
-            "clone": lambda x=x, k=k: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
-        }  # fmt: skip
-        for f in (*uniform(*sizes).values(), *more.values()):
-            for y in f():
-                y.tolist()
+        for y in of_sizes(*sizes):
+            y.tolist()
     assert in_both["shared"] > 0.75 * in_both["both"]
+
+
+def test_the_lowering_of_what_shares_programs_depends_on_their_structure_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[Any, set[str]] = {}
+
+    def noted(p: Any, *args: Any) -> Any:
+        if all(serves_all_sizes(n) for n in p.order if n.op not in (LEAF, SCALAR, VIEW)):
+            at = {v: k for k, v in enumerate(p.function.values)}
+            told = [(v.kind, v.name, v.dtype, v.ndim, [at[a] for a in v.args],
+                     v.params if v.kind in ("reduce", "contract") or v.name == "const" else None)
+                    for v in p.function.values]  # fmt: skip
+            found.setdefault(structure(p).key, set()).add(repr(told))
+        return _execution.run_on_numpy(p, *args)
+
+    monkeypatch.setattr(realisation, "executor", [noted])
+    realisation.forget()
+    for sizes in SIZES:
+        for y in of_sizes(*sizes):
+            y.tolist()
+    assert len(found) > 50
+    assert all(len(texts) == 1 for texts in found.values())
 
 
 @pytest.fixture
