@@ -371,6 +371,14 @@ class Packed(Contraction):
 
     # ---- sums
 
+    def prefetch(self, places: list[Shift]) -> None:
+        """What is made of sums is asked for in the last block: other blocks would do it in vain."""
+        depth = len(self.chain)
+        if self.cut:
+            self.open(When(self.chain[-1].axes, False, self.flags[1]))
+        super().prefetch(places)
+        self.leave(depth)
+
     def products(self, places: list[Shift], sums: list[str]) -> list[str]:
         self.fetch_rows()
         return super().products(places, sums)
