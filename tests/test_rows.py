@@ -175,6 +175,14 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
     check(b.f, arrays(b.f), exact=False)
 
 
+def test_a_large_weight_that_lies_across_is_turned_while_it_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upright, "PANELS", 47)
+    b = Builder()
+    b.f.outputs = [b.contract("rc,nc->rn", _input(b, 0, (40, 8)), _input(b, 1, (6, 8)))]
+    assert [v.kind for v in upright.upright(b.f).values] == ["input", "input", "contract"]
+    check(b.f, arrays(b.f), exact=False)
+
+
 def test_a_product_that_is_read_transposed_is_computed_so() -> None:
     b = Builder()
     x, g = _input(b, 0, (100, 64)), _input(b, 1, (100, 96))

@@ -1,7 +1,8 @@
 """IR to IR: weights that many rows are multiplied with lie as they are read, and results as they are needed.
 
 A linear layer multiplies its rows with the transposed weight. Vectors run along the columns of the result, along which
-that weight is not contiguous, so each piece of rows would have to transpose it for itself. Here it is transposed once.
+that weight is not contiguous, so each piece of rows would have to transpose it for itself. Here it is transposed once,
+if pieces can then read it where it lies; larger ones are copied into panels, and transposed on the way.
 
 The gradient of that transposed weight is transposed to be the weight's, and nobody else reads it: it is computed so,
 and the optimizer's update can be made of its sums.
@@ -12,6 +13,7 @@ from __future__ import annotations
 from math import prod
 
 from .affine import row_major
+from .cpu.contract_packing import PANELS
 from .ir import Function, Value
 from .simplify import Rewriter, copied, readers, rewritten
 
@@ -74,7 +76,7 @@ def _upright(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
     for k in (0, 1):
         (w, labels), (_, other) = sides[k], sides[1 - k]
         rows = prod([n for n, c in zip(v.shape, v.params[2]) if c not in labels])
-        if rows >= ROWS and _lies_across(w, labels, other, v.params[2]):
+        if rows >= ROWS and prod(w.shape) <= PANELS and _lies_across(w, labels, other, v.params[2]):
             if labels[1] != v.params[2][-1]:
                 w, labels = r.view("permute", w, (1, 0), w.shape[::-1]), labels[::-1]
             sides[k] = r.make("map", "copy", (w,), None, w.shape, w.dtype), labels
