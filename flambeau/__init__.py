@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ globals().update(_dtypes.ALIASES)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
+torch = sys.modules[__name__]  # torch.torch is torch
 _collector.resume()
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ _SUBMODULES = frozenset(
         "signal",
         "sparse",
         "functional",
+        "futures",
         "_C",
         "_dynamo",
         "_inductor",
@@ -136,16 +139,16 @@ def __getattr__(name: str) -> Any:
     """Loads submodules, and names that live in one, when they are first used."""
     if name in _SUBMODULES:
         try:
-            return importlib.import_module(f"{__name__}.{name}")
+            return importlib.import_module(f"{__package__}.{name}")
         except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
+            if error.name != f"{__package__}.{name}":
                 raise
     function = _load_function(name)
     if function is not None:
         globals()[name] = function
         return function
     if name in _LAZY_NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
+        return getattr(importlib.import_module(f"{__package__}.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'torch' has no attribute '{name}'")
 
 
@@ -174,4 +177,4 @@ def typename(obj: Any) -> str:
 
 _shown = _environ.get("FLAMBEAU_SHOW")
 if _shown:
-    importlib.import_module(f"{__name__}.profiler.show").install(_shown)
+    importlib.import_module(f"{__package__}.profiler.show").install(_shown)

@@ -26,7 +26,7 @@ __all__ = [
     "set_dir",
 ]
 
-_HASH_IN_NAME = re.compile(r"-([a-f0-9]*)\.")
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 _CHUNK = 128 * 1024
 _chosen_dir: str | None = None
 
@@ -159,6 +159,6 @@ def load_state_dict_from_url(
     cached = os.path.join(folder, name)
     if not os.path.exists(cached):
         sys.stderr.write(f'Downloading: "{url}" to {cached}\n')
-        match = _HASH_IN_NAME.search(name) if check_hash else None
+        match = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, cached, match.group(1) if match else None, progress=progress)
     return torch.load(cached, map_location=map_location, weights_only=weights_only)

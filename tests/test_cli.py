@@ -153,7 +153,7 @@ def test_code_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_module_as_a_program(script, tmp_path: Path) -> None:
-    script("import sys, torch; print(sys.argv, sys.path[0], __name__, __spec__.name, torch.__name__)")
+    script("import sys, torch; print(sys.argv, sys.path[0], __name__, __spec__.name, torch.__package__)")
     found = run("run", "-m", "program", "x", cwd=tmp_path)
     assert found.stdout == f"['{tmp_path}/program.py', 'x'] {tmp_path} __main__ program flambeau\n"
     missing = run("run", "-m", "nothing_of_that_name", cwd=tmp_path)
@@ -204,7 +204,7 @@ def test_installed_torch_is_left_aside(tmp_path: Path) -> None:
     package = tmp_path / "torch"
     package.mkdir()
     (package / "__init__.py").write_text("raise SystemExit('the other torch')")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torch, torch.nn; print(torch.__name__)"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torch, torch.nn; print(torch.__package__)"
     assert run("run", "-c", code).stdout == "flambeau\n"
 
 
@@ -215,7 +215,7 @@ def test_child_processes_see_flambeau_too(script, tmp_path: Path, method: str) -
         f"""
         import multiprocessing, sys, torch
         def name(_):
-            return torch.__name__, any("startup" in folder for folder in sys.path)
+            return torch.__package__, any("startup" in folder for folder in sys.path)
         if __name__ == "__main__":
             with multiprocessing.get_context({method!r}).Pool(1) as pool:
                 print(pool.map(name, [0]))

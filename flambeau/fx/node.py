@@ -40,8 +40,8 @@ def qualified(target: Any) -> str:
         if getattr(home, name, None) is target:
             return f"{prefix}.{name}"
     module = getattr(target, "__module__", None) or ""
-    if module == torch.__name__ or module.startswith(f"{torch.__name__}."):
-        module = "torch" + module[len(torch.__name__) :]
+    if module == torch.__package__ or module.startswith(f"{torch.__package__}."):
+        module = "torch" + module[len(torch.__package__) :]
     return f"{module}.{name}"
 
 

@@ -40,7 +40,7 @@ class Tracer:
     def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
         """Is a call of this module one node? By default of those of ``torch.nn`` but Sequential."""
         module = type(m).__module__
-        ours = module.startswith((f"{torch.__name__}.nn", "torch.nn"))
+        ours = module.startswith((f"{torch.__package__}.nn", "torch.nn"))
         return ours and not isinstance(m, torch.nn.Sequential)
 
     def call_module(self, m: Any, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeVar
 
 import flambeau as torch
+from flambeau.futures import Future
 
 __all__ = [
     "Attribute",
@@ -214,31 +215,14 @@ def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]
     return strategy
 
 
-class Future:
-    """What `fork` returns: the result, already there."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def done(self) -> bool:
-        """True."""
-        return True
-
-    def wait(self) -> Any:
-        """The result."""
-        return self._value
-
-    def value(self) -> Any:
-        """The result."""
-        return self._value
-
-
-def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
     """Call the function at once, as PyTorch does outside TorchScript."""
-    return Future(func(*args, **kwargs))
+    future: Future[Any] = Future()
+    future.set_result(func(*args, **kwargs))
+    return future
 
 
-def wait(future: Future) -> Any:
+def wait(future: Future[Any]) -> Any:
     """The result of a `fork`."""
     return future.wait()
 

@@ -50,8 +50,21 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     check_device(device)
     if is_tensor(ext_tensor):
         return ext_tensor.detach()
-    x = from_numpy(np.from_dlpack(ext_tensor))
+    x = from_numpy(np.from_dlpack(ext_tensor if hasattr(ext_tensor, "__dlpack__") else _Capsule(ext_tensor)))
     return x.clone() if copy else x
+
+
+class _Capsule:
+    """A bare DLPack capsule as NumPy wants it."""
+
+    def __init__(self, capsule: Any) -> None:
+        self._capsule = capsule
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self._capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # the CPU
 
 
 @function()

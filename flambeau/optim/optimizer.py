@@ -74,7 +74,7 @@ def _evaluate(closure: Callable[[], Any] | None) -> Any:
 def _flush_after_step() -> Callable[[], None] | None:
     """The graph's entry point for the end of a step, where there is a graph."""
     try:
-        graph = importlib.import_module(f"{torch.__name__}.graph")
+        graph = importlib.import_module(f"{torch.__package__}.graph")
     except ImportError:
         return None
     return getattr(graph, "flush_after_step", None)

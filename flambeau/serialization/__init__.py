@@ -6,6 +6,10 @@ directions (https://docs.pytorch.org/docs/stable/notes/serialization.html).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ..device import device
+from ..storage import UntypedStorage
 from ._allowed import _get_layout, add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from ._load import UNSAFE_MESSAGE, get_unsafe_globals_in_checkpoint, load
 from ._locations import default_restore_location, location_tag, register_package
@@ -21,6 +25,8 @@ from ._options import (
 )
 from ._save import DEFAULT_PROTOCOL, MAGIC_NUMBER, PROTOCOL_VERSION, normalize_storage_type, save
 
+MAP_LOCATION = Callable[[UntypedStorage, str], UntypedStorage] | device | str | dict[str, str] | None
+
 
 class SourceChangeWarning(Warning):
     """The source of a saved class has changed (PyTorch's files before 1.6 held it)."""
@@ -29,6 +35,7 @@ class SourceChangeWarning(Warning):
 __all__ = [
     "DEFAULT_PROTOCOL",
     "MAGIC_NUMBER",
+    "MAP_LOCATION",
     "PROTOCOL_VERSION",
     "UNSAFE_MESSAGE",
     "LoadEndianness",

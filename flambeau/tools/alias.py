@@ -172,6 +172,7 @@ def install() -> AliasFinder:
     for name, module in list(sys.modules.items()):
         if name.startswith("flambeau."):
             show_as_torch(module)
+    flambeau.__name__ = "torch"  # which some packages compare with the names of what they patch
     return finder
 
 
@@ -183,6 +184,7 @@ def uninstall() -> None:
     while _shown:
         cls, module = _shown.pop()
         cls.__module__ = module
+    flambeau.__name__ = "flambeau"
 
 
 def _refuse_loaded_modules() -> None:

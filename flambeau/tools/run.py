@@ -153,7 +153,8 @@ def _hint(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name and alias.real_name(error.name) is not None:
         return f"flambeau has no module {error.name}; `flambeau doctor` and the README say what is there."
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
-        name = alias.user_name(error.obj.__name__)
-        if name != error.obj.__name__:
+        real = error.obj.__spec__.name if error.obj.__spec__ else error.obj.__name__
+        name = alias.user_name(real)
+        if name != real:
             return f"flambeau has no {name}.{error.name}; if PyTorch 2.13 has it, it is not written yet."
     return None

@@ -38,9 +38,13 @@ VGG16_BN_Weights = weights_enum("VGG16_BN_Weights")
 VGG19_Weights = weights_enum("VGG19_Weights")
 VGG19_BN_Weights = weights_enum("VGG19_BN_Weights")
 
-# Convolutions in each of the five groups, whose channels are the same in all networks.
-_GROUPS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-_CHANNELS = (64, 128, 256, 512, 512)
+# Channels of each convolution, "M" for a maximum pool; torchvision's letters for the depths 11, 13, 16 and 19.
+cfgs: dict[str, list[str | int]] = {
+    "A": [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
+    "B": [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
+    "D": [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"],
+    "E": [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M"],
+}
 
 
 class VGG(nn.Module):
@@ -83,21 +87,23 @@ class VGG(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
-def _features(groups: Sequence[int], batch_norm: bool) -> nn.Sequential:
+def make_layers(cfg: Sequence[str | int], batch_norm: bool = False) -> nn.Sequential:
+    """The features of a network whose layers ``cfg`` lists as ``cfgs`` does."""
     layers: list[nn.Module] = []
     before = 3
-    for count, channels in zip(groups, _CHANNELS, strict=True):
-        for _ in range(count):
-            layers.append(nn.Conv2d(before, channels, kernel_size=3, padding=1))
-            layers += [nn.BatchNorm2d(channels)] if batch_norm else []
-            layers.append(nn.ReLU(inplace=True))
-            before = channels
-        layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+    for channels in cfg:
+        if not isinstance(channels, int):
+            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+            continue
+        layers.append(nn.Conv2d(before, channels, kernel_size=3, padding=1))
+        layers += [nn.BatchNorm2d(channels)] if batch_norm else []
+        layers.append(nn.ReLU(inplace=True))
+        before = channels
     return nn.Sequential(*layers)
 
 
-def _vgg(depth: int, batch_norm: bool, kwargs: dict[str, Any]) -> VGG:
-    return VGG(_features(_GROUPS[depth], batch_norm), **kwargs)
+def _vgg(cfg: str, batch_norm: bool, kwargs: dict[str, Any]) -> VGG:
+    return VGG(make_layers(cfgs[cfg], batch_norm), **kwargs)
 
 
 def _prepare(weights: Any, kwargs: dict[str, Any]) -> None:
@@ -107,46 +113,46 @@ def _prepare(weights: Any, kwargs: dict[str, Any]) -> None:
 @builder(VGG11_Weights, _prepare)
 def vgg11(**kwargs: Any) -> VGG:
     """VGG-11."""
-    return _vgg(11, False, kwargs)
+    return _vgg("A", False, kwargs)
 
 
 @builder(VGG11_BN_Weights, _prepare)
 def vgg11_bn(**kwargs: Any) -> VGG:
     """VGG-11 with batch normalisation."""
-    return _vgg(11, True, kwargs)
+    return _vgg("A", True, kwargs)
 
 
 @builder(VGG13_Weights, _prepare)
 def vgg13(**kwargs: Any) -> VGG:
     """VGG-13."""
-    return _vgg(13, False, kwargs)
+    return _vgg("B", False, kwargs)
 
 
 @builder(VGG13_BN_Weights, _prepare)
 def vgg13_bn(**kwargs: Any) -> VGG:
     """VGG-13 with batch normalisation."""
-    return _vgg(13, True, kwargs)
+    return _vgg("B", True, kwargs)
 
 
 @builder(VGG16_Weights, _prepare)
 def vgg16(**kwargs: Any) -> VGG:
     """VGG-16."""
-    return _vgg(16, False, kwargs)
+    return _vgg("D", False, kwargs)
 
 
 @builder(VGG16_BN_Weights, _prepare)
 def vgg16_bn(**kwargs: Any) -> VGG:
     """VGG-16 with batch normalisation."""
-    return _vgg(16, True, kwargs)
+    return _vgg("D", True, kwargs)
 
 
 @builder(VGG19_Weights, _prepare)
 def vgg19(**kwargs: Any) -> VGG:
     """VGG-19."""
-    return _vgg(19, False, kwargs)
+    return _vgg("E", False, kwargs)
 
 
 @builder(VGG19_BN_Weights, _prepare)
 def vgg19_bn(**kwargs: Any) -> VGG:
     """VGG-19 with batch normalisation."""
-    return _vgg(19, True, kwargs)
+    return _vgg("E", True, kwargs)

@@ -37,7 +37,7 @@ class _Settler:
     LIMIT = 3
 
     def __init__(self) -> None:
-        self.graph = importlib.import_module(f"{torch.__name__}.graph")
+        self.graph = importlib.import_module(f"{torch.__package__}.graph")
         self.new_programs = 0
 
     def sample(self, x: Any) -> Any:

@@ -1,0 +1,1 @@
+"""PyTorch's tensors without memory, of which flambeau has none."""

@@ -1,0 +1,1 @@
+"""What programs ask PyTorch's tracers about; none of them is there."""
