@@ -123,7 +123,13 @@ _LAZY_NAMES |= dict.fromkeys(
     "set_num_threads set_warn_always use_deterministic_algorithms".split(),
     "settings",
 )
-_LAZY_NAMES |= {"sparse_coo_tensor": "sparse", "spmm": "sparse", "compile": "_compile"}
+_LAZY_NAMES |= dict.fromkeys(
+    "_assert _assert_async _check _check_index _check_is_size _check_not_implemented _check_tensor_all _check_type "
+    "_check_value _check_with".split(),
+    "_assertions",
+)
+_LAZY_NAMES |= dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "_symbols")
+_LAZY_NAMES |= {"Future": "futures", "sparse_coo_tensor": "sparse", "spmm": "sparse", "compile": "_compile"}
 
 _LAZY_NAMES |= {"vmap": "func", "autocast": "amp", "GradScaler": "amp", "fork_rng": "random"}
 _LAZY_NAMES |= dict.fromkeys(
@@ -159,11 +165,6 @@ def __dir__() -> list[str]:
 def is_tensor(obj: Any) -> bool:
     """Is this a tensor?"""
     return isinstance(obj, Tensor)
-
-
-def _assert(condition: Any, message: str) -> None:
-    """Raises AssertionError unless the condition holds; a function, so that a trace can hold it."""
-    assert condition, message
 
 
 def typename(obj: Any) -> str:

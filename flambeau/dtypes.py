@@ -208,6 +208,14 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     return order[from_.kind] <= order[to.kind]
 
 
+# eps, max, tiny and resolution of floats that NumPy does not know
+_OWN_LIMITS = {
+    bfloat16: (2.0**-7, 3.3895313892515355e38, 2.0**-126, 0.01),
+    float8_e4m3fn: (0.125, 448.0, 2.0**-6, 1.0),
+    float8_e5m2: (0.25, 57344.0, 2.0**-14, 1.0),
+}
+
+
 class finfo:
     """Machine limits of a floating dtype (``torch.finfo``): bits, eps, max, min, tiny, resolution."""
 
@@ -218,8 +226,8 @@ class finfo:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{real}'")
         self.dtype = real.name
         self.bits = real.itemsize * 8
-        if real is bfloat16:
-            self.eps, self.max, self.tiny, self.resolution = 2.0**-7, 3.3895313892515355e38, 2.0**-126, 0.01
+        if real in _OWN_LIMITS:
+            self.eps, self.max, self.tiny, self.resolution = _OWN_LIMITS[real]
         else:
             info = np.finfo(real.np)
             self.eps, self.max, self.tiny = float(info.eps), float(info.max), float(info.tiny)

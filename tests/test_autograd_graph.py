@@ -220,15 +220,6 @@ def test_hook_on_any_gradient() -> None:
         graph.register_multi_grad_hook((torch.ones(1),), print)
 
 
-def test_forward_mode_says_what_to_use() -> None:
-    from flambeau.autograd import forward_ad
-
-    with pytest.raises(NotImplementedError, match=r"forward_ad\.dual_level.*functional\.jvp"), forward_ad.dual_level():
-        pass
-    with pytest.raises(NotImplementedError, match=r"make_dual"):
-        forward_ad.make_dual(torch.ones(1), torch.ones(1))
-
-
 @pytest.mark.parametrize(
     "f",
     [

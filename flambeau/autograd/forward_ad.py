@@ -1,51 +1,141 @@
-"""``torch.autograd.forward_ad``: dual tensors, which flambeau does not have; every call says what to use instead."""
+"""``torch.autograd.forward_ad``: dual tensors, whose tangents follow what is computed of them
+(https://docs.pytorch.org/docs/stable/autograd.html#forward-mode-automatic-differentiation).
+
+A tangent is computed when it is asked for, by differentiating the backward pass: its product with a vector is linear in
+that vector, and the derivative with respect to it is the product of the Jacobian with the tangents. So within a level
+everything is recorded, also under ``no_grad``, and what has no second derivative has no tangent. Unlike PyTorch's, a
+dual tensor has memory of its own.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
+
+from ..graph.epoch import threads
+from ..graph.tensor_base import TensorBase
+from ._backward import grad
+from .grad_mode import dual_levels, enable_grad
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
+_grad_before: list[bool] = []  # the grad mode outside of the level
 
-def _refuse(name: str) -> NoReturn:
-    raise NotImplementedError(
-        f"torch.autograd.forward_ad.{name}: forward mode with dual tensors is not supported; use "
-        "torch.autograd.functional.jvp, which differentiates backwards twice"
-    )
+
+class UnpackedDualTensor(NamedTuple):
+    """A primal and its tangent, which is None where it depends on no dual tensor."""
+
+    primal: Any
+    tangent: Any
 
 
 def enter_dual_level() -> int:
-    """Raises NotImplementedError."""
-    _refuse("enter_dual_level")
+    """Begins a level, in which dual tensors can be made; gives its number.
+
+    Raises:
+        RuntimeError: there is a level already.
+    """
+    if dual_levels:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    dual_levels.append([])
+    _grad_before.append(threads.epoch.grad)
+    threads.epoch.grad = True
+    return 0
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Raises NotImplementedError."""
-    _refuse("exit_dual_level")
+    """Ends the level and forgets its tangents.
+
+    Raises:
+        RuntimeError: it is not the last that was begun.
+    """
+    if not dual_levels or level not in (None, len(dual_levels) - 1):
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
+        )
+    dual_levels.pop()
+    threads.epoch.grad = _grad_before.pop()
 
 
 def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
-    """Raises NotImplementedError."""
-    _refuse("make_dual")
+    """A tensor of the same values that carries ``tangent``.
+
+    Raises:
+        RuntimeError: there is no level, or the shapes or dtypes differ.
+        ValueError: one of them is not floating or complex.
+    """
+    if not dual_levels:
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
+        )
+    _check(tensor, tangent)
+    with enable_grad():
+        base = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
+        dual_levels[-1].append((base, tangent, tensor.requires_grad))
+        return base.clone()
 
 
-def unpack_dual(tensor: Any, *, level: int | None = None) -> Any:
-    """Raises NotImplementedError."""
-    _refuse("unpack_dual")
+def _check(tensor: Any, tangent: Any) -> None:
+    for name, x in (("primal", tensor), ("tangent", tangent)):
+        if isinstance(x, TensorBase) and x._ty.dtype.kind not in "fc":
+            raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+            f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
+            f"{list(tangent.shape)}."
+        )
+    if tensor.dtype is not tangent.dtype:
+        raise RuntimeError(f"Expected tangent to have the primal's dtype {tensor.dtype}, but got: {tangent.dtype}")
 
 
-class UnpackedDualTensor:
-    """Raises NotImplementedError when made."""
+def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
+    """The primal and the tangent of a tensor; the tangent is None outside a level."""
+    duals = dual_levels[-1] if dual_levels else []
+    if not duals or not isinstance(tensor, TensorBase) or not tensor.requires_grad:  # type: ignore[attr-defined]
+        return UnpackedDualTensor(tensor, None)
+    with enable_grad():
+        tangent = _tangent(tensor, duals)
+    if tangent is None:
+        return UnpackedDualTensor(tensor, None)
+    if _needs_backward(tensor, duals):
+        return UnpackedDualTensor(tensor, tangent)
+    return UnpackedDualTensor(tensor.detach(), tangent.detach())  # type: ignore[attr-defined]
 
-    def __init__(self, *args: Any) -> None:
-        _refuse("UnpackedDualTensor")
+
+def _tangent(y: Any, duals: list[Any]) -> Any:
+    seed = y.new_zeros(y.shape).requires_grad_()
+    found = grad(y, [base for base, _, _ in duals], seed, create_graph=True, allow_unused=True)
+    pairs = [(g, tangent) for g, (_, tangent, _) in zip(found, duals) if g is not None]
+    if not pairs:
+        return None
+    linear = [pair for pair in pairs if pair[0].requires_grad]
+    if not linear:
+        return y.new_zeros(y.shape)
+    (pushed,) = grad([g for g, _ in linear], [seed], [t for _, t in linear], create_graph=True, allow_unused=True)
+    return y.new_zeros(y.shape) if pushed is None else pushed
+
+
+def _needs_backward(y: Any, duals: list[Any]) -> bool:
+    """Does it depend on something that requires grad besides the dual tensors made of what does not?"""
+    inner = {id(base) for base, _, outside in duals if not outside}
+    seen, waiting = set(), [y.grad_fn]
+    while waiting:
+        fn = waiting.pop()
+        if fn is None or fn in seen:
+            continue
+        seen.add(fn)
+        variable = getattr(fn, "variable", None)
+        if variable is not None and id(variable) not in inner:
+            return True
+        waiting += [before for before, _ in fn.next_functions]
+    return False
 
 
 class dual_level:
-    """Raises NotImplementedError when entered."""
+    """A context in which dual tensors can be made; its number is what ``as`` gives."""
 
     def __enter__(self) -> int:
-        _refuse("dual_level")
+        return enter_dual_level()
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        exit_dual_level()

@@ -13,6 +13,17 @@ GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+dual_levels: list[list[Any]] = []  # the dual tensors of each forward-mode level; within one everything is recorded
+
+
+def _refuse_in_dual_level(name: str, off: bool) -> None:
+    if off and dual_levels:
+        raise NotImplementedError(
+            f"torch.autograd.forward_ad: {name} within a level is not supported, since tangents need what is recorded; "
+            "use no_grad, which leaves that on"
+        )
+
+
 class _Mode:
     """A context manager that is also a decorator."""
 
@@ -75,7 +86,7 @@ class no_grad(_Mode):
         return self if orig_func is None else self(orig_func)
 
     def _enter(self, epoch: Epoch) -> None:
-        epoch.grad = False
+        epoch.grad = bool(dual_levels)
 
 
 class enable_grad(no_grad):
@@ -89,6 +100,7 @@ class set_grad_enabled(_Mode):
     """Sets grad mode, as a call or as a context manager."""
 
     def __init__(self, mode: bool) -> None:
+        _refuse_in_dual_level("set_grad_enabled(False)", not mode)
         self.mode = mode
         self._prev = threads.epoch.grad
         threads.epoch.grad = mode
@@ -123,6 +135,7 @@ class inference_mode(_Mode):
     mode: bool
 
     def _enter(self, epoch: Epoch) -> None:
+        _refuse_in_dual_level("inference_mode", self.mode)
         epoch.inference = self.mode
         epoch.grad = not self.mode and epoch.grad
 

@@ -16,6 +16,7 @@ from flambeau.cuda import amp
 __all__ = [
     "BoolTensor",
     "ByteTensor",
+    "CUDAGraph",
     "CharTensor",
     "DoubleTensor",
     "Event",
@@ -40,6 +41,7 @@ __all__ = [
     "get_device_properties",
     "get_rng_state",
     "get_rng_state_all",
+    "graph",
     "init",
     "initial_seed",
     "ipc_collect",
@@ -214,6 +216,20 @@ class Event:
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         raise RuntimeError("Tried to instantiate dummy base class Event")
+
+
+class CUDAGraph:
+    """A recorded CUDA program: cannot be made here."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError("Tried to instantiate dummy base class CUDAGraph")
+
+
+class graph:
+    """A context that records a CUDA program: cannot be made here."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError("torch.cuda.graph requires CUDA support")
 
 
 class StreamContext:

@@ -235,7 +235,9 @@ class Attribute(typing.NamedTuple):
 
 
 def __getattr__(name: str) -> Any:
-    """`ScriptModule` is `nn.Module`: a class that derives from it is an ordinary module."""
+    """`ScriptModule`, imported with `nn` when it is first used."""
     if name == "ScriptModule":
-        return torch.nn.Module
+        from ._script import ScriptModule
+
+        return ScriptModule
     raise AttributeError(f"module 'torch.jit' has no attribute '{name}'")

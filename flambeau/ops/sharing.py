@@ -50,7 +50,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     check_device(device)
     if is_tensor(ext_tensor):
         return ext_tensor.detach()
-    x = from_numpy(np.from_dlpack(ext_tensor if hasattr(ext_tensor, "__dlpack__") else _Capsule(ext_tensor)))
+    a = np.from_dlpack(ext_tensor) if hasattr(ext_tensor, "__dlpack__") else _Capsule(ext_tensor).array()
+    x = from_numpy(a)
     return x.clone() if copy else x
 
 
@@ -65,6 +66,13 @@ class _Capsule:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return 1, 0  # the CPU
+
+    def array(self) -> np.ndarray:
+        """Its memory, which may be written: NumPy forbids it where a capsule does not say."""
+        self._read_only = np.from_dlpack(self)  # kept, since it keeps the memory
+        described = self._read_only.__array_interface__
+        self.__array_interface__ = {**described, "data": (described["data"][0], False)}
+        return np.asarray(self)
 
 
 @function()

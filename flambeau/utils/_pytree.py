@@ -7,16 +7,65 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 __all__ = [
-    "LeafSpec", "TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map",
-    "tree_map_", "tree_map_only", "tree_structure", "tree_unflatten",
+    "GetAttrKey", "LeafSpec", "MappingKey", "SequenceKey", "TreeSpec", "keystr", "register_pytree_node", "tree_all",
+    "tree_any", "tree_flatten", "tree_flatten_with_path", "tree_leaves", "tree_leaves_with_path", "tree_map",
+    "tree_map_", "tree_map_only", "tree_map_with_path", "tree_structure", "tree_unflatten",
 ]  # fmt: skip
 
 
+class MappingKey(NamedTuple):
+    """The step from a dictionary to one of its values."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+    def get(self, parent: Any) -> Any:
+        """The child of this parent."""
+        return parent[self.key]
+
+
+class SequenceKey(NamedTuple):
+    """The step from a sequence to one of its items."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+    def get(self, parent: Any) -> Any:
+        """The child of this parent."""
+        return parent[self.idx]
+
+
+class GetAttrKey(NamedTuple):
+    """The step from an object to one of its attributes."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+    def get(self, parent: Any) -> Any:
+        """The child of this parent."""
+        return getattr(parent, self.name)
+
+
+def keystr(kp: Iterable[Any]) -> str:
+    """A path of keys as Python would write it behind the tree's name: ``['a'][0]``."""
+    return "".join([str(key) for key in kp])
+
+
 class Kind(NamedTuple):
-    """How one type is taken apart: ``flatten(x) -> (children, context)``, ``unflatten(children, context)``."""
+    """How one type is taken apart: ``flatten(x) -> (children, context)``, ``unflatten(children, context)``.
+
+    ``with_keys(x) -> ([(key, child), ...], context)``: the same with the way to each child.
+    """
 
     flatten: Callable[[Any], tuple[list[Any], Any]]
     unflatten: Callable[[Iterable[Any], Any], Any]
+    with_keys: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None = None
 
 
 class TreeSpec(NamedTuple):
@@ -54,25 +103,48 @@ def LeafSpec() -> TreeSpec:
     return TreeSpec(None, None, ())
 
 
+def _dict_flatten(d: Any) -> tuple[list[Any], list[Any]]:
+    return list(d.values()), list(d)
+
+
+def _dict_unflatten(values: Iterable[Any], context: list[Any]) -> dict[Any, Any]:
+    return dict(zip(context, values))
+
+
+def _dict_flatten_with_keys(d: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
+    return [(MappingKey(key), value) for key, value in d.items()], list(d)
+
+
 def _mapping(make: Callable[[Any], Any]) -> Kind:
-    return Kind(lambda d: (list(d.values()), list(d)), lambda values, keys: make(zip(keys, values)))
+    return Kind(_dict_flatten, lambda values, keys: make(zip(keys, values)), _dict_flatten_with_keys)
+
+
+def _items_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
+    return [(SequenceKey(i), item) for i, item in enumerate(x)], _KINDS[_kind_of(x)].flatten(x)[1]
 
 
 _KINDS: dict[Any, Kind] = {
-    list: Kind(lambda x: (list(x), None), lambda items, _: list(items)),
-    tuple: Kind(lambda x: (list(x), None), lambda items, _: tuple(items)),
+    list: Kind(lambda x: (list(x), None), lambda items, _: list(items), _items_with_keys),
+    tuple: Kind(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
     defaultdict: Kind(
         lambda d: (list(d.values()), [d.default_factory, list(d)]),
         lambda values, context: defaultdict(context[0], zip(context[1], values)),
+        lambda d: (_dict_flatten_with_keys(d)[0], [d.default_factory, list(d)]),
     ),
-    deque: Kind(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit)),
-    _NamedTuple: Kind(lambda x: (list(x), type(x)), lambda items, cls: cls(*items)),
+    deque: Kind(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit), _items_with_keys),
+    _NamedTuple: Kind(
+        lambda x: (list(x), type(x)),
+        lambda items, cls: cls(*items),
+        lambda x: ([(GetAttrKey(name), item) for name, item in zip(x._fields, x)], type(x)),
+    ),
 }
 
 
-def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, **_: Any) -> None:
+def register_pytree_node(
+    cls: type, flatten_fn: Any, unflatten_fn: Any, *, flatten_with_keys_fn: Any = None, **_: Any
+) -> None:
     """Makes a class one that is taken apart.
 
     Raises:
@@ -80,7 +152,7 @@ def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, **_: Any
     """
     if cls in _KINDS:
         raise ValueError(f"{cls} is already registered as pytree node.")
-    _KINDS[cls] = Kind(flatten_fn, unflatten_fn)
+    _KINDS[cls] = Kind(flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
 def _kind_of(x: Any) -> Any:
@@ -128,6 +200,39 @@ def _unflatten(leaves: Any, spec: TreeSpec) -> Any:
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
     """The leaves from left to right."""
     return tree_flatten(tree, is_leaf)[0]
+
+
+def tree_leaves_with_path(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[tuple[Any, ...], Any]]:
+    """The leaves from left to right, each with the keys that lead to it.
+
+    Raises:
+        ValueError: a class among them was registered without ``flatten_with_keys_fn``.
+    """
+    kind = None if is_leaf is not None and is_leaf(tree) else _kind_of(tree)
+    if kind is None:
+        return [((), tree)]
+    with_keys = _KINDS[kind].with_keys
+    if with_keys is None:
+        raise ValueError(f"Did not find a flatten_with_keys_fn for type: {kind}. Please pass a flatten_with_keys_fn "
+                         "argument to register_pytree_node.")  # fmt: skip
+    return [((key, *path), leaf) for key, child in with_keys(tree)[0]
+            for path, leaf in tree_leaves_with_path(child, is_leaf)]  # fmt: skip
+
+
+def tree_flatten_with_path(
+    tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> tuple[list[tuple[tuple[Any, ...], Any]], TreeSpec]:
+    """The leaves with their paths, and the structure."""
+    return tree_leaves_with_path(tree, is_leaf), tree_structure(tree, is_leaf)
+
+
+def tree_map_with_path(
+    func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """The tree of ``func(path, leaf, ...)``."""
+    found, spec = tree_flatten_with_path(tree, is_leaf)
+    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    return tree_unflatten([func(path, leaf, *more) for (path, leaf), *more in zip(found, *others)], spec)
 
 
 def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> TreeSpec:

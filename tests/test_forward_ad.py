@@ -1,0 +1,103 @@
+"""Forward mode: dual tensors and their tangents, against differences and ``torch.func.jvp``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+from flambeau.autograd import forward_ad as fwd
+
+P, V = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64), torch.tensor([1.0, 0.5, -2.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (x.sin() * x).sum(),
+        lambda x: x.softmax(0),
+        lambda x: torch.linalg.norm(x) * x,
+        lambda x: x.clone().mul_(3).exp(),
+        lambda x: torch.cat([x, x * 2]).cumsum(0),
+    ],
+)
+def test_tangents_are_those_of_jvp(f: Callable[[Any], Any]) -> None:
+    value, tangent = torch.func.jvp(f, (P,), (V,))
+    with fwd.dual_level():
+        found = fwd.unpack_dual(f(fwd.make_dual(P, V)))
+    assert torch.allclose(found.primal, value) and torch.allclose(found.tangent, tangent)
+    assert not found.primal.requires_grad and not found.tangent.requires_grad
+
+
+def test_several_duals_add_up() -> None:
+    with fwd.dual_level():
+        x, y = fwd.make_dual(P, V), fwd.make_dual(P * 2, P)
+        tangent = fwd.unpack_dual(x * y + 1).tangent
+    assert torch.allclose(tangent, V * P * 2 + P * P)
+
+
+def test_tangents_follow_under_no_grad() -> None:
+    with fwd.dual_level():
+        x = fwd.make_dual(P, V)
+        with torch.no_grad():
+            y = x * x
+        assert torch.allclose(fwd.unpack_dual(y).tangent, 2 * P * V)
+
+
+def test_reverse_over_forward() -> None:
+    w = torch.tensor([2.0, 3.0, 4.0], dtype=torch.float64, requires_grad=True)
+    with fwd.dual_level():
+        tangent = fwd.unpack_dual((w * fwd.make_dual(P, V)) ** 2).tangent
+        tangent.sum().backward()
+    assert torch.allclose(w.grad, 4 * w.detach() * P * V)
+
+
+def test_forward_over_reverse() -> None:
+    x = P.clone().requires_grad_()
+    with fwd.dual_level():
+        dual = fwd.make_dual(x, V)
+        (g,) = torch.autograd.grad((dual**3).sum(), dual, create_graph=True)
+        assert torch.allclose(fwd.unpack_dual(g).tangent, 6 * P * V)
+
+
+def test_what_depends_on_no_dual_has_no_tangent() -> None:
+    assert fwd.unpack_dual(P).tangent is None
+    with fwd.dual_level():
+        dual = fwd.make_dual(P, V)
+        for x in (P, dual > 0, torch.ones(2, requires_grad=True) * 2):
+            assert fwd.unpack_dual(x).tangent is None
+        assert fwd.unpack_dual(torch.ones_like(dual) + 0 * dual).tangent.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fwd.make_dual(P, V[:2]), RuntimeError, r"different size than .* \[3\] while .* \[2\]"),
+        (lambda: fwd.make_dual(torch.ones(2).long(), V), ValueError, "Expected primal to be floating point or complex"),
+        (lambda: fwd.make_dual(P, torch.ones(3).long()), ValueError, "Expected tangent to be floating point"),
+        (fwd.enter_dual_level, RuntimeError, "Nested forward mode AD is not supported"),
+        (lambda: torch.set_grad_enabled(False), NotImplementedError, "within a level is not supported"),
+        (lambda: torch.inference_mode().__enter__(), NotImplementedError, "within a level is not supported"),
+    ],
+)
+def test_errors(call: Callable[[], Any], error: type, message: str) -> None:
+    with fwd.dual_level(), pytest.raises(error, match=message):
+        call()
+
+
+def test_no_level() -> None:
+    with pytest.raises(RuntimeError, match="no level exists, make sure to enter_dual_level"):
+        fwd.make_dual(P, V)
+    with pytest.raises(RuntimeError, match="not the last one that was created"):
+        fwd.exit_dual_level()
+
+
+def test_a_level_gives_grad_mode_back() -> None:
+    with torch.no_grad(), fwd.dual_level():
+        assert fwd.unpack_dual(fwd.make_dual(P, V) * 2).tangent is not None
+    with torch.no_grad():
+        with fwd.dual_level():
+            pass
+        assert not torch.is_grad_enabled()

@@ -1,0 +1,158 @@
+"""Names that packages built on PyTorch (gpytorch, pyro, captum, kornia, transformers, …) look for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau as torch
+from flambeau.futures import Future, collect_all, wait_all
+from flambeau.utils import _pytree as pytree
+from flambeau.utils import dlpack
+
+# ---- futures
+
+
+def test_a_future_is_set_once_and_calls_back() -> None:
+    future: Future[int] = Future()
+    seen: list[int] = []
+    future.add_done_callback(lambda f: seen.append(f.value()))
+    following = future.then(lambda f: f.value() + 1)
+    assert not future.done()
+    with pytest.raises(RuntimeError, match="not completed"):
+        future.value()
+    future.set_result(3)
+    assert (future.wait(), following.wait(), seen) == (3, 4, [3])
+    with pytest.raises(RuntimeError, match="only be marked complete once"):
+        future.set_result(4)
+
+
+def test_a_future_of_another_thread() -> None:
+    future: Future[str] = Future()
+    thread = threading.Thread(target=lambda: future.set_result("done"))
+    thread.start()
+    assert future.wait() == "done"
+    thread.join()
+
+
+def test_exceptions_of_futures() -> None:
+    failed: Future[int] = Future()
+    failed.set_exception(ValueError("no"))
+    for wait in (failed.wait, failed.value, lambda: wait_all([failed]), failed.then(lambda f: f.value()).wait):
+        with pytest.raises(ValueError, match="no"):
+            wait()
+
+
+def test_futures_together() -> None:
+    futures: list[Future[int]] = [Future() for _ in range(3)]
+    together = collect_all(futures)
+    for k, future in enumerate(futures):
+        assert not together.done()
+        future.set_result(k)
+    assert [f.value() for f in together.wait()] == wait_all(futures) == [0, 1, 2]
+    assert collect_all([]).wait() == []
+    assert torch.jit.wait(torch.jit.fork(lambda x: x + 1, 1)) == 2 and torch.Future is Future
+
+
+# ---- memory of other libraries
+
+
+def test_capsules_share_memory() -> None:
+    x = torch.arange(4.0)
+    y = dlpack.from_dlpack(dlpack.to_dlpack(x))
+    y[1] = 9
+    assert x.tolist() == [0, 9, 2, 3] and np.from_dlpack(x).tolist() == x.tolist()
+
+
+# ---- trees with paths
+
+Point = namedtuple("Point", "x y")
+
+
+def test_paths_of_trees() -> None:
+    tree = {"a": [1, (2, 3)], "b": Point(4, {"c": 5})}
+    found, spec = pytree.tree_flatten_with_path(tree)
+    assert [pytree.keystr(path) for path, _ in found] == ["['a'][0]", "['a'][1][0]", "['a'][1][1]", "['b'].x",
+                                                          "['b'].y['c']"]  # fmt: skip
+    assert pytree.tree_unflatten([leaf for _, leaf in found], spec) == tree
+    assert pytree.tree_map_with_path(lambda path, leaf: len(path) * leaf, tree)["b"] == Point(8, {"c": 15})
+    path, leaf = found[4]
+    node: Any = tree
+    for key in path:
+        node = key.get(node)
+    assert node == leaf
+
+
+# ---- conditions
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: torch._check(False, lambda: "x"), RuntimeError, "x"),
+        (lambda: torch._check(False), RuntimeError, "Expected cond to be True, but got False"),
+        (lambda: torch._check(1), TypeError, "cond must be a bool, but got <class 'int'>"),
+        (lambda: torch._check_value(False, lambda: "v"), ValueError, "v"),
+        (lambda: torch._check_index(False), IndexError, "Expected cond"),
+        (lambda: torch._check_is_size(-1), RuntimeError, "Expected cond"),
+        (lambda: torch._check_tensor_all(torch.tensor([True, False])), RuntimeError, "Expected cond"),
+        (lambda: torch._assert_async(torch.tensor(0)), RuntimeError, "single nonzero value, but got zero"),
+        (lambda: torch._assert_async(torch.tensor(0), "m"), RuntimeError, "m"),
+    ],
+)
+def test_conditions(call: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_conditions_that_hold() -> None:
+    torch._check(True)
+    torch._check_is_size(3, max=3)
+    torch._assert_async(torch.tensor(2.0))
+
+
+# ---- limits and names
+
+
+def test_limits_of_eight_bit_floats() -> None:
+    info = torch.finfo(torch.float8_e4m3fn)
+    assert (info.bits, info.max, info.eps, info.tiny) == (8, 448.0, 0.125, 0.015625)
+    assert repr(torch.finfo(torch.float8_e5m2)) == (
+        "finfo(resolution=1, min=-57344, max=57344, eps=0.25, smallest_normal=6.10352e-05, tiny=6.10352e-05, "
+        "dtype=float8_e5m2)"
+    )
+
+
+def test_ordinary_modules_are_no_script_modules() -> None:
+    class Scripted(torch.jit.ScriptModule):
+        """A module written for TorchScript."""
+
+    assert isinstance(Scripted(), torch.nn.Module) and isinstance(Scripted(), torch.jit.ScriptModule)
+    assert not isinstance(torch.jit.script(torch.nn.ReLU()), torch.jit.ScriptModule)
+
+
+def test_the_name_of_the_module_where_it_stands_for_torch() -> None:
+    code = (
+        "import flambeau; from flambeau.tools import alias; alias.install(); import torch; "
+        "from torch.jit.annotations import List; from torch._subclasses.fake_tensor import is_fake; "
+        "from torch.fx.experimental.proxy_tensor import get_proxy_mode; assert get_proxy_mode() is None; "
+        "assert torch._C._get_tracing_state() is None and not is_fake(torch.ones(1)); "
+        "print(torch.__name__, torch.torch is flambeau); alias.uninstall(); print(flambeau.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["torch", "True", "flambeau"]
+
+
+def test_nothing_is_scattered_over_gpus() -> None:
+    from flambeau.nn.parallel import scatter_gather
+
+    assert scatter_gather.is_namedtuple(Point(1, 2)) and not scatter_gather.is_namedtuple((1, 2))
+    for call in (scatter_gather.scatter, scatter_gather.gather):
+        with pytest.raises(AssertionError, match="not compiled with CUDA"):
+            call(torch.ones(2), [0])
