@@ -172,6 +172,33 @@ def test_expanded_and_overlapping_elements() -> None:
     assert windows.tolist() == [[1, 2], [2, 2], [2, 1]]
 
 
+def test_parts_are_written_without_a_view_and_as_through_one() -> None:
+    parts: list[Any] = [1, -2, (0,), (1, 2), (0, slice(1, 3)), (slice(None), 1), (slice(1, None, 2), -1, slice(0, 9))]
+    table = torch.zeros(3, 4, 5, dtype=torch.int64).long()
+    table.sum().item()
+    for k, index in enumerate(parts):
+        for x in (table, table.transpose(0, 2)[1:]):
+            part = x.clone()[index]
+            value, version = torch.arange(part.numel()).reshape(part.shape) + k, x._version
+            want = x.numpy(force=True).copy()
+            want[index] = value.numpy()
+            x[index] = value
+            assert x.tolist() == want.tolist()
+            assert x._version == version + 1
+            x[index] = 7
+            want[index] = 7
+            assert x.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("index", [(3,), (0, 4), (slice(None), 0, 0), (0, slice(None, None, -1)), (0, slice(0, 2))])
+def test_parts_that_are_none_are_refused_as_ever(index: Any) -> None:
+    x = torch.ones(3, 4)
+    x.sum().item()
+    with pytest.raises((IndexError, ValueError, RuntimeError)):
+        x[index] = torch.zeros(9)
+    assert x.tolist() == torch.ones(3, 4).tolist()
+
+
 def test_rows_of_the_same_memory() -> None:
     x = at_rest(*range(6)).view(3, 2)
     x[0] = x[2]

@@ -285,6 +285,58 @@ def assign(x: TensorBase, index: Any, value: Any) -> bool:
     return True
 
 
+def assign_part(x: TensorBase, index: tuple[Any, ...], value: Any) -> bool:
+    """``x[index] = value`` for a part under integers and slices, if nothing pending stands in the way.
+
+    No view is made for it: each would have a type of its own.
+    """
+    epoch, s, t = threads.epoch, x._s, x._ty
+    if epoch.crowded:
+        with Turn(epoch):
+            return assign_part(x, index, value)
+    held = range_of(t.dtype)
+    if held is None or not t.dense or t.dtype is not s.ty.dtype or _has_history(x, epoch):
+        return False
+    source = _source(value, x, held, epoch)
+    if source is None or not is_plain(t, index) or not (rests(s, epoch) or (s.pending and make(s, epoch))):
+        return False
+    part = _window(let_be(s.raw), t)[index]
+    if not 0 < part.size <= SMALL or part.size == s.ty.numel:
+        return False
+    if isinstance(source, TensorBase):
+        if source._ty.shape != part.shape:
+            return False
+        source = _window(source._s.seen, source._ty)
+    part[...] = source
+    written(x, epoch)
+    return True
+
+
+def _source(value: Any, x: TensorBase, held: Range, epoch: Epoch) -> Any:
+    """What is written: a number as it is stored, or a tensor in other memory that is at hand; None for all else."""
+    if not isinstance(value, TensorBase):
+        return held.stored(value)
+    dt = x._ty.dtype
+    if value._ty.dtype is not dt or value._s.ty.dtype is not dt or value._s is x._s or _has_history(value, epoch):
+        return None
+    return value if readable(value._s) else None
+
+
+def is_plain(t: Ty, index: tuple[Any, ...]) -> bool:
+    """Are these integers within a type's sizes and slices that go forward, at least one?"""
+    if len(index) > t.ndim:
+        return False
+    slices = len(index) < t.ndim
+    for i, n in zip(index, t.shape):
+        if type(i) is slice:
+            slices = True
+            if i.step is not None and (type(i.step) is not int or i.step < 1):
+                return False
+        elif type(i) is not int or not -n <= i < n:
+            return False
+    return slices
+
+
 def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> bool:
     s, t, u = x._s, x._ty, value._ty
     if u.ndim or u.dtype is not t.dtype or _has_history(value, epoch):

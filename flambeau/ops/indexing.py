@@ -12,7 +12,7 @@ from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty, permuted_strides, stride_order, ty
 from ._checks import check_value
-from ._immediate import assign, fill
+from ._immediate import assign, assign_part, fill
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, method, requires_grad
 from ._types import broadcast_shape
 from .views import alias_view, expand_rule, select, slice_view
@@ -324,7 +324,7 @@ def getitem(self: Any, index: Any) -> Any:
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
     if type(index) is int or type(index) is tuple:
-        if assign(self, index, value):
+        if assign(self, index, value) or assign_part(self, index if type(index) is tuple else (index,), value):
             return
         x = _at_integers(self, index)
         if x is not None:
