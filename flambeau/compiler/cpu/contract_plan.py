@@ -34,6 +34,8 @@ CACHE = 40960  # bytes of the first cache that a tile may fill
 STRIDED = 0.02  # how well a loop suits vectors whose elements lie apart
 NEAR = 4  # elements apart: lanes that are picked out of vectors of neighbours
 FAR = 1.75  # cycles of a load from the second cache
+SPLIT = 0.5  # cycles that a load takes longer whose vector lies across two lines of the cache
+BESIDE = 0.1, 0.4  # cycles that a load costs though multiplications take longer, and such a one
 STORED = 3  # cycles to store what is made of a sum, or of several in a vector
 
 
@@ -220,6 +222,7 @@ class Tiles:
         self.registers = registers
         self.itemsize = itemsize
         self.gone = [k for k, r in enumerate(n.reduced) if r]
+        self.split = [self.lies_across_lines(s) for s in self.sides]
         self.unrolled = prod([n.sizes[k] for k in p.taps])
         self.summed = prod([self.steps(k) for k in self.gone if k not in p.taps])  # unrolled steps of a sum
         self.tiled_taps = {
@@ -299,9 +302,17 @@ class Tiles:
         """Cycles of an unrolled step: two multiplications and two loads in each, and no sooner than a sum is ready."""
         products = prod(tile.values()) * self.unrolled
         loads = [self.loads(s, tile) for s in self.sides]
-        near = self.near(tile)
-        moved = sum(count * (0.5 if is_near else FAR) for count, is_near in zip(loads, near))
-        return max(products / 2, moved, LATENCY * self.unrolled) + 0.1 * sum(loads) + 0.5
+        each = [(0.5 if near else FAR) + SPLIT * split for near, split in zip(self.near(tile), self.split)]
+        moved = sum(count * cycles for count, cycles in zip(loads, each))
+        beside = sum(count * BESIDE[split] for count, split in zip(loads, self.split))
+        return max(products / 2, moved, LATENCY * self.unrolled) + beside + 0.5
+
+    def lies_across_lines(self, s: Operand) -> bool:
+        """Do vectors of an operand begin anywhere, as those of windows over an image do?"""
+        axis, lanes = self.p.axis, self.p.lanes
+        if axis is None or s.of(axis) != 1:
+            return False
+        return any(c % lanes for k, c in s.address.terms if k != axis)
 
     def live(self, tile: dict[int | None, int]) -> int:
         """Registers that a step needs: for sums, for all elements of one side and for one of the other."""
