@@ -97,6 +97,7 @@ _SUBMODULES = frozenset(
         "sparse",
         "functional",
         "futures",
+        "library",
         "_C",
         "_dynamo",
         "_inductor",

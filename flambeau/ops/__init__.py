@@ -12,7 +12,15 @@ from . import _index, arithmetic, copying, creation, from_data, indexing, views
 from ._registry import FUNCTIONS, METHODS
 
 FUNCTION_FAMILY = {name: family for family, names in _index.FUNCTIONS.items() for name in names.split()}
+NAMESPACES: dict[str, Any] = {}  # the operators that programs define (``torch.library``), by namespace
 METHOD_FAMILY = {name: family for family, names in _index.METHODS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """``torch.ops.<namespace>``: operators that a program has defined."""
+    if name in NAMESPACES:
+        return NAMESPACES[name]
+    raise AttributeError(f"'_OpNamespace' object has no attribute '{name}'")
 
 
 def load_function(name: str) -> Any:
@@ -53,7 +61,6 @@ class LaterMethod:
 
 
 __all__ = [
-    "FUNCTIONS", "FUNCTION_FAMILY", "METHODS", "METHOD_FAMILY", "LaterMethod", "arithmetic", "copying", "creation",
-    "from_data",
-    "indexing", "load_function", "load_method", "views",
+    "FUNCTIONS", "FUNCTION_FAMILY", "METHODS", "METHOD_FAMILY", "NAMESPACES", "LaterMethod", "arithmetic", "copying",
+    "creation", "from_data", "indexing", "load_function", "load_method", "views",
 ]  # fmt: skip

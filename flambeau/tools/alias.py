@@ -74,6 +74,8 @@ def show_as_torch(module: ModuleType) -> None:
     """Gives the classes of a module the module name that PyTorch shows: `print(type(x))` says torch.Tensor."""
     name = module.__name__
     shown = "torch" if name in _SHOWN_AS_TORCH else user_name(name)
+    if shown != "torch":
+        sys.modules.setdefault(shown, module)  # where annotations of its classes are looked up
     for value in list(vars(module).values()):
         if isinstance(value, type) and value.__module__ == name and shown != name:
             _shown.append((value, name))

@@ -5,12 +5,13 @@ Images come from Pillow, which is imported when a function needs it: `pip instal
 
 from __future__ import annotations
 
-from flambeau.vision import datasets, models, ops, transforms, utils
+from flambeau.vision import datasets, io, models, ops, transforms, utils
 
 __all__ = [
     "__version__",
     "datasets",
     "get_image_backend",
+    "io",
     "models",
     "ops",
     "set_image_backend",

@@ -1,0 +1,187 @@
+"""``torch.library``: operators that a program or package defines itself (https://docs.pytorch.org/docs/stable/library.html).
+
+An operator is a Python function of tensors under a name ``namespace::operator``; ``torch.ops.namespace.operator`` calls
+it. What it computes is recorded and compiled like everything else; a gradient of its own is optional.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import flambeau as torch
+from flambeau.ops import NAMESPACES
+
+__all__ = [
+    "CustomOpDef", "Library", "custom_op", "define", "impl", "register_autograd", "register_fake", "register_kernel",
+    "register_torch_dispatch", "register_vmap",
+]  # fmt: skip
+
+_operators: dict[str, CustomOpDef] = {}
+
+
+class CustomOpDef:
+    """An operator that a program has defined; calling it runs its function."""
+
+    def __init__(self, name: str, fn: Callable[..., Any] | None) -> None:
+        namespace, mark, short = name.partition("::")
+        if not mark:
+            raise ValueError(f"Expected the name of an operator to be of the form namespace::name, but got: {name}")
+        self._qualname = name
+        self._fn = fn
+        self._function: Any = None
+        _operators[name] = self
+        members = NAMESPACES.setdefault(namespace, SimpleNamespace())
+        setattr(members, short.partition(".")[0], self)
+
+    @property
+    def default(self) -> CustomOpDef:
+        """The only overload."""
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._fn is None:
+            raise NotImplementedError(f"{self._qualname} has been defined, but has no implementation")
+        if self._function is None or not torch.is_grad_enabled():
+            return self._fn(*args, **kwargs)
+        bound = inspect.signature(self._fn).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return self._function.apply(*bound.args, *bound.kwargs.values())
+
+    def __repr__(self) -> str:
+        return f"<CustomOpDef({self._qualname})>"
+
+    def register_kernel(self, device_types: Any, func: Callable[..., Any] | None = None, /) -> Any:
+        """Sets the function for a device; what is for others than the CPU is never called."""
+        kinds = [device_types] if isinstance(device_types, str) else device_types
+
+        def register(f: Callable[..., Any]) -> Callable[..., Any]:
+            if kinds is None or any(kind.lower().startswith(("cpu", "composite")) for kind in kinds):
+                self._fn = f
+            return f
+
+        return register if func is None else register(func)
+
+    def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """Takes a function of shapes, which nothing here needs."""
+        return fn
+
+    register_vmap = register_torch_dispatch = register_fake
+
+    def register_autograd(
+        self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
+    ) -> None:
+        """Sets the gradient: ``backward(ctx, *grads)``; ``setup_context(ctx, inputs, output)`` saves what it needs."""
+        op = self
+
+        class Defined(torch.autograd.Function):
+            @staticmethod
+            def forward(*args: Any) -> Any:
+                return op._fn(*args)  # type: ignore[misc]
+
+            @staticmethod
+            def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+                if setup_context is not None:
+                    setup_context(ctx, inputs, output)
+
+            @staticmethod
+            def backward(ctx: Any, *grads: Any) -> Any:
+                return backward(ctx, *grads)
+
+        self._function = Defined
+
+
+def _found(op: Any) -> CustomOpDef:
+    if isinstance(op, CustomOpDef):
+        return op
+    if op not in _operators:
+        raise RuntimeError(f"operator {op} does not exist: define it with torch.library.custom_op first")
+    return _operators[op]
+
+
+def custom_op(
+    name: str,
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    mutates_args: Sequence[str] | str,
+    device_types: Any = None,
+    schema: str | None = None,
+    tags: Any = None,
+) -> Any:
+    """Defines an operator, also as a decorator.
+
+    Args:
+        name: ``namespace::operator``.
+        fn: The function.
+        mutates_args: The arguments that it writes to; they are recorded as they are written.
+        device_types: Accepted; only the CPU is there.
+        schema: Accepted; arguments are those of the function.
+        tags: Ignored.
+
+    Raises:
+        ValueError: the name has no namespace.
+    """
+
+    def make(f: Callable[..., Any]) -> CustomOpDef:
+        return CustomOpDef(name, f)
+
+    return make if fn is None else make(fn)
+
+
+def define(qualname: str, schema: str, *, lib: Any = None, tags: Any = ()) -> None:
+    """Defines an operator whose function ``impl`` gives."""
+    CustomOpDef(qualname, None)
+
+
+def impl(qualname: str, types: Any, func: Callable[..., Any] | None = None, *, lib: Any = None) -> Any:
+    """Sets the function of an operator that ``define`` has named."""
+    return _found(qualname).register_kernel(types, func)
+
+
+def register_kernel(op: Any, device_types: Any, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
+    """Sets an operator's function for a device."""
+    return _found(op).register_kernel(device_types, func)
+
+
+def register_fake(op: Any, func: Callable[..., Any] | None = None, /, **_: Any) -> Any:
+    """Takes a function of shapes, which nothing here needs."""
+    return _found(op).register_fake if func is None else _found(op).register_fake(func)
+
+
+register_vmap = register_torch_dispatch = register_fake
+
+
+def register_autograd(
+    op: Any, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None, lib: Any = None
+) -> None:
+    """Sets an operator's gradient."""
+    _found(op).register_autograd(backward, setup_context=setup_context)
+
+
+class Library:
+    """Operators of one namespace, defined one by one.
+
+    Args:
+        ns: The namespace.
+        kind: "DEF", "FRAGMENT" or "IMPL".
+        dispatch_key: For which device the functions are; only the CPU's are called.
+    """
+
+    def __init__(self, ns: str, kind: str, dispatch_key: str = "") -> None:
+        if kind not in ("IMPL", "DEF", "FRAGMENT"):
+            raise ValueError(f"Unsupported kind: {kind}")
+        self.ns, self.kind, self.dispatch_key = ns, kind, dispatch_key
+
+    def define(self, schema: str, alias_analysis: str = "", *, tags: Any = ()) -> str:
+        """Defines the operator that a schema begins with, and gives its name."""
+        name = schema.partition("(")[0].strip()
+        define(f"{self.ns}::{name}", schema)
+        return name
+
+    def impl(self, op_name: str, fn: Callable[..., Any], dispatch_key: str = "", **_: Any) -> None:
+        """Sets an operator's function."""
+        name = op_name if "::" in op_name else f"{self.ns}::{op_name}"
+        impl(name, [dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"], fn)

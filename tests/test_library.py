@@ -1,0 +1,66 @@
+"""Operators that programs define: ``torch.library``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+from flambeau import library
+
+
+def square(x: Any, times: float = 1.0) -> Any:
+    """An operator whose gradient below is not its derivative, so that it shows which one is used."""
+    return x * x * times
+
+
+def test_an_operator_with_a_gradient_of_its_own() -> None:
+    op = library.custom_op("tests::square", square, mutates_args=())
+
+    def save(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.times = inputs[1]
+
+    library.register_autograd(
+        "tests::square", lambda ctx, g: (g * ctx.saved_tensors[0] * ctx.times * 7, None), setup_context=save
+    )
+    library.register_fake("tests::square", lambda x, times=1.0: x)
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = torch.ops.tests.square(x, times=3.0)
+    y.sum().backward()
+    assert (y.tolist(), x.grad.tolist()) == ([3, 12], [21, 42])
+    with torch.no_grad():
+        assert op(x).tolist() == [1, 4]
+    assert torch.ops.tests.square.default is op and repr(op) == "<CustomOpDef(tests::square)>"
+
+
+def test_a_decorated_operator_is_differentiated_through() -> None:
+    @library.custom_op("tests::cube", mutates_args=())
+    def cube(x: torch.Tensor) -> torch.Tensor:
+        return x**3
+
+    x = torch.tensor(2.0, requires_grad=True)
+    cube(x).backward()
+    assert x.grad.item() == 12
+
+
+def test_a_library_defines_and_implements() -> None:
+    lib = library.Library("tests2", "DEF")
+    assert lib.define("twice(Tensor x) -> Tensor") == "twice"
+    with pytest.raises(NotImplementedError, match="tests2::twice has been defined, but has no implementation"):
+        torch.ops.tests2.twice(torch.ones(1))
+    lib.impl("twice", lambda x: x / 0, "CUDA")
+    lib.impl("twice", lambda x: x * 2, "CPU")
+    assert torch.ops.tests2.twice(torch.ones(1)).item() == 2
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match="namespace::name"):
+        library.custom_op("plain", square, mutates_args=())
+    with pytest.raises(RuntimeError, match="operator tests::none does not exist"):
+        library.register_autograd("tests::none", square)
+    with pytest.raises(AttributeError, match="no attribute 'nobody'"):
+        torch.ops.nobody  # noqa: B018
+    with pytest.raises(ValueError, match="Unsupported kind"):
+        library.Library("tests", "MORE")
