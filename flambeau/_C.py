@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from .device import device
 from .dtypes import dtype
 from .futures import Future
@@ -9,8 +12,9 @@ from .graph.tensor_base import TensorBase
 from .graph.types import Size
 from .ops._matrices import LinAlgError as _LinAlgError
 from .random.generator import Generator
+from .tensor import _TensorMeta
 
-__all__ = ["Future", "Generator", "Size", "TensorBase", "_LinAlgError", "device", "dtype"]
+__all__ = ["Future", "Generator", "Size", "TensorBase", "_LinAlgError", "_TensorMeta", "device", "dtype"]
 
 
 def _get_tracing_state() -> None:
@@ -25,3 +29,13 @@ def _log_api_usage_once(event: str) -> None:
 def _are_functorch_transforms_active() -> bool:
     """Are values those of a transform? None are: ``vmap`` calls the function for each element."""
     return False
+
+
+def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
+    """Device, dtype, non_blocking and memory format from what ``Module.to`` takes."""
+    from .nn.modules._tree import parse_to
+
+    return parse_to(*args, **kwargs)
+
+
+_nn = SimpleNamespace(_parse_to=_parse_to)

@@ -130,7 +130,14 @@ _LAZY_NAMES |= dict.fromkeys(
     "_assertions",
 )
 _LAZY_NAMES |= dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "_symbols")
-_LAZY_NAMES |= {"Future": "futures", "sparse_coo_tensor": "sparse", "spmm": "sparse", "compile": "_compile"}
+_LAZY_NAMES |= {
+    "Future": "futures",
+    "ScriptModule": "jit",
+    "PyTorchFileReader": "serialization._file_reader",
+    "sparse_coo_tensor": "sparse",
+    "spmm": "sparse",
+    "compile": "_compile",
+}
 
 _LAZY_NAMES |= {"vmap": "func", "autocast": "amp", "GradScaler": "amp", "fork_rng": "random"}
 _LAZY_NAMES |= dict.fromkeys(

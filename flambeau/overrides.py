@@ -7,7 +7,23 @@ from typing import Any
 
 import flambeau as torch
 
-__all__ = ["handle_torch_function", "has_torch_function", "is_tensor_like", "is_tensor_method_or_property"]
+__all__ = [
+    "TorchFunctionMode", "handle_torch_function", "has_torch_function", "is_tensor_like",
+    "is_tensor_method_or_property",
+]  # fmt: skip
+
+
+class TorchFunctionMode:
+    """A context in which every operator would first ask ``__torch_function__``: it can be made, not entered."""
+
+    def __enter__(self) -> Any:
+        raise NotImplementedError(
+            "torch.overrides.TorchFunctionMode: operators do not ask a mode before they run; call what should happen "
+            "instead by name"
+        )
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:

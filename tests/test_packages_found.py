@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,35 @@ def test_nothing_is_scattered_over_gpus() -> None:
     for call in (scatter_gather.scatter, scatter_gather.gather):
         with pytest.raises(AssertionError, match="not compiled with CUDA"):
             call(torch.ones(2), [0])
+
+
+def test_records_of_saved_files(tmp_path: Path) -> None:
+    torch.save({"a": torch.arange(3.0)}, tmp_path / "a.pt")
+    reader = torch.PyTorchFileReader(str(tmp_path / "a.pt"))
+    assert reader.has_record("data/0") and "data.pkl" in reader.get_all_records()
+    assert np.frombuffer(reader.get_record("data/0"), np.float32).tolist() == [0, 1, 2]
+    with open(tmp_path / "a.pt", "rb") as f:
+        f.seek(reader.get_record_offset("data/0"))
+        assert f.read(12) == reader.get_record("data/0")
+    with pytest.raises(RuntimeError, match="failed locating file nothing"):
+        reader.get_record("nothing")
+
+
+def test_what_cannot_be_entered_says_what_to_do() -> None:
+    from flambeau.distributed.device_mesh import init_device_mesh
+    from flambeau.distributed.tensor import DTensor
+    from flambeau.overrides import TorchFunctionMode
+    from flambeau.utils.flop_counter import FlopCounterMode
+
+    for mode, words in ((TorchFunctionMode, "by name"), (FlopCounterMode, "flambeau explain")):
+        with pytest.raises(NotImplementedError, match=words), mode():
+            pass
+    with pytest.raises(NotImplementedError, match="one process"):
+        init_device_mesh("cpu", (2,))
+    assert not isinstance(torch.ones(1), DTensor)
+
+
+def test_private_functions() -> None:
+    assert torch._C._nn._parse_to(torch.float64)[1] is torch.float64
+    assert pytree.SUPPORTED_NODES[list].flatten_fn([1, 2])[0] == [1, 2]
+    assert torch.ScriptModule is torch.jit.ScriptModule and torch._C._TensorMeta is type(torch.Tensor)

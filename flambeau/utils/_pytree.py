@@ -12,6 +12,8 @@ __all__ = [
     "tree_map_", "tree_map_only", "tree_map_with_path", "tree_structure", "tree_unflatten",
 ]  # fmt: skip
 
+PyTree = Any
+
 
 class MappingKey(NamedTuple):
     """The step from a dictionary to one of its values."""
@@ -57,15 +59,15 @@ def keystr(kp: Iterable[Any]) -> str:
     return "".join([str(key) for key in kp])
 
 
-class Kind(NamedTuple):
-    """How one type is taken apart: ``flatten(x) -> (children, context)``, ``unflatten(children, context)``.
+class NodeDef(NamedTuple):
+    """How one type is taken apart: ``flatten_fn(x) -> (children, context)`` and back.
 
-    ``with_keys(x) -> ([(key, child), ...], context)``: the same with the way to each child.
+    ``flatten_with_keys_fn(x) -> ([(key, child), ...], context)``: the same with the way to each child.
     """
 
-    flatten: Callable[[Any], tuple[list[Any], Any]]
-    unflatten: Callable[[Iterable[Any], Any], Any]
-    with_keys: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None = None
+    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
+    unflatten_fn: Callable[[Iterable[Any], Any], Any]
+    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None = None
 
 
 class TreeSpec(NamedTuple):
@@ -115,26 +117,26 @@ def _dict_flatten_with_keys(d: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
     return [(MappingKey(key), value) for key, value in d.items()], list(d)
 
 
-def _mapping(make: Callable[[Any], Any]) -> Kind:
-    return Kind(_dict_flatten, lambda values, keys: make(zip(keys, values)), _dict_flatten_with_keys)
+def _mapping(make: Callable[[Any], Any]) -> NodeDef:
+    return NodeDef(_dict_flatten, lambda values, keys: make(zip(keys, values)), _dict_flatten_with_keys)
 
 
 def _items_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    return [(SequenceKey(i), item) for i, item in enumerate(x)], _KINDS[_kind_of(x)].flatten(x)[1]
+    return [(SequenceKey(i), item) for i, item in enumerate(x)], SUPPORTED_NODES[_get_node_type(x)].flatten_fn(x)[1]
 
 
-_KINDS: dict[Any, Kind] = {
-    list: Kind(lambda x: (list(x), None), lambda items, _: list(items), _items_with_keys),
-    tuple: Kind(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
+SUPPORTED_NODES: dict[Any, NodeDef] = {
+    list: NodeDef(lambda x: (list(x), None), lambda items, _: list(items), _items_with_keys),
+    tuple: NodeDef(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
-    defaultdict: Kind(
+    defaultdict: NodeDef(
         lambda d: (list(d.values()), [d.default_factory, list(d)]),
         lambda values, context: defaultdict(context[0], zip(context[1], values)),
         lambda d: (_dict_flatten_with_keys(d)[0], [d.default_factory, list(d)]),
     ),
-    deque: Kind(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit), _items_with_keys),
-    _NamedTuple: Kind(
+    deque: NodeDef(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit), _items_with_keys),
+    _NamedTuple: NodeDef(
         lambda x: (list(x), type(x)),
         lambda items, cls: cls(*items),
         lambda x: ([(GetAttrKey(name), item) for name, item in zip(x._fields, x)], type(x)),
@@ -150,13 +152,13 @@ def register_pytree_node(
     Raises:
         ValueError: it is one already.
     """
-    if cls in _KINDS:
+    if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
-    _KINDS[cls] = Kind(flatten_fn, unflatten_fn, flatten_with_keys_fn)
+    SUPPORTED_NODES[cls] = NodeDef(flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
-def _kind_of(x: Any) -> Any:
-    if type(x) in _KINDS:
+def _get_node_type(x: Any) -> Any:
+    if type(x) in SUPPORTED_NODES:
         return type(x)
     return _NamedTuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
 
@@ -168,11 +170,11 @@ def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tup
 
 
 def _flatten(tree: Any, is_leaf: Callable[[Any], bool] | None, leaves: list[Any]) -> TreeSpec:
-    kind = None if is_leaf is not None and is_leaf(tree) else _kind_of(tree)
+    kind = None if is_leaf is not None and is_leaf(tree) else _get_node_type(tree)
     if kind is None:
         leaves.append(tree)
         return LeafSpec()
-    children, context = _KINDS[kind].flatten(tree)
+    children, context = SUPPORTED_NODES[kind].flatten_fn(tree)
     return TreeSpec(kind, context, tuple(_flatten(child, is_leaf, leaves) for child in children))
 
 
@@ -194,7 +196,9 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
 def _unflatten(leaves: Any, spec: TreeSpec) -> Any:
     if spec.type is None:
         return next(leaves)
-    return _KINDS[spec.type].unflatten([_unflatten(leaves, child) for child in spec.children_specs], spec.context)
+    return SUPPORTED_NODES[spec.type].unflatten_fn(
+        [_unflatten(leaves, child) for child in spec.children_specs], spec.context
+    )
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
@@ -208,10 +212,10 @@ def tree_leaves_with_path(tree: Any, is_leaf: Callable[[Any], bool] | None = Non
     Raises:
         ValueError: a class among them was registered without ``flatten_with_keys_fn``.
     """
-    kind = None if is_leaf is not None and is_leaf(tree) else _kind_of(tree)
+    kind = None if is_leaf is not None and is_leaf(tree) else _get_node_type(tree)
     if kind is None:
         return [((), tree)]
-    with_keys = _KINDS[kind].with_keys
+    with_keys = SUPPORTED_NODES[kind].flatten_with_keys_fn
     if with_keys is None:
         raise ValueError(f"Did not find a flatten_with_keys_fn for type: {kind}. Please pass a flatten_with_keys_fn "
                          "argument to register_pytree_node.")  # fmt: skip
