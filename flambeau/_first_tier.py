@@ -2,8 +2,8 @@
 
 Each operator is planned once for the types that it meets (``compiler/cpu/first_tier``); a program is the list of its
 operators. So a run costs some microseconds an operator, while planning and compiling costs some milliseconds an
-operator: a program is compiled when its runs have cost half as much, or at once if one would cost a quarter. What comes
-once is thus hardly ever compiled. Which tier runs follows from the program and from how often it has run; the bits are
+operator: a program is compiled when its runs have cost as much, or at once if one would cost a quarter. What comes once
+is thus hardly ever compiled. Which tier runs follows from the program and from how often it has run; the bits are
 the same in both.
 """
 
@@ -35,8 +35,8 @@ ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
 PLANNING = 3e-4  # of planning an operator of a program that is compiled
 COMPILING = 5e-3  # of compiling an operator of a kind that no program before had, more than that
-CONVOLUTION = 5e-2  # of compiling a convolution or its gradient, more than others take
-SHARE = 0.25  # of what compiling takes: what a run in this tier may take, and half of what all of them may
+CONVOLUTION = 0.1  # of compiling a convolution or its gradient, more than others take
+SHARE = 0.25  # of what compiling takes: what a run in this tier may take
 
 Call = Callable[..., Any]
 
@@ -75,7 +75,7 @@ class Limited:
     @property
     def limit(self) -> int:
         """After how many runs it is compiled: those that cost as much."""
-        return int(2 * SHARE * self.worth / self.seconds) + 1 if self.seconds else 1 << 30
+        return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
 
     @property
     def done(self) -> bool:

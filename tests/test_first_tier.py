@@ -480,7 +480,7 @@ def test_what_comes_once_is_not_compiled(tier: Callable[[str], None]) -> None:
     assert set(programs()) == {"FirstTier"}
 
 
-def test_what_comes_again_is_compiled_when_its_runs_have_cost_half_as_much(tier: Callable[[str], None]) -> None:
+def test_what_comes_again_is_compiled_when_its_runs_have_cost_as_much(tier: Callable[[str], None]) -> None:
     tier("auto")
     x = torch.ones(6)
     x.tolist()
