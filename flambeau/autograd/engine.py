@@ -26,13 +26,17 @@ FREED = (
 class Context:
     """What a gradient rule sees of its call: attributes, saved tensors, types, which inputs want a gradient."""
 
-    __slots__ = ("attrs", "fn", "ins", "outs")
+    __slots__ = ("attrs", "fn", "ins")
 
-    def __init__(self, fn: Fn) -> None:
+    def __init__(self, fn: Fn, ins: tuple[Any, ...]) -> None:
         self.fn = fn
         self.attrs = fn.attrs
-        self.ins = fn.ins
-        self.outs = fn.outs
+        self.ins = ins
+
+    @property
+    def outs(self) -> tuple[Any, ...]:
+        """The types of the outputs."""
+        return self.fn.outs
 
     def needs(self, i: int) -> bool:
         """Does input ``i`` want a gradient?"""
@@ -116,11 +120,14 @@ class Task:
         create: are gradients differentiable?
         captures: of which outputs gradients are wanted, and where they go; None: leaves accumulate theirs.
         retaining: do results that retain their gradients get them? If not, there are no other hooks either.
+        all_leaves: are all leaves among ``captures``, so that every node is on a way to one?
     """
 
     def __init__(
-        self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None, retaining: bool = True
-    ) -> None:
+        self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None, retaining: bool = True,
+        all_leaves: bool = False,
+    ) -> None:  # fmt: skip
+        self.all_leaves = all_leaves
         self.keep = keep
         self.create = create
         self.retaining = retaining
@@ -147,10 +154,10 @@ class Task:
                 stack.append((node, True))
                 for e in _edges(node):
                     if e is not None:
-                        target = split(e)[0]
+                        target = e.fn if e.__class__ is Out else e
                         self.dependencies[target] = self.dependencies.get(target, 0) + 1
                         stack.append((target, False))
-        if self.captures is not None:
+        if self.captures is not None and not self.all_leaves:
             self._mark_needed(order)
 
     def _mark_needed(self, order: list[Any]) -> None:
@@ -187,7 +194,7 @@ class Task:
             for i, e in enumerate(_edges(node)):
                 if e is None:
                     continue
-                target = split(e)[0]
+                target = e.fn if e.__class__ is Out else e
                 self.dependencies[target] -= 1
                 if sent[i] is not None:
                     self.add(e, _taken(sent, i))
@@ -198,10 +205,9 @@ class Task:
     def add(self, edge: Any, g: Any) -> None:
         """Adds a gradient to what has arrived at an edge."""
         node, k = split(edge)
-        if type(node) is AccumulateGrad:
-            slots = self.buffers.setdefault(node, [None])
-        else:
-            slots = self.buffers.setdefault(node, [None] * len(node.outs))
+        slots = self.buffers.get(node)
+        if slots is None:
+            slots = self.buffers[node] = [None] * (1 if node.__class__ is AccumulateGrad else len(node.outs))
         if slots[k] is None:
             slots[k] = g
             return
@@ -305,12 +311,13 @@ def apply(node: Fn, grads: list[Any]) -> list[Any]:
     """A node's gradient rule; results have the inputs' shapes and dtypes."""
     own = getattr(node, "apply", None)
     if own is not None:
-        out = own(*grads)
+        out, ins = own(*grads), node.ins
     else:
+        ins = node.ins
         full = [_zeros(t) if g is None else g for g, t in zip(grads, node.outs)]
-        out = node.op.vjp(Context(node), *full)  # type: ignore[misc]
+        out = node.op.vjp(Context(node, ins), *full)  # type: ignore[misc]
     return [_fitted(g, t, node, i) if e is not None else None
-            for i, (g, t, e) in enumerate(zip(out, node.ins, node.edges))]  # fmt: skip
+            for i, (g, t, e) in enumerate(zip(out, ins, node.edges))]  # fmt: skip
 
 
 def _zeros(t: Any) -> Any:

@@ -250,7 +250,12 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
 
 
 def _mask(edges: Sequence[Any]) -> int:
-    return sum(1 << k for k, e in enumerate(edges) if e is not None)
+    mask, bit = 0, 1
+    for e in edges:
+        if e is not None:
+            mask |= bit
+        bit += bit
+    return mask
 
 
 def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
@@ -263,11 +268,7 @@ def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
     """``save_inputs`` and ``save_outputs`` for a fresh output of type ``t`` on ``out``, or for several."""
     saved = fn.saved = []
     versions = fn.versions = []
-    count, mask, bit = len(ins), 0, 1
-    for e in fn.edges:
-        if e is not None:
-            mask |= bit
-        bit += bit
+    count, mask = len(ins), _mask(fn.edges)
     for w in fn.op.plans.get(mask) or plan(fn.op, mask):
         if w is None or count <= w < OUT:
             saved.append(None)

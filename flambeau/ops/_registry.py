@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
+from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import (
     AccumulateGrad,
@@ -18,7 +19,9 @@ from ..graph.fn import (
     fn_class,
     hooks_of,
     next_number,
+    pack_saved,
     record,
+    save,
     save_inputs,
     save_outputs,
 )  # fmt: skip
@@ -201,11 +204,13 @@ def _with_history(op: Operator, hs: tuple[Any, ...], attrs: Any, node: Node, com
 def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch: Epoch) -> None:
     """Gives ``y`` a complete backward node."""
     settle(epoch)
-    fn = y._e = record_fn(op, ins, (), node)
+    fn = y._e = _unsaved_fn(op, ins, node)
     if fn is None:
         y._w = -1
     elif op.saves:
-        save_outputs(fn, (y,))
+        save(fn, ins, y._s, y._ty)
+        if packing.active:
+            pack_saved(fn)
     if epoch.bytes > BUDGET:
         realise(epoch)
 
@@ -308,6 +313,14 @@ def _deferred_several(ins: tuple[Any, ...], h: Several, epoch: Epoch) -> tuple[A
 
 def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn | None:
     """The autograd node of a call, or None if no input requires grad."""
+    fn = _unsaved_fn(op, ins, node)
+    if fn is not None and op.saves:
+        save_inputs(fn, ins)
+    return fn
+
+
+def _unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
+    """As ``record_fn``, with nothing saved yet."""
     edges = []
     grad = False
     for x in ins:
@@ -316,12 +329,7 @@ def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn 
             e = x._edge if x._view is None else view_edge(x)
             grad = grad or e is not None or (x._view is not None and requires_grad(x))
         edges.append(e)
-    if not grad:
-        return None
-    fn = fn_class(op)(node, None, edges)
-    if op.saves:
-        save_inputs(fn, ins)
-    return fn
+    return fn_class(op)(node, None, edges) if grad else None
 
 
 def requires_grad(x: TensorBase) -> bool:
