@@ -9,6 +9,7 @@ from typing import Any
 
 import flambeau as torch
 
+_PACKAGE = __name__.partition(".")[0]
 OPS = ("placeholder", "call_method", "call_module", "call_function", "get_attr", "output", "root")
 
 
@@ -40,8 +41,8 @@ def qualified(target: Any) -> str:
         if getattr(home, name, None) is target:
             return f"{prefix}.{name}"
     module = getattr(target, "__module__", None) or ""
-    if module == torch.__package__ or module.startswith(f"{torch.__package__}."):
-        module = "torch" + module[len(torch.__package__) :]
+    if module == _PACKAGE or module.startswith(f"{_PACKAGE}."):
+        module = "torch" + module[len(_PACKAGE) :]
     return f"{module}.{name}"
 
 

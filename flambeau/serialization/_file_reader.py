@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any
 
 from ._archive import ArchiveReader
@@ -21,7 +22,10 @@ class PyTorchFileReader:
     """
 
     def __init__(self, file: str | os.PathLike[str] | Any) -> None:
-        self._archive = ArchiveReader(open(file, "rb") if isinstance(file, (str, os.PathLike)) else file)
+        if isinstance(file, (str, os.PathLike)):
+            file = open(file, "rb")
+            weakref.finalize(self, file.close)
+        self._archive = ArchiveReader(file)
 
     def has_record(self, name: str) -> bool:
         """Is there a record of this name?"""
