@@ -29,6 +29,7 @@ PAGE = 1024  # elements, or a multiple of them, between results that fall into t
 FEWEST = 24  # rows that a panel must serve
 DEEP = 8  # products of a result, at least
 PANELS = 176 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
+NEAREST = 8 * 1024  # elements of a panel that stays in the first cache
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
@@ -235,6 +236,7 @@ def _in_pieces(n: Nest, p: Packing) -> Packing | None:
     load = _load(a)
     if a.of(p.axis or 0) == 1 and load is not None and not load.guards and depth * size <= PANELS:
         p.direct, p.block = True, n.sizes[_outermost(n)]
+        p.nested = p.order[::-1] if len(p.order) == 2 and depth * width <= NEAREST else []
     block = p.block * depth // n.sizes[_outermost(n)]
     p.columns = max(width, min(-(-size // width) * width, PANELS // block // width * width))
     return p

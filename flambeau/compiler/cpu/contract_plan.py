@@ -53,7 +53,8 @@ class Operand(NamedTuple):
 @dataclass
 class Plan:
     """The choices. ``tile``: indices of kept loops that are in registers; ``chunk``: of the first of ``order``;
-    ``beside``: the kept loop along which sums of lanes can be stored in vectors.
+    ``beside``: the kept loop along which sums of lanes can be stored in vectors; ``nested``: the kept loops from the
+    outside in, if that is not ``order``.
     """
 
     axis: int | None
@@ -65,6 +66,7 @@ class Plan:
     chunk: int = 1
     chunks: int = 1
     beside: int | None = None
+    nested: list[int] = field(default_factory=list)
 
 
 def operands(n: Nest) -> tuple[Operand, Operand]:

@@ -34,7 +34,7 @@ class Contraction(Elements):
 
     def emit(self) -> None:
         """All that the kernel does."""
-        self.kept_loops(self.plan.order)
+        self.kept_loops(self.plan.nested or self.plan.order)
 
     def finished(self) -> Kernel:
         """The rendered kernel."""
