@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.numpy_maps import cast
 from ..device import check_device
 from ..dtypes import bool_, dtype, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype
 from ..graph.storage import Storage, flat_type
@@ -43,7 +44,7 @@ def tensor(
     a, dt = _values(data, dtype)
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return with_grad(from_values(np.array(a, dt.compute), dt), requires_grad)
+    return with_grad(from_values(a, dt), requires_grad)
 
 
 @function()
@@ -147,20 +148,22 @@ def _need_strides(a: np.ndarray) -> None:
 
 
 def _values(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
-    """The values as an array in which numbers of their dtype are computed, and that dtype: ``wanted`` if given."""
+    """The values in an array of their own, in which numbers of their dtype are computed, and that dtype: ``wanted`` if
+    given."""
+    plain = _plain(data)
+    if plain is not None:
+        a, dt = plain
+        new = wanted or (get_default_dtype() if dt is float64 else dt)
+        if new.kind in "ui":
+            _refuse_overflow(a, new)
+        return _cast(a, dt, new), new
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     memory = _memory(data)
-    if memory is not None:
-        return _cast(*memory, wanted or memory[1])
-    plain = _plain(data)
-    if plain is None:
+    if memory is None:
         return _one_by_one(data, wanted)
-    a, dt = plain
-    new = wanted or (get_default_dtype() if dt is float64 else dt)
-    if new.kind in "ui":
-        _refuse_overflow(a, new)
-    return _cast(a, dt, new)
+    new = wanted or memory[1]
+    return np.array(_cast(*memory, new), new.compute), new
 
 
 def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
@@ -175,25 +178,26 @@ def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
     return np.asarray(data, dt.np), dt
 
 
-def _cast(a: np.ndarray, old: dtype, new: dtype) -> tuple[np.ndarray, dtype]:
+def _cast(a: np.ndarray, old: dtype, new: dtype) -> np.ndarray:
     if new is old:
-        return a, old
-    from ..compiler.numpy_maps import cast
-
+        return a
     with np.errstate(over="ignore"):
-        return cast(a, old, new), new
+        return cast(a, old, new)
 
 
 _PLAIN = {int: int64, float: float64, bool: bool_}
 
 
 def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
-    """Lists of lists of numbers of one kind, as long data mostly is, at which Python code need not look one by one;
-    floats as float64.
+    """A number, or lists of lists of numbers of one kind, as long data mostly is, at which Python code need not look
+    one by one; floats as float64.
 
     None for all else, errors included.
     """
-    if type(data) not in (list, tuple):
+    kind = type(data)
+    if kind in _PLAIN:
+        return _of_one_kind(data, [], _PLAIN[kind])
+    if kind not in (list, tuple):
         return None
     shape = [len(data)]
     while data:
@@ -228,7 +232,8 @@ def _one_by_one(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
     if 0 not in shape:
         _store(data, shape, 0, _number_of(dt), flat)
     wide = {"f": np.float64, "c": np.complex128, "b": np.bool_}.get(dt.kind, np.int64)
-    return _cast(np.array(flat, np.uint64 if dt.name == "uint64" else wide).reshape(shape), float64, dt)
+    a = np.array(flat, np.uint64 if dt.name == "uint64" else wide).reshape(shape)
+    return (a if a.dtype == dt.compute else _cast(a, float64, dt)), dt
 
 
 def _is_sequence(x: Any) -> bool:
