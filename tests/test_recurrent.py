@@ -294,7 +294,7 @@ def test_bits(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
-    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0})
+    monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
     realisation.forget()
     torch.manual_seed(0)
     net = KINDS[kind](3, 5, num_layers=2, bidirectional=True)

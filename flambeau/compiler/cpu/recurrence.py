@@ -164,16 +164,19 @@ def laid_out(f: Function, generated: Callable[[Value], bool], odd: Collection[Va
 def _adds_up_rows(v: Value, users: list[Value | None]) -> bool:
     """Is it a result over whose rows a product sums, and do these fall into few sets of the first cache?
 
-    A product reads them where they lie if they do not; else it would copy them.
+    A product reads them where they lie if they do not; else it would copy them, as it had better do with rows that are
+    further apart.
     """
     if v.kind != "part" or v.params >= len(v.args[0].params.results) or None in users:
         return False
-    return v.shape[1] % SAME_SET == 0 and any(_sums_rows(u, v) for u in users if u and u.kind == "contract")
+    return v.shape[1] == SAME_SET and any(_sums_rows(u, v) for u in users if u and u.kind == "contract")
 
 
 def _sums_rows(product: Value, v: Value) -> bool:
+    """Does it sum over the rows of ``v``, and read its other side, which is narrower, in vectors?"""
     *sides, out = product.params
-    return any(a is v and labels[0] not in out for a, labels in zip(product.args, sides))
+    narrow = prod(product.shape) <= v.shape[1] ** 2
+    return narrow and any(a is v and labels[0] not in out for a, labels in zip(product.args, sides))
 
 
 def _with_lines_between(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
