@@ -88,12 +88,13 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     _new[1] += looks
     from ._first_tier import FirstTier
     from ._shared_programs import shared
+    from ._split_programs import in_parts
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
 
     try:
         with _collector.resting():
-            found = shared(p) or FirstTier(p)
+            found = shared(p) or in_parts(p) or FirstTier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING and _new[2] < MISSES:

@@ -30,7 +30,8 @@ UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
-NATIVE = frozenset([*UNIFORM, "clone", "embedding", "full"])
+MAPS = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "masked_fill"])
+NATIVE = frozenset([*UNIFORM, *MAPS, "bmm", "clone", "embedding", "full"])
 
 
 def serves_all_sizes(n: Node) -> bool:

@@ -32,12 +32,13 @@ from .graph.types import Ty
 MOST = 1000  # structures that are remembered
 LONGEST_ORDER = 5000  # nodes of a program that is looked at
 DTYPES = (float32, float64, int64, bool_)
+_STRUCTURAL = frozenset([LEAF, SCALAR, VIEW])
 _known: dict[Any, Any] = {}  # structures: None if one has come once, False if it cannot be shared
 
 
 def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
     """The program as one native call, if it can run so and (unless ``at_once``) is not the first of its structure."""
-    if len(p.order) > LONGEST_ORDER:
+    if len(p.order) > LONGEST_ORDER or not all([n.op in _STRUCTURAL or serves_all_sizes(n) for n in p.order]):  # noqa: C419
         return None
     s = structure(p)
     if s.key not in _known:
@@ -148,8 +149,6 @@ class Planned:
         self.places[n], self.found[n] = place._replace(memory=memory), place.strides
 
     def _operator(self, n: Node) -> None:
-        if not serves_all_sizes(n):
-            raise UnsupportedError(repr(n.op))
         self.operators += 1
         result = self.places[n] = self.roots.get(n) or self._memory(n.ty, "own")
         given, found = [self.places[i] for i in n.ins], [self.found[i] for i in n.ins]

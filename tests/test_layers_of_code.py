@@ -31,6 +31,7 @@ PLACES = {
     "_first_tier": "tensors",
     "_shared_plans": "tensors",
     "_shared_programs": "tensors",
+    "_split_programs": "tensors",
     "_structure": "tensors",
     "_tensor": "tensors",
     "_utils": "tensors",

@@ -82,6 +82,8 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
     more = {
         "embedding": lambda: (F.embedding(i, table), F.embedding(i[:, -1], table)),
         "arange": lambda: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2), torch.arange(0, n, 1.0)),
+        "bmm": lambda: (torch.bmm(x, x.transpose(1, 2)), x.permute(2, 0, 1) @ x.permute(2, 1, 0)),
+        "maps": lambda: (x == 0, x[0] < x, x >= 0.5, i != 2, x.masked_fill(x > 0, -1.0), i.masked_fill(i < 2, 7)),
         "clone": lambda: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
     }  # fmt: skip
     for f in (*uniform(m, n, k).values(), *more.values()):
@@ -114,6 +116,20 @@ def test_the_lowering_of_what_shares_programs_depends_on_their_structure_alone(m
             y.tolist()
     assert len(found) > 50
     assert all(len(texts) == 1 for texts in found.values())
+
+
+def test_a_model_with_a_sampler_behind_it_has_the_bits_of_compiled_code(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    net = Text()
+    with torch.no_grad():
+        for length in (2, 3, 5, 6, 7, 13, 25, 70):
+            i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (1, length)))
+            scores = net(i)
+            last = scores[:, -1] / 0.8
+            top, _ = torch.topk(last, 4)
+            last[last < top[:, [-1]]] = -float("inf")
+            [a.tolist() for a in (F.softmax(last, -1), scores.transpose(1, 2).contiguous())]
+    assert in_both["shared"] >= 8
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""Programs of which a large part serves all sizes: that part runs as a shared program, the rest operator by operator.
+
+What samples a token from a text's scores (the largest ones, indices, a write) has no steps for all sizes, the model
+before it has. So a program is split: at the front all that can be shared, behind it what depends on anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._first_tier import FirstTier, Limited, worth
+from ._shared_plans import serves_all_sizes
+from ._shared_programs import SharedProgram, shared
+from .compiler.cpu.first_tier import UnsupportedError
+from .graph.node import LEAF, SCALAR, VIEW, Node
+from .graph.program import Program
+
+LEAST = 16  # operators at the front
+GIVEN = frozenset([LEAF, SCALAR])
+
+
+class Split(NamedTuple):
+    """A program in two parts.
+
+    Attributes:
+        front: the program of the front's results: those that are read behind it, and results of the whole.
+        behind: the program of the rest, whose last leaves are the front's results, in order.
+        results: for each result of the whole, where it is in the front's and those behind it, one after the other.
+    """
+
+    front: Program
+    behind: Program
+    results: tuple[int, ...]
+
+
+def split(p: Program) -> Split | None:
+    """The parts of a program; None if there is nothing behind the front, or too little in it."""
+    front: set[Node] = set()
+    for n in p.order:
+        if n.op in GIVEN or _is_shared(n) and all([i in front for i in n.ins]):  # noqa: C419
+            front.add(n)
+    operators = _operators(front)
+    if operators < LEAST or 2 * operators < _operators(p.order) or len(front) == len(p.order):
+        return None
+    roots = [r for r in dict.fromkeys(p.roots) if _is_computed(r, front)]
+    behind = _needed(p, front)
+    cuts = dict.fromkeys(
+        [*[i for n in p.order if n in behind for i in n.ins if i not in behind and i.op not in GIVEN], *roots]
+    )
+    last = [r for r in dict.fromkeys(p.roots) if r not in cuts]
+    at = {r: k for k, r in enumerate([*cuts, *last])}
+    return Split(Program(tuple(cuts)), _program(p, behind, list(cuts), last), tuple([at[r] for r in p.roots]))
+
+
+def _operators(nodes: Iterable[Node]) -> int:
+    return sum([n.op not in GIVEN and n.op is not VIEW for n in nodes])
+
+
+def _is_shared(n: Node) -> bool:
+    return n.op is VIEW or serves_all_sizes(n)
+
+
+def _is_computed(n: Node, front: set[Node]) -> bool:
+    """Is it computed at the front, in memory that lies row by row? Other results of the front are, behind it."""
+    other = n.op in GIVEN or n.op is VIEW or n.op.name == "clone"
+    return n in front and not other and n.ty.contiguous
+
+
+def _needed(p: Program, front: set[Node]) -> set[Node]:
+    """The nodes that are computed behind the front: also views, and what lies otherwise, of what is computed there."""
+    wanted = set(p.roots)
+    found: set[Node] = set()
+    for n in reversed(p.order):
+        if n.op not in GIVEN and n in wanted and not _is_computed(n, front):
+            found.add(n)
+            wanted.update(n.ins)
+    return found
+
+
+def _program(p: Program, behind: set[Node], cuts: Sequence[Node], roots: Sequence[Node]) -> Program:
+    """The program of these results, with leaves in the place of what is computed before."""
+    new = {n: Node(LEAF, (), p.leaves + k, n.ty, None) for k, n in enumerate(cuts)}
+    for n in p.order:
+        if n in behind:
+            new[n] = Node(n.op, tuple([new.get(i, i) for i in n.ins]), n.attrs, n.ty, None)
+    return Program(tuple([new.get(r, r) for r in roots]))
+
+
+class SplitProgram(Limited):
+    """A program in two parts.
+
+    Raises:
+        UnsupportedError: the rest has no form in the first tier, or would take too long.
+    """
+
+    def __init__(self, p: Program, parts: Split, front: SharedProgram) -> None:
+        self.program = p
+        self.parts = parts
+        self.front = front
+        self.rest = FirstTier(parts.behind)
+        self.seconds = front.seconds + self.rest.seconds
+        self.runs = 0
+
+    @property
+    def worth(self) -> float:
+        """What planning and compiling it takes, about."""
+        return worth(self.program.order)
+
+    def run(
+        self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[np.ndarray]:
+        """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
+        self.runs += 1
+        p = self.program
+        kept = dict(zip(p.kept, inputs[p.leaves :]))
+        found = self.front.run(_given(self.parts.front, inputs[: p.leaves], kept), scalars)
+        found += self.rest.run(_given(self.parts.behind, [*inputs[: p.leaves], *found], kept), scalars)
+        return [found[k] for k in self.parts.results]
+
+
+def _given(p: Program, leaves: Sequence[Any], kept: dict[int, Any]) -> list[Any]:
+    """The inputs of a part."""
+    return [*leaves[: p.leaves], *[kept[i] for i in p.kept]]
+
+
+def in_parts(p: Program, at_once: bool = False) -> SplitProgram | None:
+    """The program in two parts, if it can run so."""
+    parts = split(p)
+    front = parts and shared(parts.front, at_once)
+    try:
+        return SplitProgram(p, parts, front) if parts and front else None
+    except UnsupportedError:
+        return None
