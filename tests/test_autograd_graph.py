@@ -238,3 +238,13 @@ def test_second_gradients_of_what_is_summed_are_zero(f):
     (g,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
     (f(x).sum() + (g**2).sum()).backward()
     assert x.grad.tolist() == g.tolist()
+
+
+def test_what_a_view_made_under_no_grad_gives_leads_to_no_leaf() -> None:
+    x = torch.full((2, 1, 3), 0.25, requires_grad=True)
+    y = x / 0.5
+    with torch.no_grad():
+        view = y[...]
+    z = view.max(-1).values * 1.5
+    (z * z).sum().backward()
+    assert x.grad is None

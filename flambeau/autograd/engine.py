@@ -314,6 +314,8 @@ def apply(node: Fn, grads: list[Any]) -> list[Any]:
         out, ins = own(*grads), node.ins
     else:
         ins = node.ins
+        if not any(node.edges):  # a view made under no_grad: nothing saved what its rule reads
+            return [None] * len(node.edges)
         full = [_zeros(t) if g is None else g for g, t in zip(grads, node.outs)]
         out = node.op.vjp(Context(node, ins), *full)  # type: ignore[misc]
     return [_fitted(g, t, node, i) if e is not None else None
