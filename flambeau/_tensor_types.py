@@ -18,6 +18,13 @@ _OPTIONS = (
 )
 
 
+def of_data(data: Any, dt: dtypes.dtype) -> Any:
+    """What a tensor type makes of its one argument that is no tensor: a storage's memory, a size or data."""
+    if isinstance(data, (TypedStorage, UntypedStorage)):
+        return empty(0, dtype=dt).set_(data)
+    return legacy_tensor(data, dt)
+
+
 class tensortype(type):
     """The class of the tensor types. Tensors are instances of them by dtype: the types are no subclasses of Tensor."""
 
@@ -44,9 +51,7 @@ class tensortype(type):
     def _of(cls, data: Any) -> Any:
         if isinstance(data, TensorBase):
             return cls._same(data)
-        if isinstance(data, (TypedStorage, UntypedStorage)):
-            return empty(0, dtype=cls.dtype).set_(data)
-        return legacy_tensor(data, cls.dtype)
+        return of_data(data, cls.dtype)
 
     def _same(cls, x: Any) -> Any:
         if x.dtype is not cls.dtype:

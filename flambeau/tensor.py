@@ -621,16 +621,13 @@ def _check_grad(x: Tensor, g: Any) -> None:
 
 def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
     """PyTorch's old constructors: sizes, or data of the class's dtype."""
+    from ._tensor_types import of_data
     from .ops.creation import empty
-    from .ops.from_data import legacy_tensor
-    from .storage import TypedStorage, UntypedStorage
 
     if len(args) == 1 and isinstance(args[0], TensorBase):
         x = args[0].detach()  # type: ignore[attr-defined]
-    elif len(args) == 1 and isinstance(args[0], (TypedStorage, UntypedStorage)):
-        x = empty(0, dtype=dt).set_(args[0])
     elif len(args) == 1 and not isinstance(args[0], Size):
-        x = legacy_tensor(args[0], dt)
+        x = of_data(args[0], dt)
     else:
         x = empty(*args, dtype=dt) if args else empty(0, dtype=dt)
     return Tensor._make_subclass(cls, x) if cls is not Tensor else x

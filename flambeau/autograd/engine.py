@@ -120,7 +120,7 @@ class Task:
         create: are gradients differentiable?
         captures: of which outputs gradients are wanted, and where they go; None: leaves accumulate theirs.
         retaining: do results that retain their gradients get them? If not, there are no other hooks either.
-        all_leaves: are all leaves among ``captures``, so that every node is on a way to one?
+        all_leaves: are all leaves among ``captures``, so that no way to a leaf is walked in vain?
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..graph.epoch import threads
 from ..graph.tensor_base import TensorBase
-from ._backward import grad
+from .functional import pushed
 from .grad_mode import dual_levels, enable_grad
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
@@ -94,25 +94,13 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     if not duals or not isinstance(tensor, TensorBase) or not tensor.requires_grad:  # type: ignore[attr-defined]
         return UnpackedDualTensor(tensor, None)
     with enable_grad():
-        tangent = _tangent(tensor, duals)
-    if tangent is None:
+        found = pushed((tensor,), [base for base, _, _ in duals], [t for _, t, _ in duals], True)
+    if found is None:
         return UnpackedDualTensor(tensor, None)
+    (tangent,) = found
     if _needs_backward(tensor, duals):
         return UnpackedDualTensor(tensor, tangent)
     return UnpackedDualTensor(tensor.detach(), tangent.detach())  # type: ignore[attr-defined]
-
-
-def _tangent(y: Any, duals: list[Any]) -> Any:
-    seed = y.new_zeros(y.shape).requires_grad_()
-    found = grad(y, [base for base, _, _ in duals], seed, create_graph=True, allow_unused=True)
-    pairs = [(g, tangent) for g, (_, tangent, _) in zip(found, duals) if g is not None]
-    if not pairs:
-        return None
-    linear = [pair for pair in pairs if pair[0].requires_grad]
-    if not linear:
-        return y.new_zeros(y.shape)
-    (pushed,) = grad([g for g, _ in linear], [seed], [t for _, t in linear], create_graph=True, allow_unused=True)
-    return y.new_zeros(y.shape) if pushed is None else pushed
 
 
 def _needs_backward(y: Any, duals: list[Any]) -> bool:

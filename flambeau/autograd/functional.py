@@ -103,6 +103,20 @@ def vjp(
     return _done(ys, many_out, create_graph), _done(gs, many_in, create_graph)
 
 
+def pushed(ys: Any, xs: Any, tangents: Any, create_graph: bool) -> tuple[Any, ...] | None:
+    """The tangents of ``ys`` from those of ``xs``: the derivative of the backward pass with respect to its vector, in
+    which it is linear. None if no ``x`` reaches a ``y``."""
+    seeds = [y.new_zeros(y.shape).requires_grad_(True) for y in ys]
+    found = grad(ys, xs, seeds, create_graph=True, allow_unused=True)
+    if all(g is None for g in found):
+        return None
+    pairs = [(g, t) for g, t in zip(found, tangents) if g is not None and g.requires_grad]
+    out: Any = [None] * len(seeds)
+    if pairs:
+        out = grad([g for g, _ in pairs], seeds, [t for _, t in pairs], create_graph=create_graph, allow_unused=True)
+    return tuple([y.new_zeros(y.shape) if g is None else g for g, y in zip(out, ys)])
+
+
 @enable_grad()
 def jvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
@@ -112,11 +126,7 @@ def jvp(
     xs = _leaves(xs, create_graph)
     ys, many_out = _as_tuple(func(*xs))
     vs = _as_tuple(v)[0] if v is not None else tuple([x.new_ones(x.shape) for x in xs])
-    seeds = tuple([y.new_zeros(y.shape).requires_grad_(True) for y in ys])
-    gs = grad(ys, xs, seeds, create_graph=True, allow_unused=True)
-    pairs = [(g, w) for g, w in zip(gs, vs) if g is not None]
-    out = grad([g for g, _ in pairs], seeds, [w for _, w in pairs], create_graph=create_graph, allow_unused=True)
-    out = tuple([y.new_zeros(y.shape) if g is None else g for g, y in zip(out, ys)])
+    out = pushed(ys, xs, vs, create_graph) or tuple([y.new_zeros(y.shape) for y in ys])
     return _done(ys, many_out, create_graph), _done(out, many_out, create_graph)
 
 

@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 from ._archive import ArchiveReader
+from ._files import is_path
 
 __all__ = ["PyTorchFileReader"]
 
@@ -22,7 +23,7 @@ class PyTorchFileReader:
     """
 
     def __init__(self, file: str | os.PathLike[str] | Any) -> None:
-        if isinstance(file, (str, os.PathLike)):
+        if is_path(file):
             file = open(file, "rb")
             weakref.finalize(self, file.close)
         self._archive = ArchiveReader(file)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 import io
 import os
-import tempfile
 from typing import Any
 
 import numpy as np
 
 import flambeau as torch
+from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array, image_module
 
 __all__ = [
@@ -43,10 +43,8 @@ def read_file(path: str | os.PathLike[str]) -> torch.Tensor:
 
 def write_file(filename: str | os.PathLike[str], data: torch.Tensor) -> None:
     """Writes the bytes of a tensor, uint8 (n,), to a file, of which the old or the new one is there, whole."""
-    folder = os.path.dirname(os.path.abspath(filename))
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as f:
+    with writing(filename) as f:
         f.write(data.numpy().tobytes())
-    os.replace(f.name, filename)
 
 
 def decode_image(
