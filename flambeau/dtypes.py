@@ -42,11 +42,20 @@ class dtype:
 
     def to_real(self) -> dtype:
         """The dtype of the real part."""
-        return {complex64: float32, complex128: float64}.get(self, self)
+        return {complex32: float16, complex64: float32, complex128: float64}.get(self, self)
 
     def to_complex(self) -> dtype:
-        """The complex dtype whose parts have this dtype."""
-        return {float32: complex64, float64: complex128, float16: complex32}.get(self, self)
+        """The complex dtype whose parts have this dtype, or can hold it.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        if self.is_complex:
+            return self
+        found = {float16: complex32, bfloat16: complex64, float32: complex64, float64: complex128}.get(self)
+        if found is None:
+            raise RuntimeError(f"Unknown Complex ScalarType for {SCALAR_NAMES[self]}")
+        return found
 
 
 def get_dtype(name: str) -> dtype:
@@ -216,11 +225,32 @@ _OWN_LIMITS = {
 }
 
 
-class finfo:
-    """Machine limits of a floating dtype (``torch.finfo``): bits, eps, max, min, tiny, resolution."""
+class _Limits:
+    """What ``finfo`` and ``iinfo`` share: two of one dtype are equal."""
+
+    dtype: str
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.dtype == self.dtype
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _refuse_other_than_dtype(name: str, x: Any) -> None:
+    if not isinstance(x, dtype):
+        raise TypeError(f"{name}(): argument 'type' (position 1) must be torch.dtype, not {type(x).__name__}")
+
+
+class finfo(_Limits):
+    """Machine limits of a floating dtype (``torch.finfo``): bits, eps, max, min, tiny, resolution.
+
+    Raises:
+        TypeError: ``type`` is no dtype, or not one of floating or complex numbers.
+    """
 
     def __init__(self, type: dtype | None = None) -> None:
-        type = type or get_default_dtype()
+        type = get_default_dtype() if type is None else type
+        _refuse_other_than_dtype("finfo", type)
         real = type.to_real()
         if not real.is_floating_point:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{real}'")
@@ -240,10 +270,17 @@ class finfo:
                 f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})")  # fmt: skip
 
 
-class iinfo:
-    """Machine limits of an integer dtype (``torch.iinfo``): bits, max, min."""
+class iinfo(_Limits):
+    """Machine limits of an integer dtype (``torch.iinfo``): bits, max, min.
+
+    Raises:
+        TypeError: ``type`` is no dtype, or not one of integers.
+    """
 
     def __init__(self, type: dtype) -> None:
+        _refuse_other_than_dtype("iinfo", type)
+        if type is bool_:
+            raise TypeError("torch.bool is not supported by torch.iinfo")
         if type.kind not in "ui":
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
         info = np.iinfo(type.np)

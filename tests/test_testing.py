@@ -81,6 +81,9 @@ def test_made_layouts() -> None:
     assert x.shape == (2, 4) and x.stride() == (8, 2) and x.requires_grad
     y = torch.testing.make_tensor(50, dtype=torch.uint8, device="cpu", low=0, high=2, exclude_zero=True)
     assert y.tolist() == [1] * 50
+    wide = torch.testing.make_tensor(50, dtype=torch.uint8, device="cpu", low=-9, high=300)
+    assert int(wide.max()) > 10
+    assert set(torch.testing.make_tensor(50, dtype=torch.bool, device="cpu", low=-9, high=9).tolist()) == {False, True}
     z = torch.testing.make_tensor(3, dtype=torch.complex64, device="cpu", low=1, high=2)
     assert bool((z.real >= 1).all()) and bool((z.imag < 2).all())
 
@@ -92,6 +95,10 @@ def test_made_layouts() -> None:
         (
             {"dtype": torch.int64, "requires_grad": True},
             "`requires_grad=True` is not supported for boolean and integral",
+        ),
+        (
+            {"dtype": torch.uint8, "low": -9, "high": -1},
+            "The value interval specified by `low` and `high` is [-9, -1), but torch.uint8 only supports [0, 256)",
         ),
         ({"dtype": torch.float32, "low": float("nan")}, "`low` and `high` cannot be NaN, but got low=nan and high=9"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import flambeau as torch
@@ -58,23 +59,47 @@ def make_tensor(
 
 
 def _bounds(dtype: Any, low: float | None, high: float | None) -> tuple[float, float]:
-    if dtype is torch.bool:
-        default = (0, 2)
-    elif dtype.is_floating_point or dtype.is_complex:
-        default = (-9, 9)
-    else:
-        default = (-9 if dtype.is_signed else 0, 10)
+    """The bounds to draw from: what is asked for, or the default, as far as ``dtype`` can hold it."""
+    floating = dtype.is_floating_point or dtype.is_complex
+    default = (0, 2) if dtype is torch.bool else (-9, 9 if floating else 10)
     low, high = default[0] if low is None else low, default[1] if high is None else high
+    least, end = _range(dtype)
+    _check_bounds(dtype, low, high, floating)
+    if high < least or low >= end:
+        raise ValueError(
+            f"The value interval specified by `low` and `high` is [{low}, {high}), but {dtype} only supports "
+            f"[{least}, {end})"
+        )
+    low, high = min(max(low, least), end), min(max(high, least), end)
+    return (low, high) if floating else (math.ceil(low), math.ceil(high))
+
+
+def _range(dtype: Any) -> tuple[float, float]:
+    """The least value of ``dtype`` and, for integers, what ``randint`` can take as the end."""
+    if dtype is torch.bool:
+        return 0, 2
+    if dtype.is_floating_point or dtype.is_complex:
+        return torch.finfo(dtype).min, torch.finfo(dtype).max
+    return torch.iinfo(dtype).min, torch.iinfo(dtype).max + (dtype is not torch.int64)
+
+
+def _check_bounds(dtype: Any, low: float, high: float, floating: bool) -> None:
     if any(math.isnan(v) for v in (low, high)):
         raise ValueError(f"`low` and `high` cannot be NaN, but got {low=} and {high=}")
-    if low > high or (low == high and not (dtype.is_floating_point or dtype.is_complex)):
+    if low == high and floating:
+        warnings.warn(
+            "Passing `low==high` to `torch.testing.make_tensor` for floating or complex types is deprecated since 2.1 "
+            "and will be removed in 2.3. Use `torch.full(...)` instead.",
+            FutureWarning,
+            stacklevel=4,
+        )
+    elif low >= high:
         raise ValueError(f"`low` must be less than `high`, but got {low} >= {high}")
-    return low, high
 
 
 def _drawn(size: tuple[int, ...], dtype: Any, device: Any, low: float, high: float) -> Any:
     if not (dtype.is_floating_point or dtype.is_complex):
-        return torch.randint(math.floor(low), math.ceil(high), size, device=device, dtype=dtype)
+        return torch.randint(int(low), int(high), size, device=device, dtype=dtype)
     x = torch.empty(size, device=device, dtype=dtype)
     part = torch.view_as_real(x) if dtype.is_complex else x
     if high - low >= torch.finfo(part.dtype).max:
