@@ -351,6 +351,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         self._vc = self._vc or self._s
         self._s, self._ty, self._w = other._s, other._ty, -1
 
+    def module_load(self, other: Any, assign: bool = False) -> Any:
+        """What ``load_state_dict`` swaps this parameter or buffer with when it loads ``other`` into it by swapping."""
+        return other.detach() if assign else self.copy_(other).detach()
+
     def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
         """Takes over the memory of another tensor or storage, at the given geometry."""
         if source is None:

@@ -33,6 +33,7 @@ PLACES = {
     "_shared_programs": "tensors",
     "_split_programs": "tensors",
     "_structure": "tensors",
+    "_swapping": "tensors",
     "_tensor": "tensors",
     "_utils": "tensors",
     "_tensor_types": "tensors",

@@ -488,13 +488,41 @@ def _fractional(n: int, x: Any, kernel_size: Any, output_size: Any, output_ratio
     if output_size is None and output_ratio is None:
         raise ValueError(f"fractional_max_pool{n}d requires specifying either an output_size or an output_ratio")
     t = x._ty
-    if output_size is None:
-        ratio = (output_ratio,) * n if isinstance(output_ratio, float) else tuple(output_ratio)
-        output_size = tuple([int(size * r) for size, r in zip(t.shape[-n:], ratio)])
+    kernel = _one_or(n, kernel_size, "kernel_size")
+    out = _by_ratio(n, t, output_ratio) if output_size is None else _one_or(n, output_size, "output_size")
+    batch, channels = 1 if t.ndim == n + 1 else t.shape[0], t.shape[-n - 1] if t.ndim > n else 0
     if samples is None:
-        batch = 1 if t.ndim == n + 1 else t.shape[0]
-        samples = rand(batch, t.shape[-n - 1], n, dtype=t.dtype)
-    return call(FRACTIONAL[n], (x, samples), (_tuple(kernel_size, n), _tuple(output_size, n)))
+        samples = rand(batch, channels, n, dtype=t.dtype)
+    _check_samples(samples._ty, batch, channels, n)
+    return call(FRACTIONAL[n], (x, samples), (kernel, out))
+
+
+def _one_or(n: int, value: Any, name: str) -> tuple[int, ...]:
+    if not isinstance(value, int) and len(value) not in (1, n):
+        ints = "Ints" if n == 2 else "three Ints"
+        raise RuntimeError(f"fractional_max_pool{n}d: {name} must either be a single Int or tuple of {ints}")
+    return _tuple(value, n) if isinstance(value, int) or len(value) == n else _tuple(value[0], n)
+
+
+def _by_ratio(n: int, t: Ty, ratio: Any) -> tuple[int, ...]:
+    """The size of the output as parts of the input's."""
+    if isinstance(ratio, float):
+        ratio = (ratio,) * n
+    if len(ratio) > n:
+        raise ValueError(f"fractional_max_pool{n}d requires output_ratio to either be a single Int or tuple of Ints.")
+    return tuple([int(size * ratio[k]) for k, size in enumerate(t.shape[-n:])])
+
+
+def _check_samples(s: Ty, batch: int, channels: int, n: int) -> None:
+    """PyTorch's checks of the random numbers that place the windows."""
+    if s.ndim != 3:
+        raise RuntimeError(f"Expect _random_samples to have 3 dimensions, got {s.ndim}")
+    if s.shape[0] < batch:
+        raise RuntimeError("Expect _random_samples.size(0) no less then input batch size.")
+    if s.shape[1] != channels:
+        raise RuntimeError("Expect _random_samples.size(1) equals to input channel size.")
+    if s.shape[2] != n:
+        raise RuntimeError(f"Expect _random_samples.size(2) equals to {n}; got {s.shape[2]}.")
 
 
 def fractional_max_pool2d_with_indices(

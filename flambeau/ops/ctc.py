@@ -142,9 +142,18 @@ CTC_BACKWARD = Operator(
 # ---- the function
 
 
-def _lengths(x: Any) -> Lengths:
+def _lengths(x: Any, name: str) -> Lengths:
+    """The lengths that the argument ``name`` of ``ctc_loss`` holds."""
     if is_tensor(x):
-        x = x.detach()._numpy().reshape(-1).tolist()
+        if x._ty.dtype.kind not in "iu":
+            raise RuntimeError(f"{name} must be integral")
+        return tuple(x.detach()._numpy().reshape(-1).tolist())
+    for k, n in enumerate(x):
+        if isinstance(n, float):
+            raise TypeError(
+                f"ctc_loss(): argument '{name}' failed to unpack the object at pos {k + 1} with error "
+                '"type must be tuple of ints,but got float"'
+            )
     return tuple(int(n) for n in x)
 
 
@@ -155,12 +164,8 @@ def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int
     for lengths, name in ((ins, "input_lengths"), (sizes, "target_lengths")):
         if len(lengths) != batch:
             raise RuntimeError(f"{name} must be of size batch_size")
-    for n in ins:
-        if n > time:
-            raise RuntimeError(
-                f"Expected input_lengths to have value at most {time}, but got value {n} (while checking "
-                "arguments for ctc_loss_allocate_outputs)"
-            )
+    for lengths, name in ((sizes, "target_lengths"), (ins, "input_lengths")):
+        _check_range(name, [n for n in lengths if n < 0], "at least 0")
     t = targets._ty
     if t.dtype not in (int64, int32):
         raise RuntimeError(
@@ -176,6 +181,15 @@ def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int
         raise RuntimeError(
             f"Expected tensor to have size at least {max(sizes, default=0)} at dimension 1, but got size "
             f"{t.shape[1]} for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)"
+        )
+    _check_range("input_lengths", [n for n in ins if n > time], f"at most {time}")
+
+
+def _check_range(name: str, wrong: list[int], range: str) -> None:
+    if wrong:
+        raise RuntimeError(
+            f"Expected {name} to have value {range}, but got value {wrong[0]} "
+            "(while checking arguments for ctc_loss_allocate_outputs)"
         )
 
 
@@ -197,7 +211,7 @@ def _ctc(
     log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: int = 1,
     zero_infinity: bool = False,
 ) -> Any:  # fmt: skip
-    ins, sizes = _lengths(input_lengths), _lengths(target_lengths)
+    ins, sizes = _lengths(input_lengths, "input_lengths"), _lengths(target_lengths, "target_lengths")
     single = log_probs._ty.ndim == 2
     if single:
         log_probs = log_probs.unsqueeze(1)

@@ -296,8 +296,25 @@ def _largest_rows(weight: np.ndarray, indices: np.ndarray, bags: np.ndarray, cou
     return out
 
 
-def _bag_ids(offsets: np.ndarray, n: int, include_last: bool) -> tuple[np.ndarray, int]:
+def _bag_padding(padding_idx: int | None, rows: int) -> int:
+    """The row that no bag counts, or -1."""
+    if padding_idx is None:
+        return -1
+    if not -rows <= padding_idx < rows:
+        raise RuntimeError(
+            f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, but got {padding_idx}"
+        )
+    return padding_idx % rows
+
+
+def _bag_ids(offsets: np.ndarray, n: int, include_last: bool, to_the_end: bool) -> tuple[np.ndarray, int]:
     """The bag of each index (of those before the last offset, where it is given), and the number of bags.
+
+    Args:
+        offsets: Where the bags begin.
+        n: The number of indices.
+        include_last: The last offset is where the last bag ends.
+        to_the_end: It ends with the indices all the same.
 
     Raises:
         RuntimeError: the offsets do not begin at 0, or go beyond the indices.
@@ -311,12 +328,13 @@ def _bag_ids(offsets: np.ndarray, n: int, include_last: bool) -> tuple[np.ndarra
         raise RuntimeError(
             f"offsets[-1] can not be greater than input's length {n} but got offsets[-1] of {offsets[-1]}"
         )
-    if (np.diff(offsets) < 0).any():
+    starts = offsets[:-1] if include_last else offsets
+    include_last = include_last and not to_the_end
+    if (np.diff(offsets if include_last else starts) < 0).any():
         raise RuntimeError(
             "Your input appears to be incorrect: the last offset value should be the size of the indices "
             "tensor, but it seems not to be the case."
         )
-    starts = offsets[:-1] if include_last else offsets
     used = int(offsets[-1]) if include_last and offsets.size else n
     return np.searchsorted(starts, np.arange(used), side="right") - 1, len(starts)
 
@@ -336,16 +354,17 @@ def embedding_bag_all(
         check_index_dtype(x, "embedding_bag")
     _check_sample_weights(weight, per_sample_weights)
     rows, n = weight._ty.shape[0], indices._ty.numel
-    padding = -1 if padding_idx is None else _padding_row(padding_idx, rows)
+    padding = _bag_padding(padding_idx, rows)
+    general = mode == 2 or padding_idx is not None  # PyTorch has a way of its own for plain sums and means
     at = indices.detach()._numpy()
     bad = np.flatnonzero((at < 0) | (at >= rows))
-    if bad.size and mode == 2:
+    if bad.size and general:
         raise RuntimeError(f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be {at[bad[0]]}")
     if bad.size:
         raise RuntimeError(
             f"Index {bad[0]} of input takes value {at[bad[0]]} which is not in the valid range [0, {rows})"
         )
-    ids, count = _bag_ids(offsets.detach()._numpy().astype(np.int64), n, include_last_offset)
+    ids, count = _bag_ids(offsets.detach()._numpy().astype(np.int64), n, include_last_offset, general)
     if len(ids) < n:
         n = len(ids)
         at, indices = at[:n], indices.narrow(0, 0, n)

@@ -124,8 +124,6 @@ def _check(input: Any, grid: Any, mode: str) -> None:
         raise RuntimeError("grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
                            f"{list(x.shape)} and grid with sizes {list(g.shape)}")  # fmt: skip
     if g.shape[-1] != x.ndim - 2:
-        if x.ndim in (4, 5) and g.ndim != x.ndim:
-            _refuse_dims(x, g)
         raise RuntimeError(
             f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes "
             f"{list(g.shape)}"
@@ -140,12 +138,12 @@ def _check(input: Any, grid: Any, mode: str) -> None:
         _refuse_dims(x, g)
     if x.ndim == 5 and mode == "bicubic":
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    if x.dtype is not g.dtype:
-        raise RuntimeError(f"expected scalar type {SCALAR_NAMES[x.dtype]} but found {SCALAR_NAMES[g.dtype]}")
     if x.dtype.kind != "f":
         raise NotImplementedError(
             f"\"grid_sampler_{x.ndim - 2}d_cpu_kernel_impl\" not implemented for '{SCALAR_NAMES[x.dtype]}'"
         )
+    if x.dtype is not g.dtype:
+        raise RuntimeError(f"expected scalar type {SCALAR_NAMES[x.dtype]} but found {SCALAR_NAMES[g.dtype]}")
 
 
 def _refuse_dims(x: Any, g: Any) -> None:

@@ -104,12 +104,22 @@ def _fold_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
             f"input.size(1)={t.shape[-2]} and kernel_size=({kernel[0]}, {kernel[1]})."
         )
     g = _geometry(size, blocks)
-    if prod(g.out) != t.shape[-1] or min(g.out) < 1:
+    wrong = ""
+    if prod(g.out) != t.shape[-1]:
+        wrong = (
+            "expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{g.out[0]} * {g.out[1]} = {prod(g.out)}, but got input.size(2)={t.shape[-1]}."
+        )
+    elif min(g.out) < 1:
+        wrong = (
+            f"calculated shape of the array of sliding blocks as ({g.out[0]}, {g.out[1]}), "
+            "which is too small (non-positive)"
+        )
+    if wrong:
         shown = [f"({p[0]}, {p[1]})" for p in (size, kernel, dilation, padding, stride)]
         raise RuntimeError(
             f"Given output_size={shown[0]}, kernel_size={shown[1]}, dilation={shown[2]}, padding={shown[3]}, "
-            f"stride={shown[4]}, expected size of input's dimension 2 to match the calculated number of sliding "
-            f"blocks {g.out[0]} * {g.out[1]} = {prod(g.out)}, but got input.size(2)={t.shape[-1]}."
+            f"stride={shown[4]}, {wrong}"
         )
     if t.dtype.kind not in "fcb":
         raise not_implemented("col2im_out_cpu", t.dtype)

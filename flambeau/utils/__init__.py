@@ -13,7 +13,12 @@ def set_module(obj: Any, mod: str) -> None:
     obj.__module__ = mod
 
 
+_ELSEWHERE = {"swap_tensors": "flambeau._swapping"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if not name.startswith("__"):
         try:
             return importlib.import_module(f"{__name__}.{name}")

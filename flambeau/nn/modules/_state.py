@@ -202,28 +202,22 @@ class ModuleState(ModuleTree):
                     f"the shape in current model is {current.shape}."
                 )
                 return
+        swap = torch.__future__.get_swap_module_params_on_conversion()
         try:
             with torch.no_grad():
-                if assign:
-                    self._assign_loaded(name, current, new)
+                if swap:
+                    _swap_loaded(current, new, assign)
+                elif assign:
+                    setattr(self, name, _like_current(current, new))
                 else:
                     current.copy_(new)
         except Exception as ex:
             error_msgs.append(
-                f'While copying the parameter named "{key}", '
+                f'While {"swapping" if swap else "copying"} the parameter named "{key}", '
                 f"whose dimensions in the model are {current.size()} and "
                 f"whose dimensions in the checkpoint are {new.size()}, "
                 f"an exception occurred : {ex.args}."
             )
-
-    def _assign_loaded(self, name: str, current: Any, new: Any) -> None:
-        """Puts the loaded tensor itself into the module."""
-        if isinstance(current, Parameter):
-            if isinstance(new, Parameter):
-                new.requires_grad_(current.requires_grad)
-            else:
-                new = Parameter(new, requires_grad=current.requires_grad)
-        setattr(self, name, new)
 
     def _load_extra_state(
         self, state_dict: Any, prefix: str, strict: bool, missing_keys: list[str], unexpected_keys: list[str]
@@ -282,6 +276,26 @@ class ModuleState(ModuleTree):
                 "Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors))
             )
         return keys
+
+
+def _swap_loaded(current: Any, new: Any, assign: bool) -> None:
+    """Gives a parameter or buffer what ``module_load`` makes of the loaded tensor."""
+    loaded = current.module_load(new, assign=assign)
+    if loaded is new or loaded is current:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() "
+            "the result if returning one of the inputs in module_load"
+        )
+    torch.utils.swap_tensors(current, _like_current(current, loaded))
+
+
+def _like_current(current: Any, new: Any) -> Any:
+    """``new`` as a parameter that wants gradients as ``current`` does, if ``current`` is one."""
+    if not isinstance(current, Parameter):
+        return new
+    if isinstance(new, Parameter):
+        return new.requires_grad_(current.requires_grad)
+    return Parameter(new, requires_grad=current.requires_grad)
 
 
 class _Loading:

@@ -62,6 +62,16 @@ def _table(module: Any, name: str) -> Any:
     return getattr(module, name) if table is None else table
 
 
+def _swap_converted(param: Any, new: Any, new_grad: Any) -> None:
+    """Gives a parameter, and its gradient, the content of the converted ones."""
+    grad, param.grad = param.grad, None
+    torch.utils.swap_tensors(param, Parameter(new, requires_grad=param.requires_grad))
+    if grad is not None:
+        if new_grad is not grad:
+            torch.utils.swap_tensors(grad, new_grad.requires_grad_(grad.requires_grad))
+        param.grad = grad
+
+
 def _still_lazy(old: Any, new: Any) -> Any:
     """``new``, which was made of ``old``, as an uninitialized buffer if ``old`` is one."""
     if not is_lazy(old) or is_lazy(new):
@@ -278,16 +288,18 @@ class ModuleTree(ModuleHooks):
         with torch.no_grad():
             new = fn(param)
             new_grad = None if grad is None else fn(grad)
-        if new.device.type == param.device.type:
+        if torch.__future__.get_swap_module_params_on_conversion():
+            _swap_converted(param, new, new_grad)
+        elif new.device.type == param.device.type and not torch.__future__.get_overwrite_module_params_on_conversion():
             if new is not param:
                 param.data = new
             if grad is not None and new_grad is not grad:
                 grad.data = new_grad
-            return
-        moved = Parameter(new, param.requires_grad)
-        if grad is not None and new_grad is not None:
-            moved.grad = new_grad.requires_grad_(grad.requires_grad)
-        self._parameters[name] = moved
+        else:
+            moved = Parameter(new, param.requires_grad)
+            if grad is not None and new_grad is not None:
+                moved.grad = new_grad.requires_grad_(grad.requires_grad)
+            self._parameters[name] = moved
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Converts the parameters and buffers, in place: ``to(device)``, ``to(dtype)``, ``to(tensor)``...

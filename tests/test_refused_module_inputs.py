@@ -1,0 +1,117 @@
+"""Inputs that PyTorch's layers and losses refuse, and how they say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+import flambeau.nn.functional as F
+from flambeau import nn
+
+LOG_PROBS = torch.zeros(50, 3, 15).log_softmax(2)
+TARGETS = torch.ones(3, 29, dtype=torch.long)
+IMAGES = torch.rand(2, 3, 8, 8)
+
+
+def ctc(input_lengths: Any, target_lengths: Any) -> Any:
+    return F.ctc_loss(LOG_PROBS, TARGETS, input_lengths, target_lengths)
+
+
+def bag(offsets: list[int], mode: str, padding_idx: int | None = None) -> Any:
+    table = torch.arange(12.0).view(6, 2)
+    indices = torch.tensor([0, 1, 2, 3])
+    return F.embedding_bag(
+        indices, table, torch.tensor(offsets), mode=mode, include_last_offset=True, padding_idx=padding_idx
+    ).tolist()
+
+
+REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: ctc(torch.tensor([50.0, 50, 50]), [29, 20, 20]), RuntimeError, "input_lengths must be integral"),
+    (lambda: ctc([50, 50, 50], torch.tensor([29.0, 20, 20])), RuntimeError, "target_lengths must be integral"),
+    (
+        lambda: ctc([50, 50, 50.0], [29, 20, 20]),
+        TypeError,
+        "ctc_loss(): argument 'input_lengths' failed to unpack the object at pos 3 with error "
+        '"type must be tuple of ints,but got float"',
+    ),
+    (
+        lambda: ctc([-1, 50, 50], [29, 20, 20]),
+        RuntimeError,
+        "Expected input_lengths to have value at least 0, but got value -1 "
+        "(while checking arguments for ctc_loss_allocate_outputs)",
+    ),
+    (
+        lambda: ctc([51, 50, 50], [29, -1, 20]),
+        RuntimeError,
+        "Expected target_lengths to have value at least 0, but got value -1 "
+        "(while checking arguments for ctc_loss_allocate_outputs)",
+    ),
+    (
+        lambda: nn.Fold((4, 5), (2, 2), dilation=8)(torch.zeros(1, 12, 12)),
+        RuntimeError,
+        "Given output_size=(4, 5), kernel_size=(2, 2), dilation=(8, 8), padding=(0, 0), stride=(1, 1), calculated "
+        "shape of the array of sliding blocks as (-4, -3), which is too small (non-positive)",
+    ),
+    (
+        lambda: nn.FractionalMaxPool2d(2, output_ratio=[0.5, 0.5, 0.6])(IMAGES),  # type: ignore[arg-type]
+        ValueError,
+        "fractional_max_pool2d requires output_ratio to either be a single Int or tuple of Ints.",
+    ),
+    (
+        lambda: nn.FractionalMaxPool2d(2, output_size=[2, 2, 2])(IMAGES),  # type: ignore[arg-type]
+        RuntimeError,
+        "fractional_max_pool2d: output_size must either be a single Int or tuple of Ints",
+    ),
+    (
+        lambda: nn.FractionalMaxPool3d((2, 2), output_size=2)(IMAGES),  # type: ignore[arg-type]
+        RuntimeError,
+        "fractional_max_pool3d: kernel_size must either be a single Int or tuple of three Ints",
+    ),
+    (
+        lambda: F.fractional_max_pool2d(IMAGES, 2, output_size=2, _random_samples=torch.rand(1, 3, 2)),
+        RuntimeError,
+        "Expect _random_samples.size(0) no less then input batch size.",
+    ),
+    (
+        lambda: F.fractional_max_pool2d(IMAGES, 2, output_size=2, _random_samples=torch.rand(2, 1, 2)),
+        RuntimeError,
+        "Expect _random_samples.size(1) equals to input channel size.",
+    ),
+    (
+        lambda: F.fractional_max_pool2d(IMAGES, 2, output_size=2, _random_samples=torch.rand(2, 3, 1)),
+        RuntimeError,
+        "Expect _random_samples.size(2) equals to 2; got 1.",
+    ),
+    (
+        lambda: F.grid_sample(IMAGES, torch.rand(2, 1, 1, 1, 3), align_corners=False),
+        RuntimeError,
+        "grid_sampler(): expected grid to have size 2 in last dimension, but got grid with sizes [2, 1, 1, 1, 3]",
+    ),
+    (
+        lambda: F.grid_sample(IMAGES.long(), torch.rand(2, 1, 1, 2), align_corners=False),
+        NotImplementedError,
+        "\"grid_sampler_2d_cpu_kernel_impl\" not implemented for 'Long'",
+    ),
+    (
+        lambda: bag([0, 4], "sum", padding_idx=6),
+        RuntimeError,
+        "padding_idx must be within the number of embeddings, -6 through 5, but got 6",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+def test_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_the_last_bag_ends_with_the_indices_where_rows_are_left_out() -> None:
+    assert bag([0, 3, 3], "sum") == [[6.0, 9.0], [0.0, 0.0]]
+    assert bag([0, 3, 3], "sum", padding_idx=5) == [[6.0, 9.0], [6.0, 7.0]]
+    assert bag([0, 3, 3], "mean", padding_idx=0) == [[3.0, 4.0], [6.0, 7.0]]
+    assert bag([0, 2], "max") == [[6.0, 7.0]]
