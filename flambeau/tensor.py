@@ -14,7 +14,7 @@ from .compiler.flight import land
 from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, device, strided
-from .graph.epoch import complete_all
+from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.gradients import Gradients
 from .graph.keeping import let_go, renew
@@ -204,7 +204,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array that shares memory."""
-        if requires_grad(self) and not force:
+        if not force and threads.epoch.grad and requires_grad(self):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self._ty.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
@@ -342,6 +342,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._ty.dtype.kind not in "fc" and requires_grad(self):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._adopt(value)
 
     def _adopt(self, other: Any) -> None:
@@ -540,7 +542,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if not isinstance(edge, AccumulateGrad):
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return RemovableHandle(hooks_of(edge).post, hook)
+        return RemovableHandle(hooks_of(edge).accumulated, hook)
 
     # ---- copying and pickling
 

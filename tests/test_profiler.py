@@ -105,3 +105,10 @@ def test_what_is_not_there() -> None:
     assert p.key_averages()
     with pytest.raises(NotImplementedError, match="export_stacks"):
         p.export_stacks("nowhere")
+
+
+def test_there_is_no_itt() -> None:
+    itt = torch.profiler.itt
+    assert not itt.is_available()
+    with pytest.raises(RuntimeError, match="ITT functions not installed"), itt.range("part {}", 1):
+        pass

@@ -140,15 +140,17 @@ def _accumulating(inputs: tuple[Any, ...]) -> dict[tuple[Any, int], int]:
     return captures
 
 
-def _run(outputs: tuple[Any, ...], grads: Any, retain: bool | None, create: bool, captures: Any) -> Task:
+def _run(
+    outputs: Sequence[Any], grads: Any, retain: bool | None, create: bool, captures: Any, stopping: bool = False
+) -> Task:
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):
-            return _run(outputs, grads, retain, create, captures)
+            return _run(outputs, grads, retain, create, captures, stopping)
     before = epoch.grad
     roots = _root_grads(outputs, grads)
     edges = _root_edges(outputs)
-    task = Task(create if retain is None else retain, create, captures)
+    task = Task(create if retain is None else retain, create, captures, stopping=stopping)
     epoch.grad = create
     try:
         task.run(edges, roots)
@@ -169,7 +171,7 @@ def grad(
         RuntimeError: an input does not require grad, or was not used and ``allow_unused`` is false.
     """
     if is_grads_batched:
-        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported; loop over the gradients")
+        return _batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     outs, ins = _tuple(outputs), _tuple(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError(
@@ -186,15 +188,58 @@ def grad(
         captures.setdefault(key, len(captures))
     task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
     result = [task.captured.get(captures[key]) for key in keys]
+    if materialize_grads and any(g is None and given is not x for g, x, given in zip(result, ins, _given(inputs))):
+        raise RuntimeError(
+            "materialize_grads cannot be used when the given input is a GradientEdge because it is not possible to "
+            "know the metadata of the gradient."
+        )
     return tuple(
-        _missing(g, x, i, allow_unused or materialize_grads, materialize_grads)
+        _missing(g, x, i, allow_unused or materialize_grads, materialize_grads, create_graph)
         for i, (g, x) in enumerate(zip(result, ins))
     )
 
 
-def _missing(g: Any, x: Any, i: int, allow_unused: bool | None, materialize: bool) -> Any:
+def grad_up_to(outputs: Any, inputs: Any, grads: Any) -> list[Any]:
+    """Differentiable gradients along the ways that pass no other of the inputs; None for what is not reached."""
+    captures: dict[Any, int] = {}
+    keys = [split(_edge(x)) for x in inputs]
+    for key in keys:
+        captures.setdefault(key, len(captures))
+    task = _run(outputs, grads, True, True, captures, stopping=True)
+    return [task.captured.get(captures[key]) for key in keys]
+
+
+def _given(x: Any) -> Sequence[Any]:
+    """One or several tensors or edges, as they were given."""
+    return (x,) if isinstance(x, TensorBase) or hasattr(x, "output_nr") else x
+
+
+def _batched(outputs: Any, inputs: Any, grads: Any, retain: Any, create: bool, *rest: Any) -> tuple[Any, ...]:
+    """``grad`` for each row of the gradients of the outputs, one pass a row; the results stacked."""
+    from ..ops.joining import stack
+
+    allow_unused, materialize = rest
+    for i, (y, g) in enumerate(zip(_tuple(outputs), _tuple(grads))):
+        if g._ty.shape[1:] != y._ty.shape:
+            raise RuntimeError(
+                f"If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                f"dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
+                f"shape of {y.shape}. If you only want some tensors in `grad_output` to be considered batched, "
+                "consider using vmap."
+            )
+    rows = list(zip(*[g.unbind(0) for g in _tuple(grads)]))
+    keep = create if retain is None else retain
+    found = [
+        grad(outputs, inputs, row, keep or i + 1 < len(rows), create, True, allow_unused, False, materialize)
+        for i, row in enumerate(rows)
+    ]
+    return tuple([None if column[0] is None else stack(column) for column in zip(*found)])
+
+
+def _missing(g: Any, x: Any, i: int, allow_unused: bool | None, materialize: bool, create: bool) -> Any:
     if g is None and materialize:
-        return x.new_zeros(x.shape)
+        return x.new_zeros(x.shape).requires_grad_(create)
     if g is None and not allow_unused:
         raise RuntimeError(f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
                            "allow_unused=True if this is the desired behavior.")  # fmt: skip

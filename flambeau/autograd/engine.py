@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -121,12 +121,14 @@ class Task:
         captures: of which outputs gradients are wanted, and where they go; None: leaves accumulate theirs.
         retaining: do results that retain their gradients get them? If not, there are no other hooks either.
         all_leaves: are all leaves among ``captures``, so that no way to a leaf is walked in vain?
+        stopping: does no gradient go on from where one is captured?
     """
 
     def __init__(
         self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None, retaining: bool = True,
-        all_leaves: bool = False,
+        all_leaves: bool = False, stopping: bool = False,
     ) -> None:  # fmt: skip
+        self.callbacks: list[Callable[[], Any]] = []  # called when the pass is over
         self.all_leaves = all_leaves
         self.keep = keep
         self.create = create
@@ -136,6 +138,8 @@ class Task:
         self.buffers: dict[Any, list[Any]] = {}
         self.dependencies: dict[Any, int] = {}
         self.needed: set[Any] | None = None
+        self.wanted = {node for node, _ in captures} if captures and not all_leaves else set()
+        self.ends = self.wanted if stopping else ()
         self.seen: set[Any] = set()
 
     # ---- which nodes run
@@ -152,7 +156,7 @@ class Task:
             elif node not in seen:
                 seen.add(node)
                 stack.append((node, True))
-                for e in _edges(node):
+                for e in () if node in self.ends else _edges(node):
                     if e is not None:
                         target = e.fn if e.__class__ is Out else e
                         self.dependencies[target] = self.dependencies.get(target, 0) + 1
@@ -161,9 +165,11 @@ class Task:
             self._mark_needed(order)
 
     def _mark_needed(self, order: list[Any]) -> None:
-        wanted = {node for node, _ in self.captures}  # type: ignore[union-attr]
-        needed: set[Any] = set()
+        wanted = self.wanted
+        needed = {node for (node, _), at in self.captures.items() if at < 0}  # type: ignore[union-attr]
         for node in order:
+            if node in self.ends:
+                continue
             if any(e is not None and (split(e)[0] in needed or split(e)[0] in wanted) for e in _edges(node)):
                 needed.add(node)
         self.needed = needed
@@ -175,6 +181,8 @@ class Task:
         outer, threads.task = threads.task, self
         try:
             self._run(roots, grads)
+            while self.callbacks:
+                self.callbacks.pop(0)()
         finally:
             threads.task = outer
 
@@ -223,16 +231,22 @@ class Task:
         grads = self.buffers.pop(node, None)
         if grads is None:
             grads = [None] * (1 if type(node) is AccumulateGrad else len(node.outs))
-        if node.hooked is not None and self.retaining:
-            grads = _pre_hooks(node, grads)
+        runs = self.needed is None or node in self.needed
+        if not runs and node not in self.wanted:
+            return None
+        hooked = node.hooked is not None and self.retaining
+        if hooked:
+            grads = _tensor_hooks(node, grads)
         self._capture(node, grads)
+        if not runs:
+            return None
+        if hooked:
+            grads = _pre_hooks(node, grads)
         if isinstance(node, AccumulateGrad):
             wanted = self.captures is None or self.captures.get((node, 0)) == -1
             if wanted and grads[0] is not None:
                 accumulate(node, grads[0], self.create)
             return []
-        if self.needed is not None and node not in self.needed:
-            return None
         if all(g is None for g in grads):
             return [None] * len(node.edges)
         return self._apply(node, grads)
@@ -366,7 +380,8 @@ def release(node: Fn) -> None:
 # ---- hooks and leaves
 
 
-def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
+def _tensor_hooks(node: Any, grads: list[Any]) -> list[Any]:
+    """The gradients after the hooks of the node's results; what retains its gradient gets it."""
     grads = list(grads)
     hooks = node.hooked
     for k in range(len(grads)):
@@ -377,7 +392,11 @@ def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
             x = hooks.retain[k]()
             if x is not None:
                 _retain(x, grads[k])
-    for hook in list(hooks.pre.values()):
+    return grads
+
+
+def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
+    for hook in list(node.hooked.pre.values()):
         r = hook(tuple(grads))
         if r is not None:
             grads = list(r) if isinstance(r, tuple) else [r]
@@ -403,13 +422,21 @@ def accumulate(node: AccumulateGrad, g: Any, create: bool) -> None:
         return
     if x._grad is None:
         x._grad = _own(g, x, create)
+        g = g if create else x._grad
     elif create:
         x._grad = x._grad + g
     else:
         x._grad.add_(g)
     if node.hooked is not None:
-        for hook in list(node.hooked.post.values()):
-            hook(x)
+        _after_accumulation(node.hooked, x, g)
+
+
+def _after_accumulation(hooks: Any, x: Any, g: Any) -> None:
+    for hook in list(hooks.accumulated.values()):
+        if hook(x) is not None:
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    for hook in list(hooks.post.values()):
+        hook((), (g,))
 
 
 def obeys_layout(g: Any, leaf: Any) -> bool:
@@ -423,6 +450,8 @@ def _own(g: Any, x: Any, create: bool) -> Any:
     """The gradient in memory of its own, laid out like the leaf."""
     from ..ops.creation import copy_like
 
+    if create and obeys_layout(g._ty, x._ty):
+        return g.clone()
     y = copy_like(g, x._ty, keep_graph=create)
     if not create:
         stolen = g._view is None and getrefcount(g) <= 5 and obeys_layout(g._ty, x._ty)

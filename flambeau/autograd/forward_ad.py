@@ -68,10 +68,23 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
         )
     _check(tensor, tangent)
+    return _dual(tensor, tangent, tensor.requires_grad)
+
+
+def _dual(tensor: Any, tangent: Any, outside: bool) -> Any:
+    """A dual tensor; ``outside``: gradients flow on from it to what requires grad outside of the level."""
     with enable_grad():
-        base = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
-        dual_levels[-1].append((base, tangent, tensor.requires_grad))
+        base = tensor.view_as(tensor) if outside else tensor.detach().requires_grad_()
+        dual_levels[-1].append((base, tangent, outside))
         return base.clone()
+
+
+def with_tangent(tensor: Any, tangent: Any) -> Any:
+    """A tensor that was computed of dual tensors, with the tangent that a rule of its own gives it."""
+    if tangent is None:
+        return tensor
+    _check(tensor, tangent)
+    return _dual(tensor, tangent, tensor.requires_grad and _needs_backward(tensor, dual_levels[-1]))
 
 
 def _check(tensor: Any, tangent: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..graph.tensor_base import TensorBase, View
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
-from .grad_mode import no_grad
+from .grad_mode import dual_levels, no_grad
 
 
 class FunctionCtx:
@@ -38,6 +39,12 @@ class FunctionCtx:
     def set_materialize_grads(self, value: bool) -> None:
         """Whether ``backward`` gets zeros (default) or None for outputs without a gradient."""
         self.__dict__["materialize"] = value
+
+    @property
+    def saved_variables(self) -> tuple[Any, ...]:
+        """The older name of ``saved_tensors``."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors  # type: ignore[attr-defined]
 
 
 class _Node(FunctionCtx, Fn):
@@ -86,7 +93,7 @@ class _Node(FunctionCtx, Fn):
         """Runs the user's ``backward``; its results in the order of ``forward``'s arguments."""
         if self.__dict__.get("materialize", True):
             grads = tuple([_zeros(t) if g is None else g for g, t in zip(grads, self.outs)])
-        out = self.forward_class.backward(self, *grads)
+        out = _rule_of(self.forward_class)(self, *grads)
         out = list(out) if isinstance(out, (tuple, list)) else [out]
         name, count = type(self).__name__, len(self.edges)
         while len(out) > count and out[-1] is None:
@@ -110,6 +117,22 @@ class _Node(FunctionCtx, Fn):
             self.freed = True
 
 
+def _rule_of(cls: Any) -> Callable[..., Any]:
+    """What a class defines as its backward, under either of the two names.
+
+    Raises:
+        RuntimeError: it defines both.
+    """
+    if cls.vjp is Function.vjp:
+        return cls.backward
+    if cls.backward is not Function.backward:
+        raise RuntimeError(
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement "
+            "one of them."
+        )
+    return cls.vjp
+
+
 def _zeros(t: Any) -> Any:
     from ..ops.creation import zeros_of
 
@@ -130,11 +153,20 @@ class Function:
     generate_vmap_rule = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
-                           "so you "
-                           "should invoke them on the class itself. Instantiating an autograd function will raise an "
-                           "error "
-                           "in a future version of PyTorch.")  # fmt: skip
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            "invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            "version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -153,18 +185,88 @@ class Function:
                                   "autograd.Function to "
                                   "use it with backward mode AD.")  # fmt: skip
 
+    vjp = backward
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the outputs from those of the arguments (``torch.autograd.forward_ad``)."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        """The computation for a batch; ``torch.vmap`` does not need it here, since it calls ``forward`` by element."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set "
+            "generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs ``forward`` outside the graph and records one node for it."""
-        node = _make_node(cls, args)
         separate = cls.setup_context is not Function.setup_context
+        if separate:
+            args, kwargs = _with_defaults(cls.forward, args, kwargs)
+        tangents = _tangents(args) if dual_levels else None
+        node = _make_node(cls, args)
         node.__dict__["running"] = True
         with no_grad():
             out = cls.forward(*args, **kwargs) if separate else cls.forward(node, *args, **kwargs)
             if separate:
                 cls.setup_context(node, args, out)
+            pushed = None if tangents is None else cls.jvp(node, *_given_tangents(node, args, tangents))
         node.__dict__["running"] = False
-        return _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
+        result = _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
+        return result if tangents is None else _duals(result, pushed, node)
+
+
+def _with_defaults(forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    """The arguments of a call with the defaults of those that were not given."""
+    defaults = getattr(forward, "__defaults__", None) or getattr(
+        getattr(forward, "__func__", None), "__defaults__", None
+    )
+    if not defaults and not kwargs:
+        return args, kwargs
+    import inspect
+
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def _tangents(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The tangents of the arguments; None if there are none at all."""
+    from .forward_ad import unpack_dual
+
+    found = [unpack_dual(a).tangent if isinstance(a, TensorBase) else None for a in args]
+    return None if all(t is None for t in found) else tuple(found)
+
+
+def _given_tangents(node: Any, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What ``jvp`` gets: zeros for arguments without a tangent, unless the call wants None."""
+    if not node.__dict__.get("materialize", True):
+        return tangents
+    return tuple([_zeros(a._ty) if t is None and _is_float(a) else t for a, t in zip(args, tangents)])
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, TensorBase) and x._ty.dtype.kind in "fc"
+
+
+def _duals(result: Any, tangents: Any, node: Any) -> Any:
+    """The outputs of a call with the tangents that its ``jvp`` gave."""
+    from .forward_ad import with_tangent
+
+    if node.__dict__.get("dirty"):
+        raise NotImplementedError(
+            f"torch.autograd.forward_ad: {node.forward_class.__name__} writes an argument in place (mark_dirty), which "
+            "is not supported for dual tensors; write to a copy"
+        )
+    if not isinstance(result, tuple):
+        return with_tangent(result, tangents) if _is_float(result) else result
+    given = tangents if isinstance(tangents, tuple) else (tangents,)
+    return tuple([with_tangent(y, t) if _is_float(y) else y for y, t in zip(result, given)])
 
 
 def _edge(x: Any) -> Any:
@@ -221,9 +323,9 @@ def _with_history(node: _Node, args: tuple[Any, ...], y: Any, k: int, count: int
         y = _returned_input(y)
     if y._ty.dtype.kind not in "fc":
         grad = False
+    if y._view is not None:
+        y._view = View(y._view.base, "custom", version_of(y))
     if grad:
-        if y._view is not None:
-            y._view = View(y._view.base, "custom", version_of(y))
         y._edge = edge
     else:
         y._edge = None
@@ -292,7 +394,32 @@ class NestedIOFunction(Function):
 InplaceFunction = Function
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
-    """The tensor itself: variables and tensors were merged long ago (``torch.autograd.Variable``)."""
-    x = data.detach()
-    return x.requires_grad_(True) if requires_grad else x
+class _ExecutionEngine:
+    """What programs ask of PyTorch's engine."""
+
+    @staticmethod
+    def queue_callback(callback: Callable[[], Any]) -> None:
+        """Calls ``callback`` when the backward pass that runs now is over.
+
+        Raises:
+            RuntimeError: none runs.
+        """
+        if threads.task is None:
+            raise RuntimeError("Final callbacks can only be installed during backward pass.")
+        threads.task.callbacks.append(callback)
+
+
+class _VariableMeta(type):
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, TensorBase)
+
+
+class Variable(metaclass=_VariableMeta):
+    """Tensors were once wrapped in it; calling it gives a tensor on the same memory, and tensors are its instances."""
+
+    _execution_engine = _ExecutionEngine()
+
+    def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
+        """The tensor, outside of the graph."""
+        x = data.detach()
+        return x.requires_grad_(True) if requires_grad else x

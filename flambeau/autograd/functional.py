@@ -7,6 +7,7 @@ from typing import Any
 
 from ..graph.tensor_base import TensorBase
 from . import grad
+from ._backward import grad_up_to
 from .grad_mode import enable_grad
 
 
@@ -105,9 +106,9 @@ def vjp(
 
 def pushed(ys: Any, xs: Any, tangents: Any, create_graph: bool) -> tuple[Any, ...] | None:
     """The tangents of ``ys`` from those of ``xs``: the derivative of the backward pass with respect to its vector, in
-    which it is linear. None if no ``x`` reaches a ``y``."""
+    which it is linear. What lies before an ``x`` adds nothing. None if no ``x`` reaches a ``y``."""
     seeds = [y.new_zeros(y.shape).requires_grad_(True) for y in ys]
-    found = grad(ys, xs, seeds, create_graph=True, allow_unused=True)
+    found = grad_up_to(ys, xs, seeds)
     if all(g is None for g in found):
         return None
     pairs = [(g, t) for g, t in zip(found, tangents) if g is not None and g.requires_grad]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -49,6 +50,13 @@ class _Mode:
     def __call__(self, f: F) -> F:
         """Decorates a function, a generator function, or all methods' call of a class's constructor."""
         if isinstance(f, type):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "the `__init__` method and nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
             f.__init__ = self(f.__init__)  # type: ignore[misc]
             return f  # type: ignore[return-value]
         if getattr(f, "__code__", None) is not None and f.__code__.co_flags & GENERATOR:
@@ -65,16 +73,27 @@ class _Mode:
         @functools.wraps(f)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             gen = f(*args, **kwargs)
-            sent: Any = None
+            resume: Callable[[], Any] = functools.partial(gen.send, None)
             while True:
                 try:
                     with self.clone():
-                        value = gen.send(sent)
+                        value = resume()
                 except StopIteration as stop:
                     return stop.value
-                sent = yield value
+                resume = yield from self._suspended(gen, value)
 
         return wrapped
+
+    def _suspended(self, gen: Any, value: Any) -> Any:
+        """Gives ``value`` to the caller, outside of the mode; how the generator goes on after that."""
+        try:
+            return functools.partial(gen.send, (yield value))
+        except GeneratorExit:
+            with self.clone():
+                gen.close()
+            raise
+        except BaseException as e:
+            return functools.partial(gen.throw, e)
 
 
 class no_grad(_Mode):

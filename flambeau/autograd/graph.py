@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -162,9 +163,18 @@ class _Copies:
         self._kept.clear()
 
 
+class _Copying(threading.local):
+    """Is the thread within ``allow_mutation_on_saved_tensors``?"""
+
+    inside = False
+
+
+_copying = _Copying()
+
+
 def _kept(kept: list[Any]) -> Any:
     if not kept:
-        raise RuntimeError(
+        raise AssertionError(
             "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
             "originally recorded."
         )
@@ -174,12 +184,16 @@ def _kept(kept: list[Any]) -> Any:
 @contextlib.contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[_Copies]:
     """Within it, tensors saved for backward may be written in place: their values are kept for a backward inside."""
+    if _copying.inside:
+        raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
     copies = _Copies()
+    _copying.inside = True
     with saved_tensors_hooks(copies.keep, _kept):
         try:
             yield copies
         finally:
             copies.clear()
+            _copying.inside = False
 
 
 # ---- hooks on several gradients
@@ -249,13 +263,13 @@ def _when_all(tensors: Sequence[Any], nodes: list[Any], fn: Callable[..., Any]) 
 
 def _when_any(tensors: Sequence[Any], fn: Callable[..., Any]) -> _Handles:
     lock = threading.Lock()
-    called: list[bool] = []
+    called: weakref.WeakSet[Any] = weakref.WeakSet()  # the passes in which it was
 
     def hook(grad: Any) -> None:
         with lock:
-            if called:
+            if threads.task in called:
                 return
-            called.append(True)
+            called.add(threads.task)
         fn(grad)
 
     return _Handles([x.register_hook(hook) for x in tensors])

@@ -201,7 +201,7 @@ class AccumulateGrad:
     next_functions: tuple[tuple[Any, int], ...] = ()
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls ``hook(leaf)`` after the gradient has been added."""
+        """Calls ``hook((), grads)`` after the gradient has been added."""
         return RemovableHandle(hooks_of(self).post, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -215,15 +215,19 @@ class AccumulateGrad:
 
 
 class Hooks:
-    """Hooks of an edge: on each output's gradient, before and after the node; and outputs that retain theirs."""
+    """Hooks of an edge: on each output's gradient, before and after the node; and outputs that retain theirs.
 
-    __slots__ = ("post", "pre", "retain", "tensor")
+    ``accumulated`` are a leaf's, called once its gradient has been added.
+    """
+
+    __slots__ = ("accumulated", "post", "pre", "retain", "tensor")
 
     def __init__(self) -> None:
         self.tensor: dict[int, dict[int, Any]] = {}  # output -> id -> hook
         self.retain: dict[int, Any] = {}  # output -> weak reference to the tensor
         self.pre: dict[int, Any] = {}
         self.post: dict[int, Any] = {}
+        self.accumulated: dict[int, Any] = {}
 
 
 hooked_leaves: list[None] = []  # one entry for each leaf that ever had hooks: one test in a backward pass

@@ -671,7 +671,9 @@ def rebase(x: TensorBase, fn: Any) -> None:
     whole = CopySlices(base._edge, base._ty, x._ty, fn)
     _move_retained(base, whole)
     base._edge = whole
-    x._edge = strided_edge(x)
+    edge = strided_edge(x)
+    _move_retained(x, edge)
+    x._edge = edge
     x._view.edge_version = version_of(x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,27 @@ from .views import alias_view, expand_rule, select, slice_view
 
 
 def _items(index: Any) -> list[Any]:
-    """The parts between the brackets; a list that is not a plain index counts as a tensor."""
+    """The parts between the brackets; a list of integers counts as a tensor, most others as a tuple."""
     if isinstance(index, tuple):
         return list(index)
+    if isinstance(index, list) and _counts_as_tuple(index):
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
+            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+            "x[torch.tensor(seq)], which will result either in an error or a different result",
+            stacklevel=4,
+        )
+        return list(index)
     return [index]
+
+
+SHORT = 32  # PyTorch takes shorter lists that hold sequences for tuples
+
+
+def _counts_as_tuple(index: list[Any]) -> bool:
+    return len(index) < SHORT and any(
+        i is None or i is Ellipsis or isinstance(i, (slice, list, tuple, np.ndarray)) or is_tensor(i) for i in index
+    )
 
 
 def _as_index(i: Any) -> Any:

@@ -76,10 +76,33 @@ STRIDED_SUM = Operator(
 
 def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
     """The gradient of the base of ``as_strided``: elements seen several times add up."""
+    from .complex_views import view_as_complex, view_as_real
+
+    if base.dtype.is_complex and not part.dtype.is_complex:
+        return view_as_complex(as_strided_backward(g, _as_pairs(base), part))
+    if part.dtype.is_complex and not base.dtype.is_complex:
+        return as_strided_backward(view_as_real(g), base, _as_pairs(part))
     span = 1 + max(
         [t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0]
     )
     return at_version(call(STRIDED_SUM, (g,), (base, part, span)), 1)
+
+
+def _as_pairs(t: Ty) -> Ty:
+    """The type of the same memory as pairs of real numbers."""
+    return ty((*t.shape, 2), t.dtype.to_real(), (*[2 * s for s in t.strides], 1), 2 * t.offset)
+
+
+def _piece_of(whole: Any, base: Ty, part: Ty) -> Any:
+    """A view of ``whole``, which is laid out like ``base`` at offset 0, as ``part`` is one of the base."""
+    from .complex_views import view_as_complex, view_as_real
+
+    if base.dtype.is_complex and not part.dtype.is_complex:
+        return view_as_real(whole).as_strided(part.shape, part.strides, part.offset - 2 * base.offset)
+    if part.dtype.is_complex and not base.dtype.is_complex:
+        pairs = _as_pairs(part)
+        return view_as_complex(whole.as_strided(pairs.shape, pairs.strides, pairs.offset - base.offset))
+    return whole.as_strided(part.shape, part.strides, part.offset - base.offset)
 
 
 def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
@@ -89,11 +112,12 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     if f.fn.freed:
         raise RuntimeError(FREED)
     base, part, epoch = f.ins[0], f.attrs, threads.epoch
-    if base.dense and not epoch.grad and not epoch.crowded and not overlaps_itself(part):
+    simple = base.dense and base.dtype.is_complex is part.dtype.is_complex and not overlaps_itself(part)
+    if simple and not epoch.grad and not epoch.crowded:
         return _with_part_replaced(f, g, epoch)
     whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
     whole = whole.copy_(g)
-    piece = whole.as_strided(part.shape, part.strides, part.offset - base.offset)
+    piece = _piece_of(whole, base, part)
     first, *rest = _through_write(f, piece.clone())
     if f.fn.edges[0] is None:
         return (None, *rest)

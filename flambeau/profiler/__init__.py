@@ -14,6 +14,7 @@ from ..autograd import profiler as _profiler
 from ..autograd.profiler import record_function
 from ..autograd.profiler_util import EventList
 from ..graph.realisation import finish
+from . import itt
 from .explanation import Explanation, explain
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ProfilerAction",
     "ProfilerActivity",
     "explain",
+    "itt",
     "kineto_available",
     "profile",
     "record_function",
