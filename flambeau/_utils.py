@@ -13,7 +13,7 @@ from .device import CPU
 from .dtypes import complex32, dtype, uint8
 from .graph.storage import Storage, flat_type
 from .graph.tensor_base import new_tensor
-from .graph.types import ty
+from .graph.types import beside, ty
 from .storage import TypedStorage, UntypedStorage, new_storage
 
 _LARGEST = 2**63 - 1
@@ -57,7 +57,8 @@ def _over(storage: Any, offset: Any, size: Any, stride: Any, dt: dtype) -> Any:
         raise TypeError(f"storage_offset must be an int, but got {type(offset).__name__}")
     shape, strides = _sizes("sizes", size), _sizes("strides", stride)
     check_geometry(shape, strides, offset, 4 if dt is complex32 else dt.itemsize, storage.nbytes())
-    return new_tensor(_elements(storage, dt), ty(shape, dt, strides, offset))
+    s = _elements(storage, dt)
+    return new_tensor(s, beside(ty(shape, dt, strides, offset), s.ty))
 
 
 def _elements(storage: UntypedStorage, dt: dtype) -> Storage:
@@ -155,6 +156,17 @@ def _rebuild_device_tensor_from_cpu_tensor(data: Any, dtype: Any, device: Any, r
     return _finished(data.to(dtype=dtype, device=CPU), requires_grad, None)
 
 
+def _rebuild_meta_tensor_no_storage(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Any:
+    """A tensor of the device "meta"."""
+    from .ops.creation import without_memory
+
+    if not hasattr(dtype, "np"):
+        raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
+    shape, strides = _sizes("sizes", size), _sizes("strides", stride)
+    check_geometry(shape, strides, 0, dtype.itemsize, _LARGEST)
+    return _finished(without_memory(ty(shape, dtype, strides)), requires_grad, None)
+
+
 def _refused(kind: str) -> Any:
     def rebuild(*args: Any) -> Any:
         raise NotImplementedError(f"flambeau has no {kind} tensors; save a dense copy of the tensor and load that")
@@ -167,7 +179,6 @@ _rebuild_xla_tensor = _rebuild_device_tensor_from_numpy
 _rebuild_sparse_tensor = _refused("sparse")
 _rebuild_qtensor = _refused("quantized")
 _rebuild_nested_tensor = _refused("nested")
-_rebuild_meta_tensor_no_storage = _refused("meta")
 _rebuild_wrapper_subclass = _refused("wrapper subclass")
 
 
@@ -187,6 +198,8 @@ def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
     if x.is_sparse:
         raise NotImplementedError("flambeau cannot save sparse tensors: save x.to_dense()")
     t = x._ty
+    if t.meta:
+        return _rebuild_meta_tensor_no_storage, (t.dtype, t.size, t.strides, x.requires_grad)
     if t.dtype is complex32:
         storage: UntypedStorage = _as_half_pairs(x)
     elif t.dtype in TypedStorage.LEGACY:

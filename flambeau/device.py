@@ -1,4 +1,4 @@
-"""``torch.device``, layouts and memory formats. There is one device, the CPU."""
+"""``torch.device``, layouts and memory formats. There are two devices: the CPU, and "meta", which has no memory."""
 
 from __future__ import annotations
 
@@ -46,27 +46,42 @@ class device:
         return device, (self.type, self.index)
 
     def __enter__(self) -> device:
-        check_device(self)
+        _defaults.append(chosen(self))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        _defaults.pop()
 
 
 CPU = device("cpu")
+META = device("meta")
+_defaults = [CPU]  # where new tensors are made: by ``set_default_device``, then by each ``with torch.device(...)``
 
 
-def check_device(d: Any) -> None:
-    """Raises PyTorch's error unless ``d`` is None or the CPU."""
-    if d is None or d is CPU or d == "cpu":
-        return
+def set_default(d: Any) -> None:
+    """Makes a device the one of new tensors."""
+    _defaults[0] = CPU if d is None else chosen(d)
+
+
+def chosen(d: Any = None) -> device:
+    """The device on which a new tensor is made: ``CPU`` or ``META``, the default one for None.
+
+    Raises:
+        AssertionError: CUDA.
+        RuntimeError: another device that is not there.
+    """
+    if d is None:
+        return _defaults[-1]
+    if d is CPU or d == "cpu":
+        return CPU
     d = device(d)
     if d.type == "cuda":
         raise AssertionError("Torch not compiled with CUDA enabled")
     if d.type == "meta":
-        raise NotImplementedError("flambeau has no meta device; make the tensor on 'cpu'")
+        return META
     if d.type != "cpu":
         raise RuntimeError(f"PyTorch is not linked with support for {d.type} devices")
+    return CPU
 
 
 class _Named:

@@ -6,12 +6,12 @@ import os
 import warnings
 from typing import Any
 
-from .device import check_device, device
+from .device import chosen, device, set_default
 
 _LEVELS = ("default", "warn", "error")
 _PRECISIONS = ("highest", "high", "medium")
 _deterministic = {"level": 0, "fill": True}
-_state: dict[str, Any] = {"warn always": False, "precision": "highest", "interop": None, "device": device("cpu")}
+_state: dict[str, Any] = {"warn always": False, "precision": "highest", "interop": None}
 
 
 def _need(name: str, what: str, kind: type, value: Any) -> None:
@@ -163,16 +163,16 @@ def set_flush_denormal(mode: bool) -> bool:
 
 def get_default_device() -> device:
     """The device of new tensors."""
-    return _state["device"]
+    return chosen()
 
 
 def set_default_device(device: Any) -> None:
-    """Sets the device of new tensors, which can only be the CPU (None as well).
+    """Sets the device of new tensors: the CPU (None as well) or "meta".
 
     Raises:
-        AssertionError, NotImplementedError, RuntimeError: a device that flambeau does not have.
+        AssertionError, RuntimeError: a device that flambeau does not have.
     """
-    check_device(device)
+    set_default(device)
 
 
 # ---- inference
@@ -215,7 +215,7 @@ def from_file(
     from .dtypes import get_default_dtype
     from .ops.creation import realised_tensor
 
-    check_device(device)
+    chosen(device)
     dt, count = dtype or get_default_dtype(), size or 0
     wanted = count * dt.itemsize
     try:

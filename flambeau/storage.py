@@ -11,7 +11,7 @@ import numpy as np
 from . import dtypes
 from .compiler.flight import land
 from .compiler.numpy import to_values
-from .device import CPU, device
+from .device import CPU, META, device
 from .dtypes import dtype, from_numpy_dtype
 from .graph.epoch import complete_all
 from .graph.keeping import let_go
@@ -34,7 +34,6 @@ class UntypedStorage:
     """
 
     dtype: Any = dtypes.uint8
-    device = CPU
     is_cuda = is_sparse = is_hpu = False
 
     def __init__(self, source: Any = 0, *, device: Any = None) -> None:
@@ -45,6 +44,11 @@ class UntypedStorage:
         else:
             self._s = new_storage(np.array(source, self.dtype.np), self.dtype)
         self._pairs: Storage | None = None
+
+    @property
+    def device(self) -> device:
+        """The CPU, or "meta" if there is no memory."""
+        return META if self._s.ty.meta else CPU
 
     @classmethod
     def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
@@ -236,7 +240,7 @@ class UntypedStorage:
         return id(self._s)
 
     def __repr__(self) -> str:
-        items = "".join(f" {item}\n" for item in self.tolist())
+        items = "...\n" if self._s.ty.meta else "".join(f" {item}\n" for item in self.tolist())
         return f"{items}[{self._title()}]"
 
     def _title(self) -> str:

@@ -13,7 +13,7 @@ from .autograd.memo import replay
 from .compiler.flight import land
 from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
-from .device import CPU, device, strided
+from .device import CPU, META, device, strided
 from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.gradients import Gradients
@@ -22,7 +22,7 @@ from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type, next_token
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
-from .graph.types import Size, permuted_strides, ty
+from .graph.types import Size, beside, on_meta, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._registry import requires_grad, version_of, view_edge
 from .ops.creation import sizes
@@ -80,16 +80,17 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The number of dimensions."""
         return self._ty.ndim
 
-    device = property(lambda self: CPU, doc="Always the CPU.")
+    device = property(lambda self: META if self._ty.meta else CPU, doc='The CPU, or "meta" if it has no memory.')
     layout = property(lambda self: strided, doc="Always ``torch.strided``.")
     itemsize = property(lambda self: self._ty.dtype.itemsize, doc="Bytes of an element.")
     nbytes = property(lambda self: self._ty.numel * self._ty.dtype.itemsize, doc="Bytes of all elements.")
     names = property(lambda self: (None,) * self._ty.ndim, doc="Dimension names, which flambeau does not have.")
     name = property(lambda self: None, doc="None.")
-    is_cuda = is_sparse = is_quantized = is_meta = is_mps = is_mkldnn = is_nested = is_xla = is_xpu = is_ipu = (
-        is_sparse_csr
-    ) = property(lambda self: False, doc="False: dense tensors on the CPU.")
-    is_cpu = property(lambda self: True, doc="True.")
+    is_cuda = is_sparse = is_quantized = is_mps = is_mkldnn = is_nested = is_xla = is_xpu = is_ipu = is_sparse_csr = (
+        property(lambda self: False, doc="False: dense tensors on the CPU.")
+    )
+    is_cpu = property(lambda self: not self._ty.meta, doc="Is it on the CPU?")
+    is_meta = property(lambda self: self._ty.meta, doc='Is it on the device "meta", without memory?')
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
@@ -164,17 +165,27 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     resolve_neg = resolve_conj
 
     def cpu(self, memory_format: Any = None) -> Tensor:
-        """The tensor itself: it is on the CPU."""
-        return self
+        """The tensor itself if it is on the CPU.
+
+        Raises:
+            NotImplementedError: It is on the device "meta".
+        """
+        return self.to("cpu") if self._ty.meta else self  # type: ignore[attr-defined]
 
     def pin_memory(self, device: Any = None) -> Tensor:
         """The tensor itself: there is no device to pin for."""
+        if self._ty.meta:
+            raise RuntimeError(
+                f"cannot pin 'Meta{dtypes.SCALAR_NAMES[self._ty.dtype]}Type' only dense CPU tensors can be pinned"
+            )
         return self
 
     def share_memory_(self) -> Tensor:
         """Moves the memory to where processes share it that are forked, or get the tensor, from now on."""
         from . import _shared_memory
 
+        if self._ty.meta:
+            raise RuntimeError("_share_fd_: only available on CPU")
         _shared_memory.share(self._s)
         return self
 
@@ -206,6 +217,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The values as a NumPy array that shares memory."""
         if not force and threads.epoch.grad and requires_grad(self):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self._ty.meta:
+            raise TypeError("can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
+                            "host memory first.")  # fmt: skip
         if self._ty.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
         flat = settled(self._s)
@@ -231,6 +245,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _value(self) -> Any:
         """The only element as a Python number."""
         s, t = self._s, self._ty
+        if t.meta:
+            raise RuntimeError("Tensor.item() cannot be called on meta tensors")
         if s.pending or s.raw is None or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
             return self._flat_values().item(t.offset)
         return s.seen.item(t.offset)  # type: ignore[union-attr]
@@ -300,7 +316,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return tensor_str(self, tensor_contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        if self._ty.ndim == 0:
+        if self._ty.ndim == 0 and not self._ty.meta:
             return format(self.item(), spec)
         return object.__format__(self, spec)
 
@@ -310,7 +326,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     # ---- storage
 
     def data_ptr(self) -> int:
-        """The address of the first element."""
+        """The address of the first element; 0 if there is none."""
+        if self._ty.meta:
+            return 0
         flat = realised(self._s)
         land()  # whoever has the address may write there
         return flat.ctypes.data + self._ty.offset * self._ty.dtype.itemsize if self._ty.numel else 0
@@ -342,6 +360,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._ty.meta is not self._ty.meta:
+            raise RuntimeError(
+                "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor "
+                "type."
+            )
         if value._ty.dtype.kind not in "fc" and requires_grad(self):
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._adopt(value)
@@ -360,14 +383,21 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def set_(self, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
         """Takes over the memory of another tensor or storage, at the given geometry."""
         if source is None:
-            s, t = Storage.of(flat_type(0, self.dtype), None, np.zeros(0, self.dtype.np)), flat_type(0, self.dtype)
+            t = beside(flat_type(0, self.dtype), self._ty)
+            s = Storage.of(t, None, None if t.meta else np.zeros(0, self.dtype.np))
         elif isinstance(source, TensorBase):
             s, t = source._s, source._ty
         else:
             s = source._s
             t = flat_type(s.ty.numel * s.ty.dtype.itemsize // self.dtype.itemsize, self.dtype)
+        if s.ty.meta is not self._ty.meta:
+            raise RuntimeError(
+                f'Attempted to set the storage of a tensor on device "{self.device}" to a storage on different device '
+                f'"{META if s.ty.meta else CPU}".  This is no longer allowed; the devices must match.'
+            )
         if size is not None:
             t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
+        t = beside(t, s.ty)
         complete_all()
         replaced[0] += 1
         self._s, self._ty, self._w, self._vc = s, t, -1, None
@@ -382,6 +412,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         t = ty(shape, self.dtype)
         replaced[0] += 1
         s = self._s
+        if s.ty.meta:
+            self._s, self._ty, self._w = Storage.of(on_meta(t)), on_meta(t), -1
+            return self
         if s.notes is not None and s.notes.kept is not None:
             settled(s)
             let_go(s)
@@ -592,7 +625,7 @@ def _copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
     """One copy for all tensors of a deepcopy that share the storage."""
     copies = memo.setdefault("flambeau storages", {})  # type: ignore[call-overload]
     if id(s) not in copies:
-        copies[id(s)] = Storage.of(s.ty, None, realised(s).copy()), s
+        copies[id(s)] = Storage.of(s.ty, None, None if s.ty.meta else realised(s).copy()), s
     return copies[id(s)][0]
 
 
@@ -619,6 +652,11 @@ def _check_grad(x: Tensor, g: Any) -> None:
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
     if g is x:
         raise RuntimeError("can't assign Variable as its own grad")
+    if g._ty.meta is not x._ty.meta:
+        raise RuntimeError(
+            f"attempting to assign a gradient with device type '{g.device}' to a tensor with device type '{x.device}'. "
+            "Please ensure that the gradient and the tensor are on the same device"
+        )
     if g._ty.dtype is not x._ty.dtype:
         raise RuntimeError("assigned grad has data of a different type")
     if g._ty.shape != x._ty.shape:

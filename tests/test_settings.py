@@ -94,8 +94,11 @@ def test_precision_and_devices() -> None:
     assert torch.get_float32_matmul_precision() == "high"
     torch.set_default_device("cpu")
     assert torch.get_default_device() == torch.device("cpu")
-    with pytest.raises(NotImplementedError, match="no meta device"):
-        torch.set_default_device("meta")
+    torch.set_default_device("meta")
+    assert torch.zeros(1).is_meta and torch.get_default_device() == torch.device("meta")
+    torch.set_default_device(None)
+    with pytest.raises(AssertionError, match="not compiled with CUDA"):
+        torch.set_default_device("cuda")
 
 
 def test_files_in_memory(tmp_path: Path) -> None:

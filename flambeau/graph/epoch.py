@@ -38,6 +38,7 @@ class Epoch:
         "grad",
         "inference",
         "leaves",
+        "meta",
         "moved",
         "pend",
         "released",
@@ -67,6 +68,7 @@ class Epoch:
         self.viewed: list[Storage] = []  # storages that keep their leaf, and have traced views of this epoch
         self.alone = True  # has there been one thread only?
         self.moved = False  # has anything changed that would make another leaf of a tensor, in this epoch?
+        self.meta = False  # is something without memory recorded in this epoch?
         self.deferring = True  # may backward nodes be completed later? See ``graph.tape``
         self.waited = 0  # small writes that were recorded because something was pending
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
@@ -206,7 +208,9 @@ def is_parameter(x: TensorBase) -> bool:
 def _leaf(s: Storage, epoch: Epoch) -> Node:
     """Numbers a realised storage in the epoch."""
     if s.raw is None:
-        raise lost()
+        if not s.ty.meta:
+            raise lost(s)
+        epoch.meta = True
     t, ordinal = s.ty, len(epoch.leaves)
     h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
     s.epoch = epoch

@@ -22,9 +22,9 @@ _free: list[int] = []
 
 
 def keep(s: Storage) -> None:
-    """Gives a storage a number of its own, from its next realisation on."""
+    """Gives a storage a number of its own, from its next realisation on, which those without memory never have."""
     notes = s.note()
-    if notes.kept is not None:
+    if notes.kept is not None or s.ty.meta:
         return
     slot = heapq.heappop(_free) if _free else len(_slots)
     if slot == len(_slots):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from .types import Ty, ty
+from .types import Ty, beside, on_meta, ty
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -193,9 +193,39 @@ def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> No
     if t is None:
         if len(_results) >= MOST_RESULTS:
             _results.clear()
-        t = _results[known] = op.infer(known[1], attrs)
+        t = _results[known] = inferred(op, known[1], attrs)
     n = nodes[key] = Node(op, ins, attrs, t, user_place(inside + 1))
     return n
+
+
+def inferred(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
+    """What an operator gives for inputs of these types: without memory if one of them has none."""
+    t = op.infer(tys, attrs)
+    if not any([i.meta for i in tys]):  # noqa: C419
+        return t
+    refuse_devices(op, tys)
+    return tuple([on_meta(part) for part in t]) if t.__class__ is tuple else on_meta(t)
+
+
+def refuse_devices(op: Operator, tys: tuple[Ty, ...]) -> None:
+    """Raises if some inputs are on the CPU and some on the meta device.
+
+    Python numbers and tensors without dimensions may be on the CPU, and so may indices, tables of weights that
+    resampling is done with, and what is copied.
+
+    Raises:
+        RuntimeError: they are mixed.
+    """
+    if op.name.startswith(_ANYWHERE):
+        return
+    places = [i.meta for i in tys if i.meta or i.ndim]
+    if not all(places):
+        names = ("cpu", "meta") if not places[0] else ("meta", "cpu")
+        raise RuntimeError(f"Tensor on device {names[1]} is not on the expected device {names[0]}!")
+
+
+# What the names of operators that may mix devices begin with:
+_ANYWHERE = ("copy", "embedding", "gather", "index", "put", "scatter", "take", "upsample")
 
 
 def forget_nodes() -> None:
@@ -232,7 +262,7 @@ def view_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((h, t))
     if n is None:
-        n = nodes[h, t] = Node(VIEW, (h,), None, t, user_place(2))
+        n = nodes[h, t] = Node(VIEW, (h,), None, beside(t, h.ty), user_place(2))
     return n
 
 
@@ -242,7 +272,7 @@ def layout_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((LAYOUT, h, t))
     if n is None:
-        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, t, user_place(2))
+        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(2))
     return n
 
 

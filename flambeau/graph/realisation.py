@@ -49,13 +49,27 @@ def _live(epoch: Epoch) -> tuple[list[Storage], list[Gradients]]:
     """The pending storages that a tensor or a saved value still holds, oldest first, and gradients."""
     live = _held(epoch.pend, UNHELD)
     epoch.pend.clear()
+    if epoch.meta:
+        live = _with_memory(live)
     if not epoch.computed:
         return live, []
     computed = _held(epoch.computed, UNHELD)
     for g in epoch.computed:
         g.epoch = None
     epoch.computed.clear()
+    if epoch.meta:
+        computed = [g for g in computed if not any([n.ty.meta for n in g.known.grads])]  # noqa: C419
     return live, computed
+
+
+def _with_memory(live: list[Storage]) -> list[Storage]:
+    """The storages that are to be computed; for those on the meta device the record of their calls ends."""
+    for s in live:
+        if s.ty.meta:
+            s.pending = False
+            s.h = None
+            s.w = next_token()
+    return [s for s in live if not s.ty.meta]
 
 
 def realise(epoch: Epoch | None = None, wanted: Storage | None = None) -> None:
@@ -198,7 +212,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.waited = 0
     epoch.serial += 1
     epoch.deferring = epoch.alone and not packing.active
-    epoch.moved = False
+    epoch.moved = epoch.meta = False
     epoch.written = next_number()
     if kept_anew[0] or epoch.serial % SWEEP_INTERVAL == 0:
         sweep()
@@ -238,7 +252,7 @@ def realised(s: Storage) -> np.ndarray:
         realise(s.epoch, s)
     values = s.seen
     if values is None:
-        raise lost()
+        raise lost(s)
     return values
 
 
@@ -251,7 +265,7 @@ def settled(s: Storage) -> np.ndarray:
     s.w = next_token()
     values = s.buf
     if values is None:
-        raise lost()
+        raise lost(s)
     return values
 
 

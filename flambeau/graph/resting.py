@@ -113,7 +113,7 @@ def make(s: Storage, epoch: Epoch) -> bool:
     """
     h: Any = s.h
     held = range_of(s.ty.dtype)
-    if held is None or s.raw is not None or s.epoch is not epoch or h.ty is not s.ty:
+    if held is None or s.raw is not None or s.epoch is not epoch or h.ty is not s.ty or s.ty.meta:
         return False
     value = _constant(h, held, epoch)
     if value is None:

@@ -122,8 +122,10 @@ def out_of_memory(error: MemoryError) -> RuntimeError:
     return RuntimeError(f"DefaultCPUAllocator: can't allocate memory{tried}. Error code 12 (Cannot allocate memory)")
 
 
-def lost() -> RuntimeError:
+def lost(s: Storage) -> RuntimeError:
     """The error for a storage that is neither pending nor realised."""
+    if s.ty.meta:
+        return NotImplementedError("Cannot copy out of meta tensor; no data!")
     return RuntimeError("a tensor's memory was lost: its program failed before it was computed")
 
 

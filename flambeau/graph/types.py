@@ -42,7 +42,7 @@ class Ty:
     """An interned type; compare with ``is``. Make one with ``ty``.
 
     ``strides`` and ``offset`` count elements. ``weak`` marks a Python number, which takes part in
-    promotion by its category alone.
+    promotion by its category alone. ``meta`` marks what has no memory: tensors on the device "meta".
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class Ty:
         "dense",
         "dtype",
         "leaves",
+        "meta",
         "nbytes",
         "ndim",
         "numel",
@@ -61,7 +62,10 @@ class Ty:
         "weak",
     )
 
-    def __init__(self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool, meta: bool = False
+    ) -> None:
+        self.meta = meta
         self.shape = shape
         self.size = Size(shape)
         self.dtype = dt
@@ -70,7 +74,7 @@ class Ty:
         self.weak = weak
         self.ndim = len(shape)
         self.numel = prod(shape)
-        self.nbytes = self.numel * dt.itemsize
+        self.nbytes = 0 if meta else self.numel * dt.itemsize
         self.contiguous = is_contiguous(shape, strides)
         self.dense = self.contiguous or is_dense(shape, strides)
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
@@ -78,7 +82,9 @@ class Ty:
 
     def moved(self, offset: int) -> Ty:
         """The type that differs in the offset alone."""
-        key = (self.shape, self.dtype, self.strides, offset, self.weak)
+        key: Any = (self.shape, self.dtype, self.strides, offset, self.weak)
+        if self.meta:
+            key = (*key, True)
         return _types.get(key) or _interned(key, self._at(offset))
 
     def _at(self, offset: int) -> Ty:
@@ -86,7 +92,7 @@ class Ty:
         t.shape, t.size, t.dtype, t.strides, t.weak = self.shape, self.size, self.dtype, self.strides, self.weak
         t.ndim, t.numel, t.nbytes = self.ndim, self.numel, self.nbytes
         t.contiguous, t.dense = self.contiguous, self.dense
-        t.offset = offset
+        t.offset, t.meta = offset, self.meta
         t.leaves = {}
         t.views = {}
         return t
@@ -116,6 +122,19 @@ def ty(
         key = (tuple(map(int, shape)), dt, tuple(map(int, strides)), int(offset), weak)
         t = _interned(key, Ty(*key))
     return t
+
+
+def on_meta(t: Ty) -> Ty:
+    """The type of the same tensor without memory."""
+    if t.meta:
+        return t
+    key = (t.shape, t.dtype, t.strides, t.offset, t.weak, True)
+    return _types.get(key) or _interned(key, Ty(*key))
+
+
+def beside(t: Ty, other: Ty) -> Ty:
+    """The type on the device of another: without memory if that has none."""
+    return on_meta(t) if other.meta else t
 
 
 def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
@@ -209,9 +228,8 @@ def permuted_strides(shape: tuple[int, ...], order: list[int] | tuple[int, ...])
 def like(t: Ty, dt: dtype | None = None) -> Ty:
     """The type that ``empty_like`` gives: the same strides if dense, else the order of dimensions kept."""
     dt = dt or t.dtype
-    if t.dense:
-        return ty(t.shape, dt, t.strides)
-    return ty(t.shape, dt, permuted_strides(t.shape, stride_order([t], t.shape)))
+    strides = t.strides if t.dense else permuted_strides(t.shape, stride_order([t], t.shape))
+    return beside(ty(t.shape, dt, strides), t)
 
 
 def stride_order(tys: list[Ty] | tuple[Ty, ...], shape: tuple[int, ...]) -> list[int]:

@@ -64,9 +64,9 @@ def _fits(value: Any, dt: dtype) -> bool:
 def at_hand(x: Any) -> np.ndarray | None:
     """A tensor's values in some order if no pending work has to run for them, else None."""
     s = x._s
-    if s.pending:
-        return None
     t = x._ty
+    if s.pending or t.meta:
+        return None
     if t.contiguous and t.dtype is s.ty.dtype and s.raw is not None:
         values = s.seen
         return values if t.numel == values.size else values[t.offset : t.offset + t.numel]

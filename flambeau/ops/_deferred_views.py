@@ -6,7 +6,7 @@ from typing import Any
 
 from ..graph.epoch import Epoch, refresh
 from ..graph.fn import Out, fn_class, next_number
-from ..graph.node import Operator, view_node
+from ..graph.node import Operator, inferred, view_node
 from ..graph.tensor_base import TensorBase, View, tensor_class
 from ..graph.traced import Several, Traced, call_again, traced
 
@@ -18,7 +18,7 @@ def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
     known = x._ty.views
     t = known.get((op, attrs))
     if t is None:
-        t = known[op, attrs] = op.infer((x._ty,), attrs)
+        t = known[op, attrs] = inferred(op, (x._ty,), attrs)
     return t
 
 

@@ -261,6 +261,8 @@ def on_diagonal(d: Any) -> Any:
 
 def failures(info: Any) -> tuple[str, int] | None:
     """The first matrix that failed: how messages name it, and its code."""
+    if info._ty.meta:
+        return None
     codes = info.detach()._numpy()
     bad = codes.reshape(-1).nonzero()[0]
     if not len(bad):

@@ -712,6 +712,9 @@ def into(result: Any, out: Any, name: str = "") -> Any:
     if threads.epoch.grad and (requires_grad(result) or requires_grad(out)):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
                            "but one of the arguments requires grad.")  # fmt: skip
+    if result._ty.meta is not out._ty.meta:
+        raise RuntimeError(f"Attempting to copy from device {result.device} to device {out.device}, but cross-device "
+                           "copies are not allowed!")  # fmt: skip
     if not can_cast(result._ty.dtype, out._ty.dtype):
         raise RuntimeError(f"result type {SCALAR_NAMES[result._ty.dtype]} can't be cast to the desired output type "
                            f"{SCALAR_NAMES[out._ty.dtype]}")  # fmt: skip

@@ -48,7 +48,8 @@ def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
         ValueError: there is no type of this name.
     """
     if dtype is None:
-        return f"torch.{SCALAR_NAMES[self._ty.dtype]}Tensor"
+        where = "meta." if self._ty.meta else ""
+        return f"torch.{where}{SCALAR_NAMES[self._ty.dtype]}Tensor"
     return convert(self, _named(dtype))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..device import check_device
+from ..device import CPU, META, chosen
 from ..dtypes import dtype
+from ..graph.epoch import threads
 from ..graph.node import Operator
-from ..graph.types import Ty, like, permuted_strides, ty
+from ..graph.storage import lost
+from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
 from ._checks import check_value
 from ._immediate import at_once
 from ._registry import call, call_inplace, export, is_tensor, method
@@ -19,9 +21,14 @@ def _identity(b: Any, attrs: Any, x: Any) -> Any:
 
 
 CLONE = Operator("clone", lambda tys, t: t, _identity, lambda f, g: (g,))
-TO = Operator(
-    "_to_copy", lambda tys, t: t, _identity, lambda f, g: (g.to(f.ins[0].dtype),), grad_name="ToCopyBackward0"
-)
+
+
+def _to_vjp(f: Any, g: Any) -> tuple[Any]:
+    t = f.ins[0]
+    return (g.to(t.dtype, device=CPU if g._ty.meta and not t.meta else None),)
+
+
+TO = Operator("_to_copy", lambda tys, t: t, _identity, _to_vjp, grad_name="ToCopyBackward0")
 
 
 def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
@@ -63,16 +70,29 @@ def to(
     copy: bool = False,
     memory_format: Any = None,
 ) -> Any:
-    """The tensor with another dtype (or device 'cpu'); itself if nothing changes."""
+    """The tensor with another dtype or on another device; itself if nothing changes.
+
+    Raises:
+        NotImplementedError: a tensor of the device "meta" has no values to go elsewhere.
+    """
     for a in args:
         if is_tensor(a):
-            dtype = a.dtype
+            dtype, device = a.dtype, a.device
         elif isinstance(a, _dtype_class):
             dtype = a
         elif not isinstance(a, bool):  # a bool is ``non_blocking``
             device = a
-    check_device(device)
+    if device is not None and (chosen(device) is META) is not self._ty.meta:
+        return _moved(self, dtype or self._ty.dtype, memory_format)
     return convert(self, dtype or self._ty.dtype, copy, memory_format)
+
+
+def _moved(x: Any, dt: Any, memory_format: Any) -> Any:
+    """A tensor of the CPU on the device "meta"."""
+    if x._ty.meta:
+        raise lost(x._s)
+    threads.epoch.meta = True
+    return call(TO, (x,), on_meta(layout_of(x._ty, memory_format, dt)))
 
 
 _dtype_class = dtype
@@ -101,6 +121,8 @@ def type_as(self: Any, other: Any) -> Any:
 
 def _copy_ty(tys: tuple[Ty, ...], t: Ty) -> Ty:
     expand_rule(tys[1], t.shape)
+    if tys[1].meta and not t.meta:
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     return t
 
 
@@ -135,7 +157,7 @@ at_once(filling={COPY: None, FILL: None, FILL_TENSOR: None, ZERO: 0})
 
 
 def _dense(t: Ty) -> Ty:
-    return t if t.dense and not t.offset else ty(t.shape, t.dtype)
+    return t if t.dense and not t.offset else beside(ty(t.shape, t.dtype), t)
 
 
 @method()

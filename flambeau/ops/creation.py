@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy import to_memory
-from ..device import check_device
+from ..device import CPU, META, chosen
+from ..device import device as _device
 from ..dtypes import (
     dtype,
     float64,
@@ -21,7 +22,7 @@ from ..graph.epoch import node_of, threads
 from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
-from ..graph.types import Ty, like, ty
+from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
 from ._progressions import stepped
 from ._registry import call, fresh, function, into, is_tensor, method
@@ -40,8 +41,27 @@ def from_values(a: np.ndarray, dt: dtype) -> Any:
     return realised_tensor(np.ascontiguousarray(to_memory(np.asarray(a, dt.compute), dt)).reshape(np.shape(a)), dt)
 
 
-def with_grad(x: Any, requires_grad: bool) -> Any:
-    """Makes a fresh leaf require grad."""
+def without_memory(t: Ty) -> Any:
+    """A tensor of this type on the device "meta"."""
+    t = on_meta(t)
+    whole = t if t.dense and not t.offset else on_meta(flat_type(span_of(t), t.dtype))
+    return tensor_over(Storage.of(whole), t)
+
+
+def span_of(t: Ty) -> int:
+    """How many elements of memory a tensor of this type reaches over."""
+    return t.offset + (1 + sum([(n - 1) * step for n, step in zip(t.shape, t.strides)]) if t.numel else 0)
+
+
+def device_beside(x: Any, device: Any) -> _device:
+    """The device that was asked for, or the one of ``x``."""
+    return chosen(device) if device is not None else META if x._ty.meta else CPU
+
+
+def with_grad(x: Any, requires_grad: bool, where: _device = CPU) -> Any:
+    """A fresh leaf on its device, which may require grad."""
+    if where is META and not x._ty.meta:
+        x = without_memory(x._ty)
     return x.requires_grad_(True) if requires_grad else x
 
 
@@ -61,6 +81,8 @@ def full_of(t: Ty, value: Any) -> Any:
     """A pending constant tensor of a dense type."""
     if t.numel * t.dtype.itemsize >= 2**63:
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(t.shape)}")
+    if t.meta:
+        return without_memory(t)
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
         return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
     check_value(value, t.dtype)
@@ -69,6 +91,8 @@ def full_of(t: Ty, value: Any) -> Any:
 
 def ones_node(t: Ty) -> Node:
     """The node of ones of this shape and dtype."""
+    if t.meta:
+        threads.epoch.meta = True
     known = t.views.get("ones")
     if known is None:
         known = t.views["ones"] = intern(FULL, (), (1, like(t)))
@@ -77,7 +101,7 @@ def ones_node(t: Ty) -> Node:
 
 def zeros_of(t: Ty) -> Any:
     """Zeros of this shape and dtype."""
-    return full_of(t if t.dense and not t.offset else ty(t.shape, t.dtype), 0)
+    return full_of(t if t.dense and not t.offset else beside(ty(t.shape, t.dtype), t), 0)
 
 
 def copy_like(g: Any, leaf: Ty, keep_graph: bool) -> Any:
@@ -156,11 +180,14 @@ def _tuple_of_sizes(size: Any, name: str) -> tuple[int, ...]:
 def _new_full(
     name: str, shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None
 ) -> Any:
-    check_device(device)
+    where = chosen(device)
     _check_dtype(dt, name)
     if out is not None:
-        return into(full_of(ty(shape, out.dtype), value), out, "full")
-    return with_grad(full_of(ty(shape, dt or get_default_dtype()), value), requires_grad)
+        if device is not None and out.device != where:
+            raise RuntimeError(f"device type {where} does not match device type of out parameter ({out.device})")
+        return into(full_of(beside(ty(shape, out.dtype), out._ty), value), out, "full")
+    t = ty(shape, dt or get_default_dtype())
+    return with_grad(full_of(t if where is CPU else on_meta(t), value), requires_grad)
 
 
 @function()
@@ -249,9 +276,10 @@ def full(
 def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
     if not is_tensor(x):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
-    check_device(device)
+    where = device_beside(x, device)
     _check_dtype(dt, name)
-    y = full_of(like(x._ty, dt), value)
+    t = like(x._ty, dt)
+    y = full_of(ty(t.shape, t.dtype, t.strides) if where is CPU else on_meta(t), value)
     if memory_format is not None and memory_format.name != "preserve_format":
         y = y.contiguous(memory_format=memory_format)
     return with_grad(y, requires_grad)
@@ -336,7 +364,7 @@ def new_zeros(
         sizes(kw_size(size, kw), "new_zeros"),
         0,
         self.dtype if dtype is None else dtype,
-        device,
+        device_beside(self, device),
         requires_grad,
     )
 
@@ -358,7 +386,7 @@ def new_ones(
         sizes(kw_size(size, kw), "new_ones"),
         1,
         self.dtype if dtype is None else dtype,
-        device,
+        device_beside(self, device),
         requires_grad,
     )
 
@@ -380,7 +408,7 @@ def new_empty(
         sizes(kw_size(size, kw), "new_empty"),
         0,
         self.dtype if dtype is None else dtype,
-        device,
+        device_beside(self, device),
         requires_grad,
     )
 
@@ -399,7 +427,8 @@ def new_full(
 ) -> Any:
     """``fill_value`` in the given shape with this tensor's dtype."""
     shape, value = _tuple_of_sizes(size, "new_full"), _number(fill_value, "new_full")
-    return _new_full("new_full", shape, value, self.dtype if dtype is None else dtype, device, requires_grad)
+    where = device_beside(self, device)
+    return _new_full("new_full", shape, value, self.dtype if dtype is None else dtype, where, requires_grad)
 
 
 @method()
@@ -414,7 +443,8 @@ def new_empty_strided(
     requires_grad: bool = False,
 ) -> Any:
     """Undefined values (zeros here) of this tensor's dtype at the given strides."""
-    return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    where = device_beside(self, device)
+    return empty_strided(size, stride, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
 @function()
@@ -429,7 +459,7 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Any:
     """Undefined values (zeros here) at the given strides, which may overlap or leave gaps."""
-    check_device(device)
+    where = chosen(device)
     shape, strides = sizes((size,)), tuple([int(s) for s in stride])
     if len(shape) != len(strides):
         raise RuntimeError(
@@ -439,10 +469,11 @@ def empty_strided(
         if s < 0:
             raise RuntimeError(f"Trying to create tensor with negative strides {list(strides)}: strides[{d}] = {s}")
     t = ty(shape, dtype or get_default_dtype(), strides)
+    if where is META:
+        return with_grad(without_memory(t), requires_grad)
     if t.dense:
         return with_grad(full_of(t, 0), requires_grad)
-    span = 1 + sum((n - 1) * s for n, s in zip(shape, strides))
-    return with_grad(tensor_over(full_of(flat_type(span, t.dtype), 0)._s, t), requires_grad)
+    return with_grad(tensor_over(full_of(flat_type(span_of(t), t.dtype), 0)._s, t), requires_grad)
 
 
 def _arange_lower(b: Any, attrs: tuple[int, dtype, dtype], start: Any, step: Any) -> Any:
@@ -469,7 +500,7 @@ def arange(
     requires_grad: bool = False,
 ) -> Any:
     """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
-    check_device(device)
+    where = chosen(device)
     start, end = (0, start) if end is None else (start, end)
     start, end, step = [v.item() if is_tensor(v) else v for v in (start, end, step)]
     whole = all(isinstance(v, int) for v in (start, end, step))
@@ -484,4 +515,4 @@ def arange(
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
     x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
-    return with_grad(into(x, out, "arange"), requires_grad)
+    return with_grad(into(x, out, "arange"), requires_grad, where)

@@ -10,12 +10,13 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES, bool_, float32
 from ..graph.node import Operator
-from ..graph.types import Ty, like, ty
+from ..graph.types import Ty, beside, like, ty
 from ..random import _bernoulli
 from ..random._engine import Engine
 from ..random._exact import cast, round_to, widen
 from ._registry import call, call_inplace, function
 from ._types import elementwise
+from .creation import without_memory
 from .random_fill import bernoulli_sampler, check_kind, draw, drawn, memory_format, refuse_dtype
 
 _ALPHA = 1.7580993408473766  # minus the value to which SELU tends at minus infinity
@@ -30,6 +31,8 @@ def dropout_mask(x: Any, p: float, generator: Any = None) -> Any:
 
 def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     """Zeros and ones divided by the probability of a one, in the dtype of ``t``."""
+    if t.meta:
+        return without_memory(t)
     kept = 1.0 - p
     check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
     flips = draw(bernoulli_sampler(kept), ty(t.shape, bool_, t.strides), generator)
@@ -49,11 +52,13 @@ def _feature_type(x: Any) -> Ty:
     t = x._ty
     if t.ndim < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return ty((*t.shape[:2], *[1] * (t.ndim - 2)), t.dtype)
+    return beside(ty((*t.shape[:2], *[1] * (t.ndim - 2)), t.dtype), t)
 
 
 def _alpha_noise(t: Ty, p: float) -> tuple[Any, Any]:
     """Factor and term of alpha dropout: dropped elements take SELU's limit, then mean and variance are restored."""
+    if t.meta:
+        return without_memory(t), without_memory(t)
     check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
     flips = draw(bernoulli_sampler(1.0 - p), ty(t.shape, bool_, t.strides), None)
     _refuse_integers(t)
@@ -167,7 +172,7 @@ _NATIVE_DROPOUT = Operator(
 def native_dropout(input: Any, p: float, train: bool | None) -> tuple[Any, Any]:
     """Dropout that also returns the mask of kept elements."""
     t = like(input._ty)
-    mask_type = ty(t.shape, bool_, t.strides)
+    mask_type = beside(ty(t.shape, bool_, t.strides), t)
     if train is False or t.numel == 0:
         mask = drawn(lambda engine, t: np.ones(t.numel, bool), mask_type)
         return call(_NATIVE_DROPOUT, (input, mask), 1.0), mask
@@ -253,6 +258,8 @@ def _check_rrelu(x: Any, lower: float, upper: float, training: bool) -> None:
 
 def _slopes(x: Any, lower: float, upper: float, generator: Any) -> Any:
     d = x._ty.dtype
+    if x._ty.meta:
+        return without_memory(ty(x._ty.shape, d))
     values = memory_format(x.detach()._numpy(), d).reshape(-1)
 
     def sample(engine: Engine, t: Ty) -> np.ndarray:

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy_maps import cast
-from ..device import check_device
+from ..device import META, chosen
 from ..dtypes import bool_, dtype, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
-from ..graph.types import is_dense, ty
+from ..graph.types import is_dense, like, ty
 from ._registry import function, is_number, is_tensor, method
 from ._signatures import type_name
-from .creation import empty, from_values, with_grad
+from .creation import device_beside, empty, from_values, with_grad, without_memory
 
 MOST_DIMENSIONS = 128
 
@@ -40,21 +40,22 @@ def tensor(
         ValueError: the sequences differ in length, or a tensor among them has more than one element.
         RuntimeError: no dtype stands for an element, or ``dtype`` cannot hold it.
     """
-    check_device(device)
+    where = chosen(device)
+    if is_tensor(data) and data._ty.meta:
+        return with_grad(without_memory(like(data._ty, dtype)), requires_grad)
     a, dt = _values(data, dtype)
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return with_grad(from_values(a, dt), requires_grad)
+    return with_grad(from_values(a, dt), requires_grad, where)
 
 
 @function()
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """``data`` as a tensor, sharing its memory or graph where possible."""
-    if is_tensor(data):
-        return data.to(dtype) if dtype is not None else data
-    if isinstance(data, np.ndarray):
-        x = from_numpy(data)
-        return x if dtype is None else x.to(dtype)
+    if is_tensor(data) or isinstance(data, np.ndarray):
+        x: Any = data if is_tensor(data) else from_numpy(data)
+        moves = device is not None or chosen() is META
+        return x.to(dtype=dtype, device=chosen(device) if moves else None)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -76,7 +77,8 @@ def new_tensor(
             "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor).",
             stacklevel=2,
         )
-    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    where = device_beside(self, device)
+    return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
 def legacy_tensor(data: Any, dt: dtype) -> Any:

@@ -23,6 +23,8 @@ def values_of(index: Any) -> np.ndarray:
 
 def first_outside(index: Any, low: int, high: int) -> int | None:
     """The first index that is not in ``low ≤ i < high``."""
+    if index._ty.meta:
+        return None
     values = values_of(index)
     if not values.size or (int(values.min()) >= low and int(values.max()) < high):
         return None
@@ -55,6 +57,8 @@ def _weak_ty(value: Any) -> Ty:
 
 def wrapped(index: Any, n: int) -> Any:
     """Negative indices counted from the end."""
+    if index._ty.meta:
+        return index
     values = values_of(index)
     if not values.size or int(values.min()) >= 0:
         return index

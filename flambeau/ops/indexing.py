@@ -11,7 +11,7 @@ from ..dtypes import bool_, dtype, int64, uint8
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
-from ..graph.types import Ty, permuted_strides, stride_order, ty
+from ..graph.types import Ty, beside, permuted_strides, stride_order, ty
 from ._checks import check_value
 from ._immediate import assign, assign_part, fill
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, method, requires_grad
@@ -259,6 +259,9 @@ def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
         ):
             out.append(i)  # from a mask
             continue
+        if i._ty.meta:
+            out.append(i)
+            continue
         values = i.detach()._numpy()
         if values.size and (int(values.min()) < -n or int(values.max()) >= n):
             bad = values[(values < -n) | (values >= n)].reshape(-1)[0]
@@ -323,7 +326,7 @@ def _integers_type(t: Ty, index: Any) -> Ty | None:
             return None
         offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
         first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
-        known = t.views[index] = first.moved(offset)
+        known = t.views[index] = beside(first, t).moved(offset)
     return known
 
 

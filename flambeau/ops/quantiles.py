@@ -16,7 +16,6 @@ from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._registry import call, export, function, into, is_tensor, view, wrap_dim
 from .creation import from_values
-from .from_data import tensor
 from .searching import no_derivative
 from .views import view_operator
 
@@ -89,14 +88,14 @@ def _checked_q(x: Any, q: Any, how: str) -> Any:
     if not is_tensor(q):
         if not 0 <= q <= 1:
             raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q:g}")
-        q = tensor(q, dtype=t.dtype)
+        q = x.new_tensor(q)
     if q._ty.ndim > 1:
         raise RuntimeError("quantile() q must be a scalar or 1D tensor")
     if t.dtype.name not in ("float32", "float64"):
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if q._ty.dtype is not t.dtype:
         raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
-    values = q.detach()._numpy()
+    values = np.zeros(0) if q._ty.meta else q.detach()._numpy()
     if ((values < 0) | (values > 1)).any():
         raise RuntimeError("quantile() q values must be in the range [0, 1]")
     if how not in ("linear", "lower", "higher", "midpoint", "nearest"):

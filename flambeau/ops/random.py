@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..device import check_device, strided
+from ..device import CPU, META, chosen, strided
 from ..dtypes import SCALAR_NAMES, get_default_dtype, int64
-from ..graph.types import Ty, contiguous_strides, like, ty
+from ..graph.types import Ty, beside, contiguous_strides, like, on_meta, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from ..random._engine import Engine
 from ..random._exact import INT_MAX, cast, round_to, widen
 from ._registry import FUNCTIONS, function, is_tensor
 from ._types import broadcast_shape
-from .creation import kw_size, sizes, with_grad
+from .creation import device_beside, kw_size, sizes, with_grad, without_memory
 from .random_fill import (
     Sampler,
     check_std,
@@ -42,10 +42,13 @@ _NORMAL_OF_STD = forgets("normal", "NormalBackward2")
 _NORMAL_OF_BOTH = forgets("normal", "NormalBackward3")
 
 
-def _filled(sampler: Sampler, shape: tuple[int, ...], dt: Any, generator: Any, requires_grad: bool, out: Any) -> Any:
+def _filled(
+    sampler: Sampler, shape: tuple[int, ...], dt: Any, generator: Any, requires_grad: bool, out: Any, device: Any
+) -> Any:
     """A new row-major tensor, or ``out`` resized, filled in its own memory order."""
     if out is None:
-        return with_grad(drawn(sampler, ty(shape, dt), generator), requires_grad)
+        t = ty(shape, dt)
+        return with_grad(drawn(sampler, on_meta(t) if chosen(device) is META else t, generator), requires_grad)
     if dt is not out.dtype:
         given, own = SCALAR_NAMES[dt], SCALAR_NAMES[out.dtype]
         raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({own})")
@@ -54,8 +57,7 @@ def _filled(sampler: Sampler, shape: tuple[int, ...], dt: Any, generator: Any, r
     return fill(out, _OUT, sampler, generator)
 
 
-def _check_options(device: Any, layout: Any, names: Any = None) -> None:
-    check_device(device)
+def _check_options(layout: Any, names: Any = None) -> None:
     if layout not in (None, strided):
         raise NotImplementedError(f"random tensors of layout {layout} are not supported; make a dense one")
     if names is not None:
@@ -87,9 +89,9 @@ def rand(
     **kw: Any,
 ) -> Any:
     """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
-    _check_options(device, layout, names)
+    _check_options(layout, names)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
-    return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out)
+    return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out, device)
 
 
 @function()
@@ -106,9 +108,9 @@ def randn(
     **kw: Any,
 ) -> Any:
     """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
-    _check_options(device, layout, names)
+    _check_options(layout, names)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
-    return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out)
+    return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out, device)
 
 
 @function()
@@ -124,10 +126,10 @@ def randint(
     **kw: Any,
 ) -> Any:
     """Integers in [low, high), int64 by default: ``randint(high, size)`` or ``randint(low, high, size)``."""
-    _check_options(device, layout)
+    _check_options(layout)
     low, high, size = _integer_arguments("randint", args, kw, ("low", "high", "size"))
     dt = dtype or (int64 if out is None else out.dtype)
-    return _filled(integer_sampler(low, high), sizes((size,)), dt, generator, requires_grad, out)
+    return _filled(integer_sampler(low, high), sizes((size,)), dt, generator, requires_grad, out, device)
 
 
 def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
@@ -151,10 +153,10 @@ def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], nam
 def _like(
     sampler: Sampler, x: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any, generator: Any
 ) -> Any:
-    check_device(device)
     t = like(x._ty, dt)
+    t = on_meta(t) if device_beside(x, device) is META else ty(t.shape, t.dtype, t.strides)
     if memory_format is not None and memory_format.name != "preserve_format":
-        t = _formatted(t, memory_format.name)
+        t = beside(_formatted(t, memory_format.name), t)
     return with_grad(drawn(sampler, t, generator), requires_grad)
 
 
@@ -233,7 +235,6 @@ def randperm(
     pin_memory: bool = False,
 ) -> Any:
     """A random permutation of 0, …, n - 1, int64 by default."""
-    check_device(device)
     if isinstance(n, float) or not hasattr(n, "__index__"):
         raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     dt = dtype or (int64 if out is None else out.dtype)
@@ -247,7 +248,7 @@ def randperm(
             refuse_dtype("randperm", dt)
         return memory_format(_permutation.randperm(engine, n), dt)
 
-    return _filled(sample, (n,), dt, generator, requires_grad, out)
+    return _filled(sample, (n,), dt, generator, requires_grad, out, device)
 
 
 _EXACT_COUNT = {"float16": 2**11 + 1, "bfloat16": 2**8 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1}
@@ -284,19 +285,21 @@ def normal(
         return out.copy_(y)
     if size is None:
         raise invalid_arguments("normal", (mean, std), {}, "(Tensor mean, Tensor std)", "(float, float, tuple of ints)")
-    check_device(device)
     dt = dtype or (get_default_dtype() if out is None else out.dtype)
-    return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out)
+    where = CPU if device is None else device  # PyTorch does not ask for the default device here
+    return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out, where)
 
 
 def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Any:
+    leader = mean if is_tensor(mean) else std
+    shape = broadcast_shape(*[x._ty.shape for x in (mean, std) if is_tensor(x)])
+    t = ty(shape, leader._ty.dtype)
+    if leader._ty.meta:
+        return without_memory(t)
     if is_tensor(std):
         _check_std_tensor(std)
     else:
         check_std(std)
-    leader = mean if is_tensor(mean) else std
-    shape = broadcast_shape(*[x._ty.shape for x in (mean, std) if is_tensor(x)])
-    t = ty(shape, leader._ty.dtype)
     flat = draw(normal_sampler(0.0, 1.0 if is_tensor(std) else std), t, generator)
     values = widen(flat, t.dtype.name).reshape(shape)
     if is_tensor(std):

@@ -26,7 +26,7 @@ from ..random._engine import Engine
 from ..random._exact import FLOAT_DIGITS, INT_MAX, to_bfloat16
 from ..random.generator import Generator, engine_of
 from ._registry import begin_write, is_tensor, method, rebase, requires_grad, view_edge, write
-from .creation import zeros_of
+from .creation import without_memory, zeros_of
 
 Sampler = Callable[[Engine, Ty], np.ndarray]  # the values of a tensor of that type, flat, in memory order
 
@@ -46,7 +46,9 @@ def draw(sampler: Sampler, t: Ty, generator: Any) -> np.ndarray:
 
 
 def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:
-    """A new tensor of the dense type ``t``, filled."""
+    """A new tensor of the dense type ``t``, filled; on the device "meta" nothing is drawn."""
+    if t.meta:
+        return without_memory(t)
     return new_tensor(Storage.of(t, None, draw(sampler, t, generator)), t)
 
 
@@ -57,6 +59,9 @@ def fill(x: Any, op: Operator, sampler: Sampler, generator: Any = None) -> Any:
         RuntimeError: ``x`` overlaps itself, or is a leaf that requires grad.
     """
     grad = begin_write(x, (x,))
+    if x._ty.meta:
+        (x._vc or x._s).version += 1
+        return x
     values = draw(sampler, x._ty, generator)
     fn = _history(x, op) if grad and x._ty.dtype.kind in "fc" else None
     _store(x, values, like(x._ty), fn)

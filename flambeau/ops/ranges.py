@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import check_device
+from ..device import chosen
 from ..dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import ty
@@ -38,14 +38,14 @@ def linspace(
     requires_grad: bool = False,
 ) -> Any:
     """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
-    check_device(device)
+    where = chosen(device)
     start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
     dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
     x = call(LINSPACE, (start, end), (steps, dt))
-    return with_grad(into(x, out, "linspace"), requires_grad)
+    return with_grad(into(x, out, "linspace"), requires_grad, where)
 
 
 def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
@@ -87,14 +87,14 @@ def logspace(
     requires_grad: bool = False,
 ) -> Any:
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
-    check_device(device)
+    where = chosen(device)
     start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
     dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
     x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
-    return with_grad(into(x, out, "logspace"), requires_grad)
+    return with_grad(into(x, out, "logspace"), requires_grad, where)
 
 
 def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
@@ -119,8 +119,7 @@ def tril_indices(
     pin_memory: bool = False,
 ) -> Any:
     """Row and column numbers of a matrix's elements on and below a diagonal."""
-    check_device(device)
-    return _triangle_indices(row, col, offset, dtype, True)
+    return with_grad(_triangle_indices(row, col, offset, dtype, True), False, chosen(device))
 
 
 @function()
@@ -135,8 +134,7 @@ def triu_indices(
     pin_memory: bool = False,
 ) -> Any:
     """Row and column numbers of a matrix's elements on and above a diagonal."""
-    check_device(device)
-    return _triangle_indices(row, col, offset, dtype, False)
+    return with_grad(_triangle_indices(row, col, offset, dtype, False), False, chosen(device))
 
 
 @function()
@@ -180,13 +178,13 @@ def eye(
     requires_grad: bool = False,
 ) -> Any:
     """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
-    check_device(device)
+    where = chosen(device)
     m = n if m is None else m
     for k, name in ((n, "n"), (m, "m")):
         if k < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
     dt = dtype or (out.dtype if out is not None else get_default_dtype())
-    return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad)
+    return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad, where)
 
 
 @function("range")

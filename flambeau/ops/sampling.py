@@ -8,12 +8,13 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import OUT, Operator
-from ..graph.types import Ty, like, ty
+from ..graph.types import Ty, beside, like, ty
 from ..random import _counts, _gamma, _multinomial
 from ..random._engine import Engine
 from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
+from .creation import without_memory
 from .from_data import from_numpy
 from .random_fill import (
     Sampler,
@@ -78,7 +79,7 @@ def _dirichlet_grad(x: Any, alpha: Any, total: Any) -> Any:
 @export()
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out: Any = None) -> Any:
     """Ones with the probabilities in ``input``, or with probability ``p`` in the shape of ``input``."""
-    t = ty(input._ty.shape, input._ty.dtype)
+    t = beside(ty(input._ty.shape, input._ty.dtype), input._ty)
     if p is not None:
         y = drawn(bernoulli_sampler(float(p)), t, generator)
         return into(with_history(y, _BERNOULLI_P, [input]), out, "bernoulli")
@@ -97,8 +98,10 @@ def multinomial(
     """Indices of categories drawn by the weights in the last dimension of ``input``; int64."""
     t = input._ty
     _check_multinomial(t, num_samples, replacement)
-    weights = input.detach()._numpy()
     shape = (*t.shape[:-1], num_samples)
+    if t.meta:
+        return without_memory(ty(shape, int64))
+    weights = input.detach()._numpy()
     if 0 in shape:
         return into(drawn(lambda e, t: np.empty(0, np.int64), ty(shape, int64)), out, "multinomial")
     _check_weights(weights, replacement and num_samples > 1)

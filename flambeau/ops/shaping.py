@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import chosen
 from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
 from ._arguments import tensor_first
@@ -81,7 +82,7 @@ def empty_permuted(
     if sorted(order) != list(range(len(shape))):
         raise RuntimeError("Duplicate dim not allowed")
     t = ty(shape, dtype or get_default_dtype(), permuted_strides(shape, order[::-1]))
-    return with_grad(full_of(t, 0), requires_grad)
+    return with_grad(full_of(t, 0), requires_grad, chosen(device))
 
 
 @method()

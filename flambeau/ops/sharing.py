@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import check_device
+from ..device import META, chosen
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ._registry import function, is_tensor
 from .creation import with_grad
@@ -19,7 +19,6 @@ def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Any:
     """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
-    check_device(device)
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
     x: Any = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
     changed = dtype is not None and x.dtype is not dtype
@@ -31,6 +30,8 @@ def asarray(
         x = x.to(dtype)
     elif copy and shares:
         x = x.clone()
+    if device is not None or chosen() is META:
+        x = x.to(chosen(device))
     return with_grad(x, requires_grad)
 
 
@@ -47,7 +48,7 @@ def _shared(obj: Any, dt: Any) -> Any:
 @function()
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
     """A tensor on the memory of another library's array."""
-    check_device(device)
+    chosen(device)
     if is_tensor(ext_tensor):
         return ext_tensor.detach()
     a = np.from_dlpack(ext_tensor) if hasattr(ext_tensor, "__dlpack__") else _Capsule(ext_tensor).array()

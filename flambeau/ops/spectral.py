@@ -12,7 +12,7 @@ from ..graph.types import ty
 from ._matrices import tensor_argument
 from ._registry import call, export, function
 from .complex_views import view_as_real
-from .creation import arange, check_device, ones, with_grad
+from .creation import arange, ones, with_grad
 from .fourier import C2C, C2R, R2C
 from .from_data import tensor
 from .padding import constant_pad_nd, pad
@@ -277,11 +277,10 @@ def _joined(x: Any, n_fft: int, hop: int, window: Any, flags: tuple[Any, ...], t
 # ---- windows
 
 
-def _options(name: str, n: Any, dtype: Any, layout: Any, device: Any) -> Any:
+def _options(name: str, n: Any, dtype: Any, layout: Any) -> Any:
     """The checked dtype of a window."""
     if not isinstance(n, int):
         raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type(n).__name__}")
-    check_device(device)
     dt = dtype or get_default_dtype()
     if str(layout) == "torch.sparse_coo":
         raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
@@ -294,12 +293,12 @@ def _options(name: str, n: Any, dtype: Any, layout: Any, device: Any) -> Any:
     return dt
 
 
-def _window(n: int, periodic: bool, dt: Any, requires_grad: bool, shape: Any) -> Any:
+def _window(n: int, periodic: bool, dt: Any, device: Any, requires_grad: bool, shape: Any) -> Any:
     """``shape(index, intervals)`` at ``n`` points; a periodic window leaves out the last of ``n + 1``."""
     if n <= 1:
-        return with_grad(ones(n, dtype=dt), requires_grad)
+        return with_grad(ones(n, dtype=dt, device=device), requires_grad)
     intervals = n if periodic else n - 1
-    return with_grad(shape(arange(n, dtype=dt), intervals), requires_grad)
+    return with_grad(shape(arange(n, dtype=dt, device=device), intervals), requires_grad)
 
 
 def _cosines(i: Any, intervals: int, alpha: float, beta: float) -> Any:
@@ -310,8 +309,8 @@ def _cosines(i: Any, intervals: int, alpha: float, beta: float) -> Any:
 def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None, device: Any = None,
                 pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A raised cosine (https://docs.pytorch.org/docs/stable/generated/torch.hann_window.html)."""
-    dt = _options("hann_window", window_length, dtype, layout, device)
-    return _window(window_length, periodic, dt, requires_grad, lambda i, n: _cosines(i, n, 0.5, 0.5))
+    dt = _options("hann_window", window_length, dtype, layout)
+    return _window(window_length, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, 0.5, 0.5))
 
 
 @function()
@@ -319,34 +318,34 @@ def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.5
                    dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
                    requires_grad: bool = False) -> Any:  # fmt: skip
     """A raised cosine that does not reach 0."""
-    dt = _options("hamming_window", window_length, dtype, layout, device)
-    return _window(window_length, periodic, dt, requires_grad, lambda i, n: _cosines(i, n, alpha, beta))
+    dt = _options("hamming_window", window_length, dtype, layout)
+    return _window(window_length, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, alpha, beta))
 
 
 @function()
 def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None,
                     device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A sum of two cosines."""
-    dt = _options("blackman_window", window_length, dtype, layout, device)
+    dt = _options("blackman_window", window_length, dtype, layout)
 
     def shape(i: Any, n: int) -> Any:
         angle = i * (math.pi / n)
         return (angle * 4).cos() * 0.08 - (angle * 2).cos() * 0.5 + 0.42
 
-    return _window(window_length, periodic, dt, requires_grad, shape)
+    return _window(window_length, periodic, dt, device, requires_grad, shape)
 
 
 @function()
 def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None,
                     device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A triangle."""
-    dt = _options("bartlett_window", window_length, dtype, layout, device)
+    dt = _options("bartlett_window", window_length, dtype, layout)
 
     def shape(i: Any, n: int) -> Any:
         up = i * (2.0 / n)
         return where(i <= n // 2, up, 2.0 - up)
 
-    return _window(window_length, periodic, dt, requires_grad, shape)
+    return _window(window_length, periodic, dt, device, requires_grad, shape)
 
 
 @function()
@@ -354,11 +353,11 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
                   layout: Any = None, device: Any = None, pin_memory: bool = False,
                   requires_grad: bool = False) -> Any:  # fmt: skip
     """Kaiser's window, whose shape ``beta`` sets."""
-    dt = _options("kaiser_window", window_length, dtype, layout, device)
+    dt = _options("kaiser_window", window_length, dtype, layout)
 
     def shape(i: Any, n: int) -> Any:
         height = tensor(beta, dtype=dt)
         x = i * (2.0 * beta / n) - beta
         return (height * height - x * x).clamp(min=0).sqrt().i0() / height.i0()
 
-    return _window(window_length, periodic, dt, requires_grad, shape)
+    return _window(window_length, periodic, dt, device, requires_grad, shape)

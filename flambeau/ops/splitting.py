@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, int64
-from ..graph.types import Ty
+from ..graph.types import Ty, beside
 from ._registry import export, views, wrap_dim
 from .views import select_rule, slice_rule, slice_view, view_operator
 
@@ -107,7 +107,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
 
 def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:
     n, step = t.shape[dim], t.strides[dim]
-    first = select_rule(t, (dim, 0)) if n else t
+    first = beside(select_rule(t, (dim, 0)), t) if n else t
     return tuple([first.moved(t.offset + i * step) for i in range(n)])
 
 

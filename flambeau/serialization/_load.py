@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype, uint8
+from ..graph.storage import Storage, flat_type
+from ..graph.types import on_meta
 from ..storage import TypedStorage, UntypedStorage, new_storage
 from ._allowed import Budget
 from ._archive import ArchiveReader
@@ -248,6 +250,8 @@ class _ArchiveStorages:
 def typed(storage: UntypedStorage, dt: dtype) -> TypedStorage:
     """Loaded bytes as elements of ``dt``; NumPy wants elements at multiples of their size, and bools 0 or 1."""
     s = storage._s
+    if s.ty.meta:
+        return TypedStorage(Storage.of(on_meta(flat_type(storage.nbytes() // dt.itemsize, dt))), dtype=dt)
     raw = s.buf
     assert raw is not None
     if raw.dtype == np.uint8 and s.ty.dtype is uint8 and dt is not uint8:

@@ -1,4 +1,4 @@
-"""Where loaded storages go: ``map_location`` and the locations that files name. There is one place, the CPU."""
+"""Where loaded storages go: ``map_location`` and the locations that files name. The CPU, or "meta" for no memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..device import device
+from ..graph.storage import Storage
+from ..graph.types import on_meta
 from ..storage import UntypedStorage
 
 Restore = Callable[[UntypedStorage, str], UntypedStorage]
@@ -39,12 +41,18 @@ def _absent_deserialize(storage: Any, location: str) -> Any:
             "If you are running on a CPU-only machine, please use torch.load with "
             "map_location=torch.device('cpu') to map your storages to the CPU."
         )
-    if location == "meta":
-        raise NotImplementedError("flambeau has no meta device; load with map_location='cpu'")
     return None
 
 
+def _meta_deserialize(storage: Any, location: str) -> Any:
+    """A storage of the same size without memory."""
+    if location != "meta":
+        return None
+    return UntypedStorage(Storage.of(on_meta(storage._s.ty)))
+
+
 register_package(10, _cpu_tag, _cpu_deserialize)
+register_package(22, lambda storage: "meta" if storage.device.type == "meta" else None, _meta_deserialize)
 register_package(20, lambda storage: None, _absent_deserialize)
 
 

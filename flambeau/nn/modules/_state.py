@@ -16,6 +16,12 @@ from ._tree import ModuleTree
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
+_NO_COPY = (
+    "for {}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a "
+    "no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in "
+    "the module instead of copying them in place?)"
+)
+
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What ``load_state_dict`` found missing and did not expect."""
@@ -203,6 +209,8 @@ class ModuleState(ModuleTree):
                 )
                 return
         swap = torch.__future__.get_swap_module_params_on_conversion()
+        if current.is_meta and not new.is_meta and not assign:
+            warnings.warn(_NO_COPY.format(key), stacklevel=2)
         try:
             with torch.no_grad():
                 if swap:

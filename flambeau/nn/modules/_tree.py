@@ -56,6 +56,19 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     return device, dtype, non_blocking, memory_format
 
 
+def _moved(t: Any, options: dict[str, Any]) -> Any:
+    """``t.to(**options)``, where PyTorch's error says what to do for parameters without memory."""
+    try:
+        return t.to(**options)
+    except NotImplementedError as error:
+        if str(error) != "Cannot copy out of meta tensor; no data!":
+            raise
+        raise NotImplementedError(
+            f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from "
+            "meta to a different device."
+        ) from None
+
+
 def _table(module: Any, name: str) -> Any:
     """A table of a module as it is stored, without the descriptor that checks it."""
     table = module.__dict__.get(name)
@@ -325,7 +338,7 @@ class ModuleTree(ModuleHooks):
                 options["dtype"] = dtype
             if memory_format is not None and t.dim() in (4, 5):
                 options["memory_format"] = memory_format
-            return t.to(**options) if len(options) > 1 else t
+            return _moved(t, options) if len(options) > 1 else t
 
         return self._apply(convert)
 
