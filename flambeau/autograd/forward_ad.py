@@ -140,3 +140,10 @@ class dual_level:
 
     def __exit__(self, *exc: object) -> None:
         exit_dual_level()
+
+
+def __getattr__(name: str) -> Any:
+    """``_current_level``: the number of the level, -1 outside of any."""
+    if name == "_current_level":
+        return len(dual_levels) - 1
+    raise AttributeError(f"module 'torch.autograd.forward_ad' has no attribute '{name}'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph.tensor_base import TensorBase
@@ -10,41 +10,179 @@ from . import grad
 from ._backward import grad_up_to
 from .grad_mode import enable_grad
 
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
-def _as_tuple(x: Any) -> tuple[tuple[Any, ...], bool]:
-    return (tuple(x), True) if isinstance(x, (tuple, list)) else ((x,), False)
+_OUTPUTS = "outputs of the user-provided function"
 
 
-def _leaves(inputs: tuple[Any, ...], create_graph: bool) -> tuple[Any, ...]:
-    if create_graph:
-        return tuple([x.view_as(x) if x.requires_grad else x.detach().requires_grad_(True) for x in inputs])
-    return tuple([x.detach().requires_grad_(True) for x in inputs])
+# ---- arguments and results
+
+
+def _as_tuple(x: Any, what: str, name: str) -> tuple[tuple[Any, ...], bool]:
+    """A tensor or tensors as a tuple, and whether it was one.
+
+    Raises:
+        TypeError: something is no tensor.
+    """
+    several = isinstance(x, tuple)
+    for i, y in enumerate(x if several else (x,)):
+        if not isinstance(y, TensorBase):
+            which = f"value at index {i}" if several else f"given {what}"
+            raise TypeError(
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the {which} has type "
+                f"{type(y)}."
+            )
+    return (x, True) if several else ((x,), False)
+
+
+def _leaves(inputs: tuple[Any, ...], create_graph: bool, needed: bool = True) -> tuple[Any, ...]:
+    """New tensors on the same memory, connected to what the caller tracks if the result shall be."""
+    return tuple(
+        [x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_(needed) for x in inputs]
+    )
+
+
+def _vector(v: Any, like: tuple[Any, ...], several: bool, create_graph: bool, name: str, missing: str) -> Any:
+    """The vector to multiply by, of the shapes of ``like``; None only if that is one number.
+
+    Raises:
+        RuntimeError: it is missing, or of another length or shape.
+    """
+    if v is None:
+        if len(like) != 1 or like[0].numel() != 1:
+            raise RuntimeError(f"The vector v can only be None if {missing} a single Tensor with a single element.")
+        return None
+    v, _ = _as_tuple(v, "v", name)
+    if len(v) != len(like):
+        expected = f"v is a tuple of invalid length: should be {len(like)} but got {len(v)}."
+        raise RuntimeError(expected if several else "The given v should contain a single Tensor.")
+    for i, (a, b) in enumerate(zip(v, like)):
+        if a.shape != b.shape:
+            where = f"Entry {i} in " if several else ""
+            raise RuntimeError(f"{where}v has invalid size: should be {b.shape} but got {a.shape}.")
+    return _leaves(v, create_graph, needed=False)
 
 
 def _done(x: Any, several: bool, create_graph: bool) -> Any:
-    out = tuple([y if create_graph or not isinstance(y, TensorBase) else y.detach() for y in x])
+    """A tuple of results, or the only one, without history unless that is wanted."""
+    out = tuple(
+        [_done(y, True, create_graph) if isinstance(y, tuple) else y if create_graph else y.detach() for y in x]
+    )
     return out if several else out[0]
 
 
-def _jacobian_of(y: Any, xs: tuple[Any, ...], create_graph: bool, strict: bool, k: int) -> tuple[Any, ...]:
+# ---- strict mode
+
+_DEPENDENT = {
+    "outputs": "Output {i} of the user-provided function does not require gradients. The outputs must be computed in a "
+    "differentiable manner from the input when running in strict mode.",
+    "grad_inputs": "The gradient with respect to input {i} is independent of the inputs of the user-provided function. "
+    "This is not allowed in strict mode.",
+    "jacobian": "While computing the hessian, found that the jacobian of the user-provided function with respect to "
+    "input {i} is independent of the input. This is not allowed in strict mode. You should ensure that your function "
+    "is twice differentiable and that the jacobian depends on the inputs (this would be violated by a linear function "
+    "for example).",
+}  # fmt: skip
+_UNREACHED = {
+    "back": "The output of the user-provided function is independent of input {i}. This is not allowed in strict mode.",
+    "back_trick": "The gradient with respect to the input is independent of entry {i} in the grad_outputs when using "
+    "the double backward trick to compute forward mode gradients. This is not allowed in strict mode.",
+    "double_back": "The jacobian of the user-provided function is independent of input {i}. This is not allowed in "
+    "strict mode.",
+    "double_back_trick": "The hessian of the user-provided function is independent of entry {i} in the grad_jacobian. "
+    "This is not allowed in strict mode as it prevents from using the double backward trick to replace forward mode "
+    "AD.",
+}  # fmt: skip
+_FIXED = (
+    "The {what} of the user-provided function is independent of input {i}. This is not allowed in strict mode when "
+)
+_FIXED += "create_graph=True."
+
+
+def _require_dependent(xs: Sequence[Any], kind: str, strict: bool) -> None:
+    for i, x in enumerate(xs if strict else ()):
+        if x is None:
+            raise RuntimeError(_UNREACHED["back"].format(i=i))
+        if not x.requires_grad:
+            raise RuntimeError(_DEPENDENT[kind].format(i=i))
+
+
+def _filled(grads: Sequence[Any], like: Sequence[Any], strict: bool, create_graph: bool, stage: str) -> tuple[Any, ...]:
+    """Gradients with zeros for those that are missing.
+
+    Raises:
+        RuntimeError: in strict mode one is missing, or is to be differentiated again and cannot be.
+    """
+    for i, g in enumerate(grads if strict else ()):
+        if g is None:
+            raise RuntimeError(_UNREACHED[stage].format(i=i))
+        if create_graph and not g.requires_grad:
+            raise RuntimeError(_FIXED.format(what="hessian" if "double" in stage else "jacobian", i=i))
+    return tuple([x.new_zeros(x.shape) if g is None else g for g, x in zip(grads, like)])
+
+
+def _gradients(
+    ys: Sequence[Any], xs: Sequence[Any], gs: Any, create_graph: bool, retain_graph: bool | None = None
+) -> tuple[Any, ...]:
+    """Gradients by way of those outputs that have any; None for an input that no output depends on."""
+    pairs = [(y, None if gs is None else g) for y, g in zip(ys, gs or ys) if y is not None and y.requires_grad]
+    if not pairs:
+        return (None,) * len(xs)
+    return grad(
+        [y for y, _ in pairs], xs, None if gs is None else [g for _, g in pairs], retain_graph, create_graph,
+        allow_unused=True,
+    )  # fmt: skip
+
+
+# ---- Jacobians
+
+
+def _rows(y: Any, xs: tuple[Any, ...], create_graph: bool, strict: bool, k: int) -> tuple[Any, ...]:
+    """The Jacobians of output number ``k`` by each input, row by row."""
     from ..ops.joining import stack
 
-    rows: list[tuple[Any, ...]] = []
-    for i in range(y.numel()):
-        part = y.reshape(-1)[i]
-        if part.requires_grad:
-            gs = grad(part, xs, retain_graph=True, create_graph=create_graph, allow_unused=True)
-        else:
-            gs = (None,) * len(xs)
-        if strict and any(g is None for g in gs):
-            raise RuntimeError(f"Output {k} of the user-provided function is independent of input "
-                               f"{[g is None for g in gs].index(True)}. This is not allowed in strict "
-                               "mode.")  # fmt: skip
-        rows.append(tuple([x.new_zeros(x.shape) if g is None else g for g, x in zip(gs, xs)]))
+    flat = y.reshape(-1)
+    rows = [_gradients((flat[i],), xs, None, create_graph, True) for i in range(y.numel())]
+    for row in rows if strict else ():
+        for i, g in enumerate(row):
+            if g is None:
+                raise RuntimeError(f"Output {k} of the user-provided function is independent of input {i}. This is not "
+                                   "allowed in strict mode.")  # fmt: skip
+            if create_graph and not g.requires_grad:
+                raise RuntimeError(_FIXED.format(what="jacobian", i=k))
+    columns = [[x.new_zeros(x.shape) if g is None else g for g in column] for x, column in zip(xs, zip(*rows))]
     return tuple([
-        stack([r[j] for r in rows]).reshape((*y.shape, *x.shape)) if rows else x.new_zeros((*y.shape, *x.shape))
+        stack(columns[j]).reshape((*y.shape, *x.shape)) if rows else x.new_zeros((*y.shape, *x.shape))
         for j, x in enumerate(xs)
     ])  # fmt: skip
+
+
+def _check_ways(name: str, create_graph: bool, strict: bool, vectorize: bool, strategy: str) -> None:
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
+            'than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+        )
+    if strategy == "forward-mode" and create_graph:
+        raise NotImplementedError(
+            f'torch.autograd.functional.{name}: `create_graph=True` and `strategy="forward-mode"` are not supported '
+            'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+        )
+    if strategy == "forward-mode" and strict:
+        raise RuntimeError(
+            f'torch.autograd.functional.{name}: `strict=True` and `strategy="forward-mode"` are not supported together '
+            '(yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
+        )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
+            "`vectorize=True`."
+        )
+    if vectorize and strict:
+        raise RuntimeError(
+            f"torch.autograd.functional.{name}: `strict=True` and `vectorized=True` are not supported together. Please "
+            "either set `strict=False` or `vectorize=False`."
+        )
 
 
 @enable_grad()
@@ -56,12 +194,33 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    """The Jacobian of ``func``: shape of output + shape of input, nested in tuples where there are several."""
-    xs, many_in = _as_tuple(inputs)
+    """The Jacobian of ``func``: shape of output + shape of input, nested in tuples where there are several
+    (https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.jacobian.html).
+
+    It is computed by rows, whatever ``vectorize`` and ``strategy`` say.
+
+    Raises:
+        TypeError: an input or output is no tensor.
+        RuntimeError: in strict mode, an output does not depend on an input.
+    """
+    _check_ways("jacobian", create_graph, strict, vectorize, strategy)
+    xs, many_in = _as_tuple(inputs, "inputs", "jacobian")
     xs = _leaves(xs, create_graph)
-    ys, many_out = _as_tuple(func(*xs))
-    rows = [_done(_jacobian_of(y, xs, create_graph, strict, k), many_in, create_graph) for k, y in enumerate(ys)]
+    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "jacobian")
+    _require_dependent(ys, "outputs", strict)
+    rows = [_done(_rows(y, xs, create_graph, strict, k), many_in, create_graph) for k, y in enumerate(ys)]
     return tuple(rows) if many_out else rows[0]
+
+
+def _single(out: Any, name: str, strict: bool) -> Any:
+    """The output of a function, which must be one number."""
+    ys, several = _as_tuple(out, _OUTPUTS, name)
+    _require_dependent(ys, "outputs", strict)
+    if several:
+        raise RuntimeError(f"The function given to {name} should return a single Tensor")
+    if out.numel() != 1:
+        raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+    return out
 
 
 @enable_grad()
@@ -73,34 +232,42 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """The Hessian of a scalar function."""
-    xs, many = _as_tuple(inputs)
+    """The Hessian of a scalar function (see ``jacobian``).
+
+    Raises:
+        RuntimeError: the function's result is not one number.
+    """
+    xs, many = _as_tuple(inputs, "inputs", "hessian")
+    if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
 
     def gradient(*args: Any) -> Any:
-        y = func(*args)
-        if y.numel() != 1:
-            raise RuntimeError("The Tensor returned by the function given to hessian should contain a single element")
-        gs = grad(y.reshape(()), args, create_graph=True, allow_unused=True)
-        return tuple([(x * 0 if g is None else g) for g, x in zip(gs, args)])
+        row = jacobian(lambda *xs: _single(func(*xs), "hessian", strict).squeeze(), args, create_graph=True)
+        _require_dependent(row, "jacobian", strict)
+        return row
 
-    result = jacobian(gradient, tuple(xs), create_graph, strict)
+    result = jacobian(gradient, xs, create_graph, strict, vectorize, outer_jacobian_strategy)
     return result if many else result[0][0]
+
+
+# ---- products
 
 
 @enable_grad()
 def vjp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The outputs, and ``v`` times the Jacobian."""
-    xs, many_in = _as_tuple(inputs)
+    """The outputs, and ``v`` times the Jacobian.
+
+    Raises:
+        RuntimeError: ``v`` does not fit the outputs; in strict mode, an output does not depend on an input.
+    """
+    xs, many_in = _as_tuple(inputs, "inputs", "vjp")
     xs = _leaves(xs, create_graph)
-    ys, many_out = _as_tuple(func(*xs))
-    if v is None and (len(ys) != 1 or ys[0].numel() != 1):
-        raise RuntimeError("The vector v can only be None if the user-provided function returns a single Tensor with a "
-                           "single element.")  # fmt: skip
-    vs = None if v is None else _as_tuple(v)[0]
-    gs = grad(ys, xs, vs, create_graph=create_graph, allow_unused=True)
-    gs = tuple([x.new_zeros(x.shape) if g is None else g for g, x in zip(gs, xs)])
+    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "vjp")
+    _require_dependent(ys, "outputs", strict)
+    vs = _vector(v, ys, many_out, create_graph, "vjp", "the user-provided function returns")
+    gs = _filled(_gradients(ys, xs, vs, create_graph), xs, strict, create_graph, "back")
     return _done(ys, many_out, create_graph), _done(gs, many_in, create_graph)
 
 
@@ -118,39 +285,65 @@ def pushed(ys: Any, xs: Any, tangents: Any, create_graph: bool) -> tuple[Any, ..
     return tuple([y.new_zeros(y.shape) if g is None else g for g, y in zip(out, ys)])
 
 
+_OF_INPUT = "the input to the user-provided function is"
+
+
 @enable_grad()
 def jvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The outputs, and the Jacobian times ``v``, by differentiating the vector-Jacobian product."""
-    xs, _ = _as_tuple(inputs)
+    """The outputs, and the Jacobian times ``v``, by differentiating the vector-Jacobian product.
+
+    Raises:
+        RuntimeError: ``v`` does not fit the inputs; in strict mode, an output does not depend on an input.
+    """
+    xs, many_in = _as_tuple(inputs, "inputs", "jvp")
     xs = _leaves(xs, create_graph)
-    ys, many_out = _as_tuple(func(*xs))
-    vs = _as_tuple(v)[0] if v is not None else tuple([x.new_ones(x.shape) for x in xs])
-    out = pushed(ys, xs, vs, create_graph) or tuple([y.new_zeros(y.shape) for y in ys])
+    vs = _vector(v, xs, many_in, create_graph, "jvp", _OF_INPUT)
+    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "jvp")
+    _require_dependent(ys, "outputs", strict)
+    seeds = [y.new_zeros(y.shape).requires_grad_(True) for y in ys]
+    pulled = _gradients(ys, xs, seeds, True)
+    _require_dependent(pulled, "grad_inputs", strict)
+    out = _filled(_gradients(pulled, seeds, vs, create_graph), ys, strict, create_graph, "back_trick")
     return _done(ys, many_out, create_graph), _done(out, many_out, create_graph)
 
 
+@enable_grad()
 def vhp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The value of a scalar function, and ``v`` times its Hessian."""
-    return hvp(func, inputs, v, create_graph, strict)
+    """The value of a scalar function, and ``v`` times its Hessian.
+
+    Raises:
+        RuntimeError: the result is not one number, or ``v`` does not fit the inputs.
+    """
+    xs, many = _as_tuple(inputs, "inputs", "vhp")
+    xs = _leaves(xs, create_graph)
+    vs = _vector(v, xs, many, create_graph, "vhp", _OF_INPUT)
+    y = _single(func(*xs), "vhp", strict)
+    gs = _gradients((y,), xs, None, True)
+    _require_dependent(gs, "jacobian", strict)
+    out = _filled(_gradients(gs, xs, vs, create_graph), xs, strict, create_graph, "double_back")
+    return _done((y,), False, create_graph), _done(out, many, create_graph)
 
 
 @enable_grad()
 def hvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The value of a scalar function, and its Hessian times ``v`` (the Hessian is symmetric)."""
-    xs, many = _as_tuple(inputs)
+    """The value of a scalar function, and its Hessian times ``v``: by differentiating the product with a vector.
+
+    Raises:
+        RuntimeError: the result is not one number, or ``v`` does not fit the inputs.
+    """
+    xs, many = _as_tuple(inputs, "inputs", "hvp")
     xs = _leaves(xs, create_graph)
-    y = func(*xs)
-    gs = grad(y, xs, create_graph=True, allow_unused=True)
-    vs = _as_tuple(v)[0] if v is not None else tuple([x.new_ones(x.shape) for x in xs])
-    pairs = [(g, w) for g, w in zip(gs, vs) if g is not None and g.requires_grad]
-    out: Any = [None] * len(xs)
-    if pairs:
-        out = grad([g for g, _ in pairs], xs, [w for _, w in pairs], create_graph=create_graph, allow_unused=True)
-    out = tuple([x.new_zeros(x.shape) if g is None else g for g, x in zip(out, xs)])
+    vs = _vector(v, xs, many, create_graph, "hvp", _OF_INPUT)
+    y = _single(func(*xs), "hvp", strict)
+    gs = _gradients((y,), xs, None, True)
+    _require_dependent(gs, "jacobian", strict)
+    seeds = [x.new_zeros(x.shape).requires_grad_(True) for x in xs]
+    pulled = _gradients(gs, xs, seeds, True)
+    out = _filled(_gradients(pulled, seeds, vs, create_graph), xs, strict, create_graph, "double_back_trick")
     return _done((y,), False, create_graph), _done(out, many, create_graph)

@@ -2,76 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..graph.tensor_base import TensorBase
+from ..ops.creation import from_values, ones_like
+from . import _jacobians as jacobians
+from .function import Function
+
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 
 class GradcheckError(RuntimeError):
     """A gradient differs from its finite difference."""
 
 
-def _tensors(x: Any) -> list[Any]:
-    return [t for t in (x if isinstance(x, (tuple, list)) else (x,)) if isinstance(t, TensorBase)]
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise GradcheckError(message)
+
+
+def _tuple(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
 def _differentiable(x: Any) -> list[Any]:
-    return [t for t in _tensors(x) if t.requires_grad]
+    return [t for t in _tuple(x) if isinstance(t, TensorBase) and t.requires_grad]  # type: ignore[attr-defined]
 
 
-def _numerical(f: Callable[..., Any], inputs: Sequence[Any], x: Any, eps: float) -> list[np.ndarray]:
-    """For each output the Jacobian by central differences, x by output; complex x by two steps."""
-    values = x.detach()._numpy().copy()
-    jacobians: list[list[Any]] = []
+class _Check:
+    """One call of ``gradcheck``: the function, what it is given, how close results must be."""
 
-    def outputs(changed: np.ndarray) -> list[np.ndarray]:
-        from ..ops.creation import from_values
+    def __init__(self, func: Callable[..., Any], inputs: tuple[Any, ...], eps: float, atol: float, rtol: float) -> None:
+        self.func = func
+        self.inputs = inputs
+        self.wanted = _differentiable(inputs)
+        self.eps, self.atol, self.rtol = eps, atol, rtol
+        self.numeric: list[list[np.ndarray]] = []
 
-        y = from_values(changed, x.dtype)
-        return [o.detach()._numpy().copy() for o in _tensors(f(*[y if t is x else t for t in inputs]))]
+    def inputs_can_be_checked(self) -> None:
+        """Raises if no input requires grad or one overlaps itself; warns of single precision."""
+        for i, x in enumerate(self.inputs):
+            if not isinstance(x, TensorBase) or not x.requires_grad:  # type: ignore[attr-defined]
+                continue
+            if x._ty.dtype.itemsize < (16 if x._ty.dtype.is_complex else 8):
+                warnings.warn(
+                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This check "
+                    "will likely fail if all the inputs are not of double precision floating point or complex. ",
+                    stacklevel=3,
+                )
+            if any(s == 0 and n > 1 for n, s in zip(x._ty.shape, x._ty.strides)):
+                raise RuntimeError(
+                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                    "non-overlapping to be able to compute the numerical gradients correctly. You should call "
+                    ".contiguous on the input before passing it to gradcheck."
+                )
+        if not self.wanted:
+            raise ValueError(
+                "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+                "requires_grad=True."
+            )
 
-    for i in np.ndindex(values.shape):
-        row: list[Any] = []
-        for step in [eps, 1j * eps] if x.is_complex() else [eps]:
-            up, down = values.copy(), values.copy()
-            up[i] += step
-            down[i] -= step
-            row.append([(a - b).reshape(-1) / (2 * eps) for a, b in zip(outputs(up), outputs(down))])
-        jacobians.append(list(zip(*row)))
-    return [np.array([row[k] for row in jacobians]) for k in range(len(jacobians[0]) if jacobians else 0)]
+    def differences(self) -> None:
+        """Finds the Jacobians by differences, by input and output."""
+        self.numeric = [jacobians.numerical(self.func, self.inputs, x, self.eps) for x in self.wanted]
+
+    def compare(self, found: np.ndarray, expected: np.ndarray, prefix: str, mode: str, k: int, j: int) -> None:
+        """Raises unless a Jacobian is as expected."""
+        if not np.allclose(found, expected, self.rtol, self.atol):
+            raise GradcheckError(
+                f"{prefix}Jacobian {mode}mismatch for output {k} with respect to input {j},\n"
+                f"numerical:{_shown(expected)}\nanalytical:{_shown(found)}\n"
+            )
 
 
-def _analytical(output: Any, x: Any) -> np.ndarray:
-    """Rows: elements of the output; the gradient of x for a gradient of 1 (and 1j for complex outputs) there."""
+def _shown(a: np.ndarray) -> Any:
+    from ..ops.from_data import tensor
+
+    return tensor(a)
+
+
+def _part(values: tuple[complex, ...], value: complex, what: str) -> str:
+    if len(values) == 1:
+        return ""
+    return f"While considering the {'real' if value == 1 else 'imaginary'} part of complex {what} only, "
+
+
+def _check_backward(check: _Check, nondet_tol: float, check_dtypes: bool) -> None:
+    outputs = jacobians.tensors_of(check.func(*check.inputs))
+    for k, y in enumerate(outputs):
+        if not y.requires_grad:
+            continue
+        for j, x in enumerate(check.wanted):
+            for part in reversed(jacobians.steps_of(y)):
+                prefix = _part(jacobians.steps_of(y), part, "outputs")
+                found = _backward(y, x, part, check_dtypes)
+                if found.size:
+                    expected = jacobians.expected_backward(check.numeric[j][k], x, part)
+                    check.compare(found, expected, prefix, "", k, j)
+                again = _backward(y, x, part, check_dtypes)
+                _require(
+                    bool(np.all(np.abs(found - again) <= nondet_tol)), prefix + _NONDETERMINISTIC + f"{nondet_tol}."
+                )
+
+
+_NONDETERMINISTIC = (
+    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different "
+    "values, although analytical gradient matches numerical gradient. The tolerance for nondeterminism was "
+)
+
+
+def _backward(y: Any, x: Any, part: complex, check_dtypes: bool) -> np.ndarray:
+    try:
+        return jacobians.backward(y, x, part, check_dtypes)
+    except TypeError as e:
+        if str(e) == "Gradient has dtype mismatch":
+            raise GradcheckError(str(e)) from None
+        raise
+
+
+def _check_forward(check: _Check) -> None:
+    for j, x in enumerate(check.wanted):
+        steps = jacobians.steps_of(x)
+        for n, step in enumerate(steps):
+            prefix = _part(steps, step, "inputs")
+            for k, found in enumerate(jacobians.forward(check.func, check.inputs, x, step)):
+                check.compare(found, check.numeric[j][k][n :: len(steps)], prefix, "computed with forward mode ", k, j)
+
+
+class _Undefined(Function):
+    """Sends no gradient on."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None
+
+
+def _check_undefined(check: _Check) -> None:
+    """Backward must be able to do without the gradients of some or all outputs."""
+    count = len(_differentiable(check.func(*check.inputs)))
+    for chosen in [range(count), *([[k] for k in range(count)] if count > 1 else [])]:
+        outputs = _differentiable(check.func(*check.inputs))
+        _without_gradients([_Undefined.apply(y) if k in chosen else y for k, y in enumerate(outputs)], check.wanted)
+
+
+_NEW_CHECK = (
+    "Backwards compatibility: New undefined gradient support checking feature is enabled by default, but it may break "
+    "existing callers of this function. If this is true for you, you can call this function with "
+    '"check_undefined_grad=False" to disable the feature'
+)
+
+
+def _without_gradients(outputs: list[Any], inputs: list[Any]) -> None:
     from . import grad
 
-    rows = []
-    for i in np.ndindex(output.shape):
-        parts = []
-        for one in [1.0, 1j] if output.is_complex() else [1.0]:
-            g = np.zeros(output.shape, output.detach()._numpy().dtype)
-            g[i] = one
-            from ..ops.creation import from_values
-
-            (gx,) = grad(output, [x], from_values(g, output.dtype), retain_graph=True, allow_unused=True)
-            parts.append(np.zeros(x.shape) if gx is None else gx.detach()._numpy().copy())
-        rows.append(parts)
-    return np.array(rows)
-
-
-def _expected(numeric: np.ndarray, x_complex: bool, out_complex: bool) -> np.ndarray:
-    """What the analytical rows must be: conj-Wirtinger gradients for cotangents 1 and 1j."""
-    du = numeric[:, 0]  # (elements of x, elements of output)
-    dv = numeric[:, 1] if x_complex else np.zeros_like(du)
-    rows = []
-    for one in [1.0, 1j] if out_complex else [1.0]:
-        real = np.real(np.conj(one) * du) if out_complex else np.real(du) * np.real(one)
-        imag = np.real(np.conj(one) * dv) if out_complex else np.real(dv) * np.real(one)
-        rows.append((real + 1j * imag) if x_complex else real)
-    return np.array(rows).transpose(2, 0, 1)
+    try:
+        found = grad(outputs, inputs, [ones_like(y) * 0 for y in outputs], allow_unused=True)
+    except RuntimeError as e:
+        warnings.warn(_NEW_CHECK, stacklevel=5)
+        raise GradcheckError(
+            "Expected backward function to handle undefined output grads. Please look at "
+            '"Notes about undefined output gradients" in "tools/autograd/derivatives.yaml"'
+        ) from e
+    if all(g is None or not bool((g != 0).any()) for g in found):
+        return
+    warnings.warn(_NEW_CHECK, stacklevel=5)
+    raise GradcheckError(
+        "Expected all input grads to be undefined or zero when all output grads are undefined or zero. Please look at "
+        '"Notes about undefined output gradients" in "tools/autograd/derivatives.yaml"',
+    )
 
 
 def gradcheck(
@@ -84,17 +190,40 @@ def gradcheck(
     """Compares the gradients of ``func`` with central differences
     (https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html). Use float64 inputs.
 
+    Args:
+        func: gives a tensor or a tuple of tensors.
+        inputs: its arguments; those that require grad are changed in place for a moment.
+        eps: the step of the differences.
+        atol: absolute tolerance.
+        rtol: relative tolerance.
+        raise_exception: False gives False where a gradient is wrong.
+        nondet_tol: how far two passes may differ.
+        check_undefined_grad: must backward do without the gradient of an output?
+        check_grad_dtypes: must gradients be complex just where their inputs are?
+        check_batched_grad: accepted; batches are computed one by one, so nothing remains to be checked.
+        check_batched_forward_grad: accepted, likewise.
+        check_forward_ad: checks the tangents of ``torch.autograd.forward_ad``.
+        check_backward_ad: checks the gradients of backward passes.
+        fast_mode: accepted; every element is checked all the same.
+        masked: accepted.
+
     Raises:
         GradcheckError: they differ (returns False instead if ``raise_exception`` is false).
         ValueError: no input requires grad.
     """
-    inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
-    wanted = _differentiable(inputs)
-    if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have "
-                         "requires_grad=True.")  # fmt: skip
+    assert check_forward_ad or check_backward_ad, (
+        "Expected at least one of check_forward_ad or check_backward_ad to be True"
+    )
+    assert check_backward_ad or not check_batched_grad, (
+        "Setting check_batched_grad=True requires check_backward_ad to be True"
+    )
+    assert check_forward_ad or not check_batched_forward_grad, (
+        "Setting check_batched_forward_grad=True requires check_forward_ad to be True"
+    )
+    check = _Check(func, _tuple(inputs), eps, atol, rtol)
     try:
-        _check(func, inputs, wanted, eps, atol, rtol)
+        check.inputs_can_be_checked()
+        _run(check, nondet_tol, check_undefined_grad, check_grad_dtypes, check_forward_ad, check_backward_ad)
     except GradcheckError:
         if raise_exception:
             raise
@@ -102,28 +231,21 @@ def gradcheck(
     return True
 
 
-def _check(
-    func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Any], eps: float, atol: float, rtol: float
-) -> None:
-    outputs = _tensors(func(*inputs))
-    for j, x in enumerate(wanted):
-        numeric = _numerical(func, inputs, x, eps)
-        for k, y in enumerate(outputs):
-            if not y.requires_grad or not numeric:
-                continue
-            analytic = _analytical(y, x).reshape(y.numel(), -1, x.numel())
-            expected = _expected(numeric[k], x.is_complex(), y.is_complex())
-            if not np.allclose(analytic, expected, rtol, atol, equal_nan=True):
-                raise GradcheckError(f"Jacobian mismatch for output {k} with respect to input "
-                                     f"{j},\nnumerical:{expected}\n"
-                                     f"analytical:{analytic}\n")  # fmt: skip
-
-
-def _leaf_again(x: Any, original: Any) -> Any:
-    """An input that lost its history while it was perturbed."""
-    if isinstance(x, TensorBase) and not x.requires_grad and original.requires_grad:
-        return x.detach().requires_grad_(True)
-    return x
+def _run(check: _Check, nondet_tol: float, undefined: bool, dtypes: bool, forward: bool, backward: bool) -> None:
+    outputs = _differentiable(check.func(*check.inputs))
+    check.differences()
+    if not outputs:
+        _require(
+            not any(np.any(j != 0) for row in check.numeric for j in row),
+            "Numerical gradient for function expected to be zero",
+        )
+        return
+    if backward:
+        _check_backward(check, nondet_tol, dtypes)
+        if undefined:
+            _check_undefined(check)
+    if forward:
+        _check_forward(check)
 
 
 def gradgradcheck(
@@ -133,23 +255,58 @@ def gradgradcheck(
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
 ) -> bool:  # fmt: skip
-    """As ``gradcheck`` for the gradients of gradients."""
-    from ..ops.creation import from_values
+    """As ``gradcheck`` for the gradients of gradients.
+
+    Args:
+        func: as for ``gradcheck``, and so are the arguments that are not named here.
+        inputs: its arguments.
+        grad_outputs: the gradients of its outputs; random ones by default.
+        eps: see ``gradcheck``.
+        atol: see ``gradcheck``.
+        rtol: see ``gradcheck``.
+        gen_non_contig_grad_outputs: lays random gradients out with gaps.
+        raise_exception: see ``gradcheck``.
+        nondet_tol: see ``gradcheck``.
+        check_undefined_grad: see ``gradcheck``.
+        check_grad_dtypes: see ``gradcheck``.
+        check_batched_grad: see ``gradcheck``.
+        check_fwd_over_rev: checks tangents of the gradients.
+        check_rev_over_rev: checks gradients of the gradients.
+        fast_mode: see ``gradcheck``.
+        masked: see ``gradcheck``.
+    """
+    assert check_fwd_over_rev or check_rev_over_rev, (
+        "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True"
+    )
+    inputs = _tuple(inputs)
+    if grad_outputs is None:
+        grad_outputs = _random_like(_differentiable(func(*inputs)), gen_non_contig_grad_outputs)
+    grad_outputs = _tuple(grad_outputs)
+    first = _gradients_of(func, len(inputs))
+    return gradcheck(
+        first, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+        nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes,
+        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev,
+    )  # fmt: skip
+
+
+def _gradients_of(func: Callable[..., Any], n: int) -> Callable[..., Any]:
+    """The gradients of a function of ``n`` arguments, as a function of these and the gradients of its outputs."""
     from . import grad
 
-    inputs = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
-    outputs = _differentiable(func(*inputs))
+    def gradients(*args: Any) -> Any:
+        outputs, wanted = _differentiable(func(*args[:n])), _differentiable(args[:n])
+        found = grad(outputs, wanted, list(args[n:]), create_graph=True, allow_unused=True)
+        return tuple([g for g in found if g is not None])
+
+    return gradients
+
+
+def _random_like(outputs: list[Any], gaps: bool) -> list[Any]:
     draw = np.random.default_rng(0)
-    if grad_outputs is None:
-        grad_outputs = [from_values(draw.standard_normal(y.shape), y.dtype).requires_grad_(True) for y in outputs]
-    grad_outputs = _tensors(grad_outputs)
-    n = len(inputs)
-
-    def first(*args: Any) -> Any:
-        ins, gs = args[:n], args[n:]
-        ins = tuple([_leaf_again(x, o) for x, o in zip(ins, inputs)])
-        ys = _differentiable(func(*ins))
-        wanted = [x for x, o in zip(ins, inputs) if isinstance(o, TensorBase) and o.requires_grad]
-        return grad(ys, wanted, list(gs), create_graph=True, allow_unused=True)
-
-    return gradcheck(first, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
+    made = []
+    for y in outputs:
+        values = draw.standard_normal((*y.shape, 2 if gaps else 1))
+        g = from_values(values.astype(y.dtype.np), y.dtype)
+        made.append(g.select(-1, 0).detach().requires_grad_(True))
+    return made

@@ -67,18 +67,27 @@ def _exponent_gradient(x: Any, exponent: Any, y: Any, g: Any) -> Any:
     """``y * log(x)``, which is 0 where the base is 0 and the exponent is not negative."""
     from .ternary import where
 
+    not_negative = _is_not_negative(exponent)
     if is_number(x):
         if x == 0:
-            return where(exponent >= 0, 0, g * conj(y * -math.inf))
-        return g * conj(y * (_complex_log(x)))
-    zero = x == 0 if exponent._ty.dtype.is_complex else (x == 0).logical_and(exponent >= 0)
-    return g * where(zero, 0, conj(y * x.log()))
+            return where(not_negative, 0, g * conj(y * -math.inf))
+        return g * conj(y * _log(x, y._ty.dtype.is_complex))
+    if y._ty.dtype.is_complex and not x._ty.dtype.is_complex:
+        x = x.to(y._ty.dtype)
+    return g * where((x == 0).logical_and(not_negative), 0, conj(y * x.log()))
 
 
-def _complex_log(x: Any) -> Any:
+def _is_not_negative(exponent: Any) -> Any:
+    if exponent._ty.dtype.is_complex:
+        return (exponent.real >= 0).logical_and(exponent.imag == 0)
+    return exponent >= 0
+
+
+def _log(x: Any, in_complex: bool) -> Any:
+    """The logarithm of a number; of a negative one it is complex, or nan among real numbers."""
     import cmath
 
-    if isinstance(x, complex):
+    if isinstance(x, complex) or in_complex:
         return cmath.log(x)
     return math.log(x) if x > 0 else math.nan
 

@@ -70,8 +70,18 @@ STRIDED_SUM = Operator(
     "strided_sum",
     lambda tys, attrs: ty(attrs[0].shape, tys[0].dtype),
     _strided_sum_lower,
-    lambda f, g: (g.as_strided(f.attrs[1].shape, f.attrs[1].strides, f.attrs[1].offset),),
+    lambda f, g: (_strided_sum_backward(g, *f.attrs[:2]),),
 )
+
+
+def _strided_sum_backward(g: Any, base: Ty, part: Ty) -> Any:
+    """What the view sees of the gradient, once that is laid out like the base."""
+    if base.numel and not base.dense:
+        raise NotImplementedError(
+            "as_strided: the second derivative with respect to a tensor whose elements share memory or have gaps "
+            "between them is not supported; call contiguous() on it first"
+        )
+    return _piece_of(g.new_empty_strided(base.shape, base.strides).copy_(g), base, part)
 
 
 def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
