@@ -115,3 +115,62 @@ def test_the_last_bag_ends_with_the_indices_where_rows_are_left_out() -> None:
     assert bag([0, 3, 3], "sum", padding_idx=5) == [[6.0, 9.0], [6.0, 7.0]]
     assert bag([0, 3, 3], "mean", padding_idx=0) == [[3.0, 4.0], [6.0, 7.0]]
     assert bag([0, 2], "max") == [[6.0, 7.0]]
+
+
+@pytest.mark.parametrize("f", [F.elu_, F.celu_, F.leaky_relu_, lambda x, a: F.rrelu_(x, 2 * a, 0.0)])
+def test_results_of_negative_slopes_in_place_have_no_gradient(f: Callable[..., Any]) -> None:
+    x = torch.tensor([-1.0, 1.0], requires_grad=True)
+    y = f(x.clone(), -2.0)
+    with pytest.raises(RuntimeError, match="please call out-of-place version"):
+        y.sum().backward()
+
+
+def test_results_are_not_stored_where_elements_share_memory() -> None:
+    x = torch.rand(1, 6).expand(6, 6)
+    for call in (lambda: F.softplus(x, out=x), lambda: torch.sigmoid(x, out=x), lambda: F.relu(x, inplace=True)):
+        with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+            call()
+    assert F.threshold(x, 0.5, 0.25, inplace=True) is x and x.ge(0.25).all()
+
+
+def test_what_is_pooled_to_nothing_has_no_gradient() -> None:
+    x = torch.rand(1, 4, 10, 9, requires_grad=True)
+    for kind, pool in (("avg", F.adaptive_avg_pool2d), ("max", F.adaptive_max_pool2d)):
+        with pytest.raises(RuntimeError) as caught:
+            pool(x, 0).sum().backward()
+        assert str(caught.value) == (
+            f"adaptive_{kind}_pool2d_backward(): Expected grad_output to have non-zero size for non-batch dimensions, "
+            "but grad_output has sizes [1, 4, 0, 0] with dimension 2 being empty"
+        )
+
+
+def test_empty_batches_go_through_unpooling() -> None:
+    x = torch.rand(0, 3, 4, 4, requires_grad=True)
+    y, where = F.max_pool2d(x, 2, return_indices=True)
+    back = F.max_unpool2d(y, where, 2)
+    back.sum().backward()
+    assert x.grad is not None and back.shape == x.grad.shape == (0, 3, 4, 4)
+
+
+def test_pooling_of_three_dimensions_gives_rows() -> None:
+    x = torch.rand(2, 3, 4, 6, 6).contiguous(memory_format=torch.channels_last_3d)
+    for y in (F.avg_pool3d(x, 2), F.adaptive_avg_pool3d(x, 2), F.adaptive_max_pool3d(x, 2)):
+        assert y.is_contiguous()
+
+
+def test_a_margin_loss_has_the_shape_of_its_targets() -> None:
+    x = torch.rand(5)
+    assert F.multi_margin_loss(x, torch.tensor([2]), reduction="none").shape == (1,)
+    assert F.multi_margin_loss(x, torch.tensor(2), reduction="none").shape == ()
+
+
+def test_modules_convert_without_copies() -> None:
+    layer = nn.Linear(3, 5)
+    for arguments in ((torch.float32, False, True), ("cpu", torch.float32, False, True)):
+        with pytest.raises(RuntimeError, match=r"\.to\(\) does not accept copy argument"):
+            layer.to(*arguments)
+    with pytest.raises(RuntimeError, match=r"\.to\(\) does not accept copy argument"):
+        layer.to("cpu", copy=True)
+    for arguments in ((torch.device("cpu"), True), (None, True), (torch.rand(1), torch.float32)):
+        with pytest.raises(TypeError, match="invalid combination of arguments"):
+            layer.to(*arguments)

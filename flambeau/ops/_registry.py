@@ -554,16 +554,19 @@ def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, d
     return x
 
 
+REPEATED = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+    "Please clone() the tensor before performing the operation."
+)
+
+
 def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) -> bool:
     """Checks that ``x`` may be written; does the write take part in autograd?"""
     grad = threads.epoch.grad and any([isinstance(i, TensorBase) and requires_grad(i) for i in ins])  # noqa: C419
     if grad:
         refuse_write(x)
     if not may_overlap and overlaps_itself(x._ty):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
-        )
+        raise RuntimeError(REPEATED)
     for i in ins:
         if i is not x and isinstance(i, TensorBase) and i._s is x._s:
             refuse_overlap(x._ty, i._ty)
@@ -720,6 +723,8 @@ def into(result: Any, out: Any, name: str = "") -> Any:
                            f"{SCALAR_NAMES[out._ty.dtype]}")  # fmt: skip
     if out._ty.shape != result._ty.shape:
         _resize_out(result, out)
+    if overlaps_itself(out._ty):
+        raise RuntimeError(REPEATED)
     write(out, node_of(result))
     return out
 

@@ -173,6 +173,19 @@ def _elu_second_of_result(y: Any, attrs: Elu) -> Any:
     return attrs[2] * (y <= 0)
 
 
+def _refuse_negative_alpha(f: Any, g: Any) -> Any:
+    """The result of a negative ``alpha`` does not tell the sign of the input."""
+    raise RuntimeError(
+        "In-place elu backward calculation is triggered with a negative slope which is not supported. This is caused "
+        "by calling in-place forward function with a negative slope, please call out-of-place version instead."
+    )
+
+
+def _elu_negative(plain: Operator, name: str) -> Operator:
+    """The form in place for a negative ``alpha``."""
+    return Operator("elu", plain.infer, plain.lower, _refuse_negative_alpha, grad_name=name + "Backward1")
+
+
 def _elu_operators(name: str) -> tuple[Operator, Operator]:
     """The plain form and the one in place, by the backward nodes' names."""
     return (
@@ -183,6 +196,7 @@ def _elu_operators(name: str) -> tuple[Operator, Operator]:
 
 ELU, ELU_INPLACE = _elu_operators("Elu")
 CELU, CELU_INPLACE = _elu_operators("Celu")
+ELU_NEGATIVE, CELU_NEGATIVE = _elu_negative(ELU, "Elu"), _elu_negative(CELU, "Celu")
 SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
 
 # ---- gelu
@@ -533,7 +547,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """``input`` where positive, else ``alpha * (exp(input) - 1)``."""
-    return _apply(ELU, input, inplace, (alpha, 1.0, 1.0), ELU_INPLACE)
+    return _apply(ELU, input, inplace, (alpha, 1.0, 1.0), ELU_INPLACE if alpha >= 0 else ELU_NEGATIVE)
 
 
 def selu(input: Any, inplace: bool = False) -> Any:
@@ -549,7 +563,8 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _apply(CELU, input, inplace, (alpha, 1.0, 1.0 / alpha), CELU_INPLACE)
+    inplace_op = CELU_INPLACE if alpha >= 0 else CELU_NEGATIVE
+    return _apply(CELU, input, inplace, (alpha, 1.0, 1.0 / alpha), inplace_op)
 
 
 def gelu(input: Any, *, approximate: str = "none", out: Any = None) -> Any:
@@ -616,7 +631,7 @@ def softsign(input: Any) -> Any:
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """``input`` where above ``threshold``, else ``value``."""
-    return _apply(THRESHOLD, input, inplace, (threshold, value))
+    return threshold_(input, threshold, value) if inplace else call(THRESHOLD, (input,), (threshold, value))
 
 
 def glu(input: Any, dim: int = -1) -> Any:
@@ -661,7 +676,7 @@ def celu_(input: Any, alpha: float = 1.0) -> Any:
 @function()
 def threshold_(input: Any, threshold: float, value: float) -> Any:
     """In-place ``threshold``."""
-    return call_inplace(THRESHOLD, input, (), (threshold, value))
+    return call_inplace(THRESHOLD, input, (), (threshold, value), may_overlap=True)
 
 
 for _f in (celu, selu, threshold):

@@ -72,12 +72,7 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
     colon = ":" if "max" in name else ""
     if t.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {lists} tensor, but got{colon} {list(t.shape)}")
-    for d in range(t.ndim - n, t.ndim):
-        if t.shape[d] == 0:
-            raise RuntimeError(
-                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
-                f"{list(t.shape)} with dimension {d} being empty"
-            )
+    _refuse_empty(f"{name}(): Expected input", "input", t, t.ndim - n if name == "adaptive_avg_pool2d" else 1)
     if any(o < 0 for o in out):
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received "
@@ -87,10 +82,33 @@ def _check(name: str, t: Ty, n: int, out: tuple[int, ...]) -> None:
         raise NotImplementedError(f"\"{name}\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
 
 
+def _refuse_empty(begins: str, name: str, t: Ty, first: int) -> None:
+    """Raises if a dimension from ``first`` on has no elements."""
+    for d in range(first, t.ndim):
+        if t.shape[d] == 0:
+            raise RuntimeError(
+                f"{begins} to have non-zero size for non-batch dimensions, but {name} has sizes "
+                f"{list(t.shape)} with dimension {d} being empty"
+            )
+
+
+def _refuse_empty_gradient(kind: str, n: int, g: Any) -> None:
+    """As PyTorch: what was pooled to nothing has no gradient."""
+    _refuse_empty(f"adaptive_{kind}_pool{n}d_backward(): Expected grad_output", "grad_output", g._ty, 1)
+
+
+def _pooled(t: Ty, out: tuple[int, ...]) -> Ty:
+    """The result's type. In three dimensions PyTorch's kernels know row-major results only."""
+    shape = t.shape[: -len(out)] + out
+    if prod(shape) * t.dtype.itemsize >= 1 << 63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
+    return formatted(shape, t.dtype, t) if len(out) == 2 or prod(out) == 1 else ty(shape, t.dtype)
+
+
 def _avg_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
     t, n = tys[0], len(out)
     _check(f"adaptive_avg_pool{n}d", t, n, out)
-    return formatted(t.shape[:-n] + out, t.dtype, t)
+    return _pooled(t, out)
 
 
 def _avg_lower(b: Any, out: tuple[int, ...], x: Any) -> Any:
@@ -129,6 +147,7 @@ def _sum_parts_back(b: Any, g: Any, dim: int, n: int) -> Any:
 
 def _avg_operator(n: int) -> Operator:
     def vjp(f: Any, g: Any) -> tuple[Any]:
+        _refuse_empty_gradient("avg", n, g)
         return (call(ADAPTIVE_AVG_BACKWARD[n], (g,), f.ins[0].shape),)
 
     return Operator(f"adaptive_avg_pool{n}d", _avg_ty, _avg_lower, vjp, grad_name=f"AdaptiveAvgPool{n}DBackward0")
@@ -197,9 +216,8 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
 def _max_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> tuple[Ty, Ty]:
     t, n = tys[0], len(out)
     _check(f"adaptive_max_pool{n}d", t, n, out)
-    shape = t.shape[:-n] + out
-    y = formatted(shape, t.dtype, t)
-    return y, ty(shape, int64, y.strides)
+    y = _pooled(t, out) if n == 2 else ty(t.shape[:-n] + out, t.dtype)
+    return y, ty(y.shape, int64, y.strides)
 
 
 def _flat_windows(b: Any, x: Any, out: tuple[int, ...]) -> tuple[Any, Any]:
@@ -236,13 +254,16 @@ def _max_lower(b: Any, out: tuple[int, ...], x: Any) -> tuple[Any, Any]:
 
 
 def _max_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
+    _refuse_empty_gradient("max", len(f.attrs), g)
     return (call(SPREAD, (g, f.out(1)), (f.ins[0].shape, len(f.attrs))),)
 
 
 def _spread_vjp(f: Any, gg: Any) -> tuple[Any, None]:
     index = f.saved(1)
     shape, n = f.attrs
-    return gg.reshape(*shape[:-n], -1).gather(-1, index.reshape(*shape[:-n], -1)).reshape(f.ins[0].shape), None
+    lead, at = shape[:-n], f.ins[0].shape
+    taken = gg.reshape(*lead, prod(shape[-n:])).gather(-1, index.reshape(*lead, prod(at[-n:])))
+    return taken.reshape(at), None
 
 
 SPREAD = Operator(
@@ -331,7 +352,7 @@ def _unpool_ty(tys: tuple[Ty, ...], out: tuple[int, ...]) -> Ty:
             f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices "
             f"tensor with shape: {list(index.shape)}"
         )
-    return ty(x.shape[:-n] + out, x.dtype)
+    return formatted(x.shape[:-n] + out, x.dtype, x) if n == 2 else ty(x.shape[:-n] + out, x.dtype)
 
 
 def _unpool_lower(b: Any, out: tuple[int, ...], x: Any, index: Any) -> Any:
@@ -345,8 +366,10 @@ def _unpool_lower(b: Any, out: tuple[int, ...], x: Any, index: Any) -> Any:
 
 def _unpool_vjp(f: Any, g: Any) -> tuple[Any, None]:
     index = f.saved(1)
-    lead = g.shape[: -len(f.attrs)]
-    return g.reshape(*lead, -1).gather(-1, index.reshape(*lead, -1)).reshape(index.shape), None
+    n = len(f.attrs)
+    lead = g.shape[:-n]
+    at = index.reshape(*lead, prod(index.shape[-n:]))
+    return g.reshape(*lead, prod(g.shape[-n:])).gather(-1, at).reshape(index.shape), None
 
 
 UNPOOL = {
@@ -420,6 +443,12 @@ def _fractional_ty(tys: tuple[Ty, ...], attrs: Any) -> tuple[Ty, Ty]:
     name = f"fractional_max_pool{n}d"
     if x.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(x.shape)}")
+    for d in range(1, x.ndim):
+        if x.shape[d] == 0:
+            raise RuntimeError(
+                f"{name}{'' if n == 2 else '_out'}(): Expected input to have non-zero size for non-batch dimensions, "
+                f"but got{list(x.shape)} with dimension {d} being empty."
+            )
     axes = ("time", "height", "width")[3 - n :]
     for size, k, o, axis in zip(x.shape[-n:], kernel, out, axes):
         if o + k - 1 > size:
@@ -498,10 +527,10 @@ def _fractional(n: int, x: Any, kernel_size: Any, output_size: Any, output_ratio
 
 
 def _one_or(n: int, value: Any, name: str) -> tuple[int, ...]:
-    if not isinstance(value, int) and len(value) not in (1, n):
+    if not isinstance(value, int) and len(value) != n:
         ints = "Ints" if n == 2 else "three Ints"
         raise RuntimeError(f"fractional_max_pool{n}d: {name} must either be a single Int or tuple of {ints}")
-    return _tuple(value, n) if isinstance(value, int) or len(value) == n else _tuple(value[0], n)
+    return _tuple(value, n)
 
 
 def _by_ratio(n: int, t: Ty, ratio: Any) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from ..random._engine import Engine
 from ..random._exact import cast, round_to, widen
 from ._registry import call, call_inplace, function
 from ._types import elementwise
+from .activation import LEAKY_INPLACE_NEGATIVE
 from .creation import without_memory
 from .random_fill import bernoulli_sampler, check_kind, draw, drawn, memory_format, refuse_dtype
 
@@ -244,7 +245,8 @@ def rrelu_(
     """As ``rrelu``, in place."""
     _check_rrelu(input, lower, upper, training)
     if not training:
-        return call_inplace(_LEAKY_INPLACE, input, (), (lower + upper) / 2)
+        slope = (lower + upper) / 2
+        return call_inplace(_LEAKY_INPLACE if slope >= 0 else LEAKY_INPLACE_NEGATIVE, input, (), slope)
     return call_inplace(_RRELU_INPLACE, input, (_slopes(input, lower, upper, generator),))
 
 

@@ -34,7 +34,7 @@ def _multi_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         raise RuntimeError(f"expected scalar type Long but found {SCALAR_NAMES[target.dtype]}")
     if len(tys) > 2 and (tys[2].ndim > 1 or tys[2].numel != c):
         raise RuntimeError(f"inconsistent weight size, expected {c} but got {list(tys[2].shape)}")
-    return ty(target.shape if attrs[0] == 0 and x.ndim == 2 else (), x.dtype)
+    return ty(target.shape if attrs[0] == 0 else (), x.dtype)
 
 
 def _margins(b: Any, attrs: Any, x: Any, target: Any, weight: Any) -> tuple[Any, Any, Any]:
@@ -65,7 +65,7 @@ def _multi_lower(b: Any, attrs: Any, x: Any, target: Any, weight: Any = None) ->
     each = b.map("mul", short if p == 1 else b.map("mul", short, short), w)
     loss = b.map("div", b.reduce("sum", each, (1,)), b.const(c, each.dtype))
     loss = _reduce(b, code, loss)
-    return b.cast(b.reshape(loss, target.shape) if code == 0 and x.ndim == 2 else b.reshape(loss, ()), x.dtype)
+    return b.cast(b.reshape(loss, target.shape if code == 0 else ()), x.dtype)
 
 
 def _multi_backward_lower(b: Any, attrs: Any, g: Any, x: Any, target: Any, weight: Any = None) -> Any:
@@ -130,7 +130,7 @@ def _check_targets(input: Any, target: Any) -> bool:
 def _multilabel_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, target = tys[:2]
     need_float("multilabel_margin_loss_forward_out_frame", x)
-    if x.ndim > 2 or (x.ndim == 2 and x.shape[1] == 0):
+    if x.ndim > 2 or (x.ndim > 0 and x.shape[-1] == 0):
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}"
         )

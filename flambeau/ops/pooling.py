@@ -392,6 +392,8 @@ def _avg_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         )
     if t.dtype.kind in "ub" or t.dtype.kind == "i" and t.dtype is not int64:
         raise NotImplementedError(f"\"avg_pool{n}d_out_frame\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
+    if n == 3:  # PyTorch's kernel knows row-major results only
+        return ty(t.shape[:-n] + g.out, t.dtype)
     return _spatial(t, g.out)
 
 

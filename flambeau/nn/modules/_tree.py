@@ -44,12 +44,17 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
         rest = rest[1:]
     elif rest:
         device = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], torch.dtype)):
+        if rest:
             dtype = rest.pop(0)
+            if dtype is not None and not isinstance(dtype, torch.dtype):
+                raise TypeError("to() received an invalid combination of arguments")
     if device is not None and not isinstance(device, torch.device):
         device = torch.device(device)
     non_blocking = rest.pop(0) if rest else kwargs.pop("non_blocking", False)
-    kwargs.pop("copy", None)
+    if not isinstance(non_blocking, bool) or len(rest) > 1:
+        raise TypeError("to() received an invalid combination of arguments")
+    if rest or kwargs.pop("copy", False):
+        raise RuntimeError(".to() does not accept copy argument")
     memory_format = kwargs.pop("memory_format", None)
     if kwargs:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
