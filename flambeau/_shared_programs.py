@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._first_tier import ELEMENT, PLANNING, SHARE, Limited, worth
+from ._patterns import Told, note
 from ._shared_plans import serves_all_sizes
 from ._structure import Seen, Structure, memory_order, seen, structure
 from .compiler.affine import row_major as row_major_numbers
@@ -21,7 +22,7 @@ from .compiler.builder import Builder
 from .compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
 from .compiler.cpu.first_tier.native_program import NativeProgram, value
 from .compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps
-from .compiler.cpu.first_tier.sizes import ZERO, Size, row_major, times
+from .compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
 from .compiler.cpu.target import MissingCompiler
 from .compiler.simplify import without_dead
 from .dtypes import bool_, float32, float64, int64
@@ -38,6 +39,8 @@ _known: dict[Any, Any] = {}  # structures: None if one has come once, False if i
 
 def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
     """The program as one native call, if it can run so and (unless ``at_once``) is not the first of its structure."""
+    if p.alike is not None:
+        return _of_sizes(p, p.alike.planned, p.alike.sizes)
     if len(p.order) > LONGEST_ORDER or not all([n.op in _STRUCTURAL or serves_all_sizes(n) for n in p.order]):  # noqa: C419
         return None
     s = structure(p)
@@ -47,12 +50,27 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
         _known[s.key] = None
         if not at_once:
             return None
+    if _known[s.key] is None:
+        _known[s.key] = False
+        _known[s.key] = _planned(p, s)
+    return _of_sizes(p, _known[s.key], s.sizes)
+
+
+def _planned(p: Program, s: Structure) -> Planned | bool:
+    """What all programs of a structure share, from one of them; False if they cannot run so."""
     try:
-        if _known[s.key] is None:
-            _known[s.key] = False
-            _known[s.key] = Planned(p, s)
-        return SharedProgram(p, _known[s.key], s.sizes) if _known[s.key] else None
+        planned = Planned(p, s)
     except (UnsupportedError, MissingCompiler):
+        return False
+    note(p, s.sizes, {n: _told(n, place) for n, place in planned.places.items()}, planned)
+    return planned
+
+
+def _of_sizes(p: Program, planned: Planned | bool, sizes: tuple[int, ...]) -> SharedProgram | None:
+    """A program as one native call, if it can run so."""
+    try:
+        return SharedProgram(p, planned, sizes) if isinstance(planned, Planned) else None
+    except UnsupportedError:
         return None
 
 
@@ -64,7 +82,7 @@ class SharedProgram(Limited):
     """
 
     def __init__(self, p: Program, planned: Planned, sizes: tuple[int, ...]) -> None:
-        self.order = p.order
+        self.program = p
         self.planned = planned
         self.sizes = sizes
         self.runs = 0
@@ -76,7 +94,7 @@ class SharedProgram(Limited):
     @property
     def worth(self) -> float:
         """What planning and compiling it takes, about."""
-        return worth(self.order)
+        return worth(self.program.order)
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
@@ -204,6 +222,16 @@ class Planned:
             return found is not None and same_strides(found, row_major_numbers(form), form)
 
         self.conditions[told] = holds
+
+
+def _told(n: Node, place: Place) -> Told:
+    """What sizes say of the type of a node whose value lies in a place."""
+    shape = [(size,) for size in place.shape]
+    if n.op is not VIEW and n.ty.contiguous:
+        return Told(True, tuple(shape))
+    strides = [(ZERO if size == ONE else step,) for size, step in zip(place.shape, place.strides)]
+    first = tuple([one._replace(factor=one.factor // n.ty.dtype.itemsize) for one in place.offset])
+    return Told(False, (*shape, *strides, first))
 
 
 def _strides(how: Seen, base: Place) -> Shape:

@@ -86,14 +86,22 @@ class _Reader:
 
     def attrs(self, n: Node) -> Any:
         """The arguments of an operator: types by their numbers."""
-        a = n.attrs
-        if type(a) is Ty:
-            return self.of(a)
-        if type(a) is tuple:
-            if n.op.name == "arange" and n.ty.dtype.kind != "f":  # of so many elements as its type says
-                a = a[1:]
-            return tuple([self.of(x) if type(x) is Ty else x for x in a])
-        return a
+        fixed, types = arguments(n)
+        return (fixed, *map(self.of, types)) if types else fixed
+
+
+def arguments(n: Node) -> tuple[Any, Sequence[Ty]]:
+    """The arguments of an operator without sizes, and the types among them, in whose places is None."""
+    a = n.attrs
+    if type(a) is Ty:
+        return None, (a,)
+    if type(a) is tuple:
+        if n.op.name == "arange" and n.ty.dtype.kind != "f":  # of so many elements as its type says
+            a = a[1:]
+        types = [x for x in a if type(x) is Ty]
+        if types:
+            return tuple([None if type(x) is Ty else x for x in a]), types
+    return a, ()
 
 
 def _lies(t: Ty) -> Any:

@@ -27,6 +27,7 @@ PLACES = {
     "storage": "tensors",
     "printing": "tensors",
     "_execution": "tensors",
+    "_patterns": "tensors",
     "_shared_memory": "tensors",
     "_first_tier": "tensors",
     "_shared_plans": "tensors",

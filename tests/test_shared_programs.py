@@ -11,7 +11,7 @@ import pytest
 from test_first_tier import SIZES, uniform
 
 import flambeau as torch
-from flambeau import _execution, _first_tier, _shared_programs, nn
+from flambeau import _execution, _first_tier, _patterns, _shared_programs, nn
 from flambeau._shared_plans import serves_all_sizes
 from flambeau._structure import structure
 from flambeau.compiler.cpu.executor import Executor
@@ -27,6 +27,7 @@ def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
     monkeypatch.setattr(_shared_programs, "_known", {})
+    monkeypatch.setattr(_patterns, "_patterns", {})
     monkeypatch.setattr(_first_tier, "_compiled", set())
     realisation.forget()
     yield two_tiers.ran
@@ -137,6 +138,7 @@ def auto(monkeypatch: pytest.MonkeyPatch, native_code: None) -> None:
     """Programs run in the tier that pays."""
     monkeypatch.setattr(_execution, "tier", ["auto"])
     monkeypatch.setattr(_shared_programs, "_known", {})
+    monkeypatch.setattr(_patterns, "_patterns", {})
 
 
 def kinds() -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..compiler.builder import Builder
 from ..compiler.ir import Function, Origin, Value
@@ -14,27 +15,48 @@ from .signature import signature
 OVERWRITING = frozenset(["copy", "fill", "zero"])  # operators that read nothing of their first input
 
 
+class Alike(NamedTuple):
+    """A program of which another one differs in sizes alone, the sizes of that, and what runs all such programs."""
+
+    program: Program
+    sizes: tuple[int, ...]
+    planned: Any
+
+
 class Program:
     """A compiled realisation of ``roots``; each output is given flat, in its type's memory order.
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
     runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array;
     ``wanted`` is the one output that the caller waits for: -1 if there is none, None if it is all.
-    ``order``: its nodes, inputs before users. ``read``: the leaves that it needs.
+    ``read``: the leaves that it needs. ``alike``: of which program it differs in sizes alone, if that was seen.
     """
 
-    def __init__(self, roots: tuple[Node, ...]) -> None:
+    def __init__(self, roots: tuple[Node, ...], alike: Alike | None = None) -> None:
         self.roots = roots
         self.outputs = [r.ty for r in roots]
-        self.order = in_order(roots)
+        self.olds: list[Any] = []
+        self.wanted: int | None = None
+        self.cache: Any = None
+        self.alike = alike
+        if alike is None:
+            self._number()
+        else:
+            p = alike.program
+            self.leaves, self.kept, self.read, self.slots = p.leaves, p.kept, p.read, p.slots
+
+    def _number(self) -> None:
+        """Notes which leaves there are."""
         ordinals = [n.attrs for n in self.order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
-        self.read = frozenset([n.attrs for n in values_read(self.order, roots) if n.op is LEAF])
-        self.olds: list[Any] = []
-        self.wanted: int | None = None
+        self.read = frozenset([n.attrs for n in values_read(self.order, self.roots) if n.op is LEAF])
         self.slots = [-1 - i for i in self.kept]  # where these are
-        self.cache: Any = None
+
+    @cached_property
+    def order(self) -> list[Node]:
+        """Its nodes, inputs before users."""
+        return in_order(self.roots)
 
     @cached_property
     def function(self) -> Function:
@@ -54,7 +76,10 @@ class Program:
 
 def build(roots: tuple[Node, ...]) -> Program:
     """The program of the nodes under ``roots``."""
-    return Program(roots)
+    return Program(roots, next(filter(None, [look(roots) for look in recognised]), None))
+
+
+recognised: list[Callable[[Sequence[Node]], Alike | None]] = []  # tell of which program one differs in sizes alone
 
 
 def _lowered(order: list[Node], roots: tuple[Node, ...], place: dict[int, int]) -> Function:

@@ -18,7 +18,7 @@ from . import matrices
 from .contractions import by_sizes, in_lanes, of_sizes
 from .errors import UnsupportedError
 from .native_steps import Memory, Place, Product, Step
-from .sizes import Size, Table, times
+from .sizes import ONE, Size, Table, times
 
 ARENA, NUMBERS = 0, 1  # buffers of a run
 ROOM = 64  # a size that has grown has memory for half as much again, in such steps
@@ -206,7 +206,8 @@ class _Alike:
         self.words = ends[:, None] - np.arange(matrices.DECIDED, 0, -1)
         self.before: tuple[bool, int] | None = None
         self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
-        self.dense = all(s.factor for own in product.strides for s in own)
+        read = zip(product.shapes, product.strides)
+        self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
     def in_lanes(self, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
         """Are the products added in lanes? ``numbers``: the sizes of the labels."""

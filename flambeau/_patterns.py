@@ -1,0 +1,165 @@
+"""Programs that differ from a known one in sizes alone, recognised by one walk over their nodes.
+
+A text that grows by a token makes a new program each time. What runs all of them (``_shared_programs``) leaves a pattern
+here. A program that fits it is run so without a look at what its operators are, in which order, and how types lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ._structure import arguments
+from .compiler.cpu.first_tier.sizes import Size, Table
+from .compiler.shorten import LONGEST
+from .graph import program
+from .graph.node import Node
+from .graph.program import Alike, Program
+from .graph.types import Ty
+
+MOST = 4  # patterns of programs whose results come from the same operators
+KINDS = 1000  # such operators of results
+
+
+class Told(NamedTuple):
+    """What sizes say of a type.
+
+    Attributes:
+        row_major: does it lie row by row, so that its shape says all?
+        sums: its shape, then, if it does not, its strides (0 for dimensions of one element) and where it begins.
+    """
+
+    row_major: bool
+    sums: tuple[tuple[Size, ...], ...]
+
+
+class Pattern:
+    """All of a program but its sizes.
+
+    Args:
+        p: the program.
+        sizes: its sizes.
+        told: what sizes say of the types of its nodes.
+        planned: what runs all programs of the pattern.
+
+    Raises:
+        KeyError: sizes do not say all of its types.
+    """
+
+    def __init__(self, p: Program, sizes: Sequence[int], told: Mapping[Node, Told], planned: Any) -> None:
+        self.like, self.planned = p, planned
+        at = {n: k for k, n in enumerate(p.order)}
+        types: dict[Ty, int] = {}
+        self._roots = [at[r] for r in p.roots]
+        steps = self._steps = []
+        for n in reversed(p.order):
+            fixed, own = arguments(n)
+            number, *more = [types.setdefault(t, len(types)) for t in (n.ty, *own)]
+            steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
+        known = dict.fromkeys([(types[n.ty], told[n]) for n in p.order])
+        self._rows = [k for k, one in known if one.row_major]
+        self._others = [k for k, one in known if not one.row_major]
+        self._table = Table([s for row_major in (True, False) for _, one in known if one.row_major is row_major
+                             for s in one.sums])  # fmt: skip
+        self._kinds = [_kind(t) for t in types]
+        places = {n: (k, d) for t, k in types.items() for d, n in enumerate(t.shape)}
+        self._places = [places[n] for n in sizes]
+        if {k for k, _ in known} != set(types.values()) or self.sizes(p.roots) != tuple(sizes):
+            raise KeyError(p)
+
+    def sizes(self, roots: Sequence[Node]) -> tuple[int, ...] | None:
+        """The sizes with which the program of these roots is one of this pattern; None if it is not."""
+        types = self._types(roots)
+        if types is None or [_kind(t) for t in types] != self._kinds:
+            return None
+        sizes = tuple([types[k].shape[d] for k, d in self._places])
+        if sizes and (len(set(sizes)) < len(sizes) or min(sizes) <= 1 or max(sizes) > LONGEST):
+            return None
+        return sizes if self._table.values(sizes).tolist() == self._numbers(types) else None
+
+    def _types(self, roots: Sequence[Node]) -> list[Ty] | None:
+        """The types in the places of those of the pattern; None if anything but types differs."""
+        found: list[Any] = [None] * len(self._steps)
+        types: list[Any] = [None] * len(self._kinds)
+        for k, r in zip(self._roots, roots):
+            found[k] = r
+        for k, op, fixed, own, number, ins in self._steps:
+            n = found[k]
+            given = n.ins
+            if n.op is not op or len(given) != len(ins):
+                return None
+            if own is None:
+                if n.attrs != fixed:
+                    return None
+            elif not _fits(n, fixed, own, types):
+                return None
+            t = types[number]
+            if t is None:
+                types[number] = n.ty
+            elif t is not n.ty:
+                return None
+            for j, i in zip(ins, given):
+                before = found[j]
+                if before is None:
+                    found[j] = i
+                elif before is not i:
+                    return None
+        return types if [found[k] for k in self._roots] == list(roots) else None
+
+    def _numbers(self, types: Sequence[Ty]) -> list[int]:
+        """What sizes say of types, read from these."""
+        found: list[int] = []
+        for k in self._rows:
+            found += types[k].shape
+        for k in self._others:
+            t = types[k]
+            found += t.shape
+            found += [s if n != 1 else 0 for n, s in zip(t.shape, t.strides)]
+            found.append(t.offset)
+        return found
+
+
+def _kind(t: Ty) -> Any:
+    return t.dtype, t.weak, t.ndim, t.contiguous and not t.offset
+
+
+def _fits(n: Node, fixed: Any, own: Sequence[int], types: list[Any]) -> bool:
+    """Are the arguments these, but for types, which are put in their places?"""
+    rest, given = arguments(n)
+    if rest != fixed or len(given) != len(own):
+        return False
+    for k, t in zip(own, given):
+        if types[k] is None:
+            types[k] = t
+    return [types[k] for k in own] == list(given)
+
+
+_patterns: dict[Any, list[Pattern]] = {}  # by the operators of their results
+
+
+def note(p: Program, sizes: Sequence[int], told: Mapping[Node, Told], planned: Any) -> None:
+    """Has programs recognised that are this one but for its sizes, if these say all of it."""
+    if len(_patterns) >= KINDS:
+        _patterns.clear()
+    try:
+        known = _patterns.setdefault(_results(p.roots), [])
+        known.insert(0, Pattern(p, sizes, told, planned))
+        del known[MOST:]
+    except KeyError:
+        return
+
+
+def recognised(roots: Sequence[Node]) -> Alike | None:
+    """What a program that is known but for its sizes is like."""
+    for pattern in _patterns.get(_results(roots), ()):
+        sizes = pattern.sizes(roots)
+        if sizes is not None:
+            return Alike(pattern.like, sizes, pattern.planned)
+    return None
+
+
+def _results(roots: Sequence[Node]) -> Any:
+    return tuple([r.op for r in roots])
+
+
+program.recognised.append(recognised)
