@@ -105,6 +105,8 @@ def _first(p: Program, inputs: list[Any]) -> Any:
 
 def _looks(p: Program) -> bool:
     """Is it worth looking on the disk for a new program? For the first of a process: others are rarely there."""
+    if p.alike is not None:  # it is planned but for its sizes
+        return False
     _new[0] += 1
     return _new[0] <= LOOKS and _new[1] < MISSES and len(p.order) < LONG
 

@@ -1,7 +1,7 @@
 """Programs that differ from a known one in sizes alone, recognised by one walk over their nodes.
 
-A text that grows by a token makes a new program each time. What runs all of them (``_shared_programs``) leaves a pattern
-here. A program that fits it is run so without a look at what its operators are, in which order, and how types lie.
+A text that grows by a token makes a new program each time. What runs all of them (``_shared_programs``) leaves a
+pattern here. A program that fits it is run so without a look at its operators, their order, and how types lie.
 """
 
 from __future__ import annotations

@@ -203,3 +203,48 @@ def test_structures_tell_what_is_not_size() -> None:
     ]  # fmt: skip
     keys = [of(f).key for f in different]
     assert len(set(keys)) == len(keys)
+
+
+def forms(m: int, n: int) -> dict[str, Any]:
+    """Results that come from the same operators, but of other values, places or sizes."""
+    x, y, z = torch.randn(m, n), torch.randn(m, n), torch.randn(2, m)
+    return {
+        "sum": lambda: (x + y) * y,
+        "other operand": lambda: (x + y) * x,
+        "same operand": lambda: (x + x) * x,
+        "first row": lambda: (x[:1] + y) * y,
+        "last row": lambda: (x[-1:] + y) * y,
+        "crosswise": lambda: (x.t() + y.t()) * y.t(),
+        "two": lambda: (z + z) * z,
+        "with a number": lambda: (x + 2.5) * y,
+        "scores": lambda: F.softmax(x, -1) + y,
+        "scores of columns": lambda: F.softmax(x, 0) + y,
+        "causal": lambda: F.scaled_dot_product_attention(x[None], y[None], y[None], is_causal=True) + y,
+        "not causal": lambda: F.scaled_dot_product_attention(x[None], y[None], y[None]) + y,
+        "long": lambda: x.to(torch.int64) + torch.arange(n),
+        "longer": lambda: x.to(torch.int64) + torch.arange(1, n + 1),
+    }
+
+
+def test_programs_are_recognised_by_all_but_their_sizes(in_both: dict[str, int]) -> None:
+    """Each form is known when the next comes; sizes that are equal, or 1, make other forms."""
+    for m, n in ((5, 7), (9, 4), (3, 11), (6, 6), (1, 8), (13, 2), (2, 9), (17, 20)):
+        for f in forms(m, n).values():
+            with torch.no_grad():
+                f().tolist()
+    assert in_both["shared"] > 0.6 * in_both["both"]
+
+
+def test_a_growing_text_is_recognised(monkeypatch: pytest.MonkeyPatch, in_both: dict[str, int]) -> None:
+    found: list[bool] = []
+
+    def noted(p: Any, *args: Any) -> Any:
+        found.append(p.alike is not None)
+        return two_tiers.run(p, *args)
+
+    monkeypatch.setattr(realisation, "executor", [noted])
+    net = Text()
+    with torch.no_grad():
+        for length in (5, 6, 7, 16, 9, 2, 1, 30):  # 16 is another size too, 2 the number of heads
+            F.softmax(net(torch.randint(0, 11, (1, length)))[:, -1], -1).tolist()
+    assert found == [False, True, True, False, True, False, False, True]

@@ -10,6 +10,7 @@ as one more output, where no cycle comes of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import prod
 
 from .ir import Function, Value
@@ -238,7 +239,12 @@ def reduced_domain(v: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def domain_labels(v: Value) -> str:
     """A contraction's labels in the order of its loops: those of the result, then those that it sums over."""
-    la, lb, out = v.params
+    return labels_of(*v.params)
+
+
+@lru_cache(1000)
+def labels_of(la: str, lb: str, out: str) -> str:
+    """``domain_labels`` of a contraction with these."""
     return out + "".join(dict.fromkeys([c for c in la + lb if c not in out]))
 
 

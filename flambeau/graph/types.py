@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
+from operator import mul
 from sys import getrefcount
 from typing import Any
 
@@ -75,7 +77,7 @@ class Ty:
         self.ndim = len(shape)
         self.numel = prod(shape)
         self.nbytes = 0 if meta else self.numel * dt.itemsize
-        self.contiguous = is_contiguous(shape, strides)
+        self.contiguous = strides == contiguous_strides(shape) or is_contiguous(shape, strides)
         self.dense = self.contiguous or is_dense(shape, strides)
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
         self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
@@ -163,11 +165,8 @@ _UNHELD = _references({0: object()}, 0)  # references to what is in a table alon
 @lru_cache(8192)
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Row-major strides; a dimension of size 0 counts as 1, as in PyTorch."""
-    out, step = [], 1
-    for n in reversed(shape):
-        out.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(out))
+    sizes = shape[:0:-1] if 0 not in shape else [max(n, 1) for n in shape[:0:-1]]
+    return tuple(accumulate(sizes, mul, initial=1))[::-1] if shape else ()
 
 
 def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

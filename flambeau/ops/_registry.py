@@ -375,7 +375,7 @@ def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     if y is not None:
         return y
     t = view_type(op, x, attrs)
-    fn = _view_fn(op, x, attrs, (t,))
+    fn = _view_fn(op, x, attrs, (t,)) if epoch.grad else None
     return _view_of(x, t, fn, creation_of(x))
 
 
@@ -386,7 +386,7 @@ def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     if known is not None:
         return known
     tys = view_type(op, x, attrs)
-    fn = _view_fn(op, x, attrs, tys)
+    fn = _view_fn(op, x, attrs, tys) if epoch.grad else None
     outs = tuple([_view_of(x, t, None, "multi" if epoch.grad else creation_of(x)) for t in tys])
     if fn is not None:
         for k, y in enumerate(outs):
@@ -395,7 +395,8 @@ def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
 
 
 def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> Fn | None:
-    if not threads.epoch.grad or (x._e is None and x._view is None) or outs and outs[0].dtype.kind not in "fc":
+    """The autograd node of a view, or of several, that autograd sees."""
+    if (x._e is None and x._view is None) or outs and outs[0].dtype.kind not in "fc":
         return None
     edge = x._edge if x._view is None else view_edge(x)
     if edge is None and not requires_grad(x):
@@ -407,11 +408,11 @@ def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> F
 
 
 def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
+    of, vc = x._view, x._vc
     y = new_tensor(x._s, t)
-    y._vc = x._vc
+    y._vc = vc
     y._e = fn
-    base = x if x._view is None else x._view.base
-    y._view = View(base, creation, version_of(x))
+    y._view = View(x if of is None else of.base, creation, (vc or x._s).version)
     return y
 
 

@@ -57,6 +57,9 @@ def elementwise(tys: Sequence[Ty], dt: dtype | None = None) -> Ty:
     """The type of an elementwise result over broadcast operands, laid out as PyTorch's TensorIterator does."""
     dt = dt or result_dtype(tys)
     shape = broadcast_shape(*[t.shape for t in tys])
+    first = tys[0]
+    if first.dtype is dt and first.shape == shape and tys.count(first) == len(tys) and _is_plain(first):
+        return first
     real = [t for t in tys if not t.weak]
     plain = contiguous_strides(shape)
     if all(t.shape == shape and t.strides == plain for t in real):
@@ -67,6 +70,11 @@ def elementwise(tys: Sequence[Ty], dt: dtype | None = None) -> Ty:
         if all(t.dense and t.strides == tys[0].strides for t in tys):
             return ty(shape, dt, tys[0].strides)
     return ty(shape, dt, permuted_strides(shape, stride_order(real, shape)))
+
+
+def _is_plain(t: Ty) -> bool:
+    """Does it lie as a new tensor of its shape would?"""
+    return not t.offset and not t.weak and t.strides == contiguous_strides(t.shape)
 
 
 def operands_dtype(*values: Any) -> dtype:

@@ -21,7 +21,7 @@ from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
 from .sparsity import sparse_product
-from .views import T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
+from .views import VIEW_OP, T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
 
 # ---- shared rules
 
@@ -313,7 +313,8 @@ def _check_added(bias: Ty, x: Ty, y: Ty) -> None:
 
 
 def _check_expand(t: Ty, shape: tuple[int, ...]) -> None:
-    expand_rule(t, shape)
+    if t.shape != shape[len(shape) - t.ndim :]:
+        expand_rule(t, shape)
 
 
 def _linear_lower(b: Any, attrs: Any, bias: Any, x: Any, w: Any) -> Any:
@@ -391,9 +392,9 @@ def _linear_any(x: Any, weight: Any, bias: Any) -> Any:
             f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
         )
     if t.contiguous or t.ndim == 2:
-        flat = x if t.ndim == 2 else x.view(_rows(t))
+        flat = x if t.ndim == 2 else view(VIEW_OP, x, _rows(t))
         y = call(LINEAR, (bias, flat, weight))
-        return y if t.ndim == 2 else y.view((*t.shape[:-1], y._ty.shape[1]))
+        return y if t.ndim == 2 else view(VIEW_OP, y, (*t.shape[:-1], y._ty.shape[1]))
     y = matmul(x, weight.t())
     return y + bias
 

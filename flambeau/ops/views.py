@@ -44,7 +44,9 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
     Raises:
         RuntimeError: the shape does not fit ``numel`` elements.
     """
-    shape = tuple([int(n) for n in shape])
+    shape = tuple(map(int, shape))
+    if prod(shape) == numel and min(shape, default=0) >= 0:
+        return shape
     invalid = f"shape '{list(shape)}' is invalid for input of size {numel}"
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
@@ -61,9 +63,7 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
         if numel % rest:
             raise RuntimeError(invalid)
         return tuple([numel // rest if n == -1 else n for n in shape])
-    if prod(shape) != numel:
-        raise RuntimeError(invalid)
-    return shape
+    raise RuntimeError(invalid)
 
 
 def view_strides(t: Ty, shape: tuple[int, ...]) -> tuple[int, ...] | None:

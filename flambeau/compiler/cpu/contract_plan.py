@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 from ..affine import Affine, Guard
-from ..cluster import domain_labels
+from ..cluster import labels_of
 from ..ir import Value
 from ..loops import Nest, Node
 from .pool_text import MAX_CHUNKS
@@ -144,18 +145,27 @@ def form(v: Value) -> tuple[Any, ...]:
 
 def _adds_lanes(v: Value, lanes: int, sizes: Mapping[str, int]) -> bool:
     """Does the last loop of sums suit vectors best? By shapes alone, as if operands lay in memory row by row."""
-    beside = [_beside(a, labels) for a, labels in zip(v.args, v.params)]
-    *_, last = labels = domain_labels(v)
-    out = v.params[2]
-    if last in out or sizes[last] == 1 or any(last not in found for found in beside):
+    la, lb, out = v.params
+    last, kept, gone = _in_memory(la, lb, out, *[_beside(a, labels) for a, labels in zip(v.args, (la, lb))])
+    if not last or sizes[last] == 1:
         return False
-    kept = [
-        _used(sizes[c], lanes) * (1 if c == out[-1] else 0.4)
-        for c in out
-        if sizes[c] > 1 and all(c in found or c not in own for found, own in zip(beside, v.params))
-    ]
-    products = prod([sizes[c] for c in labels if c not in out])
-    return _of_sums(sizes[last], products, lanes) > max(kept, default=STRIDED)
+    used = [_used(sizes[c], lanes) * suits for c, suits in kept if sizes[c] > 1]
+    return _of_sums(sizes[last], prod([sizes[c] for c in gone]), lanes) > max(used, default=STRIDED)
+
+
+@lru_cache(1000)
+def _in_memory(
+    la: str, lb: str, out: str, first: str, second: str
+) -> tuple[str, list[tuple[str, float]], list[str]]:  # fmt: skip
+    """The last loop of sums, if it may run in vectors; the kept ones that may, with how well they suit; all of sums.
+
+    ``first`` and ``second``: the labels along which neighbours lie beside each other in the operands.
+    """
+    beside = (la, first), (lb, second)
+    gone = [c for c in labels_of(la, lb, out) if c not in out]
+    last = gone[-1] if gone and gone[-1] in first and gone[-1] in second else ""
+    kept = [(c, 1 if c == out[-1] else 0.4) for c in out if all(c in found or c not in own for own, found in beside)]
+    return last, kept, gone
 
 
 def _beside(a: Value, labels: str) -> str:

@@ -7,6 +7,7 @@ The order follows from the shapes and strides of the contraction by itself, as `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -187,15 +188,23 @@ def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
 
 def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) -> bool:
     """Do its sizes say that a product of matrices is packed?"""
-    la, lb, out = v.params
+    if contract_plan.sees_windows(v):
+        return False
+    labels = _of_one_each(*v.params)
+    if not labels:
+        return False
+    m, n, k = [sizes[c] for c in labels]
+    return min(m, n) > 1 and of_matrices(m, n, k, products, lanes)
+
+
+@lru_cache(MOST)
+def _of_one_each(la: str, lb: str, out: str) -> str:
+    """The labels of rows, of columns and of the sum, if there is one of each."""
     rows, columns, others = [
         [c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]
         for own, first, second, kept in ((out, 1, 0, 1), (out, 0, 1, 1), (la, 1, 1, 0))
     ]
-    if [len(rows), len(columns), len(others)] != [1, 1, 1] or contract_plan.sees_windows(v):
-        return False
-    m, n, k = [sizes[c] for c in (*rows, *columns, *others)]
-    return min(m, n) > 1 and of_matrices(m, n, k, products, lanes)
+    return "".join([*rows, *columns, *others]) if len(rows) == len(columns) == len(others) == 1 else ""
 
 
 def _nest(v: Value, known: Known) -> Nest:

@@ -51,14 +51,15 @@ class Table:
         places = [[0] * (most - len(s.places)) + [k + 1 for k in s.places] for s in terms]
         self._places = np.array(places, np.intp).reshape(len(terms), most).T.copy()
         self._first = np.array([at[one[0]] for one in sums], np.intp)
-        more = [(k, at[s]) for k, one in enumerate(sums) for s in one[1:]]
-        self._more = np.array(more, np.intp).reshape(len(more), 2).T.copy()
+        longest = max(map(len, sums), default=0)
+        rest = [[(k, at[one[n]]) for k, one in enumerate(sums) if n < len(one)] for n in range(1, longest)]
+        self._rest = [np.array(more, np.intp).T.copy() for more in rest]
 
     def values(self, sizes: Sequence[int]) -> np.ndarray:
         """The sums for these sizes."""
         given = np.array((1, *sizes), np.int64)
         terms = self._factors * given[self._places].prod(0)
         found = terms[self._first]
-        if self._more.size:
-            np.add.at(found, self._more[0], terms[self._more[1]])
+        for places, added in self._rest:
+            found[places] += terms[added]
         return found
