@@ -93,4 +93,3 @@ def test_noise_channels_and_identity() -> None:
     mixed = v2.RandomChannelPermutation()(IMAGES)
     assert sorted(mixed[0, :, 0, 0].tolist()) == [0, 16, 32]
     assert v2.Identity()(1) == 1 and v2.Identity()(1, 2) == (1, 2)
-    assert v2.RandAugment is T.RandAugment

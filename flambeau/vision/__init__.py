@@ -5,7 +5,7 @@ Images come from Pillow, which is imported when a function needs it: `pip instal
 
 from __future__ import annotations
 
-from flambeau.vision import datasets, io, models, ops, transforms, utils
+from flambeau.vision import datasets, io, models, ops, transforms, tv_tensors, utils
 
 __all__ = [
     "__version__",
@@ -16,6 +16,7 @@ __all__ = [
     "ops",
     "set_image_backend",
     "transforms",
+    "tv_tensors",
     "utils",
 ]
 

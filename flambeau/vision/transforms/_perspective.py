@@ -10,12 +10,14 @@ import flambeau as torch
 from flambeau.vision._pillow import image_module
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import PILLOW_MODES, InterpolationMode, as_mode
+from flambeau.vision.transforms._kinds import geometric, get_dimensions
 
 __all__ = ["RandomPerspective", "perspective"]
 
 _Corners = Sequence[Sequence[int]]
 
 
+@geometric
 def perspective(
     img: Any,
     startpoints: _Corners,
@@ -92,7 +94,7 @@ class RandomPerspective(torch.nn.Module):
 
     def forward(self, img: Any) -> Any:
         """The image, seen from another side or not."""
-        channels, height, width = (_tensor if isinstance(img, torch.Tensor) else _pil).get_dimensions(img)
+        channels, height, width = get_dimensions(img)
         fill: Any = self.fill
         if isinstance(img, torch.Tensor):
             fill = [float(fill)] * channels if isinstance(fill, (int, float)) else [float(value) for value in fill]

@@ -9,6 +9,7 @@ from typing import Any
 import flambeau as torch
 from flambeau.ops.creation import realised_tensor
 from flambeau.vision.transforms._common import check_padding, sides
+from flambeau.vision.tv_tensors import TVTensor
 
 _INTEGER_MAX = {"uint8": 255, "int8": 127, "int16": 32767, "int32": 2147483647, "int64": 9223372036854775807}
 _ROUNDED = ("uint8", "int8", "int16", "int32", "int64")
@@ -153,9 +154,13 @@ class _AsBatch:
 
 
 def resize(img: torch.Tensor, size: Sequence[int], interpolation: str, antialias: bool | None = True) -> torch.Tensor:
-    """The image scaled to (height, width); antialias concerns bilinear and bicubic only."""
+    """The image scaled to (height, width); antialias concerns bilinear and bicubic only.
+
+    Bytes are interpolated as floats, those of a `tv_tensors.Image` as bytes: so `transforms` and `transforms.v2` do.
+    """
     smooth = interpolation in ("bilinear", "bicubic")
-    work = _AsBatch(_checked(img), [torch.float32, torch.float64])
+    bytewise = [torch.uint8] if isinstance(img, TVTensor) else []
+    work = _AsBatch(_checked(img), [torch.float32, torch.float64, *bytewise])
     result = torch.nn.functional.interpolate(
         work.batch,
         size=list(size),
@@ -163,7 +168,7 @@ def resize(img: torch.Tensor, size: Sequence[int], interpolation: str, antialias
         align_corners=False if smooth else None,
         antialias=bool(antialias) and smooth,
     )
-    if interpolation == "bicubic" and work.dtype == torch.uint8:
+    if interpolation == "bicubic" and work.dtype == torch.uint8 and not bytewise:
         result = result.clamp(min=0, max=255)
     return work.back(result)
 
@@ -246,7 +251,7 @@ def _expanded_size(matrix: Sequence[float], height: int, width: int) -> tuple[in
 
 
 def rgb_to_grayscale(img: torch.Tensor, num_output_channels: int = 1) -> torch.Tensor:
-    """The image's luminance, in one channel or three equal ones; an image of one channel keeps its one."""
+    """The image's luminance, in one channel or three equal ones; one channel stays one but in a `tv_tensors.Image`."""
     if img.ndim < 3:
         raise TypeError(f"Input image tensor should have at least 3 dimensions, but found {img.ndim}")
     _check_channels(img, (1, 3))
@@ -256,8 +261,10 @@ def rgb_to_grayscale(img: torch.Tensor, num_output_channels: int = 1) -> torch.T
         red, green, blue = img.unbind(dim=-3)
         grey = (0.2989 * red + 0.587 * green + 0.114 * blue).to(img.dtype).unsqueeze(-3)
     else:
-        grey = img.clone()
-    return grey.expand(img.shape) if num_output_channels == 3 else grey
+        grey = img.as_subclass(torch.Tensor).clone()
+    if num_output_channels == 1:
+        return grey
+    return grey.expand(*img.shape[:-3], 3 if isinstance(img, TVTensor) else img.shape[-3], *img.shape[-2:])
 
 
 def _blend(one: torch.Tensor, other: torch.Tensor, ratio: float) -> torch.Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.vision.transforms import _pil, _tensor
+from flambeau.vision.transforms._kinds import tonal
 
 __all__ = ["adjust_sharpness", "autocontrast", "equalize", "posterize", "solarize"]
 
@@ -27,6 +28,7 @@ def _checked(img: torch.Tensor, most: int | None = None, integers: bool = False)
     _tensor._check_channels(img, (1, 3))
 
 
+@tonal
 def posterize(img: Any, bits: int) -> Any:
     """The image with only the highest `bits` of each channel's eight.
 
@@ -41,6 +43,7 @@ def posterize(img: Any, bits: int) -> Any:
     return img & (-int(2 ** (8 - bits)) & 255)
 
 
+@tonal
 def solarize(img: Any, threshold: float) -> Any:
     """The image with all values from a threshold on inverted.
 
@@ -55,6 +58,7 @@ def solarize(img: Any, threshold: float) -> Any:
     return torch.where(img >= threshold, _tensor.invert(img), img)
 
 
+@tonal
 def autocontrast(img: Any) -> Any:
     """The image with the tones of each channel stretched from black to full brightness."""
     if not isinstance(img, torch.Tensor):
@@ -69,6 +73,7 @@ def autocontrast(img: Any) -> Any:
     return ((img - low) * scale).clamp(0, bound).to(img.dtype)
 
 
+@tonal
 def equalize(img: Any) -> Any:
     """The image with each channel's tones spread so that all are about as frequent.
 
@@ -92,6 +97,7 @@ def _equalized(plane: torch.Tensor) -> torch.Tensor:
     return table[plane.to(torch.int64)].to(torch.uint8)
 
 
+@tonal
 def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
     """The image blended with a blurred one: 0 is blurred, 1 the image, 2 sharpened.
 

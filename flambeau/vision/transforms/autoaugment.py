@@ -119,6 +119,11 @@ def _by_size(count: int, height: int, width: int) -> _Space:
     return {**_geometry(count, 0.3, part * width, part * height, 30.0), **_colours(count, 0.9), **_tones(count, 8, 4)}
 
 
+def learned_space(height: int, width: int) -> _Space:
+    """The changes that the learned policies name, for an image of this size."""
+    return {**_by_size(10, height, width), "Invert": (torch.tensor(0.0), False)}
+
+
 class _Augmentation(torch.nn.Module):
     """What the chains share."""
 
@@ -129,6 +134,20 @@ class _Augmentation(torch.nn.Module):
         self.interpolation = interpolation
         self.fill = fill
 
+    @staticmethod
+    def _is_negative() -> bool:
+        """Draws the direction of a change."""
+        return bool(torch.randint(2, (1,)))
+
+    def _chosen(self, space: _Space, place: Any, img: Any) -> Any:
+        """The image after a change drawn from a space; `place(strengths)` says which strength."""
+        name = list(space)[int(torch.randint(len(space), (1,)).item())]
+        strengths, signed = space[name]
+        strength = float(strengths[place(strengths)].item()) if strengths.ndim > 0 else 0.0
+        if signed and self._is_negative():
+            strength *= -1.0
+        return _changed(img, name, strength, self.interpolation, self._fill_for(img))
+
     def _fill_for(self, img: Any) -> Any:
         if not isinstance(img, torch.Tensor) or self.fill is None:
             return self.fill
@@ -138,16 +157,6 @@ class _Augmentation(torch.nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self._shown)})"
-
-
-def _chosen(space: _Space, place: Any, img: Any, interpolation: InterpolationMode, fill: Any) -> Any:
-    """The image after a change drawn from a space; `place(strengths)` says which strength."""
-    name = list(space)[int(torch.randint(len(space), (1,)).item())]
-    strengths, signed = space[name]
-    strength = float(strengths[place(strengths)].item()) if strengths.ndim > 0 else 0.0
-    if signed and torch.randint(2, (1,)):
-        strength *= -1.0
-    return _changed(img, name, strength, interpolation, fill)
 
 
 class AutoAugment(_Augmentation):
@@ -183,7 +192,7 @@ class AutoAugment(_Augmentation):
         fill = self._fill_for(img)
         _, height, width = F.get_dimensions(img)
         number, chances, signs = self.get_params(len(self.policies))
-        space: _Space = {**_by_size(10, height, width), "Invert": (torch.tensor(0.0), False)}
+        space = learned_space(height, width)
         for (name, probability, place), chance, sign in zip(self.policies[number], chances.tolist(), signs.tolist()):
             if chance <= probability:
                 strengths, signed = space[name]
@@ -213,11 +222,10 @@ class RandAugment(_Augmentation):
 
     def forward(self, img: Any) -> Any:
         """The image, changed."""
-        fill = self._fill_for(img)
         _, height, width = F.get_dimensions(img)
         space = {"Identity": (torch.tensor(0.0), False), **_by_size(self.num_magnitude_bins, height, width)}
         for _ in range(self.num_ops):
-            img = _chosen(space, lambda strengths: self.magnitude, img, self.interpolation, fill)
+            img = self._chosen(space, lambda strengths: self.magnitude, img)
         return img
 
 
@@ -240,7 +248,7 @@ class TrivialAugmentWide(_Augmentation):
         count = self.num_magnitude_bins
         changes = {**_geometry(count, 0.99, 32.0, 32.0, 135.0), **_colours(count, 0.99), **_tones(count, 8, 6)}
         space = {"Identity": (torch.tensor(0.0), False), **changes}
-        return _chosen(space, _anywhere, img, self.interpolation, self._fill_for(img))
+        return self._chosen(space, _anywhere, img)
 
 
 def _anywhere(strengths: torch.Tensor) -> int:
@@ -287,28 +295,27 @@ class AugMix(_Augmentation):
     def forward(self, orig_img: Any) -> Any:
         """The mixture."""
         img = orig_img if isinstance(orig_img, torch.Tensor) else F.pil_to_tensor(orig_img)
-        fill = self._fill_for(orig_img)
         batch = img.view([1] * max(4 - img.ndim, 0) + list(img.shape))
         one = [batch.size(0)] + [1] * (batch.ndim - 1)
         share = self._weights(2, one[0])
         weights = self._weights(self.mixture_width, one[0]) * share[:, 1].view([one[0], -1])
         mix = share[:, 0].view(one) * batch
         for i in range(self.mixture_width):
-            mix.add_(weights[:, i].view(one) * self._chain(batch, fill))
+            mix.add_(weights[:, i].view(one) * self._chain(batch))
         mix = mix.view(list(img.shape)).to(dtype=img.dtype)
         return mix if isinstance(orig_img, torch.Tensor) else F.to_pil_image(mix)
 
     def _weights(self, count: int, rows: int) -> torch.Tensor:
         return torch._sample_dirichlet(torch.tensor([self.alpha] * count).expand(rows, -1))
 
-    def _chain(self, batch: torch.Tensor, fill: Any) -> torch.Tensor:
+    def _chain(self, batch: torch.Tensor) -> torch.Tensor:
         height, width = batch.shape[-2:]
         space = {**_geometry(10, 0.3, width / 3.0, height / 3.0, 30.0), **_tones(10, 4, 4)}
         if self.all_ops:
             space.update(_colours(10, 0.9))
         depth = self.chain_depth if self.chain_depth > 0 else int(torch.randint(low=1, high=4, size=(1,)).item())
         for _ in range(depth):
-            batch = _chosen(space, self._up_to_severity, batch, self.interpolation, fill)
+            batch = self._chosen(space, self._up_to_severity, batch)
         return batch
 
     def _up_to_severity(self, strengths: torch.Tensor) -> int:

@@ -20,6 +20,7 @@ from flambeau.ops.creation import realised_tensor
 from flambeau.vision._pillow import from_array, is_image
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import PILLOW_MODES, InterpolationMode, as_mode
+from flambeau.vision.transforms._kinds import geometric, get_dimensions, tonal
 from flambeau.vision.transforms._perspective import perspective
 from flambeau.vision.transforms._tones import adjust_sharpness, autocontrast, equalize, posterize, solarize
 
@@ -70,11 +71,6 @@ _MODES_BY_CHANNELS = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK"
 def _kernels(img: Any) -> Any:
     """The functions for this kind of image."""
     return _tensor if isinstance(img, torch.Tensor) else _pil
-
-
-def get_dimensions(img: Any) -> list[int]:
-    """Channels, height and width of an image."""
-    return _kernels(img).get_dimensions(img)
 
 
 def get_image_size(img: Any) -> list[int]:
@@ -132,6 +128,7 @@ def pil_to_tensor(pic: Any) -> torch.Tensor:
     return torch.from_numpy(array).permute((2, 0, 1))
 
 
+@tonal
 def convert_image_dtype(image: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """A tensor image in another dtype, full brightness kept full brightness.
 
@@ -197,6 +194,7 @@ def _colour_mode(array: numpy.ndarray, mode: str | None) -> str:
     return permitted[0]
 
 
+@tonal
 def normalize(tensor: torch.Tensor, mean: Any, std: Any, inplace: bool = False) -> torch.Tensor:
     """(tensor - mean) / std, channel by channel, of a floating point image.
 
@@ -226,6 +224,7 @@ def _resized_shape(height: int, width: int, size: Sequence[int], max_size: int |
     return [new_long, new_short] if width <= height else [new_short, new_long]
 
 
+@geometric
 def resize(
     img: Any,
     size: Any,
@@ -241,16 +240,8 @@ def resize(
         TypeError, ValueError: arguments of the wrong kind or length.
     """
     mode = as_mode(interpolation)
-    sizes = [size] if isinstance(size, int) else list(size)
-    if len(sizes) not in (1, 2):
-        raise ValueError(f"Size must be an int or a 1 or 2 element tuple/list, not a {len(sizes)} element tuple/list")
-    if max_size is not None and len(sizes) != 1:
-        raise ValueError(
-            "max_size should only be passed if size specifies the length of the smaller edge, "
-            "i.e. size should be an int or a sequence of length 1 in torchscript mode."
-        )
     _, height, width = get_dimensions(img)
-    output = _resized_shape(height, width, sizes, max_size)
+    output = _output_size(height, width, size, max_size)
     if output == [height, width]:
         return img
     if isinstance(img, torch.Tensor):
@@ -260,6 +251,20 @@ def resize(
     return _pil.resize(img, output, PILLOW_MODES[mode])
 
 
+def _output_size(height: int, width: int, size: Any, max_size: int | None) -> list[int]:
+    """Height and width after `resize`, its arguments checked."""
+    sizes = [size] if isinstance(size, int) else list(size)
+    if len(sizes) not in (1, 2):
+        raise ValueError(f"Size must be an int or a 1 or 2 element tuple/list, not a {len(sizes)} element tuple/list")
+    if max_size is not None and len(sizes) != 1:
+        raise ValueError(
+            "max_size should only be passed if size specifies the length of the smaller edge, "
+            "i.e. size should be an int or a sequence of length 1 in torchscript mode."
+        )
+    return _resized_shape(height, width, sizes, max_size)
+
+
+@geometric
 def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> Any:
     """The image with a border of `padding`: one number, (sides, top and bottom), or (left, top, right, bottom).
 
@@ -271,6 +276,7 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
     return _kernels(img).pad(img, padding, fill, padding_mode)
 
 
+@geometric
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
     """A rectangle of the image; what lies outside is 0."""
     return _kernels(img).crop(img, top, left, height, width)
@@ -305,11 +311,13 @@ def resized_crop(
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
+@geometric
 def hflip(img: Any) -> Any:
     """Left and right exchanged."""
     return _kernels(img).hflip(img)
 
 
+@geometric
 def vflip(img: Any) -> Any:
     """Top and bottom exchanged."""
     return _kernels(img).vflip(img)
@@ -338,6 +346,7 @@ def ten_crop(img: Any, size: Any, vertical_flip: bool = False) -> tuple[Any, ...
     return five_crop(img, size) + five_crop(vflip(img) if vertical_flip else hflip(img), size)
 
 
+@tonal
 def adjust_brightness(img: Any, brightness_factor: float) -> Any:
     """The image blended with black: 0 is black, 1 the image, 2 twice as bright.
 
@@ -348,6 +357,7 @@ def adjust_brightness(img: Any, brightness_factor: float) -> Any:
     return _kernels(img).adjust_brightness(img, brightness_factor)
 
 
+@tonal
 def adjust_contrast(img: Any, contrast_factor: float) -> Any:
     """The image blended with its mean grey: 0 is grey, 1 the image.
 
@@ -358,6 +368,7 @@ def adjust_contrast(img: Any, contrast_factor: float) -> Any:
     return _kernels(img).adjust_contrast(img, contrast_factor)
 
 
+@tonal
 def adjust_saturation(img: Any, saturation_factor: float) -> Any:
     """The image blended with its grey version: 0 is grey, 1 the image.
 
@@ -373,6 +384,7 @@ def _check_factor(img: Any, name: str, factor: float) -> None:
         raise ValueError(f"{name} ({factor}) is not non-negative.")
 
 
+@tonal
 def adjust_hue(img: Any, hue_factor: float) -> Any:
     """The image with its hue turned by a part of the circle.
 
@@ -384,6 +396,7 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
     return _kernels(img).adjust_hue(img, hue_factor)
 
 
+@tonal
 def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
     """gain * image ** gamma.
 
@@ -395,6 +408,7 @@ def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
     return _kernels(img).adjust_gamma(img, gamma, gain)
 
 
+@tonal
 def invert(img: Any) -> Any:
     """The negative."""
     return _kernels(img).invert(img)
@@ -411,6 +425,7 @@ def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     return _pil.to_grayscale(img, num_output_channels)
 
 
+@tonal
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     """An image's luminance, in one channel or three equal ones."""
     if isinstance(img, torch.Tensor):
@@ -418,6 +433,7 @@ def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     return _pil.to_grayscale(img, num_output_channels)
 
 
+@tonal
 def erase(img: torch.Tensor, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False) -> torch.Tensor:
     """A tensor image with the rectangle of height h and width w at (i, j) overwritten by v.
 
@@ -462,6 +478,7 @@ def _check_angle_and_center(angle: Any, center: Any) -> None:
         raise TypeError("Argument center should be a sequence")
 
 
+@geometric
 def rotate(
     img: Any,
     angle: float,
@@ -483,6 +500,7 @@ def rotate(
     return _tensor.rotate(img, matrix, mode.value, expand, fill)
 
 
+@geometric
 def affine(
     img: Any,
     angle: float,
@@ -528,6 +546,7 @@ def _check_affine(translate: Any, scale: float, shear: Any) -> list[float]:
     return angles
 
 
+@tonal
 def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:
     """The image convolved with a Gaussian bell of odd (width, height) `kernel_size`.
 

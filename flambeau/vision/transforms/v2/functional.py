@@ -1,0 +1,179 @@
+"""Transforms as functions of an image, a mask or boxes and their parameters.
+
+Those of `torchvision.transforms.functional` under the same names, which take all kinds of `tv_tensors`, and what is
+about kinds and boxes. (https://docs.pytorch.org/vision/stable/transforms.html#v2-api-reference-recommended)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau as torch
+from flambeau.vision._pillow import is_image
+from flambeau.vision.transforms import _boxes
+from flambeau.vision.transforms import functional as v1
+from flambeau.vision.transforms._kinds import tonal
+from flambeau.vision.transforms.functional import *  # type: ignore[assignment]  # noqa: F403
+from flambeau.vision.transforms.functional import (
+    convert_image_dtype,
+    get_dimensions,
+    get_image_num_channels,
+    hflip,
+    pil_to_tensor,
+    to_pil_image,
+    vflip,
+)
+from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, Mask, TVTensor, wrap
+
+horizontal_flip = hflip
+vertical_flip = vflip
+get_num_channels = get_image_num_channels
+
+
+def get_size(inpt: Any) -> list[int]:
+    """Height and width of an image or mask, or of the canvas of boxes."""
+    return get_dimensions(inpt)[1:]
+
+
+def to_image(inpt: Any) -> Image:
+    """A Pillow image, array (H, W, C) or tensor (C, H, W) as an `Image` of the same type of pixel.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(inpt, torch.Tensor):
+        return Image(inpt)
+    if is_image(inpt):
+        return Image(pil_to_tensor(inpt))
+    if not hasattr(inpt, "__array_interface__"):
+        raise TypeError(
+            f"Input can either be a pure Tensor, a numpy array, or a PIL image, but got {type(inpt)} instead."
+        )
+    array = inpt[:, :, None] if inpt.ndim == 2 else inpt
+    return Image(torch.from_numpy(array).permute(2, 0, 1).contiguous())
+
+
+def to_dtype(inpt: torch.Tensor, dtype: torch.dtype = torch.float32, scale: bool = False) -> torch.Tensor:
+    """A tensor in another dtype; with `scale` an image's full brightness stays full brightness."""
+    if scale and not isinstance(inpt, (Mask, BoundingBoxes)):
+        return convert_image_dtype(inpt, dtype)
+    return inpt.to(dtype)
+
+
+@tonal
+def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
+    """The channels of an image, Pillow or (..., C, H, W), in another order."""
+    if is_image(inpt):
+        return to_pil_image(permute_channels(pil_to_tensor(inpt), permutation))
+    return inpt[..., torch.as_tensor(permutation), :, :]
+
+
+def rgb_to_grayscale(inpt: Any, num_output_channels: int = 1) -> Any:
+    """An image's luminance, in one channel or three equal ones."""
+    return _as_image(v1.rgb_to_grayscale, inpt, num_output_channels)
+
+
+@tonal
+def grayscale_to_rgb(inpt: Any) -> Any:
+    """A grey image in three equal channels; one of three channels as it is."""
+    return inpt if get_image_num_channels(inpt) >= 3 else rgb_to_grayscale(inpt, num_output_channels=3)
+
+
+def resize(inpt: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `torchvision.transforms.functional.resize`, with the bytes of a tensor interpolated as bytes."""
+    return _as_image(v1.resize, inpt, *args, **kwargs)
+
+
+def resized_crop(inpt: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `torchvision.transforms.functional.resized_crop`, with the bytes of a tensor interpolated as bytes."""
+    return _as_image(v1.resized_crop, inpt, *args, **kwargs)
+
+
+def _as_image(function: Callable[..., Any], inpt: Any, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(inpt, torch.Tensor) or isinstance(inpt, TVTensor):
+        return function(inpt, *args, **kwargs)
+    return function(inpt.as_subclass(Image), *args, **kwargs).as_subclass(torch.Tensor)
+
+
+def _format(value: Any) -> BoundingBoxFormat:
+    return BoundingBoxFormat[value.upper()] if isinstance(value, str) else value
+
+
+def convert_bounding_box_format(inpt: torch.Tensor, old_format: Any = None, new_format: Any = None) -> torch.Tensor:
+    """Boxes (..., 4) in another format; a plain tensor's `old_format` must be given.
+
+    Raises:
+        TypeError: no `new_format`.
+        ValueError: a plain tensor without `old_format`, or `BoundingBoxes` with one.
+    """
+    if new_format is None:
+        raise TypeError("convert_bounding_box_format() missing 1 required argument: 'new_format'")
+    new = _format(new_format)
+    if isinstance(inpt, BoundingBoxes):
+        if old_format is not None:
+            raise ValueError("For bounding box tv_tensor inputs, `old_format` must not be passed.")
+        return wrap(_boxes.converted(_boxes.plain(inpt), inpt.format, new), like=inpt, format=new)
+    if old_format is None:
+        raise ValueError("For pure tensor inputs, `old_format` has to be passed.")
+    return _boxes.converted(inpt, _format(old_format), new)
+
+
+def clamp_bounding_boxes(
+    inpt: torch.Tensor, format: Any = None, canvas_size: Any = None, clamping_mode: str | None = "auto"
+) -> torch.Tensor:
+    """Boxes cut to their image; a plain tensor's `format` and `canvas_size` must be given.
+
+    Raises:
+        ValueError: they are missing, or given for `BoundingBoxes`, or another clamping mode.
+    """
+    if clamping_mode not in ("soft", "hard", "auto", None):
+        raise ValueError(f"clamping_mode must be soft, hard, auto or None, got {clamping_mode}")
+    if isinstance(inpt, BoundingBoxes):
+        if format is not None or canvas_size is not None:
+            raise ValueError("For bounding box tv_tensor inputs, `format` and `canvas_size` must not be passed.")
+        mode = inpt.clamping_mode if clamping_mode == "auto" else clamping_mode
+        return wrap(_boxes.clamped(_boxes.plain(inpt), inpt.format, inpt.canvas_size, mode), like=inpt)
+    if format is None or canvas_size is None or clamping_mode == "auto":
+        raise ValueError("For pure tensor inputs, `format`, `canvas_size` and `clamping_mode` have to be passed.")
+    return _boxes.clamped(inpt, _format(format), canvas_size, clamping_mode)
+
+
+def sanitize_bounding_boxes(
+    bounding_boxes: torch.Tensor, format: Any = None, canvas_size: Any = None, min_size: float = 1.0,
+    min_area: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """The boxes that are large enough and within their image, and which these are (N,).
+
+    Raises:
+        ValueError: `format` and `canvas_size` missing for a plain tensor, or given for `BoundingBoxes`.
+    """
+    boxes: Any = bounding_boxes
+    if not isinstance(boxes, BoundingBoxes):
+        if format is None or canvas_size is None:
+            raise ValueError(
+                "format and canvas_size cannot be None if bounding_boxes is a pure tensor. "
+                f"Got format={format} and canvas_size={canvas_size}."
+                "Set those to appropriate values or pass bounding_boxes as a tv_tensors.BoundingBoxes object."
+            )
+        valid = _is_sound(boxes, _format(format), canvas_size, min_size, min_area)
+        return boxes[valid], valid
+    if format is not None or canvas_size is not None:
+        raise ValueError(
+            "format and canvas_size must be None when bounding_boxes is a tv_tensors.BoundingBoxes instance. "
+            f"Got format={format} and canvas_size={canvas_size}. "
+            "Leave those to None or pass bounding_boxes as a pure tensor."
+        )
+    valid = _is_sound(_boxes.plain(boxes), boxes.format, boxes.canvas_size, min_size, min_area)
+    return wrap(boxes[valid], like=boxes), valid
+
+
+def _is_sound(
+    rows: torch.Tensor, format: BoundingBoxFormat, canvas: Sequence[int], min_size: float, min_area: float
+) -> torch.Tensor:
+    corners = _boxes.converted(rows, format, BoundingBoxFormat.XYXY)
+    height, width = canvas
+    across, down = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
+    large = (across >= min_size) & (down >= min_size) & (across * down >= min_area)
+    limits = torch.tensor([width, height, width, height])
+    return large & ((corners >= 0) & (corners <= limits)).all(dim=-1)
