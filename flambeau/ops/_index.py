@@ -194,6 +194,9 @@ FUNCTIONS: dict[str, str] = {
     "searching": """
     bucketize isin searchsorted unique unique_consecutive
     """,
+    "segments": """
+    _segment_reduce segment_reduce
+    """,
     "shaping": """
     empty_permuted get_device is_same_size kron resize_as_ unravel_index
     """,
