@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import Affine, NotAffineError, axis, linear, operand_coords, row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cluster import clusters
+from flambeau.compiler.cluster import LARGEST, clusters
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.memory import Span, plan
 from flambeau.compiler.simplify import simplify
@@ -66,6 +66,16 @@ def test_products_are_numpys() -> None:
     x = b.input(0, (4, 4), dt.float32, ((4, 1), 0))
     b.f.outputs = [b.map("neg", b.contract("nk,km->nm", b.map("exp", x), b.permute(x, (1, 0))))]
     assert [c.split(" ")[0] for c in cut(b.f)] == ["nest", "numpy", "numpy", "nest"]
+
+
+def test_a_deep_chain_is_several() -> None:
+    b = Builder()
+    y, x = b.input(0, (8,), dt.float32, ((1,), 0)), b.input(1, (3, 8), dt.float32, ((8, 1), 0))
+    for k in range(3 * LARGEST):
+        y = b.map("add", y, b.select(x, 0, k % 3))
+    b.f.outputs = [y]
+    found = clusters(b.f, lambda v: v.kind in NATIVE)
+    assert len(found) == 4 and all(c.size <= LARGEST for c in found)
 
 
 @settings(max_examples=60, **SETTINGS)

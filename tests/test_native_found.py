@@ -54,8 +54,22 @@ def padding_of_padding() -> Any:
     return F.conv2d(F.pad(torch.randn(2, 3, 8, 8), (1, 2, 1, 0)), torch.randn(4, 3, 3, 3), padding=1)
 
 
+def sum_of_many() -> Any:
+    """As deep as Python's stack: what walked through one kernel's expressions, or through writes, ran out of it."""
+    torch.manual_seed(0)
+    y = torch.zeros(4)
+    for row in torch.randn(1100, 4):
+        y = y + row
+    return y
+
+
+def stack_of_many() -> Any:
+    torch.manual_seed(0)
+    return torch.stack([row.abs() for row in torch.randn(1100, 4)])
+
+
 FOUND = [gather_after_flip, gather_of_gather_scanned, embedding_under_convolution, convolution_of_a_constant]
-FOUND += [input_gradient_of_a_sum, padding_of_padding]
+FOUND += [input_gradient_of_a_sum, padding_of_padding, sum_of_many, stack_of_many]
 
 
 @pytest.mark.parametrize("program", FOUND, ids=lambda f: f.__name__)

@@ -43,6 +43,22 @@ def clusters(f: Function, supported: Supported, forced: Iterable[Value] = ()) ->
     return by_level(cs, f.chunks) if f.chunks > 1 else cs
 
 
+def _steps(f: Function) -> set[Value]:
+    """Values to be stored so that no chain of maps, such as a sum of thousands of losses, is one kernel.
+
+    What walks through a kernel's expressions goes as deep as they do.
+    """
+    depth = [0] * len(f.values)
+    found: set[Value] = set()
+    for v in f.values:
+        if v.kind in ("map", "view", "gather"):
+            depth[v.index] = 1 + max([depth[a.index] for a in v.args], default=0)
+            if v.kind == "map" and depth[v.index] >= LARGEST:
+                found.add(v)
+                depth[v.index] = 0
+    return found
+
+
 class _Clustering:
     def __init__(self, f: Function, supported: Supported, forced: frozenset[Value]) -> None:
         self.f = f
@@ -56,7 +72,7 @@ class _Clustering:
             for a in dict.fromkeys(v.args):
                 self.users[a.index].append(v)
         users = readers(f)
-        self.forced |= {v for v in f.values if hides(v, users)}
+        self.forced |= {v for v in f.values if hides(v, users)} | _steps(f)
         self.outputs = frozenset(f.outputs)
         self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
         self.clusters: list[Cluster] = []

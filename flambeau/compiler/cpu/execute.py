@@ -116,11 +116,8 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
     native = {v for v in f.values if generated(v, target)}
     known = Nests(f.chunks)
 
-    def supported(v: Value) -> bool:
-        return v in native and v not in opaque and (v.kind not in IN_PLACE or supported(v.args[0]))
-
     while True:
-        cs = clusters(f, supported, forced)
+        cs = clusters(f, _nested(f, native - opaque).__contains__, forced)
         through = {
             v for v in native - opaque if v.kind in ("view", "const")
         }  # read where they are from, not NumPy's copy
@@ -149,6 +146,15 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
                 divided.add(v)
             else:
                 opaque.add(v)
+
+
+def _nested(f: Function, known: set[Value]) -> set[Value]:
+    """Those of ``known`` that loop nests compute: what writes into a value that NumPy computes is NumPy's too."""
+    found: set[Value] = set()
+    for v in f.values:
+        if v in known and (v.kind not in IN_PLACE or v.args[0] in found):
+            found.add(v)
+    return found
 
 
 # ---- programs
