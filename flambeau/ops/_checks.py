@@ -87,3 +87,13 @@ def counted(x: Any) -> range | None:
 def wide(d: dtype) -> dtype:
     """The dtype in which half precision is computed: float32; others as they are."""
     return float32 if d.itemsize == 2 and d.kind == "f" else d
+
+
+def refuse_out_dtype(name: str, out_dtype: Any) -> None:
+    """Raises if a product is asked for in another dtype than its factors', which PyTorch has for CUDA alone.
+
+    Raises:
+        NotImplementedError: it is.
+    """
+    if out_dtype is not None:
+        raise NotImplementedError(f"{name}: out_dtype is not supported on the CPU; convert the matrices first")

@@ -6,7 +6,7 @@ import operator as operator_
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import bool_, weak_dtype
+from ..dtypes import bool_, dtype, weak_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
@@ -22,6 +22,7 @@ from ._elementwise import (
     type_rule,
 )
 from ._immediate import at_once, scalar
+from ._old_forms import factor_of_the_last
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
 
@@ -116,13 +117,17 @@ def type_of(x: Any) -> Ty:
 
 
 def _check_alpha(x: Any, y: Any, alpha: Any) -> None:
-    dt = result_dtype([type_of(x), type_of(y)])
-    if isinstance(alpha, bool) and dt is not bool_:
-        raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if isinstance(alpha, (float, complex)) and dt.kind in "bui":
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    if isinstance(alpha, complex) and dt.kind == "f":
-        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    check_factor("alpha", alpha, result_dtype([type_of(x), type_of(y)]))
+
+
+def check_factor(name: str, factor: Any, dt: dtype) -> None:
+    """Raises unless a term of a sum of ``dt`` can be multiplied by ``factor``."""
+    if isinstance(factor, bool) and dt is not bool_:
+        raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
+    if isinstance(factor, (float, complex)) and dt.kind in "bui":
+        raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    if isinstance(factor, complex) and dt.kind == "f":
+        raise RuntimeError(f"For non-complex input tensors, argument {name} must not be a complex number.")
 
 
 def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, y: Any, alpha: Any) -> Any:
@@ -154,31 +159,44 @@ def _written(op: Operator, x: Any, y: Any, *rest: Any) -> Any:
     return call_inplace(op, x, (y, *rest))
 
 
+def _old_form(name: str, args: tuple[Any, ...], alpha: Any) -> tuple[Any, ...]:
+    """The operands and ``alpha`` of a call with the factor before the tensor."""
+    return factor_of_the_last(name, args, **({} if alpha is None else {"alpha": alpha}))
+
+
 @export()
-def add(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
+def add(input: Any, other: Any, *old: Any, alpha: Any = None, out: Any = None) -> Any:
     """``input + alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.add.html)."""
+    if old:
+        input, other, alpha = _old_form("add", (input, other, *old), alpha)
     y = _sum(ADD, ADD_SCALED, _new, input, other, alpha)
     return y if out is None else into(y, out, "add")
 
 
 @export("subtract")
-def sub(input: Any, other: Any, *, alpha: Any = None, out: Any = None) -> Any:
+def sub(input: Any, other: Any, *old: Any, alpha: Any = None, out: Any = None) -> Any:
     """``input - alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.sub.html)."""
+    if old:
+        input, other, alpha = _old_form("sub", (input, other, *old), alpha)
     y = _sum(SUB, SUB_SCALED, _new, input, other, alpha)
     return y if out is None else into(y, out, "sub")
 
 
 @export(function=False)
-def add_(self: Any, other: Any, *, alpha: Any = None) -> Any:
+def add_(self: Any, other: Any, *old: Any, alpha: Any = None) -> Any:
     """In-place ``add``."""
+    if old:
+        self, other, alpha = _old_form("add_", (self, other, *old), alpha)
     if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
         return call_inplace(ADD, self, (other,))
     return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
 
 
 @export("subtract_", function=False)
-def sub_(self: Any, other: Any, *, alpha: Any = None) -> Any:
+def sub_(self: Any, other: Any, *old: Any, alpha: Any = None) -> Any:
     """In-place ``sub``."""
+    if old:
+        self, other, alpha = _old_form("sub_", (self, other, *old), alpha)
     if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
         return call_inplace(SUB, self, (other,))
     return _sum(SUB, SUB_SCALED, _written, self, other, alpha)

@@ -14,7 +14,7 @@ from ..graph.fn import Fn, record
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
-from ._checks import not_implemented, wide
+from ._checks import not_implemented, refuse_out_dtype, wide
 from ._registry import METHODS, call, export, into, is_tensor, requires_grad, view
 from ._signatures import no_tensor
 from ._types import broadcast_shape
@@ -110,7 +110,9 @@ def mm(input: Any, mat2: Any, out_dtype: Any = None, *, out: Any = None) -> Any:
 
     Raises:
         RuntimeError: the operands are not matrices of one dtype whose inner sizes agree.
+        NotImplementedError: ``out_dtype`` is given, which is for CUDA.
     """
+    refuse_out_dtype("mm", out_dtype)
     try:
         return into(call(MM, (input, mat2), (False, False)), out, "mm")
     except NotDense:
@@ -168,6 +170,7 @@ def bmm(input: Any, mat2: Any, out_dtype: Any = None, *, out: Any = None) -> Any
     Raises:
         RuntimeError: the operands are not 3-D tensors of one dtype whose sizes agree.
     """
+    refuse_out_dtype("bmm", out_dtype)
     return into(call(BMM, (input, mat2), (False, False)), out, "bmm")
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from ..dtypes import bfloat16, bool_, float32, float64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import not_implemented, wide
+from ._checks import not_implemented, refuse_out_dtype, wide
+from ._old_forms import factors_of_both
 from ._registry import call, call_inplace, export, into
 from ._types import result_dtype
-from .arithmetic import conj
+from .arithmetic import check_factor, conj
 from .matrix_products import (
     MV,
     _bmm,
@@ -137,15 +138,20 @@ ADDMM = Family("addmm", _addmm_ty, lambda b, x, y: _contract(b, "nk", "km", "nm"
 
 @export()
 def addmm(
-    input: Any, mat1: Any, mat2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+    input: Any, mat1: Any, mat2: Any, *old: Any, out_dtype: Any = None, beta: Any = 1, alpha: Any = 1, out: Any = None
 ) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)`` (https://docs.pytorch.org/docs/stable/generated/torch.addmm.html)."""
+    if old:
+        input, mat1, mat2, beta, alpha = factors_of_both("addmm", (input, mat1, mat2, *old), "mat1 mat2")
+    refuse_out_dtype("addmm", out_dtype)
     return into(ADDMM(input, mat1, mat2, beta, alpha), out, "addmm")
 
 
 @export(function=False)
-def addmm_(self: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addmm_(self: Any, mat1: Any, mat2: Any, *old: Any, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``addmm``."""
+    if old:
+        self, mat1, mat2, beta, alpha = factors_of_both("addmm_", (self, mat1, mat2, *old), "mat1 mat2")
     return ADDMM.inplace(self, mat1, mat2, beta, alpha)
 
 
@@ -179,14 +185,18 @@ ADDMV = Family("addmv", _addmv_ty, lambda b, x, v: _contract(b, "nk", "k", "n", 
 
 
 @export()
-def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+def addmv(input: Any, mat: Any, vec: Any, *old: Any, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """``beta * input + alpha * (mat @ vec)`` (torch.addmv)."""
+    if old:
+        input, mat, vec, beta, alpha = factors_of_both("addmv", (input, mat, vec, *old), "mat vec")
     return into(ADDMV(input, mat, vec, beta, alpha), out, "addmv")
 
 
 @export(function=True)
-def addmv_(self: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addmv_(self: Any, mat: Any, vec: Any, *old: Any, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``addmv``."""
+    if old:
+        self, mat, vec, beta, alpha = factors_of_both("addmv_", (self, mat, vec, *old), "mat vec")
     return ADDMV.inplace(self, mat, vec, beta, alpha)
 
 
@@ -215,18 +225,30 @@ def _addr_gradients(f: Any, g: Any) -> tuple[Any, Any]:
     )
 
 
+def _check_factors(beta: Any, alpha: Any, *xs: Any) -> None:
+    dt = result_dtype([x._ty for x in xs])
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        check_factor(name, factor, dt)
+
+
 ADDR = Family("addr", _addr_ty, _addr_product, _addr_gradients)
 
 
 @export()
-def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+def addr(input: Any, vec1: Any, vec2: Any, *old: Any, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """``beta * input + alpha * outer(vec1, vec2)`` (torch.addr)."""
+    if old:
+        input, vec1, vec2, beta, alpha = factors_of_both("addr", (input, vec1, vec2, *old), "vec1 vec2")
+    _check_factors(beta, alpha, input, vec1, vec2)
     return into(ADDR(input, vec1, vec2, beta, alpha), out, "addr")
 
 
 @export(function=False)
-def addr_(self: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addr_(self: Any, vec1: Any, vec2: Any, *old: Any, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``addr``."""
+    if old:
+        self, vec1, vec2, beta, alpha = factors_of_both("addr_", (self, vec1, vec2, *old), "vec1 vec2")
+    _check_factors(beta, alpha, self, vec1, vec2)
     return ADDR.inplace(self, vec1, vec2, beta, alpha)
 
 
@@ -270,15 +292,27 @@ BADDBMM = Family("baddbmm", _baddbmm_ty, lambda b, x, y: _contract(b, "bnk", "bk
 
 @export()
 def baddbmm(
-    input: Any, batch1: Any, batch2: Any, out_dtype: Any = None, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+    input: Any,
+    batch1: Any,
+    batch2: Any,
+    *old: Any,
+    out_dtype: Any = None,
+    beta: Any = 1,
+    alpha: Any = 1,
+    out: Any = None,
 ) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)`` (torch.baddbmm)."""
+    if old:
+        input, batch1, batch2, beta, alpha = factors_of_both("baddbmm", (input, batch1, batch2, *old), "batch1 batch2")
+    refuse_out_dtype("baddbmm", out_dtype)
     return into(BADDBMM(input, batch1, batch2, beta, alpha), out, "baddbmm")
 
 
 @export(function=False)
-def baddbmm_(self: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def baddbmm_(self: Any, batch1: Any, batch2: Any, *old: Any, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``baddbmm``."""
+    if old:
+        self, batch1, batch2, beta, alpha = factors_of_both("baddbmm_", (self, batch1, batch2, *old), "batch1 batch2")
     return BADDBMM.inplace(self, batch1, batch2, beta, alpha)
 
 
@@ -302,12 +336,16 @@ ADDBMM = Family("addbmm", _addbmm_ty, lambda b, x, y: _contract(b, "bnk", "bkm",
 
 
 @export()
-def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+def addbmm(input: Any, batch1: Any, batch2: Any, *old: Any, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)`` (torch.addbmm)."""
+    if old:
+        input, batch1, batch2, beta, alpha = factors_of_both("addbmm", (input, batch1, batch2, *old), "batch1 batch2")
     return into(ADDBMM(input, batch1, batch2, beta, alpha), out, "addbmm")
 
 
 @export(function=False)
-def addbmm_(self: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def addbmm_(self: Any, batch1: Any, batch2: Any, *old: Any, beta: Any = 1, alpha: Any = 1) -> Any:
     """In-place ``addbmm``."""
+    if old:
+        self, batch1, batch2, beta, alpha = factors_of_both("addbmm_", (self, batch1, batch2, *old), "batch1 batch2")
     return ADDBMM.inplace(self, batch1, batch2, beta, alpha)

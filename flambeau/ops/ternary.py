@@ -19,6 +19,7 @@ from ._elementwise import (
     tensor_argument,
     type_rule,
 )
+from ._old_forms import factor_of_two
 from ._registry import FUNCTIONS, METHODS, c_name, call, call_inplace, export, function, into, is_tensor, method
 from ._types import elementwise, result_dtype
 from .arithmetic import conj, type_of
@@ -348,11 +349,15 @@ def _list_addc(op: Operator) -> None:
         _refuse_integers(name, xs)
         return xs
 
-    def new(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    def new(input: Any, tensor1: Any, tensor2: Any, *old: Any, value: Any = 1, out: Any = None) -> Any:
+        if old:
+            input, tensor1, tensor2, value = factor_of_two(name, (input, tensor1, tensor2, *old))
         number = number_argument(name, "value", value)
         return into(call(op, (*checked(input, tensor1, tensor2), number)), out, name)
 
-    def written(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    def written(self: Any, tensor1: Any, tensor2: Any, *old: Any, value: Any = 1) -> Any:
+        if old:
+            self, tensor1, tensor2, value = factor_of_two(name + "_", (self, tensor1, tensor2, *old))
         checked(self, tensor1, tensor2)
         return call_inplace(op, self, (tensor1, tensor2, number_argument(name, "value", value)))
 
