@@ -16,6 +16,9 @@ from .tensor import _TensorMeta
 
 __all__ = ["Future", "Generator", "Size", "TensorBase", "_LinAlgError", "_TensorMeta", "device", "dtype"]
 
+has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there ...
+has_mkl = has_mkldnn = has_cuda = has_mps = has_xpu = False  # ... not by way of these
+
 
 def _get_tracing_state() -> None:
     """TorchScript's tracer at work: None."""

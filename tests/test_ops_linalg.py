@@ -500,3 +500,55 @@ def test_gradients_of_cholesky_factors_are_of_both_triangles(upper: bool) -> Non
 def test_the_error_of_matrix_functions_by_its_private_name() -> None:
     with pytest.raises(torch._C._LinAlgError, match="singular"):
         torch.linalg.inv(torch.zeros(2, 2))
+
+
+@pytest.mark.parametrize("upper", [True, False])
+def test_transposed_triangles_are_not_conjugated(upper: bool) -> None:
+    a, b = matrix(3, 3, is_complex=True).detach(), matrix(3, 2, is_complex=True).detach()
+    x, _ = torch.triangular_solve(b, a, upper=upper, transpose=True)
+    close((a.triu() if upper else a.tril()).mT @ x, b)
+    gradcheck(
+        lambda b, a: torch.triangular_solve(b, a, upper, True)[0],
+        (b.requires_grad_(), (a + 2 * torch.eye(3)).requires_grad_()),
+    )
+
+
+def test_a_negative_tolerance_is_lapacks_own() -> None:
+    a, b = torch.tensor([[1.0, 2], [2, 4], [0, 0]]).double(), torch.tensor([[1.0], [2], [3]]).double()
+    for driver in ("gelsd", "gelss"):
+        found = L.lstsq(a, b, driver=driver, rcond=-1)
+        assert int(found.rank) == 1
+        close(found.solution, torch.tensor([[0.2], [0.4]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("beta", 2.0, "For integral input tensors, argument beta must not be a floating point number."),
+        ("alpha", 2.5, "For integral input tensors, argument alpha must not be a floating point number."),
+        ("beta", True, "Boolean beta only supported for Boolean results."),
+    ],
+)
+def test_factors_of_integer_outer_products(name: str, value: Any, message: str) -> None:
+    x, v = torch.ones(2, 2, dtype=torch.int32), torch.ones(2, dtype=torch.int32)
+    for f in (x.addr, x.clone().addr_):
+        with pytest.raises(RuntimeError) as caught:
+            f(v, v, **{name: value})
+        assert str(caught.value) == message
+
+
+def test_pivots_out_of_range_are_refused() -> None:
+    lu, pivots = L.lu_factor(torch.eye(2) * 2)
+    for wrong, word in ((0, "greater or equal to 1"), (3, "smaller or equal to LU.size.-2.")):
+        pivots[0] = wrong
+        with pytest.raises(RuntimeError, match=f"Pivots given to lu_solve must all be {word}"):
+            L.lu_solve(lu, pivots, torch.eye(2))
+        with pytest.raises(RuntimeError, match="pivots passed to lu_unpack must be between 1 and"):
+            torch.lu_unpack(lu, pivots)
+
+
+def test_products_of_nothing_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="Expected one or more matrices"):
+        torch.chain_matmul()
+    with pytest.raises(ValueError, match="must specify the equation string and at least one operand"):
+        torch.einsum("", [])

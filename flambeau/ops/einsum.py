@@ -84,6 +84,12 @@ def _subscripts(text: str, where: str) -> list[str]:
     return out
 
 
+_NO_OPERAND = (
+    "einsum(): must specify the equation string and at least one operand, "
+    "or at least one operand and its subscripts list"
+)
+
+
 def _parse(equation: str, tensors: list[Any]) -> tuple[list[list[str]], list[str] | None]:
     left, arrow, right = equation.partition("->")
     parts = left.split(",")
@@ -185,9 +191,10 @@ def einsum(*args: Any) -> Any:
         RuntimeError: the equation is malformed or does not fit the operands.
     """
     if len(args) < 2:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand "
-                         "and its subscripts list")  # fmt: skip
+        raise ValueError(_NO_OPERAND)
     equation, tensors = _arguments(args)
+    if not tensors:
+        raise ValueError(_NO_OPERAND)
     inputs, output = _parse(equation, tensors)
     dots = _ellipsis_size(inputs, tensors)
     output = _output(inputs, output)
@@ -372,6 +379,8 @@ def chain_matmul(*matrices: Any, out: Any = None) -> Any:
     """
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
+    if not matrices:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
     for x in matrices:
         if x._ty.ndim != 2:
             raise RuntimeError(f"Tensor dimension is {x._ty.ndim}, expected 2 instead.")

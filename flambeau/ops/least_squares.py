@@ -208,9 +208,7 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
     vector = _check_lstsq(input._ty, b._ty, driver)
     driver = driver or "gelsy"
     m, n = input._ty.shape[-2:]
-    bound = finfo(input._ty.dtype).eps * max(m, n) if rcond is None else float(rcond)
-    if driver == "gels":
-        bound = 0.0
+    bound = _least_part(driver, rcond, finfo(input._ty.dtype).eps, max(m, n))
     result = call(LSTSQ, (input, b), (bound, vector, False, driver != "gels"))
     if m > n and driver != "gelsy" and prod(input._ty.shape):
         result = _with_residuals(input, b, bound, vector, driver, result)
@@ -219,6 +217,15 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
         values = svdvals(input.detach())
     solution, residuals, rank = result
     return into_exactly(return_types.linalg_lstsq((solution, residuals, rank, _real(values))), out, "linalg_lstsq")
+
+
+def _least_part(driver: str, rcond: float | None, eps: float, size: int) -> float:
+    """Singular values up to this part of the largest count as zero; LAPACK has its own where ``rcond`` is negative."""
+    if driver == "gels":
+        return 0.0
+    if rcond is None:
+        return eps * size
+    return eps if rcond < 0 and driver in ("gelsd", "gelss") else float(rcond)
 
 
 def _with_residuals(a: Any, b: Any, bound: float, vector: bool, driver: str, result: Any) -> Any:

@@ -32,6 +32,7 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, function
+from .gathering import first_outside
 from .joining import cat
 from .ranges import eye
 from .triangular import _solve_triangular
@@ -231,6 +232,11 @@ def lu_unpack(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
             "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
         )
+    if unpack_pivots and first_outside(LU_pivots, 1, t.shape[-2] + 1) is not None:
+        raise RuntimeError(
+            "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive."
+            "Did you properly pass the result of lu_factor?"
+        )
     none = LU_data.detach().new_zeros((0,))
     p = _permutation(LU_pivots, t) if unpack_pivots else none
     low, up = call(LU_UNPACK, (LU_data,)) if unpack_data else (none, none)
@@ -238,6 +244,15 @@ def lu_unpack(
 
 
 # ---- systems with LU factors
+
+
+def _check_pivots(pivots: Any, n: int) -> None:
+    wrong = first_outside(pivots, 1, n + 1)
+    if wrong is not None:
+        bound = "greater or equal to 1" if wrong < 1 else "smaller or equal to LU.size(-2)"
+        raise RuntimeError(
+            f"Pivots given to lu_solve must all be {bound}. Did you properly pass the result of lu_factor?"
+        )
 
 
 def _lu_solution(attrs: tuple[bool, bool], lu: Any, pivots: Any, b: Any) -> Any:
@@ -280,6 +295,7 @@ def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool =
         raise RuntimeError(f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
                            f"{list(pivots._ty.shape)} instead")  # fmt: skip
     need_kernel("lu_solve_cpu", LU._ty)
+    _check_pivots(pivots, LU._ty.shape[-2])
     return into_exactly(call(LU_SOLVE, (LU, pivots, B), (bool(left), bool(adjoint))), out, "linalg_lu_solve")
 
 

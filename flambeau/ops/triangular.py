@@ -242,7 +242,7 @@ def cholesky_inverse(input: Any, upper: bool = False, *, out: Any = None) -> Any
 
 
 def _system(a: Any, upper: bool, transpose: bool) -> tuple[Any, bool]:
-    return (H(a), not upper) if transpose else (a, upper)
+    return (a.mT, not upper) if transpose else (a, upper)
 
 
 def _triangular_solution(attrs: tuple[bool, bool, bool], b: Any, a: Any) -> tuple[Any, Any]:
@@ -252,7 +252,7 @@ def _triangular_solution(attrs: tuple[bool, bool, bool], b: Any, a: Any) -> tupl
 
 
 def _triangular_solve_kernel(b: Any, a: Any, upper: bool, transpose: bool, unit: bool) -> Any:
-    matrix, side = (kernels.dagger(a), not upper) if transpose else (a, upper)
+    matrix, side = (np.swapaxes(a, -1, -2), not upper) if transpose else (a, upper)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     return kernels.solve_triangular(matrix, b, side, True, unit), np.broadcast_to(a, batch + a.shape[-2:])
 
