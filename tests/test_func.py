@@ -79,3 +79,68 @@ def test_functional_call_and_stacked_models():
     out = func.vmap(lambda p: func.functional_call(models[0], p, (x,)))(params)
     assert_close(out, torch.stack([m(x) for m in models]))
     assert buffers == {}
+
+
+# ---- modes and errors
+
+
+def test_no_grad_around_a_transform_leaves_nothing_to_differentiate() -> None:
+    x = torch.tensor(1.5, requires_grad=True)
+
+    def h(x: Any) -> Any:
+        with torch.no_grad():
+            shift = func.grad(lambda x: 0.25 * x**4)(x)
+            _, value = func.grad_and_value(lambda x: x**3)(x)
+        return x**3 - shift + value
+
+    y = func.grad(h)(x)
+    assert y.item() == pytest.approx(3 * 1.5**2)
+    assert torch.autograd.grad(y, x)[0].item() == pytest.approx(9.0)
+    with torch.no_grad():
+        assert not func.grad(torch.sin)(x).requires_grad
+        out, pull = func.vjp(torch.sin, x)
+        assert not out.requires_grad and not pull(torch.tensor(1.0))[0].requires_grad
+    assert pull(torch.tensor(1.0))[0].requires_grad
+
+
+@pytest.mark.parametrize("transform", [func.grad, func.jacrev, func.jacfwd])
+def test_places_of_arguments(transform: Any) -> None:
+    x = torch.ones(2)
+    with pytest.raises(RuntimeError, match="argnums must be non-empty"):
+        transform(torch.sum, argnums=())(x)
+    with pytest.raises(RuntimeError, match="argnums elements must be unique"):
+        transform(torch.dot, argnums=(0, 0))(x, x)
+    with pytest.raises(RuntimeError, match="argnums must be int or Tuple"):
+        transform(torch.sum, argnums=[0])(x)
+    with pytest.raises(RuntimeError, match="but only 1 positional inputs"):
+        transform(torch.sum, argnums=-2)(x)
+
+
+def test_results_that_are_no_tensors() -> None:
+    x = torch.ones(2)
+    with pytest.raises(RuntimeError, match="Expected tensors, got unsupported type"):
+        func.grad(lambda x: (x.sum(), 1), has_aux=True)(x)
+    for result in (None, ()):
+        with pytest.raises(RuntimeError, match="Expected f to be a function that has non-empty output"):
+            func.vjp(lambda x, result=result: result, x)
+    with pytest.raises(RuntimeError, match="to return only tensors, got unsupported type"):
+        func.jacfwd(lambda x: 1.0)(x)
+    with pytest.raises(RuntimeError, match="jacrev: Expected all inputs to be real"):
+        func.jacrev(torch.conj)(x * 1j)
+    with pytest.raises(RuntimeError, match="jacfwd: Expected all outputs to be real"):
+        func.jacfwd(lambda x: x * 1j)(x)
+
+
+def test_cotangents_and_tangents_that_do_not_fit() -> None:
+    x = torch.ones(2)
+    _, pull = func.vjp(lambda x: (x, x), x)
+    with pytest.raises(RuntimeError, match="Expected pytree structure of cotangents"):
+        pull(x)
+    with pytest.raises(RuntimeError, match="same python structure"):
+        func.jvp(torch.sin, (x,), (x, x))
+    with pytest.raises(RuntimeError, match="only contain Tensors"):
+        func.jvp(torch.sin, (x,), (1.0,))
+    with pytest.raises(RuntimeError, match="at least one Tensor"):
+        func.jvp(torch.sin, (), ())
+    with pytest.raises(RuntimeError, match="independent of the inputs"):
+        func.jvp(lambda x: (x, torch.ones(1)), (x,), (x,), strict=True)

@@ -215,10 +215,11 @@ class Function:
             out = cls.forward(*args, **kwargs) if separate else cls.forward(node, *args, **kwargs)
             if separate:
                 cls.setup_context(node, args, out)
-            pushed = None if tangents is None else cls.jvp(node, *_given_tangents(node, args, tangents))
+            given = () if tangents is None else _given_tangents(node, args, tangents)
+            pushed = None if tangents is None else cls.jvp(node, *given)
         node.__dict__["running"] = False
         result = _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
-        return result if tangents is None else _duals(result, pushed, node)
+        return result if tangents is None else _duals(result, pushed, given, node)
 
 
 def _with_defaults(forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
@@ -254,19 +255,30 @@ def _is_float(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._ty.dtype.kind in "fc"
 
 
-def _duals(result: Any, tangents: Any, node: Any) -> Any:
+def _duals(result: Any, tangents: Any, given: tuple[Any, ...], node: Any) -> Any:
     """The outputs of a call with the tangents that its ``jvp`` gave."""
+    dirty = node.__dict__.get("dirty", ())
+    if not isinstance(result, tuple):
+        return _dual(result, tangents, given, dirty)
+    found = tangents if isinstance(tangents, tuple) else (tangents,)
+    return tuple([_dual(y, t, given, dirty) for y, t in zip(result, found)])
+
+
+def _dual(y: Any, tangent: Any, given: tuple[Any, ...], dirty: tuple[Any, ...]) -> Any:
+    """An output with its tangent; one of the arguments that was written stays the tensor that it is."""
     from .forward_ad import with_tangent
 
-    if node.__dict__.get("dirty"):
-        raise NotImplementedError(
-            f"torch.autograd.forward_ad: {node.forward_class.__name__} writes an argument in place (mark_dirty), which "
-            "is not supported for dual tensors; write to a copy"
+    if not _is_float(y) or tangent is None:
+        return y
+    if not _among(y, dirty):
+        return with_tangent(y, tangent)
+    if not _among(tangent, given):
+        raise RuntimeError(
+            "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
+            "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."
         )
-    if not isinstance(result, tuple):
-        return with_tangent(result, tangents) if _is_float(result) else result
-    given = tangents if isinstance(tangents, tuple) else (tangents,)
-    return tuple([with_tangent(y, t) if _is_float(y) else y for y, t in zip(result, given)])
+    y._edge = with_tangent(y, tangent)._edge
+    return y
 
 
 def _edge(x: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import flambeau as torch
-from flambeau.func._tree import flatten, map_leaves, unflatten
+from flambeau.func._tree import flatten, map_leaves, structure, unflatten
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
 
@@ -43,16 +43,17 @@ def _reaches_others(x: Any, own: set[int]) -> bool:
     return False
 
 
-def _released(tree: Any, tracked: Any) -> Any:
-    """Results without the history that ends in this transform's own leaves."""
+def _released(tree: Any, tracked: Any, outer: bool = True) -> Any:
+    """Results without the history that ends in this transform's own leaves; without any, unless ``outer``: the mode
+    in which the transform was called."""
     own = {id(x) for x in flatten(tracked) if isinstance(x, torch.Tensor) and x.is_leaf}
 
     def leaf(x: Any) -> Any:
         if not isinstance(x, torch.Tensor) or not x.requires_grad:
             return x
         if x.is_leaf:
-            return x.detach() if id(x) in own else x
-        return x if _reaches_others(x, own) else x.detach()
+            return x.detach() if id(x) in own or not outer else x
+        return x if outer and _reaches_others(x, own) else x.detach()
 
     return map_leaves(leaf, tree)
 
@@ -67,15 +68,32 @@ def _gradients(outputs: Any, inputs: list[Any], seeds: Any = None) -> list[Any]:
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found)]
 
 
+def _places(argnums: Any, count: int) -> tuple[int, ...]:
+    """The places of the arguments to differentiate by.
+
+    Raises:
+        RuntimeError: there are none, or one is no place, or named twice.
+    """
+    if not isinstance(argnums, (int, tuple)):
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+    places = []
+    for place in argnums if isinstance(argnums, tuple) else (argnums,):
+        if not isinstance(place, int):
+            raise RuntimeError(f"argnum must be int, got: {type(place)}")
+        if not -count <= place < count:
+            raise RuntimeError(f"Got argnum={place}, but only {count} positional inputs")
+        places.append(place % count)
+    if not places:
+        raise RuntimeError("argnums must be non-empty")
+    if len(set(places)) != len(places):
+        raise RuntimeError(f"argnums elements must be unique, got {tuple(places)}")
+    return tuple(places)
+
+
 def _selected(args: tuple[Any, ...], argnums: Any) -> tuple[tuple[Any, ...], Any, tuple[int, ...]]:
     """Arguments with those of ``argnums`` tracked; the tracked ones; their places."""
     several = isinstance(argnums, tuple)
-    places = tuple(argnums) if several else (argnums,)
-    for place in places:
-        if not isinstance(place, int):
-            raise RuntimeError(f"argnum must be int, got: {type(place)}")
-        if not -len(args) <= place < len(args):
-            raise RuntimeError(f"Got argnum={place}, but only {len(args)} positional inputs")
+    places = _places(argnums, len(args))
     values = list(args)
     for place in places:
         values[place] = _tracked(values[place])
@@ -88,7 +106,25 @@ def _split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    for x in flatten(result[1]):
+        if not isinstance(x, torch.Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
     return result
+
+
+def _outputs(output: Any, name: str) -> list[Any]:
+    """The tensors of a function's result.
+
+    Raises:
+        RuntimeError: there are none, or it holds something else.
+    """
+    ys = flatten(output)
+    if not ys or (len(ys) == 1 and ys[0] is None):
+        raise RuntimeError(f"{name}: Expected f to be a function that has non-empty output (got output = {ys})")
+    for y in ys:
+        if not isinstance(y, torch.Tensor):
+            raise RuntimeError(f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(y)}")
+    return ys
 
 
 def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -100,6 +136,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
+        outer = torch.is_grad_enabled()
         with torch.enable_grad():
             values, chosen, _ = _selected(args, argnums)
             output, aux = _split_aux(func(*values, **kwargs), has_aux, "grad_and_value(f)(*args)")
@@ -114,7 +151,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
                 )
             leaves = flatten(chosen)
             grads = unflatten(chosen, _gradients([output], leaves))
-            grads, output, aux = _released((grads, output, aux), chosen)
+            grads, output, aux = _released((grads, output, aux), chosen, outer)
         return (grads, (output, aux)) if has_aux else (grads, output)
 
     return run
@@ -134,18 +171,25 @@ def grad(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> C
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """``func(*primals)``, and a function from a cotangent of that result to those of the primals."""
+    outer = torch.is_grad_enabled()
     with torch.enable_grad():
         tracked = _tracked(primals)
         output, aux = _split_aux(func(*tracked), has_aux, "vjp(f, *primals)")
-    leaves = flatten(tracked)
+    leaves, ys = flatten(tracked), _outputs(output, "vjp(f, *primals)")
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        if structure(cotangents) != structure(output):
+            raise RuntimeError(
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {structure(cotangents)}, primal output: {structure(output)}"
+            )
+        outer = torch.is_grad_enabled()
         with torch.enable_grad():
-            grads = _gradients(flatten(output), leaves, flatten(cotangents))
-            return _released(unflatten(tracked, grads), tracked)
+            grads = _gradients(ys, leaves, flatten(cotangents))
+            return _released(unflatten(tracked, grads), tracked, outer)
 
-    released = _released(output, tracked)
-    return (released, pull, _released(aux, tracked)) if has_aux else (released, pull)
+    released = _released(output, tracked, outer)
+    return (released, pull, _released(aux, tracked, outer)) if has_aux else (released, pull)
 
 
 def _push(output: Any, leaves: list[Any]) -> Callable[[list[Any]], list[Any]]:
@@ -157,35 +201,70 @@ def _push(output: Any, leaves: list[Any]) -> Callable[[list[Any]], list[Any]]:
 
 
 def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
-    """``func(*primals)`` and its derivative in the direction ``tangents``; by two backward passes."""
-    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
-        )
-    if len(primals) != len(tangents):
-        raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure."
-        )
+    """``func(*primals)`` and its derivative in the direction ``tangents``; by two backward passes.
+
+    Raises:
+        RuntimeError: primals and tangents differ in structure or hold something else than tensors, or so does the
+            result; or, if ``strict``, an output does not depend on them.
+    """
+    _check_directions(primals, tangents)
+    outer = torch.is_grad_enabled()
     with torch.enable_grad():
         tracked = _tracked(primals)
-        output, aux = _split_aux(func(*tracked), has_aux, "jvp(f, primals, tangents)")
+        output, aux = _split_aux(func(*tracked), has_aux, _JVP)
+        ys = _outputs(output, _JVP)
+        if strict and not all(_depends(y, flatten(tracked)) for y in ys):
+            raise RuntimeError(
+                "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not "
+                "allowed with strict=True."
+            )
         pushed = _push(output, flatten(tracked))(flatten(tangents))
-        result = _released((output, unflatten(output, pushed), aux), tracked)
+        result = _released((output, unflatten(output, pushed), aux), tracked, outer)
     return result if has_aux else result[:2]
+
+
+_JVP = "jvp(f, primals, tangents)"
+
+
+def _depends(y: Any, leaves: list[Any]) -> bool:
+    if not y.requires_grad:
+        return False
+    found = torch.autograd.grad(y.sum(), leaves, retain_graph=True, allow_unused=True)
+    return any(g is not None for g in found)
+
+
+def _check_directions(primals: Any, tangents: Any) -> None:
+    if not isinstance(primals, tuple):
+        raise RuntimeError(f"{_JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
+    if structure(primals) != structure(tangents):
+        raise RuntimeError(
+            f"{_JVP}: Expected primals and tangents to have the same python structure. For example, if primals is a "
+            f"tuple of 3 tensors, tangents also must be. Got primals with structure {structure(primals)} and tangents "
+            f"with structure {structure(tangents)}"
+        )
+    for name, tree in (("primals", primals), ("tangents", tangents)):
+        leaves = flatten(tree)
+        if not leaves:
+            raise RuntimeError(f"{_JVP}: Expected {name} to contain at least one Tensor.")
+        for x in leaves:
+            if not isinstance(x, torch.Tensor):
+                raise RuntimeError(f"{_JVP}: Expected {name} to only contain Tensors, got {type(x)}")
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """``func(*primals)``, and the function of tangents that is its derivative there."""
+    outer = torch.is_grad_enabled()
     with torch.enable_grad():
         tracked = _tracked(primals)
         output = func(*tracked)
         push = _push(output, flatten(tracked))
 
     def run(*tangents: Any) -> Any:
+        outer = torch.is_grad_enabled()
         with torch.enable_grad():
-            return _released(unflatten(output, push(flatten(tangents))), tracked)
+            return _released(unflatten(output, push(flatten(tangents))), tracked, outer)
 
-    return _released(output, tracked), run
+    return _released(output, tracked, outer), run
 
 
 def _basis(x: Any) -> Iterable[Any]:
@@ -222,16 +301,26 @@ def _columns(output: Any, leaves: list[Any]) -> list[list[Any]]:
     return [list(row) for row in zip(*table)]
 
 
+def _require_real(xs: list[Any], name: str, what: str) -> None:
+    for i, x in enumerate(xs):
+        if isinstance(x, torch.Tensor) and x.is_complex():
+            raise RuntimeError(
+                f"{name}: Expected all {what} to be real but received complex tensor at flattened input idx: {i}"
+            )
+
+
 def _jacobian(func: Any, argnums: Any, has_aux: bool, name: str, table: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
+        outer = torch.is_grad_enabled()
         with torch.enable_grad():
             values, chosen, _ = _selected(args, argnums)
-            output, aux = _split_aux(func(*values, **kwargs), has_aux, name)
-            if not all(isinstance(y, torch.Tensor) for y in flatten(output)):
-                raise RuntimeError(f"{name}: Expected f(*args) to return only tensors")
+            _require_real(flatten(chosen), name, "inputs")
+            product = "vjp(f, *primals)" if name == "jacrev" else _JVP
+            output, aux = _split_aux(func(*values, **kwargs), has_aux, product)
+            _require_real(_outputs(output, product), name, "outputs")
             result = unflatten(output, [unflatten(chosen, row) for row in table(output, flatten(chosen))])
-            result, aux = _released((result, aux), chosen)
+            result, aux = _released((result, aux), chosen, outer)
         return (result, aux) if has_aux else result
 
     return run

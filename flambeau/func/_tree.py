@@ -25,6 +25,14 @@ def flatten(tree: Any) -> list[Any]:
     return [tree] if children is None else [leaf for child in children for leaf in flatten(child)]
 
 
+def structure(tree: Any) -> Any:
+    """What two trees have in common that differ in nothing but their leaves."""
+    children = _children(tree)
+    if children is None:
+        return "*"
+    return type(tree), tuple(tree) if isinstance(tree, dict) else (), tuple([structure(child) for child in children])
+
+
 def unflatten(tree: Any, leaves: list[Any]) -> Any:
     """A tree like ``tree`` with these leaves."""
     rest = iter(leaves)
