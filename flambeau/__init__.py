@@ -101,6 +101,9 @@ _SUBMODULES = frozenset(
         "__future__",
         "_C",
         "_dynamo",
+        "_tensor",
+        "_utils",
+        "cpu",
         "_inductor",
     ]
 )

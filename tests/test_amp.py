@@ -48,3 +48,34 @@ def test_scaler_skips_overflow():
 def test_cuda_is_disabled_with_a_warning():
     with pytest.warns(UserWarning, match="Disabling"):
         assert not torch.amp.GradScaler().is_enabled()
+
+
+def test_products_in_any_form_are_low():
+    x, w = torch.rand(2, 3, 4), torch.rand(4, 3)
+    with torch.autocast("cpu"):
+        assert torch.einsum("bij,jk->bik", x, w).dtype is torch.einsum("bij,jk", x, w).dtype is torch.bfloat16
+        assert torch.einsum("bij,bij->bij", x, x).dtype is torch.einsum("bij->bji", x).dtype is torch.float32
+        assert torch.tensordot(x, w, 1).dtype is torch.inner(w, w).dtype is torch.bfloat16
+        assert torch.linalg.multi_dot([w, w.T]).dtype is torch.linalg.vecdot(w, w).dtype is torch.bfloat16
+        assert F.prelu(x, torch.ones(1)).dtype is torch.bfloat16
+
+
+def test_attention_modules_run_in_low_precision():
+    attention = torch.nn.MultiheadAttention(4, 2)
+    with torch.autocast("cpu"):
+        out, weights = attention(*[torch.rand(3, 1, 4)] * 3)
+    assert out.dtype is weights.dtype is torch.bfloat16
+    out.sum().backward()
+    assert attention.in_proj_weight.grad.dtype is torch.float32
+
+
+def test_transforms_and_decompositions_are_wide():
+    x = torch.eye(4, dtype=torch.bfloat16)
+    with torch.autocast("cpu"):
+        assert torch.fft.fft(x).dtype is torch.complex64
+        assert torch.linalg.inv(x).dtype is torch.linalg.cholesky(x).dtype is torch.float32
+
+
+def test_devices_that_do_not_exist():
+    with pytest.raises(RuntimeError, match="Invalid device string: 'toaster'"):
+        torch.autocast("toaster")

@@ -20,16 +20,22 @@ __all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 LOWER = (
     "addbmm addmm baddbmm bmm matmul mm __matmul__ __rmatmul__ conv1d conv2d conv3d conv_tbc conv_transpose1d "
     "conv_transpose2d conv_transpose3d linear scaled_dot_product_attention "
-    "lstm rnn_relu rnn_tanh"
+    "lstm rnn_relu rnn_tanh prelu multi_head_attention_forward tensordot inner chain_matmul matrix_power"
 ).split()
 FLOAT32 = (
     "avg_pool3d binary_cross_entropy grid_sample polar prod quantile nanquantile stft cdist trace cholesky "
     "cholesky_inverse cholesky_solve inverse pinverse orgqr ormqr geqrf lu_solve mse_loss cosine_embedding_loss "
-    "nll_loss hinge_embedding_loss "
+    "nll_loss hinge_embedding_loss view_as_complex "
     "poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss margin_ranking_loss "
     "soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss "
     "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d"
 ).split()
+LINALG_LOWER = "vecdot matmul multi_dot matrix_power".split()
+LINALG_FLOAT32 = (
+    "cond matrix_rank solve cholesky svdvals eigvals eigvalsh inv householder_product tensorinv tensorsolve qr svd eig "
+    "eigh lstsq"
+).split()
+FFT_FLOAT32 = "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft".split()
 WIDEST = ("cat", "stack", "index_copy")
 
 _DEVICES = ("cpu", "cuda", "xpu", "mps", "hpu", "xla", "mtia", "maia", "privateuseone")
@@ -169,6 +175,15 @@ def _widest(args: Any) -> Any:
     return torch.float32 if dtypes & low and torch.float32 in dtypes else None
 
 
+def _lower_contraction(args: Any) -> Any:
+    """The lower dtype for an ``einsum`` that is a product of matrices: one that sums over what two operands share."""
+    if not args or not isinstance(args[0], str):
+        return _mode.dtype["cpu"]
+    operands, arrow, result = args[0].replace(" ", "").partition("->")
+    shared = {c for c in operands if c.isalpha() and sum(c in part for part in operands.split(",")) > 1}
+    return _mode.dtype["cpu"] if shared - set(result if arrow else "") else None
+
+
 def _wrapped(function: Callable[..., Any], choose: Callable[[Any], Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -195,9 +210,18 @@ def _install() -> None:
         if done[0]:
             return
         done[0] = True
-        for names, choose in ((LOWER, _lower), (FLOAT32, _float32), (WIDEST, _widest)):
+        functions = (torch, torch.Tensor, torch.nn.functional)
+        for owners, names, choose in (
+            (functions, LOWER, _lower),
+            (functions, FLOAT32, _float32),
+            (functions, WIDEST, _widest),
+            (functions, ("einsum",), _lower_contraction),
+            ((torch.linalg,), LINALG_LOWER, _lower),
+            ((torch.linalg,), LINALG_FLOAT32, _float32),
+            ((torch.fft,), FFT_FLOAT32, _float32),
+        ):
             for name in names:
-                for owner in (torch, torch.Tensor, torch.nn.functional):
+                for owner in owners:
                     _wrap_in(owner, name, choose)
 
 
@@ -225,10 +249,12 @@ class autocast:
     ) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if not is_autocast_available(device_type):
+        self.device = device_type.partition(":")[0]
+        if self.device not in _DEVICES:
+            raise RuntimeError(f"Invalid device string: '{device_type}'")
+        if not is_autocast_available(self.device):
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
-        self.device = device_type
-        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
+        self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
         self._enabled = self._usable(enabled)
         self._cache_enabled = _mode.cache if cache_enabled is None else cache_enabled
         self._before: list[tuple[bool, Any, bool]] = []
