@@ -251,7 +251,7 @@ class finfo(_Limits):
     def __init__(self, type: dtype | None = None) -> None:
         type = get_default_dtype() if type is None else type
         _refuse_other_than_dtype("finfo", type)
-        real = type.to_real()
+        real = float16 if type is complex32 else type.to_real()
         if not real.is_floating_point:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{real}'")
         self.dtype = real.name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,18 @@ from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.gradients import Gradients
 from .graph.keeping import let_go, renew
 from .graph.realisation import realised, settled
-from .graph.storage import Storage, VersionCounter, flat_type, next_token
+from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
-from .graph.types import Size, beside, on_meta, permuted_strides, ty
+from .graph.types import Size, beside, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._registry import requires_grad, version_of, view_edge
-from .ops.creation import sizes
+
+REVERSED = (
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+    "error in a future release. Consider `x.mT` to transpose batches of matrices or "
+    "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
+)
 
 
 def _edge_of(x: TensorBase) -> Any:
@@ -404,37 +410,6 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         s.version += 1
         return self
 
-    def resize_(self, *size: Any, memory_format: Any = None) -> Tensor:
-        """Another shape on this memory, which grows if it must (new elements are zero)."""
-        if requires_grad(self):
-            raise RuntimeError("cannot resize variables that require grad")
-        shape = sizes(size)
-        t = ty(shape, self.dtype)
-        replaced[0] += 1
-        s = self._s
-        if s.ty.meta:
-            self._s, self._ty, self._w = Storage.of(on_meta(t)), on_meta(t), -1
-            return self
-        if s.notes is not None and s.notes.kept is not None:
-            settled(s)
-            let_go(s)
-        if t.numel + self._ty.offset > s.ty.numel:
-            flat = realised(s)
-            buf = np.zeros(t.numel + self._ty.offset, flat.dtype)
-            buf[: flat.size] = flat
-            s.buf, s.ty = buf, flat_type(buf.size, s.ty.dtype)
-        else:
-            realised(s)
-            s.ty = flat_type(s.ty.numel, s.ty.dtype)
-        s.h = None
-        s.w = next_token()
-        self._ty, self._w = ty(shape, self.dtype, None, self._ty.offset), -1
-        return self
-
-    def resize_as_(self, other: Tensor, memory_format: Any = None) -> Tensor:
-        """``resize_`` to the shape of another tensor."""
-        return self.resize_(other.shape)
-
     # ---- autograd
 
     @property
@@ -677,21 +652,38 @@ def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
     return Tensor._make_subclass(cls, x) if cls is not Tensor else x
 
 
-def _property_t(order: Callable[[int], Sequence[int]], doc: str) -> property:
-    return property(lambda self: self.permute(*order(self._ty.ndim)) if self._ty.ndim else self.permute(()), doc=doc)
+def _reversed_dims(x: Any) -> Any:
+    n = x._ty.ndim
+    if n == 0:
+        text = "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases."
+        warnings.warn(text, stacklevel=2)
+    elif n != 2:
+        warnings.warn(REVERSED, stacklevel=2)
+    return x.permute(*range(n - 1, -1, -1)) if n else x.permute(())
 
 
 def _matrix_transpose(x: Any) -> Any:
-    if x._ty.ndim < 2:
-        raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {x._ty.ndim}-D tensor."
-        )
-    return x.transpose(-2, -1)
+    from .ops.views import matrix_transpose
+
+    return matrix_transpose(x, "mT", "This function is the identity in these cases.")
+
+
+def _matrix_adjoint(x: Any) -> Any:
+    from .ops.views import matrix_transpose
+
+    return matrix_transpose(x.conj() if x.is_complex() else x, "mH", "Consider using x.conj().")
 
 
 def _adjoint(x: Any) -> Any:
-    y = _matrix_transpose(x)
-    return y.conj() if x.is_complex() else y
+    from .ops.views import matrix_transpose
+
+    n = x._ty.ndim
+    if n == 1 or n > 2:
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {n}-D tensor."
+            + (" For batches of matrices, consider using tensor.mH" if n > 2 else "")
+        )
+    return matrix_transpose(x.conj() if x.is_complex() else x, "H", "Consider using x.conj().")
 
 
 def _refusal(name: str) -> Callable[[Any, Any], None]:
@@ -706,10 +698,10 @@ def _refusal(name: str) -> Callable[[Any, Any], None]:
 for _name in {**METHOD_FAMILY, **METHODS}:
     if _name not in Tensor.__dict__ and _name not in TensorBase.__slots__:  # an operator must not hide a field
         setattr(Tensor, _name, METHODS.get(_name) or LaterMethod(_name))
-Tensor.T = _property_t(lambda n: tuple(range(n - 1, -1, -1)), "All dimensions reversed.")  # type: ignore[attr-defined]
+Tensor.T = property(_reversed_dims, doc="All dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
 Tensor.H = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
-Tensor.mH = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
+Tensor.mH = property(_matrix_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
 for _name, _property in list(vars(Tensor).items()):
     if type(_property) is property and _property.fset is None:
         setattr(Tensor, _name, _property.setter(_refusal(_name)))

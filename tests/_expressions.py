@@ -45,13 +45,28 @@ def inputs(torch: Any) -> dict[str, Any]:
     names["y"] = names["y"].permute(2, 0, 1)
     names["bf"] = names["bf"].to(torch.bfloat16)
     names["s"] = torch.tensor(1.5)
-    return names | {"torch": torch, "np": np, "math": math}
+    return names | {"torch": torch, "np": np, "math": math, "assigned": _assigned, "warned": _warned}
+
+
+def _assigned(x: Any, index: Any, value: Any) -> Any:
+    """A copy of ``x`` after ``x[index] = value``."""
+    y = x.clone()
+    y[index] = value
+    return y
+
+
+def _warned(f: Any) -> Any:
+    """The first line of the first warning, without PyTorch's place in its sources, and what ``f`` gives."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = f()
+    return (str(caught[0].message).split("\n")[0].split(" (Triggered")[0] if caught else "no warning"), result
 
 
 def outcome(torch: Any, expression: str) -> Any:
     """What the expression gives."""
     names = inputs(torch)
-    used = [k for k in re.findall(r"\b[a-z]\w*\b", expression) if k in names and k not in ("torch", "np", "math")]
+    used = [k for k in re.findall(r"\b[a-z]\w*\b", expression) if isinstance(names.get(k), torch.Tensor)]
     leaves = [k for k in dict.fromkeys(used) if names[k].dtype in (torch.float32, torch.float64)]
     for k in leaves:
         names[k] = names[k].detach().requires_grad_(True)
@@ -82,7 +97,7 @@ def _values(torch: Any, v: Any) -> Any:
     v = v.detach()
     if v.dtype == torch.bfloat16:
         v = v.float()
-    return torch.view_as_real(v).tolist() if v.is_complex() else v.tolist()
+    return torch.view_as_real(v.resolve_conj()).tolist() if v.is_complex() else v.tolist()
 
 
 def _gradients(torch: Any, result: Any, leaves: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def check_value(value: Any, dt: dtype) -> None:
     if isinstance(value, complex) and dt.kind == "c":
         fits = _fits(value.real, dt.to_real()) and _fits(value.imag, dt.to_real())
     elif isinstance(value, complex):
-        fits = value.imag == 0 and _fits(value.real, dt)
+        fits = dt.kind == "b" or (value.imag == 0 and _fits(value.real, dt))
     else:
         fits = _fits(value, dt.to_real())
     if not fits:

@@ -161,7 +161,7 @@ FUNCTIONS: dict[str, str] = {
     float_power pow square square_
     """,
     "putting": """
-    index_put put
+    index_put index_put_ put
     """,
     "quantiles": """
     bincount histc histogram histogramdd nanquantile quantile
@@ -182,6 +182,9 @@ FUNCTIONS: dict[str, str] = {
     "reductions": """
     all any count_nonzero mean nanmean nansum prod sum
     """,
+    "resizing": """
+    resize_as_
+    """,
     "sampling": """
     _dirichlet_grad _sample_dirichlet _standard_gamma _standard_gamma_grad bernoulli binomial multinomial poisson
     """,
@@ -198,7 +201,7 @@ FUNCTIONS: dict[str, str] = {
     _segment_reduce segment_reduce
     """,
     "shaping": """
-    empty_permuted get_device is_same_size kron resize_as_ unravel_index
+    empty_permuted get_device is_same_size kron unravel_index
     """,
     "sharing": """
     asarray from_dlpack frombuffer scalar_tensor
@@ -309,7 +312,7 @@ METHODS: dict[str, str] = {
     hash_tensor
     """,
     "indexing": """
-    __getitem__ __setitem__ _index_put_ index_put_
+    __getitem__ __setitem__
     """,
     "least_squares": """
     pinverse
@@ -355,7 +358,7 @@ METHODS: dict[str, str] = {
     __ipow__ __pow__ __rpow__ float_power float_power_ pow pow_ square square_
     """,
     "putting": """
-    index_put put put_
+    index_put index_put_ put put_
     """,
     "quantiles": """
     bincount histc histogram nanquantile quantile
@@ -368,6 +371,9 @@ METHODS: dict[str, str] = {
     """,
     "reductions": """
     all any count_nonzero mean nanmean nansum prod sum sum_to_size
+    """,
+    "resizing": """
+    resize resize_ resize_as resize_as_
     """,
     "sampling": """
     bernoulli multinomial

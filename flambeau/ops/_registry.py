@@ -739,7 +739,10 @@ def _resize_out(result: TensorBase, out: TensorBase) -> None:
             "out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
             stacklevel=4,
         )
-    out.resize_(result._ty.shape)  # type: ignore[attr-defined]
+    t = result._ty
+    out.resize_(t.shape)  # type: ignore[attr-defined]
+    if t.dense and t.strides != out._ty.strides:
+        out.as_strided_(t.shape, t.strides, out._ty.offset)  # type: ignore[attr-defined]
 
 
 # ---- arguments

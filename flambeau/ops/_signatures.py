@@ -7,7 +7,7 @@ of the wrong kind is the error replaced.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import device, memory_format
@@ -181,3 +181,12 @@ def complaint(name: str, parameters: list[Parameter], args: tuple[Any, ...], kw:
 
 def _fits(kind: str, x: Any) -> bool:
     return hasattr(type(x), "__index__") if kind == "int" else isinstance(x, _KINDS[kind][1])
+
+
+def invalid_arguments(name: str, args: Sequence[Any], kw: dict[str, Any], *signatures: str) -> TypeError:
+    """PyTorch's error for arguments that fit none of the ``signatures``."""
+    got = ", ".join([type_name(a) for a in args] + [f"{k}={type_name(v)}" for k, v in kw.items()])
+    expected = "".join(f"\n * {signature}" for signature in signatures)
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:{expected}\n"
+    )

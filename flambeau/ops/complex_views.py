@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import complex32, complex64, complex128, float16, float32, float64
+from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
 from ..graph.types import Ty, ty
 from ._registry import function, view
 from .views import view_operator
@@ -31,7 +31,7 @@ def _view_as_complex_rule(t: Ty, attrs: Any) -> Ty:
     if t.dtype not in _REAL_OF:
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
-            f"{t.dtype.name.capitalize()}"
+            f"{SCALAR_NAMES[t.dtype]}"
         )
     if not t.ndim:
         raise RuntimeError("Input tensor must have one or more dimensions")

@@ -27,6 +27,10 @@ from ._signatures import type_name
 from .creation import device_beside, empty, from_values, with_grad, without_memory
 
 MOST_DIMENSIONS = 128
+LIST_OF_ARRAYS = (
+    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a "
+    "single numpy.ndarray with numpy.array() before converting to a tensor."
+)
 
 
 @function()
@@ -210,7 +214,7 @@ def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
         if kind in _PLAIN:
             return _of_one_kind(data, shape, _PLAIN[kind])
         lengths = set(map(len, data)) if kind in (list, tuple) else ()
-        if len(lengths) != 1:
+        if len(lengths) != 1 or len(shape) > MOST_DIMENSIONS:
             return None
         shape += lengths
         data = list(chain.from_iterable(data))
@@ -228,6 +232,8 @@ def _of_one_kind(flat: Any, shape: list[int], dt: dtype) -> tuple[np.ndarray, dt
 
 
 def _one_by_one(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
+    if type(data) is list and data and all([isinstance(item, np.ndarray) for item in data]):  # noqa: C419
+        warnings.warn(LIST_OF_ARRAYS, stacklevel=4)
     shape = _shape(data)
     dt = _inferred(data) if wanted is None else wanted
     flat: list[Any] = []

@@ -308,6 +308,12 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
 def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     """The indices of all elements that are not zero: a row for each, or a tuple of a vector for each dimension."""
     need_tensor("nonzero", "input", 1, input)
+    if out is not None and as_tuple:
+        raise RuntimeError("nonzero does not support the out kwarg when as_tuple is True")
+    if out is not None and out._ty.dtype is not int64:
+        raise RuntimeError(
+            f"nonzero: Expected out tensor to have scalar type Long but got scalar type{SCALAR_NAMES[out._ty.dtype]}"
+        )
     values = values_of(input)
     if as_tuple:
         return tuple([from_values(i.astype(np.int64), int64) for i in np.nonzero(np.atleast_1d(values))])

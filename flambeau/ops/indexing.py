@@ -1,177 +1,26 @@
-"""Indexing with brackets: basic indices make views, integer and boolean tensors gather and scatter."""
+"""Indexing with brackets: basic indices make views, integer and boolean tensors gather and scatter.
+
+What is between the brackets is read in ``_brackets.py``.
+"""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_, dtype, int64, uint8
+from ..dtypes import SCALAR_NAMES, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty, beside, permuted_strides, stride_order, ty
+from ._brackets import apply_basic, as_index, under_mask
 from ._checks import check_value
 from ._immediate import assign, assign_part, fill
-from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, method, requires_grad
+from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
+from ._signatures import type_name
 from ._types import broadcast_shape
-from .views import alias_view, expand_rule, select, slice_view
-
-# ---- reading brackets
-
-
-def _items(index: Any) -> list[Any]:
-    """The parts between the brackets; a list of integers counts as a tensor, most others as a tuple."""
-    if isinstance(index, tuple):
-        return list(index)
-    if isinstance(index, list) and _counts_as_tuple(index):
-        warnings.warn(
-            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
-            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
-            "x[torch.tensor(seq)], which will result either in an error or a different result",
-            stacklevel=4,
-        )
-        return list(index)
-    return [index]
-
-
-SHORT = 32  # PyTorch takes shorter lists that hold sequences for tuples
-
-
-def _counts_as_tuple(index: list[Any]) -> bool:
-    return len(index) < SHORT and any(
-        i is None or i is Ellipsis or isinstance(i, (slice, list, tuple, np.ndarray)) or is_tensor(i) for i in index
-    )
-
-
-def _as_index(i: Any) -> Any:
-    """Sequences, arrays and booleans as index tensors."""
-    from .from_data import tensor
-
-    if is_tensor(i):
-        return i
-    if isinstance(i, (list, tuple, range, np.ndarray, bool, np.bool_, np.generic)):
-        t = tensor(i if not isinstance(i, range) else list(i))
-        return t.to(int64) if t._ty.numel == 0 and t._ty.dtype.kind == "f" else t
-    if hasattr(i, "__index__"):
-        return int(i)
-    raise IndexError(
-        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
-        f"(got {type(i).__name__})"
-    )
-
-
-def _consumed(i: Any) -> int:
-    """How many dimensions an index takes."""
-    if i is None or i is Ellipsis or isinstance(i, (bool, np.bool_)):
-        return 0
-    if is_tensor(i) and i._ty.dtype in (bool_, uint8):
-        return i._ty.ndim
-    if isinstance(i, np.ndarray) and i.dtype == np.bool_:
-        return i.ndim
-    return 1
-
-
-def _is_basic(i: Any) -> bool:
-    return i is None or i is Ellipsis or (isinstance(i, (slice, int)) and not isinstance(i, bool))
-
-
-def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any] | None]:
-    """The view that integers, slices, None and ... select, and index tensors by dimension (None: there are none)."""
-    items = [i if _is_basic(i) else _as_index(i) for i in _items(index)]
-    taken = sum(_consumed(i) for i in items)
-    ndim = x._ty.ndim
-    if taken > ndim and (ndim or not isinstance(index, (int, slice))):
-        raise IndexError(f"too many indices for tensor of dimension {ndim}")
-    dim, tensors, first = 0, [], True
-    for i in items:
-        if i is Ellipsis:
-            if first:
-                skip = ndim - taken
-                tensors += [None] * skip
-                dim, first = dim + skip, False
-        elif i is None:
-            x = x.unsqueeze(dim)
-            tensors.append(None)
-            dim += 1
-        elif isinstance(i, slice):
-            x = _slice(x, dim, i, reading and not isinstance(index, tuple))
-            tensors.append(None)
-            dim += 1
-        elif is_tensor(i):
-            x, dim = _tensor_index(x, i, dim, tensors)
-        else:
-            x = _select(x, dim, int(i))
-    if any(t is not None for t in tensors):
-        return x, tensors
-    return x, None
-
-
-def _tensor_index(x: Any, i: Any, dim: int, tensors: list[Any]) -> tuple[Any, int]:
-    """Notes an index tensor; a 0-dim integer selects, a mask takes as many dimensions as it has."""
-    t = i._ty
-    if t.ndim == 0 and t.dtype.kind in "ui" and t.dtype is not uint8:
-        return _select(x, dim, int(i.item())), dim
-    if t.dtype in (bool_, uint8):
-        return _mask_index(x, i, dim, tensors)
-    if t.dtype.kind not in "ui":
-        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-    tensors.append(i)
-    return x, dim + 1
-
-
-def _mask_index(x: Any, mask: Any, dim: int, tensors: list[Any]) -> tuple[Any, int]:
-    if mask._ty.ndim == 0:
-        x = x.unsqueeze(dim)
-        tensors.append(_as_index(np.zeros(1 if mask.item() else 0, np.int64)))
-        return x, dim + 1
-    for k, n in enumerate(mask._ty.shape):
-        if n != x._ty.shape[dim + k]:
-            raise IndexError(f"The shape of the mask {list(mask._ty.shape)} at index {k} does not match the shape of "
-                             "the "
-                             f"indexed tensor {list(x._ty.shape)} at index {dim + k}")  # fmt: skip
-    tensors.extend(_places(mask))
-    return x, dim + mask._ty.ndim
-
-
-def _places(mask: Any) -> list[Any]:
-    """An index tensor for each dimension of a mask, found once for as long as nothing is written to it."""
-    s = mask._s
-    found = s.notes.checked if s.notes is not None and s.owner is None and not s.pending else None
-    if found is not None and found[0] is s.raw and found[1] == (mask._ty, s.w, s.version):
-        return found[2]
-    places = [_as_index(where.astype(np.int64)) for where in np.nonzero(mask.detach()._numpy())]
-    for i, n in zip(places, mask._ty.shape):
-        i._s.note().checked = i._s.raw, n
-    if s.owner is None and not s.pending:
-        s.note().checked = s.raw, (mask._ty, s.w, s.version), places
-    return places
-
-
-def _slice(x: Any, dim: int, s: slice, always: bool) -> Any:
-    """A slice of one dimension; one that takes everything is left out unless it is the whole index."""
-    if x._ty.ndim == 0:
-        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-    if not always and s == slice(None):
-        return x
-    if not always and (s.step is None or s.step == 1):
-        n = x._ty.shape[dim]
-        if int(s.start or 0) == 0 and (s.stop is None or int(s.stop) >= n):
-            return x
-    return slice_view(x, dim, s.start, s.stop, s.step)
-
-
-def _select(x: Any, dim: int, i: int) -> Any:
-    t = x._ty
-    if t.ndim == 0:
-        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
-                         "C++ to "
-                         "convert a 0-dim tensor to a number")  # fmt: skip
-    if not -t.shape[dim] <= i < t.shape[dim]:
-        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {t.shape[dim]}")
-    return select(x, dim, i)
-
+from .views import alias_view, expand_rule
 
 # ---- gathering
 
@@ -249,7 +98,7 @@ def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
         IndexError: one is out of bounds.
     """
     out = []
-    for d, i in zip(where, idx):
+    for k, (d, i) in enumerate(zip(where, idx)):
         n, notes = x._ty.shape[d], i._s.notes
         if (
             notes is not None
@@ -264,21 +113,29 @@ def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
             continue
         values = i.detach()._numpy()
         if values.size and (int(values.min()) < -n or int(values.max()) >= n):
-            bad = values[(values < -n) | (values >= n)].reshape(-1)[0]
-            raise IndexError(f"index {int(bad)} is out of bounds for dimension {d} with size {n}")
+            raise _out_of_bounds(values, k, n)
         if values.size and int(values.min()) < 0:
-            i = _as_index(np.where(values < 0, values + n, values).astype(np.int64))
+            i = as_index(np.where(values < 0, values + n, values).astype(np.int64))
         out.append(i)
     return out
 
 
+def _out_of_bounds(values: np.ndarray, k: int, n: int) -> IndexError:
+    """The error of an index tensor, the ``k``-th, for a dimension of size ``n``."""
+    if not n:
+        return IndexError("index is out of bounds for dimension with size 0")
+    bad = values[(values < -n) | (values >= n)].reshape(-1)[0]
+    return IndexError(f"index {int(bad)} is out of bounds for dimension {k} with size {n}")
+
+
 def index(x: Any, where: tuple[int, ...], idx: list[Any]) -> Any:
     """Elements at broadcast index tensors for the dimensions ``where``."""
-    _check_shapes(idx)
+    check_shapes(idx)
     return call(INDEX, (x, *_checked(x, where, idx)), where)
 
 
-def _check_shapes(idx: list[Any]) -> None:
+def check_shapes(idx: list[Any]) -> None:
+    """Raises unless the index tensors broadcast together."""
     try:
         broadcast_shape(*[i._ty.shape for i in idx])
     except RuntimeError:
@@ -355,15 +212,10 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     if tensors is None:
         _assign(x, value)
         return
-    if not is_tensor(value):
-        from .from_data import tensor
-
-        value = (
-            tensor(value, dtype=self._ty.dtype) if not isinstance(value, (list, tuple, np.ndarray)) else tensor(value)
-        )
+    value = _without_leading_ones(_as_value(x, value), 0)
+    value = under_mask(x, index if isinstance(index, tuple) else (index,), value)
     where = tuple(d for d, t in enumerate(tensors) if t is not None)
-    idx = [t for t in tensors if t is not None]
-    put_(x, where, idx, value, False)
+    put_(x, where, [t for t in tensors if t is not None], value, False)
 
 
 def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate: bool) -> Any:
@@ -372,22 +224,20 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
     Raises:
         RuntimeError: the value's dtype differs, or it does not broadcast to what is indexed.
     """
-    if value._ty.dtype is not x._ty.dtype:
-        if value._ty.ndim:
-            raise RuntimeError("Index put requires the source and destination dtypes match, got "
-                               f"{_name(x)} for the destination and {_name(value)} for the source.")  # fmt: skip
-        value = value.to(x._ty.dtype)
-    _check_shapes(idx)
-    target = _index_ty((x._ty, *[i._ty for i in idx]), where)
-    _check_value(value._ty, target)
+    check_put(x, where, idx, value)
     op = (PUT_ADD if accumulate else PUT)[len(idx)]
     return call_inplace(op, x, (*_checked(x, where, idx), value), where, may_overlap=True)
 
 
-def _name(x: Any) -> str:
-    from ..dtypes import SCALAR_NAMES
-
-    return SCALAR_NAMES[x._ty.dtype]
+def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> None:
+    """Raises PyTorch's errors unless ``value`` may be put at the indices."""
+    check_shapes(idx)
+    _check_value(value._ty, _index_ty((x._ty, *[i._ty for i in idx]), where))
+    if value._ty.dtype is not x._ty.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[x._ty.dtype]} for the "
+            f"destination and {SCALAR_NAMES[value._ty.dtype]} for the source."
+        )
 
 
 def _check_value(value: Ty, target: Ty) -> None:
@@ -400,32 +250,44 @@ def _check_value(value: Ty, target: Ty) -> None:
                            f"result of shape {list(target.shape)}")  # fmt: skip
 
 
-def _check_number(value: Any, dt: dtype) -> None:
-    """Raises if a number cannot be stored; half precision takes what overflows."""
+def _as_value(x: Any, value: Any) -> Any:
+    """What is assigned to ``x``, as a tensor.
+
+    Raises:
+        TypeError: neither a tensor nor a number.
+        RuntimeError: a number that ``x`` cannot hold; half precision takes what overflows.
+    """
+    from .from_data import tensor
+
+    if is_tensor(value):
+        return value
+    if not isinstance(value, (int, float, complex, np.integer)):
+        raise TypeError(f"can't assign a {type_name(value)} to a {x.type()}")
+    dt = x._ty.dtype
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("Overflow when unpacking long long")
-    if isinstance(value, (int, float, complex)) and (dt.kind != "f" or dt.itemsize > 2):
+    if dt.kind != "f" or dt.itemsize > 2:
         check_value(value, dt)
+    return tensor(value, dtype=dt)
+
+
+def _without_leading_ones(value: Any, ndim: int) -> Any:
+    """A value without those leading dimensions of size 1 that make it longer than ``ndim``."""
+    shape = value._ty.shape
+    lead = 0
+    while len(shape) - lead > ndim and shape[lead] == 1:
+        lead += 1
+    return value.reshape(shape[lead:]) if lead else value
 
 
 def _assign(x: Any, value: Any) -> None:
-    from .from_data import tensor
-
-    if not is_tensor(value):
-        if fill(x, value):
-            return
-        _check_number(value, x._ty.dtype)
-        value = (
-            tensor(value, dtype=x._ty.dtype)
-            if isinstance(value, (bool, int, float, complex, np.generic))
-            else tensor(value)
-        )
+    if not is_tensor(value) and fill(x, value):
+        return
+    value = _as_value(x, value)
     if value._s is x._s and value._ty is x._ty and not (requires_grad(x) or requires_grad(value)):
         (x._vc or x._s).version += 1  # as after ``x[i] += 1``: it has been written where it lies
         return
-    lead = value._ty.ndim - x._ty.ndim
-    if lead > 0 and all(n == 1 for n in value._ty.shape[:lead]):
-        value = value.reshape(value._ty.shape[lead:])
+    value = _without_leading_ones(value, x._ty.ndim)
     if value._ty.ndim == 0 and x._ty.ndim:
         x.fill_(value)
     else:
@@ -434,12 +296,3 @@ def _assign(x: Any, value: Any) -> None:
 
 METHODS["__getitem__"] = getitem
 METHODS["__setitem__"] = setitem
-
-
-@method("index_put_")
-def _index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
-    """Writes ``values`` at the positions that the index tensors name."""
-    x, tensors = apply_basic(self, tuple(indices))
-    where = tuple(d for d, t in enumerate(tensors or ()) if t is not None)
-    put_(x, where, [t for t in tensors or () if t is not None], values, accumulate)
-    return self

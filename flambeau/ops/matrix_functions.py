@@ -122,6 +122,8 @@ def _trace_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t = tys[0]
     if t.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {t.ndim}")
+    if t.dtype.kind == "b":
+        raise not_implemented("trace", t.dtype)
     return ty((), t.dtype if t.dtype.kind in "fc" else int64)
 
 

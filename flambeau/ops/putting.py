@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bool_, uint8
+from ..dtypes import SCALAR_NAMES, bool_, int32, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, like
+from ._brackets import NO_INDEX, places, under_mask
 from ._registry import call, call_inplace, export, is_tensor, method
-from .gathering import flat_index, nonzero
-from .indexing import _check_shapes, _check_value, _index_ty
+from ._signatures import type_name
+from .gathering import flat_index
+from .indexing import check_put
 from .indexing import index_put as _index_put
+from .indexing import put_ as _put_at
 from .scattering import _INDEX, _wide
 
 # ---- put
@@ -65,30 +68,38 @@ def put_(self: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
 # ---- index_put
 
 
-def need_element(k: int, x: Any) -> None:
-    """Raises unless element ``k`` of a list of tensors is one."""
-    if not is_tensor(x):
-        raise TypeError(f"expected Tensor as element {k} in argument 1, but got {type(x).__name__}")
-
-
-def _index_tensors(x: Any, indices: Any) -> tuple[tuple[int, ...], list[Any]]:
+def _index_tensors(name: str, x: Any, indices: Any, values: Any) -> tuple[tuple[int, ...], list[Any]]:
     """The dimensions that index tensors stand for; masks become one index for each of their dimensions."""
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'indices' (position 1) must be tuple of Tensors, not {type_name(indices)}")
+    if not is_tensor(values):
+        raise TypeError(f"{name}(): argument 'values' (position 2) must be Tensor, not {type_name(values)}")
+    if not indices:
+        raise RuntimeError(f"{name}(): needs at least one index tensor")
     where, found, dim = [], [], 0
     for k, i in enumerate(indices):
-        need_element(k, i)
-        t = i._ty
-        if t.dtype.kind not in "uib":
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        masked = t.dtype in (bool_, uint8)
-        parts = [i] if not masked else list(nonzero(i, as_tuple=True))
-        if masked:
-            _check_mask_shape(x, t, dim)
+        if not is_tensor(i):
+            raise TypeError(f"expected Tensor as element {k} in argument 0, but got {type_name(i)}")
+        parts = _parts(x, i, dim)
         found += parts
         where += range(dim, dim + len(parts))
         dim += len(parts)
     if dim > x._ty.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x._ty.ndim} (got {dim})")
     return tuple(where), found
+
+
+def _parts(x: Any, i: Any, dim: int) -> list[Any]:
+    """An index tensor, or those that a mask stands for, from dimension ``dim`` on."""
+    t = i._ty
+    if t.dtype not in (bool_, uint8, int32, int64):
+        raise IndexError(NO_INDEX)
+    if t.dtype not in (bool_, uint8):
+        return [i]
+    if not t.ndim:
+        raise NotImplementedError("index_put: a mask without dimensions; use torch.where(mask, values, input)")
+    _check_mask_shape(x, t, dim)
+    return places(i)
 
 
 def _check_mask_shape(x: Any, mask: Any, dim: int) -> None:
@@ -106,13 +117,15 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
         IndexError: an index is out of bounds or of a wrong dtype.
         RuntimeError: the values have another dtype or do not broadcast to what is indexed.
     """
-    where, found = _index_tensors(input, indices)
-    if values._ty.dtype is not input._ty.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{SCALAR_NAMES[input._ty.dtype]} for the destination and {SCALAR_NAMES[values._ty.dtype]} for "
-            "the source."
-        )
-    _check_shapes(found)
-    _check_value(values._ty, _index_ty((input._ty, *[i._ty for i in found]), where))
+    where, found = _index_tensors("index_put", input, indices, values)
+    check_put(input, where, found, values)
     return _index_put(input, where, found, values, accumulate)
+
+
+@export()
+def index_put_(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """In-place ``index_put``."""
+    where, found = _index_tensors("index_put_", input, indices, values)
+    if not accumulate:
+        values = under_mask(input, indices, values)
+    return _put_at(input, where, found, values, accumulate)

@@ -14,6 +14,7 @@ from ..random import _permutation, get_rng_state, initial_seed, manual_seed, see
 from ..random._engine import Engine
 from ..random._exact import INT_MAX, cast, round_to, widen
 from ._registry import FUNCTIONS, function, is_tensor
+from ._signatures import invalid_arguments
 from ._types import broadcast_shape
 from .creation import device_beside, kw_size, sizes, with_grad, without_memory
 from .random_fill import (
@@ -25,7 +26,6 @@ from .random_fill import (
     forgets,
     int64_number,
     integer_sampler,
-    invalid_arguments,
     memory_format,
     normal_sampler,
     refuse_dtype,

@@ -26,6 +26,7 @@ from ..random._engine import Engine
 from ..random._exact import FLOAT_DIGITS, INT_MAX, to_bfloat16
 from ..random.generator import Generator, engine_of
 from ._registry import begin_write, is_tensor, method, rebase, requires_grad, view_edge, write
+from ._signatures import invalid_arguments
 from .creation import without_memory, zeros_of
 
 Sampler = Callable[[Engine, Ty], np.ndarray]  # the values of a tensor of that type, flat, in memory order
@@ -171,15 +172,6 @@ def check_std(std: float) -> None:
     """Raises for a negative standard deviation."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-
-
-def invalid_arguments(name: str, args: Sequence[Any], kw: dict[str, Any], *signatures: str) -> TypeError:
-    """PyTorch's error for arguments that fit none of the ``signatures``."""
-    got = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kw.items()])
-    expected = "".join(f"\n * {signature}" for signature in signatures)
-    return TypeError(
-        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:{expected}\n"
-    )
 
 
 def _check(condition: bool, message: str) -> None:

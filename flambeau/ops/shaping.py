@@ -58,11 +58,27 @@ def unravel_index(indices: Any, shape: Any) -> Any:
     if not is_tensor(indices) or indices._ty.dtype.kind not in "ui":
         what = f"integer dtype, but got {indices.dtype}" if is_tensor(indices) else f"a tensor, got {type(indices)}"
         raise TypeError(f"expected 'indices' to be {what}")
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = _coordinate_shape(shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")
     steps = tensor([math.prod(shape[k + 1 :]) for k in range(len(shape))], dtype=int64)
     return (indices.unsqueeze(-1).div(steps, rounding_mode="floor") % tensor(shape, dtype=int64)).unbind(-1)
+
+
+def _coordinate_shape(shape: Any) -> tuple[int, ...]:
+    """The sizes that ``unravel_index`` is given.
+
+    Raises:
+        TypeError: neither an integer nor a sequence of integers.
+    """
+    if isinstance(shape, int):
+        return (shape,)
+    if not isinstance(shape, Sequence):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    for n in shape:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
+    return tuple(shape)
 
 
 @function()
@@ -128,12 +144,6 @@ def dim_order(self: Any, ambiguity_check: Any = False) -> tuple[int, ...]:
 def get_device(input: Any) -> int:
     """-1: the CPU."""
     return -1
-
-
-@function()
-def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
-    """``resize_`` to the shape of another tensor."""
-    return input.resize_as_(the_template)
 
 
 @method()

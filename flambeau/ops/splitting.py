@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.types import Ty, beside
-from ._registry import export, views, wrap_dim
+from ._registry import METHODS, export, function, is_tensor, renamed, views, wrap_dim
+from ._signatures import invalid_arguments, type_name
 from .views import select_rule, slice_rule, slice_view, view_operator
 
 
@@ -30,7 +32,7 @@ SPLIT = view_operator("split", split_rule, split_vjp)
 SPLIT_SIZES = view_operator("split_with_sizes", split_rule, split_vjp)
 
 
-@export()
+@function()
 def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     """Views of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
     t = tensor._ty
@@ -38,7 +40,9 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
-    d, size = wrap_dim(dim, t.ndim), int(split_size_or_sections)
+    if not hasattr(split_size_or_sections, "__index__"):
+        raise _no_sizes(split_size_or_sections)
+    d, size = wrap_dim(dim, t.ndim), index(split_size_or_sections)
     n = t.shape[d]
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
@@ -49,11 +53,21 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     return views(SPLIT, tensor, (sizes, d))
 
 
+def _split(self: Any, split_size: Any, dim: int = 0) -> Any:
+    """Views of ``split_size`` along a dimension, or of the sizes given."""
+    return split(self, split_size, dim)
+
+
+METHODS["split"] = renamed(_split, "split")
+
+
 @export()
 def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
     """Views of the given sizes along a dimension."""
     t = self._ty
     d = wrap_dim(dim, t.ndim)
+    if not all([hasattr(n, "__index__") for n in split_sizes]):  # noqa: C419
+        raise _no_sizes(split_sizes)
     if any(n < 0 for n in split_sizes):
         raise RuntimeError(
             "split_with_sizes expects split_sizes have only non-negative entries, but got "
@@ -64,6 +78,15 @@ def split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any
                            "size at "
                            f"dimension {d}), but got split_sizes={list(split_sizes)}")  # fmt: skip
     return views(SPLIT_SIZES, self, (tuple(split_sizes), d))
+
+
+def _no_sizes(given: Any) -> TypeError:
+    """PyTorch's words for sizes that are no integers."""
+    wanted = "split_with_sizes(): argument 'split_sizes' (position 2) must be tuple of ints"
+    if not isinstance(given, (tuple, list)):
+        return TypeError(f"{wanted}, not {type_name(given)}")
+    at = next(k for k, n in enumerate(given) if not hasattr(n, "__index__"))
+    return TypeError(f"{wanted}, but found element of type {type_name(given[at])} at pos {at}")
 
 
 @export()
@@ -82,27 +105,58 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
 
 
 @export()
-def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
-    """Views split at indices, or into sections as equal as possible."""
+def tensor_split(
+    input: Any,
+    indices_or_sections: Any = None,
+    dim: int = 0,
+    *,
+    indices: Any = None,
+    sections: Any = None,
+    tensor_indices_or_sections: Any = None,
+) -> Any:
+    """Views split at indices, or into sections as equal as possible; each way has a keyword of its own too.
+
+    Raises:
+        TypeError: neither integers nor a tensor of some.
+        RuntimeError: no dimension to split, no sections, or a tensor of another dtype or of too many dimensions.
+    """
+    given = (indices_or_sections, indices, sections, tensor_indices_or_sections)
+    where = next((v for v in given if v is not None), None)
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
-    d = wrap_dim(dim, t.ndim)
-    n, where = t.shape[d], indices_or_sections
-    if hasattr(where, "tolist"):
-        if where.dtype is not int64:
-            kind = SCALAR_NAMES[where.dtype]
-            raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {kind}"
-            )
-        where = where.tolist()
-    if isinstance(where, int):
+    n = t.shape[wrap_dim(dim, t.ndim)]
+    cuts = [0, *[slice(None, i).indices(n)[1] for i in _split_points(where, n)], n]
+    return tuple([slice_view(input, wrap_dim(dim, t.ndim), a, max(a, b), 1) for a, b in zip(cuts, cuts[1:])])
+
+
+def _split_points(where: Any, n: int) -> Sequence[int]:
+    """The indices at which ``n`` elements are split."""
+    if is_tensor(where):
+        where = _points_of(where)
+    if isinstance(where, int) and not isinstance(where, bool):
         if where <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {where}")
-        ends = [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where)]
-        where = ends[:-1]
-    cuts = [0, *[slice(None, i).indices(n)[1] for i in where], n]
-    return tuple([slice_view(input, d, a, max(a, b), 1) for a, b in zip(cuts, cuts[1:])])
+        return [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where - 1)]
+    if not isinstance(where, (tuple, list)) or not all(hasattr(i, "__index__") for i in where):
+        forms = "(Tensor tensor_indices_or_sections, int dim = 0)", "(int sections, int dim = 0)"
+        given = () if where is None else (where,)
+        raise invalid_arguments("tensor_split", given, {}, *forms, "(tuple of ints indices = None, int dim = 0)")
+    return where
+
+
+def _points_of(where: Any) -> Any:
+    t = where._ty
+    if t.dtype is not int64:
+        raise RuntimeError(
+            f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {SCALAR_NAMES[t.dtype]}"
+        )
+    if t.ndim > 1:
+        raise RuntimeError(
+            "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+            f"got a tensor with {t.ndim} dims"
+        )
+    return where.tolist()
 
 
 def _unbind_rule(t: Ty, dim: int) -> tuple[Ty, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import index
 from typing import Any
 
 from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES
 from ..graph.node import Operator
+from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, contiguous_strides, ty
 from ._registry import (
     alias,
@@ -21,6 +24,7 @@ from ._registry import (
     wrap_dim,
     wrap_dims,
 )
+from ._signatures import invalid_arguments
 from .strided_views import as_strided_backward
 
 
@@ -44,7 +48,7 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
     Raises:
         RuntimeError: the shape does not fit ``numel`` elements.
     """
-    shape = tuple(map(int, shape))
+    shape = tuple(map(index, shape))
     if prod(shape) == numel and min(shape, default=0) >= 0:
         return shape
     invalid = f"shape '{list(shape)}' is invalid for input of size {numel}"
@@ -103,26 +107,48 @@ def _view(self: Any, *shape: Any, dtype: Any = None) -> Any:
     try:
         return view(VIEW_OP, self, shape)
     except TypeError:
-        return view(VIEW_OP, self, tuple([int(n) for n in shape]))
+        return view(VIEW_OP, self, _integers(self, shape))
+
+
+def _integers(x: Any, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Sizes of other types than ``int``.
+
+    Raises:
+        TypeError: no integers.
+    """
+    try:
+        return tuple([index(n) for n in shape])
+    except TypeError:
+        raise invalid_arguments("view", shape, {}, "(torch.dtype dtype)", "(tuple of ints size)") from None
 
 
 def _dtype_rule(t: Ty, dt: Any) -> Ty:
     a, b = t.dtype.itemsize, dt.itemsize
     if a == b:
         return ty(t.shape, dt, t.strides, t.offset)
+    wish = f"to view {SCALAR_NAMES[t.dtype]} as {SCALAR_NAMES[dt]} (different element sizes)"
     if t.ndim == 0:
-        raise RuntimeError("self.dim() cannot be 0 to view " + f"{t.dtype} as {dt} (different element sizes)")
+        raise RuntimeError(f"self.dim() cannot be 0 {wish}")
     if b > a:
         k = b // a
-        if t.strides[-1] != 1 or t.shape[-1] % k or t.offset % k or any(s % k for s in t.strides[:-1]):
-            raise RuntimeError(f"self.size(-1) must be divisible by {k} to view {t.dtype} as {dt} (different element "
-                               f"sizes), but got {t.shape[-1]}")  # fmt: skip
+        _check_wider(t, k, wish)
         return ty((*t.shape[:-1], t.shape[-1] // k), dt, (*[s // k for s in t.strides[:-1]], 1), t.offset // k)
     k = a // b
     if t.strides[-1] != 1:
-        raise RuntimeError(f"self.stride(-1) must be 1 to view {t.dtype} as {dt} (different element sizes), but got "
-                           f"{t.strides[-1]}")  # fmt: skip
+        raise RuntimeError(f"self.stride(-1) must be 1 {wish}, but got {t.strides[-1]}")
     return ty((*t.shape[:-1], t.shape[-1] * k), dt, (*[s * k for s in t.strides[:-1]], 1), t.offset * k)
+
+
+def _check_wider(t: Ty, k: int, wish: str) -> None:
+    """Raises unless memory of this type can be read as elements ``k`` times as wide."""
+    for name, n in (("size(-1)", t.shape[-1]), ("storage_offset()", t.offset)):
+        if n % k:
+            raise RuntimeError(f"self.{name} must be divisible by {k} {wish}, but got {n}")
+    if t.strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {wish}, but got {t.strides[-1]}")
+    for d, step in enumerate(t.strides[:-1]):
+        if step % k:
+            raise RuntimeError(f"self.stride({d}) must be divisible by {k} {wish}, but got {step}")
 
 
 VIEW_DTYPE = view_operator("view_dtype", _dtype_rule, lambda f, g: (None,))
@@ -249,11 +275,17 @@ TRANSPOSE = view_operator("transpose", _transpose_rule, lambda f, g: (g.transpos
 T = view_operator("t", lambda t, a: _transpose_rule(t, (0, 1)) if t.ndim == 2 else t, lambda f, g: (g.t(),))
 
 
-@export("swapaxes", "swapdims")
+@export("swapdims")
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged."""
     n = input._ty.ndim
     return view(TRANSPOSE, input, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
+
+
+@export()
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """As ``transpose``."""
+    return transpose(input, axis0, axis1)
 
 
 @export()
@@ -286,17 +318,29 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
 
 @export()
 def adjoint(input: Any) -> Any:
-    """The last two dimensions exchanged, conjugated.
+    """The last two dimensions exchanged, conjugated; a number conjugated, with a warning.
 
     Raises:
-        RuntimeError: there are fewer than two dimensions.
+        RuntimeError: there is one dimension.
     """
-    if input._ty.ndim < 2:
-        raise RuntimeError(
-            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input._ty.ndim}-D tensor."
-        )
-    y = input.transpose(-2, -1)
-    return y.conj() if input._ty.dtype.kind == "c" else y
+    y = input.conj() if input._ty.dtype.kind == "c" else input
+    return matrix_transpose(y, "adjoint()", "Consider using x.conj().")
+
+
+def matrix_transpose(x: Any, name: str, otherwise: str) -> Any:
+    """The last two dimensions exchanged, under the ``name`` that the user called; a number as it is, with a warning.
+
+    Raises:
+        RuntimeError: there is one dimension.
+    """
+    n = x._ty.ndim
+    called = name if name.endswith(")") else f"Tensor.{name}"
+    if not n:
+        warnings.warn(f"{called} is deprecated on 0-D tensors. {otherwise}", stacklevel=3)
+        return x
+    if n == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return x.transpose(-2, -1)
 
 
 # ---- sizes of 1
@@ -470,7 +514,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    d, start = wrap_dim(dim, t.ndim), int(start)
+    d, start = wrap_dim(dim, t.ndim), _start(input, dim, start, length)
     n = t.shape[d]
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
@@ -480,6 +524,22 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return view(SLICE, input, (d, start, start + length, 1))
+
+
+def _start(x: Any, dim: Any, start: Any, length: Any) -> int:
+    """Where ``narrow`` starts.
+
+    Raises:
+        RuntimeError: a tensor that is no integer.
+        TypeError: not integers.
+    """
+    if isinstance(start, TensorBase):
+        if start._ty.ndim or start._ty.dtype.kind not in "ui":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+    elif isinstance(start, bool) or not (hasattr(start, "__index__") and hasattr(length, "__index__")):
+        forms = "(int dim, Tensor start, int length)", "(int dim, int start, int length)"
+        raise invalid_arguments("narrow", (dim, start, length), {}, *forms)
+    return int(start)
 
 
 def diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
@@ -557,11 +617,17 @@ SQUEEZE_ = _inplace_form(SQUEEZE, "SqueezeBackward4")
 SQUEEZE_DIMS_ = _inplace_form(SQUEEZE_DIMS, "SqueezeBackward5")
 
 
-@method("swapaxes_", "swapdims_")
+@method("swapdims_")
 def transpose_(self: Any, dim0: int, dim1: int) -> Any:
     """In-place ``transpose``."""
     n = self._ty.ndim
     return view_inplace(TRANSPOSE_, self, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
+
+
+@method()
+def swapaxes_(self: Any, axis0: int, axis1: int) -> Any:
+    """In-place ``swapaxes``."""
+    return transpose_(self, axis0, axis1)
 
 
 @method()

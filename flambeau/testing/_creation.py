@@ -100,6 +100,8 @@ def _check_bounds(dtype: Any, low: float, high: float, floating: bool) -> None:
 def _drawn(size: tuple[int, ...], dtype: Any, device: Any, low: float, high: float) -> Any:
     if not (dtype.is_floating_point or dtype.is_complex):
         return torch.randint(int(low), int(high), size, device=device, dtype=dtype)
+    if dtype.is_floating_point and dtype.itemsize == 1:
+        return _drawn(size, torch.float32, device, low, high).to(dtype)
     x = torch.empty(size, device=device, dtype=dtype)
     part = torch.view_as_real(x) if dtype.is_complex else x
     if high - low >= torch.finfo(part.dtype).max:

@@ -1,0 +1,115 @@
+"""Giving a tensor another size where it is: ``resize_``, ``resize_as_`` and their old forms that are not in place."""
+
+from __future__ import annotations
+
+import warnings
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..graph.keeping import let_go
+from ..graph.realisation import realised, settled
+from ..graph.storage import Storage, flat_type, next_token
+from ..graph.tensor_base import replaced
+from ..graph.types import contiguous_strides, on_meta, permuted_strides, ty
+from ._layouts import is_channels_last
+from ._registry import export, method, requires_grad
+from .creation import sizes
+
+RANKS = {"channels_last": 4, "channels_last_3d": 5}
+
+
+@method()
+def resize_(self: Any, *size: Any, memory_format: Any = None) -> Any:
+    """Another shape on this memory, which grows if it must (new elements are zero), row-major unless asked otherwise.
+
+    A tensor that has the shape already stays as it is.
+
+    Raises:
+        RuntimeError: the tensor requires grad, its memory belongs to NumPy too and is too small, or the sizes overflow.
+    """
+    if not size:
+        raise TypeError('resize_() missing 1 required positional arguments: "size"')
+    if requires_grad(self):
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = sizes(size, "resize_")
+    if shape != self._ty.shape:
+        _check_size(shape, self._ty.dtype.itemsize)
+        _resize(self, shape, contiguous_strides(shape))
+    return self if memory_format is None else _reorder(self, memory_format)
+
+
+def _check_size(shape: tuple[int, ...], itemsize: int) -> None:
+    if prod(shape) >= 2**63:
+        raise RuntimeError("numel: integer multiplication overflow")
+    if prod(shape) * itemsize >= 2**63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
+
+
+def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Gives ``x`` a dense geometry on its storage, made larger if need be."""
+    s, t = x._s, x._ty
+    if t.meta:
+        new = on_meta(ty(shape, t.dtype, strides))
+        x._s, x._ty, x._w = Storage.of(new), new, -1
+        return
+    new = ty(shape, t.dtype, strides, t.offset)
+    grows = (new.numel + t.offset) * t.dtype.itemsize > s.ty.numel * s.ty.dtype.itemsize
+    if grows and s.shared:
+        raise RuntimeError("Trying to resize storage that is not resizable")
+    replaced[0] += 1
+    if s.notes is not None and s.notes.kept is not None:
+        settled(s)
+        let_go(s)
+    flat = realised(s)
+    if grows:
+        _grow(s, flat, -(-(new.numel + t.offset) * t.dtype.itemsize // s.ty.dtype.itemsize))
+    else:
+        s.ty = flat_type(s.ty.numel, s.ty.dtype)
+    s.h = None
+    s.w = next_token()
+    x._ty, x._w = new, -1
+
+
+def _grow(s: Storage, flat: np.ndarray, count: int) -> None:
+    buf = np.zeros(count, flat.dtype)
+    buf[: flat.size] = flat
+    s.buf, s.ty = buf, flat_type(count, s.ty.dtype)
+
+
+def _reorder(x: Any, memory_format: Any) -> Any:
+    """Lays out the dimensions of a tensor that has just been resized in a memory format, whatever its values."""
+    name, t = memory_format.name, x._ty
+    if name == "preserve_format":
+        raise RuntimeError("Unsupported memory formatPreserve")
+    if name in RANKS and t.ndim != RANKS[name]:
+        raise RuntimeError(f"required rank {RANKS[name]} tensor to use {name} format")
+    order = [1, *range(t.ndim - 1, 1, -1), 0] if name in RANKS else [*range(t.ndim - 1, -1, -1)]
+    _resize(x, t.shape, permuted_strides(t.shape, order))
+    return x
+
+
+@export()
+def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
+    """``resize_`` to the shape of another tensor, and with ``torch.preserve_format`` to its memory format."""
+    if memory_format is not None and memory_format.name == "preserve_format":
+        from ..device import channels_last, channels_last_3d, contiguous_format
+
+        last = channels_last if the_template.ndim == 4 else channels_last_3d
+        memory_format = last if is_channels_last(the_template._ty) else contiguous_format
+    return resize_(input, the_template._ty.shape, memory_format=memory_format)
+
+
+@method()
+def resize(self: Any, *sizes: Any) -> Any:
+    """``reshape`` under its old name, with PyTorch's warning."""
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    return self.reshape(*sizes)
+
+
+@method()
+def resize_as(self: Any, tensor: Any) -> Any:
+    """``reshape`` to the shape of another tensor, with PyTorch's warning."""
+    warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
+    return self.reshape(tensor._ty.shape)
