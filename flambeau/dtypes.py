@@ -194,6 +194,22 @@ def category(d: dtype) -> int:
     return _CATEGORY[d.kind]
 
 
+def as_dtype(asked: Any, name: str = "to") -> Any:
+    """A dtype that was asked for, which may be Python's ``float``, ``int``, ``bool`` or ``complex``; None as it is.
+
+    Raises:
+        TypeError: no dtype, for an argument of the function ``name``.
+    """
+    if asked is None or asked.__class__ is dtype:
+        return asked
+    if asked not in _OF_PYTHON:
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(asked).__name__}")
+    return _OF_PYTHON[asked]
+
+
+_OF_PYTHON: dict[Any, dtype] = {float: float64, int: int64, bool: bool_, complex: complex128}
+
+
 def weak_dtype(value: Any) -> dtype:
     """The dtype as which a Python number takes part in promotion.
 

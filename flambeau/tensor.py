@@ -590,6 +590,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     ) -> Any:
         if requires_grad(self):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if stream is not None and type(stream) is not int:
+            raise TypeError("stream must be ``int`` or ``none``")
+        if stream not in (None, -1):
+            raise AssertionError("stream should be None on cpu.")
         return self.numpy().__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -181,7 +181,7 @@ def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
     """``real + imag * 1j`` (https://docs.pytorch.org/docs/stable/generated/torch.complex.html)."""
     tensor_argument("complex", real, "real")
     tensor_argument("complex", imag, "imag", 2)
-    return into(call(COMPLEX, (real, imag)), out, "complex")
+    return _into_complex(call(COMPLEX, (real, imag)), out, "complex")
 
 
 @function()
@@ -189,4 +189,12 @@ def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
     """``abs * (cos(angle) + sin(angle) * 1j)`` (https://docs.pytorch.org/docs/stable/generated/torch.polar.html)."""
     tensor_argument("polar", abs, "abs")
     tensor_argument("polar", angle, "angle", 2)
-    return into(call(POLAR, (abs, angle)), out, "polar")
+    return _into_complex(call(POLAR, (abs, angle)), out, "polar")
+
+
+def _into_complex(y: Any, out: Any, name: str) -> Any:
+    """``into`` that takes an ``out`` of the very dtype alone."""
+    if out is not None and out._ty.dtype is not y._ty.dtype:
+        want, have = SCALAR_NAMES[y._ty.dtype], SCALAR_NAMES[out._ty.dtype]
+        raise RuntimeError(f"Expected object of scalar type {want} but got scalar type {have} for argument 'out'")
+    return into(y, out, name)

@@ -60,7 +60,7 @@ def _named(name: Any) -> dtype:
     if isinstance(name, dtype):
         return name
     if isinstance(name, type):
-        name = f"torch.{name.__name__}"
+        name = name.__name__ if name.__module__ == "builtins" else f"torch.{name.__name__}"
     if not isinstance(name, str):
         raise TypeError("dtype must be a type, str, or dtype object")
     if name == "torch.Tensor":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..device import CPU, META, chosen
-from ..dtypes import dtype
+from ..dtypes import as_dtype, dtype
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.storage import lost
@@ -78,13 +78,13 @@ def to(
     for a in args:
         if is_tensor(a):
             dtype, device = a.dtype, a.device
-        elif isinstance(a, _dtype_class):
+        elif isinstance(a, (_dtype_class, type)):
             dtype = a
         elif not isinstance(a, bool):  # a bool is ``non_blocking``
             device = a
     if device is not None and (chosen(device) is META) is not self._ty.meta:
-        return _moved(self, dtype or self._ty.dtype, memory_format)
-    return convert(self, dtype or self._ty.dtype, copy, memory_format)
+        return _moved(self, as_dtype(dtype) or self._ty.dtype, memory_format)
+    return convert(self, as_dtype(dtype) or self._ty.dtype, copy, memory_format)
 
 
 def _moved(x: Any, dt: Any, memory_format: Any) -> Any:

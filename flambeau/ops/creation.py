@@ -12,6 +12,8 @@ from ..compiler.numpy import to_memory
 from ..device import CPU, META, chosen
 from ..device import device as _device
 from ..dtypes import (
+    SCALAR_NAMES,
+    as_dtype,
     dtype,
     float64,
     get_default_dtype,
@@ -62,6 +64,8 @@ def with_grad(x: Any, requires_grad: bool, where: _device = CPU) -> Any:
     """A fresh leaf on its device, which may require grad."""
     if where is META and not x._ty.meta:
         x = without_memory(x._ty)
+    if requires_grad and x._ty.dtype.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return x.requires_grad_(True) if requires_grad else x
 
 
@@ -155,16 +159,11 @@ def _no_sizes(given: Any, name: str) -> TypeError:
     )
 
 
-def _check_dtype(dt: Any, name: str) -> None:
-    if dt is not None and not isinstance(dt, dtype):
-        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dt).__name__}")
-
-
 def _number(value: Any, name: str) -> Any:
     """A fill value as a Python number."""
-    if is_tensor(value):
+    if is_tensor(value) and not value._ty.ndim:
         return value.item()
-    if isinstance(value, (str, bytes, list, tuple, dict, type(None))):
+    if is_tensor(value) or isinstance(value, (str, bytes, list, tuple, dict, type(None))):
         kind = type(value).__name__
         raise TypeError(f"{name}(): argument 'fill_value' (position 2) must be Number, not {kind}")
     return value
@@ -177,14 +176,23 @@ def _tuple_of_sizes(size: Any, name: str) -> tuple[int, ...]:
     return sizes((size,), name)
 
 
+def check_out_dtype(dt: Any, out: Any) -> None:
+    """Raises if another dtype is asked for than ``out`` has."""
+    if dt is not None and dt is not out.dtype:
+        raise RuntimeError(
+            f"dtype {SCALAR_NAMES[dt]} does not match dtype of out parameter ({SCALAR_NAMES[out.dtype]})"
+        )
+
+
 def _new_full(
     name: str, shape: tuple[int, ...], value: Any, dt: dtype | None, device: Any, requires_grad: bool, out: Any = None
 ) -> Any:
     where = chosen(device)
-    _check_dtype(dt, name)
+    dt = as_dtype(dt, name)
     if out is not None:
         if device is not None and out.device != where:
             raise RuntimeError(f"device type {where} does not match device type of out parameter ({out.device})")
+        check_out_dtype(dt, out)
         return into(full_of(beside(ty(shape, out.dtype), out._ty), value), out, "full")
     t = ty(shape, dt or get_default_dtype())
     return with_grad(full_of(t if where is CPU else on_meta(t), value), requires_grad)
@@ -277,7 +285,7 @@ def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bo
     if not is_tensor(x):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     where = device_beside(x, device)
-    _check_dtype(dt, name)
+    dt = as_dtype(dt, name)
     t = like(x._ty, dt)
     y = full_of(ty(t.shape, t.dtype, t.strides) if where is CPU else on_meta(t), value)
     if memory_format is not None and memory_format.name != "preserve_format":
@@ -444,7 +452,7 @@ def new_empty_strided(
 ) -> Any:
     """Undefined values (zeros here) of this tensor's dtype at the given strides."""
     where = device_beside(self, device)
-    return empty_strided(size, stride, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+    return empty_strided(size, stride, dtype=as_dtype(dtype) or self.dtype, device=where, requires_grad=requires_grad)
 
 
 @function()
@@ -468,7 +476,7 @@ def empty_strided(
     for d, s in enumerate(strides):
         if s < 0:
             raise RuntimeError(f"Trying to create tensor with negative strides {list(strides)}: strides[{d}] = {s}")
-    t = ty(shape, dtype or get_default_dtype(), strides)
+    t = ty(shape, as_dtype(dtype) or get_default_dtype(), strides)
     if where is META:
         return with_grad(without_memory(t), requires_grad)
     if t.dense:
@@ -504,7 +512,7 @@ def arange(
     start, end = (0, start) if end is None else (start, end)
     start, end, step = [v.item() if is_tensor(v) else v for v in (start, end, step)]
     whole = all(isinstance(v, int) for v in (start, end, step))
-    dt = dtype or (out.dtype if out is not None else int64 if whole else get_default_dtype())
+    dt = as_dtype(dtype) or (out.dtype if out is not None else int64 if whole else get_default_dtype())
     if dt is int64 and not whole:
         # PyTorch truncates each argument before it counts, for this dtype alone.
         start, end, step = [v if isinstance(v, int) or not math.isfinite(v) else int(v) for v in (start, end, step)]

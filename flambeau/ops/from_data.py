@@ -18,7 +18,17 @@ import numpy as np
 
 from ..compiler.numpy_maps import cast
 from ..device import META, chosen
-from ..dtypes import bool_, dtype, float64, from_numpy_dtype, get_default_dtype, int64, promote_types, weak_dtype
+from ..dtypes import (
+    as_dtype,
+    bool_,
+    dtype,
+    float64,
+    from_numpy_dtype,
+    get_default_dtype,
+    int64,
+    promote_types,
+    weak_dtype,
+)
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import is_dense, like, ty
@@ -46,8 +56,8 @@ def tensor(
     """
     where = chosen(device)
     if is_tensor(data) and data._ty.meta:
-        return with_grad(without_memory(like(data._ty, dtype)), requires_grad)
-    a, dt = _values(data, dtype)
+        return with_grad(without_memory(like(data._ty, as_dtype(dtype))), requires_grad)
+    a, dt = _values(data, dtype and as_dtype(dtype, "tensor"))
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return with_grad(from_values(a, dt), requires_grad, where)
@@ -82,7 +92,7 @@ def new_tensor(
             stacklevel=2,
         )
     where = device_beside(self, device)
-    return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
+    return tensor(data, dtype=as_dtype(dtype) or self.dtype, device=where, requires_grad=requires_grad)
 
 
 def legacy_tensor(data: Any, dt: dtype) -> Any:

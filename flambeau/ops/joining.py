@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
 from ._immediate import join
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
+
+SHARED = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+    "location. Please clone() the tensor before performing the operation."
+)
 
 
 def _kept(tys: Sequence[Ty]) -> list[Ty]:
@@ -114,12 +120,27 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
     for i, x in enumerate(xs):
         if x._ty.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    d = wrap_dim(dim, _kept([x._ty for x in xs])[0].ndim)
+    tys = [x._ty for x in xs]
+    d = wrap_dim(dim, _kept(tys)[0].ndim) if any([t.shape != (0,) for t in tys]) else 0  # noqa: C419
+    if out is not None:
+        _check_out(xs, tys, out)
     if xs[0]._ty.dtype.kind in "iu" and out is None:
         y = join(xs, _cat_ty(tuple([x._ty for x in xs]), d), d)
         if y is not None:
             return y
     return into(call(CAT, xs, d), out, "cat")
+
+
+def _check_out(xs: Sequence[Any], tys: Sequence[Ty], out: Any) -> None:
+    """Raises unless ``out`` can hold the joined tensors and shares no memory with them."""
+    t = out._ty
+    if not can_cast(result_dtype(tys), t.dtype):
+        raise TypeError(f"torch.cat(): input types can't be cast to the desired output type {SCALAR_NAMES[t.dtype]}")
+    for x in xs:
+        u = x._ty
+        apart = t.offset >= u.offset + u.numel or u.offset >= t.offset + t.numel
+        if x._s is out._s and t.dense and u.dense and not apart:
+            raise RuntimeError(SHARED)
 
 
 def _stack_vjp(f: Any, g: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import CPU, META, chosen, strided
-from ..dtypes import SCALAR_NAMES, get_default_dtype, int64
+from ..dtypes import SCALAR_NAMES, as_dtype, get_default_dtype, int64
 from ..graph.types import Ty, beside, contiguous_strides, like, on_meta, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from ..random._engine import Engine
@@ -16,7 +16,7 @@ from ..random._exact import INT_MAX, cast, round_to, widen
 from ._registry import FUNCTIONS, function, is_tensor
 from ._signatures import invalid_arguments
 from ._types import broadcast_shape
-from .creation import device_beside, kw_size, sizes, with_grad, without_memory
+from .creation import check_out_dtype, device_beside, kw_size, sizes, with_grad, without_memory
 from .random_fill import (
     Sampler,
     check_std,
@@ -49,9 +49,7 @@ def _filled(
     if out is None:
         t = ty(shape, dt)
         return with_grad(drawn(sampler, on_meta(t) if chosen(device) is META else t, generator), requires_grad)
-    if dt is not out.dtype:
-        given, own = SCALAR_NAMES[dt], SCALAR_NAMES[out.dtype]
-        raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({own})")
+    check_out_dtype(dt, out)
     if out.shape != shape:
         out.resize_(shape)
     return fill(out, _OUT, sampler, generator)
@@ -90,7 +88,7 @@ def rand(
 ) -> Any:
     """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
     _check_options(layout, names)
-    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out, device)
 
 
@@ -109,7 +107,7 @@ def randn(
 ) -> Any:
     """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
     _check_options(layout, names)
-    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out, device)
 
 
@@ -128,7 +126,7 @@ def randint(
     """Integers in [low, high), int64 by default: ``randint(high, size)`` or ``randint(low, high, size)``."""
     _check_options(layout)
     low, high, size = _integer_arguments("randint", args, kw, ("low", "high", "size"))
-    dt = dtype or (int64 if out is None else out.dtype)
+    dt = as_dtype(dtype) or (int64 if out is None else out.dtype)
     return _filled(integer_sampler(low, high), sizes((size,)), dt, generator, requires_grad, out, device)
 
 
@@ -153,7 +151,7 @@ def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], nam
 def _like(
     sampler: Sampler, x: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any, generator: Any
 ) -> Any:
-    t = like(x._ty, dt)
+    t = like(x._ty, as_dtype(dt))
     t = on_meta(t) if device_beside(x, device) is META else ty(t.shape, t.dtype, t.strides)
     if memory_format is not None and memory_format.name != "preserve_format":
         t = beside(_formatted(t, memory_format.name), t)
@@ -237,7 +235,7 @@ def randperm(
     """A random permutation of 0, …, n - 1, int64 by default."""
     if isinstance(n, float) or not hasattr(n, "__index__"):
         raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
-    dt = dtype or (int64 if out is None else out.dtype)
+    dt = as_dtype(dtype) or (int64 if out is None else out.dtype)
     (n,) = sizes((int(n),))
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -285,7 +283,7 @@ def normal(
         return out.copy_(y)
     if size is None:
         raise invalid_arguments("normal", (mean, std), {}, "(Tensor mean, Tensor std)", "(float, float, tuple of ints)")
-    dt = dtype or (get_default_dtype() if out is None else out.dtype)
+    dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     where = CPU if device is None else device  # PyTorch does not ask for the default device here
     return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out, where)
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..device import chosen
-from ..dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int64, weak_dtype
+from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, dtype, float32, float64, get_default_dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._progressions import between, linear
 from ._registry import call, function, into, is_tensor
-from .creation import from_values, with_grad
+from .creation import check_out_dtype, from_values, with_grad
 from .reductions import wide
 
 LINSPACE = Operator(
@@ -39,13 +39,42 @@ def linspace(
 ) -> Any:
     """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
     where = chosen(device)
-    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    start, end = _ends("linspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
-    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    dt = as_dtype(dtype) or (out.dtype if out is not None else weak_dtype(kind()))
+    _check_spaced("linspace", kind, dt, out)
     x = call(LINSPACE, (start, end), (steps, dt))
     return with_grad(into(x, out, "linspace"), requires_grad, where)
+
+
+def _ends(name: str, start: Any, end: Any) -> list[Any]:
+    """Both ends as numbers.
+
+    Raises:
+        RuntimeError: a tensor with dimensions.
+    """
+    for where, v in (("start", start), ("end", end)):
+        if is_tensor(v) and v._ty.ndim:
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got {where} with {v._ty.ndim} "
+                "dimension(s)."
+            )
+    return [v.item() if is_tensor(v) else v for v in (start, end)]
+
+
+def _check_spaced(name: str, kind: type, dt: dtype, out: Any) -> None:
+    """Raises unless the dtype holds numbers of this kind and ``out`` has it."""
+    if out is not None:
+        check_out_dtype(dt, out)
+    if kind is complex and dt.kind != "c":
+        inferred = C_NAMES[weak_dtype(0j)]
+        raise RuntimeError(
+            f"torch.{name}(): inferred dtype {inferred} can't be safely cast to passed dtype {SCALAR_NAMES[dt]}"
+        )
+    if dt.kind == "b":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{SCALAR_NAMES[dt]}'")
 
 
 def _logspace_lower(b: Any, attrs: Any, start: Any, end: Any, base: Any) -> Any:
@@ -88,11 +117,12 @@ def logspace(
 ) -> Any:
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
     where = chosen(device)
-    start, end = [v.item() if is_tensor(v) else v for v in (start, end)]
+    start, end = _ends("logspace", start, end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
-    dt = dtype or (out.dtype if out is not None else weak_dtype(kind()))
+    dt = as_dtype(dtype) or (out.dtype if out is not None else weak_dtype(kind()))
+    _check_spaced("logspace", kind, dt, out)
     x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
     return with_grad(into(x, out, "logspace"), requires_grad, where)
 
@@ -101,6 +131,7 @@ def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -
     for name, n in (("row", rows), ("col", cols)):
         if n < 0:
             raise RuntimeError(f"{name} must be non-negative, got{n}")
+    dt = as_dtype(dt)
     if dt is not None and dt.kind not in "ui":
         raise NotImplementedError(f"\"{'tril' if lower else 'triu'}_indices\" not implemented for '{SCALAR_NAMES[dt]}'")
     where = np.tril_indices(rows, offset, cols) if lower else np.triu_indices(rows, offset, cols)
@@ -183,7 +214,7 @@ def eye(
     for k, name in ((n, "n"), (m, "m")):
         if k < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
-    dt = dtype or (out.dtype if out is not None else get_default_dtype())
+    dt = as_dtype(dtype) or (out.dtype if out is not None else get_default_dtype())
     return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad, where)
 
 
@@ -214,6 +245,6 @@ def _range(
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = math.floor((end - start) / step) + 1
-    dt = dtype or get_default_dtype()
+    dt = as_dtype(dtype) or get_default_dtype()
     x = (arange(n, dtype=float64, device=device) * step + start).to(dt)
     return with_grad(into(x, out, "range"), requires_grad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod as _product
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int64, uint8
+from ..dtypes import SCALAR_NAMES, as_dtype, bfloat16, bool_, float16, float32, int64, uint8
 from ..dtypes import dtype as _dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
@@ -86,7 +86,7 @@ SUM_DIM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp, grad_name="SumBack
 def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.sum.html)."""
     dims = some_dims(dim, input._ty.ndim)
-    dt = dtype or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
+    dt = (dtype and as_dtype(dtype)) or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
     if dt.kind not in "fc" and input.requires_grad:
         _check_differentiable(dt)
     return into(call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
@@ -147,7 +147,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     if input._ty.dtype.kind == "c":
         raise RuntimeError("nansum on CPU does not support complex inputs")
     dims = wrap_dims(dim, input._ty.ndim)
-    return into(call(NANSUM, (input,), (dims, keepdim, dtype or sum_dtype(input._ty.dtype))), out, "nansum")
+    return into(call(NANSUM, (input,), (dims, keepdim, as_dtype(dtype) or sum_dtype(input._ty.dtype))), out, "nansum")
 
 
 def _mean_lower(b: Any, attrs: Any, x: Any) -> Any:
@@ -167,7 +167,7 @@ MEAN_DIM = Operator("mean", reduction_ty, _mean_lower, _mean_vjp, grad_name="Mea
 
 
 def _mean_dtype(have: _dtype, asked: _dtype | None) -> _dtype:
-    dt = asked or have
+    dt = (asked and as_dtype(asked)) or have
     if dt.kind not in "fc":
         which = "Optional dtype" if asked else "Input dtype"
         raise RuntimeError(
@@ -242,10 +242,10 @@ PROD_DIM = Operator(
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The product of all elements or along one dimension."""
     t = input._ty
-    dt = dtype or (out.dtype if out is not None else sum_dtype(t.dtype))
-    if dtype is not None and dtype is not t.dtype and input.requires_grad:
-        _check_differentiable(dtype)
-        input = input.to(dtype)
+    dt = (dtype and as_dtype(dtype)) or (out.dtype if out is not None else sum_dtype(t.dtype))
+    if dtype is not None and dt is not t.dtype and input.requires_grad:
+        _check_differentiable(dt)
+        input = input.to(dt)
     dims = wrap_dims(None, t.ndim) if dim is None else (wrap_dim(dim, t.ndim),)[: t.ndim]
     return into(call(PROD if dim is None else PROD_DIM, (input,), (dims, keepdim, dt)), out, "prod")
 

@@ -87,7 +87,7 @@ def empty_permuted(
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """Undefined values (zeros here) with the dimensions in memory in the order of ``physical_layout``."""
-    from ..dtypes import get_default_dtype
+    from ..dtypes import as_dtype, get_default_dtype
 
     shape, order = sizes((size,)), tuple(physical_layout)
     if len(shape) != len(order):
@@ -97,7 +97,7 @@ def empty_permuted(
         )
     if sorted(order) != list(range(len(shape))):
         raise RuntimeError("Duplicate dim not allowed")
-    t = ty(shape, dtype or get_default_dtype(), permuted_strides(shape, order[::-1]))
+    t = ty(shape, as_dtype(dtype) or get_default_dtype(), permuted_strides(shape, order[::-1]))
     return with_grad(full_of(t, 0), requires_grad, chosen(device))
 
 

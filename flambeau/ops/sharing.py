@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import META, chosen
-from ..dtypes import SCALAR_NAMES, get_default_dtype
+from ..dtypes import SCALAR_NAMES, as_dtype, get_default_dtype
 from ._registry import function, is_tensor
 from .creation import with_grad
 from .from_data import from_numpy, sharing, tensor
@@ -16,9 +16,13 @@ from .from_data import from_numpy, sharing, tensor
 
 @function()
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Any:
-    """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for."""
+    """``obj`` as a tensor: sharing its memory unless ``copy`` is True or another dtype is asked for.
+
+    It keeps its history unless ``requires_grad`` says otherwise.
+    """
+    dtype = as_dtype(dtype, "asarray")
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
     x: Any = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
     changed = dtype is not None and x.dtype is not dtype
@@ -32,17 +36,26 @@ def asarray(
         x = x.clone()
     if device is not None or chosen() is META:
         x = x.to(chosen(device))
-    return with_grad(x, requires_grad)
+    if requires_grad is False and x.requires_grad:
+        x = x.detach()
+    return with_grad(x, bool(requires_grad))
 
 
 def _is_buffer(obj: Any) -> bool:
-    return isinstance(obj, (bytes, bytearray, memoryview))
+    return isinstance(obj, (bytes, bytearray, memoryview)) or _is_capsule(obj)
+
+
+def _is_capsule(obj: Any) -> bool:
+    """Is this a bare DLPack capsule?"""
+    return type(obj).__name__ == "PyCapsule"
 
 
 def _shared(obj: Any, dt: Any) -> Any:
     if isinstance(obj, np.ndarray):
         return from_numpy(obj)
-    return from_dlpack(obj) if hasattr(obj, "__dlpack__") else frombuffer(obj, dtype=dt or get_default_dtype())
+    if hasattr(obj, "__dlpack__") or _is_capsule(obj):
+        return from_dlpack(obj)
+    return frombuffer(obj, dtype=dt or get_default_dtype())
 
 
 @function()
@@ -83,7 +96,11 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     Raises:
         ValueError: the buffer is empty, or too small for ``count`` elements behind ``offset``.
     """
-    size, item = memoryview(buffer).nbytes, dtype.itemsize
+    dtype = as_dtype(dtype, "frombuffer")
+    try:
+        size, item = memoryview(buffer).nbytes, dtype.itemsize
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
     if size == 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:

@@ -105,7 +105,7 @@ LOG_SOFTMAX = Operator(
 def apply(op: Operator, x: Any, dim: int, dtype: Any) -> Any:
     """Softmax or log-softmax along ``dim``, the input cast to ``dtype`` first."""
     if dtype is not None and x._ty.dtype is not dtype:
-        x = x.to(dtype)
+        x = x.to(dtype=dtype)
     n = x._ty.ndim
     return call(op, (x,), dim if type(dim) is int and 0 <= dim < n else wrap_dim(dim, n))
 

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ..dtypes import C_NAMES, SCALAR_NAMES, get_default_dtype, int64
+from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, get_default_dtype, int64
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._matrices import tensor_argument
@@ -281,7 +281,7 @@ def _options(name: str, n: Any, dtype: Any, layout: Any) -> Any:
     """The checked dtype of a window."""
     if not isinstance(n, int):
         raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type(n).__name__}")
-    dt = dtype or get_default_dtype()
+    dt = as_dtype(dtype) or get_default_dtype()
     if str(layout) == "torch.sparse_coo":
         raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
     if dt.kind not in "fc":
