@@ -899,3 +899,17 @@ def test_types_of_rows_that_nobody_holds_are_dropped() -> None:
     for i in range(len(x)):
         x[i, 1]
     assert len(types._types) <= 2 * types._MANY
+
+
+def test_tables_of_a_gradient_are_found_in_every_epoch() -> None:
+    x = torch.randn(1, 1, 3, requires_grad=True)
+    kept, found = [], []
+    for k in range(4):
+        y = torch.nn.functional.interpolate(x, size=7, mode="linear")
+        y.backward(torch.full_like(y, k + 1.0))
+        kept.append(x.grad)
+        if k:  # the first two passes are in one epoch, which has the tables of both; the later ones begin anew
+            found.append(x.grad.sum().item())
+        x.grad = None
+    assert found == pytest.approx([14.0, 21.0, 28.0])
+    assert kept[0].sum().item() == pytest.approx(7.0)

@@ -13,7 +13,7 @@ from typing import Any
 from ..graph.epoch import BUDGET, Epoch, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooked_leaves
 from ..graph.gradients import Gradients
-from ..graph.node import SCALAR, Node, layout_node, on_one_line
+from ..graph.node import LEAF, SCALAR, Node, layout_node, on_one_line
 from ..graph.realisation import forget_hooks, realise
 from ..graph.tape import Released, settle
 from ..graph.tensor_base import new_tensor
@@ -341,12 +341,33 @@ def _learn(
     versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
                 for i, (g, acc) in enumerate(zip(grads, leaves))]  # fmt: skip
     learned = Template(nodes, retained, epoch.scalars[scalars:], versions)
-    if epoch.serial == serial and len(epoch.leaves) == before:
+    if epoch.serial == serial and len(epoch.leaves) == before and _says_all(key, [*nodes, *retained]):
         learned.lasting = True
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
         _templates[key] = learned
     return learned
+
+
+def _says_all(key: tuple[Any, ...], grads: list[Node | None]) -> bool:
+    """Is the memory that the gradients read all in the nodes of the key?
+
+    Tables that an operator keeps for its gradient are not: in the next epoch they may have another number, or none.
+    """
+    seen = _reached([n for n in key if isinstance(n, Node)], set())
+    more = _reached([n for n in grads if n is not None], seen)
+    return not any(n.op is LEAF and n.attrs >= 0 for n in more)
+
+
+def _reached(nodes: list[Node], known: set[Node]) -> set[Node]:
+    """The nodes and all that they are computed from, but the ``known``."""
+    found: set[Node] = set()
+    while nodes:
+        n = nodes.pop()
+        if n not in known and n not in found:
+            found.add(n)
+            nodes.extend(n.ins)
+    return found
 
 
 def _version(g: Any, leaf: Any, shared: bool) -> int:
