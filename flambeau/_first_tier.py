@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._shared_plans import FUSED, form_of
+from .compiler import float8
 from .compiler import numpy as reference
 from .compiler.affine import row_major
 from .compiler.builder import Builder
@@ -119,6 +120,7 @@ class FirstTier(Limited):
         calls = 0
         stored = _stored(roots)
         for k, n in enumerate(order):
+            _refuse_float8(n)
             if n.op is SCALAR:
                 self.scalars.append((k, n.attrs))
                 strides[n] = ()
@@ -221,6 +223,12 @@ def _keep_memory() -> None:
 
 BLOCK = 31 << 20
 _keep_memory()
+
+
+def _refuse_float8(n: Node) -> None:
+    """Floats of 8 bits, which the reference executor alone computes, make the program a compiled one."""
+    if getattr(n.ty, "dtype", None) in float8.FORMATS:
+        raise UnsupportedError("floats of 8 bits")
 
 
 def _owner(a: Any) -> Any:

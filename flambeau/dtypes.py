@@ -17,7 +17,7 @@ class dtype:
     """The type of a tensor's elements, such as ``torch.float32``.
 
     ``np`` is the NumPy dtype in which values are stored; bfloat16 is stored as ``uint16`` bit patterns
-    and computed in float32 (``compute``).
+    and computed in float32 (``compute``), floats of 8 bits as bytes.
     """
 
     __slots__ = ("compute", "is_complex", "is_floating_point", "is_signed", "itemsize", "kind", "name", "np", "rank")
@@ -79,8 +79,8 @@ float64 = dtype("float64", "float64", "f", 7)
 complex32 = dtype("complex32", "complex64", "c", 5)
 complex64 = dtype("complex64", "complex64", "c", 6)
 complex128 = dtype("complex128", "complex128", "c", 7)
-float8_e4m3fn = dtype("float8_e4m3fn", "uint8", "f", 4)
-float8_e5m2 = dtype("float8_e5m2", "uint8", "f", 4)
+float8_e4m3fn = dtype("float8_e4m3fn", "uint8", "f", 4, "float32")
+float8_e5m2 = dtype("float8_e5m2", "uint8", "f", 4, "float32")
 
 ALIASES = {
     "bool": bool_, "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,

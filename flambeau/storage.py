@@ -73,11 +73,11 @@ class UntypedStorage:
         """A number, numbers or another storage's elements, as this memory holds them."""
         if isinstance(values, UntypedStorage):
             values = values._items()
-        if self.dtype is not dtypes.bfloat16:
+        if self.dtype.np == self.dtype.compute:
             return values
         from .ops.from_data import tensor
 
-        rounded = tensor(values, dtype=dtypes.bfloat16).contiguous()
+        rounded = tensor(values, dtype=self.dtype).contiguous()
         return realised(rounded._s).reshape(rounded.shape)
 
     def _writable(self) -> np.ndarray:

@@ -226,8 +226,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if self._ty.meta:
             raise TypeError("can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
                             "host memory first.")  # fmt: skip
-        if self._ty.dtype is dtypes.bfloat16:
-            raise TypeError("Got unsupported ScalarType BFloat16")
+        if self._ty.dtype.np != self._ty.dtype.compute:
+            raise TypeError(f"Got unsupported ScalarType {dtypes.SCALAR_NAMES[self._ty.dtype]}")
         flat = settled(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()

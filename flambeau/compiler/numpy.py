@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..dtypes import bfloat16, dtype
+from . import float8
 from .ir import Function, Value
 from .numpy_contract import contract
 from .numpy_maps import cast, find_map, round_bfloat16
@@ -81,7 +82,9 @@ def _chained_updates(f: Function) -> set[int]:
 
 
 def to_values(flat: Array, dt: dtype) -> Array:
-    """Memory as values: bfloat16 patterns become float32."""
+    """Memory as values: bfloat16 patterns and floats of 8 bits become float32."""
+    if dt in float8.FORMATS:
+        return float8.to_numbers(flat, dt)
     return (flat.astype(np.uint32) << 16).view(np.float32) if dt is bfloat16 else flat
 
 
@@ -90,7 +93,7 @@ def to_memory(values: Array, dt: dtype) -> Array:
     if dt is bfloat16:
         bits = np.ascontiguousarray(values, np.float32).view(np.uint32) >> 16
         return bits.astype(np.uint16).reshape(np.shape(values))
-    return values
+    return float8.to_codes(values, dt) if dt in float8.FORMATS else values
 
 
 def strided(flat: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
@@ -121,6 +124,8 @@ def _const(v: Value) -> Array:
 
 
 def _rounded(a: Array, dt: dtype) -> Array:
+    if dt in float8.FORMATS:
+        return float8.rounded(a, dt)
     return round_bfloat16(a) if dt is bfloat16 else a
 
 

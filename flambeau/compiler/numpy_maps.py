@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bfloat16, complex32, dtype
+from . import float8
 
 Array = np.ndarray
 
@@ -35,6 +36,8 @@ def cast(a: Any, old: dtype, new: dtype) -> Array:
         a = a.real
     if a.dtype.kind == "f" and new.kind in "ui":
         a = _float_to_int(a, new)
+    if new in float8.FORMATS:
+        return float8.rounded(a, new)
     r = a.astype(new.compute)
     if new is complex32:
         return round_complex32(r)

@@ -57,6 +57,8 @@ def _fits(value: Any, dt: dtype) -> bool:
         if isinstance(value, float):
             return float(info.min) <= value <= float(info.max)
         return (-info.max if dt.kind == "u" else info.min) <= value <= info.max
+    if dt.itemsize == 1:  # what is too large becomes infinity or the largest number
+        return True
     largest = 3.3895313892515355e38 if dt.name == "bfloat16" else float(np.finfo(dt.np).max)
     return not math.isfinite(value) or abs(value) <= largest
 
