@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from .graph import Graph
+from . import immutable_collections
+from ._symbolic_trace import PH, ProxyableClassMeta, Tracer, symbolic_trace, wrap
+from .graph import CodeGen, Graph
 from .graph_module import GraphModule
 from .interpreter import Interpreter, Transformer
-from .node import Node, map_arg
+from .node import Node, has_side_effect, map_arg
 from .proxy import Proxy, TraceError
-from .tracer import Tracer, symbolic_trace, wrap
+from .subgraph_rewriter import replace_pattern
 
 __all__ = [
-    "Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "Transformer", "map_arg",
+    "PH", "CodeGen", "Graph", "GraphModule", "Interpreter", "Node", "Proxy", "ProxyableClassMeta", "TraceError",
+    "Tracer", "Transformer", "has_side_effect", "immutable_collections", "map_arg", "replace_pattern",
     "symbolic_trace", "wrap",
 ]  # fmt: skip

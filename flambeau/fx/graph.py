@@ -1,76 +1,183 @@
-"""Graphs: a list of nodes, and the Python code that they stand for."""
+"""Graphs: calls in the order in which they run."""
 
 from __future__ import annotations
 
-import builtins
-import keyword
-import operator
-import re
-from collections.abc import Callable, Iterable
+import copy
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import flambeau as torch
 
-from .node import Node, map_arg, qualified
+from ._codegen import CodeGen, PythonCode, _PyTreeCodeGen, _PyTreeInfo, attribute_of
+from ._names import (
+    Namespace,
+    call_name,
+    inplace_methods,
+    magic_methods,
+    qualified,
+    reflectable_magic_methods,
+    register_builtin,
+    snake_case,
+)
+from .node import Node, _legal_ops, map_arg
 
-_BINARY = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
-    "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^", "lt": "<", "gt": ">", "le": "<=", "ge": ">=",
-    "eq": "==", "ne": "!=",
-}  # fmt: skip
-_FORMATS = {getattr(operator, name): f"{{}} {sign} {{}}" for name, sign in _BINARY.items()}
-_FORMATS |= {
-    operator.neg: "-{}",
-    operator.pos: "+{}",
-    operator.invert: "~{}",
-    operator.getitem: "{}[{}]",
-    getattr: "getattr({}, {})",
-}
+__all__ = ["CodeGen", "Graph", "PythonCode", "inplace_methods", "magic_methods", "reflectable_magic_methods"]
+
+_Namespace = Namespace
+_register_custom_builtin = register_builtin
+_format_target = attribute_of
+_snake_case = snake_case
+
+
+class _InsertPoint:
+    """A block in which new nodes go to another place."""
+
+    def __init__(self, graph: Graph, new_insert: Callable[[Node], None]) -> None:
+        self.graph = graph
+        self.orig_insert, graph._insert = graph._insert, new_insert
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.graph._insert = self.orig_insert
+
+
+class _node_list:
+    """The nodes in order; the graph may change while they are walked."""
+
+    def __init__(self, graph: Graph, direction: str = "_next") -> None:
+        assert direction in ("_next", "_prev")
+        self.graph, self.direction = graph, direction
+
+    def __len__(self) -> int:
+        return self.graph._len
+
+    def __iter__(self) -> Iterator[Any]:
+        node = getattr(self.graph._root, self.direction)
+        while node is not self.graph._root:
+            if not node._erased:
+                yield node
+            node = getattr(node, self.direction)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(_node_list(self.graph, "_prev" if self.direction == "_next" else "_next"))
 
 
 class Graph:
-    """Calls in the order in which they run."""
+    """Calls in the order in which they run (https://docs.pytorch.org/docs/stable/fx.html#torch.fx.Graph).
+
+    Args:
+        owning_module: The module whose code it is.
+        tracer_cls: The class of the tracer that made it.
+        tracer_extras: What a module made of the graph keeps for the tracer when it is pickled.
+    """
 
     def __init__(self, owning_module: Any = None, tracer_cls: Any = None, tracer_extras: Any = None) -> None:
-        self._list: list[Node] = []
-        self._names: set[str] = set()
         self._root = Node(self, "", "root", "", (), {})
-        self._at: int | None = None  # where new nodes go: at the end by default
-        self.owning_module = owning_module
+        self._used_names: dict[str, int] = {}
+        self._insert: Callable[[Node], None] = self._root.prepend
+        self._len = 0
+        self._graph_namespace = Namespace()
+        self._owning_module = owning_module
+        self._owners = 0
+        self._tracer_cls, self._tracer_extras = tracer_cls, tracer_extras
+        self._codegen: Any = CodeGen()
+        self._co_fields: dict[str, Any] = {}
+        self._order: dict[Node, int] = {}
 
     @property
-    def nodes(self) -> list[Node]:
-        """The nodes in order; a copy, so that the graph may change while it is walked."""
-        return list(self._list)
+    def owning_module(self) -> Any:
+        """The module whose code it is, or None."""
+        return self._owning_module
+
+    @owning_module.setter
+    def owning_module(self, mod: Any) -> None:
+        self._owning_module = mod
+
+    @property
+    def nodes(self) -> _node_list:
+        """The nodes in order; also ``reversed``."""
+        return _node_list(self)
+
+    def output_node(self) -> Node:
+        """The node that returns the result.
+
+        Raises:
+            StopIteration: There is none.
+        """
+        return next(node for node in reversed(self.nodes) if node.op == "output")
+
+    def find_nodes(self, *, op: str, target: Any = None, sort: bool = True) -> list[Node]:
+        """The nodes of a kind, of functions with this target."""
+        assert op != "call_function" or target is not None, "target must be given for call_function"
+        return [n for n in self.nodes if n.op == op and (target is None or n.target == target)]
+
+    def _position(self, node: Node) -> int:
+        """Which node of the list it is."""
+        if self._order.get(node) is None or len(self._order) != self._len or not self._in_order(node):
+            self._order = {n: i for i, n in enumerate(self.nodes)}
+        return self._order[node]
+
+    def _in_order(self, node: Node) -> bool:
+        at, before, after = self._order[node], node._prev, node._next
+        return self._order.get(before, -1) == at - 1 and self._order.get(after, self._len) == at + 1
 
     # ---- making nodes
 
     def create_node(
         self, op: str, target: Any, args: Any = None, kwargs: Any = None, name: str | None = None, type_expr: Any = None
     ) -> Node:
-        """A new node at the place for insertions."""
-        node = Node(
-            self, self._name_for(name or self._candidate(op, target)), op, target, args or (), kwargs or {}, type_expr
-        )
-        at = len(self._list) if self._at is None else self._at
-        self._list.insert(at, node)
-        if self._at is not None:
-            self._at += 1
+        """A new node at the place for insertions.
+
+        Args:
+            op: The kind of node.
+            target: What is called.
+            args: The arguments, a tuple.
+            kwargs: The arguments by name.
+            name: What the value is to be called, if no other node is.
+            type_expr: The annotation of the value.
+        """
+        assert op in _legal_ops, op
+        args, kwargs = () if args is None else args, {} if kwargs is None else kwargs
+        assert isinstance(args, tuple), "args must be a tuple"
+        assert isinstance(kwargs, dict), "kwargs must be a dict"
+        unique = self._graph_namespace.create_name(name if name is not None else self._target_to_str(target), None)
+        node = Node(self, unique, op, target, args, kwargs, type_expr)
+        for hook in getattr(self.owning_module, "_create_node_hooks", ()):
+            hook(node)
+        self._graph_namespace.associate_name_with_obj(unique, node)
+        self._insert(node)
+        self._len += 1
         return node
 
     def placeholder(self, name: str, type_expr: Any = None, default_value: Any = ...) -> Node:
         """An argument of the graph."""
-        return self.create_node(
-            "placeholder", name, () if default_value is ... else (default_value,), type_expr=type_expr
-        )
+        args = () if default_value is ... else (default_value,)
+        return self.create_node("placeholder", name, args=args, type_expr=type_expr)
 
     def get_attr(self, qualified_name: str, type_expr: Any = None) -> Node:
-        """A parameter or attribute of the module."""
+        """A parameter, buffer or module of the module; warns if that has none of this name."""
+        if self.owning_module is not None and not _has_reference(self.owning_module, qualified_name):
+            warnings.warn(
+                "Attempted to insert a get_attr Node with no underlying reference in the owning GraphModule! Call "
+                "GraphModule.add_submodule to add the necessary submodule, GraphModule.add_parameter to add the "
+                "necessary Parameter, or nn.Module.register_buffer to add the necessary buffer",
+                stacklevel=2,
+            )
         return self.create_node("get_attr", qualified_name, type_expr=type_expr)
 
     def call_module(self, module_name: str, args: Any = None, kwargs: Any = None, type_expr: Any = None) -> Node:
-        """A call of a module inside the module."""
+        """A call of a module inside the module; warns if that has none of this name."""
+        if self.owning_module is not None and not _has_submodule(self.owning_module, module_name):
+            warnings.warn(
+                "Attempted to insert a call_module Node with no underlying reference in the owning GraphModule! Call "
+                "GraphModule.add_submodule to add the necessary submodule",
+                stacklevel=2,
+            )
         return self.create_node("call_module", module_name, args, kwargs, type_expr=type_expr)
 
     def call_method(self, method_name: str, args: Any = None, kwargs: Any = None, type_expr: Any = None) -> Node:
@@ -78,222 +185,259 @@ class Graph:
         return self.create_node("call_method", method_name, args, kwargs, type_expr=type_expr)
 
     def call_function(
-        self,
-        the_function: Callable[..., Any],
-        args: Any = None,
-        kwargs: Any = None,
-        type_expr: Any = None,
-        name: Any = None,
+        self, the_function: Any, args: Any = None, kwargs: Any = None, type_expr: Any = None, name: str | None = None
     ) -> Node:
         """A call of a function."""
         return self.create_node("call_function", the_function, args, kwargs, name, type_expr)
 
     def output(self, result: Any, type_expr: Any = None) -> Node:
         """What the graph returns."""
-        return self.create_node("output", "output", (result,), type_expr=type_expr)
+        return self.create_node("output", "output", args=(result,), type_expr=type_expr)
 
     def node_copy(self, node: Node, arg_transform: Callable[[Node], Any] = lambda x: x) -> Node:
         """A copy of a node, perhaps of another graph, its arguments given by ``arg_transform``."""
-        args, kwargs = map_arg((node.args, node.kwargs), arg_transform)
+        args, kwargs = map_arg(node.args, arg_transform), map_arg(node.kwargs, arg_transform)
         new = self.create_node(node.op, node.target, args, kwargs, node.name, node.type)
-        new.meta = dict(node.meta)
+        new.meta = copy.copy(node.meta)
         return new
 
-    def graph_copy(self, g: Graph, val_map: dict[Node, Node], return_output_node: bool = False) -> Any:
-        """Copies the nodes of another graph here; returns what that graph returns."""
+    def graph_copy(self, g: Graph, val_map: dict[Node, Any], return_output_node: bool = False) -> Any:
+        """Copies the nodes of another graph here; returns what that graph returns.
+
+        Args:
+            g: The other graph.
+            val_map: What its nodes have become; it is filled.
+            return_output_node: Return the node of the result as well.
+        """
         for node in g.nodes:
+            if node in val_map:
+                continue
             if node.op == "output":
                 result = map_arg(node.args[0], lambda n: val_map[n])
                 return (result, node) if return_output_node else result
-            if node not in val_map:
-                val_map[node] = self.node_copy(node, lambda n: val_map[n])
+            val_map[node] = self.node_copy(node, lambda n: val_map[n])
         return None
 
-    def _candidate(self, op: str, target: Any) -> str:
-        name = target if isinstance(target, str) else getattr(target, "__name__", "call")
-        if op == "call_method" or op == "call_function":
-            name = name.strip("_")
-        return name.replace(".", "_")
+    def __deepcopy__(self, memo: Any = None) -> Graph:
+        memo = memo or {}
+        g = Graph(tracer_cls=self._tracer_cls)
+        result = g.graph_copy(self, memo, return_output_node=True)
+        g._codegen = copy.deepcopy(self._codegen)
+        if result is not None:
+            value, old = result
+            new = g.create_node("output", "output", (value,), {}, old.name, old.type)
+            new.meta = copy.copy(old.meta)
+        return g
 
-    def _name_for(self, candidate: str) -> str:
-        base = re.sub(r"[^0-9a-zA-Z_]+", "_", candidate) or "_unnamed"
-        base = f"_{base}" if base[0].isdigit() else base
-        match = re.fullmatch(r"(.*)_(\d+)", base)
-        stem, count = (match[1], int(match[2])) if match else (base, 0)
-        name = base
-        while (
-            name in self._names or keyword.iskeyword(name) or name in vars(builtins) or name in ("torch", "inf", "nan")
-        ):
-            count += 1
-            name = f"{stem}_{count}"
-        self._names.add(name)
-        return name
+    def _target_to_str(self, target: Any) -> str:
+        if callable(target):
+            name = call_name(target)
+        else:
+            name = target
+            if name.startswith("__") and name.endswith("__"):
+                name = name[2:-2]
+        return snake_case(name)
 
-    # ---- changing the order
+    # ---- changing
 
-    def _neighbour(self, node: Node, by: int) -> Node:
-        at = self._list.index(node) + by
-        return self._list[at] if 0 <= at < len(self._list) else self._root
-
-    def _move(self, node: Node, where: Node, by: int) -> None:
-        self._list.remove(node)
-        self._list.insert(self._list.index(where) + by, node)
-
-    @contextmanager
-    def _inserting(self, at: int) -> Any:
-        before, self._at = self._at, at
-        try:
-            yield
-        finally:
-            self._at = before
-
-    def inserting_before(self, n: Node | None = None) -> Any:
+    def inserting_before(self, n: Node | None = None) -> _InsertPoint:
         """A block in which new nodes go before ``n`` (to the beginning without one)."""
-        return self._inserting(0 if n is None else self._list.index(n))
+        if n is None:
+            return self.inserting_after(self._root)
+        assert n.graph is self, "Node to insert before is not in graph."
+        return _InsertPoint(self, n.prepend)
 
-    def inserting_after(self, n: Node | None = None) -> Any:
+    def inserting_after(self, n: Node | None = None) -> _InsertPoint:
         """A block in which new nodes go after ``n`` (to the end without one)."""
-        return self._inserting(len(self._list) if n is None else self._list.index(n) + 1)
+        if n is None:
+            return self.inserting_before(self._root)
+        assert n.graph is self, "Node to insert after is not in graph."
+        return _InsertPoint(self, n.append)
 
     def erase_node(self, to_erase: Node) -> None:
-        """Removes a node.
+        """Removes a node; warns if that was done before.
 
         Raises:
-            RuntimeError: others use it.
+            RuntimeError: Others use it, or it is another graph's.
         """
         if to_erase.users:
             raise RuntimeError(
                 f"Tried to erase Node {to_erase} but it still had {len(to_erase.users)} users in the graph: "
                 f"{to_erase.users}!"
             )
-        to_erase._update((), {})
-        self._list.remove(to_erase)
+        if to_erase.graph is not self:
+            raise RuntimeError(f"Attempting to remove {to_erase} from wrong graph!")
+        if to_erase._erased:
+            warnings.warn(f"erase_node({to_erase}) on an already erased node", stacklevel=2)
+            return
+        for hook in getattr(self.owning_module, "_erase_node_hooks", ()):
+            hook(to_erase)
+        to_erase._remove_from_list()
+        to_erase._erased = True  # who walks over the nodes may still hold it
+        self._len -= 1
+        to_erase._update(map_arg(to_erase.args, lambda n: None), map_arg(to_erase.kwargs, lambda n: None))
 
-    def eliminate_dead_code(self, is_impure_node: Any = None) -> bool:
-        """Removes the calls whose results nobody uses; were there any?"""
-        before = len(self._list)
+    def eliminate_dead_code(self, is_impure_node: Callable[[Node], bool] | None = None) -> bool:
+        """Removes the calls whose results nobody uses and that have no other effect; were there any?
+
+        Args:
+            is_impure_node: Says which must stay; by default ``Node.is_impure``.
+        """
+        self.lint()
+        before = self._len
         for node in reversed(self.nodes):
-            if not node.users and node.op not in ("placeholder", "output"):
+            impure = node.is_impure() if is_impure_node is None else is_impure_node(node)
+            if not impure and not node.users:
                 self.erase_node(node)
-        return len(self._list) < before
+        return self._len < before
 
     def lint(self) -> None:
-        """Checks that names are unique and arguments come before their users.
+        """Checks that nodes come before their users and names are unique, and that the module has what they name.
 
         Raises:
-            RuntimeError: they do not.
+            RuntimeError: They do not.
+            ValueError: A call's target is of the wrong kind.
         """
         seen: set[Node] = set()
         names: set[str] = set()
-        for node in self._list:
+        for node in self.nodes:
+            if node.op not in _legal_ops:
+                raise RuntimeError(f"Node {node} had unknown opcode {node.op}!")
+            if node.graph is not self:
+                raise RuntimeError(f"Node '{node}' does not belong to this Graph!")
             for used in node.all_input_nodes:
-                if used.graph is not self:
-                    raise RuntimeError(
-                        f"Argument '{used}' of Node '{node}' does not belong to this Graph, but was used as an "
-                        "argument! If you are copying nodes from another graph, make sure to use ``arg_transform`` on "
-                        "node_copy() to remap values"
-                    )
-                if used not in seen:
-                    raise RuntimeError(
-                        f"Argument '{used}' of Node '{node}' was used before it has been defined! Please check that "
-                        "Nodes in the graph are topologically ordered"
-                    )
+                self._check_argument(used, node, seen)
             if node.name in names:
                 raise RuntimeError(f"Node redefined name {node.name}!")
             seen.add(node)
             names.add(node.name)
+        for node in self.nodes:
+            self._check_target(node)
 
-    def find_nodes(self, *, op: str, target: Any = None, sort: bool = True) -> list[Node]:
-        """The nodes of a kind."""
-        return [n for n in self._list if n.op == op and (target is None or n.target == target)]
+    def _check_argument(self, used: Node, node: Node, seen: set[Node]) -> None:
+        if used.graph is not self:
+            raise RuntimeError(
+                f"Argument '{used}' of Node '{node}' does not belong to this Graph, but was used as an argument! If "
+                "you are copying nodes from another graph, make sure to use ``arg_transform`` on node_copy() to remap "
+                f"values\n{self}"
+            )
+        if used not in seen:
+            raise RuntimeError(
+                f"Argument '{used}' of Node '{node}' was used before it has been defined! Please check that Nodes in "
+                f"the graph are topologically ordered\n{self}"
+            )
 
-    # ---- text
+    def _check_target(self, node: Node) -> None:
+        kind = f"Node {node} target {node.target} has type {torch.typename(node.target)} but"
+        if node.op == "call_function" and not callable(node.target):
+            raise ValueError(f"{kind} a Callable is expected")
+        if node.op != "call_function" and not isinstance(node.target, str):
+            raise ValueError(f"{kind} a str is expected")
+        if self.owning_module is None or node.op not in ("get_attr", "call_module"):
+            return
+        at = self.owning_module
+        parts = node.target.split(".")
+        for i, atom in enumerate(parts):
+            where = f"{'.'.join(parts[:i])}"
+            new = getattr(at, atom, None)
+            if new is None:
+                raise RuntimeError(
+                    f"Node {node} target {node.target} references nonexistent attribute {atom} of {where}"
+                )
+            if node.op == "call_module" and not isinstance(new, torch.nn.Module):
+                raise RuntimeError(
+                    f"Node {node} target {node.target} {atom} of {where} does not reference an nn.Module"
+                )
+            at = new
+
+    # ---- code and text
+
+    def process_inputs(self, *args: Any) -> Any:
+        """The arguments as the graph takes them."""
+        return self._codegen.process_inputs(*args)
+
+    def process_outputs(self, out: Any) -> Any:
+        """The result as the function returns it."""
+        return self._codegen.process_outputs(out)
+
+    def python_code(self, root_module: str, **options: Any) -> PythonCode:
+        """The graph as a method ``forward``, in which ``root_module`` is the module."""
+        namespace = Namespace()
+        with self._names_of(namespace):
+            return self._codegen._gen_python_code(self.nodes, root_module, namespace, **options)
+
+    @contextmanager
+    def _names_of(self, namespace: Namespace) -> Iterator[None]:
+        """A block in which nodes show names that are unique in the code too."""
+        before = {node: node._repr_fn for node in self.nodes}
+        for node in self.nodes:
+            node._repr_fn = lambda n: namespace.create_name(n.name, n)
+        try:
+            yield
+        finally:
+            for node in self.nodes:
+                node._repr_fn = before[node]
+
+    def set_codegen(self, codegen: CodeGen) -> None:
+        """Sets what writes the code."""
+        self._codegen = codegen
+
+    def on_generate_code(self, make_transformer: Callable[[Any], Any]) -> Any:
+        """Changes the code's lines: ``make_transformer`` gets the function that did so before, or None.
+
+        Returns:
+            A block after which the former one holds again.
+        """
+        before = self._codegen._body_transformer
+        self._codegen._body_transformer = make_transformer(before)
+
+        @contextmanager
+        def restoring() -> Iterator[None]:
+            try:
+                yield
+            finally:
+                self._codegen._body_transformer = before
+
+        return restoring()
 
     def __str__(self) -> str:
-        return "graph():" + "".join(f"\n    {node.format_node()}" for node in self._list)
+        return "graph():" + "".join([f"\n    {node.format_node()}" for node in self.nodes])
 
-    def python_code(self, root_module: str = "self") -> Code:
-        """The graph as a method ``forward``."""
-        return Code(self, root_module)
+    def print_tabular(self) -> None:
+        """Prints the nodes as a table.
 
-
-class Code:
-    """Python source of a graph (``src``) and the names that it uses (``globals``)."""
-
-    def __init__(self, graph: Graph, root: str) -> None:
-        self.globals: dict[str, Any] = {
-            "torch": torch,
-            "inf": float("inf"),
-            "nan": float("nan"),
-            "device": torch.device,
-        }
-        self._root, self._parameters, self._last = root, [], _last_uses(graph)
-        lines = [line for node in graph.nodes for line in self._line(node)] or ["pass"]
-        head = f"def forward({', '.join([root, *self._parameters])}):"
-        self.src = f"\n\n\n{head}\n    " + "\n    ".join(lines) + "\n    "
-
-    def _line(self, node: Node) -> Iterable[str]:
-        if node.op == "placeholder":
-            default = f" = {self._text(node.args[0])}" if node.args else ""
-            self._parameters.append(f"{node.target}{default}")
-            return [] if node.name == node.target else [f"{node.name} = {node.target}"]
-        if node.op == "output":
-            return [f"return {self._text(node.args[0])}"]
-        dead = self._last.get(node, [])
-        tail = f";  {' = '.join(n.name for n in dead)} = None" if dead else ""
-        return [f"{node.name} = {self._call(node)}{tail}"]
-
-    def _call(self, node: Node) -> str:
-        if node.op == "get_attr":
-            return _attribute(self._root, node.target)
-        if node.op == "call_module":
-            return f"{_attribute(self._root, node.target)}({self._arguments(node.args, node.kwargs)})"
-        if node.op == "call_method":
-            first, *rest = node.args
-            return f"{self._text(first)}.{node.target}({self._arguments(rest, node.kwargs)})"
-        form = _FORMATS.get(node.target)
-        if form is not None and not node.kwargs:
-            return form.format(*map(self._text, node.args))
-        return f"{self._function(node.target)}({self._arguments(node.args, node.kwargs)})"
-
-    def _function(self, target: Any) -> str:
-        path = qualified(target)
-        head = path.partition(".")[0]
-        if head == "torch" or "." not in path:
-            return path
-        name = path.replace(".", "_").replace("<", "").replace(">", "")
-        self.globals[name] = target
-        return name
-
-    def _arguments(self, args: Iterable[Any], kwargs: dict[str, Any]) -> str:
-        return ", ".join([*map(self._text, args), *(f"{key} = {self._text(x)}" for key, x in kwargs.items())])
-
-    def _text(self, a: Any) -> str:
-        if isinstance(a, tuple):
-            return "(" + ", ".join(map(self._text, a)) + ("," if len(a) == 1 else "") + ")"
-        if isinstance(a, list):
-            return "[" + ", ".join(map(self._text, a)) + "]"
-        if isinstance(a, dict):
-            return "{" + ", ".join(f"{key!r}: {self._text(x)}" for key, x in a.items()) + "}"
-        if isinstance(a, slice):
-            return f"slice({', '.join(map(self._text, (a.start, a.stop, a.step)))})"
-        return a.name if isinstance(a, Node) else self._function(a) if callable(a) else repr(a)
+        Raises:
+            ImportError: The package tabulate is not there.
+        """
+        try:
+            from tabulate import tabulate
+        except ImportError:
+            print(
+                "`print_tabular` relies on the library `tabulate`, which could not be found on this machine. Run `pip "
+                "install tabulate` to install the library."
+            )
+            raise
+        rows = [[n.op, n.name, n.target, n.args, n.kwargs] for n in self.nodes]
+        print(tabulate(rows, headers=["opcode", "name", "target", "args", "kwargs"]))
 
 
-def _attribute(root: str, path: str) -> str:
-    text = root
-    for part in path.split("."):
-        text = f"{text}.{part}" if part.isidentifier() else f'getattr({text}, "{part}")'
-    return text
+def _has_submodule(module: Any, path: str) -> bool:
+    try:
+        return module.get_submodule(path) is not None
+    except AttributeError:
+        return False
 
 
-def _last_uses(graph: Graph) -> dict[Node, list[Node]]:
-    """For each node what it is the last to use, in the order of its arguments from the last."""
-    last: dict[Node, list[Node]] = {}
-    seen: set[Node] = set()
-    for node in reversed(graph.nodes):
-        fresh = [n for n in node.all_input_nodes if n not in seen]
-        seen.update(fresh)
-        if fresh:
-            last[node] = fresh
-    return last
+def _has_reference(module: Any, path: str) -> bool:
+    parent, _, name = path.rpartition(".")
+    try:
+        owner = module.get_submodule(parent)
+    except AttributeError:
+        warnings.warn(f"Failed to fetch module {parent}!", stacklevel=3)
+        return False
+    value = getattr(owner, name, None)
+    return isinstance(value, (torch.nn.Module, torch.nn.Parameter)) or name in owner._buffers
+
+
+_get_qualified_name = qualified
+__all__ += ["_PyTreeCodeGen", "_PyTreeInfo"]

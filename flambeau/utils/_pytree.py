@@ -87,6 +87,14 @@ class TreeSpec(NamedTuple):
         """How many children the root has."""
         return len(self.children_specs)
 
+    def children(self) -> list[TreeSpec]:
+        """The structures of the root's children."""
+        return list(self.children_specs)
+
+    def child(self, index: int) -> TreeSpec:
+        """The structure of one child."""
+        return self.children_specs[index]
+
     def is_leaf(self) -> bool:
         """Is the tree one leaf?"""
         return self.type is None
