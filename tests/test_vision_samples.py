@@ -131,3 +131,19 @@ def test_grey_becomes_three_channels() -> None:
     for out in (v2.RGB()(grey), v2.Grayscale(3)(grey), v2.functional.rgb_to_grayscale(grey, 3)):
         assert type(out) is torch.Tensor and torch.equal(out, grey.expand(3, 24, 32))
     assert type(v2.RGB()(tv_tensors.Image(grey))) is tv_tensors.Image
+
+
+def test_sixteen_bit_images_keep_their_brightness() -> None:
+    wide = torch.tensor([[[0, 32768, 65535]]]).to(torch.uint16)
+    assert v2.functional.to_dtype(wide, torch.uint8, scale=True).tolist() == [[[0, 128, 255]]]
+    assert v2.functional.to_dtype(wide, torch.float32, scale=True).flatten()[2] == 1.0
+    small = torch.tensor([[[0, 54]]]).to(torch.uint8)
+    assert v2.functional.to_dtype(small, torch.uint16, scale=True).tolist() == [[[0, 54 * 256]]]
+
+
+def test_bytes_are_scaled_by_a_product() -> None:
+    """As in transforms.v2; transforms divides, which gives another last bit for some values."""
+    every = torch.arange(256).to(torch.uint8).reshape(1, 16, 16)
+    for image in (every, tv_tensors.Image(every)):
+        out = v2.ToDtype(torch.float32, scale=True)(image)
+        assert torch.equal(out, every.float() * (1.0 / 255.0))

@@ -11,7 +11,9 @@ from flambeau.ops.creation import realised_tensor
 from flambeau.vision.transforms._common import check_padding, sides
 from flambeau.vision.tv_tensors import TVTensor
 
-_INTEGER_MAX = {"uint8": 255, "int8": 127, "int16": 32767, "int32": 2147483647, "int64": 9223372036854775807}
+_INTEGER_MAX = {
+    "uint8": 255, "uint16": 65535, "int8": 127, "int16": 32767, "int32": 2147483647, "int64": 9223372036854775807,
+}  # fmt: skip
 _ROUNDED = ("uint8", "int8", "int16", "int32", "int64")
 
 
@@ -57,7 +59,9 @@ def convert_image_dtype(image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor
     if _is_float(image.dtype):
         return image.to(dtype) if _is_float(dtype) else _float_to_integer(image, dtype)
     if _is_float(dtype):
-        return image.to(dtype) / float(max_value(image.dtype))
+        # A `tv_tensors.Image` is scaled as `transforms.v2` does, whose last bit may differ.
+        most = float(max_value(image.dtype))
+        return image.to(dtype) * (1.0 / most) if isinstance(image, TVTensor) else image.to(dtype) / most
     return _integer_to_integer(image, dtype)
 
 

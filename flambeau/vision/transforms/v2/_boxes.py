@@ -10,7 +10,7 @@ from flambeau.utils._pytree import tree_flatten, tree_unflatten
 from flambeau.vision._pillow import is_image
 from flambeau.vision.ops.boxes import box_iou
 from flambeau.vision.transforms.v2 import functional as F
-from flambeau.vision.transforms.v2._joint import Transform, is_pure_tensor, query_size
+from flambeau.vision.transforms.v2._joint import Transform, has_all, has_any, is_pure_tensor, query_size
 from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, Mask, wrap
 
 __all__ = [
@@ -109,8 +109,7 @@ class RandomIoUCrop(Transform):
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Raises TypeError without an image and boxes."""
-        images = any(isinstance(x, Image) or is_image(x) or is_pure_tensor(x) for x in flat_inputs)
-        if not images or not any(isinstance(x, BoundingBoxes) for x in flat_inputs):
+        if not has_all(flat_inputs, BoundingBoxes) or not has_any(flat_inputs, Image, is_image, is_pure_tensor):
             raise TypeError(
                 f"{type(self).__name__}() requires input sample to contain tensor or PIL images "
                 "and bounding boxes. Sample can also contain masks."

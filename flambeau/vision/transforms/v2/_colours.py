@@ -7,7 +7,7 @@ from typing import Any
 import flambeau as torch
 from flambeau.vision.transforms._random import _uniform
 from flambeau.vision.transforms.v2 import functional as F
-from flambeau.vision.transforms.v2._joint import Transform
+from flambeau.vision.transforms.v2._joint import Transform, query_chw
 from flambeau.vision.tv_tensors import BoundingBoxes, Mask, wrap
 
 __all__ = ["RGB", "GaussianNoise", "RandomChannelPermutation", "RandomPhotometricDistort"]
@@ -39,16 +39,12 @@ class GaussianNoise(Transform):
         return wrap(torch.clamp(out, 0, 1) if self.clip else out, like=inpt)
 
 
-def _channels(flat_inputs: list[Any]) -> int:
-    return next(F.get_num_channels(x) for x in flat_inputs if not isinstance(x, (Mask, BoundingBoxes)))
-
-
 class RandomChannelPermutation(Transform):
     """The channels of images (..., C, H, W) in a random order."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """The order of the channels."""
-        return {"permutation": torch.randperm(_channels(flat_inputs))}
+        return {"permutation": torch.randperm(query_chw(flat_inputs)[0])}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """The image with its channels exchanged."""
@@ -77,7 +73,7 @@ class RandomPhotometricDistort(Transform):
         ranges = {name: getattr(self, name) for name in ("brightness", "contrast", "saturation", "hue")}
         params: dict[str, Any] = {k: _uniform(*r) if torch.rand(1) < self.p else None for k, r in ranges.items()}
         params["contrast first"] = bool(torch.rand(()) < 0.5)
-        params["permutation"] = torch.randperm(_channels(flat_inputs)) if torch.rand(1) < self.p else None
+        params["permutation"] = torch.randperm(query_chw(flat_inputs)[0]) if torch.rand(1) < self.p else None
         return params
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:

@@ -26,12 +26,27 @@ def _packed(inputs: tuple[Any, ...]) -> Any:
     return inputs[0] if len(inputs) == 1 else inputs
 
 
+def check_type(obj: Any, types_or_checks: tuple[Any, ...]) -> bool:
+    """Is it of one of the classes, or does one of the predicates hold for it?"""
+    return any(isinstance(obj, kind) if isinstance(kind, type) else kind(obj) for kind in types_or_checks)
+
+
+def has_any(flat_inputs: list[Any], *types_or_checks: Any) -> bool:
+    """Has a sample a part of one of the kinds?"""
+    return any(check_type(x, types_or_checks) for x in flat_inputs)
+
+
+def has_all(flat_inputs: list[Any], *types_or_checks: Any) -> bool:
+    """Has a sample a part of each of the kinds?"""
+    return all(any(check_type(x, (kind,)) for x in flat_inputs) for kind in types_or_checks)
+
+
 def known(leaves: list[Any], kinds: tuple[Any, ...]) -> list[int]:
     """Which parts of a sample are to be transformed: those of the ``kinds``, classes or predicates."""
-    first = not any(isinstance(x, (Image, Video)) or is_image(x) for x in leaves)
+    first = not has_any(leaves, Image, Video, is_image)
     places = []
     for at, x in enumerate(leaves):
-        if not any(isinstance(x, kind) if isinstance(kind, type) else kind(x) for kind in kinds):
+        if not check_type(x, kinds):
             continue
         if is_pure_tensor(x):
             if not first:
@@ -54,6 +69,21 @@ def query_size(leaves: list[Any]) -> tuple[int, int]:
         raise TypeError("No image, video, mask, bounding box or keypoint was found in the sample")
     if len(sizes) > 1:
         raise ValueError(f"Found multiple HxW dimensions in the sample: {sorted(sizes)}")
+    return sizes.pop()
+
+
+def query_chw(flat_inputs: list[Any]) -> tuple[int, int, int]:
+    """Channels, height and width that all images of a sample have.
+
+    Raises:
+        ValueError: they differ.
+        TypeError: there is none.
+    """
+    sizes = {(c, h, w) for c, h, w in map(get_dimensions, filter(has_colours, flat_inputs))}
+    if not sizes:
+        raise TypeError("No image or video was found in the sample")
+    if len(sizes) > 1:
+        raise ValueError(f"Found multiple CxHxW dimensions in the sample: {sorted(sizes)}")
     return sizes.pop()
 
 

@@ -16,7 +16,6 @@ from flambeau.vision.transforms import functional as v1
 from flambeau.vision.transforms._kinds import tonal
 from flambeau.vision.transforms.functional import *  # type: ignore[assignment]  # noqa: F403
 from flambeau.vision.transforms.functional import (
-    convert_image_dtype,
     get_dimensions,
     get_image_num_channels,
     hflip,
@@ -56,9 +55,12 @@ def to_image(inpt: Any) -> Image:
 
 def to_dtype(inpt: torch.Tensor, dtype: torch.dtype = torch.float32, scale: bool = False) -> torch.Tensor:
     """A tensor in another dtype; with `scale` an image's full brightness stays full brightness."""
-    if scale and not isinstance(inpt, (Mask, BoundingBoxes)):
-        return convert_image_dtype(inpt, dtype)
-    return inpt.to(dtype)
+    return convert_image_dtype(inpt, dtype) if scale and not isinstance(inpt, (Mask, BoundingBoxes)) else inpt.to(dtype)
+
+
+def convert_image_dtype(image: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """A tensor image in another dtype, full brightness kept full brightness."""
+    return _as_image(v1.convert_image_dtype, image, dtype)
 
 
 @tonal
@@ -100,8 +102,10 @@ def _format(value: Any) -> BoundingBoxFormat:
     return BoundingBoxFormat[value.upper()] if isinstance(value, str) else value
 
 
-def convert_bounding_box_format(inpt: torch.Tensor, old_format: Any = None, new_format: Any = None) -> torch.Tensor:
-    """Boxes (..., 4) in another format; a plain tensor's `old_format` must be given.
+def convert_bounding_box_format(
+    inpt: torch.Tensor, old_format: Any = None, new_format: Any = None, inplace: bool = False
+) -> torch.Tensor:
+    """Boxes (..., 4) in another format, also as the new values of `inpt`; a plain tensor's `old_format` must be given.
 
     Raises:
         TypeError: no `new_format`.
@@ -113,10 +117,15 @@ def convert_bounding_box_format(inpt: torch.Tensor, old_format: Any = None, new_
     if isinstance(inpt, BoundingBoxes):
         if old_format is not None:
             raise ValueError("For bounding box tv_tensor inputs, `old_format` must not be passed.")
-        return wrap(_boxes.converted(_boxes.plain(inpt), inpt.format, new), like=inpt, format=new)
+        return wrap(_converted(_boxes.plain(inpt), inpt.format, new, inplace), like=inpt, format=new)
     if old_format is None:
         raise ValueError("For pure tensor inputs, `old_format` has to be passed.")
-    return _boxes.converted(inpt, _format(old_format), new)
+    return _converted(inpt, _format(old_format), new, inplace)
+
+
+def _converted(rows: torch.Tensor, old: BoundingBoxFormat, new: BoundingBoxFormat, inplace: bool) -> torch.Tensor:
+    found = _boxes.converted(rows, old, new)
+    return rows.copy_(found) if inplace else found
 
 
 def clamp_bounding_boxes(
@@ -149,6 +158,8 @@ def sanitize_bounding_boxes(
         ValueError: `format` and `canvas_size` missing for a plain tensor, or given for `BoundingBoxes`.
     """
     boxes: Any = bounding_boxes
+    if isinstance(boxes, TVTensor) and not isinstance(boxes, BoundingBoxes):
+        raise ValueError("bounding_boxes must be a tv_tensors.BoundingBoxes instance or a pure tensor.")
     if not isinstance(boxes, BoundingBoxes):
         if format is None or canvas_size is None:
             raise ValueError(
