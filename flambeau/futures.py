@@ -55,18 +55,26 @@ class Future(Generic[T]):
             try:
                 following.set_result(callback(done))
             except Exception as error:
-                following.set_exception(error)
+                following.set_exception(RuntimeError(_failed(error)))
 
         self.add_done_callback(run)
         return following
 
     def add_done_callback(self, callback: Callable[[Future[T]], Any]) -> None:
-        """Calls ``callback(self)`` once this future is done; at once if it is."""
+        """Calls ``callback(self)`` once this future is done, at once if it is; what it raises is only logged."""
         with self._changed:
             if not self._done:
                 self._callbacks.append(callback)
                 return
-        callback(self)
+        self._call(callback)
+
+    def _call(self, callback: Callable[[Future[T]], Any]) -> None:
+        try:
+            callback(self)
+        except Exception as error:
+            import logging
+
+            logging.getLogger(__name__).error(_failed(error))
 
     def set_result(self, result: T) -> None:
         """Sets the value.
@@ -84,12 +92,15 @@ class Future(Generic[T]):
     def _complete(self, value: Any, error: Exception | None) -> None:
         with self._changed:
             if self._done:
-                raise RuntimeError("Future can only be marked complete once")
+                raise RuntimeError("Future can only be marked completed once")
             self._value, self._error, self._done = value, error, True
             callbacks, self._callbacks = self._callbacks, []
             self._changed.notify_all()
         for callback in callbacks:
-            callback(self)
+            self._call(callback)
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("Can not pickle torch.futures.Future")
 
     def _result(self) -> T:
         if self._error is not None:
@@ -97,8 +108,18 @@ class Future(Generic[T]):
         return self._value
 
 
+def _failed(error: Exception) -> str:
+    return f"Got the following error when running the callback: {type(error).__name__}: {error}"
+
+
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
-    """A future of the list of these futures, done when all are."""
+    """A future of the list of these futures, done when all are.
+
+    Raises:
+        RuntimeError: one of them is None.
+    """
+    if any(future is None for future in futures):
+        raise RuntimeError("Future can't be None")
     together: Future[list[Future[Any]]] = Future()
     waiting = len(futures)
     lock = threading.Lock()

@@ -146,3 +146,20 @@ def test_cotangents_and_tangents_that_do_not_fit() -> None:
         func.jvp(torch.sin, (), ())
     with pytest.raises(RuntimeError, match="independent of the inputs"):
         func.jvp(lambda x: (x, torch.ones(1)), (x,), (x,), strict=True)
+
+
+def test_a_call_with_attributes_that_the_module_lacks() -> None:
+    class Shifted(torch.nn.Module):
+        kind = "shifted"
+
+        def forward(self, x: Any) -> Any:
+            return x + self.extra
+
+    module = Shifted()
+    for extra in (torch.ones(()), torch.nn.Parameter(torch.ones(()))):
+        assert func.functional_call(module, {"extra": extra}, torch.ones(())).item() == 2
+        assert not hasattr(module, "extra") and not list(module.parameters())
+    with pytest.raises(TypeError, match="is not an instance of torch.Tensor"):
+        func.functional_call(module, {"extra": 1.0}, torch.ones(()))
+    with pytest.raises(TypeError, match="attribute `kind`: shifted is not an instance of torch.Tensor"):
+        func.functional_call(module, {"kind": torch.ones(())}, torch.ones(()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ def test_a_future_is_set_once_and_calls_back() -> None:
         future.value()
     future.set_result(3)
     assert (future.wait(), following.wait(), seen) == (3, 4, [3])
-    with pytest.raises(RuntimeError, match="only be marked complete once"):
+    with pytest.raises(RuntimeError, match="only be marked completed once"):
         future.set_result(4)
 
 
@@ -45,9 +46,27 @@ def test_a_future_of_another_thread() -> None:
 def test_exceptions_of_futures() -> None:
     failed: Future[int] = Future()
     failed.set_exception(ValueError("no"))
-    for wait in (failed.wait, failed.value, lambda: wait_all([failed]), failed.then(lambda f: f.value()).wait):
+    for wait in (failed.wait, failed.value, lambda: wait_all([failed])):
         with pytest.raises(ValueError, match="no"):
             wait()
+    with pytest.raises(RuntimeError, match="Got the following error when running the callback: ValueError: no"):
+        failed.then(lambda f: f.value()).wait()
+
+
+def test_errors_of_callbacks_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    future: Future[int] = Future()
+    future.add_done_callback(lambda f: 1 / 0)
+    future.set_result(1)
+    assert "Got the following error when running the callback: ZeroDivisionError" in caplog.text
+    with pytest.raises(RuntimeError, match="Future can only be marked completed once"):
+        future.set_result(2)
+
+
+def test_futures_are_not_pickled_and_not_none() -> None:
+    with pytest.raises(RuntimeError, match="Can not pickle torch.futures.Future"):
+        pickle.dumps(Future())
+    with pytest.raises(RuntimeError, match="Future can't be None"):
+        collect_all([None])  # type: ignore[list-item]
 
 
 def test_futures_together() -> None:

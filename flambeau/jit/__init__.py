@@ -224,6 +224,8 @@ def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
 
 def wait(future: Future[Any]) -> Any:
     """The result of a `fork`."""
+    if future is None:
+        raise RuntimeError("Future can't be None")
     return future.wait()
 
 

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import flambeau as torch
+
 __all__ = ["functional_call"]
 
 
@@ -35,18 +37,32 @@ def _untie(module: Any, tensors: dict[str, Any]) -> dict[str, Any]:
     return untied
 
 
+_ABSENT: Any = object()  # stands for what a module did not have
+
+
 def _swap(module: Any, name: str, tensor: Any) -> Any:
-    """Puts a tensor in the place of a parameter or buffer, and gives what was there."""
+    """Puts a tensor in the place of a parameter, buffer or attribute, and gives what was there.
+
+    Raises:
+        TypeError: what is given, or an attribute that it shall replace, is no tensor.
+    """
+    if tensor is not None and tensor is not _ABSENT and not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"{tensor} is not an instance of torch.Tensor")
     path, _, leaf = name.rpartition(".")
     owner = module.get_submodule(path)
     for table in (owner._parameters, owner._buffers):
         if leaf in table:
-            old, table[leaf] = table[leaf], tensor
+            old = table.pop(leaf) if tensor is _ABSENT else table[leaf]
+            if tensor is not _ABSENT:
+                table[leaf] = tensor
             return old
-    if not hasattr(owner, leaf):
-        raise AttributeError(f"{type(owner).__name__} has no attribute `{leaf}`")
-    old = getattr(owner, leaf)
-    setattr(owner, leaf, tensor)
+    old = getattr(owner, leaf, _ABSENT)
+    if old is not _ABSENT and not isinstance(old, torch.Tensor):
+        raise TypeError(f"attribute `{leaf}`: {old} is not an instance of torch.Tensor")
+    if tensor is _ABSENT:
+        delattr(owner, leaf)
+    else:
+        setattr(owner, leaf, tensor)
     return old
 
 
@@ -56,8 +72,8 @@ def _check_keys(module: Any, tensors: dict[str, Any]) -> None:
         *dict(module.named_buffers(remove_duplicate=False)),
     }
     messages = []
-    unexpected = [name for name in tensors if name not in known]
-    missing = [name for name in known if name not in tensors]
+    unexpected = sorted(name for name in tensors if name not in known)
+    missing = sorted(name for name in known if name not in tensors)
     if unexpected:
         messages.append(f"Unexpected key(s): {', '.join(map(repr, unexpected))}.")
     if missing:
