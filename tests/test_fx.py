@@ -19,9 +19,11 @@ from _fx_cases import leaf
 import flambeau as torch
 from flambeau import fx, nn
 from flambeau.fx import passes, traceback
+from flambeau.fx.experimental import optimization
 from flambeau.fx.experimental.rewriter import RewritingTracer
 from flambeau.fx.passes.shape_prop import ShapeProp
 from flambeau.fx.passes.split_module import split_module
+from flambeau.fx.passes.split_utils import split_by_tags
 from flambeau.fx.passes.utils.matcher_utils import SubgraphMatcher
 from flambeau.fx.proxy import GraphAppendingTracer, ParameterProxy
 from flambeau.fx.subgraph_rewriter import replace_pattern_with_filters
@@ -310,6 +312,41 @@ def test_modules_of_parts() -> None:
     order = iter([0, 1, 0])
     with pytest.raises(RuntimeError, match="cycle exists between partitions"):
         split_module(fx.symbolic_trace(lambda x: x.sin().cos().tan()), nn.Module(), lambda n: next(order))
+
+
+def test_parts_by_tags() -> None:
+    net, traced, x = traced_net()
+    for node in traced.graph.nodes:
+        if node.op.startswith("call"):
+            node.tag = "head" if node.name == "linear" else "tail"
+    split, names = split_by_tags(traced, ["head", "tail"], return_fqn_mapping=True)
+    assert [name for name, _ in split.named_children()] == ["head", "tail"] and names["linear"] == "head.linear"
+    assert torch.equal(split(x), net(x)) and "head = self.head(x)" in split.code
+
+
+def test_layers_are_fused_for_inference() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3),
+        nn.BatchNorm2d(2),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+        nn.BatchNorm1d(3),
+    )
+    x = torch.randn(4, 1, 4, 4)
+    net(x)
+    net.eval()
+    fused = optimization.fuse(net)
+    assert [n.target for n in fused.graph.nodes if n.op == "call_module"] == ["0", "2", "3", "4", "5"]
+    torch.testing.assert_close(fused(x), net(x))
+    assert isinstance(net[1], nn.BatchNorm2d) and not torch.equal(fused.get_submodule("0").weight, net[0].weight)
+    bare = optimization.remove_dropout(net)
+    assert torch.equal(bare(x), net(x)) and "3" not in dict(bare.named_children())
+    nodes = [n for n in bare.graph.nodes if n.name in ("_2", "_4")]
+    part = optimization.extract_subgraph(bare, nodes, nodes[0].all_input_nodes, nodes[-1:])
+    assert part(-x)[0].abs().sum() == x.neg().relu().sum()
 
 
 def test_pictures_need_pydot(monkeypatch: pytest.MonkeyPatch) -> None:
