@@ -7,8 +7,8 @@ order in which the product reads them; what is zero is not read at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 from math import copysign, prod
+from typing import NamedTuple
 
 from ...dtypes import dtype, float32, float64
 from ..affine import Affine, row_major, same_strides
@@ -26,8 +26,7 @@ MOST = 4096  # chunks
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """Rows and vectors of the product that stay in registers."""
 
     rows: int
@@ -40,8 +39,7 @@ class Tile:
         return self.vectors * self.lanes
 
 
-@dataclass(frozen=True)
-class Laid:
+class Laid(NamedTuple):
     """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
     those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk;
     ``spaced``: the results whose rows have a cache line between them.
@@ -124,7 +122,7 @@ def laid_for(
     if laid.depth * laid.columns * dt.itemsize > NEAR:
         # A panel serves several tiles of rows, which find it in a cache.
         tiles = max(tiles, next((n for n in (4, 2) if batch >= n * n * tile.rows), 1))
-    return replace(laid, rows=tiles * tile.rows)
+    return laid._replace(rows=tiles * tile.rows)
 
 
 def supported(v: Value, target: Target) -> bool:
@@ -200,7 +198,7 @@ def _laid(
     steps = o.sequences[0].shape[0] // batch if o.starts is None else o.starts.shape[0] - 1
     last = len(args) - how.packed
     there = tuple([not _is_zero(a) for a in args[1:last]])
-    laid = replace(laid_for(how, v.dtype, batch, steps, target, there), spaced=spaced)
+    laid = laid_for(how, v.dtype, batch, steps, target, there)._replace(spaced=spaced)
     panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
     more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
     starts = [make() for make in rows[last:]]

@@ -28,6 +28,7 @@ from .text import Loop, Writer
 from .ufuncs import ufunc
 
 LEAST = 3  # operations of a group
+MOST = 1000  # texts that are remembered
 KNOWN = (float32, int64, bool_)  # dtypes of operands
 PLAIN = frozenset([0, 1, -1, float("inf"), float("-inf")])  # constants that are part of a kernel that reduces
 
@@ -125,7 +126,25 @@ def kernel_text(group: Group, shapes: Sequence[tuple[int, ...]]) -> tuple[str, t
     reduces = any(v.kind == "reduce" for v in group.members)
     if reduces and not any(varies):
         raise UnsupportedError(repr(group.root))
-    return _Rows(group, varies, reduces, default().target).text(), varies, reduces
+    target = default().target
+    key = _form(group), varies, target
+    if key not in _texts:
+        if len(_texts) >= MOST:
+            _texts.clear()
+        _texts[key] = _Rows(group, varies, reduces, target).text()
+    return _texts[key], varies, reduces
+
+
+_texts: dict[Any, str] = {}
+
+
+def _form(group: Group) -> Any:
+    """All of a group that the text of its kernel depends on."""
+    at = {v: k for k, v in enumerate((*group.operands, *group.members))}
+    operands = tuple([(a.dtype, a.shape == ()) for a in group.operands])
+    members = [(v.kind, v.name, v.dtype, v.index if v.kind == "reduce" else 0,
+                tuple([at[a] if a in at else (a.dtype, repr(a.params)) for a in v.args])) for v in group.members]  # fmt: skip
+    return operands, tuple(members), at[group.root]
 
 
 def _letters(group: Group) -> str:

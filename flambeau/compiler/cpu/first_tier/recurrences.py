@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ def recurrence(v: Value) -> Callable[..., list[np.ndarray]]:
     batch, rows, dt, outs = o.initial[0].shape[0], v.shape[0], v.dtype, shapes(how, o)
     steps = o.starts.shape[0] - 1 if how.packed else rows // batch
     laid = laid_for(how, dt, batch, steps, default().target)
-    program = _program(replace(laid, batch=0, steps=0), dt, laid.chunks, len(outs))
+    program = _program(laid._replace(batch=0, steps=0), dt, laid.chunks, len(outs))
 
     def call(*args: np.ndarray) -> list[np.ndarray]:
         found = [np.empty(shape, dt.np) for shape in outs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import (
     algebraic,
@@ -21,8 +21,7 @@ from .ssa import Block, Kind, Module, Vector
 ELEMENT = {"float32": "float", "float64": "double"}
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """One vector function: its body, the number of its operands, and the arithmetic of its float32 form.
 
     ``outlined``: it has branches, so it is emitted once as an internal function and called.

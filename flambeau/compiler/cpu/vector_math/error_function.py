@@ -7,8 +7,6 @@ Small arguments: ``a + a P(a²)``. Else ``erfc a = e^(-a²) G(t) / (1 + 2a)`` wi
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .exponential import exp_minus_square, exp_of_reduced, reduce, scale, scale_normal
 from .formats import F64, Format, Word, full_sum, plus, polynomial, quick_sum, two_product
 from .ssa import Vector
@@ -20,7 +18,7 @@ ERF_LARGEST = {"f32": 3.9296875, "f64": 6.0}
 # from here on erfc is 0
 ERFC_LARGEST = {"f64": 27.5, "wide": 10.125}
 # float64 without low words: enough for what is subtracted from 1
-LOOSE = replace(F64, wide=True)
+LOOSE = F64._replace(wide=True)
 
 
 def _small(f: Format, x: Vector) -> Vector:

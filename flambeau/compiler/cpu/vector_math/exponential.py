@@ -6,7 +6,7 @@ exact factors, of which the second may round into the subnormal numbers. No tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .formats import (
     Format,
@@ -25,8 +25,7 @@ from .formats import (
 from .ssa import Vector
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Arguments beyond which the result no longer changes."""
 
     low: float
@@ -45,8 +44,7 @@ LIMITS = {
 }
 
 
-@dataclass(frozen=True)
-class Reduced:
+class Reduced(NamedTuple):
     """``x = n ln 2 + r + low``; ``shifted`` is n + exponent magic."""
 
     shifted: Vector

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from .coefficients import COEFFICIENTS, CONSTANTS, FRACTION_BITS
 from .ssa import Number, Vector
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """How numbers are held while a function is computed.
 
     ``wide`` is float64 arithmetic for a float32 result: 29 spare bits make all compensation needless, so low words are

@@ -6,7 +6,7 @@ A vector of one lane is a scalar. Every operation rounds on its own; only :meth:
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Number = float | int
 
@@ -14,8 +14,7 @@ SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i16": "i16", "i32": "i32
 INTEGER_OF = {"float": "i32", "double": "i64"}
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """An LLVM type: ``lanes`` elements of ``element``."""
 
     element: str

@@ -8,7 +8,7 @@ These functions have branches, so they are outlined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .coefficients import TWO_OVER_PI
 from .formats import F64, Format, Word, negated, plus, polynomial, quick_sum, two_product, two_sum
@@ -23,8 +23,7 @@ INT128 = Kind("i128", 1)
 DOUBLE = Kind("double", 1)
 
 
-@dataclass(frozen=True)
-class Angle:
+class Angle(NamedTuple):
     """``x = n pi/2 + r + low``; n stands in the lowest bits of n + magic."""
 
     n: Vector
