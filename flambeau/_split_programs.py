@@ -16,7 +16,7 @@ from ._shared_plans import serves_all_sizes
 from ._shared_programs import SharedProgram, shared
 from .compiler.cpu.first_tier import UnsupportedError
 from .graph.node import LEAF, SCALAR, VIEW, Node
-from .graph.program import Program
+from .graph.program import Program, build
 
 LEAST = 16  # operators at the front
 GIVEN = frozenset([LEAF, SCALAR])
@@ -52,7 +52,7 @@ def split(p: Program) -> Split | None:
     )
     last = [r for r in dict.fromkeys(p.roots) if r not in cuts]
     at = {r: k for k, r in enumerate([*cuts, *last])}
-    return Split(Program(tuple(cuts)), _program(p, behind, list(cuts), last), tuple([at[r] for r in p.roots]))
+    return Split(build(tuple(cuts)), _program(p, behind, list(cuts), last), tuple([at[r] for r in p.roots]))
 
 
 def _operators(nodes: Iterable[Node]) -> int:

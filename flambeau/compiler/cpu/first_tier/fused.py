@@ -141,10 +141,12 @@ _texts: dict[Any, str] = {}
 def _form(group: Group) -> Any:
     """All of a group that the text of its kernel depends on."""
     at = {v: k for k, v in enumerate((*group.operands, *group.members))}
-    operands = tuple([(a.dtype, a.shape == ()) for a in group.operands])
-    members = [(v.kind, v.name, v.dtype, v.index if v.kind == "reduce" else 0,
-                tuple([at[a] if a in at else (a.dtype, repr(a.params)) for a in v.args])) for v in group.members]  # fmt: skip
-    return operands, tuple(members), at[group.root]
+
+    def told(v: Value) -> Any:
+        args = tuple([at[a] if a in at else (a.dtype, repr(a.params)) for a in v.args])
+        return v.kind, v.name, v.dtype, v.index if v.kind == "reduce" else 0, args
+
+    return tuple([a.dtype for a in group.operands]), tuple(map(told, group.members)), at[group.root]
 
 
 def _letters(group: Group) -> str:
