@@ -241,3 +241,29 @@ def test_no_warnings_from_numpy() -> None:
         warnings.simplefilter("error")
         for name in [*cases.UNARY, *cases.PREDICATES]:
             function(name)(s).tolist()
+
+
+HALVES_AND_NUMBERS = [
+    ("float16", "x + 0.3", [3.00390625, -2.3984375, 0.8505859375, -6.80078125]),
+    ("float16", "x - 0.7", [2.00390625, -3.3984375, -0.14990234375, -7.80078125]),
+    ("float16", "0.7 - x", [-2.00390625, 3.3984375, 0.14990234375, 7.80078125]),
+    ("float16", "x % 0.3", [0.002685546875, 0.001220703125, 0.250244140625, 0.099609375]),
+    ("float16", "x * 0.3", [0.81103515625, -0.8095703125, 0.1650390625, -2.130859375]),
+    ("float16", "x / 0.7", [3.861328125, -3.85546875, 0.7861328125, -10.1484375]),
+    ("float16", "x.add(x, alpha=0.3)", [3.513671875, -3.509765625, 0.71533203125, -9.234375]),
+    ("float16", "x - 70000.0", [-math.inf, -math.inf, -math.inf, -math.inf]),
+    ("bfloat16", "x + 0.3", [3.0, -2.40625, 0.8515625, -6.78125]),
+    ("bfloat16", "x - 0.7", [2.0, -3.40625, -0.1484375, -7.78125]),
+    ("bfloat16", "0.7 - x", [-2.0, 3.40625, 0.1484375, 7.78125]),
+    ("bfloat16", "x % 0.3", [0.296875, 0.00390625, 0.25, 0.125]),
+    ("bfloat16", "x * 0.3", [0.8125, -0.8125, 0.1650390625, -2.125]),
+    ("bfloat16", "x / 0.7", [3.859375, -3.859375, 0.78515625, -10.125]),
+    ("bfloat16", "x - 70000.0", [-70144.0, -70144.0, -70144.0, -70144.0]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "expression", "want"), HALVES_AND_NUMBERS)
+def test_numbers_are_rounded_as_pytorch_rounds_them(dtype: str, expression: str, want: list[float]) -> None:
+    """A number is rounded to 16 bits before it is added or divides with a remainder; factors and divisors are not."""
+    x = torch.tensor([2.703125, -2.69921875, 0.55029296875, -7.1015625]).to(getattr(torch, dtype))
+    assert eval(expression, {"x": x}).tolist() == want

@@ -381,3 +381,13 @@ def test_the_places_of_a_mask_are_those_of_its_own_shape() -> None:
     with pytest.raises(IndexError, match="does not match"):
         torch.arange(2)[mask]
     assert torch.arange(6).reshape(2, 3)[:, mask].tolist() == [[1, 2], [4, 5]]
+
+
+def test_masks_of_many_dimensions() -> None:
+    x = torch.zeros((2,) * 10)
+    x[x == 0] = 3.0
+    x.index_put_(tuple(torch.tensor([0]) for _ in range(10)), torch.tensor(4.0), accumulate=True)
+    assert float(x.sum()) == 3 * 1024 + 4
+    y = torch.ones((1,) * 12, requires_grad=True)
+    (y[y > 0] * 2).sum().backward()
+    assert y.grad.tolist() == (torch.ones((1,) * 12) * 2).tolist()

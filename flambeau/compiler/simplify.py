@@ -120,11 +120,17 @@ def hashable(params: Any) -> Any:
 def _simple(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
     if v.kind == "view":
         return composed(r, v, args)
-    if v.name == "cast" and v.args[0].kind == "scalar":
+    if v.name == "cast" and v.args[0].kind == "scalar" and not _rounds(v):
         return r.make("scalar", "scalar", (), args[0].params, (), v.dtype)
     if v.kind == "map":
         return _folded(r, v, args) or _without_effect(v, args) or copied(r, v, args)
     return copied(r, v, args)
+
+
+def _rounds(v: Value) -> bool:
+    """Does a cast of a run-time number round it as the program means it? A wider cast of the result must show that."""
+    to = v.dtype
+    return (to.kind == "f" and to.itemsize < 4) or (to.kind in "uib" and v.args[0].dtype.kind == "f")
 
 
 def _folded(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value | None:

@@ -71,8 +71,8 @@ def _difference(tys: Any, attrs: Any) -> Ty:
 
 
 _SAME = type_rule("same", EVERY)
-ADD = Operator("add", _SAME, lowering("add", "same", exact_numbers=True), _add_vjp)
-SUB = Operator("sub", _difference, lowering("sub", "same", exact_numbers=True), _sub_vjp)
+ADD = Operator("add", _SAME, lowering("add", "same"), _add_vjp)
+SUB = Operator("sub", _difference, lowering("sub", "same"), _sub_vjp)
 MUL = Operator("mul", _SAME, lowering("mul", "same", exact_numbers=True), _mul_vjp, saves=BOTH)
 DIV = Operator(
     "div",
@@ -84,7 +84,7 @@ DIV = Operator(
 
 
 def _scaled(name: str) -> Callable[..., Any]:
-    return lowering(lambda b, x, y, alpha: b.map(name, x, b.map("mul", y, alpha)), "same", 2, exact_numbers=True)
+    return lowering(lambda b, x, y, alpha: b.map(name, x, b.map("mul", y, alpha)), "same", 2)
 
 
 def _add_scaled_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -106,7 +106,7 @@ def _with_alpha(name: str, lower: Any, vjp: Any, grad_name: str | None = None) -
 at_once({ADD: operator_.add, SUB: operator_.sub, MUL: operator_.mul, DIV: operator_.truediv})
 ADD_SCALED = _with_alpha("add", _scaled("add"), _add_scaled_vjp)
 SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
-_rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2, exact_numbers=True)
+_rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2)
 RSUB = _with_alpha("rsub", _rsub_lower, _rsub_vjp)
 RSUB_SCALAR = _with_alpha("rsub", _rsub_lower, _rsub_vjp, "RsubBackward1")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, bool_, int64
+from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, dtype, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -147,8 +147,26 @@ MIN_DIM = _along("min")
 
 
 def into_named(result: Any, out: Any, name: str) -> Any:
-    """As ``into`` for a named result."""
-    return result if out is None else type(result)(into(tuple(result), out, name))
+    """As ``into`` for a named result, where ``out`` has its dtypes.
+
+    Raises:
+        RuntimeError: it has others.
+    """
+    if out is None:
+        return result
+    for field, r, o in zip(result.fields, result, out):
+        if is_tensor(o) and o._ty.dtype is not r._ty.dtype:
+            raise RuntimeError(_wrong_out(name, field, r._ty.dtype, o._ty.dtype))
+    return type(result)(into(tuple(result), out, name))
+
+
+def _wrong_out(name: str, field: str, want: dtype, got: dtype) -> str:
+    """PyTorch's complaint about the dtype of an ``out``, which each of these operators puts in its own words."""
+    if name == "mode":
+        return f"expected scalar type '{SCALAR_NAMES[want]}' but got '{SCALAR_NAMES[got]}' for {field} output"
+    if name == "kthvalue" and field == "indices":
+        return "output indices must be of scalar type Long"
+    return f"Expected out tensor to have dtype {C_NAMES[want]}, but got {C_NAMES[got]} instead"
 
 
 def _extreme(name: str, ops: tuple[Operator, Operator, Any], x: Any, dim: Any, keepdim: bool, out: Any) -> Any:

@@ -56,7 +56,8 @@ def _index_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     return (at_version(index_put(g.new_zeros(f.ins[0].shape), f.attrs, idx, g, True), 1), *[None] * len(idx))
 
 
-INDEX = Operator("index", _index_ty, _index_lower, _index_vjp, saves=tuple((k, (0,)) for k in range(1, 9)))
+MOST_DIMS = 64  # of a tensor, as in PyTorch
+INDEX = Operator("index", _index_ty, _index_lower, _index_vjp, saves=tuple((k, (0,)) for k in range(1, MOST_DIMS + 1)))
 
 
 def _put_lower(accumulate: bool) -> Any:
@@ -84,11 +85,19 @@ def _put_ty(tys: tuple[Ty, ...], where: Any) -> Ty:
     return x if x.dense and not x.offset else ty(x.shape, x.dtype)
 
 
-_PUT_SAVES = tuple((k, tuple(range(10))) for k in range(1, 9))
-PUT = {
-    n: Operator("index_put", _put_ty, _put_lower(False), _put_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)
-}  # one for each number of index tensors
-PUT_ADD = {n: Operator("index_put", _put_ty, _put_lower(True), _put_add_vjp, saves=_PUT_SAVES[:n]) for n in range(1, 9)}
+class _ByCount(dict[int, Operator]):
+    """The operators that write, one for each number of index tensors, made when first used."""
+
+    def __init__(self, accumulate: bool) -> None:
+        self.lower, self.vjp = _put_lower(accumulate), _put_add_vjp if accumulate else _put_vjp
+
+    def __missing__(self, count: int) -> Operator:
+        saves = tuple((k, tuple(range(count + 2))) for k in range(1, count + 1))
+        op = self[count] = Operator("index_put", _put_ty, self.lower, self.vjp, saves=saves)
+        return op
+
+
+PUT, PUT_ADD = _ByCount(False), _ByCount(True)
 
 
 def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:

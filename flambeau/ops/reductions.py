@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod as _product
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, as_dtype, bfloat16, bool_, float16, float32, int64, uint8
+from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, bfloat16, bool_, float16, float32, int64, uint8
 from ..dtypes import dtype as _dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
@@ -86,10 +86,24 @@ SUM_DIM = Operator("sum", reduction_ty, _sum_lower, _sum_vjp, grad_name="SumBack
 def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.sum.html)."""
     dims = some_dims(dim, input._ty.ndim)
-    dt = (dtype and as_dtype(dtype)) or (out.dtype if out is not None else sum_dtype(input._ty.dtype))
+    dt = asked_dtype(dtype, out) or sum_dtype(input._ty.dtype)
     if dt.kind not in "fc" and input.requires_grad:
         _check_differentiable(dt)
     return into(call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
+
+
+def asked_dtype(dt: _dtype | None, out: Any) -> _dtype | None:
+    """The dtype in which to compute: what is asked for, else that of ``out``.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    dt = as_dtype(dt)
+    if out is None:
+        return dt
+    if dt is not None and out._ty.dtype is not dt:
+        raise RuntimeError(f"Expected out tensor to have dtype {C_NAMES[dt]}, but got {C_NAMES[out._ty.dtype]} instead")
+    return out._ty.dtype
 
 
 def _check_differentiable(dt: _dtype) -> None:
@@ -147,7 +161,11 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     if input._ty.dtype.kind == "c":
         raise RuntimeError("nansum on CPU does not support complex inputs")
     dims = wrap_dims(dim, input._ty.ndim)
-    return into(call(NANSUM, (input,), (dims, keepdim, as_dtype(dtype) or sum_dtype(input._ty.dtype))), out, "nansum")
+    dt = as_dtype(dtype)
+    if dt is not None and out is not None and out._ty.dtype is not dt:
+        raise RuntimeError(f"nansum: provided dtype must match dtype of result. Got {SCALAR_NAMES[out._ty.dtype]} and "
+                           f"{SCALAR_NAMES[dt]}.")  # fmt: skip
+    return into(call(NANSUM, (input,), (dims, keepdim, dt or sum_dtype(input._ty.dtype))), out, "nansum")
 
 
 def _mean_lower(b: Any, attrs: Any, x: Any) -> Any:
@@ -182,6 +200,8 @@ def _mean_dtype(have: _dtype, asked: _dtype | None) -> _dtype:
 def mean(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean over all or some dimensions (https://docs.pytorch.org/docs/stable/generated/torch.mean.html)."""
     dt = _mean_dtype(input._ty.dtype, dtype)
+    if dtype is not None:
+        asked_dtype(dtype, out)
     dims = some_dims(dim, input._ty.ndim)
     return into(call(MEAN if dim is EVERY else MEAN_DIM, (input,), (dims, keepdim, dt)), out, "mean")
 
@@ -242,7 +262,7 @@ PROD_DIM = Operator(
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The product of all elements or along one dimension."""
     t = input._ty
-    dt = (dtype and as_dtype(dtype)) or (out.dtype if out is not None else sum_dtype(t.dtype))
+    dt = asked_dtype(dtype, out) or sum_dtype(t.dtype)
     if dtype is not None and dt is not t.dtype and input.requires_grad:
         _check_differentiable(dt)
         input = input.to(dt)
@@ -266,6 +286,8 @@ ALL = _logical("all")
 
 def _decide(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     t = x._ty
+    if out is not None and out._ty.dtype not in (bool_, uint8):
+        raise RuntimeError(f"{op.name} only supports bool tensor for result, got: {SCALAR_NAMES[out._ty.dtype]}")
     dt = uint8 if t.dtype is uint8 else bool_
     if dim == () or dim == []:
         dims: tuple[int, ...] = ()

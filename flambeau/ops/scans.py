@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..dtypes import SCALAR_NAMES, as_dtype, bool_, complex64, complex128, finfo, float32, float64, int64
+from ..dtypes import SCALAR_NAMES, bool_, complex64, complex128, finfo, float32, float64, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._registry import call, call_inplace, export, into, wrap_dim
 from .extremes import into_named, place
-from .reductions import sum_dtype, wide
+from .reductions import asked_dtype, sum_dtype, wide
 
 # ---- cumsum, cumprod
 
@@ -69,7 +69,7 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
 
 def _scan_attrs(name: str, x: Any, dim: int, dt: Any, out: Any) -> tuple[int, Any]:
     """Dimension and dtype of a running sum or product."""
-    dt = as_dtype(dt) or (out.dtype if out is not None else sum_dtype(x._ty.dtype))
+    dt = asked_dtype(dt, out) or sum_dtype(x._ty.dtype)
     if dt is bool_:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     return wrap_dim(dim, x._ty.ndim), dt

@@ -131,6 +131,8 @@ TOPK = Operator("topk", _topk_ty, _topk_lower, _topk_vjp, saves=((OUT + 1, (0,))
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The ``k`` largest (or smallest) elements along ``dim``, in order, and where they are."""
     t = input._ty
+    if isinstance(dim, bool):
+        raise TypeError("topk(): argument 'dim' (position 3) must be int, not bool")
     d = wrap_dim(dim, t.ndim)
     if not 0 <= k <= (t.shape[d] if t.ndim else 1):
         raise RuntimeError("selected index k out of range")
