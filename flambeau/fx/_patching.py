@@ -48,7 +48,7 @@ class Patcher:
         if id(home) in self._seen:
             return
         self._seen.add(id(home))
-        for name, f in _recording.replace_in(home, _recording.recorders()):
+        for name, f in _recording.replace_in(home):
             self.later(functools.partial(home.__setitem__, name, f))
         for name, f in list(home.items()):
             if not name.startswith("_") and id(f) in functions and callable(f):

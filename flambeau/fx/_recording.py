@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -61,8 +62,11 @@ class Recorder:
 def _python_signature(f: Any) -> inspect.Signature | None:
     """The signature of a function that is Python in PyTorch: its node has all arguments, defaults too, by name."""
     name = f.__name__
-    space = torch.nn.functional if getattr(torch.nn.functional, name, None) is f else torch
-    if name in _BUILT_IN if space is torch.nn.functional else name not in _IN_PYTHON:
+    if vars(torch.nn.functional).get(name) is f:
+        python = name not in _BUILT_IN
+    else:
+        python = name in _IN_PYTHON and vars(torch).get(name) is f
+    if not python:
         return None
     signature = inspect.signature(inspect.unwrap(f))
     kinds = {p.kind for p in signature.parameters.values()}
@@ -131,27 +135,61 @@ def _look(a: Any, found: list[Any]) -> None:
             _look(x, found)
 
 
-@functools.lru_cache(1)
-def recorders() -> dict[int, Recorder]:
-    """A recorder for each public function, by the function's identity."""
-    made: dict[int, Recorder] = {}
-    for space in _spaces():
-        for name in (*dir(space), *_PRIVATE):
-            f = getattr(space, name, None)
-            if inspect.isfunction(f) and (name[0] != "_" or name in _PRIVATE) and name not in _NO_CALLS:
-                vars(space)[name] = f  # also if a function of the module gave it
-                made[id(f)] = made.get(id(f)) or Recorder(f)
-    return made
+_known: dict[int, Recorder] = {}  # of public functions, by their identity
+
+
+def recorder_of(f: Any) -> Any:
+    """What stands for a public function while the recorders are in place; other things as they are."""
+    return _known.get(id(f), f)
+
+
+def _recorded(name: str, f: Any) -> Any:
+    """A recorder for what is a public function, which is remembered."""
+    if isinstance(f, Recorder) or not inspect.isfunction(f) or name in _NO_CALLS:
+        return f
+    if name.startswith("_") and name not in _PRIVATE:
+        return f
+    if id(f) not in _known:
+        _known[id(f)] = Recorder(f)
+    return _known[id(f)]
 
 
 def _spaces() -> list[Any]:
-    spaces = []
-    for path in _SPACES:
-        space: Any = torch
-        for part in path.split(".") if path else ():
-            space = getattr(space, part)
-        spaces.append(space)
-    return spaces
+    """The modules of public functions that have been imported."""
+    names = [f"{torch.__package__}.{path}".rstrip(".") for path in _SPACES]
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def _replace(space: Any) -> None:
+    """Puts recorders in the place of a module's functions, also of those that it imports later."""
+    home = vars(space)
+    for name, f in list(home.items()):
+        if name != "__getattr__":
+            home[name] = _recorded(name, f)
+    inner = home.get("__getattr__")
+    if inner is None:
+        return
+
+    def later(name: str) -> Any:
+        value = _recorded(name, inner(name))
+        if isinstance(value, Recorder):
+            home[name] = value
+        elif inspect.ismodule(value) and value in _spaces():
+            _replace(value)
+        return value
+
+    later.inner = inner  # type: ignore[attr-defined]
+    home["__getattr__"] = later
+
+
+def _restore(space: Any) -> None:
+    """Puts a module's functions back."""
+    home = vars(space)
+    for name, f in list(home.items()):
+        if isinstance(f, Recorder):
+            home[name] = f.f
+    if hasattr(home.get("__getattr__"), "inner"):
+        home["__getattr__"] = home["__getattr__"].inner
 
 
 def original(f: Any) -> Any:
@@ -167,9 +205,8 @@ def install() -> None:
     _depth[0] += 1
     if _depth[0] > 1:
         return
-    known = recorders()
     for space in _spaces():
-        replace_in(vars(space), known)
+        _replace(space)
     for name, method in list(vars(torch.Tensor).items()):
         if name[0] != "_" and (inspect.isfunction(method) or type(method).__name__ == "LaterMethod"):
             setattr(torch.Tensor, name, MethodRecorder(name, method))
@@ -181,23 +218,17 @@ def uninstall() -> None:
     if _depth[0]:
         return
     for space in _spaces():
-        home = vars(space)
-        for name, f in list(home.items()):
-            if isinstance(f, Recorder):
-                home[name] = f.f
+        _restore(space)
     for name, method in list(vars(torch.Tensor).items()):
         if isinstance(method, MethodRecorder):
             setattr(torch.Tensor, name, method.method)
 
 
-def replace_in(home: dict[str, Any], known: dict[int, Recorder]) -> list[tuple[str, Any]]:
-    """Replaces functions in a namespace; gives the names and what was there."""
-    undo = []
-    for name, f in list(home.items()):
-        recorder = known.get(id(f))
-        if recorder is not None and recorder.f is f:
-            undo.append((name, f))
-            home[name] = recorder
+def replace_in(home: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Replaces torch's functions in a namespace; gives the names and what was there."""
+    undo = [(name, f) for name, f in home.items() if inspect.isfunction(f) and id(f) in _known]
+    for name, f in undo:
+        home[name] = _known[id(f)]
     return undo
 
 

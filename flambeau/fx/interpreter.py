@@ -189,7 +189,7 @@ class Transformer(Interpreter):
         """The proxy of a node; a function of torch is given as ``torch`` has it meanwhile."""
         with fx_traceback.set_current_meta(n):
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            return getattr(self, n.op)(_recording.recorders().get(id(n.target), n.target), args, kwargs)
+            return getattr(self, n.op)(_recording.recorder_of(n.target), args, kwargs)
 
     def placeholder(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A placeholder of the new graph."""
