@@ -20,11 +20,13 @@ class device:
             type, index = type.type, type.index
         if isinstance(type, int):
             type, index = "cuda", type
-        kind, _, number = str(type).partition(":")
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
+        kind, colon, number = str(type).partition(":")
         if kind not in _TYPES:
             names = ", ".join(_TYPES[:-1])
             raise RuntimeError(f"Expected one of {names}, privateuseone device type at start of device string: {kind}")
-        if number and not number.isdigit():
+        if colon and (not number.isdigit() or number != str(int(number))):
             raise RuntimeError(f"Invalid device string: '{type}'")
         self.type = kind
         self.index = int(number) if number else index

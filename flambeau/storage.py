@@ -132,6 +132,9 @@ class UntypedStorage:
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return UntypedStorage(new_storage(self._memory(self.dtype.np)[i].view(np.uint8)))
+        n = self.size()
+        if isinstance(i, int) and not -n <= i < n:
+            raise IndexError(f"index {i} out of range for storage of size {n}")
         return self._items()[i].item()
 
     def __setitem__(self, i: Any, value: Any) -> None:
@@ -250,7 +253,11 @@ class UntypedStorage:
         return self.clone()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return memo.setdefault(id(self), self.clone())
+        from .tensor import copied_storage
+
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__, _s=copied_storage(self._s, memo), _pairs=None)
+        return memo.setdefault(id(self), copy)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_array, (type(self), self._memory(np.uint8), self._s.ty.dtype, self.dtype)
@@ -268,6 +275,17 @@ class TypedStorage(UntypedStorage):
         if wrap_storage is not None:
             args = (wrap_storage._s,)
         super().__init__(*args)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
+        if not isinstance(i, int):
+            raise RuntimeError(f"can't index a <class 'torch.storage.TypedStorage'> with {type(i)}")
+        return super().__getitem__(i)
+
+    def type(self) -> str:
+        """The name of the storage's class, such as ``torch.FloatStorage``."""
+        return f"torch.{self.pickle_storage_type()}"
 
     def _title(self) -> str:
         return f"torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}"

@@ -23,9 +23,9 @@ from .graph.realisation import realised, settled
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
-from .graph.types import Size, beside, permuted_strides, ty
+from .graph.types import Size, Ty, beside, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
-from .ops._registry import requires_grad, version_of, view_edge
+from .ops._registry import c_name, requires_grad, version_of, view_edge
 
 REVERSED = (
     "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -392,8 +392,12 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             t = beside(flat_type(0, self.dtype), self._ty)
             s = Storage.of(t, None, None if t.meta else np.zeros(0, self.dtype.np))
         elif isinstance(source, TensorBase):
+            if source._ty.dtype is not self._ty.dtype:
+                have, want = c_name(source._ty.dtype), c_name(self._ty.dtype)
+                raise RuntimeError(f"Could not set tensor of type {have} to a tensor of type {want}")
             s, t = source._s, source._ty
         else:
+            _check_element_type(self, source)
             s = source._s
             t = flat_type(s.ty.numel * s.ty.dtype.itemsize // self.dtype.itemsize, self.dtype)
         if s.ty.meta is not self._ty.meta:
@@ -402,8 +406,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
                 f'"{META if s.ty.meta else CPU}".  This is no longer allowed; the devices must match.'
             )
         if size is not None:
+            if storage_offset < 0:
+                raise RuntimeError(f"Tensor: invalid storage offset {storage_offset}")
             t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
         t = beside(t, s.ty)
+        _check_room(s, t)
         complete_all()
         replaced[0] += 1
         self._s, self._ty, self._w, self._vc = s, t, -1, None
@@ -565,7 +572,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             return memo[id(self)]
         import copy
 
-        s = _copied_storage(self._s, memo)
+        s = copied_storage(self._s, memo)
         x = Tensor._make_subclass(type(self), new_tensor(s, self._ty), requires_grad(self))
         memo[id(self)] = x
         if self._grad is not None:
@@ -600,7 +607,30 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return 1, 0
 
 
-def _copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
+def _check_room(s: Storage, t: Ty) -> None:
+    """Raises unless a storage holds a tensor of this type."""
+    from .ops.creation import span_of
+
+    need, have = span_of(t) * t.dtype.itemsize, s.ty.numel * s.ty.dtype.itemsize
+    if t.numel and need > have and not s.ty.meta:
+        raise RuntimeError(
+            f"setStorage: sizes {list(t.shape)}, strides {list(t.strides)}, storage offset {t.offset}, and itemsize "
+            f"{t.dtype.itemsize} requiring a storage size of {need} are out of bounds for storage of size {have}"
+        )
+
+
+def _check_element_type(x: Any, source: Any) -> None:
+    """Raises if a storage is one of elements of another dtype than ``x``."""
+    from .storage import TypedStorage
+
+    if isinstance(source, TypedStorage) and source.dtype is not x._ty.dtype:
+        want, have = c_name(x._ty.dtype), dtypes.SCALAR_NAMES[source.dtype]
+        raise RuntimeError(
+            f"Expected a Storage of type {want} or an UntypedStorage, but got type {have} for argument 1 'storage'"
+        )
+
+
+def copied_storage(s: Storage, memo: dict[int, Any]) -> Storage:
     """One copy for all tensors of a deepcopy that share the storage."""
     copies = memo.setdefault("flambeau storages", {})  # type: ignore[call-overload]
     if id(s) not in copies:

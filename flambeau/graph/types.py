@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 from math import prod
-from operator import mul
+from operator import index, mul
 from sys import getrefcount
 from typing import Any
 
@@ -17,6 +18,18 @@ class Size(tuple):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        """Integers of any type as sizes.
+
+        Raises:
+            TypeError: an element is no integer.
+        """
+        given = tuple(sizes)
+        for at, n in enumerate(given):
+            if n.__class__ is not int and not isinstance(n, int):
+                return tuple.__new__(cls, [_integer(at, n) for at, n in enumerate(given)])
+        return tuple.__new__(cls, given)
+
     def numel(self) -> int:
         """The number of elements of a tensor of this shape."""
         return prod(self)
@@ -26,9 +39,11 @@ class Size(tuple):
 
     def __getitem__(self, i: Any) -> Any:
         r = tuple.__getitem__(self, i)
-        return Size(r) if isinstance(i, slice) else r
+        return tuple.__new__(Size, r) if isinstance(i, slice) else r
 
     def __add__(self, other: tuple[Any, ...]) -> Size:  # type: ignore[override]
+        if not isinstance(other, tuple):
+            raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to torch.Size")
         return Size(tuple.__add__(self, other))
 
     def __radd__(self, other: tuple[Any, ...]) -> Size:
@@ -38,6 +53,14 @@ class Size(tuple):
         return Size(tuple.__mul__(self, n))
 
     __rmul__ = __mul__
+
+
+def _integer(at: int, n: Any) -> int:
+    """An element of a size."""
+    try:
+        return index(n)
+    except TypeError:
+        raise TypeError(f"torch.Size() takes an iterable of 'int' (item {at} is '{type(n).__name__}')") from None
 
 
 class Ty:

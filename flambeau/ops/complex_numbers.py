@@ -12,6 +12,7 @@ from ._elementwise import Support, same_dtype, tensor_argument, unary, wide
 from ._registry import FUNCTIONS, METHODS, call, export, function, into
 from ._types import elementwise, float_dtype, unary_ty
 from .complex_views import view_as_real
+from .indexing import as_value
 
 CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f, g: (g.conj(),))
 CONJ_PHYSICAL = unary(
@@ -89,7 +90,11 @@ def imag(input: Any) -> Any:
 
 
 def _set_part(part: Any) -> Any:
-    return lambda x, value: part(x).copy_(value)
+    def write(x: Any, value: Any) -> None:
+        y = part(x)
+        y.copy_(as_value(y, value))
+
+    return write
 
 
 METHODS["real"] = property(real, _set_part(real), doc="The real part, sharing memory.")

@@ -28,6 +28,7 @@ from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
 from ._progressions import stepped
 from ._registry import call, fresh, function, into, is_tensor, method
+from ._signatures import type_name
 
 # ---- memory
 
@@ -149,13 +150,13 @@ def _no_sizes(given: Any, name: str) -> TypeError:
     """PyTorch's words for sizes that are no integers."""
     wanted = f"{name}(): argument 'size' (position 1) must be tuple of ints"
     if not isinstance(given, (tuple, list)):
-        return TypeError(f"{wanted}, not {type(given).__name__}")
-    at, wrong = next((k, n) for k, n in enumerate(given) if not hasattr(type(n), "__index__"))
+        return TypeError(f"{wanted}, not {type_name(given)}")
+    at, wrong = next((k, n) for k, n in enumerate(given) if not _is_integer(n))
     if at == 0:
-        return TypeError(f"{wanted}, but found element of type {type(wrong).__name__} at pos 0")
+        return TypeError(f"{wanted}, but found element of type {type_name(wrong)} at pos 0")
     return TypeError(
         f"{name}(): argument 'size' failed to unpack the object at pos {at + 1} with error "
-        f'"type must be tuple of ints,but got {type(wrong).__name__}"'
+        f'"type must be tuple of ints,but got {type_name(wrong)}"'
     )
 
 
@@ -174,6 +175,14 @@ def _tuple_of_sizes(size: Any, name: str) -> tuple[int, ...]:
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
     return sizes((size,), name)
+
+
+def _is_integer(n: Any) -> bool:
+    try:
+        index(n)
+    except TypeError:
+        return False
+    return True
 
 
 def check_out_dtype(dt: Any, out: Any) -> None:

@@ -32,6 +32,8 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for extra in (prepend, append):
         if extra is not None and extra._ty.ndim != t.ndim:
             raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+        if extra is not None:
+            _check_beside(t.shape, extra._ty.shape, d)
     if n == 0:
         return into(input.new_zeros(input.shape).copy_(input), out, "diff")
     x = _extended(input, prepend, append, d)
@@ -39,6 +41,16 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for _ in range(n):
         x = _step(x, d) if x._ty.shape[d] else x
     return into(x, out, "diff")
+
+
+def _check_beside(shape: tuple[int, ...], other: tuple[int, ...], dim: int) -> None:
+    """Raises unless the sizes are equal in all other dimensions than ``dim``."""
+    for d, (n, m) in enumerate(zip(shape, other)):
+        if d != dim and n != m:
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                f"differencing dimension; input.size({d}) = {n}, but got tensor.size({d}) = {m}"
+            )
 
 
 def _extended(x: Any, before: Any, after: Any, dim: int) -> Any:

@@ -12,6 +12,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, like, ty
 from ._checks import check_value
+from ._overlapping import shared_places
 from ._registry import call, call_inplace, export, is_number, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .gathering import check_mask, first_outside, need_tensor, size_along, values_of, wrapped
@@ -92,6 +93,15 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 @method()
 def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
     """In-place ``masked_fill``; the mask broadcasts to this tensor."""
+    shared = (
+        shared_places(self, "masked_fill_", "tensor[mask] = scalar")
+        if is_tensor(mask) and mask.dtype is bool_
+        else None
+    )
+    if shared is not None:
+        memory, places = shared
+        memory.index_fill_(0, places[mask.expand(self._ty.shape)], value)
+        return self
     return _masked_fill("masked_fill_", _inplace, self, mask, value)
 
 
@@ -230,6 +240,11 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 @method()
 def index_fill_(self: Any, dim: int, index: Any, value: Any) -> Any:
     """In-place ``index_fill``."""
+    shared = shared_places(self, "index_fill_", "tensor[mask] = scalar")
+    if shared is not None:
+        memory, places = shared
+        memory.index_fill_(0, places.index_select(dim, index).reshape(-1), value)
+        return self
     return _index_fill("index_fill_", True, self, dim, index, value)
 
 

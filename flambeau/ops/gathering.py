@@ -217,6 +217,8 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """
     need_tensor("index_select", "index", 3, index)
     d = wrap_dim(dim, input._ty.ndim)
+    if index._ty.numel and not size_along(input._ty, d):
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
     if d == 1 and input._ty.dtype.kind in "fiu":
         check_range(INDEX_SELECT, (input, index), d, index, d, RuntimeError, _DIM1_RANGE)
     check_range(INDEX_SELECT, (input, index), d, index, d, IndexError, "index out of range in self")

@@ -17,6 +17,7 @@ from ..graph.types import Ty, beside, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, as_index, under_mask
 from ._checks import check_value
 from ._immediate import assign, assign_part, fill
+from ._overlapping import shared_places
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
 from ._signatures import type_name
 from ._types import broadcast_shape
@@ -221,7 +222,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     if tensors is None:
         _assign(x, value)
         return
-    value = _without_leading_ones(_as_value(x, value), 0)
+    value = _without_leading_ones(as_value(x, value), 0)
     value = under_mask(x, index if isinstance(index, tuple) else (index,), value)
     where = tuple(d for d, t in enumerate(tensors) if t is not None)
     put_(x, where, [t for t in tensors if t is not None], value, False)
@@ -234,6 +235,12 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
         RuntimeError: the value's dtype differs, or it does not broadcast to what is indexed.
     """
     check_put(x, where, idx, value)
+    shared = shared_places(x, "index_put_", "tensor[indices] = tensor")
+    if shared is not None:
+        memory, places = shared
+        at = index(places, where, idx)
+        put_(memory, (0,), [at], value.expand(at._ty.shape), accumulate)
+        return x
     op = (PUT_ADD if accumulate else PUT)[len(idx)]
     return call_inplace(op, x, (*_checked(x, where, idx), value), where, may_overlap=True)
 
@@ -259,7 +266,7 @@ def _check_value(value: Ty, target: Ty) -> None:
                            f"result of shape {list(target.shape)}")  # fmt: skip
 
 
-def _as_value(x: Any, value: Any) -> Any:
+def as_value(x: Any, value: Any) -> Any:
     """What is assigned to ``x``, as a tensor.
 
     Raises:
@@ -292,7 +299,7 @@ def _without_leading_ones(value: Any, ndim: int) -> Any:
 def _assign(x: Any, value: Any) -> None:
     if not is_tensor(value) and fill(x, value):
         return
-    value = _as_value(x, value)
+    value = as_value(x, value)
     if value._s is x._s and value._ty is x._ty and not (requires_grad(x) or requires_grad(value)):
         (x._vc or x._s).version += 1  # as after ``x[i] += 1``: it has been written where it lies
         return

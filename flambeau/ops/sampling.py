@@ -79,13 +79,19 @@ def _dirichlet_grad(x: Any, alpha: Any, total: Any) -> Any:
 @export()
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out: Any = None) -> Any:
     """Ones with the probabilities in ``input``, or with probability ``p`` in the shape of ``input``."""
+    if out is not None:
+        return _bernoulli_into(out, input, p, generator)
     t = beside(ty(input._ty.shape, input._ty.dtype), input._ty)
     if p is not None:
-        y = drawn(bernoulli_sampler(float(p)), t, generator)
-        return into(with_history(y, _BERNOULLI_P, [input]), out, "bernoulli")
-    return into(
-        with_history(drawn(bernoulli_tensor_sampler(input), t, generator), _BERNOULLI, [input]), out, "bernoulli"
-    )
+        return with_history(drawn(bernoulli_sampler(float(p)), t, generator), _BERNOULLI_P, [input])
+    return with_history(drawn(bernoulli_tensor_sampler(input), t, generator), _BERNOULLI, [input])
+
+
+def _bernoulli_into(out: Any, x: Any, p: float | None, generator: Any) -> Any:
+    """Drawn in the dtype of ``out``, which may be any."""
+    if out._ty.shape != x._ty.shape:
+        out.resize_(x._ty.shape)
+    return out.bernoulli_(x if p is None else p, generator=generator)
 
 
 # ---- multinomial

@@ -320,7 +320,7 @@ def _check_add(name: str, x: Ty, index: Ty, src: Ty, dim: int) -> None:
     if index.numel != size_along(src, dim):
         raise RuntimeError(f"{name}(): Number of indices ({index.numel}) should be equal to source.size(dim): "
                            f"({size_along(src, dim)}), for dim: {dim}")  # fmt: skip
-    if x.ndim and src.ndim and (x.ndim != src.ndim or _without(x, dim) != _without(src, dim)):
+    if src.ndim and (x.ndim != src.ndim or _without(x, dim) != _without(src, dim)):
         raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got "
                            f"self.shape = {list(x.shape)} source.shape = {list(src.shape)}")  # fmt: skip
 

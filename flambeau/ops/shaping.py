@@ -113,6 +113,8 @@ def map_(self: Any, tensor: Any, callable: Callable[[Any, Any], Any]) -> Any:
 @method()
 def apply_(self: Any, callable: Callable[[Any], Any]) -> Any:
     """Writes ``callable(element)`` everywhere."""
+    if self.requires_grad:
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
     return _written(self, [callable(a) for a in self._numpy().reshape(-1).tolist()])
 
 
