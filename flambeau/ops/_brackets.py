@@ -114,7 +114,7 @@ def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any
     taken = _taken(x, items)
     ndim = x._ty.ndim
     dim, tensors, first = 0, [], True
-    for i in items:
+    for at, i in enumerate(items):
         if i is Ellipsis:
             if first:
                 skip = ndim - taken
@@ -129,19 +129,19 @@ def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any
             tensors.append(None)
             dim += 1
         elif is_tensor(i):
-            x, dim = _tensor_index(x, i, dim, tensors)
+            x, dim = _tensor_index(x, i, dim, tensors, at)
         else:
-            x = _select(x, dim, int(i))
+            x = _select(x, dim, int(i), at)
     if any(t is not None for t in tensors):
         return x, tensors
     return x, None
 
 
-def _tensor_index(x: Any, i: Any, dim: int, tensors: list[Any]) -> tuple[Any, int]:
+def _tensor_index(x: Any, i: Any, dim: int, tensors: list[Any], at: int) -> tuple[Any, int]:
     """Notes an index tensor; a 0-dim integer selects, a mask takes as many dimensions as it has."""
     t = i._ty
     if t.ndim == 0 and t.dtype.kind in "ui" and t.dtype is not uint8:
-        return _select(x, dim, int(i.item())), dim
+        return _select(x, dim, int(i.item()), at), dim
     if t.dtype in (bool_, uint8):
         return _mask_index(x, i, dim, tensors)
     if t.dtype not in (int64, int32):
@@ -205,14 +205,15 @@ def _bound(v: Any) -> int:
         raise TypeError("slice indices must be integers or None or have an __index__ method") from None
 
 
-def _select(x: Any, dim: int, i: int) -> Any:
+def _select(x: Any, dim: int, i: int, at: int) -> Any:
+    """What is at the integer ``i``, the part number ``at`` between the brackets."""
     t = x._ty
     if t.ndim == 0:
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
                          "C++ to "
                          "convert a 0-dim tensor to a number")  # fmt: skip
     if not -t.shape[dim] <= i < t.shape[dim]:
-        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {t.shape[dim]}")
+        raise IndexError(f"index {i} is out of bounds for dimension {at} with size {t.shape[dim]}")
     return select(x, dim, i)
 
 

@@ -730,6 +730,13 @@ def into(result: Any, out: Any, name: str = "") -> Any:
     return out
 
 
+def into_flat(result: TensorBase, out: Any, name: str) -> Any:
+    """``into`` for vectors: an ``out`` of as many elements keeps its shape."""
+    if out is not None and out._ty.numel == result._ty.numel:
+        result = result.reshape(out._ty.shape)  # type: ignore[attr-defined]
+    return into(result, out, name)
+
+
 def _resize_out(result: TensorBase, out: TensorBase) -> None:
     if out._ty.numel:
         warnings.warn(

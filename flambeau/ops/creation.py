@@ -27,7 +27,7 @@ from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
 from ._progressions import stepped
-from ._registry import call, fresh, function, into, is_tensor, method
+from ._registry import call, fresh, function, into, into_flat, is_tensor, method
 from ._signatures import type_name
 
 # ---- memory
@@ -287,7 +287,8 @@ def full(
 ) -> Any:
     """A tensor filled with ``fill_value``, whose kind gives the dtype unless it is said."""
     shape, value = _tuple_of_sizes(size, "full"), _number(fill_value, "full")
-    return _new_full("full", shape, value, weak_dtype(value) if dtype is None else dtype, device, requires_grad, out)
+    dt = weak_dtype(value) if dtype is None and out is None else dtype
+    return _new_full("full", shape, value, dt, device, requires_grad, out)
 
 
 def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
@@ -532,4 +533,4 @@ def arange(
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
     x = call(ARANGE, (start, step), (n, dt, int64 if dt.kind in "uib" else float64))
-    return with_grad(into(x, out, "arange"), requires_grad, where)
+    return with_grad(into_flat(x, out, "arange"), requires_grad, where)

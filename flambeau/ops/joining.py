@@ -9,6 +9,7 @@ from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
 from ._immediate import join
+from ._layouts import is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
 
@@ -47,11 +48,9 @@ def _channels_last(tys: tuple[Ty, ...], shape: tuple[int, ...]) -> tuple[int, ..
     """The strides if all tensors have their channels innermost."""
     if len(shape) not in (4, 5):
         return None
-    order = [1, *range(len(shape) - 1, 1, -1), 0]
-    for t in tys:
-        if t.contiguous or t.strides != permuted_strides(t.shape, order):
-            return None
-    return permuted_strides(shape, order)
+    if not all([is_channels_last(t) for t in tys]):  # noqa: C419
+        return None
+    return permuted_strides(shape, [1, *range(len(shape) - 1, 1, -1), 0])
 
 
 def joined(b: Any, dim: int, xs: Sequence[Any]) -> Any:

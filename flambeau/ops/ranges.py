@@ -13,7 +13,7 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, dtype, float32, float64, g
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._progressions import between, linear
-from ._registry import call, function, into, is_tensor
+from ._registry import call, function, into, into_flat, is_tensor
 from .creation import check_out_dtype, from_values, with_grad
 from .reductions import wide
 
@@ -46,7 +46,7 @@ def linspace(
     dt = as_dtype(dtype) or (out.dtype if out is not None else weak_dtype(kind()))
     _check_spaced("linspace", kind, dt, out)
     x = call(LINSPACE, (start, end), (steps, dt))
-    return with_grad(into(x, out, "linspace"), requires_grad, where)
+    return with_grad(into_flat(x, out, "linspace"), requires_grad, where)
 
 
 def _ends(name: str, start: Any, end: Any) -> list[Any]:
@@ -124,7 +124,7 @@ def logspace(
     dt = as_dtype(dtype) or (out.dtype if out is not None else weak_dtype(kind()))
     _check_spaced("logspace", kind, dt, out)
     x = call(LOGSPACE, (start, end, float(base)), (steps, dt))
-    return with_grad(into(x, out, "logspace"), requires_grad, where)
+    return with_grad(into_flat(x, out, "logspace"), requires_grad, where)
 
 
 def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
@@ -247,4 +247,4 @@ def _range(
     n = math.floor((end - start) / step) + 1
     dt = as_dtype(dtype) or get_default_dtype()
     x = (arange(n, dtype=float64, device=device) * step + start).to(dt)
-    return with_grad(into(x, out, "range"), requires_grad)
+    return with_grad(into_flat(x, out, "range"), requires_grad)

@@ -53,8 +53,14 @@ def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
     flat = b.const(0, g.dtype, (span,))
     n = prod(part.shape)
     flat = b.scatter("add", flat, b.reshape(index, (n,)), b.reshape(g, (n,)), 0)
-    read = b.reshape(_addresses(b, base), (prod(base.shape),))
-    return b.reshape(b.take(flat, read, 0), base.shape)
+    count = prod(base.shape)
+    read = b.reshape(_addresses(b, base), (count,))
+    found = b.take(flat, read, 0)
+    if overlaps_itself(base):  # elements of the base that share memory also share its gradient
+        ones = b.const(1, g.dtype, (count,))
+        sharing = b.scatter("add", b.const(0, g.dtype, (span,)), read, ones, 0)
+        found = b.map("div", found, b.take(sharing, read, 0))
+    return b.reshape(found, base.shape)
 
 
 def _addresses(b: Any, t: Ty) -> Any:

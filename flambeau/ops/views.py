@@ -19,6 +19,7 @@ from ._registry import (
     call,
     export,
     method,
+    requires_grad,
     view,
     view_inplace,
     wrap_dim,
@@ -155,10 +156,8 @@ VIEW_DTYPE = view_operator("view_dtype", _dtype_rule, lambda f, g: (None,))
 
 
 def view_dtype(x: Any, dt: Any) -> Any:
-    """The same memory read as another dtype."""
-    if x.dtype is dt:
-        return x
-    y = view(VIEW_DTYPE, x, dt)
+    """The same memory read as a dtype, without a history."""
+    y = view(VIEW_DTYPE, alias(x) if requires_grad(x) else x, dt)
     if dt.kind not in "fc":
         y._view = None
     return y
