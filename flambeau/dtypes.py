@@ -220,11 +220,13 @@ def weak_dtype(value: Any) -> dtype:
         return _default[0]
     if isinstance(value, bool):
         return bool_
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
+    if isinstance(value, np.bool_):
+        return bool_
+    if isinstance(value, (int, np.integer)):
+        if not -(2**63) <= int(value) < 2**64:
             raise OverflowError("int too big to convert" if value > 0 else "can't convert negative int to unsigned")
         return int64
-    return default_complex_dtype() if isinstance(value, complex) else get_default_dtype()
+    return default_complex_dtype() if isinstance(value, (complex, np.complexfloating)) else get_default_dtype()
 
 
 def can_cast(from_: dtype, to: dtype) -> bool:

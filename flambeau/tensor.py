@@ -278,11 +278,20 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self._value()
 
+    def _real(self, c_type: str) -> Any:
+        """The only element, which must not have an imaginary part."""
+        value = self._one()
+        if type(value) is not complex:
+            return value
+        if value.imag:
+            raise RuntimeError(f"value cannot be converted to type {c_type} without overflow")
+        return value.real
+
     def __float__(self) -> float:
-        return float(self._one())
+        return float(self._real("double"))
 
     def __int__(self) -> int:
-        return int(self._one())
+        return int(self._real("int64_t"))
 
     def __complex__(self) -> complex:
         return complex(self._one())

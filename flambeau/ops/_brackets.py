@@ -14,6 +14,7 @@ import numpy as np
 
 from ..dtypes import bool_, int32, int64, uint8
 from ._registry import is_tensor
+from ._signatures import type_name
 from .views import select, slice_view
 
 NESTED = (
@@ -63,7 +64,7 @@ def as_index(i: Any) -> Any:
         return int(i)
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
-        f"(got {type(i).__name__})"
+        f"(got {type_name(i)})"
     )
 
 

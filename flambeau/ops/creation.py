@@ -162,7 +162,7 @@ def _no_sizes(given: Any, name: str) -> TypeError:
 
 def _number(value: Any, name: str) -> Any:
     """A fill value as a Python number."""
-    if is_tensor(value) and not value._ty.ndim:
+    if isinstance(value, np.generic) or (is_tensor(value) and not value._ty.ndim):
         return value.item()
     if is_tensor(value) or isinstance(value, (str, bytes, list, tuple, dict, type(None))):
         kind = type(value).__name__
@@ -504,6 +504,12 @@ def _arange_lower(b: Any, attrs: tuple[int, dtype, dtype], start: Any, step: Any
 ARANGE = Operator("arange", lambda tys, attrs: ty((attrs[0],), attrs[1]), _arange_lower)
 
 
+def _check_finite(start: Any, end: Any) -> None:
+    """Raises unless both ends of a range are numbers."""
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+
+
 @function()
 def arange(
     start: Any,
@@ -520,7 +526,8 @@ def arange(
     """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
     where = chosen(device)
     start, end = (0, start) if end is None else (start, end)
-    start, end, step = [v.item() if is_tensor(v) else v for v in (start, end, step)]
+    start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in (start, end, step)]
+    _check_finite(start, end)
     whole = all(isinstance(v, int) for v in (start, end, step))
     dt = as_dtype(dtype) or (out.dtype if out is not None else int64 if whole else get_default_dtype())
     if dt is int64 and not whole:

@@ -36,6 +36,11 @@ from ._registry import function, is_number, is_tensor, method
 from ._signatures import type_name
 from .creation import device_beside, empty, from_values, with_grad, without_memory
 
+NOT_WRITABLE = (
+    "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
+    "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
+    "writable before converting it to a tensor. This type of warning will be suppressed for the rest of this program."
+)
 MOST_DIMENSIONS = 128
 LIST_OF_ARRAYS = (
     "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a "
@@ -120,6 +125,8 @@ def from_numpy(ndarray: np.ndarray) -> Any:
         raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
     dt = _array_dtype(a.dtype)
     _need_strides(a)
+    if not a.flags.writeable:
+        warnings.warn(NOT_WRITABLE, stacklevel=2)
     if any(s % a.itemsize for s in a.strides):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "

@@ -77,7 +77,7 @@ def decode_image(
     if wanted is None and image.mode not in _KEPT:
         wanted = "RGBA" if "transparency" in image.info else "L" if image.mode == "1" else "RGB"
     pixels = np.asarray(image.convert(wanted) if wanted else image)
-    return torch.from_numpy(np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)))
+    return torch.from_numpy(np.array(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1), order="C"))
 
 
 read_image = decode_image
