@@ -46,6 +46,7 @@ CASES: list[tuple[str, str]] = [
     ("T.RandomAffine(20, translate=(0.1, 0.3), scale=(0.5, 2), shear=10, fill=3)", "rgb tensor"),
     ("T.ColorJitter(0.5, 0.5, 0.5, 0.3)", "rgb tensor bytes grey"),
     ("T.ColorJitter(brightness=(0.5, 0.7))", "rgb tensor"),
+    ("T.ElasticTransform(20.0, 2.0, fill=3)", "rgb tensor bytes"),
     ("T.Grayscale()", "rgb tensor"),
     ("T.Grayscale(3)", "rgb tensor"),
     ("T.RandomGrayscale(0.9)", "rgb tensor"),

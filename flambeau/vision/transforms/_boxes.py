@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau as torch
-from flambeau.vision.transforms import _perspective, functional
+from flambeau.vision.transforms import _elastic, _perspective, functional
 from flambeau.vision.transforms._common import sides
 from flambeau.vision.transforms._tensor import _expanded_size
 from flambeau.vision.tv_tensors import BoundingBoxFormat, wrap
@@ -196,4 +196,23 @@ def perspective(boxes: Any, startpoints: Any, endpoints: Any, interpolation: Any
     return _finished(around, boxes, boxes.canvas_size)
 
 
-GEOMETRIC = {f.__name__: f for f in (hflip, vflip, resize, pad, crop, affine, rotate, perspective)}
+def elastic_transform(boxes: Any, displacement: torch.Tensor, interpolation: Any = None, fill: Any = None) -> Any:
+    """The upright boxes around the moved corners of boxes, each moved against what is found at its place.
+
+    That is nearly where the pixels go: `displacement` says for each place where its pixel comes from.
+    """
+    height, width = boxes.canvas_size
+    _elastic.check_displacement(displacement, height, width)
+    if boxes.numel() == 0:
+        return boxes
+    corners = converted(plain(boxes), boxes.format, XYXY)
+    x, y = (axis.ceil().long() for axis in _points(corners).unbind(-1))
+    origins = (_elastic.standing_grid(height, width) - displacement)[0]
+    found = origins[y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    places = (found + 1) * (0.5 * torch.tensor([width, height])) - 0.5
+    around = torch.cat([places.amin(1), places.amax(1)], 1).to(corners.dtype)
+    cut = clamped(around, XYXY, boxes.canvas_size, boxes.clamping_mode)
+    return wrap(converted(cut, XYXY, boxes.format), like=boxes)
+
+
+GEOMETRIC = {f.__name__: f for f in (hflip, vflip, resize, pad, crop, affine, rotate, perspective, elastic_transform)}

@@ -20,6 +20,7 @@ from flambeau.ops.creation import realised_tensor
 from flambeau.vision._pillow import from_array, is_image
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import PILLOW_MODES, InterpolationMode, as_mode
+from flambeau.vision.transforms._elastic import elastic_transform
 from flambeau.vision.transforms._kinds import geometric, get_dimensions, tonal
 from flambeau.vision.transforms._perspective import perspective
 from flambeau.vision.transforms._tones import adjust_sharpness, autocontrast, equalize, posterize, solarize
@@ -37,6 +38,7 @@ __all__ = [
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "elastic_transform",
     "equalize",
     "erase",
     "five_crop",

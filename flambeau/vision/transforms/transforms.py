@@ -33,6 +33,7 @@ from flambeau.vision.transforms._random import (
     RandomRotation,
     RandomVerticalFlip,
 )
+from flambeau.vision.transforms._random_elastic import ElasticTransform
 from flambeau.vision.transforms._random_tones import (
     RandomAdjustSharpness,
     RandomAutocontrast,
@@ -46,6 +47,7 @@ __all__ = [
     "ColorJitter",
     "Compose",
     "ConvertImageDtype",
+    "ElasticTransform",
     "FiveCrop",
     "GaussianBlur",
     "Grayscale",

@@ -13,6 +13,7 @@ __all__ = [
     "CenterCrop",
     "ColorJitter",
     "ConvertImageDtype",
+    "ElasticTransform",
     "FiveCrop",
     "GaussianBlur",
     "Grayscale",
@@ -41,6 +42,10 @@ __all__ = [
 
 class CenterCrop(Joint, v1.CenterCrop):
     """The middle of the image."""
+
+
+class ElasticTransform(Joint, v1.ElasticTransform):
+    """Every pixel moved at random, neighbours alike."""
 
 
 class Pad(Joint, v1.Pad):

@@ -16,6 +16,7 @@ from flambeau.vision.transforms import functional as v1
 from flambeau.vision.transforms._kinds import tonal
 from flambeau.vision.transforms.functional import *  # type: ignore[assignment]  # noqa: F403
 from flambeau.vision.transforms.functional import (
+    elastic_transform,
     get_dimensions,
     get_image_num_channels,
     hflip,
@@ -25,6 +26,7 @@ from flambeau.vision.transforms.functional import (
 )
 from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, Mask, TVTensor, wrap
 
+elastic = elastic_transform
 horizontal_flip = hflip
 vertical_flip = vflip
 get_num_channels = get_image_num_channels
