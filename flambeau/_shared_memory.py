@@ -68,14 +68,14 @@ def reduced(x: Any) -> Any:
         NotImplementedError: shared memory cannot be sent on this system.
     """
     memory = memory_of(x._s)
-    if memory is None:
-        return x.__reduce_ex__(2)
     if x.requires_grad and not x.is_leaf:
         raise RuntimeError(
             "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support "
             "crossing process boundaries.  If you just want to transfer the data, call detach() on the tensor before "
             "serializing (e.g., putting it on the queue)."
         )
+    if memory is None:
+        return x.__reduce_ex__(2)
     if memory.fd < 0:
         raise NotImplementedError("share_memory_: this system cannot send shared memory; start the process by fork")
     from multiprocessing.reduction import DupFd

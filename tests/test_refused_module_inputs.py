@@ -174,3 +174,27 @@ def test_modules_convert_without_copies() -> None:
     for arguments in ((torch.device("cpu"), True), (None, True), (torch.rand(1), torch.float32)):
         with pytest.raises(TypeError, match="invalid combination of arguments"):
             layer.to(*arguments)
+
+
+def test_parameters_without_a_shape_refuse_to_be_used() -> None:
+    layer = nn.LazyLinear(3)
+    assert layer.double().weight.dtype is torch.float64
+    uses: list[Callable[[Any], Any]] = [
+        lambda p: p.numel(),
+        lambda p: p.sum(),
+        lambda p: p + 1,
+        lambda p: p[0],
+        lambda p: p.clone(),
+        lambda p: p.normal_(),
+    ]
+    for use in uses:
+        with pytest.raises(ValueError, match="Attempted to use an uninitialized parameter in"):
+            use(layer.weight)
+    layer(torch.rand(2, 4, dtype=torch.float64))
+    assert sum(p.numel() for p in layer.parameters()) == 15
+
+
+def test_empty_batches_are_not_packed() -> None:
+    for lengths in ([], torch.ones(1, 1)):
+        with pytest.raises(RuntimeError, match="Cannot pack empty tensors"):
+            nn.utils.rnn.pack_padded_sequence(torch.zeros(0, 0), lengths)

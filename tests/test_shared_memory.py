@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import pytest
@@ -89,3 +91,10 @@ def test_what_wants_a_gradient_is_not_sent() -> None:
     y = (torch.ones(2, requires_grad=True) * 2).share_memory_()
     with pytest.raises(RuntimeError, match="Cowardly refusing to serialize non-leaf tensor"):
         mp.reducer.ForkingPickler.dumps(y)
+
+
+def test_results_that_want_a_gradient_are_not_sent() -> None:
+    y = torch.ones(2, requires_grad=True) * 2
+    with pytest.raises(RuntimeError, match="Cowardly refusing to serialize non-leaf tensor"):
+        ForkingPickler.dumps(y)
+    assert pickle.loads(ForkingPickler.dumps(y.detach())).tolist() == [2.0, 2.0]

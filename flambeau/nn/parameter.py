@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import flambeau as torch
 from flambeau._utils import _rebuild_parameter, _rebuild_parameter_with_state
@@ -78,10 +79,52 @@ def _own_attributes(tensor: Any) -> dict[str, Any]:
     return dict(getattr(tensor, "__dict__", {}))
 
 
+# What a tensor without a shape can do: modules ask and convert it.
+_POSSIBLE = frozenset(
+    "size copy_ is_complex is_floating_point half float double char short int long bfloat16 cuda cpu to get_device "
+    "materialize share_memory_ requires_grad_".split()
+)
+
+
+def _refuse_use(tensor: Any, name: str) -> NoReturn:
+    raise ValueError(
+        f"Attempted to use an uninitialized parameter in <method '{name}' of 'torch._C.TensorBase' objects>. This "
+        "error happens when you are using a `LazyModule` or explicitly manipulating "
+        f"`torch.nn.parameter.{type(tensor).__name__}` objects. When using LazyModules Call `forward` with a dummy "
+        "batch to initialize the parameters before calling torch functions"
+    )
+
+
+def _refused(name: str) -> Callable[..., NoReturn]:
+    """A method that Python finds on the class."""
+
+    def method(self: Any, *args: Any) -> NoReturn:
+        _refuse_use(self, name.strip("_"))
+
+    method.__name__ = name
+    return method
+
+
 class UninitializedTensorMixin:
-    """What uninitialized parameters and buffers have in common: no shape until ``materialize``."""
+    """What uninitialized parameters and buffers have in common: no shape until ``materialize``.
+
+    Any other method of a tensor raises a ValueError.
+    """
 
     cls_to_become: type = torch.Tensor
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name[0] != "_" and name not in _POSSIBLE and callable(getattr(torch.Tensor, name, None)):
+            _refuse_use(self, name)
+        return found
+
+    __add__ = __radd__ = _refused("__add__")
+    __sub__ = __rsub__ = _refused("__sub__")
+    __mul__ = __rmul__ = _refused("__mul__")
+    __truediv__ = _refused("__truediv__")
+    __matmul__ = __rmatmul__ = _refused("__matmul__")
+    __getitem__ = _refused("__getitem__")
 
     def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Becomes an ordinary tensor of the given shape, with undefined values.

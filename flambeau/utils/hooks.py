@@ -7,6 +7,12 @@ from collections import OrderedDict
 from typing import Any
 
 
+def unserializable_hook(f: Any) -> Any:
+    """Marks a hook that is not to be saved with its tensor or module, so that nobody is warned that it is not."""
+    f.__torch_unserializable__ = True
+    return f
+
+
 class RemovableHandle:
     """Returned by the `register_*_hook` methods; `remove()` unregisters the hook.
 

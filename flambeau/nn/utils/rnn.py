@@ -142,8 +142,6 @@ def _check_lengths(input: Any, lengths: Any, batch_size: int) -> list[int]:
         raise RuntimeError(
             f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.dim()}D cpu Long tensor"
         )
-    if input.numel() == 0:
-        raise RuntimeError("Cannot pack empty tensors.")
     sizes = lengths.tolist()
     if len(sizes) != batch_size:
         raise RuntimeError(
@@ -177,6 +175,8 @@ def pack_padded_sequence(
     Raises:
         RuntimeError: The lengths do not fit the input, or are not sorted.
     """
+    if input.numel() == 0:
+        raise RuntimeError("Cannot pack empty tensors.")
     if isinstance(lengths, torch.Tensor):
         lengths = lengths.to(dtype=torch.int64)
     else:
