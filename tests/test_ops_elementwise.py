@@ -267,3 +267,9 @@ def test_numbers_are_rounded_as_pytorch_rounds_them(dtype: str, expression: str,
     """A number is rounded to 16 bits before it is added or divides with a remainder; factors and divisors are not."""
     x = torch.tensor([2.703125, -2.69921875, 0.55029296875, -7.1015625]).to(getattr(torch, dtype))
     assert eval(expression, {"x": x}).tolist() == want
+
+
+def test_logarithms_of_small_complex_numbers_keep_their_digits() -> None:
+    z = torch.log1p(torch.tensor([1e-19 + 1e-18j, 1e30 + 1e-30j, 1e-8j], dtype=torch.complex128))
+    assert z.real.tolist() == pytest.approx([1e-19, 69.07755278982137, 5e-17], rel=1e-6, abs=0)
+    assert z.imag.tolist() == pytest.approx([1e-18, 0.0, 1e-8], rel=1e-6, abs=1e-50)

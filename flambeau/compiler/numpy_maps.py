@@ -74,6 +74,16 @@ def _floor_divide(a: Array, b: Array) -> Array:
     return np.where(b == 0, a / b, whole)
 
 
+def _log1p(a: Array) -> Array:
+    """NumPy's, but exact for small complex numbers too."""
+    y = np.log1p(a)
+    if np.iscomplexobj(y):
+        real, imag = np.real(a), np.imag(a)
+        small = np.log1p(real * (real + 2) + imag * imag) / 2
+        return np.where(np.abs(a) < 0.5, small + 1j * y.imag, y).astype(y.dtype)
+    return y
+
+
 def _trunc_divide(a: Array, b: Array) -> Array:
     if a.dtype.kind == "f":
         return np.trunc(a / b)
@@ -169,7 +179,7 @@ MAPS: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative, "abs": np.abs,
     "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "where": np.where, "pow": _pow,
     "exp": np.exp, "exp2": lambda a: np.exp(a * np.log(2)).astype(a.dtype) if a.dtype.kind == "c" else np.exp2(a),
-    "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": _log1p,
     "sqrt": np.sqrt, "reciprocal": _reciprocal, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
     "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": _logaddexp,
