@@ -5,16 +5,30 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from .autograd import SavedTensor, is_grad_enabled
+from .autograd.engine import will_run
 from .device import device
 from .dtypes import dtype
 from .futures import Future
+from .graph import packing
+from .graph.epoch import threads
 from .graph.tensor_base import TensorBase
 from .graph.types import Size
 from .ops._matrices import LinAlgError as _LinAlgError
 from .random.generator import Generator
 from .tensor import _TensorMeta
 
-__all__ = ["Future", "Generator", "Size", "TensorBase", "_LinAlgError", "_TensorMeta", "device", "dtype"]
+__all__ = [
+    "Future",
+    "Generator",
+    "Size",
+    "TensorBase",
+    "_LinAlgError",
+    "_TensorMeta",
+    "device",
+    "dtype",
+    "is_grad_enabled",
+]
 
 has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there ...
 has_mkl = has_mkldnn = has_cuda = has_mps = has_xpu = False  # ... not by way of these
@@ -42,3 +56,27 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
 
 
 _nn = SimpleNamespace(_parse_to=_parse_to)
+
+
+def _current_graph_task_id() -> int:
+    """A number of the backward pass that runs in this thread; -1 if none does."""
+    return -1 if threads.task is None else id(threads.task)
+
+
+def _will_engine_execute_node(node: Any) -> bool:
+    """Does the backward pass that runs now send a gradient to this node?
+
+    Raises:
+        RuntimeError: none runs.
+    """
+    if threads.task is None:
+        raise RuntimeError("_get_should_execute_nodes should only be called during the backward pass")
+    return will_run(node)
+
+
+_autograd = SimpleNamespace(
+    SavedTensor=SavedTensor,
+    _push_saved_tensors_default_hooks=packing.enter,
+    _pop_saved_tensors_default_hooks=packing.leave,
+    _saved_tensors_hooks_is_enabled=lambda: packing.hooks.disabled is None,
+)

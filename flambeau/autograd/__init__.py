@@ -19,9 +19,10 @@ from .grad_mode import (
     set_multithreading_enabled,
 )  # fmt: skip
 from .gradcheck import gradcheck, gradgradcheck
+from .saved_values import SavedTensor
 
 __all__ = [
-    "Function", "NestedIOFunction", "Variable", "backward", "detect_anomaly", "enable_grad",
+    "Function", "NestedIOFunction", "SavedTensor", "Variable", "backward", "detect_anomaly", "enable_grad",
     "enforce_grad_layout_policy", "grad", "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled",
     "is_inference_mode_enabled", "no_grad", "set_detect_anomaly",
     "set_grad_enabled", "set_multithreading_enabled",

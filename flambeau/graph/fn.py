@@ -28,6 +28,9 @@ class Saved(NamedTuple):
     vc: Any
 
 
+saved_attributes: list[Callable[..., Any]] = []  # of a node: the value of one, the names of all
+
+
 class Fn:
     """A node of the autograd graph: one recorded call of an operator.
 
@@ -83,6 +86,15 @@ class Fn:
             return self.call[2]
         t = self.node.ty
         return t if type(t) is tuple else (t,)
+
+    def __getattr__(self, name: str) -> Any:
+        """``_saved_...``: what the node saved, by PyTorch's names."""
+        if name.startswith(("_saved_", "_raw_saved_")):
+            return saved_attributes[0](self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *saved_attributes[1](self)]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"
