@@ -19,6 +19,7 @@ LOOKS = 50  # new programs of a process that are looked for on the disk before t
 MISSES = 10  # unless so many were not there
 LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
+JOINING = 8  # runs from which on a program counts with its equals: to tell which these are takes about as long as one
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
 if tier[0] not in TIERS:
@@ -116,9 +117,25 @@ _new = [0, 0, 0]  # programs so far, those that were not on the disk, and later 
 
 def _promoted(p: Program, inputs: list[Any]) -> Any:
     """What runs a program that has run in the first tier: once more that, or compiled code if it is at hand or pays."""
+    _count(p)
     if p.cache.done:
         return _planned(p, inputs)
     return p.cache if p.cache.runs > 1 else _planned(p, inputs, found_only=True) or p.cache
+
+
+def _count(p: Program) -> None:
+    """Counts the runs of programs that differ in nothing but whose memory they read, as those of equal parameters."""
+    limited = p.cache
+    if limited.together is not None:
+        limited.together[0] += 1
+    elif limited.runs >= JOINING:
+        known = p.signature
+        limited.together = [0] if known is None else _together.setdefault(hash(known), [0])
+        limited.together[0] += limited.runs
+
+
+_together: dict[int, list[int]] = {}
+realise.forget_hooks.append(_together.clear)
 
 
 def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:

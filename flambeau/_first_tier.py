@@ -67,11 +67,13 @@ class Limited:
         seconds: what a run takes, about.
         worth: what planning and compiling it takes, about.
         runs: how often it has run.
+        together: how often it and its equals have run, as the one element of their common list; None if not known yet.
     """
 
     seconds: float
     worth: float
     runs: int
+    together: list[int] | None = None
 
     @property
     def limit(self) -> int:
@@ -80,8 +82,8 @@ class Limited:
 
     @property
     def done(self) -> bool:
-        """Is it time to compile it?"""
-        return self.runs >= self.limit
+        """Is it time to compile it? What is compiled serves all its equals."""
+        return (self.together[0] if self.together else self.runs) >= self.limit
 
 
 class FirstTier(Limited):

@@ -495,6 +495,24 @@ def test_what_comes_again_is_compiled_when_its_runs_have_cost_as_much(tier: Call
     assert runs == limit + 1 > 2
 
 
+def test_equal_programs_count_together(tier: Callable[[str], None]) -> None:
+    tier("auto")
+    parameters = [torch.nn.Parameter(torch.rand(6)) for _ in range(3)]
+    torch.ones(1).tolist()
+    realisation.forget()
+    rounds, limit = 0, 0
+    with torch.no_grad():
+        while not {"Executable", "Restored"} & set(programs()):
+            for p in parameters:
+                (p.exp() * 2).tolist()
+            rounds += 1
+            limit = max([limit, *[getattr(p.cache, "limit", 0) for p in realisation.programs.values()]])
+        for p in parameters:
+            (p.exp() * 2).tolist()
+    assert len(programs()) == 3 and set(programs()) <= {"Executable", "Restored"}
+    assert limit / 3 < rounds + 1 < limit / 2
+
+
 def test_what_was_compiled_before_is_compiled_sooner(tier: Callable[[str], None]) -> None:
     def of(*sizes: int) -> float:
         for n in sizes:

@@ -17,8 +17,12 @@ def round_bfloat16(a: Array) -> Array:
     """float32 values rounded to the nearest bfloat16, ties to even."""
     a = np.ascontiguousarray(a, np.float32).reshape(np.shape(a))
     bits = a.view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(a), np.float32(np.nan), rounded.view(np.float32))
+    rounded = np.right_shift(bits, np.uint32(16), out=np.empty_like(bits))
+    for step, number in ((np.bitwise_and, 1), (np.add, 0x7FFF), (np.add, bits), (np.bitwise_and, 0xFFFF0000)):
+        step(rounded, number, out=rounded, dtype=np.uint32)
+    r = rounded.view(np.float32)
+    np.copyto(r, np.nan, where=np.isnan(a))
+    return r
 
 
 def round_complex32(a: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _collector
 from ..compiler.flight import flights, land
 from ..dtypes import default_hooks, dtype
 from . import epoch as _epoch
@@ -24,6 +25,7 @@ from .traced import traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
+MANY_NODES = 10_000  # from which on the garbage collector sets them aside
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
 _by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
@@ -216,8 +218,8 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.written = next_number()
     if kept_anew[0] or epoch.serial % SWEEP_INTERVAL == 0:
         sweep()
-    if len(nodes) + len(traced) > MAX_NODES:
-        forget()
+    if len(nodes) + len(traced) > _next_check[0]:
+        _check_nodes()
 
 
 def _rest(s: Storage) -> None:
@@ -232,8 +234,22 @@ def _rest(s: Storage) -> None:
         s.epoch = None
 
 
+_next_check = [MANY_NODES]  # the number of nodes at which something is done about them
+
+
+def _check_nodes() -> None:
+    """Has the garbage collector leave many nodes alone, and forgets them when they are too many."""
+    if len(nodes) + len(traced) > MAX_NODES:
+        forget()
+    else:
+        _collector.set_aside()
+        _next_check[0] = MAX_NODES
+
+
 def forget() -> None:
     """Drops all interned nodes and programs; they are made again when needed."""
+    _collector.take_back()
+    _next_check[0] = MANY_NODES
     forget_nodes()
     traced.clear()
     programs.clear()

@@ -1,0 +1,104 @@
+"""Full collections leave out what was found alive before, and only garbage of which they may."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+import flambeau as torch
+from flambeau import _collector
+from flambeau.graph import realisation
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info >= (3, 14) or not gc.isenabled(), reason="no full collection begins by itself"
+)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """The collector's settings stay those of the other tests."""
+    realisation.forget()
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    realisation.forget()
+
+
+class Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def until_one_begins_by_itself() -> list[list[int]]:
+    """Makes new objects until a full collection has begun and set them aside; gives them."""
+    gc.collect()
+    before = gc.get_stats()[2]["collections"]
+    gc.set_threshold(20, 1, 1)
+    kept: list[list[int]] = []
+    while gc.get_stats()[2]["collections"] == before:
+        kept.append([])
+    gc.set_threshold(100_000, 10, 10)
+    return kept
+
+
+def test_what_survives_is_set_aside_until_somebody_asks() -> None:
+    _collector.set_aside()
+    ring = Ring()
+    known = weakref.ref(ring)
+    kept = until_one_begins_by_itself()
+    assert gc.get_freeze_count() > len(kept)
+    del ring
+    kept += until_one_begins_by_itself()
+    gc.collect()
+    assert known() is None and not gc.get_freeze_count()
+
+
+def test_what_came_since_is_found() -> None:
+    _collector.set_aside()
+    kept = until_one_begins_by_itself()
+    known = weakref.ref(Ring())
+    gc.set_threshold(20, 1, 1)
+    while known() is not None:
+        kept.append([])
+    assert gc.get_freeze_count() > len(kept) // 2
+
+
+def test_all_is_looked_at_again_when_there_is_much_more() -> None:
+    _collector.set_aside()
+    ring = Ring()
+    known = weakref.ref(ring)
+    kept = until_one_begins_by_itself()
+    del ring
+    kept += [[] for _ in range(_collector.GROWTH * gc.get_freeze_count())]
+    gc.set_threshold(20, 1, 1)
+    while known() is not None:
+        kept.append([])
+    assert len(kept) < 2 * _collector.GROWTH * gc.get_freeze_count()
+
+
+def test_many_nodes_are_set_aside_until_they_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realisation, "_next_check", [10])
+    x = torch.ones(3)
+    for k in range(20):
+        x = x.reshape(3, 1).reshape(3) + torch.ones(3, k + 1).sum(1)
+        x.tolist()
+    assert _collector._around in gc.callbacks
+    until_one_begins_by_itself()
+    assert gc.get_freeze_count()
+    realisation.forget()
+    assert _collector._around not in gc.callbacks and not gc.get_freeze_count()
+
+
+def test_a_program_that_sets_objects_aside_itself_is_left_alone() -> None:
+    gc.freeze()
+    try:
+        _collector.set_aside()
+        assert _collector._around not in gc.callbacks
+    finally:
+        gc.unfreeze()
