@@ -26,7 +26,7 @@ def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]
     """The outputs as arrays. Intermediate values are dropped after their last use."""
     env: list[Any] = [None] * len(f.values)
     last = _last_uses(f)
-    chained = _chained_updates(f)
+    chained = chained_updates(f)
     with np.errstate(all="ignore"):
         for v in f.values:
             if v.kind == "input":
@@ -68,7 +68,7 @@ def _last_uses(f: Function) -> list[list[int]]:
     return last
 
 
-def _chained_updates(f: Function) -> set[int]:
+def chained_updates(f: Function) -> set[int]:
     """The updates that may write their base in place: it is an update that nobody else uses."""
     users: dict[int, int] = {v.index: 1 for v in f.outputs}
     for v in f.values:

@@ -201,7 +201,7 @@ class Executable:
         self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
-        self.chained = {i for i in reference._chained_updates(f) if f.values[i].args[0] not in self.written}
+        self.chained = {i for i in reference.chained_updates(f) if f.values[i].args[0] not in self.written}
         away = [k for k in self.inplace if f.outputs[k].kind in IN_PLACE]
         self.outputs = Outputs(outputs, self.filled, self.inplace, away)
         self.whole = self._whole()

@@ -29,6 +29,7 @@ from .fused import Group, fused, groups
 from .recurrences import recurrence
 from .reductions import is_of_rows, reduction
 from .text import FLOATS
+from .writes import onto_blank, written
 
 Call = Callable[..., Any]
 Strides = tuple[int, ...]
@@ -69,6 +70,7 @@ class Planned:
         self.computing: set[int] = set()  # steps of reductions and contractions
         self.strides: dict[Value, Strides | None] = {}
         self.sized = False
+        self.chained = reference.chained_updates(f)
         together = groups(f) if fuse else {}
         inside = {v for group in together.values() for v in group.members} - set(together)
         for v in f.values:
@@ -273,12 +275,20 @@ class Planned:
         self.step(v, lambda whole: whole[v.params], [self.at[v.args[0]]])
 
     def _update(self, v: Value) -> None:
-        self.step(v, lambda base, value: reference._update(v, base, value, False), self.arguments(v))
+        onto = onto_blank(v)
+        if onto is not None:
+            self.step(v, onto, [self.argument(v.args[1])])
+        else:
+            self.step(v, written(v, v.index in self.chained), self.arguments(v))
         self.strides[v] = row_major(v.shape)
 
     def arguments(self, v: Value) -> list[int]:
         """The registers of a value's operands."""
-        return [self._number(a) if a.kind == "scalar" else self.whole(a) for a in v.args]
+        return [self.argument(a) for a in v.args]
+
+    def argument(self, a: Value) -> int:
+        """The register of an operand."""
+        return self._number(a) if a.kind == "scalar" else self.whole(a)
 
 
 def _one(regs: list[Any], steps: list[Step], results: list[int]) -> Call:
