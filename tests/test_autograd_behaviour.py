@@ -355,3 +355,14 @@ def test_a_list_of_sequences_counts_as_a_tuple(index: list[Any]) -> None:
     with pytest.warns(UserWarning, match="Using a non-tuple sequence for multidimensional indexing"):
         found = x[index]
     assert torch.equal(found, x[tuple(index)])
+
+
+def test_the_gradient_of_a_sparse_leaf() -> None:
+    dense = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    x = torch.eye(2).to_sparse().requires_grad_()
+    assert x.grad is None
+    torch.sparse.mm(x, dense).sum().backward()
+    assert x.grad.is_sparse and x.grad.to_dense().tolist() == [[3.0, 0.0], [0.0, 7.0]]
+    assert dense.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    x.grad = None
+    assert x.grad is None

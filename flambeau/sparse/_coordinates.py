@@ -38,6 +38,21 @@ class SparseTensor(torch.Tensor):
         return self._vals.requires_grad
 
     @property
+    def grad(self) -> Any:
+        """The gradient of the entries that there are, as a sparse tensor with the same indices; None if there is none.
+
+        PyTorch's is dense after ``mm``, with what entries that are not there would get.
+        """
+        g = self._vals.grad if self._vals.is_leaf else None
+        return None if g is None else self._with(g)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None and not torch.equal(value._places, self._places):
+            raise NotImplementedError("the gradient of a sparse tensor must have the indices of that tensor")
+        self._vals.grad = None if value is None else value._vals
+
+    @property
     def T(self) -> Any:
         """The transposed matrix."""
         return self.t()
