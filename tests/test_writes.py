@@ -391,3 +391,14 @@ def test_masks_of_many_dimensions() -> None:
     y = torch.ones((1,) * 12, requires_grad=True)
     (y[y > 0] * 2).sum().backward()
     assert y.grad.tolist() == (torch.ones((1,) * 12) * 2).tolist()
+
+
+def test_memory_is_filled_with_one_of_its_own_elements() -> None:
+    x = torch.arange(6.0).view(2, 3)
+    x[1] = x[1][2]
+    assert x.tolist() == [[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]]
+    assert x.fill_(x[0, 1]).tolist() == [[1.0] * 3] * 2
+    y = torch.ones(3, requires_grad=True)
+    z = y * 2
+    z.fill_(z[0]).sum().backward()
+    assert y.grad is not None and y.grad.tolist() == [6.0, 0.0, 0.0]

@@ -181,6 +181,7 @@ def fill_(self: Any, value: Any) -> Any:
             f"fill_ only supports 0-dimension value tensor but got tensor with {value._ty.ndim} dimensions."
         )
     if is_tensor(value):
+        value = value.clone() if value._s is self._s else value
         return call_inplace(FILL_TENSOR, self, (value,), _dense(self._ty))
     if self._ty.numel != 1 or self._ty.dtype.itemsize != 2:  # PyTorch has a way of its own for one element
         check_value(value, self._ty.dtype)
