@@ -138,7 +138,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Row-major without gaps (or in the given memory format)."""
         t = self._ty
-        if memory_format is None or memory_format.name == "contiguous_format":
+        if memory_format is None or memory_format.name in ("contiguous_format", "preserve_format"):
             return t.contiguous
         want = 4 if memory_format.name == "channels_last" else 5
         if t.ndim != want:
@@ -706,6 +706,8 @@ def _reversed_dims(x: Any) -> Any:
 
 
 def _matrix_transpose(x: Any) -> Any:
+    if x._ty.ndim > 1:
+        return x.transpose(-2, -1)
     from .ops.views import matrix_transpose
 
     return matrix_transpose(x, "mT", "This function is the identity in these cases.")

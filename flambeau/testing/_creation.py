@@ -84,7 +84,7 @@ def _range(dtype: Any) -> tuple[float, float]:
 
 
 def _check_bounds(dtype: Any, low: float, high: float, floating: bool) -> None:
-    if any(math.isnan(v) for v in (low, high)):
+    if low != low or high != high:
         raise ValueError(f"`low` and `high` cannot be NaN, but got {low=} and {high=}")
     if low == high and floating:
         warnings.warn(
