@@ -11,7 +11,7 @@ import pytest
 from test_first_tier import SIZES, uniform
 
 import flambeau as torch
-from flambeau import _execution, _first_tier, _patterns, _shared_programs, nn
+from flambeau import _execution, _first_tier, _patterns, _shared_programs, _split_programs, nn
 from flambeau._shared_plans import serves_all_sizes
 from flambeau._structure import structure
 from flambeau.compiler.cpu.executor import Executor
@@ -248,3 +248,23 @@ def test_a_growing_text_is_recognised(monkeypatch: pytest.MonkeyPatch, in_both: 
         for length in (5, 6, 7, 16, 9, 2, 1, 30):  # 16 is another size too, 2 the number of heads
             F.softmax(net(torch.randint(0, 11, (1, length)))[:, -1], -1).tolist()
     assert found == [False, True, True, False, True, False, False, True]
+
+
+def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch, in_both: dict[str, int]) -> None:
+    found: list[bool] = []
+    in_parts = _split_programs.in_parts
+
+    def noted(*args: Any, **how: Any) -> Any:
+        split = in_parts(*args, **how)
+        if split is not None:
+            found.append(split.parts.front.alike is not None)
+        return split
+
+    monkeypatch.setattr(_split_programs, "in_parts", noted)
+    net = Text()
+    with torch.no_grad():
+        for length in (5, 6, 7, 9):
+            scores = net(torch.randint(0, 11, (1, length)))[:, -1]
+            scores[scores < torch.topk(scores, 3)[0][:, [-1]]] = float("-inf")
+            F.softmax(scores, -1).tolist()
+    assert found == [False, True, True, True]
