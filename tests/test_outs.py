@@ -71,3 +71,16 @@ def test_other_indices() -> None:
         torch.kthvalue(X, 1, 1, out=out)
     with pytest.raises(TypeError, match="must be int, not bool"):
         torch.topk(X, 1, True)
+
+
+def test_bounds_that_are_tensors_promote_as_operands_do() -> None:
+    x, out = torch.tensor([1, 2, 3], dtype=torch.int32), zeros(torch.float32, 3)
+    assert torch.clamp_min(x, torch.tensor(2), out=out) is out
+    assert out.tolist() == [2.0, 2.0, 3.0]
+    with pytest.raises(RuntimeError, match="Found dtype Float but expected Int"):
+        torch.clamp_min(x, 2, out=out)
+
+
+def test_the_quotient_of_two_numbers_is_a_tensor() -> None:
+    assert repr(torch.floor_divide(7, 2)) == "tensor(3)"
+    assert repr(torch.floor_divide(5.0, 2.0)) == "tensor(2.)"

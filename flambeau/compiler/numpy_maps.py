@@ -84,7 +84,7 @@ def _log1p(a: Array) -> Array:
     if np.iscomplexobj(y):
         real, imag = np.real(a), np.imag(a)
         small = np.log1p(real * (real + 2) + imag * imag) / 2
-        return np.where(np.abs(a) < 0.5, small + 1j * y.imag, y).astype(y.dtype)
+        return np.where(np.abs(a) < 0.5, small + 1j * np.imag(y), y).astype(y.dtype)
     return y
 
 

@@ -51,7 +51,7 @@ FLOOR_DIVIDE = Operator(
     refuse_derivative("floor_divide"),
     grad_name="NotImplemented",
 )
-list_binary([FLOOR_DIVIDE], numbers="self other", check=check_divisor)
+list_binary([FLOOR_DIVIDE], numbers="any", check=check_divisor)
 
 
 def _remainder_vjp(mode: str) -> Any:

@@ -192,8 +192,9 @@ def _clamp_usage(name: str, x: Any, lo: Any, hi: Any) -> str:
             " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n")  # fmt: skip
 
 
-def _clamp_out(result: Any, out: Any, name: str) -> Any:
-    if out is not None:
+def _clamp_out(result: Any, out: Any, name: str, *bounds: Any) -> Any:
+    """Stores the result in ``out``, which must have its dtype where the bounds are numbers."""
+    if out is not None and not any(is_tensor(bound) for bound in bounds):
         same_dtype(result, out)
     return into(result, out, name)
 
@@ -201,7 +202,7 @@ def _clamp_out(result: Any, out: Any, name: str) -> Any:
 @export("clip")
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """``input`` within bounds (https://docs.pytorch.org/docs/stable/generated/torch.clamp.html)."""
-    return _clamp_out(_clamped("clamp", input, min, max), out, "clamp")
+    return _clamp_out(_clamped("clamp", input, min, max), out, "clamp", min, max)
 
 
 @export("clip_")
@@ -213,7 +214,7 @@ def clamp_(self: Any, min: Any = None, max: Any = None) -> Any:
 @export()
 def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """``clamp`` from below."""
-    return _clamp_out(_clamped("clamp_min", input, min, None), out, "clamp_min")
+    return _clamp_out(_clamped("clamp_min", input, min, None), out, "clamp_min", min)
 
 
 @export()
@@ -225,7 +226,7 @@ def clamp_min_(self: Any, min: Any) -> Any:
 @export()
 def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """``clamp`` from above."""
-    return _clamp_out(_clamped("clamp_max", input, None, max), out, "clamp_max")
+    return _clamp_out(_clamped("clamp_max", input, None, max), out, "clamp_max", max)
 
 
 @export()
