@@ -156,6 +156,28 @@ def test_proxies_outside_of_tracing() -> None:
     assert isinstance(x.tracer, GraphAppendingTracer) and repr(x) == "Proxy(x)"
 
 
+def test_functions_that_were_taken_before_tracing_are_recorded() -> None:
+    div, cat = torch.div, torch.cat
+
+    class Taken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act, self.more = torch.tanh, [nn.functional.softmax]
+
+        def forward(self, x: Any) -> Any:
+            return cat([div(x, 2), self.more[0](self.act(x), 0)])
+
+    net = Taken()
+    traced = fx.symbolic_trace(net)
+    names = [n.target for n in traced.graph.nodes if n.op == "call_function"]
+    assert (
+        names == [torch.div, torch.tanh, nn.functional.softmax, torch.cat]
+        and net.act is torch.tanh
+        and div is torch.div
+    )
+    assert torch.equal(traced(torch.ones(2)), net(torch.ones(2)))
+
+
 def test_wrapped_functions_stay_calls() -> None:
     traced = fx.symbolic_trace(lambda x: leaf(x, len(x)))
     assert [n.target for n in traced.graph.nodes if n.op == "call_function"] == [len, leaf]
@@ -320,7 +342,7 @@ def test_parts_by_tags() -> None:
         if node.op.startswith("call"):
             node.tag = "head" if node.name == "linear" else "tail"
     split, names = split_by_tags(traced, ["head", "tail"], return_fqn_mapping=True)
-    assert [name for name, _ in split.named_children()] == ["head", "tail"] and names["linear"] == "head.linear"
+    assert [name for name, _ in split.named_children()] == ["head", "tail"] and names == {"linear": "head.linear"}
     assert torch.equal(split(x), net(x)) and "head = self.head(x)" in split.code
 
 

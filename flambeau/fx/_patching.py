@@ -54,6 +54,17 @@ class Patcher:
             if not name.startswith("_") and id(f) in functions and callable(f):
                 self.item(home, name, leaf_function(f))
 
+    def closure(self, f: Any) -> None:
+        """Replaces torch's functions among the variables that a function has from around it."""
+        for cell in getattr(f, "__closure__", None) or ():
+            try:
+                before = cell.cell_contents
+            except ValueError:
+                continue  # not assigned yet
+            if _recording.recorder_of(before) is not before:
+                cell.cell_contents = _recording.recorder_of(before)
+                self.later(functools.partial(setattr, cell, "cell_contents", before))
+
 
 def find_proxy(*args: Any) -> Any:
     """A proxy among nested arguments, or None."""

@@ -251,12 +251,13 @@ class Tracer(TracerBase):
         if code is not None:
             names = ("co_name", "co_filename", "co_firstlineno")
             self.graph._co_fields = {name: getattr(code, name) for name in names}
-        home = fn.__globals__
+        home, outer = fn.__globals__, fn
         with Patcher() as patcher:
             _recording.install()
             patcher.later(_recording.uninstall)
             fn, args = self.create_args_for_root(fn, is_module, concrete_args)
             self._patch(patcher, home)
+            patcher.closure(outer)
             returns = _annotations(inspect.unwrap(fn)).get("return")
             result = self.create_arg(fn(*args))
             self.create_node("output", "output", (result,), {}, type_expr=returns)
@@ -271,11 +272,13 @@ class Tracer(TracerBase):
 
         def called(module: Any, *args: Any, **kwargs: Any) -> Any:
             patcher.namespace(getattr(type(module).forward, "__globals__", {}), self._autowrap_function_ids)
+            patcher.closure(type(module).forward)
             return self.call_module(module, lambda *a, **k: inner(module, *a, **k), args, kwargs)
 
         def looked_up(module: Any, name: str) -> Any:
             value = lookup(module, name)
-            return self.getattr(name, value, known) if isinstance(value, torch.Tensor) else value
+            is_tensor = isinstance(value, torch.Tensor)
+            return self.getattr(name, value, known) if is_tensor else _recording.recorder_of(value)
 
         patcher.method(torch.nn.Module, "__getattribute__", looked_up)
         patcher.method(torch.nn.Module, "__call__", called)

@@ -97,12 +97,27 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
         try:
             return f(*args, **kw)
         except Exception:
+            override = _override(args, kw)
+            if override is not None:
+                return override.__torch_function__(checked, (override,), args, kw)
             wrong = complaint(name, _read(parameters), args[bound:], kw)
             if wrong is None:
                 raise
         raise TypeError(wrong)
 
     return checked
+
+
+def _override(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """The class of an argument that is no tensor and says by ``__torch_function__`` what a call with it does.
+
+    It is asked for only when a call has failed, so that others cost nothing.
+    """
+    for a in (*args, *kw.values()):
+        for x in a if isinstance(a, (list, tuple)) else (a,):
+            if not isinstance(x, TensorBase) and hasattr(type(x), "__torch_function__"):
+                return type(x)
+    return None
 
 
 def of_tensors(f: Callable[..., Any], module: str) -> Callable[..., Any]:
@@ -112,8 +127,11 @@ def of_tensors(f: Callable[..., Any], module: str) -> Callable[..., Any]:
     def checked(*args: Any, **kw: Any) -> Any:
         try:
             return f(*args, **kw)
-        except AttributeError as error:
-            wrong = no_tensor(f, error, args, kw)
+        except (AttributeError, TypeError) as error:
+            override = _override(args, kw)
+            if override is not None:
+                return override.__torch_function__(checked, (override,), args, kw)
+            wrong = no_tensor(f, error, args, kw) if isinstance(error, AttributeError) else None
             if wrong is None:
                 raise
         raise TypeError(wrong)

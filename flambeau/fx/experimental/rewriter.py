@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-import textwrap
 from types import FunctionType
 from typing import Any
 
@@ -21,7 +20,9 @@ class AST_Rewriter(ast.NodeTransformer):
 
     def rewrite(self, fn: FunctionType) -> FunctionType:
         """The function with its source changed."""
-        tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
+        lines = inspect.getsource(fn).splitlines()
+        indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+        tree = ast.parse("\n".join([line.removeprefix(indent) for line in lines]))  # texts may begin further left
         code = compile(ast.fix_missing_locations(self.visit(tree)), "", "exec")
         scope = dict(fn.__globals__)
         exec(code, scope)

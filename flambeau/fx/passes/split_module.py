@@ -125,11 +125,9 @@ class _Split:
         if used.op == "get_attr":
             target = used.target.replace(".", "_")
             part.targets[target] = _attribute(self.root, used.target)
-            self._rename(part, target, used.target)
             made = part.graph.get_attr(target)
         else:
-            default = used.args[0] if used.op == "placeholder" and used.args else ...
-            made = part.graph.placeholder(used.name, used.type, default)
+            made = part.graph.placeholder(used.name, used.type)
         made.meta = dict(used.meta)
         return made
 
