@@ -12,7 +12,7 @@ from ..graph.storage import lost
 from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
 from ._checks import check_value
 from ._immediate import at_once
-from ._registry import call, call_inplace, export, is_tensor, method
+from ._registry import call, call_inplace, export, is_number, is_tensor, method
 from .views import expand_rule
 
 
@@ -160,15 +160,28 @@ def _dense(t: Ty) -> Ty:
     return t if t.dense and not t.offset else beside(ty(t.shape, t.dtype), t)
 
 
+def _number_of(src: Any) -> Any:
+    """A number as a tensor.
+
+    Raises:
+        TypeError: it is none.
+    """
+    from .from_data import tensor
+
+    if not is_number(src):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    return tensor(src)
+
+
 @method()
 def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
-    """Writes ``src``, broadcast and converted, into this tensor.
+    """Writes ``src``, a tensor that broadcasts or a number, converted into this tensor.
 
     Raises:
         RuntimeError: ``src`` does not broadcast to this shape.
     """
     if not is_tensor(src):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+        src = _number_of(src)
     same = src._s is self._s and src._ty is self._ty
     return call_inplace(COPY, self, (src,), _dense(self._ty), may_overlap=same)
 
