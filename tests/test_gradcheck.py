@@ -169,3 +169,19 @@ def test_arguments_of_functional() -> None:
         functional.jacobian(lambda x: x, x, strict=True, vectorize=True)
     with pytest.raises(RuntimeError, match="should contain a single element"):
         functional.hvp(lambda x: x, x, x)
+
+
+@pytest.mark.parametrize("name", ["scatter_reduce", "index_reduce"])
+def test_no_second_derivative_where_several_zeros_meet(name: str) -> None:
+    x = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    index = torch.tensor([0, 0])
+    for values, refused in (([0.0, 0.0], True), ([0.0, 2.0], False)):
+        src = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+        y = getattr(torch, name)(x, 0, index, src, "prod")
+        (g,) = torch.autograd.grad(y.sum(), src, create_graph=True)
+        assert g.tolist() == [0.0 if refused else 2.0, 0.0]
+        if refused:
+            with pytest.raises(RuntimeError, match="Double backward is unsupported for src when >1 zeros in src"):
+                g.sum().backward()
+        else:
+            g.sum().backward()

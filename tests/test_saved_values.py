@@ -77,3 +77,13 @@ def test_questions_about_the_pass_that_runs() -> None:
     assert torch._C._current_graph_task_id() == -1
     with pytest.raises(RuntimeError, match="should only be called during the backward pass"):
         torch._C._will_engine_execute_node(y.grad_fn)
+
+
+def test_a_leaf_that_takes_no_part_is_not_visited() -> None:
+    x, y = _leaf(1.0), _leaf(2.0)
+    seen: list[Any] = []
+    product = x * y
+    other = product.grad_fn.next_functions[1][0]
+    x.register_hook(lambda g: seen.append(torch._C._will_engine_execute_node(other)))
+    product.backward(inputs=(x,))
+    assert seen == [False]

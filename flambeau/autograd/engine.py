@@ -307,6 +307,8 @@ def will_run(node: Any) -> bool:
     if task.captures is None:
         return True
     wanted = [at for (n, _), at in task.captures.items() if n is node]
+    if type(node) is AccumulateGrad and not wanted and all(at < 0 for at in task.captures.values()):
+        return False
     if type(node) is AccumulateGrad and -1 not in wanted:
         raise RuntimeError(
             "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). This is "

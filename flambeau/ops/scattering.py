@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64
+from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import check_value
@@ -254,7 +255,24 @@ def _prod_gradient(g: Any, x: Any, dim: int, index: Any, src: Any, y: Any, inclu
     others = scatter_reduce(x, dim, index, src.masked_fill(only, 1), "prod", include_self=include_self)
     plain = (g * y).gather(dim, index) / src.masked_fill(zero, 1)
     gone = (g * others).gather(dim, index)
-    return gx, gone * only.to(g.dtype) + plain * only.logical_not().to(g.dtype)
+    gsrc = gone * only.to(g.dtype) + plain * only.logical_not().to(g.dtype)
+    return gx, _once(gsrc, zeros) if threads.epoch.grad else gsrc
+
+
+def _once(gsrc: Any, zeros: Any) -> Any:
+    """A gradient that cannot be differentiated again if several zeros meet, whose factors it leaves out one by one."""
+    return call(ONCE, (gsrc,)) if bool((zeros > 1).any()) else gsrc
+
+
+def _refuse_again(f: Any, g: Any) -> Any:
+    raise RuntimeError(
+        "Double backward is unsupported for src when >1 zeros in src are scattered to the same position in self"
+    )
+
+
+ONCE = Operator(
+    "scatter_prod_once", lambda tys, attrs: ty(tys[0].shape, tys[0].dtype), lambda b, attrs, x: x, _refuse_again
+)
 
 
 _REDUCE_GRADIENTS = {
