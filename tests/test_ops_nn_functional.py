@@ -314,3 +314,22 @@ def test_what_is_not_a_number_falls_short_of_no_margin():
     loss.sum().backward()
     assert torch.allclose(loss, torch.tensor([2 / 3, 1 / 6]))
     assert torch.allclose(x.grad, torch.tensor([[0, -1, 1], [1, 0, -1]]) / 3)
+
+
+def test_padding_rows_take_nothing_from_gradients_that_are_no_numbers() -> None:
+    nan = float("nan")
+    w = torch.ones(4, 2, requires_grad=True)
+    F.embedding(torch.tensor([0, 2, 1]), w, padding_idx=2).backward(torch.tensor([[1.0, 1], [nan, 1], [1, 1]]))
+    assert w.grad is not None and w.grad.tolist() == [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
+    for mode, first in (("sum", 2.0), ("mean", 1.5), ("max", 1.0)):
+        w.grad = None
+        bags = F.embedding_bag(torch.tensor([[0, 2], [2, 2], [1, 0]]), w, padding_idx=2, mode=mode)
+        bags.backward(torch.tensor([[1.0, 1], [nan, nan], [1, 1]]))
+        assert w.grad is not None and w.grad[0].tolist() == [first] * 2 and w.grad[2].tolist() == [0.0, 0.0]
+
+
+def test_bags_leave_out_padding_rows_that_are_no_numbers() -> None:
+    w = torch.ones(4, 2)
+    w[2] = float("nan")
+    bags = F.embedding_bag(torch.tensor([[0, 2], [2, 2]]), w, padding_idx=2, mode="mean")
+    assert bags.tolist() == [[1.0, 1.0], [0.0, 0.0]]

@@ -94,13 +94,19 @@ def _embedding_backward_lower(b: Any, attrs: Any, g: Any, indices: Any) -> Any:
     at = _rows(b, _flat(b, indices), rows, late)
     dt = wide(g.dtype)
     values = b.reshape(b.cast(g, dt), (at.shape[0], g.shape[-1]))
-    factor = b.cast(b.map("ne", at, b.const(padding, int64)), dt)
     if scale:
-        counts = _add_rows(b, rows, at, b.const(1, dt, at.shape))
-        factor = b.map("div", factor, b.take(counts, at))
-    if padding >= 0 or scale:
+        ones = b.const(1, dt, at.shape)
+        factor = b.map("div", ones, b.take(_add_rows(b, rows, at, ones), at))
         values = b.map("mul", values, b.unsqueeze(factor, 1))
-    return b.cast(_add_rows(b, rows, at, values), g.dtype)
+    return b.cast(_add_rows(b, rows, at, _without(b, values, at, padding)), g.dtype)
+
+
+def _without(b: Any, values: Any, at: Any, padding: int) -> Any:
+    """Rows of values with zeros where ``at`` names the padding, whatever is there."""
+    if padding < 0:
+        return values
+    counts = b.unsqueeze(b.map("ne", at, b.const(padding, int64)), 1)
+    return b.where(counts, values, b.const(0, values.dtype))
 
 
 def _embedding_double(f: Any, gg: Any) -> tuple[Any, None]:
@@ -109,7 +115,7 @@ def _embedding_double(f: Any, gg: Any) -> tuple[Any, None]:
         raise RuntimeError("embedding_backward: double backward with scale_grad_by_freq is not supported")
     indices = f.saved(1)
     y = call(EMBEDDING, (gg, indices), (-1, False, late))
-    return y * (indices != padding).unsqueeze(-1) if padding >= 0 else y, None
+    return y.masked_fill((indices == padding).unsqueeze(-1), 0) if padding >= 0 else y, None
 
 
 EMBEDDING_BACKWARD = Operator(
@@ -219,7 +225,8 @@ def _bag_lower(b: Any, attrs: Any, weight: Any, indices: Any, bags: Any, weights
     indices, bags = b.cast(indices, int64), b.cast(bags, int64)
     rows = b.cast(b.take(weight, indices), dt)
     factor = _factors(b, indices, bags, attrs, dt, weights)
-    return b.cast(_add_rows(b, attrs[1], bags, b.map("mul", rows, b.unsqueeze(factor, 1))), weight.dtype)
+    each = _without(b, b.map("mul", rows, b.unsqueeze(factor, 1)), indices, attrs[2])
+    return b.cast(_add_rows(b, attrs[1], bags, each), weight.dtype)
 
 
 def _bag_backward_lower(b: Any, attrs: Any, g: Any, indices: Any, bags: Any, weights: Any = None) -> Any:
@@ -231,7 +238,7 @@ def _bag_backward_lower(b: Any, attrs: Any, g: Any, indices: Any, bags: Any, wei
         uses = _add_rows(b, rows, indices, b.const(1, dt, indices.shape))
         factor = b.map("div", factor, b.take(uses, indices))
     each = b.map("mul", b.take(b.cast(g, dt), bags), b.unsqueeze(factor, 1))
-    return b.cast(_add_rows(b, rows, indices, each), g.dtype)
+    return b.cast(_add_rows(b, rows, indices, _without(b, each, indices, bag[2])), g.dtype)
 
 
 def _bag_vjp(f: Any, g: Any) -> tuple[Any, ...]:
@@ -257,7 +264,7 @@ def _bag_double(f: Any, gg: Any) -> tuple[Any, ...]:
 def _sample_gradient(g: Any, table: Any, indices: Any, bags: Any, padding: int) -> Any:
     """The gradient of the weights of samples."""
     rows = call(EMBEDDING, (table, indices), (-1, False, False))
-    return (g.index_select(0, bags) * rows).sum(1) * (indices != padding)
+    return (g.index_select(0, bags) * rows).sum(1).masked_fill(indices == padding, 0)
 
 
 BAG = Operator(
@@ -277,7 +284,7 @@ def _bag_max_lower(b: Any, attrs: Any, weight: Any, where: Any) -> Any:
 def _bag_max_vjp(f: Any, g: Any) -> tuple[Any, None]:
     where = f.saved(1)
     zeros = g.new_zeros(f.ins[0].shape)
-    return zeros.scatter_add(0, where.clamp_min(0), g * (where >= 0)), None
+    return zeros.scatter_add(0, where.clamp_min(0), g.masked_fill(where < 0, 0)), None
 
 
 BAG_MAX = Operator(
