@@ -208,3 +208,11 @@ def test_private_functions() -> None:
     assert torch._C._nn._parse_to(torch.float64)[1] is torch.float64
     assert pytree.SUPPORTED_NODES[list].flatten_fn([1, 2])[0] == [1, 2]
     assert torch.ScriptModule is torch.jit.ScriptModule and torch._C._TensorMeta is type(torch.Tensor)
+
+
+def test_named_results_are_taken_apart() -> None:
+    found = torch.max(torch.tensor([[1.0, 2.0]]), 1)
+    assert [x.item() for x in pytree.tree_leaves(found)] == [2.0, 1]
+    assert isinstance(pytree.tree_map(lambda x: x + 1, found), torch.return_types.max)
+    signs = torch.vmap(torch.linalg.slogdet)(torch.eye(2)[None])
+    assert signs.sign.tolist() == [1.0]

@@ -6,6 +6,8 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from ..return_types import Result
+
 __all__ = [
     "GetAttrKey", "LeafSpec", "MappingKey", "SequenceKey", "TreeSpec", "arg_tree_leaves", "keystr",
     "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_flatten_with_path", "tree_leaves",
@@ -150,6 +152,11 @@ SUPPORTED_NODES: dict[Any, NodeDef] = {
         lambda items, cls: cls(*items),
         lambda x: ([(GetAttrKey(name), item) for name, item in zip(x._fields, x)], type(x)),
     ),
+    Result: NodeDef(
+        lambda x: (list(x), type(x)),
+        lambda items, cls: cls(items),
+        lambda x: ([(GetAttrKey(name), item) for name, item in zip(x.fields, x)], type(x)),
+    ),
 }
 
 
@@ -169,6 +176,8 @@ def register_pytree_node(
 def _get_node_type(x: Any) -> Any:
     if type(x) in SUPPORTED_NODES:
         return type(x)
+    if isinstance(x, Result):
+        return Result
     return _NamedTuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
 
 
