@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy import to_memory
-from ..device import CPU, META, chosen
+from ..device import CPU, META, chosen, strided
 from ..device import device as _device
 from ..dtypes import (
     SCALAR_NAMES,
@@ -185,6 +185,22 @@ def _is_integer(n: Any) -> bool:
     return True
 
 
+def check_layout(layout: Any, name: str) -> None:
+    """Raises unless a dense tensor is asked for.
+
+    Raises:
+        NotImplementedError: another layout.
+        TypeError: no layout.
+    """
+    if layout is None or layout is strided:
+        return
+    if type(layout) is not type(strided):
+        raise TypeError(f"{name}(): argument 'layout' must be torch.layout, not {type(layout).__name__}")
+    raise NotImplementedError(
+        f"{name}() of layout {layout} is not supported; make a dense tensor, or a sparse one by torch.sparse_coo_tensor"
+    )
+
+
 def check_out_dtype(dt: Any, out: Any) -> None:
     """Raises if another dtype is asked for than ``out`` has."""
     if dt is not None and dt is not out.dtype:
@@ -220,6 +236,7 @@ def zeros(
     **kw: Any,
 ) -> Any:
     """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
+    check_layout(layout, "zeros")
     return _new_full("zeros", sizes(kw_size(size, kw), "zeros"), 0, dtype, device, requires_grad, out)
 
 
@@ -236,6 +253,7 @@ def ones(
     **kw: Any,
 ) -> Any:
     """A tensor of ones of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.ones.html)."""
+    check_layout(layout, "ones")
     return _new_full("ones", sizes(kw_size(size, kw), "ones"), 1, dtype, device, requires_grad, out)
 
 
@@ -253,6 +271,7 @@ def empty(
     **kw: Any,
 ) -> Any:
     """A tensor of undefined values; here they are zeros."""
+    check_layout(layout, "empty")
     x = _new_full("empty", sizes(kw_size(size, kw), "empty"), 0, dtype, device, False, out)
     if memory_format is not None:
         x = x.contiguous(memory_format=memory_format)
@@ -286,6 +305,7 @@ def full(
     requires_grad: bool = False,
 ) -> Any:
     """A tensor filled with ``fill_value``, whose kind gives the dtype unless it is said."""
+    check_layout(layout, "full")
     shape, value = _tuple_of_sizes(size, "full"), _number(fill_value, "full")
     dt = weak_dtype(value) if dtype is None and out is None else dtype
     return _new_full("full", shape, value, dt, device, requires_grad, out)
@@ -315,6 +335,7 @@ def zeros_like(
     pin_memory: bool = False,
 ) -> Any:
     """Zeros with the shape, dtype and layout of ``input``."""
+    check_layout(layout, "zeros_like")
     return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
@@ -330,6 +351,7 @@ def ones_like(
     pin_memory: bool = False,
 ) -> Any:
     """Ones with the shape, dtype and layout of ``input``."""
+    check_layout(layout, "ones_like")
     return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
@@ -345,6 +367,7 @@ def empty_like(
     pin_memory: bool = False,
 ) -> Any:
     """Undefined values (zeros here) with the shape, dtype and layout of ``input``."""
+    check_layout(layout, "empty_like")
     return _like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
@@ -361,6 +384,7 @@ def full_like(
     pin_memory: bool = False,
 ) -> Any:
     """``fill_value`` with the shape, dtype and layout of ``input``."""
+    check_layout(layout, "full_like")
     value = _number(fill_value, "full_like")
     return _like("full_like", input, value, dtype, device, requires_grad, memory_format)
 
@@ -377,6 +401,7 @@ def new_zeros(
     **kw: Any,
 ) -> Any:
     """Zeros of the given shape with this tensor's dtype."""
+    check_layout(layout, "new_zeros")
     return _new_full(
         "new_zeros",
         sizes(kw_size(size, kw), "new_zeros"),
@@ -399,6 +424,7 @@ def new_ones(
     **kw: Any,
 ) -> Any:
     """Ones of the given shape with this tensor's dtype."""
+    check_layout(layout, "new_ones")
     return _new_full(
         "new_ones",
         sizes(kw_size(size, kw), "new_ones"),
@@ -421,6 +447,7 @@ def new_empty(
     **kw: Any,
 ) -> Any:
     """Undefined values (zeros here) of the given shape with this tensor's dtype."""
+    check_layout(layout, "new_empty")
     return _new_full(
         "new_empty",
         sizes(kw_size(size, kw), "new_empty"),
@@ -444,6 +471,7 @@ def new_full(
     pin_memory: bool = False,
 ) -> Any:
     """``fill_value`` in the given shape with this tensor's dtype."""
+    check_layout(layout, "new_full")
     shape, value = _tuple_of_sizes(size, "new_full"), _number(fill_value, "new_full")
     where = device_beside(self, device)
     return _new_full("new_full", shape, value, self.dtype if dtype is None else dtype, where, requires_grad)
@@ -461,6 +489,7 @@ def new_empty_strided(
     requires_grad: bool = False,
 ) -> Any:
     """Undefined values (zeros here) of this tensor's dtype at the given strides."""
+    check_layout(layout, "new_empty_strided")
     where = device_beside(self, device)
     return empty_strided(size, stride, dtype=as_dtype(dtype) or self.dtype, device=where, requires_grad=requires_grad)
 
@@ -477,6 +506,7 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Any:
     """Undefined values (zeros here) at the given strides, which may overlap or leave gaps."""
+    check_layout(layout, "empty_strided")
     where = chosen(device)
     shape, strides = sizes((size,)), tuple([int(s) for s in stride])
     if len(shape) != len(strides):
@@ -524,6 +554,7 @@ def arange(
     requires_grad: bool = False,
 ) -> Any:
     """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
+    check_layout(layout, "arange")
     where = chosen(device)
     start, end = (0, start) if end is None else (start, end)
     start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in (start, end, step)]

@@ -14,7 +14,7 @@ from ..graph.node import Operator
 from ..graph.types import ty
 from ._progressions import between, linear
 from ._registry import call, function, into, into_flat, is_tensor
-from .creation import check_out_dtype, from_values, with_grad
+from .creation import check_layout, check_out_dtype, from_values, with_grad
 from .reductions import wide
 
 LINSPACE = Operator(
@@ -38,6 +38,7 @@ def linspace(
     requires_grad: bool = False,
 ) -> Any:
     """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
+    check_layout(layout, "linspace")
     where = chosen(device)
     start, end = _ends("linspace", start, end)
     if steps < 0:
@@ -116,6 +117,7 @@ def logspace(
     requires_grad: bool = False,
 ) -> Any:
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``."""
+    check_layout(layout, "logspace")
     where = chosen(device)
     start, end = _ends("logspace", start, end)
     if steps < 0:
@@ -150,6 +152,7 @@ def tril_indices(
     pin_memory: bool = False,
 ) -> Any:
     """Row and column numbers of a matrix's elements on and below a diagonal."""
+    check_layout(layout, "tril_indices")
     return with_grad(_triangle_indices(row, col, offset, dtype, True), False, chosen(device))
 
 
@@ -165,6 +168,7 @@ def triu_indices(
     pin_memory: bool = False,
 ) -> Any:
     """Row and column numbers of a matrix's elements on and above a diagonal."""
+    check_layout(layout, "triu_indices")
     return with_grad(_triangle_indices(row, col, offset, dtype, False), False, chosen(device))
 
 
@@ -209,6 +213,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Any:
     """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
+    check_layout(layout, "eye")
     where = chosen(device)
     m = n if m is None else m
     for k, name in ((n, "n"), (m, "m")):
@@ -232,6 +237,7 @@ def _range(
     requires_grad: bool = False,
 ) -> Any:
     """As ``arange`` with ``end`` included, of the default dtype; deprecated."""
+    check_layout(layout, "range")
     from .creation import arange
 
     warnings.warn(
