@@ -87,11 +87,11 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     if at_hand is not None:
         return at_hand
     _new[1] += looks
-    from ._first_tier import FirstTier
-    from ._shared_programs import shared
-    from ._split_programs import in_parts
     from .compiler.cpu.first_tier import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
+    from .first_tier.by_operator import FirstTier
+    from .first_tier.shared_programs import shared
+    from .first_tier.split_programs import in_parts
 
     try:
         with _collector.resting():
@@ -153,8 +153,8 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
     olds = replaced(p.olds, inputs)
 
     def plan() -> Any:
-        from ._first_tier import note_compiled
         from .compiler.cpu.execute import Executable
+        from .first_tier.by_operator import note_compiled
 
         with _collector.resting():
             found = Executable(p.function, p.outputs, olds=olds)
@@ -182,9 +182,9 @@ def of_one_number(op: Operator, dt: dtype) -> Any:
     try:
         return _of_numbers[op, dt]
     except KeyError:
-        from . import _first_tier
+        from .first_tier import by_operator
 
-        found = _of_numbers[op, dt] = _first_tier.of_one_number(op, dt)
+        found = _of_numbers[op, dt] = by_operator.of_one_number(op, dt)
         return found
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from flambeau import _execution, _first_tier, _shared_programs, _split_programs
+from flambeau import _execution
 from flambeau.compiler import flight
 from flambeau.compiler.cpu.first_tier import UnsupportedError
+from flambeau.first_tier import by_operator, shared_programs, split_programs
 from flambeau.graph.program import Program, in_order
 
 ran = {"both": 0, "compiled": 0, "shared": 0}
@@ -23,9 +24,7 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     """The compiled program's outputs, which the first tier's must equal; so must an error."""
     if p not in _first:
         _first[p] = _in_first_tier(p)
-        _shared[p] = _first[p] and (
-            _shared_programs.shared(p, at_once=True) or _split_programs.in_parts(p, at_once=True)
-        )
+        _shared[p] = _first[p] and (shared_programs.shared(p, at_once=True) or split_programs.in_parts(p, at_once=True))
     try:
         found: Any = _first[p] and _first[p].run(inputs, scalars)
     except UnsupportedError:
@@ -50,7 +49,7 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
 
 def _in_first_tier(p: Program) -> Any:
     try:
-        return _first_tier.FirstTier(p)
+        return by_operator.FirstTier(p)
     except UnsupportedError:
         return None
 

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 import flambeau as torch
-from flambeau import _execution, _first_tier, _shared_plans, nn
+from flambeau import _execution, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions, fused, unseen
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
+from flambeau.first_tier import by_operator, shared_plans
 from flambeau.graph import realisation
 from flambeau.graph.node import SCALAR, Node
 from flambeau.graph.types import ty
@@ -246,7 +247,7 @@ SIZES = [
 
 
 def test_plans_that_serve_all_sizes_do(in_both: dict[str, int]) -> None:
-    assert uniform(1, 1, 1).keys() == _shared_plans.UNIFORM.keys()
+    assert uniform(1, 1, 1).keys() == shared_plans.UNIFORM.keys()
     for sizes in [*SIZES, *reversed(SIZES)]:
         for f in uniform(*sizes).values():
             for y in f():
@@ -256,10 +257,10 @@ def test_plans_that_serve_all_sizes_do(in_both: dict[str, int]) -> None:
 
 def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     found: dict[Any, set[str]] = {}
-    original = _first_tier._of_form
+    original = by_operator._of_form
 
     def planned(n: Node, strides: list[Any]) -> Any:
-        form = _shared_plans.form_of(n, strides)
+        form = shared_plans.form_of(n, strides)
         if form is not None:
             b = Builder()
             args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype)
@@ -272,11 +273,11 @@ def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypat
             found.setdefault(form, set()).add(repr(told))
         return original(n, strides)
 
-    monkeypatch.setattr(_first_tier, "_of_form", planned)
+    monkeypatch.setattr(by_operator, "_of_form", planned)
     for table in ("_operators", "_forms"):
-        monkeypatch.setattr(_first_tier, table, {})
-    monkeypatch.setattr(realisation, "executor", [lambda p, *args: _first_tier.FirstTier(p).run(*args)])
-    monkeypatch.setattr(_first_tier, "SHARE", 1e9)
+        monkeypatch.setattr(by_operator, table, {})
+    monkeypatch.setattr(realisation, "executor", [lambda p, *args: by_operator.FirstTier(p).run(*args)])
+    monkeypatch.setattr(by_operator, "SHARE", 1e9)
     for sizes in SIZES:
         for f in uniform(*sizes).values():
             for y in f():
@@ -521,7 +522,7 @@ def test_what_was_compiled_before_is_compiled_sooner(tier: Callable[[str], None]
                 y = (y.sinh() * 2).sin()
             y.sum().item()
         *_, p = realisation.programs.values()
-        return _first_tier.worth(p.order)
+        return by_operator.worth(p.order)
 
     tier("first")
     one, other = of(501), of(502)
@@ -598,10 +599,10 @@ def test_maps_and_reductions_of_rows_keep_the_bits(name: str, layout: str, in_bo
 def calls_of(name: str, op: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> int:
     """How many calls the operator of this name is in the first tier."""
     realisation.forget()
-    _first_tier._operators.clear()
-    _first_tier._forms.clear()
+    by_operator._operators.clear()
+    by_operator._forms.clear()
     counts: dict[str, int] = {}
-    plan = _first_tier._planned
+    plan = by_operator._planned
 
     def counted(n: Node, strides: list[Any]) -> Any:
         found = plan(n, strides)
@@ -609,7 +610,7 @@ def calls_of(name: str, op: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatc
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(_first_tier, "_planned", counted)
+        patch.setattr(by_operator, "_planned", counted)
         op(torch.ones(2, 3, 7) + 0).numpy()
     return counts[name]
 

@@ -11,10 +11,11 @@ import pytest
 from test_first_tier import SIZES, uniform
 
 import flambeau as torch
-from flambeau import _execution, _first_tier, _patterns, _shared_programs, _split_programs, nn
-from flambeau._shared_plans import serves_all_sizes
-from flambeau._structure import structure
+from flambeau import _execution, nn
 from flambeau.compiler.cpu.executor import Executor
+from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
+from flambeau.first_tier.shared_plans import serves_all_sizes
+from flambeau.first_tier.structure import structure
 from flambeau.graph import realisation
 from flambeau.graph.node import LEAF, SCALAR, VIEW
 
@@ -26,9 +27,9 @@ def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """Every program runs compiled, operator by operator, and as one native call, planned when its structure is new."""
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
-    monkeypatch.setattr(_shared_programs, "_known", {})
-    monkeypatch.setattr(_patterns, "_patterns", {})
-    monkeypatch.setattr(_first_tier, "_compiled", set())
+    monkeypatch.setattr(shared_programs, "_known", {})
+    monkeypatch.setattr(patterns, "_patterns", {})
+    monkeypatch.setattr(by_operator, "_compiled", set())
     realisation.forget()
     yield two_tiers.ran
     realisation.forget()
@@ -73,7 +74,7 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
             i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (1, length)))
             F.softmax(net(i)[:, -1], -1).tolist()
     assert in_both["shared"] == in_both["both"] == 13
-    planned = [one for one in _shared_programs._known.values() if one]
+    planned = [one for one in shared_programs._known.values() if one]
     assert len(planned) <= 3  # of two letters, of one more than heads, of all others
 
 
@@ -137,8 +138,8 @@ def test_a_model_with_a_sampler_behind_it_has_the_bits_of_compiled_code(in_both:
 def auto(monkeypatch: pytest.MonkeyPatch, native_code: None) -> None:
     """Programs run in the tier that pays."""
     monkeypatch.setattr(_execution, "tier", ["auto"])
-    monkeypatch.setattr(_shared_programs, "_known", {})
-    monkeypatch.setattr(_patterns, "_patterns", {})
+    monkeypatch.setattr(shared_programs, "_known", {})
+    monkeypatch.setattr(patterns, "_patterns", {})
 
 
 def kinds() -> list[str]:
@@ -252,7 +253,7 @@ def test_a_growing_text_is_recognised(monkeypatch: pytest.MonkeyPatch, in_both: 
 
 def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch, in_both: dict[str, int]) -> None:
     found: list[bool] = []
-    in_parts = _split_programs.in_parts
+    in_parts = split_programs.in_parts
 
     def noted(*args: Any, **how: Any) -> Any:
         split = in_parts(*args, **how)
@@ -260,7 +261,7 @@ def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch
             found.append(split.parts.front.alike is not None)
         return split
 
-    monkeypatch.setattr(_split_programs, "in_parts", noted)
+    monkeypatch.setattr(split_programs, "in_parts", noted)
     net = Text()
     with torch.no_grad():
         for length in (5, 6, 7, 9):

@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from typing import Any, NamedTuple
 
-from .._first_tier import FirstTier, Limited
 from ..compiler.cpu import inspection
 from ..compiler.cpu.inspection import KernelFacts, MemoryFacts
+from ..first_tier.by_operator import FirstTier, Limited
 from ._causes import Cause
 from ._recorder import Noted, Recorder, Run
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .compiler.affine import row_major, same_strides
-from .compiler.cpu.first_tier.operators import LARGE
-from .compiler.shorten import LONGEST
-from .graph.node import SCALAR, Node
-from .graph.types import Ty
+from ..compiler.affine import row_major, same_strides
+from ..compiler.cpu.first_tier.operators import LARGE
+from ..compiler.shorten import LONGEST
+from ..graph.node import SCALAR, Node
+from ..graph.types import Ty
 
 
 def _none(attrs: Any) -> int:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._first_tier import FirstTier, Limited, worth
-from ._shared_plans import serves_all_sizes
-from ._shared_programs import SharedProgram, shared
-from .compiler.cpu.first_tier import UnsupportedError
-from .graph.node import LEAF, SCALAR, VIEW, Node
-from .graph.program import Program, build
+from ..compiler.cpu.first_tier import UnsupportedError
+from ..graph.node import LEAF, SCALAR, VIEW, Node
+from ..graph.program import Program, build
+from .by_operator import FirstTier, Limited, worth
+from .shared_plans import serves_all_sizes
+from .shared_programs import SharedProgram, shared
 
 LEAST = 16  # operators at the front
 GIVEN = frozenset([LEAF, SCALAR])

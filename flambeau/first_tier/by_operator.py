@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._shared_plans import FUSED, form_of
-from .compiler import float8
-from .compiler import numpy as reference
-from .compiler.affine import row_major
-from .compiler.builder import Builder
-from .compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
-from .compiler.cpu.target import MissingCompiler
-from .compiler.simplify import without_dead
-from .dtypes import bfloat16
-from .graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
-from .graph.program import Program, values_read
-from .graph.types import Ty, ty
+from ..compiler import float8
+from ..compiler import numpy as reference
+from ..compiler.affine import row_major
+from ..compiler.builder import Builder
+from ..compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
+from ..compiler.cpu.target import MissingCompiler
+from ..compiler.simplify import without_dead
+from ..dtypes import bfloat16
+from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
+from ..graph.program import Program, values_read
+from ..graph.types import Ty, ty
+from .shared_plans import FUSED, form_of
 
 # Seconds, about:
 STEP = 4e-6  # of an operator

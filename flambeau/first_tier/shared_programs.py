@@ -2,7 +2,7 @@
 
 A text that grows by a token makes a new program each time. The second one of a structure is planned as steps of native
 code that take sizes when they run; for those that follow, only these are looked up. Which operators have such steps is
-declared in ``_shared_plans``: their lowering depends on nothing else of the sizes. The rest runs operator by operator.
+declared in ``shared_plans``: their lowering depends on nothing else of the sizes. The rest runs operator by operator.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from ._first_tier import ELEMENT, PLANNING, SHARE, Limited, worth
-from ._patterns import Told, note
-from ._shared_plans import serves_all_sizes
-from ._structure import Seen, Structure, memory_order, seen, structure
-from .compiler.affine import row_major as row_major_numbers
-from .compiler.affine import same_strides
-from .compiler.builder import Builder
-from .compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
-from .compiler.cpu.first_tier.native_program import NativeProgram, value
-from .compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps
-from .compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
-from .compiler.cpu.target import MissingCompiler
-from .compiler.simplify import without_dead
-from .dtypes import bool_, float32, float64, int64
-from .graph.node import LEAF, SCALAR, VIEW, Node
-from .graph.program import Program, values_read
-from .graph.types import Ty
+from ..compiler.affine import row_major as row_major_numbers
+from ..compiler.affine import same_strides
+from ..compiler.builder import Builder
+from ..compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
+from ..compiler.cpu.first_tier.native_program import NativeProgram, value
+from ..compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps
+from ..compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
+from ..compiler.cpu.target import MissingCompiler
+from ..compiler.simplify import without_dead
+from ..dtypes import bool_, float32, float64, int64
+from ..graph.node import LEAF, SCALAR, VIEW, Node
+from ..graph.program import Program, values_read
+from ..graph.types import Ty
+from .by_operator import ELEMENT, PLANNING, SHARE, Limited, worth
+from .patterns import Told, note
+from .shared_plans import serves_all_sizes
+from .structure import Seen, Structure, memory_order, seen, structure
 
 MOST = 1000  # structures that are remembered
 LONGEST_ORDER = 5000  # nodes of a program that is looked at

@@ -1,6 +1,6 @@
 """Programs that differ from a known one in sizes alone, recognised by one walk over their nodes.
 
-A text that grows by a token makes a new program each time. What runs all of them (``_shared_programs``) leaves a
+A text that grows by a token makes a new program each time. What runs all of them (``shared_programs``) leaves a
 pattern here. A program that fits it is run so without a look at its operators, their order, and how types lie.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._structure import arguments
-from .compiler.cpu.first_tier.sizes import Size, Table
-from .compiler.shorten import LONGEST
-from .graph import program
-from .graph.node import Node
-from .graph.program import Alike, Program
-from .graph.types import Ty
+from ..compiler.cpu.first_tier.sizes import Size, Table
+from ..compiler.shorten import LONGEST
+from ..graph import program
+from ..graph.node import Node
+from ..graph.program import Alike, Program
+from ..graph.types import Ty
+from .structure import arguments
 
 MOST = 4  # patterns of programs whose results come from the same operators
 KINDS = 1000  # such operators of results

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .compiler.shorten import LONGEST
-from .graph.node import LEAF, SCALAR, VIEW, Node
-from .graph.program import Program
-from .graph.types import Ty
+from ..compiler.shorten import LONGEST
+from ..graph.node import LEAF, SCALAR, VIEW, Node
+from ..graph.program import Program
+from ..graph.types import Ty
 
 
 class Structure(NamedTuple):
