@@ -23,7 +23,7 @@ from flambeau.version import __version__
 
 __all__ = ["ALIASES", "AliasFinder", "install", "real_name", "uninstall", "user_name"]
 
-ALIASES = {"torch": "flambeau", "torchvision": "flambeau.vision"}
+ALIASES = {"torch": "flambeau", "torchvision": "flambeau.vision", "functorch": "flambeau.functorch"}
 _EVERYTHING = importlib.metadata.DistributionFinder.Context()
 VERSIONS = {"torch": __version__.partition("+")[0], "torchvision": "0.28.0"}
 
@@ -152,7 +152,7 @@ class AliasFinder(importlib.metadata.DistributionFinder):
         self, context: importlib.metadata.DistributionFinder.Context = _EVERYTHING
     ) -> Iterator[importlib.metadata.Distribution]:
         """What `importlib.metadata` asks: the aliased packages of that name, or all when it names none."""
-        for name in ALIASES:
+        for name in VERSIONS:
             if context.name is None or context.name.lower() == name:
                 yield AliasDistribution(name)
 
