@@ -154,3 +154,12 @@ def test_hub_fetches_whole_files_only(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="cannot fetch"):
         hub.download_url_to_file((tmp_path / "none").as_uri(), str(tmp_path / "other"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "weights.bin"]
+
+
+def test_weights_by_their_address_under_the_older_name(tmp_path: Path) -> None:
+    from flambeau.utils import model_zoo
+
+    there = tmp_path / "weights.pt"
+    torch.save({"weight": torch.ones(2)}, there)
+    found = model_zoo.load_url(there.as_uri(), model_dir=str(tmp_path / "here"), progress=False)
+    assert found["weight"].tolist() == [1.0, 1.0] and (tmp_path / "here" / "weights.pt").exists()
