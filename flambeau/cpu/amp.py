@@ -35,13 +35,6 @@ class autocast(torch.amp.autocast):
 class GradScaler(torch.amp.GradScaler):
     """``torch.amp.GradScaler("cpu", ...)``; the arguments are those of that class."""
 
-    def __init__(
-        self,
-        init_scale: float = 2.0**16,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         _deprecated("GradScaler")
-        super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+        super().__init__("cpu", *args, **kwargs)

@@ -86,6 +86,21 @@ class Limited:
         return (self.together[0] if self.together else self.runs) >= self.limit
 
 
+class LimitedLater(Limited):
+    """A limited program that says what compiling it takes when it is asked: the program's order is not known before.
+
+    Attributes:
+        program: the program.
+    """
+
+    program: Program
+
+    @property
+    def worth(self) -> float:  # type: ignore[override]
+        """What planning and compiling it takes, about."""
+        return worth(self.program.order)
+
+
 class FirstTier(Limited):
     """A program as a list of operators.
 

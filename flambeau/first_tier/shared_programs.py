@@ -25,7 +25,7 @@ from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, values_read
 from ..graph.types import Ty
-from .by_operator import ELEMENT, PLANNING, SHARE, Limited, worth
+from .by_operator import ELEMENT, PLANNING, SHARE, LimitedLater
 from .patterns import Told, note
 from .shared_plans import serves_all_sizes
 from .structure import Seen, Structure, memory_order, seen, structure
@@ -74,7 +74,7 @@ def _of_sizes(p: Program, planned: Planned | bool, sizes: tuple[int, ...]) -> Sh
         return None
 
 
-class SharedProgram(Limited):
+class SharedProgram(LimitedLater):
     """A program of certain sizes.
 
     Raises:
@@ -90,11 +90,6 @@ class SharedProgram(Limited):
         self.seconds = planned.native.seconds + ELEMENT * planned.native.elements
         if self.seconds > SHARE * planned.least and self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
-
-    @property
-    def worth(self) -> float:
-        """What planning and compiling it takes, about."""
-        return worth(self.program.order)
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None

@@ -14,7 +14,7 @@ import numpy as np
 from ..compiler.cpu.first_tier import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
-from .by_operator import FirstTier, Limited, worth
+from .by_operator import FirstTier, LimitedLater
 from .shared_plans import serves_all_sizes
 from .shared_programs import SharedProgram, shared
 
@@ -89,7 +89,7 @@ def _program(p: Program, behind: set[Node], cuts: Sequence[Node], roots: Sequenc
     return Program(tuple([new.get(r, r) for r in roots]))
 
 
-class SplitProgram(Limited):
+class SplitProgram(LimitedLater):
     """A program in two parts.
 
     Raises:
@@ -103,11 +103,6 @@ class SplitProgram(Limited):
         self.rest = FirstTier(parts.behind)
         self.seconds = front.seconds + self.rest.seconds
         self.runs = 0
-
-    @property
-    def worth(self) -> float:
-        """What planning and compiling it takes, about."""
-        return worth(self.program.order)
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None

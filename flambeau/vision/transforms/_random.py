@@ -94,6 +94,18 @@ class RandomGrayscale(_WithProbability):
         return F.rgb_to_grayscale(img, num_output_channels=channels) if _chance(self.p) else img
 
 
+def _room(img: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """How far down and across a rectangle can be moved within an image.
+
+    Raises:
+        ValueError: it does not fit.
+    """
+    _, height, width = F.get_dimensions(img)
+    if height < size[0] or width < size[1]:
+        raise ValueError(f"Required crop size {tuple(size)} is larger than input image size {(height, width)}")
+    return height - size[0], width - size[1]
+
+
 class RandomCrop(torch.nn.Module):
     """A rectangle of the image at a random place, after padding."""
 
@@ -119,17 +131,10 @@ class RandomCrop(torch.nn.Module):
         Raises:
             ValueError: the image is smaller than `output_size`.
         """
-        _, height, width = F.get_dimensions(img)
-        crop_height, crop_width = output_size
-        if height < crop_height or width < crop_width:
-            raise ValueError(
-                f"Required crop size {(crop_height, crop_width)} is larger than input image size {(height, width)}"
-            )
-        if (height, width) == (crop_height, crop_width):
-            return 0, 0, height, width
-        top = _below(height - crop_height + 1)
-        left = _below(width - crop_width + 1)
-        return top, left, crop_height, crop_width
+        down, across = _room(img, output_size)
+        if not down and not across:
+            return 0, 0, *output_size
+        return _below(down + 1), _below(across + 1), *output_size
 
     def forward(self, img: Any) -> Any:
         """The rectangle."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau.vision.transforms import functional as F
 from flambeau.vision.transforms import transforms as v1
-from flambeau.vision.transforms._random import _below
+from flambeau.vision.transforms._random import _below, _room
 from flambeau.vision.transforms.v2._joint import ImagesOnly, Joint, JointTones
 
 __all__ = [
@@ -62,15 +61,10 @@ class RandomCrop(Joint, v1.RandomCrop):
         Raises:
             ValueError: the image is smaller than `output_size`.
         """
-        _, height, width = F.get_dimensions(img)
-        crop_height, crop_width = output_size
-        if height < crop_height or width < crop_width:
-            raise ValueError(
-                f"Required crop size {(crop_height, crop_width)} is larger than input image size {(height, width)}."
-            )
-        top = _below(height - crop_height + 1) if height > crop_height else 0
-        left = _below(width - crop_width + 1) if width > crop_width else 0
-        return top, left, crop_height, crop_width
+        down, across = _room(img, output_size)
+        top = _below(down + 1) if down else 0
+        left = _below(across + 1) if across else 0
+        return top, left, *output_size
 
 
 class RandomAffine(Joint, v1.RandomAffine):
