@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import os
 import subprocess
@@ -93,19 +94,22 @@ def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[ast.Import | 
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node, inside
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        elif isinstance(node, ast.expr) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             continue
         else:
-            yield from imports(node, inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
+            yield from imports(node, inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
-def downward() -> Iterator[tuple[str, str, bool]]:
+@functools.cache
+def downward() -> list[tuple[str, str, bool]]:
     """Imports of a later layer: the module, what it imports, whether in a function."""
-    for module, path in MODULES.items():
-        for node, inside in imports(ast.parse(path.read_text(encoding="utf-8"))):
-            for target in targets(node, module, path):
-                if layer(target) > layer(module):
-                    yield module, target, inside
+    return [
+        (module, target, inside)
+        for module, path in MODULES.items()
+        for node, inside in imports(ast.parse(path.read_text(encoding="utf-8")))
+        for target in targets(node, module, path)
+        if layer(target) > layer(module)
+    ]
 
 
 def test_imports_go_upward() -> None:
