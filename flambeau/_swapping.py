@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copyreg
-import sys
 from typing import Any
 
 from .graph.epoch import complete_all
@@ -55,8 +54,7 @@ def _renew_leaf(t: Any) -> None:
     if isinstance(old, AccumulateGrad):
         t._e = AccumulateGrad(t)
         t._e.hooked, old.hooked = old.hooked, None
-        if sys.getrefcount(old) > 2:  # more than this function and the count itself: a recorded graph ends here
-            old.register_prehook(_refuse)
+        old.register_prehook(_refuse)  # for graphs that end here
 
 
 def _refuse(grads: Any) -> None:
