@@ -13,8 +13,9 @@ import flambeau as torch
 from flambeau import _collector
 from flambeau.graph import realisation
 
+# In Python 3.13 a collection that begins by itself leaves some garbage; 3.14 has no full ones that do.
 pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 14) or not gc.isenabled(), reason="no full collection begins by itself"
+    sys.version_info >= (3, 13) or not gc.isenabled(), reason="no full collection begins by itself"
 )
 
 
