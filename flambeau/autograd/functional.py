@@ -309,6 +309,19 @@ def jvp(
     return _done(ys, many_out, create_graph), _done(out, many_out, create_graph)
 
 
+def _with_gradients(
+    func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool, strict: bool, name: str
+) -> tuple[Any, bool, Any, Any, Any]:
+    """What a product with a Hessian begins with: inputs, were they several, the vector, the value, its gradients."""
+    xs, many = _as_tuple(inputs, "inputs", name)
+    xs = _leaves(xs, create_graph)
+    vs = _vector(v, xs, many, create_graph, name, _OF_INPUT)
+    y = _single(func(*xs), name, strict)
+    gs = _gradients((y,), xs, None, True)
+    _require_dependent(gs, "jacobian", strict)
+    return xs, many, vs, y, gs
+
+
 @enable_grad()
 def vhp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
@@ -318,12 +331,7 @@ def vhp(
     Raises:
         RuntimeError: the result is not one number, or ``v`` does not fit the inputs.
     """
-    xs, many = _as_tuple(inputs, "inputs", "vhp")
-    xs = _leaves(xs, create_graph)
-    vs = _vector(v, xs, many, create_graph, "vhp", _OF_INPUT)
-    y = _single(func(*xs), "vhp", strict)
-    gs = _gradients((y,), xs, None, True)
-    _require_dependent(gs, "jacobian", strict)
+    xs, many, vs, y, gs = _with_gradients(func, inputs, v, create_graph, strict, "vhp")
     out = _filled(_gradients(gs, xs, vs, create_graph), xs, strict, create_graph, "double_back")
     return _done((y,), False, create_graph), _done(out, many, create_graph)
 
@@ -337,12 +345,7 @@ def hvp(
     Raises:
         RuntimeError: the result is not one number, or ``v`` does not fit the inputs.
     """
-    xs, many = _as_tuple(inputs, "inputs", "hvp")
-    xs = _leaves(xs, create_graph)
-    vs = _vector(v, xs, many, create_graph, "hvp", _OF_INPUT)
-    y = _single(func(*xs), "hvp", strict)
-    gs = _gradients((y,), xs, None, True)
-    _require_dependent(gs, "jacobian", strict)
+    xs, many, vs, y, gs = _with_gradients(func, inputs, v, create_graph, strict, "hvp")
     seeds = [x.new_zeros(x.shape).requires_grad_(True) for x in xs]
     pulled = _gradients(gs, xs, seeds, True)
     out = _filled(_gradients(pulled, seeds, vs, create_graph), xs, strict, create_graph, "double_back_trick")
