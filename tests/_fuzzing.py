@@ -51,7 +51,7 @@ class Case:
         inputs = self.inputs if inputs is None else inputs
         given, others = [[_among(a, byte) for a in inputs] for byte in (0, 255)]
         first = [a.copy() for a in program.run(given, [])]
-        program.arena[:] = 255  # NaN, in whatever was stored in between
+        program.arena.take()[:] = 255  # NaN, in whatever was stored in between
         for a, b, around in zip(first, program.run(others, []), margins):
             assert a.tobytes() == b.tobytes(), "two runs differ"
             outside = np.concatenate([around[:MARGIN], around[MARGIN + a.size :]])

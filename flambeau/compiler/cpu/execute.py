@@ -5,7 +5,6 @@ A program is planned once: clusters, their kernels, what runs beside what, one a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -28,6 +27,7 @@ from ..passes import prepared
 from ..placing import IN_PLACE, PLACED, WRITABLE
 from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce, recurrence
+from .between_runs import Arena, Keeper, address
 from .donation import donations
 from .executor import Array as InArray
 from .executor import Buffer, Constant, Executor, Operand, Segment
@@ -38,7 +38,7 @@ from .nest_loops import Kernel
 from .pool import Pool, default
 from .refusing import refusal
 from .rows import in_rows
-from .running import Outputs, Run, Whole, address, aligned, replaced, scalars_of
+from .running import Outputs, Run, Whole, replaced, scalars_of
 from .schedule import nanoseconds, schedule, worth_sharing
 from .segments import segments
 from .target import Target
@@ -169,7 +169,7 @@ def _tops(values: Sequence[Value]) -> dict[Value, Value]:
     return tops
 
 
-class Executable:
+class Executable(Keeper):
     """A planned program.
 
     Args:
@@ -203,10 +203,9 @@ class Executable:
         self._steps(steps)
         self.chained = {i for i in reference.chained_updates(f) if f.values[i].args[0] not in self.written}
         away = [k for k in self.inplace if f.outputs[k].kind in IN_PLACE]
-        self.outputs = Outputs(outputs, self.filled, self.inplace, away)
+        super().__init__(self.arena, Outputs(outputs, self.filled, self.inplace, away))
         self.whole = self._whole()
         self.last = self._dropped()
-        self.lock = threading.RLock()
 
     def _clustered(self, f: Function) -> tuple[Steps, list[Value]]:
         """The nests of a function, and those of its outputs that are flags of checks rather than the program's own."""
@@ -316,7 +315,7 @@ class Executable:
                     size = max(1, int(np.prod(v.shape)) * v.dtype.itemsize)
                     spans[top] = Span(size, first, max(i, last.get(v, i)))
         self.offsets, size = plan(spans)
-        self.arena = aligned(size)
+        self.arena = Arena(size)
 
     def _last_reads(self, steps: Steps) -> dict[Value, int]:
         """The last segment that reads a value's memory, also through an array of NumPy's that may see it."""
@@ -404,13 +403,15 @@ class Executable:
             return self.whole.run(inputs, scalars, olds, wanted)
         with self.lock:
             flight.land()
+            if not self.keeps:
+                self.take()
             self.scalars.write(scalars)
             return Run(self, inputs, scalars, self.outputs.give(inputs, olds)).results()
 
     @property
     def places(self) -> tuple[int, int]:
         """Where the arena and the numbers lie."""
-        return address(self.arena), address(self.scalars.memory)
+        return address(self.arena.take()), address(self.scalars.memory)
 
 
 class Call(NamedTuple):

@@ -93,7 +93,7 @@ def memory(executable: Executable | Restored) -> MemoryFacts:
         inputs=sum(nbytes(v) for v in executable.f.values if v.kind == "input"),
         outputs=sum(t.nbytes for t in executable.types),
         donated=sum(executable.types[k].nbytes for k in executable.inplace),
-        arena=executable.arena.nbytes,
+        arena=executable.arena.size,
         separate=sum(size for _, size in places.values()),
         workspace=executable.workspace,
         kept=outputs.nbytes,

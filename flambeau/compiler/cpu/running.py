@@ -8,7 +8,6 @@ a steady loop allocates nothing.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +19,7 @@ from .. import flight
 from .. import numpy as reference
 from ..ir import Function, Value
 from .allocation import empty, is_aligned
+from .between_runs import Arena, Keeper, address
 from .executor import Executor
 
 if TYPE_CHECKING:
@@ -103,6 +103,14 @@ class Outputs:
         self.current[k] = a
         return a
 
+    def let_go(self) -> None:
+        """Keeps nothing: the next outputs get new memory."""
+        pooled.difference_update(map(id, self.kept))
+        for k, spare in enumerate(self.spare):
+            self.current[k] = None
+            spare.clear()
+        changes[0] += 1
+
     def __del__(
         self, forget: Callable[[Iterable[int]], None] = pooled.difference_update, changes: list[int] = changes
     ) -> None:
@@ -175,7 +183,7 @@ def scalars_of(f: Function, given: Function) -> Scalars:
     return Scalars(list(values), {v.params: v.dtype for v in given.values if v.kind == "scalar"})
 
 
-class Whole:
+class Whole(Keeper):
     """A program that native code computes from its first kernel to its last.
 
     Args:
@@ -188,17 +196,15 @@ class Whole:
     """
 
     def __init__(
-        self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, arena: Array,
+        self, native: Executor, inputs: int, scalars: Scalars, outputs: Outputs, arena: Arena,
         early: Mapping[int, tuple[int, float]],
     ) -> None:  # fmt: skip
+        super().__init__(arena, outputs)
         self.native = native
         self.inputs = inputs
         self.scalars = scalars
-        self.outputs = outputs
-        self.arena = arena
-        self.places = address(arena), address(scalars.memory)
+        self.places = 0, address(scalars.memory)
         self.before = Before(native, inputs, outputs, self.places)
-        self.lock = threading.RLock()
         self.early = early
         self.returns: dict[int | None, Early] = {
             k: Early(native.returning(*at), done_by(early, at[0])) for k, at in early.items()
@@ -222,6 +228,12 @@ class Whole:
             self.scalars.write(scalars)
             early = self.returns.get(wanted) if flight.enabled[0] else None
             return self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
+
+    def take(self) -> None:
+        """Takes memory for runs, and tells native code where it is."""
+        super().take()
+        self.places = address(self.arena.take()), self.places[1]
+        self.before.words[len(self.before.words) - 2] = self.places[0]
 
     def _as_before(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Any] | None:
         """A run whose outputs go where those of the run before went; None if they cannot, and nothing has been done."""
@@ -250,6 +262,8 @@ class Whole:
 
     def _anew(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Array]:
         """A run of which nothing is known."""
+        if not self.keeps:
+            self.take()
         outputs = self.outputs
         known = self.before.note(inputs, olds)
         outs = outputs.give(inputs, olds)
@@ -314,18 +328,6 @@ class Before:
         return all([self.table[at] != -1 for at in self.counts])  # noqa: C419
 
 
-def aligned(size: int) -> Array:
-    """Memory that begins where a cache line does."""
-    raw = np.empty(size + 64, np.uint8)
-    at = -address(raw) % 64
-    return raw[at : at + size]
-
-
-def address(a: Array) -> int:
-    """Where an array's data begins."""
-    return a.__array_interface__["data"][0]
-
-
 class Run:
     """One run of a program of which NumPy computes a part."""
 
@@ -386,7 +388,7 @@ class Run:
         top = program.home(v)
         if top in program.offsets:
             at = program.offsets[top]
-            flat = program.arena[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
+            flat = program.arena.take()[at : at + int(np.prod(v.shape)) * v.dtype.itemsize].view(v.dtype.np)
         else:
             flat = self.outs[program.direct[top]]
         return reference.strided(reference.to_values(flat, v.dtype), v.shape, *program.layout(v))

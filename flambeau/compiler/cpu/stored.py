@@ -20,8 +20,9 @@ import numpy as np
 
 from ...dtypes import get_dtype
 from . import code_cache, disk, pool
+from .between_runs import Arena
 from .executor import Array, Buffer, Constant, Executor, Kernel, Scalar, Scratch, Segment
-from .running import Outputs, Scalars, Whole, aligned
+from .running import Outputs, Scalars, Whole
 
 if TYPE_CHECKING:
     from .execute import Executable
@@ -103,7 +104,7 @@ def keep(name: str | None, executable: Executable) -> None:
         "inplace": executable.inplace,
         "given": sorted(executable.outputs.given),
         "early": whole.early,
-        "arena": whole.arena.nbytes,
+        "arena": whole.arena.size,
         "workspace": executable.workspace,
         "cost": executable.steps[0].cost,  # type: ignore[union-attr]
     }
@@ -145,8 +146,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
         functions=functions,
     )
     outputs = Outputs(types, table["filled"], table["inplace"], table["given"])
-    arena = aligned(table["arena"])
-    found = Restored(native, table["inputs"], scalars, outputs, arena, table["early"])
+    found = Restored(native, table["inputs"], scalars, outputs, Arena(table["arena"]), table["early"])
     found.plan = plan
     return found
 

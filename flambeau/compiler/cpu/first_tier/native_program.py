@@ -12,8 +12,9 @@ import numpy as np
 from ...flight import flights, land
 from ...memory import Span, plan
 from ..allocation import empty
+from ..between_runs import address, aligned
 from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
-from ..running import Scalars, address, aligned
+from ..running import Scalars
 from . import matrices
 from .contractions import by_sizes, in_lanes, of_sizes
 from .errors import UnsupportedError
