@@ -221,6 +221,12 @@ def state_for(net: Any, batch: int) -> Any:
     return h, torch.randn(layers, batch, net.hidden_size, dtype=torch.float64, requires_grad=True)
 
 
+def sums_of(x: Any) -> Any:
+    """Three random sums of a tensor's elements: an error in the gradient of any of them shows, in fewer passes."""
+    weights = torch.randn(x.numel(), 3, dtype=x.dtype, generator=torch.Generator().manual_seed(0))
+    return x.reshape(-1) @ weights
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("packed", [False, True])
 def test_gradients(kind: str, packed: bool) -> None:
@@ -229,15 +235,18 @@ def test_gradients(kind: str, packed: bool) -> None:
         torch.manual_seed(0)
         net = KINDS[kind](1, 3, num_layers=1 + many, bidirectional=many, dtype=torch.float64)
         state, x = state_for(net, 2), torch.randn(2, 2, 1, dtype=torch.float64, requires_grad=True)
-        names = ["bias_hh_l1_reverse" if many else "weight_hh_l0"]
+        name = "bias_hh_l1_reverse" if many else "weight_hh_l0"
+        directions = torch.randn(3, *getattr(net, name).shape, dtype=torch.float64)
 
-        def run(x: Any, w: Any, *state: Any, net: Any = net, names: Any = names) -> Any:
+        def run(x: Any, moved: Any, *state: Any, net: Any = net, name: str = name, along: Any = directions) -> Any:
             given = nn.utils.rnn.pack_padded_sequence(x, [2, 1]) if packed else x
             hx = state if net.mode == "LSTM" else state[0]
-            y, after = torch.func.functional_call(net, {names[0]: w}, (given, hx))
-            return (y.data if packed else y), *(after if net.mode == "LSTM" else [after])
+            weights = getattr(net, name).detach() + torch.tensordot(moved, along, 1)
+            y, after = torch.func.functional_call(net, {name: weights}, (given, hx))
+            return [sums_of(t) for t in ((y.data if packed else y), *(after if net.mode == "LSTM" else [after]))]
 
-        ins = (x, getattr(net, names[0]), *(state if net.mode == "LSTM" else [state]))
+        moved = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        ins = (x, moved, *(state if net.mode == "LSTM" else [state]))
         assert gradcheck(run, ins)
         assert many or gradgradcheck(run, ins)
 

@@ -74,23 +74,31 @@ def _require_same(a: Any, b: Any, place: Any, eps: float) -> None:
         )
 
 
-def backward(output: Any, x: Any, part: complex, check_dtypes: bool) -> np.ndarray:
-    """The gradients of ``x`` for the real (``part`` 1) or imaginary (1j) part of each element of an output.
+def backward(output: Any, inputs: Sequence[Any], part: complex, check_dtypes: bool) -> list[np.ndarray]:
+    """For each input its gradients for the real (``part`` 1) or imaginary (1j) part of each element of an output.
 
     Raises:
-        RuntimeError: a gradient has another dtype than ``x``, if that is to be checked.
+        TypeError: a gradient is complex and its input is not, or the other way round, if that is to be checked.
     """
     from . import grad
 
-    columns = []
+    rows = []
     for place in _places(output):
         one = np.zeros(tuple(output.shape), output.dtype.np)
         one[place] = part
-        (g,) = grad(output, [x], from_values(one, output.dtype), retain_graph=True, allow_unused=True)
-        if check_dtypes and g is not None and g.is_complex() != x.is_complex():
-            raise TypeError("Gradient has dtype mismatch")
-        columns.append(np.zeros(x.numel()) if g is None else values_of(g).reshape(-1))
-    return np.array(columns).T.reshape(x.numel(), output.numel())
+        grads = grad(output, inputs, from_values(one, output.dtype), retain_graph=True, allow_unused=True)
+        rows.append([_gradient_values(g, x, check_dtypes) for g, x in zip(grads, inputs)])
+    columns = zip(*rows) if rows else [[] for _ in inputs]
+    return [np.array(column).T.reshape(x.numel(), output.numel()) for column, x in zip(columns, inputs)]
+
+
+def _gradient_values(g: Any, x: Any, check_dtype: bool) -> np.ndarray:
+    """The gradient of ``x`` in a row; zeros where there is none."""
+    if g is None:
+        return np.zeros(x.numel())
+    if check_dtype and g.is_complex() != x.is_complex():
+        raise TypeError("Gradient has dtype mismatch")
+    return values_of(g).reshape(-1)
 
 
 def expected_backward(numeric: np.ndarray, x: Any, part: complex) -> np.ndarray:

@@ -92,21 +92,21 @@ def _part(values: tuple[complex, ...], value: complex, what: str) -> str:
 
 
 def _check_backward(check: _Check, nondet_tol: float, check_dtypes: bool) -> None:
-    outputs = jacobians.tensors_of(check.func(*check.inputs))
-    for k, y in enumerate(outputs):
-        if not y.requires_grad:
-            continue
-        for j, x in enumerate(check.wanted):
-            for part in reversed(jacobians.steps_of(y)):
-                prefix = _part(jacobians.steps_of(y), part, "outputs")
-                found = _backward(y, x, part, check_dtypes)
-                if found.size:
-                    expected = jacobians.expected_backward(check.numeric[j][k], x, part)
-                    check.compare(found, expected, prefix, "", k, j)
-                again = _backward(y, x, part, check_dtypes)
-                _require(
-                    bool(np.all(np.abs(found - again) <= nondet_tol)), prefix + _NONDETERMINISTIC + f"{nondet_tol}."
-                )
+    for k, y in enumerate(jacobians.tensors_of(check.func(*check.inputs))):
+        for part in reversed(jacobians.steps_of(y)) if y.requires_grad else ():
+            _check_part(check, k, y, part, nondet_tol, check_dtypes)
+
+
+def _check_part(check: _Check, k: int, y: Any, part: complex, nondet_tol: float, check_dtypes: bool) -> None:
+    """Compares the gradients of all inputs for a part of output ``k``."""
+    prefix = _part(jacobians.steps_of(y), part, "outputs")
+    found = _backward(y, check.wanted, part, check_dtypes)
+    for j, (x, gradients) in enumerate(zip(check.wanted, found)):
+        if gradients.size:
+            expected = jacobians.expected_backward(check.numeric[j][k], x, part)
+            check.compare(gradients, expected, prefix, "", k, j)
+    for once, again in zip(found, _backward(y, check.wanted, part, check_dtypes)):
+        _require(bool(np.all(np.abs(once - again) <= nondet_tol)), prefix + _NONDETERMINISTIC + f"{nondet_tol}.")
 
 
 _NONDETERMINISTIC = (
@@ -115,9 +115,9 @@ _NONDETERMINISTIC = (
 )
 
 
-def _backward(y: Any, x: Any, part: complex, check_dtypes: bool) -> np.ndarray:
+def _backward(y: Any, inputs: list[Any], part: complex, check_dtypes: bool) -> list[np.ndarray]:
     try:
-        return jacobians.backward(y, x, part, check_dtypes)
+        return jacobians.backward(y, inputs, part, check_dtypes)
     except TypeError as e:
         if str(e) == "Gradient has dtype mismatch":
             raise GradcheckError(str(e)) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 
@@ -20,7 +22,7 @@ def contract(spec: tuple[str, str, str], a: np.ndarray, b: np.ndarray) -> np.nda
     sizes = dict(zip(la, a.shape)) | dict(zip(lb, b.shape))
 
     def size(labels: list[str]) -> int:
-        return int(np.prod([sizes[c] for c in labels], dtype=np.int64))
+        return prod([sizes[c] for c in labels])
 
     x = a.transpose([la.index(c) for c in batch + left + inner]).reshape(size(batch), size(left), size(inner))
     y = b.transpose([lb.index(c) for c in batch + inner + right]).reshape(size(batch), size(inner), size(right))
