@@ -35,7 +35,6 @@ _ITERATION = (
 )
 _FIELDS = frozenset(("_e", "_g", "_grad", "_h", "_ins", "_number", "_s", "_ty", "_vc", "_view", "_w"))
 _COPIED = ("nn_module_stack", "torch_fn", "source_fn_stack", "original_aten", "from_node", "custom")
-_META = fx_traceback
 
 
 class Scope:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import bool_, category, dtype, get_default_dtype, promote_types
+from ..dtypes import category, dtype, get_default_dtype, promote_types
 from ..graph.types import Ty, contiguous_strides, permuted_strides, stride_order, ty
 
 
@@ -90,24 +90,3 @@ def float_dtype(d: dtype) -> dtype:
 def unary_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
     """Elementwise on one operand, same dtype."""
     return elementwise(tys)
-
-
-def unary_float_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
-    """Elementwise on one operand; integers give floats."""
-    return elementwise(tys, float_dtype(tys[0].dtype))
-
-
-def predicate_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
-    """Elementwise, bool; the operands must have a common dtype."""
-    result_dtype(tys)
-    return elementwise(tys, bool_)
-
-
-def binary_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
-    """Elementwise on two operands, promoted."""
-    return elementwise(tys)
-
-
-def binary_float_ty(tys: Sequence[Ty], attrs: Any = ()) -> Ty:
-    """Elementwise on two operands, promoted; integers give floats."""
-    return elementwise(tys, float_dtype(result_dtype(tys)))

@@ -25,11 +25,6 @@ _ALPHA = 1.7580993408473766  # minus the value to which SELU tends at minus infi
 # ---- noise
 
 
-def dropout_mask(x: Any, p: float, generator: Any = None) -> Any:
-    """What dropout with probability ``p`` multiplies ``x`` by: 0, or ``1 / (1 - p)`` rounded to its dtype."""
-    return _noise(like(x._ty), p, generator)
-
-
 def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     """Zeros and ones divided by the probability of a one, in the dtype of ``t``."""
     if t.meta:

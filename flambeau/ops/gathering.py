@@ -338,11 +338,6 @@ def argwhere(input: Any) -> Any:
     return nonzero(input)
 
 
-def where_indices(condition: Any) -> Any:
-    """``torch.where(condition)`` with one argument."""
-    return nonzero(condition, as_tuple=True)
-
-
 @method()
 def nonzero_numpy(self: Any) -> Any:
     """As ``nonzero(as_tuple=True)``."""

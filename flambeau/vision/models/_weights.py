@@ -18,7 +18,6 @@ from flambeau.vision.transforms._presets import ImageClassification
 __all__ = ["Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models"]
 
 _ADDRESS = "https://download.pytorch.org/models/"
-_COLUMNS = 8  # of a line of the table without mean and standard deviation
 
 _builders: dict[str, Callable[..., nn.Module]] = {}
 _enums: dict[str, Any] = {}

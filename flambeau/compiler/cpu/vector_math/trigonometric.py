@@ -19,8 +19,6 @@ LARGEST = 1.64e6
 LARGEST_FLOAT = 1.02e5
 TABLE = "@flambeau.two_over_pi"
 INT64 = Kind("i64", 1)
-INT128 = Kind("i128", 1)
-DOUBLE = Kind("double", 1)
 
 
 class Angle(NamedTuple):
