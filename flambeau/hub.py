@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
 import sys
-import tempfile
 import urllib.error
-import urllib.request
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
 
 import flambeau as torch
+from flambeau._downloads import advise, fetch
 
 __all__ = [
     "download_url_to_file",
@@ -27,7 +25,6 @@ __all__ = [
 ]
 
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
-_CHUNK = 128 * 1024
 _chosen_dir: str | None = None
 
 
@@ -118,25 +115,15 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
     """Fetch a file: written under a temporary name beside `dst` and renamed when whole and right.
 
     Raises:
-        RuntimeError: the file's SHA-256 does not begin with `hash_prefix`, or it cannot be fetched.
+        urllib.error.URLError: it cannot be fetched.
+        RuntimeError: the file's SHA-256 does not begin with `hash_prefix`.
     """
-    target = os.path.expanduser(dst)
-    request = urllib.request.Request(url, headers={"User-Agent": "torch.hub"})
-    descriptor, temporary = tempfile.mkstemp(suffix=".partial", dir=os.path.dirname(target) or ".")
-    digest = hashlib.sha256()
-    try:
-        with os.fdopen(descriptor, "wb") as file, urllib.request.urlopen(request) as response:
-            while block := response.read(_CHUNK):
-                digest.update(block)
-                file.write(block)
-        if hash_prefix is not None and not digest.hexdigest().startswith(hash_prefix):
-            raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}")')
-        os.replace(temporary, target)
-    except urllib.error.URLError as error:
-        raise RuntimeError(f"cannot fetch {url}: {error.reason}") from error
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+
+    def check(found: str) -> None:
+        if hash_prefix is not None and not found.startswith(hash_prefix):
+            raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{found}")')
+
+    fetch(url, os.path.expanduser(dst), "sha256", check, agent="torch.hub", progress=progress)
 
 
 def load_state_dict_from_url(
@@ -151,14 +138,19 @@ def load_state_dict_from_url(
     """Load what `torch.save` wrote from a URL, through the cache folder's `checkpoints`.
 
     Raises:
-        RuntimeError: the file cannot be fetched, or is not the one that its name's hash promises (`check_hash`).
+        urllib.error.URLError: the file cannot be fetched.
+        RuntimeError: it is not the one that its name's hash promises (`check_hash`).
     """
     folder = model_dir or os.path.join(get_dir(), "checkpoints")
     os.makedirs(folder, exist_ok=True)
     name = file_name or os.path.basename(urlparse(url).path)
     cached = os.path.join(folder, name)
     if not os.path.exists(cached):
-        sys.stderr.write(f'Downloading: "{url}" to {cached}\n')
+        sys.stdout.write(f'Downloading: "{url}" to {cached}\n')
         match = HASH_REGEX.search(name) if check_hash else None
-        download_url_to_file(url, cached, match.group(1) if match else None, progress=progress)
+        try:
+            download_url_to_file(url, cached, match.group(1) if match else None, progress=progress)
+        except urllib.error.URLError as error:
+            advise(error, f"Where there is no network, put {url} into {folder} by hand.")
+            raise
     return torch.load(cached, map_location=map_location, weights_only=weights_only)

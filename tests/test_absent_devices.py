@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import urllib.error
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flambeau as torch
+from flambeau._downloads import advise
 
 cuda = importlib.import_module("flambeau.cuda")
 backends = importlib.import_module("flambeau.backends")
@@ -151,9 +154,19 @@ def test_hub_fetches_whole_files_only(tmp_path: Path) -> None:
     assert target.read_bytes() == b"weights"
     with pytest.raises(RuntimeError, match='invalid hash value .expected "00", got "9'):
         hub.download_url_to_file(source.as_uri(), str(tmp_path / "other"), hash_prefix="00")
-    with pytest.raises(RuntimeError, match="cannot fetch"):
+    with pytest.raises(urllib.error.URLError, match="No such file"):
         hub.download_url_to_file((tmp_path / "none").as_uri(), str(tmp_path / "other"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "weights.bin"]
+
+
+def test_weights_that_cannot_be_fetched_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url, cached = (tmp_path / "none.pt").as_uri(), tmp_path / "here" / "none.pt"
+    with pytest.raises(urllib.error.URLError, match=f"No such file.*put {url} into {tmp_path}/here by hand"):
+        hub.load_state_dict_from_url(url, model_dir=str(tmp_path / "here"))
+    assert capsys.readouterr().out == f'Downloading: "{url}" to {cached}\n'
+    refused = urllib.error.HTTPError(url, 404, "Not Found", Message(), None)
+    advise(refused, "Do this.")
+    assert str(refused) == "HTTP Error 404: Not Found. Do this."
 
 
 def test_weights_by_their_address_under_the_older_name(tmp_path: Path) -> None:

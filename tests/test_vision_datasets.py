@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import sys
 import tarfile
+import types
+import urllib.error
 import zipfile
 from pathlib import Path
 
@@ -15,7 +20,15 @@ import pytest
 import flambeau as torch
 from flambeau.vision import datasets
 from flambeau.vision.datasets import imagenet
-from flambeau.vision.datasets.utils import download_and_extract_archive, extract_archive
+from flambeau.vision.datasets._archives import decompress
+from flambeau.vision.datasets.utils import (
+    download_and_extract_archive,
+    download_file_from_google_drive,
+    download_url,
+    extract_archive,
+    list_dir,
+    list_files,
+)
 
 Image = pytest.importorskip("PIL.Image")
 scipy_io = pytest.importorskip("scipy.io")
@@ -148,8 +161,63 @@ def test_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "c.tar").write_bytes(tar({"../outside.txt": b"x"}))
     with pytest.raises(tarfile.FilterError):
         extract_archive(tmp_path / "c.tar", tmp_path / "out")
-    with pytest.raises(RuntimeError, match="is no archive"):
+    with pytest.raises(RuntimeError, match="Unknown compression or archive type: '.txt'.\nKnown suffixes are: "):
         extract_archive(tmp_path / "y.txt")
+    with pytest.raises(RuntimeError, match="has no suffixes"):
+        extract_archive("y")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
+def test_packed_files(tmp_path: Path, ending: str) -> None:
+    module = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[ending]
+    packed = tmp_path / f"a.txt{ending}"
+    packed.write_bytes(module.compress(b"text"))
+    made = extract_archive(str(packed), remove_finished=True)
+    assert made == str(tmp_path / "a.txt") and Path(made).read_text() == "text" and not packed.exists()
+    short = tmp_path / f"b.tar{ending}"
+    short.write_bytes(module.compress(tar({"c.txt": b"inner"})))
+    assert decompress(short) == tmp_path / "b.tar"
+    extract_archive(short, tmp_path / "out")
+    assert (tmp_path / "out" / "c.txt").read_text() == "inner"
+    with pytest.raises(RuntimeError, match="Couldn't detect a compression from suffix .tar"):
+        decompress(tmp_path / "b.tar")
+
+
+def test_lists_of_files(tmp_path: Path) -> None:
+    (tmp_path / "inner.png").mkdir()
+    for name in ("a.png", "b.jpg", "c.txt"):
+        (tmp_path / name).touch()
+    assert list_dir(tmp_path) == ["inner.png"] and list_dir(str(tmp_path), prefix=True) == [str(tmp_path / "inner.png")]
+    assert sorted(list_files(tmp_path, (".png", ".jpg"))) == ["a.png", "b.jpg"]
+    assert list_files(tmp_path, ".txt", prefix=True) == [str(tmp_path / "c.txt")]
+
+
+def test_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(urllib.error.URLError, match=f"No such file.*put none.tar into {tmp_path}/data by hand"):
+        download_and_extract_archive((tmp_path / "none.tar").as_uri(), tmp_path / "data")
+    (tmp_path / "there.tar").write_bytes(b"x")
+    with pytest.raises(RuntimeError, match="File not found or corrupted. The MD5 checksum of .* is .*, not 0"):
+        download_url((tmp_path / "there.tar").as_uri(), tmp_path / "data", md5="0")
+    assert list((tmp_path / "data").iterdir()) == []
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    with pytest.raises(RuntimeError, match="To download files from GDrive, 'gdown' is required"):
+        download_url("https://drive.google.com/file/d/1a/view", tmp_path / "data")
+
+
+class FakeDrive(types.ModuleType):
+    """Stands in for the package `gdown`: every file there holds its own name."""
+
+    def download(self, id: str, output: str, quiet: bool) -> None:
+        Path(output).write_text(id)
+
+
+def test_files_of_google_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gdown", FakeDrive("gdown"))
+    download_file_from_google_drive("1a", tmp_path / "data", "x.txt", hashlib.md5(b"1a").hexdigest())
+    assert (tmp_path / "data" / "x.txt").read_text() == "1a"
+    with pytest.raises(RuntimeError, match="File not found or corrupted"):
+        download_file_from_google_drive("1a", tmp_path / "data", "y.txt", "0")
+    assert not (tmp_path / "data" / "y.txt").exists()
 
 
 def test_meta_file_is_read_without_running_it(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import os
 import pickle
 import tarfile
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 import numpy
 
+from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array
-from flambeau.vision.datasets.utils import check_integrity, download, write_whole
+from flambeau.vision.datasets.utils import check_integrity, download_url
 from flambeau.vision.datasets.vision import VisionDataset
 
 __all__ = ["CIFAR10", "CIFAR100"]
@@ -57,7 +58,7 @@ class CIFAR10(VisionDataset):
     uint8, `targets` a list of ints; an item is a Pillow image and an int, each after its transform.
 
     Raises:
-        RuntimeError: files are missing or damaged (and not to be had, with `download=True`).
+        RuntimeError: files are missing or damaged.
     """
 
     base_folder = "cifar-10-batches-py"
@@ -112,16 +113,15 @@ class CIFAR10(VisionDataset):
         """Fetch the archive and unpack it, if the files are not there as they should be.
 
         Raises:
-            RuntimeError: it cannot be fetched, or its checksum is wrong.
+            urllib.error.URLError: it cannot be fetched.
+            RuntimeError: its checksum is wrong.
         """
         if self._check_integrity():
             return
-        archive = os.path.join(self.root, self.filename)
-        if not check_integrity(archive, self.tgz_md5):
-            download([self.url], archive, self.tgz_md5)
+        download_url(self.url, self.root, self.filename, self.tgz_md5)
         os.makedirs(os.path.join(self.root, self.base_folder), exist_ok=True)
         names = [name for name, _ in self.train_list + self.test_list] + [self.meta["filename"]]
-        with tarfile.open(archive, "r:gz") as packed:
+        with tarfile.open(os.path.join(self.root, self.filename), "r:gz") as packed:
             for name in names:
                 _copy_member(packed, f"{self.base_folder}/{name}", self._path(name))
 
@@ -141,11 +141,8 @@ def _copy_member(packed: tarfile.TarFile, member: str, path: str) -> None:
     source = packed.extractfile(member)
     if source is None:
         raise RuntimeError(f"{packed.name} holds no file {member}")
-
-    def write(file: IO[bytes]) -> None:
+    with writing(path) as file:
         file.write(source.read())
-
-    write_whole(path, write)
 
 
 class CIFAR100(CIFAR10):

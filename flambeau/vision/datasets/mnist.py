@@ -7,12 +7,13 @@ import string
 import warnings
 import zipfile
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 import flambeau as torch
+from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array
 from flambeau.vision.datasets._idx import read_image_file, read_label_file
-from flambeau.vision.datasets.utils import download, unpack_gzip, verify_str_arg, write_whole
+from flambeau.vision.datasets.utils import download_from_mirrors, download_url, extract_archive, verify_str_arg
 from flambeau.vision.datasets.vision import VisionDataset
 
 __all__ = ["EMNIST", "KMNIST", "MNIST", "FashionMNIST"]
@@ -109,8 +110,8 @@ class MNIST(VisionDataset):
         for name, md5 in self.resources:
             if self._find(name.removesuffix(".gz")) is None:
                 path = os.path.join(self.raw_folder, name)
-                download([mirror + name for mirror in self.mirrors], path, md5)
-                unpack_gzip(path)
+                download_from_mirrors(self.mirrors, path, md5)
+                extract_archive(path)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self._transformed(from_array(self.data[index].numpy()), int(self.targets[index]))
@@ -218,12 +219,13 @@ class EMNIST(MNIST):
         """Fetch the archive of all splits and unpack it, if this split's files are not there.
 
         Raises:
-            RuntimeError: it cannot be fetched, or its checksum is wrong.
+            urllib.error.URLError: it cannot be fetched.
+            RuntimeError: its checksum is wrong.
         """
         if self._check_exists():
             return
         path = os.path.join(self.raw_folder, os.path.basename(self.url))
-        download([self.url], path, self.md5)
+        download_url(self.url, self.raw_folder, md5=self.md5)
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 if member.endswith(".gz"):
@@ -231,7 +233,5 @@ class EMNIST(MNIST):
 
 
 def _copy_member(archive: zipfile.ZipFile, member: str, path: str) -> None:
-    def write(file: IO[bytes]) -> None:
+    with writing(path) as file:
         file.write(archive.read(member))
-
-    write_whole(path, write)

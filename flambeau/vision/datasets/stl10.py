@@ -23,7 +23,7 @@ class STL10(VisionDataset):
     `split` is "train", "test", "unlabeled" or "train+unlabeled"; `folds` picks one of ten parts of the training images.
 
     Raises:
-        RuntimeError: files are missing or damaged (and not to be had, with `download=True`).
+        RuntimeError: files are missing or damaged.
         ValueError: there is no such split or fold.
     """
 
@@ -87,7 +87,8 @@ class STL10(VisionDataset):
         """Fetch the archive and unpack it, if the files are not there as they should be.
 
         Raises:
-            RuntimeError: it cannot be fetched, or its checksum is wrong.
+            urllib.error.URLError: it cannot be fetched.
+            RuntimeError: its checksum is wrong.
         """
         if not self._check_integrity():
             download_and_extract_archive(self.url, self.root, filename=self.filename, md5=self.tgz_md5)

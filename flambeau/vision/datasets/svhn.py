@@ -23,7 +23,7 @@ class SVHN(VisionDataset):
     "test" (26,032) or "extra" (531,131).
 
     Raises:
-        RuntimeError: the file is missing or damaged (and not to be had, with `download=True`).
+        RuntimeError: the file is missing or damaged.
         ValueError: there is no such split.
     """
 
@@ -72,7 +72,8 @@ class SVHN(VisionDataset):
         """Fetch the file, if it is not there as it should be.
 
         Raises:
-            RuntimeError: it cannot be fetched, or its checksum is wrong.
+            urllib.error.URLError: it cannot be fetched.
+            RuntimeError: its checksum is wrong.
         """
         download_url(self.url, self.root, self.filename, self.file_md5)
 

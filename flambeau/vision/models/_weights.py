@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import urllib.error
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
+from flambeau._downloads import advise
 from flambeau.vision.transforms._common import InterpolationMode
 from flambeau.vision.transforms._presets import ImageClassification
 
@@ -58,15 +60,13 @@ class WeightsEnum(Enum):
         """The weights, fetched into `torch.hub`'s cache folder unless they are there; arguments go to `torch.hub`.
 
         Raises:
-            RuntimeError: they cannot be fetched.
+            urllib.error.URLError: they cannot be fetched.
         """
         try:
             return torch.hub.load_state_dict_from_url(self.url, *args, **kwargs)
-        except (RuntimeError, OSError) as error:
-            raise RuntimeError(
-                f"The weights {self!r} cannot be had: {error}. Without a network, put {self.url} into "
-                f"{torch.hub.get_dir()}/checkpoints by hand, or build the model with weights=None."
-            ) from error
+        except urllib.error.URLError as error:
+            advise(error, f"Or build the model without {self!r}: weights=None.")
+            raise
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}.{self._name_}"
