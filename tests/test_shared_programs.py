@@ -78,6 +78,34 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert len(planned) <= 3  # of two letters, of one more than heads, of all others
 
 
+def test_of_what_is_read_in_one_place_no_more_is_computed(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    net, elements = Text(), []
+    read = {
+        "all": lambda x: x,
+        "last": lambda x: x[:, -1].softmax(-1),
+        "first": lambda x: x[:, 0].softmax(-1),
+        "two places": lambda x: x[:, -1].softmax(-1) + x[:, 1].softmax(-1),
+    }
+    with torch.no_grad():
+        for f in read.values():
+            for length in (40, 41):
+                f(net(torch.from_numpy(np.zeros((1, length), np.int64)))).tolist()
+            elements.append(next(reversed(two_tiers._shared.values())).planned.native.elements)
+    assert in_both["shared"] == in_both["both"]
+    everything, last, first, two = elements
+    assert last == first < 0.75 * everything < two
+
+
+def test_views_of_parts_are_no_other_shapes(in_both: dict[str, int]) -> None:
+    """Both programs have one structure, but for the second it is not so that a row follows from a row."""
+    for m, h, n, k in ((5, 3, 4, 12), (7, 3, 5, 11), (7, 5, 6, 30)):
+        x = torch.from_numpy(np.random.default_rng(0).standard_normal((h, m, n)).astype(np.float32))
+        y = (x * 2).transpose(0, 1).contiguous().view(m, h * n)[:, :k]
+        (y + 1)[-1].exp().tolist()
+    assert in_both["shared"] == in_both["both"] - 1 == 2
+
+
 def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
     """Results of operators that may share programs."""
     table, i, x = torch.randn(n, k), torch.randint(0, n, (m, k)), torch.randn(m, n, k)

@@ -16,10 +16,12 @@ from ..compiler.affine import row_major as row_major_numbers
 from ..compiler.affine import same_strides
 from ..compiler.builder import Builder
 from ..compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
+from ..compiler.cpu.first_tier.alone import Alone
 from ..compiler.cpu.first_tier.native_program import NativeProgram, value
-from ..compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps
+from ..compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps, seen_alone
 from ..compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
 from ..compiler.cpu.target import MissingCompiler
+from ..compiler.ir import Function
 from ..compiler.simplify import without_dead
 from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import LEAF, SCALAR, VIEW, Node
@@ -27,6 +29,7 @@ from ..graph.program import Program, values_read
 from ..graph.types import Ty
 from .by_operator import ELEMENT, PLANNING, SHARE, LimitedLater
 from .patterns import Told, note
+from .read_alone import ReadAlone
 from .shared_plans import serves_all_sizes
 from .structure import Seen, Structure, memory_order, seen, structure
 
@@ -62,7 +65,7 @@ def _planned(p: Program, s: Structure) -> Planned | bool:
         planned = Planned(p, s)
     except (UnsupportedError, MissingCompiler):
         return False
-    note(p, s.sizes, {n: _told(n, place) for n, place in planned.places.items()}, planned)
+    note(p, s.sizes, {n: _told(n, place) for n, place in planned.lies.items()}, planned)
     return planned
 
 
@@ -113,13 +116,15 @@ class Planned:
     def __init__(self, p: Program, s: Structure) -> None:
         self.steps = Steps({n: k for k, n in enumerate(s.sizes)})
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
-        self.places: dict[Node, Place] = {}
+        self.lies: dict[Node, Place] = {}  # as types say
+        self.places: dict[Node, Place] = {}  # the same; steps of 0 along dimensions of which one index is computed
         self.found: dict[Node, Shape] = {}  # the strides with which compiled code finds values
         self.inputs: dict[int, Memory] = {}
         self.given: dict[int, Any] = {}
         self.conditions: dict[Any, Callable[[Sequence[int]], bool]] = {}
         self.operators = 0
         self.done: dict[Any, tuple[list[Step], list[Memory], int | None]] = {}  # operators that may come again
+        self.alone = ReadAlone(p, _lowered)
         outputs = [self._memory(n.ty, "output") for n in p.roots]
         self.roots = dict(zip(p.roots, outputs))
         read = values_read(p.order, p.roots)
@@ -129,6 +134,8 @@ class Planned:
         for n, place in zip(p.roots, outputs):
             if self.places[n] is not place:
                 self.steps.copy(self.places[n], place)
+        for n in self.alone.reshaped:
+            self._as_many(self.lies[n].shape, self.lies[n.ins[0]].shape)
         memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
         self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
         self.least = PLANNING * self.operators
@@ -147,7 +154,8 @@ class Planned:
             self._leaf(n)
         elif n.op is SCALAR:
             self.given[n.attrs] = n.ty.dtype
-            self.places[n], self.found[n] = self.steps.number(n.attrs, n.ty.dtype), ()
+            self.lies[n] = self.places[n] = self.steps.number(n.attrs, n.ty.dtype)
+            self.found[n] = ()
         elif n.op is VIEW:
             self._view(n)
         else:
@@ -159,51 +167,72 @@ class Planned:
         ordinal = self.kept[n.attrs] if n.attrs < 0 else n.attrs
         place = self._memory(n.ty, "input", ordinal)
         memory = self.inputs.setdefault(ordinal, place.memory)
-        self.places[n], self.found[n] = place._replace(memory=memory), place.strides
+        self.lies[n] = self.places[n] = place._replace(memory=memory)
+        self.found[n] = place.strides
 
     def _operator(self, n: Node) -> None:
         self.operators += 1
-        result = self.places[n] = self.roots.get(n) or self._memory(n.ty, "own")
+        result, needed = self._result(n)
         given, found = [self.places[i] for i in n.ins], [self.found[i] for i in n.ins]
         memory = [p.memory for p in (*given, result)]
-        key = n.op, n.attrs, n.ty, *[p[1:] for p in given], *found, *[i.op is SCALAR for i in n.ins]
+        key = (
+            n.op,
+            n.attrs,
+            n.ty,
+            needed and needed.lone,
+            *[p[1:] for p in given],
+            *found,
+            *[i.op is SCALAR for i in n.ins],
+        )
         key = *key, *[m.dtype for m in memory], *map(memory.index, memory)
         if key not in self.done:
             first = len(self.steps.steps)
-            out = self._computed(n, given, found, result)
+            out = self._computed(n, given, found, result, needed)
             steps = self.steps.steps[first:]
             if all(p.memory in memory or p.memory.kind != "number" for s in steps for p in s.places):
                 self.done[key] = steps, memory, out
         else:
             steps, before, out = self.done[key]
             self.steps.again(steps, dict(zip(before, memory)))
-        self.found[n] = row_major(result.shape) if out is None else found[out]
+        self.found[n] = row_major(self.lies[n].shape) if out is None else found[out]
 
-    def _computed(self, n: Node, given: list[Place], found: list[Shape], result: Place) -> int | None:
+    def _result(self, n: Node) -> tuple[Place, Alone | None]:
+        """Where what is computed of an operator's result lies, and what that is, if it is not all."""
+        whole = self.lies[n] = self.places[n] = self.roots.get(n) or self._memory(n.ty, "own")
+        needed = self.alone.operators.get(n)
+        if needed is None:
+            return whole, None
+        dim = needed.lone.dim
+        part = self.steps.own(seen_alone(whole, needed.lone).shape, n.ty.dtype)
+        repeated = *part.strides[:dim], ZERO, *part.strides[dim + 1 :]
+        self.places[n] = whole._replace(memory=part.memory, strides=repeated)
+        return part, needed
+
+    def _computed(
+        self, n: Node, given: list[Place], found: list[Shape], result: Place, needed: Alone | None
+    ) -> int | None:
         """Appends the steps of an operator; the number of its input, if it gives just that."""
-        b = Builder()
-        args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR
-                else b.input(k, i.ty.shape, i.ty.dtype, (row_major_numbers(i.ty.shape), 0))
-                for k, i in enumerate(n.ins)]  # fmt: skip
-        b.ty = n.ty
-        b.f.outputs = [n.op.lower(b, n.attrs, *args)]
-        f = without_dead(b.f)
+        f = needed.function if needed else _lowered(n)
+        self.steps.compute(f, given, found, result, needed)
         out = f.outputs[0]
-        if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind != "const":
-            raise UnsupportedError(repr(n.op))
-        self.steps.compute(f, given, found, result)
         return out.params[0] if out.kind == "input" else None
 
     def _view(self, n: Node) -> None:
-        base, how = self.places[n.ins[0]], seen(n.ins[0].ty, n.ty)
+        base, how = self.lies[n.ins[0]], seen(n.ins[0].ty, n.ty)
         if how is None or n.numbers or base.strides != row_major(base.shape) or n.ty.dtype is not base.dtype:
             raise UnsupportedError(repr(n))
         shape = self.steps.shape(n.ty.shape)
-        strides = _strides(how, base)
-        self.places[n] = base._replace(shape=shape, strides=strides, offset=_first(how, base))
+        lies, place = [one._replace(shape=shape, strides=_strides(how, one), offset=_first(how, one))
+                       for one in (base, self.places[n.ins[0]])]  # fmt: skip
+        self.lies[n], self.places[n], strides = lies, place, lies.strides
         self.found[n] = strides
         if self.found[n.ins[0]] != base.strides:
             self._found_otherwise(n, base.shape, shape, strides)
+
+    def _as_many(self, *shapes: Shape) -> None:
+        """Supported where both shapes have as many elements."""
+        a, b = [times(*shape) for shape in shapes]
+        self.conditions[a, b] = lambda sizes: value(a, sizes) == value(b, sizes)
 
     def _found_otherwise(self, n: Node, base: Shape, shape: Shape, strides: Shape) -> None:
         """A view of what compiled code finds otherwise: supported where that lies row by row, whatever the sizes."""
@@ -217,6 +246,25 @@ class Planned:
             return found is not None and same_strides(found, row_major_numbers(form), form)
 
         self.conditions[told] = holds
+
+
+def _lowered(n: Node) -> Function:
+    """What an operator computes.
+
+    Raises:
+        UnsupportedError: steps cannot compute its result as it is.
+    """
+    b = Builder()
+    args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR
+            else b.input(k, i.ty.shape, i.ty.dtype, (row_major_numbers(i.ty.shape), 0))
+            for k, i in enumerate(n.ins)]  # fmt: skip
+    b.ty = n.ty
+    b.f.outputs = [n.op.lower(b, n.attrs, *args)]
+    f = without_dead(b.f)
+    out = f.outputs[0]
+    if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind != "const":
+        raise UnsupportedError(repr(n.op))
+    return f
 
 
 def _told(n: Node, place: Place) -> Told:

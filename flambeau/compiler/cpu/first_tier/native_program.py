@@ -216,6 +216,7 @@ class _Alike:
         for c, n in zip(product.labels, numbers):
             if c:
                 labels[c] = n
+        labels.update([(c, value(n, sizes)) for c, n in product.whole])
         found = by_sizes(product.v, labels, self.dense)
         if found is NotImplemented:
             shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]

@@ -18,6 +18,7 @@ from ...simplify import readers
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
 from . import maps, matrices, reductions, walking
+from .alone import Alone, Lone, aligned, operand_dim
 from .errors import UnsupportedError
 from .fused import Group, groups, kernel_text
 from .sizes import ONE, ZERO, Size, row_major, times
@@ -71,6 +72,7 @@ class Product(NamedTuple):
         labels: of the sizes that the kernel is told; "" for what it has none of.
         sums: how far apart in memory, in bytes, neighbours along the sum lie in both operands.
         columns: how far apart columns lie.
+        whole: the sizes of labels of which one index alone is computed.
     """
 
     v: Value
@@ -79,6 +81,7 @@ class Product(NamedTuple):
     labels: tuple[str, ...]
     sums: tuple[Size, Size]
     columns: Size
+    whole: tuple[tuple[str, Size], ...]
 
 
 class Step(NamedTuple):
@@ -138,7 +141,9 @@ class Steps:
 
     # ---- functions
 
-    def compute(self, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place) -> None:
+    def compute(
+        self, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place, needed: Alone | None = None
+    ) -> None:
         """Appends the steps that compute a function of one result.
 
         Args:
@@ -146,11 +151,12 @@ class Steps:
             given: where its operands lie.
             found: the strides with which compiled code finds them.
             result: where the result shall lie.
+            needed: what of it is needed, if that is not all; ``result`` is for that.
 
         Raises:
             UnsupportedError: something in it has no step.
         """
-        one = _Computed(self, f, given, found, result)
+        one = _Computed(self, f, given, found, result, needed)
         if one.known[f.outputs[0]] is not result:
             self.copy(one.known[f.outputs[0]], result)
 
@@ -198,19 +204,22 @@ class Steps:
 
 
 class _Computed:
-    """The values of one function, as steps. ``known``: where they lie."""
+    """The values of one function, as steps. ``known``: where they lie; ``lone``: as in ``Alone.values``."""
 
     def __init__(
-        self, steps: Steps, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place
-    ) -> None:
+        self, steps: Steps, f: Function, given: Sequence[Place], found: Sequence[Shape], result: Place,
+        needed: Alone | None,
+    ) -> None:  # fmt: skip
         self.steps, self.given, self.found = steps, given, found
+        self.lone, self.at = (needed.values, needed.lone.at) if needed else ({}, 0)
         self.known: dict[Value, Place] = {}
         self.strides: dict[Value, Shape] = {}
         (out,) = f.outputs
         users = readers(f)
         together = groups(f)
         inside = {v for group in together.values() for v in group.members} - set(together)
-        over = [a for a in out.args if out not in together and _is_overwritten(a, out, users)]
+        over = [a for a in out.args if out not in together and _is_overwritten(a, out, users)
+                and (a in self.lone) is (out in self.lone)]  # fmt: skip
         final = [out, *over[:1]]
         for v in f.values:
             if v in together:
@@ -224,12 +233,29 @@ class _Computed:
 
     def _target(self, v: Value, final: bool, result: Place) -> Place:
         """Where a value shall lie: at once where the result does, if it is that or only the last step reads it."""
-        return result if final else self.steps.own(self.steps.shape(v.shape), v.dtype)
+        return result if final else self.steps.own(self._shape(v), v.dtype)
+
+    def _shape(self, v: Value) -> Shape:
+        """The shape of what is computed of a value."""
+        shape, dim = self.steps.shape(v.shape), self.lone.get(v)
+        return shape if dim is None else (*shape[:dim], ONE, *shape[dim + 1 :])
+
+    def _part(self, a: Value, dim: int | None) -> Place:
+        """Where that part of a value lies which has the one index of a dimension; None is all."""
+        p = self.known[a]
+        return p if dim is None or a in self.lone else seen_alone(p, Lone(dim, self.at))
+
+    def _operands(self, v: Value) -> list[Place]:
+        """Where what a value reads of its operands lies."""
+        own = self.lone.get(v)
+        return [self._part(a, operand_dim(v, k, own)) for k, a in enumerate(v.args)]
 
     # ---- kinds
 
     def _input(self, v: Value, target: Place) -> None:
-        self.known[v], self.strides[v] = self.given[v.params[0]], self.found[v.params[0]]
+        p, dim = self.given[v.params[0]], self.lone.get(v)
+        self.known[v] = p if dim is None else seen_alone(p, Lone(dim, self.at))
+        self.strides[v] = self.found[v.params[0]]
 
     def _scalar(self, v: Value, target: Place) -> None:
         self.known[v] = self.given[v.params]
@@ -243,7 +269,7 @@ class _Computed:
             raise UnsupportedError(repr(v))
 
     def _view(self, v: Value, target: Place) -> None:
-        p, shape = self.known[v.args[0]], target.shape
+        (p,), shape = self._operands(v), target.shape
         if v.name == "expand":
             strides = tuple([_strides(p, shape)[d] for d in range(len(shape))])
         elif v.name == "permute":
@@ -258,11 +284,13 @@ class _Computed:
         if v.name == "cast" and v.args[0].kind == "scalar":
             self.known[v] = self.steps.number(self.known[v.args[0]].memory.what, v.dtype)
             return
-        self.steps.map(v.name, [self.known[a] for a in v.args], target)
+        self.steps.map(v.name, self._operands(v), target)
         self.known[v] = target
 
     def _fused(self, group: Group) -> None:
-        places, out = [self.known[a] for a in group.operands], self.known[group.root]
+        root, out = group.root, self.known[group.root]
+        own = self.lone.get(root)
+        places = [self._part(a, None if own is None else aligned(a, root, own)) for a in group.operands]
         text, varies, reduces = kernel_text(group, [a.shape for a in group.operands])
         if not reduces:
             self.steps.walk("rows", text, (*places, out), out.shape)
@@ -273,7 +301,7 @@ class _Computed:
 
     def _reduce(self, v: Value, target: Place) -> None:
         a, dt = v.args[0], v.dtype
-        p = self.known[a]
+        (p,) = self._operands(v)
         plain = a.dtype is dt and dt in (float32, float64) and nest_reduce.supported(v.name, dt, dt)
         if not plain or not reductions.is_of_rows(a.shape, v.params):
             raise UnsupportedError(repr(v))
@@ -299,17 +327,20 @@ class _Computed:
     def _contract(self, v: Value, target: Place) -> None:
         if v.dtype not in (float32, float64) or any(a.kind == "view" for a in v.args):
             raise UnsupportedError(repr(v))
-        places = [self.known[a] for a in v.args]
-        strides = [self.strides.get(a, row_major(p.shape)) for a, p in zip(v.args, places)]
-        self.steps.steps.append(_product(v, places, strides, target))
+        shapes = [self.steps.shape(a.shape) for a in v.args]
+        strides = [self.strides.get(a, row_major(s)) for a, s in zip(v.args, shapes)]
+        self.steps.steps.append(_product(v, self._operands(v), shapes, strides, target))
         self.known[v] = target
 
 
 # ---- products of matrices
 
 
-def _product(v: Value, places: Sequence[Place], found: Sequence[Shape], z: Place) -> Step:
-    """The step of a product of matrices, up to twice batched: of ``x[o, p, m, k]`` and ``y[o, p, k, n]``."""
+def _product(v: Value, places: Sequence[Place], shapes: Sequence[Shape], found: Sequence[Shape], z: Place) -> Step:
+    """The step of a product of matrices, up to twice batched: of ``x[o, p, m, k]`` and ``y[o, p, k, n]``.
+
+    ``shapes``: of the operands as a whole.
+    """
     la, lb, out = v.params
     x, y = [dict(zip(labels, zip(p.shape, p.strides))) for labels, p in zip((la, lb), places)]
     if len(x) < len(la) or len(y) < len(lb):
@@ -336,8 +367,9 @@ def _product(v: Value, places: Sequence[Place], found: Sequence[Shape], z: Place
               for own, labels in ((x, (*outer, m, k)), (y, (*outer, k, n)))]  # fmt: skip
     zs = [times(lies[c], size) if c else ZERO for c in (*outer, m)]
     words = [sizes.get(c, ONE) for c in (*outer, m, k, n)] + xs + ys + zs + [ZERO] * matrices.DECIDED
-    shapes = places[0].shape, places[1].shape
-    decided = Product(v, shapes, (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3])
+    told = {c: n for labels, shape in zip((la, lb), shapes) for c, n in zip(labels, shape)}
+    whole = tuple([(c, n) for c, n in told.items() if n != sizes.get(c, ONE)])
+    decided = Product(v, (shapes[0], shapes[1]), (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3], whole)
     return Step("product", 0, (first, second, z), tuple(words), decided)
 
 
@@ -363,6 +395,14 @@ def _strides(p: Place, shape: Shape) -> Shape:
 def _steps(p: Place, shape: Shape) -> Shape:
     """The same in bytes."""
     return tuple([times(s, Size(p.dtype.itemsize)) for s in _strides(p, shape)])
+
+
+def seen_alone(p: Place, lone: Lone) -> Place:
+    """The part of a value that has one index of a dimension."""
+    dim, at = lone
+    step = times(p.strides[dim], Size(p.dtype.itemsize))
+    first = [times(step, Size(at)), *([times(step, p.shape[dim])] if at < 0 else [])]
+    return p._replace(shape=(*p.shape[:dim], ONE, *p.shape[dim + 1 :]), offset=(*p.offset, *first))
 
 
 def _first(p: Place) -> Place:
