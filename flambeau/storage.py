@@ -115,6 +115,10 @@ class UntypedStorage:
         """The number of elements."""
         return self.nbytes() // self.dtype.itemsize
 
+    def __sizeof__(self) -> int:
+        """The bytes of the object and of the memory, as ``sys.getsizeof`` asks for them."""
+        return super().__sizeof__() + self.nbytes()
+
     def __len__(self) -> int:
         return self.size()
 

@@ -31,6 +31,42 @@ CASES = [
         "expected m1 and m2 to have the same dtype, but got: float != double",
     ),
     (
+        "F.linear(ones(3, 4).double(), ones(5, 4), ones(5))",
+        "RuntimeError",
+        "mat1 and mat2 must have the same dtype, but got Double and Float",
+    ),
+    (
+        "torch.addbmm(ones(3, 2), ones(1, 3, 4).long(), ones(1, 4, 2))",
+        "RuntimeError",
+        "mat1 and mat2 must have the same dtype, but got Long and Float",
+    ),
+    (
+        "F.conv2d(ones(2, 1, 4, 4).double(), ones(1, 1, 3, 3))",
+        "RuntimeError",
+        "expected scalar type Double but found Float",
+    ),
+    (
+        "F.conv2d(ones(2, 1, 4, 4).double(), ones(1, 1, 3, 3), ones(1))",
+        "RuntimeError",
+        "Input type (double) and bias type (float) should be the same",
+    ),
+    (
+        "F.conv_transpose2d(ones(2, 1, 4, 4).double(), ones(1, 1, 3, 3), ones(1))",
+        "RuntimeError",
+        "expected scalar type Double but found Float",
+    ),
+    (
+        "F.conv2d(ones(1, 1, 4, 4).bfloat16(), ones(1, 1, 3, 3))",
+        "RuntimeError",
+        "Input type (CPUBFloat16Type) and weight type (torch.FloatTensor) should be the same or input should be a MKLDNN tensor and weight is a dense tensor",
+    ),
+    (
+        "F.bilinear(ones(3, 4).double(), ones(3, 5), ones(2, 4, 5))",
+        "RuntimeError",
+        "All tensors must have the same dtype, got input1: double, input2: float, weight: float",
+    ),
+    ("torch.tensordot(ones(2, 3), ones(3, 2).double(), 1)", "RuntimeError", "both inputs should have same dtype"),
+    (
         "F.linear(ones(3, 4), ones(5, 4).double(), ones(5))",
         "RuntimeError",
         "self and mat2 must have the same dtype, but got Float and Double",

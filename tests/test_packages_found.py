@@ -216,3 +216,10 @@ def test_named_results_are_taken_apart() -> None:
     assert isinstance(pytree.tree_map(lambda x: x + 1, found), torch.return_types.max)
     signs = torch.vmap(torch.linalg.slogdet)(torch.eye(2)[None])
     assert signs.sign.tolist() == [1.0]
+
+
+def test_the_size_of_a_storage_counts_its_memory() -> None:  # torchinfo's "Input size (MB)"
+    few, many = (sys.getsizeof(torch.zeros(n).untyped_storage()) for n in (10, 1010))
+    assert many - few == 4000
+    typed = torch.zeros(1010).storage()
+    assert sys.getsizeof(typed) > typed.nbytes() == 4040

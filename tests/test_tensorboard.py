@@ -14,7 +14,8 @@ import flambeau as torch
 
 def test_without_tensorboardx_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.delitem(sys.modules, "flambeau.utils.tensorboard", raising=False)
+    for name in ("flambeau.utils.tensorboard", "flambeau.utils.tensorboard.writer"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ImportError, match=r"pip install 'flambeau\[tensorboard\]'"):
         importlib.import_module("flambeau.utils.tensorboard")
 
@@ -38,8 +39,9 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 def test_a_writer_takes_tensors(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    from flambeau.utils.tensorboard import SummaryWriter
+    from flambeau.utils.tensorboard import SummaryWriter, writer
 
+    assert writer.SummaryWriter is SummaryWriter
     with SummaryWriter(tmp_path) as writer:
         assert writer.log_dir == writer.get_logdir() == str(tmp_path)
         loss = torch.tensor(1.5, requires_grad=True) * 2

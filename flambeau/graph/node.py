@@ -200,11 +200,31 @@ def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> No
 
 def inferred(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
     """What an operator gives for inputs of these types: without memory if one of them has none."""
+    _refuse_tensors(op, attrs)
     t = op.infer(tys, attrs)
     if not any([i.meta for i in tys]):  # noqa: C419
         return t
     refuse_devices(op, tys)
     return tuple([on_meta(part) for part in t]) if t.__class__ is tuple else on_meta(t)
+
+
+class TensorAttributeError(TypeError):
+    """A tensor where a number is needed: its value could change while the call is remembered."""
+
+
+def _refuse_tensors(op: Operator, attrs: Any) -> None:
+    if hasattr(attrs, "_ty"):
+        raise TensorAttributeError(f"{op.name}(): a tensor was given where a number is needed: call .item() on it")
+    if type(attrs) is tuple:
+        for a in attrs:
+            _refuse_tensors(op, a)
+
+
+def plain(attrs: Any) -> Any:
+    """Attributes with its value in place of each tensor."""
+    if hasattr(attrs, "_ty"):
+        return attrs.item()
+    return tuple([plain(a) for a in attrs]) if type(attrs) is tuple else attrs
 
 
 def refuse_devices(op: Operator, tys: tuple[Ty, ...]) -> None:

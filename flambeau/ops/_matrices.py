@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -293,3 +293,14 @@ def into_exactly(result: Any, out: Any, name: str) -> Any:
         raise RuntimeError(f"Expected out tensor to have dtype {C_NAMES[result._ty.dtype]}, but got "
                            f"{C_NAMES[out._ty.dtype]} instead")  # fmt: skip
     return into(result, out, name)
+
+
+def check_one_dtype(tensors: Sequence[Any]) -> None:
+    """Raises RuntimeError, as ``multi_dot`` does, if a tensor's dtype is not the first one's."""
+    first = tensors[0]._ty
+    for i, x in enumerate(tensors):
+        if x._ty.dtype is not first.dtype:
+            raise RuntimeError(
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {C_NAMES[first.dtype]} and "
+                f"tensor {i} {C_NAMES[x._ty.dtype]}"
+            )

@@ -29,10 +29,12 @@ from ..graph.node import (
     OUT,
     Node,
     Operator,
+    TensorAttributeError,
     intern,
     layout_node,
     new_node,
     nodes,
+    plain,
     update_node,
     user_place,
     view_node,
@@ -127,7 +129,10 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     key = (op, hs, attrs)
     h = (traced if epoch.grad else nodes).get(key)
     if h is None:
-        h = _first(key, epoch.grad)
+        try:
+            h = _first(key, epoch.grad)
+        except TensorAttributeError:
+            return call(op, ins, plain(attrs))
     if type(h) is not Traced:
         return fresh(h, epoch) if h.parts is None else _several(op, ins, attrs, h, epoch)
     s = Storage()
@@ -371,10 +376,13 @@ def strided_edge(x: TensorBase) -> Fn:
 def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
     epoch = threads.epoch
-    y = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
-    if y is not None:
-        return y
-    t = view_type(op, x, attrs)
+    try:
+        y = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
+        if y is not None:
+            return y
+        t = view_type(op, x, attrs)
+    except TensorAttributeError:
+        return view(op, x, plain(attrs))
     fn = _view_fn(op, x, attrs, (t,)) if epoch.grad else None
     return _view_of(x, t, fn, creation_of(x))
 
@@ -382,10 +390,13 @@ def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
 def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     """As ``view`` for operators that return several views, which may not be written in place."""
     epoch = threads.epoch
-    known = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
-    if known is not None:
-        return known
-    tys = view_type(op, x, attrs)
+    try:
+        known = deferred_view(op, x, attrs, epoch) if epoch.deferring and epoch.grad else None
+        if known is not None:
+            return known
+        tys = view_type(op, x, attrs)
+    except TensorAttributeError:
+        return views(op, x, plain(attrs))
     fn = _view_fn(op, x, attrs, tys) if epoch.grad else None
     outs = tuple([_view_of(x, t, None, "multi" if epoch.grad else creation_of(x)) for t in tys])
     if fn is not None:
@@ -436,7 +447,10 @@ def alias(x: TensorBase) -> Any:
 
 def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """Gives ``x`` itself the geometry of a view (``t_``): memory stays, its version and history change."""
-    t = view_type(op, x, attrs)
+    try:
+        t = view_type(op, x, attrs)
+    except TensorAttributeError:
+        return view_inplace(op, x, plain(attrs))
     grad = threads.epoch.grad and requires_grad(x)
     if grad:
         refuse_write(x)
@@ -517,8 +531,7 @@ def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
             hs.append(h.value if type(h) is Traced else h)
         else:
             hs.append(number(x, weak_dtype(x)))
-    hs = tuple(hs)
-    return intern(op, hs, attrs)
+    return intern(op, tuple(hs), attrs)
 
 
 def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
@@ -786,6 +799,19 @@ def _integer(dim: Any) -> int:
         return index(dim)
     except TypeError:
         raise TypeError(f"argument 'dim' must be int, not {type_name(dim)}") from None
+
+
+def int_tuple(value: Any) -> tuple[int, ...]:
+    """One integer or several, also NumPy's and tensors without dimensions, as a tuple.
+
+    Raises:
+        TypeError: one is no integer.
+    """
+    if isinstance(value, int):
+        return (value,)
+    if hasattr(value, "__index__"):
+        return (index(value),)
+    return tuple([index(v) for v in value])
 
 
 def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
-from ._registry import call, function
+from ._registry import call, function, int_tuple
 from .gathering import first_outside
 from .pooling import _spread, _wide, avg_pool1d, avg_pool2d, avg_pool3d
 
@@ -169,7 +169,7 @@ ADAPTIVE_AVG_BACKWARD = {n: _avg_backward_operator(n) for n in (2, 3)}
 
 def _sizes(name: str, t: Ty, output_size: Any, n: int) -> tuple[int, ...]:
     """The output size; None keeps the input's."""
-    given = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    given = (output_size,) if output_size is None or hasattr(output_size, "__index__") else tuple(output_size)
     if len(given) == 1:
         given = given * n
     if len(given) != n:
@@ -317,7 +317,7 @@ def _lp(pool: Any, points: int, x: Any, norm_type: float, kernel: Any, stride: A
 
 
 def _points(kernel: Any, n: int) -> int:
-    return kernel**n if isinstance(kernel, int) else prod(kernel)
+    return prod(_tuple(kernel, n))
 
 
 def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
@@ -387,7 +387,8 @@ def _unpooled(n: int, x: Any, index: Any, out: tuple[int, ...]) -> Any:
 
 
 def _tuple(value: Any, n: int) -> tuple[int, ...]:
-    return (value,) * n if isinstance(value, int) else tuple(value)
+    given = int_tuple(value)
+    return given * n if len(given) == 1 else given
 
 
 def _unpool_size(x: Any, kernel: Any, stride: Any, padding: Any, output_size: Any, n: int) -> tuple[int, ...]:
@@ -527,7 +528,7 @@ def _fractional(n: int, x: Any, kernel_size: Any, output_size: Any, output_ratio
 
 
 def _one_or(n: int, value: Any, name: str) -> tuple[int, ...]:
-    if not isinstance(value, int) and len(value) != n:
+    if not hasattr(value, "__index__") and len(value) != n:
         ints = "Ints" if n == 2 else "three Ints"
         raise RuntimeError(f"fractional_max_pool{n}d: {name} must either be a single Int or tuple of {ints}")
     return _tuple(value, n)

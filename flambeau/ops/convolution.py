@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import gcd
+from operator import index, is_
 from typing import Any, NamedTuple
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
-from ._registry import call, function, is_tensor
+from ._registry import call, function, int_tuple, is_tensor
 
 # ---- geometry
 
@@ -38,7 +39,7 @@ class Geometry:
 
 def _expand(name: str, value: Any, n: int) -> tuple[int, ...]:
     """One number for each spatial dimension."""
-    given = (value,) if isinstance(value, int) else tuple([int(v) for v in value])
+    given = int_tuple(value)
     if len(given) == 1:
         return given * n
     if len(given) != n:
@@ -88,17 +89,37 @@ def geometry(attrs: Any, n: int, kernel: tuple[int, ...]) -> Geometry:
 # ---- checks
 
 
-def _check_dtypes(x: Ty, w: Ty, bias: Ty | None) -> None:
-    if x.dtype is not w.dtype:
-        names = [f"torch.{SCALAR_NAMES[t.dtype]}Tensor" for t in (x, w)]
-        raise RuntimeError(
-            f"Input type ({names[0]}) and weight type ({names[1]}) should be the same or input should be a MKLDNN "
-            "tensor and weight is a dense tensor"
-        )
+def _check_bias_dtype(x: Ty, bias: Ty | None) -> None:
     if bias is not None and bias.dtype is not x.dtype:
         raise RuntimeError(f"Input type ({C_NAMES[x.dtype]}) and bias type ({C_NAMES[bias.dtype]}) should be the same")
+
+
+def _check_weight_dtype(x: Ty, w: Ty, groups: int) -> None:
+    if x.dtype is not w.dtype:
+        raise RuntimeError((_two_types if _by_onednn(x, w, groups) else _two_scalars)(x, w))
     if x.dtype is bool_:
         raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+
+
+def _by_onednn(x: Ty, w: Ty, groups: int) -> bool:
+    """Would PyTorch hand this convolution to oneDNN? Which words its errors have follows from that."""
+    if x.dtype in (float16, bfloat16):
+        return True
+    if x.dtype is not float32:
+        return False
+    return x.shape[0] > 1 or groups > 1 or min(w.shape[-2:]) > 3 or x.numel > 20480
+
+
+def _two_types(x: Ty, w: Ty) -> str:
+    given = "CPUBFloat16Type" if x.dtype is bfloat16 else f"torch.{SCALAR_NAMES[x.dtype]}Tensor"
+    return (
+        f"Input type ({given}) and weight type (torch.{SCALAR_NAMES[w.dtype]}Tensor) should be the same or input "
+        "should be a MKLDNN tensor and weight is a dense tensor"
+    )
+
+
+def _two_scalars(x: Ty, w: Ty) -> str:
+    return f"expected scalar type {SCALAR_NAMES[x.dtype]} but found {SCALAR_NAMES[w.dtype]}"
 
 
 def _check_weight(x: Ty, w: Ty, groups: int) -> None:
@@ -299,7 +320,8 @@ def _check_lengths(x: Ty, w: Ty, stride: Any) -> None:
 
 def _conv_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     x, w, *bias = tys
-    _check_dtypes(x, w, bias[0] if bias else None)
+    _check_bias_dtype(x, bias[0] if bias else None)
+    _check_weight_dtype(x, w, attrs[3])
     if x.ndim != w.ndim:
         _check_lengths(x, w, attrs[0])
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
@@ -405,8 +427,15 @@ CONV_OUTPUT = Operator("convolution_output", _output_ty, _output_lower, _output_
 
 
 def _listed(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Lists made tuples, so that the arguments can be looked up."""
-    return tuple([tuple(v) if type(v) is list else v for v in values])
+    """Lists made tuples, and tensors numbers, so that the arguments can be looked up."""
+    return tuple([_plain(v) for v in values])
+
+
+def _plain(value: Any) -> Any:
+    """An argument that can be looked up: the same object if it could before."""
+    if isinstance(value, (list, tuple)):
+        return value if type(value) is tuple and all(isinstance(v, int) for v in value) else int_tuple(value)
+    return index(value) if hasattr(value, "__index__") else value
 
 
 def _batched(name: str, x: Any, n: int, run: Callable[[Any], Any]) -> Any:
@@ -426,9 +455,10 @@ def _conv(n: int, name: str, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...]) 
         if x._ty.ndim == n + 2 and w._ty is not None:
             return call(CONV, (x, w) if bias is None or bias._ty is None else (x, w, bias), attrs)
     except TypeError:
-        if _listed(attrs) == attrs:
+        plain = _listed(attrs)
+        if all(map(is_, plain, attrs)):
             raise
-        return _conv(n, name, x, w, bias, _listed(attrs))
+        return _conv(n, name, x, w, bias, plain)
     except AttributeError:
         if is_tensor(x) and is_tensor(w) and (bias is None or is_tensor(bias)):
             raise
@@ -499,7 +529,8 @@ def _transposed(n: int, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...], outpu
     extra = _expand("output_padding", output_padding, n)
     bias_ty = None if bias is None else bias._ty
     _check_transposed(x._ty, w._ty, bias_ty, g)
-    _check_dtypes(x._ty, w._ty, bias_ty)
+    _check_weight_dtype(x._ty, w._ty, g.groups)
+    _check_bias_dtype(x._ty, bias_ty)
     _check_output_padding(g, extra)
     size = tuple([(i - 1) * s - lo - hi + d * (k - 1) + e + 1 for i, (lo, hi), k, s, d, e in
                   zip(x._ty.shape[2:], g.pads, w._ty.shape[2:], g.stride, g.dilation, extra)])  # fmt: skip

@@ -10,7 +10,9 @@ from collections import Counter
 from math import prod
 from typing import Any
 
+from ..dtypes import C_NAMES
 from ..graph.node import Operator
+from ._matrices import check_one_dtype
 from ._registry import call, function, into, is_tensor, wrap_dim
 from .matrix_products import BMM, mm
 
@@ -271,6 +273,8 @@ def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
     da, db = _contracted(a, b, dims)
     if len(da) != len(db):
         raise RuntimeError("both dimension lists should have same length")
+    if a._ty.dtype is not b._ty.dtype:
+        raise RuntimeError("both inputs should have same dtype")
     for i, j in zip(da, db):
         n, m = a._ty.shape[i], b._ty.shape[j]
         if n != m and 1 not in (n, m):
@@ -334,10 +338,20 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(
             f"bilinear(): bias size does not match weight size: got {bias._ty.shape[0]} but expected {w.shape[0]}"
         )
+    _check_bilinear_dtypes(input1, input2, weight, bias)
     lead = a.shape[:-1]
     x, y = [v.reshape((prod(lead), v._ty.shape[-1])) for v in (input1, input2)]
     z = _trilinear(x, weight, y).reshape((*lead, w.shape[0]))
     return z if bias is None else z + bias
+
+
+def _check_bilinear_dtypes(input1: Any, input2: Any, weight: Any, bias: Any) -> None:
+    given = {"input1": input1, "input2": input2, "weight": weight}
+    if bias is not None:
+        given["bias"] = bias
+    if len({t._ty.dtype for t in given.values()}) > 1:
+        said = ", ".join(f"{name}: {C_NAMES[t._ty.dtype]}" for name, t in given.items())
+        raise RuntimeError(f"All tensors must have the same dtype, got {said}")
 
 
 def _trilinear(x: Any, w: Any, y: Any) -> Any:
@@ -391,6 +405,7 @@ def chain_matmul(*matrices: Any, out: Any = None) -> Any:
         "instead, which accepts a list of two or more tensors rather than multiple parameters.",
         stacklevel=2,
     )
+    check_one_dtype(matrices)
     y = _cheapest(matrices)
     return into(y.view(y._ty.shape), out, "chain_matmul")
 

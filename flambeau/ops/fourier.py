@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import index
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, ty
 from ._matrices import is_half, tensor_argument
-from ._registry import call, into, wrap_dim
+from ._registry import call, int_tuple, into, wrap_dim
 from .creation import arange
 from .padding import constant_pad_nd
 
@@ -191,7 +192,7 @@ def _store(result: Any, out: Any, name: str) -> Any:
 def _to_complex(x: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Any:
     x = _promoted(x)
     d = _one_dim(x, dim)
-    size = x._ty.shape[d] if n is None else n
+    size = x._ty.shape[d] if n is None else index(n)
     _positive(size)
     x = _fitted(x, (d,), (size,))
     power = _power(norm, forward)
@@ -204,7 +205,7 @@ def _to_complex(x: Any, n: int | None, dim: int, norm: str | None, forward: bool
 def _to_real(x: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Any:
     x = _promoted(x, True)
     d = _one_dim(x, dim)
-    size = 2 * (x._ty.shape[d] - 1) if n is None else n
+    size = 2 * (x._ty.shape[d] - 1) if n is None else index(n)
     _positive(size)
     x = _fitted(x, (d,), (size // 2 + 1,))
     return call(C2R, (x.conj() if forward else x,), ((d,), _power(norm, forward), size))
@@ -214,7 +215,7 @@ def _from_real(name: str, x: Any, n: int | None, dim: int, norm: str | None, for
     _need_real(name, x)
     x = _promoted(x)
     d = _one_dim(x, dim)
-    size = x._ty.shape[d] if n is None else n
+    size = x._ty.shape[d] if n is None else index(n)
     _positive(size)
     y = call(R2C, (_fitted(x, (d,), (size,)),), ((d,), _power(norm, forward), True))
     return y if forward else y.conj()
@@ -266,9 +267,9 @@ def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = No
 def _dims_and_sizes(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int]]:
     """Which dimensions to transform, and with how many points (-1: as they are)."""
     ndim = x._ty.ndim
-    s = (s,) if isinstance(s, int) else s
+    s = None if s is None else int_tuple(s)
     if dim is not None:
-        dims = tuple([wrap_dim(d, ndim) for d in ((dim,) if isinstance(dim, int) else dim)])
+        dims = tuple([wrap_dim(d, ndim) for d in int_tuple(dim)])
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):
@@ -295,7 +296,7 @@ def _all_complex(x: Any, s: Any, dim: Any, norm: str | None, forward: bool) -> A
 
 def _half_dims(name: str, x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int]]:
     """As ``_dims_and_sizes`` for a complex half: by default the last dimension has twice as many points, less two."""
-    given = None if s is None else ((s,) if isinstance(s, int) else s)
+    given = None if s is None else int_tuple(s)
     dims, sizes = _dims_and_sizes(x, given, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
@@ -383,7 +384,7 @@ for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
 def _shift_dims(x: Any, dim: Any) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(x._ty.ndim))
-    return tuple([wrap_dim(d, x._ty.ndim) for d in ((dim,) if isinstance(dim, int) else dim)])
+    return tuple([wrap_dim(d, x._ty.ndim) for d in int_tuple(dim)])
 
 
 @fourier

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, bfloat16, finfo, float16, float32
@@ -126,7 +127,7 @@ def torch_group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-05, cudnn_enabled: bool = True
 ) -> Any:
     """Normalises each of ``num_groups`` groups of channels of each sample; then ``* weight + bias`` by channel."""
-    attrs = (num_groups, weight is not None, bias is not None)
+    attrs = (index(num_groups), weight is not None, bias is not None)
     return call(GROUP, (input, eps, *[v for v in (weight, bias) if v is not None]), attrs)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any
 
 from ..compiler import numpy_linalg as kernels
-from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, float32, int64
+from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._checks import not_implemented
 from ._matrices import (
     H,
     by_composition,
+    check_one_dtype,
     into_exactly,
     is_half,
     lapack,
@@ -24,7 +26,7 @@ from ._matrices import (
     save_all,
     tensor_argument,
 )  # fmt: skip
-from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, into, method, wrap_dim
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, int_tuple, into, method, wrap_dim
 from ._types import broadcast_shape, elementwise, operands_dtype
 from .elimination import inv, solve
 from .joining import cat
@@ -75,10 +77,10 @@ FUNCTIONS["matrix_exp"] = METHODS["matrix_exp"] = tensor_argument(matrix_exp.__w
 
 
 def _power(name: str, x: Any, n: Any, out: Any) -> Any:
-    if not isinstance(n, int):
+    if not hasattr(n, "__index__"):
         raise TypeError(f"{name}(): argument 'n' (position 2) must be int, not {type(n).__name__}")
     need_square("linalg.matrix_power", x._ty)
-    return into_exactly(_powered(x, n), out, name)
+    return into_exactly(_powered(x, index(n)), out, name)
 
 
 def _powered(x: Any, n: int) -> Any:
@@ -249,10 +251,7 @@ def _check_chain(tensors: list[Any]) -> None:
     for i, x in enumerate(tensors[1:-1], 1):
         if x._ty.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {x._ty.ndim}D")
-    for i, x in enumerate(tensors):
-        if x._ty.dtype is not first.dtype:
-            raise RuntimeError("multi_dot(): all tensors must have be the same dtype but tensor 0 is "
-                               f"{C_NAMES[first.dtype]} and tensor {i} {C_NAMES[x._ty.dtype]}")  # fmt: skip
+    check_one_dtype(tensors)
 
 
 def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
@@ -320,7 +319,7 @@ def tensorsolve(input: Any, other: Any, dims: Any = None, *, out: Any = None) ->
     (https://docs.pytorch.org/docs/stable/generated/torch.linalg.tensorsolve.html)."""
     x = input
     if dims is not None:
-        at = [wrap_dim(d, x._ty.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
+        at = [wrap_dim(d, x._ty.ndim) for d in int_tuple(dims)]
         x = x.movedim(at, list(range(x._ty.ndim - len(at), x._ty.ndim)))
     rows, cols = x._ty.shape[: other._ty.ndim], x._ty.shape[other._ty.ndim :]
     if prod(rows) != prod(cols):

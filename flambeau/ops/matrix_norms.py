@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES
 from ._matrices import into_exactly, linalg, need_floating, need_matrix, need_square, tensor_argument
-from ._registry import function, into, wrap_dim
+from ._registry import function, int_tuple, into, wrap_dim
 from .elimination import inverse_ex
 from .norms import norm as _elementwise_norm
 from .norms import vector_norm as _vector_norm
@@ -32,7 +32,7 @@ def _checked_dims(x: Any, dim: Any) -> tuple[int, int]:
     name, t = "linalg.matrix_norm", x._ty
     need_matrix(name, t)
     need_floating(name, t)
-    dim = (dim,) if isinstance(dim, int) else tuple(dim)
+    dim = int_tuple(dim)
     if len(dim) != 2:
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
     rows, cols = wrap_dim(dim[0], t.ndim), wrap_dim(dim[1], t.ndim)
@@ -125,7 +125,7 @@ def norm(
 ) -> Any:
     """A vector's or matrix's norm: of all elements by default, of matrices if ``ord`` is a string or two dimensions
     are meant (https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html)."""
-    dims = (dim,) if isinstance(dim, int) else None if dim is None else tuple(dim)
+    dims = None if dim is None else int_tuple(dim)
     n = input._ty.ndim
     if isinstance(ord, str):
         return matrix_norm(input, ord, dims or (-2, -1), keepdim, dtype=dtype, out=out)

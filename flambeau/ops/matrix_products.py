@@ -309,10 +309,9 @@ def _linear_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 
 
 def _check_added(bias: Ty, x: Ty, y: Ty) -> None:
-    if not bias.dtype is x.dtype is y.dtype:
-        other = x if bias.dtype is not x.dtype and x.dtype is y.dtype else y
-        a, b = (bias, y) if other is x else (x, y)
-        raise RuntimeError(f"self and mat2 must have the same dtype, but got {_name(a)} and {_name(b)}")
+    for name, t in (("self", bias), ("mat1", x)):
+        if t.dtype is not y.dtype:
+            raise RuntimeError(f"{name} and mat2 must have the same dtype, but got {_name(t)} and {_name(y)}")
 
 
 def _check_expand(t: Ty, shape: tuple[int, ...]) -> None:

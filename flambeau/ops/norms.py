@@ -9,7 +9,7 @@ from ..dtypes import SCALAR_NAMES, bool_, get_default_dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._arguments import tensor_first
-from ._registry import call, export, into, wrap_dims
+from ._registry import call, export, int_tuple, into, wrap_dims
 from .reductions import reduced_ty, reduction_ty, restore, wide
 
 # ---- vector norms
@@ -130,8 +130,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
         return into(matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype), out, "norm")
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
-    if isinstance(dim, int):
-        dim = (dim,)
+    if dim is not None:
+        dim = int_tuple(dim)
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype, out=out)
 
 

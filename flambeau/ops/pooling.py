@@ -9,7 +9,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, int
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
-from ._registry import call, function
+from ._registry import call, function, int_tuple
 
 # ---- geometry
 
@@ -29,7 +29,7 @@ class Pool:
 
 
 def _ntuple(name: str, what: str, value: Any, n: int) -> tuple[int, ...]:
-    given = (value,) if isinstance(value, int) else tuple([int(v) for v in value])
+    given = int_tuple(value)
     if len(given) == 1:
         return given * n
     if len(given) != n:
@@ -311,7 +311,7 @@ def max_pool3d_with_indices(
 
 
 def _one(value: Any) -> int:
-    return value if isinstance(value, int) else int(value[0])
+    return int_tuple(value)[0]
 
 
 def _check_max1d(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:

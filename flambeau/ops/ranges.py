@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def linspace(
     check_layout(layout, "linspace")
     where = chosen(device)
     start, end = _ends("linspace", start, end)
+    steps = index(steps)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float
@@ -120,6 +122,7 @@ def logspace(
     check_layout(layout, "logspace")
     where = chosen(device)
     start, end = _ends("logspace", start, end)
+    steps = index(steps)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = complex if isinstance(start, complex) or isinstance(end, complex) else float

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
-from ._registry import call, export, is_tensor, method, wrap_dim, wrap_dims
+from ._registry import call, export, int_tuple, is_tensor, method, wrap_dim, wrap_dims
 
 # ---- flip, roll
 
@@ -95,8 +96,8 @@ ROLL = Operator(
 @tensor_first
 def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     """Elements shifted along ``dims``; what falls off one end comes in at the other."""
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    shifts = int_tuple(shifts)
+    dims = () if dims is None else int_tuple(dims)
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
@@ -237,7 +238,7 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     i, j = (wrap_dim(d, t.ndim) for d in dims)
     if i == j:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    return call(ROT90, (input,), (k % 4, i, j))
+    return call(ROT90, (input,), (index(k) % 4, i, j))
 
 
 def _rot90_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:

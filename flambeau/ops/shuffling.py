@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from ..graph.node import Operator
@@ -40,7 +41,7 @@ PIXEL_SHUFFLE = Operator("pixel_shuffle", _shuffle_ty, _shuffle_lower, lambda f,
 @function()
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """(…, C * r * r, H, W) as (…, C, H * r, W * r)."""
-    return call(PIXEL_SHUFFLE, (input,), upscale_factor)
+    return call(PIXEL_SHUFFLE, (input,), index(upscale_factor))
 
 
 # ---- pixel_unshuffle
@@ -79,7 +80,7 @@ PIXEL_UNSHUFFLE = Operator(
 @function()
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """(…, C, H * r, W * r) as (…, C * r * r, H, W)."""
-    return call(PIXEL_UNSHUFFLE, (input,), downscale_factor)
+    return call(PIXEL_UNSHUFFLE, (input,), index(downscale_factor))
 
 
 # ---- channel_shuffle
@@ -113,4 +114,4 @@ CHANNEL_SHUFFLE = Operator("channel_shuffle", _channels_ty, _channels_lower, _ch
 @function("native_channel_shuffle")
 def channel_shuffle(input: Any, groups: int) -> Any:
     """Channels (g, c) in the order (c, g): each group's channels are dealt to all."""
-    return call(CHANNEL_SHUFFLE, (input,), groups)
+    return call(CHANNEL_SHUFFLE, (input,), index(groups))

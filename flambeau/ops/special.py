@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from ..compiler.numpy_special import POLYNOMIALS
@@ -83,9 +84,10 @@ def _check_order(n: int) -> int:
 @function()
 def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     """The n-th derivative of ``digamma`` (https://docs.pytorch.org/docs/stable/generated/torch.polygamma.html)."""
-    if not isinstance(n, int):
+    if not hasattr(n, "__index__"):
         raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
-    return into(call(POLYGAMMA, (tensor_argument("polygamma", input, "input", 2),), _check_order(n)), out, "polygamma")
+    order = _check_order(index(n))
+    return into(call(POLYGAMMA, (tensor_argument("polygamma", input, "input", 2),), order), out, "polygamma")
 
 
 def _polygamma_method(self: Any, n: int) -> Any:

@@ -9,12 +9,12 @@ from ..dtypes import bfloat16, float16, float32
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented
-from ._registry import call, wrap_dim
+from ._registry import call, int_tuple, wrap_dim
 from .pooling import Pool, _overhang, _placed
 
 
 def _pair(name: str, value: Any) -> tuple[int, int]:
-    given = (value,) if isinstance(value, int) else tuple([int(v) for v in value])
+    given = int_tuple(value)
     if len(given) not in (1, 2):
         raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(given)}")
     return given * 2 if len(given) == 1 else given  # type: ignore[return-value]

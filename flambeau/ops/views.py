@@ -18,6 +18,7 @@ from ._registry import (
     at_version,
     call,
     export,
+    int_tuple,
     method,
     requires_grad,
     view,
@@ -219,7 +220,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """Dimension ``dim`` split into ``sizes``."""
     t = input._ty
     d = wrap_dim(dim, t.ndim)
-    sizes = tuple(sizes) if not isinstance(sizes, int) else (sizes,)
+    sizes = int_tuple(sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     if -1 not in sizes and prod(sizes) != t.shape[d]:
@@ -298,8 +299,8 @@ def t(input: Any) -> Any:
 @export("moveaxis")
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Dimensions moved to new positions, the others in order."""
-    src = (source,) if isinstance(source, int) else tuple(source)
-    dst = (destination,) if isinstance(destination, int) else tuple(destination)
+    src = int_tuple(source)
+    dst = int_tuple(destination)
     n = input._ty.ndim
     if len(src) != len(dst):
         raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the "
@@ -386,7 +387,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     if dim is None:
         return view(SQUEEZE_ALL, input)
     n = input._ty.ndim
-    if isinstance(dim, int):
+    if hasattr(dim, "__index__"):
         return view(SQUEEZE, input, (wrap_dim(dim, n),))
     return view(SQUEEZE_DIMS, input, wrap_dims(dim, n) if dim else ())
 
@@ -649,7 +650,7 @@ def squeeze_(self: Any, dim: Any = None) -> Any:
     n = self._ty.ndim
     if dim is None:
         return view_inplace(SQUEEZE_ALL_, self)
-    if isinstance(dim, int):
+    if hasattr(dim, "__index__"):
         return view_inplace(SQUEEZE_, self, (wrap_dim(dim, n),))
     return view_inplace(SQUEEZE_DIMS_, self, wrap_dims(dim, n) if dim else ())
 

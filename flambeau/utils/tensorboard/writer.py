@@ -1,4 +1,4 @@
-"""``torch.utils.tensorboard``: ``SummaryWriter``, on the package tensorboardX."""
+"""``SummaryWriter`` and ``FileWriter``, on the package tensorboardX."""
 
 from __future__ import annotations
 
