@@ -15,20 +15,37 @@ from .graph.epoch import threads
 from .graph.tensor_base import TensorBase
 from .graph.types import Size
 from .ops._matrices import LinAlgError as _LinAlgError
+from .ops._overriding import disabled as _disabled_torch_function_impl
+from .ops._overriding import state as _calls
 from .random.generator import Generator
-from .tensor import _TensorMeta
+from .tensor import DisableTorchFunctionSubclass, _TensorMeta
 
 __all__ = [
+    "DisableTorchFunction",
+    "DisableTorchFunctionSubclass",
     "Future",
     "Generator",
     "Size",
     "TensorBase",
     "_LinAlgError",
     "_TensorMeta",
+    "_disabled_torch_function_impl",
     "device",
     "dtype",
     "is_grad_enabled",
 ]
+
+
+class DisableTorchFunction:
+    """A block in which neither classes nor modes answer calls."""
+
+    def __enter__(self) -> None:
+        self._before = _calls.classes, _calls.modes
+        _calls.classes, _calls.modes = False, ()
+
+    def __exit__(self, *exc: object) -> None:
+        _calls.classes, _calls.modes = self._before
+
 
 has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there ...
 has_mkl = has_mkldnn = has_cuda = has_mps = has_xpu = False  # ... not by way of these

@@ -14,8 +14,10 @@ from .ops import (
 )  # fmt: skip
 from .ops._matrices import LINALG as _LINALG
 from .ops._matrices import LinAlgError
+from .ops._overriding import offer as _offer
 
 del elimination, least_squares, lu, matrix_functions, matrix_norms, orthogonal, spectra, triangular
 globals().update(_LINALG)
+_offer("torch.linalg", _LINALG)
 
 __all__ = ["LinAlgError", *sorted(_LINALG)]

@@ -9,6 +9,7 @@ import flambeau as torch
 from .ops import pairs as _pairs  # noqa: F401  their import fills the table
 from .ops import special as _functions  # noqa: F401
 from .ops._elementwise import SPECIAL as _SPECIAL
+from .ops._overriding import offer as _offer
 
 _SHARED = (
     "digamma", "erf", "erfc", "erfinv", "exp2", "expm1", "i0", "log1p", "logit", "logsumexp", "polygamma", "sinc",
@@ -20,6 +21,7 @@ _RENAMED = {
 }  # fmt: skip
 
 globals().update(_SPECIAL)
+_offer("torch.special", _SPECIAL)
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
 from .graph.types import Size, Ty, beside, permuted_strides, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
+from .ops._overriding import copied, note_class, offer, plain, state
 from .ops._registry import c_name, requires_grad, version_of, view_edge
 
 REVERSED = (
@@ -55,6 +56,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, **_: Any) -> Any:
         """A tensor of a class on the memory of ``data``."""
+        note_class(cls)
         x = object.__new__(cls)
         x._s, x._ty, x._vc = data._s, data._ty, data._vc
         x._h, x._w = None, -1
@@ -65,9 +67,19 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def as_subclass(self, cls: type) -> Any:
         """This tensor as an object of a subclass."""
-        x = Tensor._make_subclass(cls, self)
-        x._e, x._view = self._edge, self._view
+        y = _alias(self) if threads.epoch.grad and requires_grad(self) else self
+        x = Tensor._make_subclass(cls, y)
+        x._e, x._view = y._edge, y._view
         return x
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What a call with tensors of a subclass does: as with plain ones, and the results are of that class."""
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+        return result if func in _NOT_CONVERTED else _of_class(result, cls)
 
     # ---- geometry
 
@@ -616,6 +628,34 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return 1, 0
 
 
+class DisableTorchFunctionSubclass:
+    """A block in which tensors of subclasses are like plain ones."""
+
+    def __enter__(self) -> None:
+        self._before = state.classes
+        state.classes = False
+
+    def __exit__(self, *exc: object) -> None:
+        state.classes = self._before
+
+
+def _of_class(result: Any, cls: type) -> Any:
+    """A result, its tensors as objects of a subclass."""
+    if cls is Tensor:
+        return result
+    if isinstance(result, Tensor) and not isinstance(result, cls):
+        return result.as_subclass(cls)
+    if isinstance(result, (tuple, list)):
+        return type(result)([_of_class(x, cls) for x in result])
+    return result
+
+
+def _alias(x: Any) -> Any:
+    from .ops.views import alias_view
+
+    return alias_view(x)
+
+
 def _check_room(s: Storage, t: Ty) -> None:
     """Raises unless a storage holds a tensor of this type."""
     from .ops.creation import span_of
@@ -748,8 +788,12 @@ Tensor.mT = property(_matrix_transpose, doc="The last two dimensions exchanged."
 Tensor.H = property(_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
 Tensor.mH = property(_matrix_adjoint, doc="The last two dimensions exchanged, conjugated.")  # type: ignore[attr-defined]
 for _name, _property in list(vars(Tensor).items()):
-    if type(_property) is property and _property.fset is None:
-        setattr(Tensor, _name, _property.setter(_refusal(_name)))
+    if type(_property) is property:  # each with a function of its own, by which it is known
+        _get: Any = copied(_property.fget, _name)  # type: ignore[arg-type]
+        setattr(Tensor, _name, property(_get, _property.fset or _refusal(_name), _property.fdel, _property.__doc__))
 register_class(Tensor)
+plain.add(Tensor)
+_NOT_CONVERTED = {Tensor._base.__get__, Tensor.grad.__get__}  # type: ignore[attr-defined]
+offer("torch.Tensor", {n: f for n, f in vars(Tensor).items() if n not in METHODS and type(f) is not LaterMethod})
 
 __all__ = ["Tensor", "device"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ops import softmax as _softmax
 from ..ops._registry import call, call_inplace
+from ..ops._overriding import offer
 from ..ops._signatures import of_tensors
 from ..ops.pointwise import RELU
 
@@ -140,3 +141,6 @@ __all__ = [
 # These see to that themselves, or leave it to their operator: a frame less, as they are called at every step.
 _PLAIN = frozenset(["conv2d", "cross_entropy", "gelu", "layer_norm", "linear", "max_pool2d", "relu", "relu_", "silu"])
 globals().update({_name: of_tensors(globals()[_name], __name__) for _name in __all__ if _name not in _PLAIN})
+
+_INNER = ("sigmoid", "tanh", "upsample", "upsample_bilinear", "upsample_nearest")  # what they call is asked instead
+offer("torch.nn.functional", {_name: globals()[_name] for _name in __all__ if _name not in _INNER})

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
+from flambeau.ops._overriding import offer
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -347,6 +348,9 @@ def _make_deprecate(fn: Callable[..., Any]) -> Callable[..., Any]:
     deprecated.__doc__ = f"Deprecated name of :func:`{new}`."
     return deprecated
 
+
+# Whoever answers calls is asked for these, and for the methods of tensors that the others call.
+offer("torch.nn.init", {f.__name__: f for f in (uniform_, normal_, constant_, kaiming_uniform_)})
 
 uniform = _make_deprecate(uniform_)
 normal = _make_deprecate(normal_)

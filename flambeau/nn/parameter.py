@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import flambeau as torch
 from flambeau._utils import _rebuild_parameter, _rebuild_parameter_with_state
+from flambeau.ops._overriding import disabled
 
 __all__ = [
     "Buffer",
@@ -39,6 +40,8 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
         data: The values; an empty tensor when left out. Memory is shared with ``data``.
         requires_grad: Whether gradients are wanted. It is not affected by ``no_grad``.
     """
+
+    __torch_function__ = disabled  # type: ignore[assignment]
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
@@ -226,6 +229,7 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
     """
 
     cls_to_become = torch.Tensor
+    __torch_function__ = disabled  # type: ignore[assignment]
 
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from . import _index, arithmetic, copying, creation, from_data, indexing, views
+from ._overriding import added
 from ._registry import FUNCTIONS, METHODS
 
 FUNCTION_FAMILY = {name: family for family, names in _index.FUNCTIONS.items() for name in names.split()}
@@ -29,6 +30,7 @@ def load_function(name: str) -> Any:
     if family is None:
         return None
     import_module(f"{__name__}.{family}")
+    added("torch", {name: FUNCTIONS[name]})
     return FUNCTIONS[name]
 
 
@@ -50,6 +52,7 @@ class LaterMethod:
         method = load_method(self.name)
         owner = next(c for c in cls.__mro__ if c.__dict__.get(self.name) is self)
         setattr(owner, self.name, method)
+        added("torch.Tensor", {self.name: method})
         return method
 
     def __get__(self, x: Any, cls: type) -> Any:

@@ -6,7 +6,6 @@ import numbers
 import warnings
 from collections.abc import Callable, Sequence
 from operator import index
-from types import FunctionType
 from typing import Any, TypeVar
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
@@ -49,6 +48,8 @@ from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
 from ._deferred_views import deferred_view, view_type
 from ._immediate import AT_ONCE, FILLING, SMALL
 from ._immediate import write as write_at_once
+from ._overriding import copied as renamed
+from ._overriding import offer
 from ._signatures import explained_function, explained_method, type_name
 from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view, refuse_write
 
@@ -57,6 +58,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # torch.<name>
 METHODS: dict[str, Any] = {}  # Tensor.<name>
+offer("torch", FUNCTIONS)
+offer("torch.Tensor", METHODS)
 
 
 def export(*names: str, function: bool = True, method: bool = True) -> Callable[[F], F]:
@@ -68,19 +71,10 @@ def export(*names: str, function: bool = True, method: bool = True) -> Callable[
             if function:
                 FUNCTIONS[name] = explained_function(g, name)
             if method:
-                METHODS[name] = explained_method(g, name)
+                METHODS[name] = explained_method(renamed(g) if function else g, name)
         return f
 
     return register
-
-
-def renamed(f: Any, name: str) -> Any:
-    """The same function under another name, which ``torch.arctan.__name__`` and the like show."""
-    g = FunctionType(f.__code__, f.__globals__, name, f.__defaults__, f.__closure__)
-    g.__kwdefaults__, g.__doc__, g.__module__, g.__qualname__ = f.__kwdefaults__, f.__doc__, f.__module__, name
-    g.__dict__.update(f.__dict__)
-    g.__annotations__ = f.__annotations__
-    return g
 
 
 def method(*names: str) -> Callable[[F], F]:

@@ -13,6 +13,7 @@ from typing import Any
 from ..device import device, memory_format
 from ..dtypes import dtype
 from ..graph.tensor_base import TensorBase
+from ._overriding import answer, answering, itself
 
 # name(kind argument, kind argument=, *, kind argument=): what has a "=" may be left out.
 _FUNCTIONS = """
@@ -97,9 +98,9 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
         try:
             return f(*args, **kw)
         except Exception:
-            override = _override(args, kw)
-            if override is not None:
-                return override.__torch_function__(checked, (override,), args, kw)
+            found = _foreign(args, kw)
+            if found:
+                return answer(checked, found, args, kw)
             wrong = complaint(name, _read(parameters), args[bound:], kw)
             if wrong is None:
                 raise
@@ -108,16 +109,12 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
     return checked
 
 
-def _override(args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-    """The class of an argument that is no tensor and says by ``__torch_function__`` what a call with it does.
+def _foreign(args: tuple[Any, ...], kw: dict[str, Any]) -> list[Any]:
+    """Arguments that are no tensors and answer calls by ``__torch_function__``.
 
-    It is asked for only when a call has failed, so that others cost nothing.
+    They are looked for only when a call has failed, so that others cost nothing.
     """
-    for a in (*args, *kw.values()):
-        for x in a if isinstance(a, (list, tuple)) else (a,):
-            if not isinstance(x, TensorBase) and hasattr(type(x), "__torch_function__"):
-                return type(x)
-    return None
+    return [x for x in answering(args, kw) if not isinstance(x, TensorBase)]
 
 
 def of_tensors(f: Callable[..., Any], module: str) -> Callable[..., Any]:
@@ -128,9 +125,9 @@ def of_tensors(f: Callable[..., Any], module: str) -> Callable[..., Any]:
         try:
             return f(*args, **kw)
         except (AttributeError, TypeError) as error:
-            override = _override(args, kw)
-            if override is not None:
-                return override.__torch_function__(checked, (override,), args, kw)
+            found = _foreign(args, kw)
+            if found:
+                return answer(checked, found, args, kw)
             wrong = no_tensor(f, error, args, kw) if isinstance(error, AttributeError) else None
             if wrong is None:
                 raise
@@ -147,7 +144,7 @@ def no_tensor(f: Any, error: AttributeError, args: tuple[Any, ...], kw: dict[str
     """
     if isinstance(error.obj, TensorBase) or not (error.name or "").startswith("_"):
         return None
-    names = f.__code__.co_varnames
+    names = itself(f).__code__.co_varnames
     for k, x in enumerate(args):
         if x is error.obj:
             return f"{f.__name__}(): argument '{names[k]}' (position {k + 1}) must be Tensor, not {type_name(x)}"

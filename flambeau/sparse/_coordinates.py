@@ -8,6 +8,7 @@ import flambeau as torch
 from flambeau.graph.storage import VersionCounter
 from flambeau.graph.tensor_base import NotDense
 from flambeau.graph.types import ty
+from flambeau.ops._overriding import disabled
 
 
 def _refuse(self: Any) -> NoReturn:
@@ -21,6 +22,7 @@ class SparseTensor(torch.Tensor):
     """
 
     __slots__ = ("_coalesced", "_places", "_vals")
+    __torch_function__ = disabled  # type: ignore[assignment]
 
     # What an operator asks a tensor for first: a sparse tensor has no memory to give.
     _s = property(_refuse)  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 import flambeau as torch
+from flambeau.ops._overriding import disabled
 from flambeau.vision._pillow import is_image
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
 
 class TVTensor(torch.Tensor):
     """The base of all kinds."""
+
+    __torch_function__ = disabled  # type: ignore[assignment]
 
     def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
         """A tensor of this kind from data, which it shares memory with where `torch.as_tensor` does."""
