@@ -6,7 +6,13 @@ import pytest
 
 import flambeau as torch
 from flambeau.testing import assert_close
-from flambeau.utils.checkpoint import checkpoint, checkpoint_sequential
+from flambeau.utils.checkpoint import (
+    CheckpointError,
+    GraphExecGroup,
+    checkpoint,
+    checkpoint_sequential,
+    set_checkpoint_early_stop,
+)
 
 
 def model():
@@ -41,3 +47,122 @@ def test_second_derivatives_with_a_weight_inside_and_outside():
 
     again = derivatives(lambda f, *a, **k: checkpoint(f, *a, use_reentrant=False, **k))
     assert_close(again, derivatives(lambda f, *a, **k: f(*a, **k)))
+
+
+# ---- the variant without reentrance
+
+
+def counted(log):
+    """A function of three nodes that notes how far each of its runs went."""
+
+    def f(x):
+        log.append("begin")
+        x = x.exp().sin()
+        y = x.exp()
+        log.append("last saved")
+        y = y + 1
+        log.append("end")
+        return y
+
+    return f
+
+
+@pytest.mark.parametrize(("early", "runs"), [(True, ["begin"]), (False, ["begin", "last saved", "end"])])
+def test_the_second_run_stops_early(early, runs):
+    log = []
+    x = torch.ones(2, requires_grad=True)
+    y = checkpoint(counted(log), x, use_reentrant=False, early_stop=early).sum()
+    del log[:]
+    y.backward()
+    assert log == runs
+    with set_checkpoint_early_stop(not early):
+        y = checkpoint(counted(log), x, use_reentrant=False, early_stop=early).sum()
+    del log[:]
+    y.backward()
+    assert (log == ["begin"]) is not early
+
+
+def test_every_pass_runs_the_function_once_more_unless_they_are_a_group():
+    log = []
+    x = torch.ones(2, requires_grad=True)
+    y = checkpoint(counted(log), x, use_reentrant=False)
+    with GraphExecGroup():
+        y[0].backward(retain_graph=True)
+        with pytest.raises(CheckpointError, match="two backward calls that overlap"):
+            y[1].backward(retain_graph=True)
+    assert log.count("begin") == 2
+    y[1].backward()
+    assert log.count("begin") == 3
+    with GraphExecGroup(), pytest.raises(RuntimeError, match="cannot be nested"), GraphExecGroup():
+        pass
+
+
+def test_the_graph_is_that_of_the_function():
+    x = torch.ones(2, requires_grad=True)
+    y = checkpoint(lambda x: x.exp().sin(), x, use_reentrant=False)
+    assert y.grad_fn.name() == "SinBackward0"
+    with pytest.raises(CheckpointError, match="already unpacked once"), GraphExecGroup():
+        assert torch.equal(y.grad_fn._saved_self, x.exp())
+        y.grad_fn._saved_self  # noqa: B018
+
+
+def test_nested_checkpoints_with_backward_inside():
+    def inner(x):
+        return x.sin().exp()
+
+    def outer(x, wrap=lambda f: f):
+        (slope,) = torch.autograd.grad(wrap(inner)(x).sum(), x, create_graph=True)
+        return wrap(inner)(slope * x)
+
+    def wrap(f):
+        return lambda *a, **k: checkpoint(f, *a, use_reentrant=False, **k)
+
+    x = torch.linspace(-1, 1, 5).requires_grad_()
+    want = torch.autograd.grad(outer(x).sum(), x)
+    assert_close(torch.autograd.grad(wrap(outer)(x, wrap=wrap).sum(), x), want)
+
+
+def changing(*functions):
+    rest = iter(functions)
+    return lambda x: next(rest)(x)
+
+
+def test_other_tensors_in_the_second_run():
+    def run(first, second, **kwargs):
+        x = torch.ones(2, requires_grad=True)
+        checkpoint(changing(first, second), x, use_reentrant=False, **kwargs).sum().backward()
+        return x.grad
+
+    with pytest.raises(CheckpointError, match=r"saved during forward: 2\n.*recomputation: 1"):
+        run(lambda x: x.exp().sin(), lambda x: x.exp())
+    with pytest.raises(CheckpointError, match="save more tensors during recomputation"):
+        run(lambda x: x.exp(), lambda x: x.exp().sin(), early_stop=False)
+    with pytest.raises(CheckpointError, match=r"position 0:\nsaved metadata: \{'shape': torch.Size\(\[2\]\)"):
+        run(lambda x: x.sin(), lambda x: x[:1].sin())
+    assert run(lambda x: x.sin(), lambda x: x[:1].sin(), determinism_check="none").shape == (2,)
+    with pytest.raises(ValueError, match="determinism_check should be one of"):
+        run(lambda x: x, lambda x: x, determinism_check="strict")
+
+
+def test_arguments_that_were_written_are_refused():
+    x = torch.ones(2, requires_grad=True)
+    a = x * 1
+    y = checkpoint(lambda a: a.exp().sin(), a, use_reentrant=False)
+    a.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_the_reentrant_variant_refuses_chosen_inputs():
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"incompatible with \.grad\(\)"):
+        torch.autograd.grad(checkpoint(torch.exp, x, use_reentrant=True).sum(), x)
+    checkpoint(torch.exp, x, use_reentrant=True).sum().backward()
+    assert_close(x.grad, x.exp().detach())
+
+
+def test_notes_on_the_edge_of_a_leaf():
+    x = torch.ones(2, requires_grad=True)
+    node = x.exp().grad_fn.next_functions[0][0]
+    node.metadata["seen"] = 1
+    assert x.sin().grad_fn.next_functions[0][0].metadata == {"seen": 1}

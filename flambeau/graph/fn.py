@@ -212,6 +212,11 @@ class AccumulateGrad:
 
     next_functions: tuple[tuple[Any, int], ...] = ()
 
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for the user's notes."""
+        return self.__dict__.setdefault("_metadata", {})
+
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls ``hook((), grads)`` after the gradient has been added."""
         return RemovableHandle(hooks_of(self).post, hook)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import flambeau as torch
-from flambeau.func._tree import flatten, unflatten
+from flambeau.graph.epoch import threads
+from flambeau.utils._recomputing import METADATA, CheckpointError, Frame, GraphExecGroup
 
 __all__ = [
     "CheckpointError",
     "CheckpointFunction",
+    "GraphExecGroup",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
     "detach_variable",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
 ]
-
-
-class CheckpointError(RuntimeError):
-    """The second forward pass differs from the first."""
 
 
 def noop_context_fn() -> tuple[Any, Any]:
@@ -90,6 +89,7 @@ class CheckpointFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
+        _refuse_chosen_inputs()
         inputs = list(ctx.inputs)
         for i, x in zip(ctx.tensors, ctx.saved_tensors):
             inputs[i] = x
@@ -104,112 +104,47 @@ class CheckpointFunction(torch.autograd.Function):
         return (None, None, *[x.grad if isinstance(x, torch.Tensor) else None for x in inputs])
 
 
-class _Recomputed(torch.autograd.Function):
-    """The other checkpoint: its backward gives gradients of everything the function reached when it ran first."""
-
-    @staticmethod
-    def forward(ctx: Any, box: Any, *leaves: Any) -> Any:
-        ctx.box, ctx.count = box, len(leaves)
-        ctx.save_for_backward(*leaves)
-        return tuple(x.detach() for x in box.outputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        create, given = torch.is_grad_enabled(), ctx.box.given
-        saved = list(ctx.saved_tensors)
-        fresh = [x.view_as(x) if create else x.detach().requires_grad_(x.requires_grad) for x in saved[:given]]
-        outputs = ctx.box.run(fresh)
-        pairs = [(y, g) for y, g in zip(outputs, grads) if y.requires_grad]
-        needed = [i for i in range(ctx.count) if ctx.needs_input_grad[i + 1]]
-        sources = [(fresh + saved[given:])[i] for i in needed]
-        ys, gs = [y for y, _ in pairs], [g for _, g in pairs]
-        found = torch.autograd.grad(ys, sources, gs, create_graph=create, allow_unused=True)
-        out: list[Any] = [None] * ctx.count
-        for i, g in zip(needed, found):
-            out[i] = g
-        if create:
-            _without_way_through(out, fresh, saved[given:])
-        return (None, *out)
+def _refuse_chosen_inputs() -> None:
+    if threads.task is not None and threads.task.captures is not None and not threads.task.all_leaves:
+        raise RuntimeError(
+            "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
+            "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call "
+            ".backward() without passing the `inputs` argument."
+        )
 
 
-def _without_way_through(grads: list[Any], given: list[Any], outside: list[Any]) -> None:
-    """Takes from the gradients of the outside leaves what reached them through the arguments' own history."""
-    pairs = [(x, g) for x, g in zip(given, grads) if g is not None and x.requires_grad]
-    wanted = [k for k, g in enumerate(grads[len(given) :]) if g is not None]
-    if not pairs or not wanted:
-        return
-    xs, gs = [x for x, _ in pairs], [g for _, g in pairs]
-    ways = torch.autograd.grad(xs, [outside[k] for k in wanted], gs, create_graph=True, allow_unused=True)
-    for k, way in zip(wanted, ways):
-        if way is not None:
-            grads[len(given) + k] = grads[len(given) + k] - way
+_early_stop: list[bool] = []  # what the contexts around say, innermost last
 
 
-class _Box:
-    """A function with its arguments, to run again."""
-
-    def __init__(self, function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Any) -> None:
-        self.function, self.tree, self.replay = function, (args, kwargs), _Replay(preserve)
-        self.leaves = flatten(self.tree)
-        self.places = [i for i, x in enumerate(self.leaves) if isinstance(x, torch.Tensor)]
-        self.given = len(self.places)
-        self.first, self.second = context_fn()
-        self.outputs: list[Any] = []
-        self.tensors = [self.leaves[i] for i in self.places]
-        for i in self.places:
-            self.leaves[i] = None
-
-    def call(self, tensors: list[Any]) -> Any:
-        leaves = list(self.leaves)
-        for i, x in zip(self.places, tensors):
-            leaves[i] = x
-        args, kwargs = unflatten(self.tree, leaves)
-        return self.function(*args, **kwargs)
-
-    def run(self, tensors: list[Any]) -> list[Any]:
-        """The tensors of the result, computed again."""
-        with self.replay.context(), torch.enable_grad(), self.second:
-            return [x for x in flatten(self.call(tensors)) if isinstance(x, torch.Tensor)]
+@contextlib.contextmanager
+def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
+    """Within it, checkpoints made without reentrance stop early, or do not, whatever their ``early_stop`` says."""
+    _early_stop.append(enable)
+    try:
+        yield
+    finally:
+        _early_stop.pop()
 
 
-def _reached(outputs: list[Any], given: list[Any]) -> list[Any]:
-    """The leaves in the history of the outputs, other than the given ones."""
-    stack: list[Any] = [y.grad_fn for y in outputs]
-    seen: set[Any] = {None}
-    found: list[Any] = []
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        if variable is None:
-            stack += [following for following, _ in node.next_functions]
-        elif not any(variable is x for x in given):
-            found.append(variable)
-    return found
-
-
-def _without_reentrant(function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Any) -> Any:
-    box = _Box(function, args, kwargs, preserve, context_fn)
+def _without_reentrant(
+    function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Any, determinism: str, early_stop: bool
+) -> Any:
+    if determinism not in METADATA:
+        raise ValueError(f"determinism_check should be one of {list(METADATA)}, but got {determinism}")
+    first, second = context_fn()
     if not torch.is_grad_enabled():
-        with box.first:
-            return box.call(box.tensors)
-    given, box.tensors = box.tensors, []
-    inner = [x.detach().requires_grad_(x.requires_grad) if x.is_floating_point() else x for x in given]
-    with box.first:
-        result = box.call(inner)
-    leaves = flatten(result)
-    places = [i for i, x in enumerate(leaves) if isinstance(x, torch.Tensor) and x.requires_grad]
-    if not places:
-        return result
-    all_tensors = [x for x in leaves if isinstance(x, torch.Tensor)]
-    box.outputs = all_tensors
-    outside = _reached(all_tensors, inner)
-    outputs = _Recomputed.apply(box, *given, *outside)
-    box.outputs = []
-    rest = iter(outputs)
-    return unflatten(result, [next(rest) if isinstance(x, torch.Tensor) else x for x in leaves])
+        return function(*args, **kwargs)
+    replay = _Replay(preserve)
+
+    def again(*args: Any) -> None:
+        with replay.context(), second:
+            function(*args, **kwargs)
+
+    frame = Frame(again, args, _early_stop[-1] if _early_stop else early_stop, METADATA[determinism])
+    with frame.first_run(), first:
+        result = function(*args, **kwargs)
+    frame.complete = True
+    return result
 
 
 def checkpoint(
@@ -231,14 +166,17 @@ def checkpoint(
         use_reentrant: True for the older variant, which takes no keywords and differentiates only by ``args`` that
             require grad; None warns, and means True.
         context_fn: gives two contexts, for the first and the second run.
-        determinism_check: accepted.
-        debug: accepted.
-        early_stop: accepted.
+        determinism_check: ``"default"`` compares the second run's shapes and dtypes with those of the first, ``"none"``
+            does not.
+        debug: accepted; errors say what differs, without a list of all operators.
+        early_stop: the second run ends when all that the backward pass asks for is there.
         preserve_rng_state: random numbers are the same in both runs.
         **kwargs: its keyword arguments.
 
     Raises:
-        ValueError: the older variant is given keywords or contexts.
+        ValueError: the older variant is given keywords or contexts; or there is no such check.
+        CheckpointError: (in the backward pass) the second run saves other tensors than the first.
+        RuntimeError: (in the backward pass) the older variant is differentiated by chosen inputs.
     """
     if use_reentrant is None:
         warnings.warn(
@@ -250,7 +188,9 @@ def checkpoint(
         )
         use_reentrant = True
     if not use_reentrant:
-        return _without_reentrant(function, args, kwargs, preserve_rng_state, context_fn)
+        if debug and context_fn is not noop_context_fn:
+            raise ValueError("debug=True is incompatible with non-default context_fn")
+        return _without_reentrant(function, args, kwargs, preserve_rng_state, context_fn, determinism_check, early_stop)
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     if context_fn is not noop_context_fn or debug is not False:
