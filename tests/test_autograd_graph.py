@@ -248,3 +248,20 @@ def test_what_a_view_made_under_no_grad_gives_leads_to_no_leaf() -> None:
     z = view.max(-1).values * 1.5
     (z * z).sum().backward()
     assert x.grad is None
+
+
+def test_the_pack_hook_sees_what_an_operator_read_before_it_wrote():
+    def f(x):
+        y = x * 1
+        y.mul_(y)
+        z = x.sin()
+        y.mul_(z)
+        z.add_(1)
+        return y
+
+    x = torch.linspace(-1, 1, 4).requires_grad_()
+    with graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+        y = f(x)
+    y.sum().backward()
+    v = x.detach()
+    assert torch.allclose(x.grad, 2 * v * v.sin() + v * v * v.cos())

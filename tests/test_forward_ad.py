@@ -78,8 +78,7 @@ def test_what_depends_on_no_dual_has_no_tangent() -> None:
         (lambda: fwd.make_dual(torch.ones(2).long(), V), ValueError, "Expected primal to be floating point or complex"),
         (lambda: fwd.make_dual(P, torch.ones(3).long()), ValueError, "Expected tangent to be floating point"),
         (fwd.enter_dual_level, RuntimeError, "Nested forward mode AD is not supported"),
-        (lambda: torch.set_grad_enabled(False), NotImplementedError, "within a level is not supported"),
-        (lambda: torch.inference_mode().__enter__(), NotImplementedError, "within a level is not supported"),
+        (lambda: torch.inference_mode().__enter__(), NotImplementedError, "inference_mode is not supported where"),
     ],
 )
 def test_errors(call: Callable[[], Any], error: type, message: str) -> None:
@@ -101,3 +100,79 @@ def test_a_level_gives_grad_mode_back() -> None:
         with fwd.dual_level():
             pass
         assert not torch.is_grad_enabled()
+
+
+# ---- writes, and what no_grad means
+
+
+def test_a_dual_tensor_shares_memory_with_its_primal() -> None:
+    primal, tangent = P.clone(), V.clone()
+    with fwd.dual_level():
+        dual = fwd.make_dual(primal, tangent)
+        assert fwd.unpack_dual(dual).tangent is tangent
+        dual[:2].mul_(3)
+        assert torch.equal(primal[:2], 3 * P[:2]) and torch.equal(primal[2:], P[2:])
+        assert torch.equal(fwd.unpack_dual(dual).tangent, torch.cat([3 * V[:2], V[2:]]))
+        primal.zero_()
+        assert torch.equal(fwd.unpack_dual(dual).primal, torch.zeros_like(P))
+
+
+def test_writes_do_not_harm_tangents() -> None:
+    def f(x: Any) -> Any:
+        y = x.exp()
+        y.mul_(y)
+        y.add_(1)
+        return y
+
+    with fwd.dual_level():
+        found = fwd.unpack_dual(f(fwd.make_dual(P, V)))
+    assert torch.allclose(found.tangent, 2 * (2 * P).exp() * V)
+    assert torch.allclose(torch.func.jvp(f, (P,), (V,))[1], found.tangent)
+    assert torch.allclose(torch.func.linearize(f, P)[1](V), found.tangent)
+
+
+def test_functions_that_write_their_argument() -> None:
+    def f(x: Any) -> Any:
+        x[0] = 5
+        return x.mul_(x)
+
+    x = P.clone()
+    value, tangent = torch.func.jvp(f, (x,), (V,))
+    assert torch.equal(value, x) and x[0] == 25
+    assert torch.allclose(tangent, 2 * P * V * torch.tensor([0.0, 1, 1]).double())
+    assert torch.allclose(torch.func.jacfwd(f)(P.clone()), torch.diag(2 * P) * torch.tensor([[0.0], [1], [1]]))
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, lambda: torch.set_grad_enabled(False)])
+def test_no_grad_hides_nothing_from_forward_mode(off: Callable[[], Any]) -> None:
+    def f(x: Any) -> Any:
+        with off():
+            y = 2 * x
+        return x * y
+
+    assert torch.allclose(torch.func.jvp(f, (P,), (V,))[1], 4 * P * V)
+    assert torch.allclose(torch.func.jacfwd(f)(P), torch.diag(4 * P))
+    assert torch.allclose(torch.func.linearize(f, P)[1](V), 4 * P * V)
+    assert torch.allclose(torch.func.jacrev(f)(P), torch.diag(2 * P))
+    assert torch.allclose(torch.func.jvp(lambda x: torch.func.jacrev(f)(x).diagonal(), (P,), (V,))[0], 2 * P)
+
+
+def test_a_gradient_within_a_level_frees_nothing() -> None:
+    with fwd.dual_level():
+        dual = fwd.make_dual(P.clone().requires_grad_(), V)
+        y = (dual**3).sum()
+        (g,) = torch.autograd.grad(y, dual)
+        assert torch.allclose(fwd.unpack_dual(y).tangent, 3 * (P * P * V).sum())
+    assert torch.allclose(g, 3 * P * P)
+
+
+def test_arguments_that_may_not_be_written() -> None:
+    def gradient(x: Any) -> Any:
+        return torch.func.vjp(lambda y: y.mul_(3).sin(), x * 1)[0]
+
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        gradient(P)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        torch.func.jvp(gradient, (P,), (V,))
+    with pytest.raises(NotImplementedError, match="gradient is wanted outside: clone"):
+        torch.func.jvp(lambda x: x.mul_(2), ((P.clone().requires_grad_() * 1),), (V,))

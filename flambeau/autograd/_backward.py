@@ -13,6 +13,7 @@ from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
 from . import memo
 from .engine import Task, split
+from .grad_mode import recording
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
@@ -99,7 +100,7 @@ def backward(
         inputs is None
         and not create_graph
         and len(outputs) == 1
-        and _remembered(outputs[0], grad_tensors, bool(retain_graph))
+        and _remembered(outputs[0], grad_tensors, bool(retain_graph) or any(recording))
     ):
         return
     if inputs is not None and len(_tuple(inputs)) == 0:
@@ -150,7 +151,8 @@ def _run(
     before = epoch.grad
     roots = _root_grads(outputs, grads)
     edges = _root_edges(outputs)
-    task = Task(create if retain is None else retain, create, captures, stopping=stopping)
+    keep = (create if retain is None else retain) or any(recording)
+    task = Task(keep, create, captures, stopping=stopping)
     epoch.grad = create
     try:
         task.run(edges, roots)

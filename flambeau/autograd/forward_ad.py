@@ -3,21 +3,23 @@
 
 A tangent is computed when it is asked for, by differentiating the backward pass: its product with a vector is linear in
 that vector, and the derivative with respect to it is the product of the Jacobian with the tangents. So within a level
-everything is recorded, also under ``no_grad``, and what has no second derivative has no tangent. Unlike PyTorch's, a
-dual tensor has memory of its own.
+everything is recorded, also under ``no_grad``, and what has no second derivative has no tangent.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..graph.epoch import threads
+from ..graph import packing
 from ..graph.tensor_base import TensorBase
+from ._forward_runs import begin, begins, end, pinned, stand_in
+from .engine import split
 from .functional import pushed
-from .grad_mode import dual_levels, enable_grad
+from .grad_mode import enable_grad
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
+dual_levels: list[list[tuple[Any, Any]]] = []  # of each level: the places where dual tensors begin, their tangents
 _grad_before: list[bool] = []  # the grad mode outside of the level
 
 
@@ -37,8 +39,7 @@ def enter_dual_level() -> int:
     if dual_levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     dual_levels.append([])
-    _grad_before.append(threads.epoch.grad)
-    threads.epoch.grad = True
+    _grad_before.append(begin())
     return 0
 
 
@@ -53,7 +54,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
             "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
         )
     dual_levels.pop()
-    threads.epoch.grad = _grad_before.pop()
+    end(_grad_before.pop())
 
 
 def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
@@ -74,9 +75,9 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
 def _dual(tensor: Any, tangent: Any, outside: bool) -> Any:
     """A dual tensor; ``outside``: gradients flow on from it to what requires grad outside of the level."""
     with enable_grad():
-        base = tensor.view_as(tensor) if outside else tensor.detach().requires_grad_()
-        dual_levels[-1].append((base, tangent, outside))
-        return base.clone()
+        dual = tensor.view_as(tensor) if outside else stand_in(tensor)
+    dual_levels[-1].append((pinned(dual), tangent))
+    return dual
 
 
 def with_tangent(tensor: Any, tangent: Any) -> Any:
@@ -84,7 +85,7 @@ def with_tangent(tensor: Any, tangent: Any) -> Any:
     if tangent is None:
         return tensor
     _check(tensor, tangent)
-    return _dual(tensor, tangent, tensor.requires_grad and _needs_backward(tensor, dual_levels[-1]))
+    return _dual(tensor, tangent, tensor.requires_grad and _needs_backward(tensor))
 
 
 def _check(tensor: Any, tangent: Any) -> None:
@@ -106,27 +107,32 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     duals = dual_levels[-1] if dual_levels else []
     if not duals or not isinstance(tensor, TensorBase) or not tensor.requires_grad:  # type: ignore[attr-defined]
         return UnpackedDualTensor(tensor, None)
-    with enable_grad():
-        found = pushed((tensor,), [base for base, _, _ in duals], [t for _, t, _ in duals], True)
+    edge = pinned(tensor)._edge
+    for begun, tangent in duals:
+        if edge is begun._edge:
+            return UnpackedDualTensor(_primal(tensor), tangent)
+    with enable_grad(), packing.suspended():
+        found = pushed((tensor,), [begun for begun, _ in duals], [t for _, t in duals], True)
     if found is None:
         return UnpackedDualTensor(tensor, None)
-    (tangent,) = found
-    if _needs_backward(tensor, duals):
-        return UnpackedDualTensor(tensor, tangent)
-    return UnpackedDualTensor(tensor.detach(), tangent.detach())  # type: ignore[attr-defined]
+    primal, (tangent,) = _primal(tensor), found
+    return UnpackedDualTensor(primal, tangent if primal.requires_grad else tangent.detach())
 
 
-def _needs_backward(y: Any, duals: list[Any]) -> bool:
-    """Does it depend on something that requires grad besides the dual tensors made of what does not?"""
-    inner = {id(base) for base, _, outside in duals if not outside}
-    seen, waiting = set(), [y.grad_fn]
+def _primal(tensor: Any) -> Any:
+    return tensor if _needs_backward(tensor) else tensor.detach()
+
+
+def _needs_backward(y: Any) -> bool:
+    """Does its history begin elsewhere than at the level's dual tensors?"""
+    seen = set(filter(begins, [split(begun._edge)[0] for begun, _ in dual_levels[-1]]))
+    waiting = [y.grad_fn]
     while waiting:
         fn = waiting.pop()
         if fn is None or fn in seen:
             continue
         seen.add(fn)
-        variable = getattr(fn, "variable", None)
-        if variable is not None and id(variable) not in inner:
+        if begins(fn):
             return True
         waiting += [before for before, _ in fn.next_functions]
     return False

@@ -16,7 +16,7 @@ from ..graph.tensor_base import TensorBase, View
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
-from .grad_mode import dual_levels, no_grad
+from .grad_mode import no_grad, recording
 
 
 class FunctionCtx:
@@ -208,7 +208,7 @@ class Function:
         separate = cls.setup_context is not Function.setup_context
         if separate:
             args, kwargs = _with_defaults(cls.forward, args, kwargs)
-        tangents = _tangents(args) if dual_levels else None
+        tangents = _tangents(args) if recording else None
         node = _make_node(cls, args)
         node.__dict__["running"] = True
         with no_grad():

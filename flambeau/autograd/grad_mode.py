@@ -14,15 +14,12 @@ GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-dual_levels: list[list[Any]] = []  # the dual tensors of each forward-mode level; within one everything is recorded
+recording: list[bool] = []  # for each derivative that is being taken, innermost last: is it one in forward mode?
 
 
-def _refuse_in_dual_level(name: str, off: bool) -> None:
-    if off and dual_levels:
-        raise NotImplementedError(
-            f"torch.autograd.forward_ad: {name} within a level is not supported, since tangents need what is recorded; "
-            "use no_grad, which leaves that on"
-        )
+def _recorded(grad: bool) -> bool:
+    """Are operators recorded in this grad mode? Derivatives in forward mode need it always."""
+    return grad or bool(recording) and recording[-1]
 
 
 class _Mode:
@@ -105,7 +102,7 @@ class no_grad(_Mode):
         return self if orig_func is None else self(orig_func)
 
     def _enter(self, epoch: Epoch) -> None:
-        epoch.grad = bool(dual_levels)
+        epoch.grad = _recorded(False)
 
 
 class enable_grad(no_grad):
@@ -119,10 +116,9 @@ class set_grad_enabled(_Mode):
     """Sets grad mode, as a call or as a context manager."""
 
     def __init__(self, mode: bool) -> None:
-        _refuse_in_dual_level("set_grad_enabled(False)", not mode)
         self.mode = mode
         self._prev = threads.epoch.grad
-        threads.epoch.grad = mode
+        threads.epoch.grad = _recorded(mode)
 
     def __call__(self, f: F) -> F:
         threads.epoch.grad = self._prev
@@ -131,7 +127,7 @@ class set_grad_enabled(_Mode):
     def __enter__(self) -> Any:
         epoch = threads.epoch
         self._before = self._prev, epoch.inference, self._before
-        epoch.grad = self.mode
+        epoch.grad = _recorded(self.mode)
         return self
 
     def clone(self) -> Any:
@@ -154,7 +150,11 @@ class inference_mode(_Mode):
     mode: bool
 
     def _enter(self, epoch: Epoch) -> None:
-        _refuse_in_dual_level("inference_mode", self.mode)
+        if self.mode and _recorded(False):
+            raise NotImplementedError(
+                "inference_mode is not supported where a derivative in forward mode is taken (torch.func.jvp, jacfwd, "
+                "a level of torch.autograd.forward_ad), since that needs what is recorded; use no_grad"
+            )
         epoch.inference = self.mode
         epoch.grad = not self.mode and epoch.grad
 

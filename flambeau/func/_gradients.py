@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import flambeau as torch
+from flambeau.autograd._forward_runs import begins, forward, pinned, reverse, stand_in
+from flambeau.autograd.graph import get_gradient_edge
 from flambeau.func._tree import flatten, map_leaves, structure, unflatten
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
@@ -26,36 +28,74 @@ def _tracked(tree: Any) -> Any:
     return map_leaves(leaf, tree)
 
 
-def _reaches_others(x: Any, own: set[int]) -> bool:
-    """Does the history of ``x`` lead to a leaf that is none of ours?"""
-    stack, seen = [x.grad_fn], set()
-    while stack:
-        node = stack.pop()
+def _tracked_forward(tree: Any) -> Any:
+    """As ``_tracked``, for a function that may write its arguments."""
+
+    def leaf(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor):
+            return x
+        return x.view_as(x) if x.requires_grad else stand_in(x)
+
+    return map_leaves(leaf, tree)
+
+
+def _sources(tree: Any) -> list[Any]:
+    """Tensors to differentiate by: the arguments as they are before a function writes to them."""
+    return [pinned(x) if isinstance(x, torch.Tensor) else x for x in flatten(tree)]
+
+
+def _require_unwritten(tree: Any, sources: list[Any], error: Exception) -> None:
+    """Raises if a function wrote to an argument whose history is part of what the caller tracks."""
+    for x, source in zip(flatten(tree), sources):
+        if isinstance(x, torch.Tensor) and pinned(x)._edge is not source._edge and x._view is not None:
+            raise error
+
+
+def _require_unwritten_leaves(tree: Any, sources: list[Any]) -> None:
+    message = "a leaf Variable that requires grad is being used in an in-place operation."
+    _require_unwritten(tree, sources, RuntimeError(message))
+
+
+def _require_unwritten_duals(tree: Any, sources: list[Any]) -> None:
+    message = (
+        "jvp of a function that writes to an argument whose gradient is wanted outside: clone() it before the write"
+    )
+    _require_unwritten(tree, sources, NotImplementedError(message))
+
+
+def _reaches_others(x: Any, own: set[Any]) -> bool:
+    """Does the history of ``x`` begin at a place that is none of ours?"""
+    waiting, seen = [_node(x)], set(own)
+    while waiting:
+        node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        variable = getattr(node, "variable", None)
-        if variable is not None:
-            if id(variable) not in own:
-                return True
-            continue
-        stack += [following for following, _ in node.next_functions]
+        if begins(node):
+            return True
+        waiting += [following for following, _ in node.next_functions]
     return False
 
 
-def _released(tree: Any, tracked: Any, outer: bool = True) -> Any:
-    """Results without the history that ends in this transform's own leaves; without any, unless ``outer``: the mode
-    in which the transform was called."""
-    own = {id(x) for x in flatten(tracked) if isinstance(x, torch.Tensor) and x.is_leaf}
+def _node(x: Any) -> Any:
+    return get_gradient_edge(x).node
+
+
+def _released(tree: Any, sources: list[Any], outer: bool = True) -> Any:
+    """Results without the history that begins at what this transform differentiates by; without any, unless ``outer``:
+    the mode in which the transform was called."""
+    own = {node for node in map(_node, filter(_is_tensor, sources)) if begins(node)}
 
     def leaf(x: Any) -> Any:
         if not isinstance(x, torch.Tensor) or not x.requires_grad:
             return x
-        if x.is_leaf:
-            return x.detach() if id(x) in own or not outer else x
         return x if outer and _reaches_others(x, own) else x.detach()
 
     return map_leaves(leaf, tree)
+
+
+def _is_tensor(x: Any) -> bool:
+    return isinstance(x, torch.Tensor)
 
 
 def _gradients(outputs: Any, inputs: list[Any], seeds: Any = None) -> list[Any]:
@@ -90,15 +130,15 @@ def _places(argnums: Any, count: int) -> tuple[int, ...]:
     return tuple(places)
 
 
-def _selected(args: tuple[Any, ...], argnums: Any) -> tuple[tuple[Any, ...], Any, tuple[int, ...]]:
-    """Arguments with those of ``argnums`` tracked; the tracked ones; their places."""
+def _selected(args: tuple[Any, ...], argnums: Any, track: Callable[[Any], Any]) -> tuple[tuple[Any, ...], Any]:
+    """Arguments with those of ``argnums`` tracked; the tracked ones."""
     several = isinstance(argnums, tuple)
     places = _places(argnums, len(args))
     values = list(args)
     for place in places:
-        values[place] = _tracked(values[place])
+        values[place] = track(values[place])
     chosen = tuple(values[place] for place in places)
-    return tuple(values), chosen if several else chosen[0], places
+    return tuple(values), chosen if several else chosen[0]
 
 
 def _split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
@@ -137,9 +177,11 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         outer = torch.is_grad_enabled()
-        with torch.enable_grad():
-            values, chosen, _ = _selected(args, argnums)
+        with reverse():
+            values, chosen = _selected(args, argnums, _tracked)
+            leaves = _sources(chosen)
             output, aux = _split_aux(func(*values, **kwargs), has_aux, "grad_and_value(f)(*args)")
+            _require_unwritten_leaves(chosen, leaves)
             if not isinstance(output, torch.Tensor):
                 raise RuntimeError(
                     f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(output)}"
@@ -149,9 +191,8 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
                     "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with "
                     f"{output.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
                 )
-            leaves = flatten(chosen)
             grads = unflatten(chosen, _gradients([output], leaves))
-            grads, output, aux = _released((grads, output, aux), chosen, outer)
+            grads, output, aux = _released((grads, output, aux), leaves, outer)
         return (grads, (output, aux)) if has_aux else (grads, output)
 
     return run
@@ -172,10 +213,12 @@ def grad(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> C
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """``func(*primals)``, and a function from a cotangent of that result to those of the primals."""
     outer = torch.is_grad_enabled()
-    with torch.enable_grad():
+    with reverse():
         tracked = _tracked(primals)
+        leaves = _sources(tracked)
         output, aux = _split_aux(func(*tracked), has_aux, "vjp(f, *primals)")
-    leaves, ys = flatten(tracked), _outputs(output, "vjp(f, *primals)")
+        _require_unwritten_leaves(tracked, leaves)
+    ys = _outputs(output, "vjp(f, *primals)")
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         if structure(cotangents) != structure(output):
@@ -186,10 +229,10 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
         outer = torch.is_grad_enabled()
         with torch.enable_grad():
             grads = _gradients(ys, leaves, flatten(cotangents))
-            return _released(unflatten(tracked, grads), tracked, outer)
+            return _released(unflatten(tracked, grads), leaves, outer)
 
-    released = _released(output, tracked, outer)
-    return (released, pull, _released(aux, tracked, outer)) if has_aux else (released, pull)
+    released = _released(output, leaves, outer)
+    return (released, pull, _released(aux, leaves, outer)) if has_aux else (released, pull)
 
 
 def _push(output: Any, leaves: list[Any]) -> Callable[[list[Any]], list[Any]]:
@@ -209,17 +252,20 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     """
     _check_directions(primals, tangents)
     outer = torch.is_grad_enabled()
-    with torch.enable_grad():
-        tracked = _tracked(primals)
+    with forward():
+        tracked = _tracked_forward(primals)
+        leaves = _sources(tracked)
         output, aux = _split_aux(func(*tracked), has_aux, _JVP)
+        _require_unwritten_duals(tracked, leaves)
+    with torch.enable_grad():
         ys = _outputs(output, _JVP)
-        if strict and not all(_depends(y, flatten(tracked)) for y in ys):
+        if strict and not all(_depends(y, leaves) for y in ys):
             raise RuntimeError(
                 "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not "
                 "allowed with strict=True."
             )
-        pushed = _push(output, flatten(tracked))(flatten(tangents))
-        result = _released((output, unflatten(output, pushed), aux), tracked, outer)
+        pushed = _push(output, leaves)(flatten(tangents))
+        result = _released((output, unflatten(output, pushed), aux), leaves, outer)
     return result if has_aux else result[:2]
 
 
@@ -254,17 +300,20 @@ def _check_directions(primals: Any, tangents: Any) -> None:
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """``func(*primals)``, and the function of tangents that is its derivative there."""
     outer = torch.is_grad_enabled()
-    with torch.enable_grad():
-        tracked = _tracked(primals)
+    with forward():
+        tracked = _tracked_forward(primals)
+        leaves = _sources(tracked)
         output = func(*tracked)
-        push = _push(output, flatten(tracked))
+        _require_unwritten_duals(tracked, leaves)
+    with torch.enable_grad():
+        push = _push(output, leaves)
 
     def run(*tangents: Any) -> Any:
         outer = torch.is_grad_enabled()
         with torch.enable_grad():
-            return _released(unflatten(output, push(flatten(tangents))), tracked, outer)
+            return _released(unflatten(output, push(flatten(tangents))), leaves, outer)
 
-    return _released(output, tracked, outer), run
+    return _released(output, leaves, outer), run
 
 
 def _basis(x: Any) -> Iterable[Any]:
@@ -310,17 +359,22 @@ def _require_real(xs: list[Any], name: str, what: str) -> None:
 
 
 def _jacobian(func: Any, argnums: Any, has_aux: bool, name: str, table: Callable[..., Any]) -> Callable[..., Any]:
+    backward = name == "jacrev"
+
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         outer = torch.is_grad_enabled()
-        with torch.enable_grad():
-            values, chosen, _ = _selected(args, argnums)
-            _require_real(flatten(chosen), name, "inputs")
-            product = "vjp(f, *primals)" if name == "jacrev" else _JVP
+        with reverse() if backward else forward():
+            values, chosen = _selected(args, argnums, _tracked if backward else _tracked_forward)
+            leaves = _sources(chosen)
+            _require_real(leaves, name, "inputs")
+            product = "vjp(f, *primals)" if backward else _JVP
             output, aux = _split_aux(func(*values, **kwargs), has_aux, product)
+            (_require_unwritten_leaves if backward else _require_unwritten_duals)(chosen, leaves)
+        with torch.enable_grad():
             _require_real(_outputs(output, product), name, "outputs")
-            result = unflatten(output, [unflatten(chosen, row) for row in table(output, flatten(chosen))])
-            result, aux = _released((result, aux), chosen, outer)
+            result = unflatten(output, [unflatten(chosen, row) for row in table(output, leaves)])
+            result, aux = _released((result, aux), leaves, outer)
         return (result, aux) if has_aux else result
 
     return run

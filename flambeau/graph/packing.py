@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .epoch import complete_all, threads
@@ -37,6 +38,11 @@ def enter(pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
     """
     if hooks.disabled is not None:
         raise RuntimeError(hooks.disabled)
+    push(pack, unpack)
+
+
+def push(pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+    """``enter``, whether hooks are disabled or not."""
     complete_all()
     threads.epoch.deferring = False
     hooks.stack.append((pack, unpack))
@@ -47,6 +53,16 @@ def leave() -> None:
     """Takes away the innermost hooks."""
     hooks.stack.pop()
     active.pop()
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """Within it, the thread has no hooks."""
+    before, hooks.stack = hooks.stack, []
+    try:
+        yield
+    finally:
+        hooks.stack = before
 
 
 def over(x: Any, edge: Any) -> Any:

@@ -502,6 +502,8 @@ def call_inplace(
         fn = record_fn(op, ins, attrs, node)
         if fn is not None:
             _keep_original(fn, x, node.ins[0])
+            if packing.active:
+                pack_saved(fn)
     write(x, node, fn)
     if fn is not None:
         save_outputs(fn, (x,))
