@@ -8,6 +8,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.func._tree import broadcast_to, flatten, unflatten
+from flambeau.ops._batched_draws import Batch, batches
 
 __all__ = ["vmap"]
 
@@ -25,53 +26,134 @@ def vmap(
     """``func`` over a batch: it is called once for each sample, and the results are stacked.
 
     That is a loop, whose operators are compiled together like any others; results and gradients are those of the
-    samples one by one.
+    samples one by one. Results that are views of the batch are a view of it, unless gradients flow through them.
 
     Args:
         func: a function of tensors, possibly nested in containers, that gives such.
-        randomness: with ``"different"`` each sample draws its own numbers, one after the other, which are not those
-            that PyTorch draws for a batch; with ``"same"`` all draw the same; with ``"error"`` drawing is refused.
         in_dims: the batch dimension of each argument, as a number, or nested like the arguments; None for no batch.
-        out_dims: where the batch dimension of the results goes.
+        out_dims: where the batch dimension of the results goes; None for a result that is the same for all samples.
+        randomness: with ``"different"`` each sample has its part of the numbers that PyTorch draws for the batch
+            (where a draw's parameters are tensors, samples draw one after the other); with ``"same"`` all draw the
+            same; with ``"error"`` drawing is refused.
         chunk_size: accepted; the loop needs no chunks.
 
     Raises:
         RuntimeError: ``randomness`` is unknown.
-        ValueError: (when called) ``in_dims`` does not fit the arguments, or batch sizes differ.
+        ValueError: ``chunk_size`` is not positive; or, when called, ``in_dims`` does not fit the arguments, batch sizes
+            differ, or ``out_dims`` does not fit the results.
     """
-    if randomness not in ("error", "different", "same"):
+    if randomness not in _DRAWS:
         raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
     if not (chunk_size is None or chunk_size > 0):
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
+        _check_out_dims(func, out_dims)
         leaves, dims, size = _batch(func, args, in_dims)
-        state = torch.get_rng_state()
-        results = []
-        for i in range(size):
-            if randomness == "same":
-                torch.set_rng_state(state)
-            sample = [x if d is None else x.select(d, i) for x, d in zip(leaves, dims)]
-            results.append(func(*unflatten(args, sample), **kwargs))
-            if randomness == "error" and not torch.equal(torch.get_rng_state(), state):
-                raise RuntimeError(
-                    "vmap: called random operation while in randomness error mode. Please either use the "
-                    "'same' or 'different' randomness flags on vmap or perform the randomness operation out of vmap"
-                )
-        return _stacked(func, results, out_dims)
+        if not size:
+            with torch.random.fork_rng(devices=[]):
+                return _stacked(func, [func(*unflatten(args, _zeros(leaves, dims)), **kwargs)], out_dims, 0)
+        results, draws = [], _DRAWS[randomness](size)
+        with draws:
+            for i in range(size):
+                draws.begin(i)
+                sample = [x if d is None else x.select(d, i) for x, d in zip(leaves, dims)]
+                results.append(func(*unflatten(args, sample), **kwargs))
+                draws.end(i)
+        return _stacked(func, results, out_dims, size)
 
     return run
 
 
+def _zeros(leaves: list[Any], dims: list[Any]) -> list[Any]:
+    """A sample for an empty batch: from what it gives follow the shapes of the results."""
+    return [x if d is None else x.new_zeros([*x.shape[:d], *x.shape[d + 1 :]]) for x, d in zip(leaves, dims)]
+
+
+# ---- random numbers
+
+
+class _Refused:
+    """Samples may not draw."""
+
+    def __init__(self, size: int) -> None:
+        self.state = torch.get_rng_state()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def begin(self, sample: int) -> None:
+        """Before a sample."""
+
+    def end(self, sample: int) -> None:
+        """After a sample: raises if it drew."""
+        if not torch.equal(torch.get_rng_state(), self.state):
+            torch.set_rng_state(self.state)
+            raise RuntimeError(
+                "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+                "'different' randomness flags on vmap or perform the randomness operation out of vmap"
+            )
+
+
+class _Same(_Refused):
+    """All samples draw what the first of them drew."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.counts = [batch.count for batch in batches]
+
+    def __exit__(self, *exc: object) -> None:
+        torch.set_rng_state(self.after)
+
+    def begin(self, sample: int) -> None:
+        """Goes back to the state before the first sample, also in batches around."""
+        self.after = torch.get_rng_state() if sample < 2 else self.after
+        torch.set_rng_state(self.state)
+        for batch, count in zip(batches, self.counts):
+            batch.count = count
+
+    def end(self, sample: int) -> None:
+        """The state after the first sample is the state after all."""
+        self.after = self.after if sample else torch.get_rng_state()
+
+
+class _Different(Batch):
+    """The first sample draws for all."""
+
+    def __enter__(self) -> None:
+        batches.append(self)
+
+    def __exit__(self, *exc: object) -> None:
+        batches.pop()
+
+    def end(self, sample: int) -> None:
+        """After a sample."""
+
+
+_DRAWS: dict[str, Any] = {"error": _Refused, "different": _Different, "same": _Same}
+
+
+# ---- arguments
+
+
+def _spec(tree: Any) -> Any:
+    return torch.utils._pytree.tree_flatten(tree)[1]
+
+
 def _name(func: Any) -> str:
+    if isinstance(func, functools.partial):
+        return f"functools.partial({_name(func.func)}, ...)"
     return getattr(func, "__name__", repr(func))
 
 
 def _batch(func: Any, args: tuple[Any, ...], in_dims: Any) -> tuple[list[Any], list[Any], int]:
     """The leaves of the arguments, the batch dimension of each, the batch size."""
     told = f"vmap({_name(func)}, in_dims={in_dims}, ...)(<inputs>): "
-    if not isinstance(in_dims, (int, list, tuple)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"{told}expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
             f"got: {type(in_dims)}."
@@ -81,17 +163,16 @@ def _batch(func: Any, args: tuple[Any, ...], in_dims: Any) -> tuple[list[Any], l
             f"vmap({_name(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap "
             "over a function with no inputs. The latter is unsupported."
         )
-    spec = tuple(in_dims) if isinstance(in_dims, list) else in_dims
-    leaves, dims = flatten(args), broadcast_to(spec, args, _DIM)
+    leaves, dims = flatten(args), broadcast_to(in_dims, args, _DIM)
     if dims is None:
         raise ValueError(
-            f"{told}in_dims is not compatible with the structure of `inputs`. in_dims has structure {in_dims} but "
-            f"inputs has {len(args)} arguments."
+            f"{told}in_dims is not compatible with the structure of `inputs`. in_dims has structure "
+            f"{_spec(in_dims)} but inputs has structure {_spec(args)}."
         )
     dims = [_checked_dim(told, x, d) for x, d in zip(leaves, dims)]
     sizes = [x.shape[d] for x, d in zip(leaves, dims) if d is not None]
     if not sizes:
-        raise ValueError(f"{told}Expected at least one Tensor to vmap over or all in_dims are None")
+        raise ValueError("vmap: Expected at least one Tensor to vmap over")
     if len(set(sizes)) > 1:
         raise ValueError(
             f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} "
@@ -116,23 +197,78 @@ def _checked_dim(told: str, x: Any, dim: int | None) -> int | None:
     return dim % x.dim()
 
 
-def _stacked(func: Any, results: list[Any], out_dims: Any) -> Any:
-    if not results:
-        raise ValueError(f"vmap({_name(func)}): the batch has no samples, so the results' shapes are not known")
+# ---- results
+
+
+def _check_out_dims(func: Any, out_dims: Any) -> None:
+    for dim in flatten(out_dims):
+        if not isinstance(dim, _DIM):
+            raise ValueError(
+                f"vmap({_name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python "
+                "collection of ints representing where in the outputs the vmapped dimension should appear."
+            )
+
+
+def _stacked(func: Any, results: list[Any], out_dims: Any, size: int) -> Any:
     first = results[0]
-    spec = tuple(out_dims) if isinstance(out_dims, list) else out_dims
-    dims = broadcast_to(spec, first, _DIM)
-    if dims is None and isinstance(spec, tuple) and len(spec) == 1:
-        dims = broadcast_to(spec[0], first, _DIM)
+    spec = out_dims[0] if isinstance(first, torch.Tensor) and _is_single(out_dims) else out_dims
+    dims = None if isinstance(first, torch.Tensor) and not isinstance(spec, _DIM) else broadcast_to(spec, first, _DIM)
     if dims is None:
         raise ValueError(
-            f"vmap({_name(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of `outputs`"
+            f"vmap({_name(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure "
+            f"of `outputs`. out_dims has structure {_spec(out_dims)} but outputs has structure {_spec(first)}."
         )
-    columns = list(zip(*(flatten(r) for r in results)))
-    for column in columns:
-        if not isinstance(column[0], torch.Tensor):
+    columns = zip(*(flatten(r) for r in results))
+    return unflatten(first, [_joined(func, column, dim, size) for column, dim in zip(columns, dims)])
+
+
+def _is_single(out_dims: Any) -> bool:
+    return isinstance(out_dims, tuple) and len(out_dims) == 1
+
+
+def _joined(func: Any, column: tuple[Any, ...], dim: int | None, size: int) -> Any:
+    """One result of all samples."""
+    x = column[0]
+    if dim is None:
+        if isinstance(x, torch.Tensor) and not all(y is x or torch.equal(x, y) for y in column):
             raise ValueError(
-                f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, "
-                f"got type {type(column[0])}. Did you mean to set out_dims= to None for output?"
+                f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None"
             )
-    return unflatten(first, [c[0] if d is None else torch.stack(c, d) for c, d in zip(columns, dims)])
+        return x
+    if not isinstance(x, torch.Tensor):
+        raise ValueError(
+            f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(x)}. Did you mean to "
+            "set out_dims= to None for output?"
+        )
+    if not size:
+        return x.new_empty([*x.shape[: dim % (x.dim() + 1)], 0, *x.shape[dim % (x.dim() + 1) :]])
+    if all(y is x for y in column):
+        return x.unsqueeze(dim).expand([*x.shape[: dim % (x.dim() + 1)], size, *x.shape[dim % (x.dim() + 1) :]])
+    return _view(column, dim) if _is_view(column) else torch.stack(column, dim)
+
+
+def _is_view(column: tuple[Any, ...]) -> bool:
+    """Do the samples' results lie in one memory, in equal steps, and without gradients?"""
+    x, base = column[0], column[0]._base
+    if base is None or any(y.requires_grad for y in column) or base.requires_grad:
+        return False
+    if base.dtype is not x.dtype or x.is_conj() or x.is_neg():
+        return False
+    step = column[1].storage_offset() - x.storage_offset()
+    return all(
+        y._base is base
+        and y.shape == x.shape
+        and y.stride() == x.stride()
+        and y.storage_offset() == x.storage_offset() + i * step
+        and step >= 0
+        for i, y in enumerate(column)
+    )
+
+
+def _view(column: tuple[Any, ...], dim: int) -> Any:
+    x = column[0]
+    at, step = dim % (x.dim() + 1), column[1].storage_offset() - x.storage_offset()
+    shape, strides = list(x.shape), list(x.stride())
+    shape.insert(at, len(column))
+    strides.insert(at, step)
+    return x._base.as_strided(shape, strides, x.storage_offset())

@@ -25,6 +25,7 @@ from ..random import _bernoulli, _continuous, _integers, _normal, _uniform
 from ..random._engine import Engine
 from ..random._exact import FLOAT_DIGITS, INT_MAX, to_bfloat16
 from ..random.generator import Generator, engine_of
+from ._batched_draws import any_size, batches, of_batches
 from ._registry import begin_write, is_tensor, method, rebase, requires_grad, view_edge, write
 from ._signatures import invalid_arguments
 from .creation import without_memory, zeros_of
@@ -42,6 +43,12 @@ def draw(sampler: Sampler, t: Ty, generator: Any) -> np.ndarray:
     if generator is not None and not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch._C.Generator, not {type(generator).__name__}")
     engine = engine_of(generator)
+    if batches and getattr(sampler, "any_size", False):
+        return of_batches(t, lambda t: _draw(sampler, t, engine))
+    return _draw(sampler, t, engine)
+
+
+def _draw(sampler: Sampler, t: Ty, engine: Engine) -> np.ndarray:
     with engine.lock:
         return sampler(engine, t)
 
@@ -186,6 +193,7 @@ def uniform_sampler(low: float = 0.0, high: float = 1.0) -> Sampler:
     """Uniform on [low, high), floating and complex dtypes."""
     low, high = float(low), float(high)
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         check_kind("check_uniform_bounds", t.dtype, "fc")
         real = t.dtype.to_real()
@@ -227,6 +235,7 @@ def normal_sampler(mean: float = 0.0, std: float = 1.0) -> Sampler:
     """
     mean, std = float(mean), float(std)
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         check_std(std)
         check_kind("normal_kernel_cpu", t.dtype, "fc")
@@ -239,6 +248,7 @@ def normal_sampler(mean: float = 0.0, std: float = 1.0) -> Sampler:
 def integer_sampler(low: int, high: int | None) -> Sampler:
     """Integers in [low, high), or from ``low`` to the dtype's largest."""
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         if high is None and low == -(2**63):
             if t.dtype.name not in ("int64", "float64", "float32", "bfloat16"):
@@ -290,6 +300,7 @@ def _warn_imprecise(value: int, name: str, d: dtype) -> None:
         )
 
 
+@any_size
 def _any_integer(engine: Engine, t: Ty) -> np.ndarray:
     if t.dtype.kind == "c" or t.dtype.name in ("uint16", "uint32", "uint64"):
         refuse_dtype("random_kernel_cpu", t.dtype)
@@ -299,6 +310,7 @@ def _any_integer(engine: Engine, t: Ty) -> np.ndarray:
 def bernoulli_sampler(p: float) -> Sampler:
     """Ones with probability ``p``, every dtype but complex."""
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         _check(0 <= p <= 1, f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
         check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
@@ -329,6 +341,7 @@ def bernoulli_tensor_sampler(p: Any) -> Sampler:
 def exponential_sampler(lambd: float) -> Sampler:
     """Exponential with rate ``lambd``, floating dtypes."""
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         _check(
             t.dtype.kind == "f",
@@ -417,6 +430,7 @@ def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
     """Fills with the number of the first success in trials of probability ``p``."""
     p = float(p)
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         _check(0 < p < 1, f"geometric_ expects p to be in (0, 1), but got p={p:g}")
         check_kind("geometric_cpu", t.dtype, "uif")
@@ -430,6 +444,7 @@ def cauchy_(self: Any, median: float = 0, sigma: float = 1, *, generator: Any = 
     """Fills with Cauchy values."""
     median, sigma = float(median), float(sigma)
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         _check(sigma > 0, f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
         _check(
@@ -447,6 +462,7 @@ def log_normal_(self: Any, mean: float = 1, std: float = 2, *, generator: Any = 
     """Fills with exponentials of normal values."""
     mean, std = float(mean), float(std)
 
+    @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         _check(std > 0, f"log_normal_ expects std > 0.0, but found std={std:g}")
         check_kind("log_normal_cpu", t.dtype, "f")

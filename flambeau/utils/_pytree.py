@@ -80,6 +80,12 @@ class TreeSpec(NamedTuple):
     context: Any
     children_specs: tuple[TreeSpec, ...]
 
+    def __repr__(self) -> str:
+        if self.type is None:
+            return "*"
+        children = ",\n".join([repr(child) for child in self.children_specs]).replace("\n", "\n  ")
+        return f"TreeSpec({self.type.__name__}, {self.context}, [{children}])"
+
     @property
     def num_leaves(self) -> int:
         """How many leaves the tree has."""
