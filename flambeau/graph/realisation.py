@@ -25,7 +25,7 @@ from .traced import traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
-MANY_NODES = 10_000  # from which on the garbage collector sets them aside
+MANY_NODES = 2_000  # from which on the garbage collector sets them aside
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
 _by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
