@@ -337,6 +337,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     __hash__ = object.__hash__
 
+    @property
+    def _cdata(self) -> int:
+        """A number that no other living tensor has: PyTorch's is an address, which packages compare."""
+        return id(self)
+
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from .printing import tensor_str
 

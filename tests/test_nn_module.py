@@ -772,5 +772,50 @@ def test_a_module_that_passes_attributes_on() -> None:
         m.y  # noqa: B018
 
 
+class Watched(nn.Module):
+    """Notes which entries it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["asked"] = []
+        self.a, self.p = nn.Linear(1, 1), nn.Parameter(torch.ones(2))
+        self.register_buffer("b", torch.ones(1))
+        self.x = 3
+
+    def __getattr__(self, name: str) -> Any:
+        self.__dict__["asked"].append(name)
+        return super().__getattr__(name)
+
+
+def test_a_class_with_a_getattr_is_asked_for_every_entry() -> None:
+    m = Watched()
+    m.asked.clear()
+    m.p = nn.Parameter(torch.zeros(2))
+    assert (m.a.bias.shape, m.p[0], m.b[0], m.x) == ((1,), 0, 1, 3)
+    assert m.asked == ["p", "a", "p", "b"]
+    twin = pickle.loads(pickle.dumps(m))
+    twin.asked.clear()
+    assert twin.a is not m.a and twin.p is not m.p and twin.asked == ["a", "p"]
+
+
+def test_a_module_that_is_given_a_class_with_a_getattr() -> None:
+    m = nn.Linear(1, 2)
+
+    class Counted(nn.Linear):
+        count = 0
+
+        def __getattr__(self, name: str) -> Any:
+            type(self).count += 1
+            return super().__getattr__(name)
+
+    m.__class__ = Counted
+    m(torch.ones(1))
+    assert Counted.count >= 2
+    m.__class__ = nn.Linear
+    before = Counted.count
+    m(torch.ones(1))
+    assert Counted.count == before
+
+
 def test_other_modules_have_no_getattr() -> None:
     assert not hasattr(nn.Linear, "__getattr__")

@@ -221,3 +221,8 @@ def test_the_size_of_a_storage_counts_its_memory() -> None:  # torchinfo's "Inpu
     assert many - few == 4000
     typed = torch.zeros(1010).storage()
     assert sys.getsizeof(typed) > typed.nbytes() == 4040
+
+
+def test_tensors_can_be_told_apart_by_a_number() -> None:  # pyro.module
+    x = torch.zeros(2)
+    assert x._cdata == x._cdata != x.view(2)._cdata

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
 from flambeau.nn.parameter import Buffer, Parameter
 from flambeau.utils.hooks import RemovableHandle
 
-from ._tables import HookSlot, TableSlot, new_tables, without_mirrors
+from ._tables import HookSlot, TableSlot, mirror_anew, new_tables, without_mirrors
 
 TABLES = ("_parameters", "_buffers", "_modules")
 HOOK_TABLES = (
@@ -86,6 +86,7 @@ class ModuleAttributes:
     _version: int = 1
     call_super_init: bool = False
     _compiled_call_impl: Callable[..., Any] | None = None
+    _mirrors: ClassVar[bool] = True  # are parameters, buffers and modules also in __dict__?
 
     training: bool
     _hooked: bool
@@ -246,6 +247,8 @@ class ModuleAttributes:
                 self._assign_over_registered(name, value)
             else:
                 super().__setattr__(name, value)
+                if name == "__class__":
+                    mirror_anew(self, TABLES)
 
     def _assign_tensor(self, name: str, value: Any) -> None:
         state = self.__dict__

@@ -22,6 +22,11 @@ class Lookup:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
+def answers_itself(cls: type) -> bool:
+    """Has this class, or one that it is derived from, a ``__getattr__`` of its own?"""
+    return any("__getattr__" in vars(base) for base in cls.__mro__ if base is not Lookup)
+
+
 def asks_for_lookup(cls: type) -> bool:
     """Does a method of this class name ``__getattr__``?"""
     return any("__getattr__" in code.co_names for f in vars(cls).values() for code in _codes(f))

@@ -3,8 +3,9 @@
 ``_parameters``, ``_buffers`` and ``_modules`` are the truth, as in PyTorch. Python finds an attribute of the instance's
 ``__dict__`` 100 times faster than one that ``__getattr__`` has to look for, so each table also writes its entries into
 the ``__dict__`` of the module that owns it, and modules have no ``__getattr__``: a class that has one makes all its
-attributes slow. Descriptors on the class make sure that whatever a program stores under
-these three names (a plain dictionary, another module's table) is such a table when it is used.
+attributes slow. Where a program's class has one (``_mirrors`` is False) it is asked for every entry, as in PyTorch.
+Descriptors on the class make sure that whatever a program stores under these three names (a plain dictionary, another
+module's table) is such a table when it is used.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def new_tables(module: Any, names: Iterable[str]) -> None:
 
 def _mirror(module: Any, name: str, value: Any) -> None:
     """Puts an entry into the module's ``__dict__``, where attributes of its class do not hide it in PyTorch either."""
-    if not hasattr(type(module), name):
+    cls = type(module)
+    if cls._mirrors and not hasattr(cls, name):
         module.__dict__[name] = value
 
 
@@ -118,6 +120,14 @@ def _unmirror(module: Any, name: str, value: Any) -> None:
     """Takes an entry out of the module's ``__dict__``."""
     if module.__dict__.get(name, _MISSING) is value:
         del module.__dict__[name]
+
+
+def mirror_anew(module: Any, tables: Iterable[str]) -> None:
+    """Puts all entries into the module's ``__dict__``, or takes them out, as its class asks for that it has now."""
+    for table in tables:
+        for name, value in module.__dict__.get(table, {}).items():
+            _unmirror(module, name, value)
+            _mirror(module, name, value)
 
 
 class TableSlot:

@@ -22,7 +22,7 @@ from ._hooks import (
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
-from ._lookup import Lookup, asks_for_lookup
+from ._lookup import Lookup, answers_itself, asks_for_lookup
 
 __all__ = [
     "Module",
@@ -57,6 +57,7 @@ class Module(_state.ModuleState):
         super().__init_subclass__(**kwargs)
         if asks_for_lookup(cls) and not issubclass(cls, Lookup):
             cls.__bases__ = (*cls.__bases__, Lookup)
+        cls._mirrors = not answers_itself(cls)
 
     def extra_repr(self) -> str:
         """What ``repr`` prints between the parentheses; for subclasses to override."""
