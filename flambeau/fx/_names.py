@@ -37,7 +37,9 @@ def home_of(target: Any) -> str | None:
 def as_torch(module: str) -> str:
     """A module's name as PyTorch has it."""
     head, dot, rest = module.partition(".")
-    return f"torch{dot}{rest}" if head == _PACKAGE else module
+    if head != _PACKAGE:
+        return module
+    return f"torch{rest}" if rest.partition(".")[0] == "vision" else f"torch{dot}{rest}"
 
 
 def qualified(target: Callable[..., Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flambeau as torch
 import flambeau.nn.functional as F
+from flambeau.vision.ops._utils import reduced
 
 __all__ = ["sigmoid_focal_loss"]
 
@@ -30,10 +31,4 @@ def sigmoid_focal_loss(
     loss = loss * ((1 - (p * targets + (1 - p) * (1 - targets))) ** gamma)
     if alpha >= 0:
         loss = (alpha * targets + (1 - alpha) * (1 - targets)) * loss
-    if reduction == "none":
-        return loss
-    if reduction not in ("mean", "sum"):
-        raise ValueError(
-            f"Invalid Value for arg 'reduction': '{reduction} \n Supported reduction modes: 'none', 'mean', 'sum'"
-        )
-    return loss.mean() if reduction == "mean" else loss.sum()
+    return reduced(loss, reduction)

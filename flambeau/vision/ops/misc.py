@@ -8,7 +8,7 @@ from typing import Any
 import flambeau as torch
 from flambeau import nn
 
-__all__ = ["MLP", "Conv2dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation"]
+__all__ = ["MLP", "Conv2dNormActivation", "Conv3dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation"]
 
 Layer = Callable[..., nn.Module]
 
@@ -21,25 +21,27 @@ def _same_padding(kernel_size: Any, dilation: Any) -> Any:
     """What keeps the size of an image at stride 1."""
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation
-    kernels, steps = ([n, n] if isinstance(n, int) else n for n in (kernel_size, dilation))
+    dims = len(dilation if isinstance(kernel_size, int) else kernel_size)
+    kernels, steps = ([n] * dims if isinstance(n, int) else n for n in (kernel_size, dilation))
     return tuple((kernel - 1) // 2 * step for kernel, step in zip(kernels, steps, strict=True))
 
 
-class Conv2dNormActivation(nn.Sequential):
-    """A convolution, a normalisation and an activation: (N, in_channels, H, W) to (N, out_channels, H', W').
+class ConvNormActivation(nn.Sequential):
+    """A convolution, a normalisation and an activation: (N, in_channels, ...) to (N, out_channels, ...).
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel_size: an integer or two.
-        stride: an integer or two.
+        kernel_size: an integer, or one for each dimension.
+        stride: as `kernel_size`.
         padding: by default what keeps the size at stride 1.
         groups: of the convolution.
         norm_layer: made with the number of channels; None for no normalisation.
         activation_layer: None for no activation.
-        dilation: an integer or two.
+        dilation: as `kernel_size`.
         inplace: passed to the activation unless None.
         bias: by default there is one where there is no normalisation.
+        conv_layer: makes the convolution.
     """
 
     def __init__(
@@ -55,17 +57,42 @@ class Conv2dNormActivation(nn.Sequential):
         dilation: Any = 1,
         inplace: bool | None = True,
         bias: bool | None = None,
+        conv_layer: Layer = nn.Conv2d,
     ) -> None:
         padding = _same_padding(kernel_size, dilation) if padding is None else padding
         bias = norm_layer is None if bias is None else bias
-        conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        layers: list[nn.Module] = [conv]
+        layers = [conv_layer(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)]
         if norm_layer is not None:
             layers.append(norm_layer(out_channels))
         if activation_layer is not None:
             layers.append(activation_layer(**_options(inplace)))
         super().__init__(*layers)
         self.out_channels = out_channels
+
+
+class Conv2dNormActivation(ConvNormActivation):
+    """`ConvNormActivation` of images (N, C, H, W)."""
+
+
+class Conv3dNormActivation(ConvNormActivation):
+    """`ConvNormActivation` of volumes (N, C, D, H, W)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any = 3,
+        stride: Any = 1,
+        padding: Any = None,
+        groups: int = 1,
+        norm_layer: Layer | None = nn.BatchNorm3d,
+        activation_layer: Layer | None = nn.ReLU,
+        dilation: Any = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        sizes = in_channels, out_channels, kernel_size, stride, padding, groups
+        super().__init__(*sizes, norm_layer, activation_layer, dilation, inplace, bias, nn.Conv3d)
 
 
 class SqueezeExcitation(nn.Module):
