@@ -241,6 +241,7 @@ SIZES = [
     (16, 16, 2),
     (30, 1, 16),
     (3, 1025, 8),
+    (5, 1025, 7),  # sums in pieces, for other sizes beside
     (70, 130, 150),
     (7, 5, 9),
 ]
@@ -252,7 +253,7 @@ def test_plans_that_serve_all_sizes_do(in_both: dict[str, int]) -> None:
         for f in uniform(*sizes).values():
             for y in f():
                 y.sum().item()
-    assert in_both["compiled"] <= 4 < 100 < in_both["both"]  # the former are two that are large, both ways
+    assert in_both["compiled"] <= 6 < 100 < in_both["both"]  # the former are three that are large, both ways
 
 
 def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypatch: pytest.MonkeyPatch) -> None:

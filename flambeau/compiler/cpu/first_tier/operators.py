@@ -422,12 +422,23 @@ def _with_ones(v: Value) -> Call | None:
     return lambda a: a[dropped][added]
 
 
+def _split(v: Value) -> Call | None:
+    """A view in which one dimension has become several, for all sizes of the others: a long sum in pieces."""
+    old, new = v.args[0].shape, v.shape
+    more = len(new) - len(old)
+    d = next((d for d, (a, b) in enumerate(zip(old, new)) if a != b), len(old))
+    if more < 1 or d == len(old) or 0 in old or old[:d] + new[d : d + more + 1] + old[d + 1 :] != new:
+        return None
+    pieces = new[d : d + more + 1]
+    return lambda a: np.reshape(a, (*a.shape[:d], *pieces, *a.shape[d + 1 :]))
+
+
 def _view(v: Value) -> Call:
     params, shape = v.params, v.shape
     if v.name == "permute":
         return lambda a: np.transpose(a, params)
     if v.name == "reshape":
-        return lambda a: np.reshape(a, shape)
+        return _split(v) or (lambda a: np.reshape(a, shape))
     if v.name == "slice":
         dim, start, stop, step = params
         where = (slice(None),) * dim + (slice(start, stop, step),)
