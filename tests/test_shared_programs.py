@@ -70,12 +70,12 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     torch.manual_seed(0)
     net = Text()
     with torch.no_grad():
-        for length in (2, 3, 5, 6, 7, 9, 13, 23, 24, 25, 41, 70, 6):
+        for length in (2, 3, 5, 6, 7, 9, 8, 11, 13, 16, 23, 24, 25, 41, 48, 64, 70, 6):
             i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (1, length)))
             F.softmax(net(i)[:, -1], -1).tolist()
-    assert in_both["shared"] == in_both["both"] == 13
+    assert in_both["shared"] == in_both["both"] == 18
     planned = [one for one in shared_programs._known.values() if one]
-    assert len(planned) <= 3  # of two letters, of one more than heads, of all others
+    assert len(planned) <= 2  # of two letters, as many as heads, and of all others
 
 
 def test_of_what_is_read_in_one_place_no_more_is_computed(in_both: dict[str, int]) -> None:
@@ -256,8 +256,8 @@ def forms(m: int, n: int) -> dict[str, Any]:
 
 
 def test_programs_are_recognised_by_all_but_their_sizes(in_both: dict[str, int]) -> None:
-    """Each form is known when the next comes; sizes that are equal, or 1, make other forms."""
-    for m, n in ((5, 7), (9, 4), (3, 11), (6, 6), (1, 8), (13, 2), (2, 9), (17, 20)):
+    """Each form is known when the next comes; sizes of 1 make other forms."""
+    for m, n in ((5, 7), (9, 4), (3, 11), (6, 6), (1, 8), (13, 2), (2, 9), (17, 20), (2, 2), (16, 16)):
         for f in forms(m, n).values():
             with torch.no_grad():
                 f().tolist()
@@ -276,7 +276,7 @@ def test_a_growing_text_is_recognised(monkeypatch: pytest.MonkeyPatch, in_both: 
     with torch.no_grad():
         for length in (5, 6, 7, 16, 9, 2, 1, 30):  # 16 is another size too, 2 the number of heads
             F.softmax(net(torch.randint(0, 11, (1, length)))[:, -1], -1).tolist()
-    assert found == [False, True, True, False, True, False, False, True]
+    assert found == [False, True, True, True, True, True, False, True]
 
 
 def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch, in_both: dict[str, int]) -> None:

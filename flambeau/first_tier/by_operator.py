@@ -185,20 +185,26 @@ _compiled: set[Any] = set()  # the kinds of operators in programs that were comp
 
 def worth(order: list[Node]) -> float:
     """The seconds that planning and compiling a program takes, about: layers and programs share their kernels."""
-    new = _kinds(order) - _compiled
+    new = kinds_of(order) - _compiled
     convolutions = sum([op.name.startswith("convolution") for op, *_ in new])
     operators = sum([n.op not in _FREE for n in order])
     return PLANNING * operators + COMPILING * len(new) + CONVOLUTION * convolutions
+
+
+def least_worth(operators: int, kinds: int) -> float:
+    """What it takes at least for so many operators of so many kinds: nothing is shared while nothing is compiled."""
+    return PLANNING * operators + COMPILING * kinds * (not _compiled)
 
 
 def note_compiled(order: list[Node]) -> None:
     """Notes that a program has been compiled, so that others like it take less."""
     if len(_compiled) > MOST:
         _compiled.clear()
-    _compiled.update(_kinds(order))
+    _compiled.update(kinds_of(order))
 
 
-def _kinds(order: list[Node]) -> set[Any]:
+def kinds_of(order: list[Node]) -> set[Any]:
+    """The kinds of operators, of which each has to be compiled once."""
     return {(n.op, n.attrs, n.ty) for n in order if n.op not in _FREE}
 
 

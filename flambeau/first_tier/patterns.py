@@ -73,7 +73,7 @@ class Pattern:
         if types is None or [_kind(t) for t in types] != self._kinds:
             return None
         sizes = tuple([types[k].shape[d] for k, d in self._places])
-        if sizes and (len(set(sizes)) < len(sizes) or min(sizes) <= 1 or max(sizes) > LONGEST):
+        if sizes and (min(sizes) <= 1 or max(sizes) > LONGEST):
             return None
         return sizes if self._table.values(sizes).tolist() == self._numbers(types) else None
 

@@ -27,7 +27,7 @@ from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, values_read
 from ..graph.types import Ty
-from .by_operator import ELEMENT, PLANNING, SHARE, LimitedLater
+from .by_operator import ELEMENT, SHARE, LimitedLater, kinds_of, least_worth
 from .patterns import Told, note
 from .read_alone import ReadAlone
 from .shared_plans import serves_all_sizes
@@ -91,7 +91,7 @@ class SharedProgram(LimitedLater):
         self.runs = 0
         planned.native.fill(sizes)
         self.seconds = planned.native.seconds + ELEMENT * planned.native.elements
-        if self.seconds > SHARE * planned.least and self.seconds > SHARE * self.worth:
+        if self.seconds > SHARE * least_worth(planned.operators, planned.kinds) and self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
 
     def run(
@@ -107,7 +107,7 @@ class Planned:
 
     Attributes:
         native: the program.
-        least: the seconds that planning takes at least.
+        operators, kinds: how many of them there are.
 
     Raises:
         UnsupportedError: an operator has no steps that serve all sizes.
@@ -138,7 +138,7 @@ class Planned:
             self._as_many(self.lies[n].shape, self.lies[n.ins[0]].shape)
         memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
         self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
-        self.least = PLANNING * self.operators
+        self.kinds = len(kinds_of(p.order))
 
     def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
         """Memory in which a type without gaps lies."""
