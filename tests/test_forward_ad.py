@@ -176,3 +176,63 @@ def test_arguments_that_may_not_be_written() -> None:
         torch.func.jvp(gradient, (P,), (V,))
     with pytest.raises(NotImplementedError, match="gradient is wanted outside: clone"):
         torch.func.jvp(lambda x: x.mul_(2), ((P.clone().requires_grad_() * 1),), (V,))
+
+
+# ---- custom functions
+
+
+class Product(torch.autograd.Function):
+    """Saves other tensors for the two modes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        ctx.save_for_backward(y)
+        ctx.save_for_forward(x, y)
+        return x * y
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (y,) = ctx.saved_tensors
+        return g * y, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Any, y_t: Any) -> Any:
+        x, y = ctx.saved_tensors
+        return x_t * y + x * y_t
+
+
+def test_what_is_saved_for_each_mode() -> None:
+    x = P.clone().requires_grad_()
+    with fwd.dual_level():
+        y = Product.apply(fwd.make_dual(x, V), P * 2)
+        assert torch.allclose(fwd.unpack_dual(y).tangent, 2 * P * V)
+        y.sum().backward()
+    assert torch.allclose(x.grad, 2 * P)
+
+
+def bad_function(of_jvp: Callable[[Any], Any], dirty: bool) -> Any:
+    class Bad(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x.mul_(2) if dirty else x > 0
+            ctx.mark_dirty(x) if dirty else ctx.mark_non_differentiable(y)
+            return y
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return of_jvp(t)
+
+    return Bad
+
+
+def test_tangents_that_a_rule_may_not_give() -> None:
+    with fwd.dual_level():
+        assert fwd.unpack_dual(bad_function(lambda t: None, False).apply(fwd.make_dual(P, V))).tangent is None
+        with pytest.raises(RuntimeError, match="You should return None at that position instead"):
+            bad_function(lambda t: t, False).apply(fwd.make_dual(P, V))
+        for rule in (lambda t: t, lambda t: 2 * t):
+            with pytest.raises(RuntimeError, match="must modify the corresponding gradient inplace"):
+                bad_function(rule, True).apply(fwd.make_dual(P.clone(), V.clone()))
+        dual = fwd.make_dual(P.clone(), V.clone())
+        bad_function(lambda t: t.mul_(2), True).apply(dual)
+        assert torch.allclose(fwd.unpack_dual(dual).tangent, 2 * V)

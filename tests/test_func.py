@@ -163,3 +163,68 @@ def test_a_call_with_attributes_that_the_module_lacks() -> None:
         func.functional_call(module, {"extra": 1.0}, torch.ones(()))
     with pytest.raises(TypeError, match="attribute `kind`: shifted is not an instance of torch.Tensor"):
         func.functional_call(module, {"kind": torch.ones(())}, torch.ones(()))
+
+
+# ---- forward mode of operators whose gradients are not plainly linear in what they are given
+
+
+def differences(f, x, t, step=1e-6):
+    return (f(x + step * t) - f(x - step * t)) / (2 * step)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.logcumsumexp(1),
+        lambda x: torch.nn.functional.adaptive_max_pool1d(x, 2),
+        lambda x: torch.linalg.vector_norm(x, 3, dim=1),
+        lambda x: torch.linalg.vector_norm(x, 1.5),
+    ],
+)
+def test_products_with_the_jacobian(f):
+    x = torch.tensor([[0.5, -1.0, 2.0, 2.5], [3.0, -0.3, 0.1, -2.0]], dtype=torch.float64)
+    t = x.cos() + 0.2
+    assert_close(func.jvp(f, (x,), (t,))[1], differences(f, x, t), rtol=1e-6, atol=1e-6)
+
+    def pulled(x):
+        y, pull = func.vjp(f, x)
+        return pull((y.detach() * 0 + 2.0).cumsum(0))[0]
+
+    assert_close(func.jvp(pulled, (x,), (t,))[1], differences(pulled, x, t), rtol=1e-5, atol=1e-6)
+    assert_close(func.vjp(pulled, x)[1](t)[0], differences(pulled, x, t), rtol=1e-5, atol=1e-6)
+
+
+def test_forward_mode_at_the_edges():
+    low = torch.tensor([-float("inf"), -float("inf"), 1.0])
+    assert func.jacfwd(lambda x: x.logcumsumexp(0))(low).tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
+    for p in (1.5, 3, 4):
+        assert func.jvp(lambda x, p=p: torch.linalg.vector_norm(x, p), (torch.zeros(3),), (torch.ones(3),))[1] == 0
+
+
+# ---- the rest of torch.func
+
+
+def test_functionalize_keeps_what_a_function_does():
+    def f(x):
+        y = x.view(-1)
+        y.add_(1)
+        return y * 2
+
+    for remove in ("mutations", "mutations_and_views"):
+        x = torch.zeros(2, 2)
+        assert_close(func.functionalize(f, remove=remove)(x), torch.full((4,), 2.0))
+        assert_close(x, torch.ones(2, 2))
+    with pytest.raises(RuntimeError, match="invalid argument for remove=views"):
+        func.functionalize(f, remove="views")
+
+
+def test_stacked_states_are_leaves_that_agree():
+    models = [torch.nn.Linear(2, 2) for _ in range(3)]
+    models[1].bias.requires_grad_(False)
+    with pytest.raises(RuntimeError, match=r"Expected bias from each model to have the same \.requires_grad"):
+        func.stack_module_state(models)
+    for model in models:
+        model.bias.requires_grad_(False)
+    params, _ = func.stack_module_state(models)
+    assert params["weight"].requires_grad and params["weight"].is_leaf and not params["bias"].requires_grad
+    assert func.debug_unwrap(params["bias"]) is params["bias"]

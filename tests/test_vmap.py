@@ -149,3 +149,9 @@ def test_results_without_a_batch_dimension():
     x = numbers()
     y, name = vmap(lambda a: (torch.ones(2), "name"), out_dims=None)(x)
     assert torch.equal(y, torch.ones(2)) and name == "name"
+
+
+def test_dimensions_out_of_range():
+    for f in (lambda a: a, lambda a: a + 1, lambda a: torch.ones(2)):
+        with pytest.raises(IndexError, match="Dimension out of range"):
+            vmap(f, out_dims=2)(numbers())

@@ -79,8 +79,11 @@ def pinned(x: Any) -> Any:
 
 
 def stand_in(x: Any) -> Any:
-    """A tensor on the memory of ``x`` with a place of its own in the graph, which may be written: no leaf, no view."""
-    y = alias(x)
+    """A tensor on the memory of ``x`` with a place of its own in the graph, which may be written: no leaf, no view.
+
+    Where there are gaps between the elements of ``x``, it has memory of its own.
+    """
+    y = alias(x if x._ty.dense else x.detach().clone())
     y._edge = record(STAND_IN, (), (None,), (x._ty,), (x._ty,), None)
     return y
 

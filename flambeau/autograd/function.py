@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..graph import packing
 from ..graph.epoch import threads
@@ -26,7 +26,9 @@ class FunctionCtx:
         """Keeps tensors for ``backward``, where ``saved_tensors`` gives them back, checked for in-place writes."""
         self.__dict__["to_save"] = tensors
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keeps tensors for ``jvp``, where ``saved_tensors`` gives them."""
+        self.__dict__["to_push"] = tensors
 
     def mark_dirty(self, *args: Any) -> None:
         """Names the inputs that ``forward`` wrote in place; call it at most once."""
@@ -63,7 +65,7 @@ class _Node(FunctionCtx, Fn):
         if self.freed:
             raise RuntimeError(FREED)
         if self.__dict__.get("running"):
-            return tuple(self.__dict__.get("to_save", ()))
+            return tuple(self.__dict__.get(self.__dict__["running"], ()))
         return tuple([self._unpack(s) for s in self.__dict__.get("kept", ())])
 
     @property
@@ -210,16 +212,16 @@ class Function:
             args, kwargs = _with_defaults(cls.forward, args, kwargs)
         tangents = _tangents(args) if recording else None
         node = _make_node(cls, args)
-        node.__dict__["running"] = True
+        node.__dict__["running"] = "to_save"
         with no_grad():
             out = cls.forward(*args, **kwargs) if separate else cls.forward(node, *args, **kwargs)
             if separate:
                 cls.setup_context(node, args, out)
             given = () if tangents is None else _given_tangents(node, args, tangents)
-            pushed = None if tangents is None else cls.jvp(node, *given)
-        node.__dict__["running"] = False
+            pushed = None if tangents is None else _pushed(node, given)
+        node.__dict__["running"] = None
         result = _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
-        return result if tangents is None else _duals(result, pushed, given, node)
+        return result if pushed is None else _duals(result, pushed, node)
 
 
 def _with_defaults(forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
@@ -251,28 +253,50 @@ def _given_tangents(node: Any, args: tuple[Any, ...], tangents: tuple[Any, ...])
     return tuple([_zeros(a._ty) if t is None and _is_float(a) else t for a, t in zip(args, tangents)])
 
 
+class _Tangents(NamedTuple):
+    """What ``jvp`` gave for the outputs of a call, and which of the arguments' tangents it wrote."""
+
+    outputs: Any
+    written: tuple[Any, ...]
+
+
+def _pushed(node: Any, given: tuple[Any, ...]) -> _Tangents:
+    """Runs the user's ``jvp``."""
+    node.__dict__["running"] = "to_push"
+    tangents = [t for t in given if isinstance(t, TensorBase)]
+    versions = [version_of(t) for t in tangents]
+    found = node.forward_class.jvp(node, *given)
+    node.__dict__.pop("to_push", None)
+    return _Tangents(found, tuple([t for t, before in zip(tangents, versions) if version_of(t) != before]))
+
+
 def _is_float(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._ty.dtype.kind in "fc"
 
 
-def _duals(result: Any, tangents: Any, given: tuple[Any, ...], node: Any) -> Any:
+def _duals(result: Any, tangents: _Tangents, node: Any) -> Any:
     """The outputs of a call with the tangents that its ``jvp`` gave."""
-    dirty = node.__dict__.get("dirty", ())
+    found = tangents.outputs
     if not isinstance(result, tuple):
-        return _dual(result, tangents, given, dirty)
-    found = tangents if isinstance(tangents, tuple) else (tangents,)
-    return tuple([_dual(y, t, given, dirty) for y, t in zip(result, found)])
+        return _dual(result, found, tangents.written, node, 0)
+    found = found if isinstance(found, tuple) else (found,)
+    return tuple([_dual(y, t, tangents.written, node, k) for k, (y, t) in enumerate(zip(result, found))])
 
 
-def _dual(y: Any, tangent: Any, given: tuple[Any, ...], dirty: tuple[Any, ...]) -> Any:
+def _dual(y: Any, tangent: Any, written: tuple[Any, ...], node: Any, k: int) -> Any:
     """An output with its tangent; one of the arguments that was written stays the tensor that it is."""
     from .forward_ad import with_tangent
 
-    if not _is_float(y) or tangent is None:
+    if tangent is None or not isinstance(y, TensorBase):
         return y
-    if not _among(y, dirty):
+    if not _is_float(y) or _among(y, node.__dict__.get("non_differentiable", ())):
+        raise RuntimeError(
+            f"A custom Function's forward is returning a view (or an input as-is) or a non-differentiable output {k} "
+            "but the jvp is returning a gradient for it. You should return None at that position instead."
+        )
+    if not _among(y, node.__dict__.get("dirty", ())):
         return with_tangent(y, tangent)
-    if not _among(tangent, given):
+    if not _among(tangent, written):
         raise RuntimeError(
             "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
             "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."

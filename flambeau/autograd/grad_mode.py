@@ -156,7 +156,7 @@ class inference_mode(_Mode):
                 "a level of torch.autograd.forward_ad), since that needs what is recorded; use no_grad"
             )
         epoch.inference = self.mode
-        epoch.grad = not self.mode and epoch.grad
+        epoch.grad = not self.mode
 
     def clone(self) -> Any:
         """A fresh manager of the same mode."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import flambeau as torch
@@ -9,7 +11,9 @@ from flambeau.func._gradients import grad, grad_and_value, hessian, jacfwd, jacr
 from flambeau.func._vmap import vmap
 
 __all__ = [
+    "debug_unwrap",
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -60,7 +64,7 @@ def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters, and the buffers, of models of one class, each stacked along a new first dimension.
 
     Raises:
-        RuntimeError: there are no models, or they differ in class or mode.
+        RuntimeError: there are no models, or they differ in class, mode, or in what requires grad.
     """
     if len(models) == 0:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
@@ -68,14 +72,48 @@ def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
     if not all(type(m) is type(models[0]) for m in models):
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
-    params = {
-        name: torch.stack([dict(m.named_parameters())[name].detach() for m in models]).requires_grad_(p.requires_grad)
-        for name, p in models[0].named_parameters()
-    }
-    buffers = {
-        name: torch.stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()
-    }
-    return params, buffers
+    return (
+        _stacked([dict(m.named_parameters()) for m in models]),
+        _stacked([dict(m.named_buffers()) for m in models]),
+    )
+
+
+def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """For each name the tensors of all models, stacked: a leaf that requires grad if they do."""
+    found = {}
+    for name in states[0]:
+        wants = {state[name].requires_grad for state in states}
+        if len(wants) > 1:
+            raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
+        found[name] = torch.stack([state[name].detach() for state in states]).requires_grad_(wants.pop())
+    return found
+
+
+def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Callable[..., Any]:
+    """``func`` itself: what is recorded of it has neither writes nor views (https://docs.pytorch.org/docs/stable/func.html).
+
+    Raises:
+        RuntimeError: ``remove`` is neither ``"mutations"`` nor ``"mutations_and_views"``.
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
+            "     remove='mutations': all inplace and out= operators will be removed from the program, and replaced "
+            "with their out-of-place equivalents.\n"
+            "     remove='mutations_and_views': In addition to the above, all aliasing operators {view} will be "
+            "replaced with their non-aliasing counterparts, {view}_copy.\n"
+        )
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return run
+
+
+def debug_unwrap(tensor: Any, *, recurse: bool = True) -> Any:
+    """The tensor itself: functions that are transformed here get ordinary tensors."""
+    return tensor
 
 
 def replace_all_batch_norm_modules_(root: Any) -> Any:

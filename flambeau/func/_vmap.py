@@ -241,10 +241,18 @@ def _joined(func: Any, column: tuple[Any, ...], dim: int | None, size: int) -> A
             "set out_dims= to None for output?"
         )
     if not size:
-        return x.new_empty([*x.shape[: dim % (x.dim() + 1)], 0, *x.shape[dim % (x.dim() + 1) :]])
+        return _with(x, dim, lambda shape, at: x.new_empty([*shape[:at], 0, *shape[at:]]))
     if all(y is x for y in column):
-        return x.unsqueeze(dim).expand([*x.shape[: dim % (x.dim() + 1)], size, *x.shape[dim % (x.dim() + 1) :]])
-    return _view(column, dim) if _is_view(column) else torch.stack(column, dim)
+        return _with(x, dim, lambda shape, at: x.unsqueeze(at).expand([*shape[:at], size, *shape[at:]]))
+    return _with(x, dim, lambda _, at: _view(column, at)) if _is_view(column) else torch.stack(column, dim)
+
+
+def _with(x: Any, dim: int, make: Callable[[Any, int], Any]) -> Any:
+    """``make`` of the shape of ``x`` and the place of a new dimension."""
+    count = x.dim() + 1
+    if not -count <= dim < count:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {x.dim()}], but got {dim})")
+    return make(x.shape, dim % count)
 
 
 def _is_view(column: tuple[Any, ...]) -> bool:
@@ -265,9 +273,8 @@ def _is_view(column: tuple[Any, ...]) -> bool:
     )
 
 
-def _view(column: tuple[Any, ...], dim: int) -> Any:
-    x = column[0]
-    at, step = dim % (x.dim() + 1), column[1].storage_offset() - x.storage_offset()
+def _view(column: tuple[Any, ...], at: int) -> Any:
+    x, step = column[0], column[1].storage_offset() - column[0].storage_offset()
     shape, strides = list(x.shape), list(x.stride())
     shape.insert(at, len(column))
     strides.insert(at, step)

@@ -328,10 +328,13 @@ def pack_saved(fn: Fn) -> None:
 
 
 def edge_of_saved(fn: Fn, which: int) -> Any:
-    """Where the gradient of a saved input or output goes."""
+    """Where the gradient of a saved input or output goes; nowhere, if it is an output of integers."""
     if which < OUT:
         return fn.edges[which]
-    return fn if len(fn.outs) == 1 else Out(fn, which - OUT)
+    outs = fn.outs
+    if outs[which - OUT].dtype.kind not in "fc":
+        return None
+    return fn if len(outs) == 1 else Out(fn, which - OUT)
 
 
 def current_version(x: Any) -> int | None:

@@ -57,7 +57,7 @@ def _norm_gradient(x: Any, g: Any, y: Any, p: float, dims: tuple[int, ...]) -> A
         return x.sgn() * (g / mask.sum(dims, keepdim=True) * mask)
     if p == 2:
         return g * (x / y).masked_fill(y == 0, 0)
-    scale = (g / y.pow(p - 1)).masked_fill(y == 0, 0)
+    scale = g / y.pow(p - 1).masked_fill(y == 0, math.inf)
     if p > 2:
         return x * x.abs().pow(p - 2) * scale
     return (x.sgn() * x.abs().pow(p - 1)).masked_fill(x == 0, 0) * scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..dtypes import SCALAR_NAMES, bool_, complex64, complex128, finfo, float32,
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import call, call_inplace, export, into, wrap_dim
+from ._registry import call, call_inplace, export, into, requires_grad, wrap_dim
 from .extremes import into_named, place
 from .reductions import asked_dtype, sum_dtype, wide
 
@@ -229,12 +230,13 @@ def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:
 
 
 def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
-    """Gradients of both signs are summed in logarithms apart."""
+    """Gradients of both signs are summed in logarithms apart; if the rule itself is differentiated, one applies that is
+    linear in the gradient also at zero."""
     dim, x, y = f.attrs, f.saved(0), f.out()
     if not x._ty.ndim or not x._ty.numel:
         return (g,)
-    if x._ty.dtype.is_complex:
-        return (_complex_log_sums_vjp(g, x, y, dim),)
+    if x._ty.dtype.is_complex or requires_grad(g):
+        return (_linear_log_sums_vjp(g, x, y, dim),)
     lowest = finfo(x._ty.dtype).min
     sides = []
     for side in (g, -g):
@@ -244,14 +246,20 @@ def _log_sums_vjp(f: Any, g: Any) -> tuple[Any]:
     return (sides[0] - sides[1],)
 
 
-def _complex_log_sums_vjp(g: Any, x: Any, y: Any, dim: int) -> Any:
+def _linear_log_sums_vjp(g: Any, x: Any, y: Any, dim: int) -> Any:
     """By a recurrence whose factors stay near 1, so that nothing overflows."""
     from .joining import cat
 
     n = y.shape[dim]
-    ratios = (y.narrow(dim, 0, n - 1) - y.narrow(dim, 1, n - 1)).exp()
+    before, after = y.narrow(dim, 0, n - 1), y.narrow(dim, 1, n - 1)
+    ratios = _ratio(before, after)
     factors = cat([ratios, y.narrow(dim, 0, 1) * 0], dim).flip(dim).conj()
-    return recurrence(factors, g.flip(dim), dim).flip(dim) * (x - y).exp().conj()
+    return recurrence(factors, g.flip(dim), dim).flip(dim) * _ratio(x, y).conj()
+
+
+def _ratio(a: Any, b: Any) -> Any:
+    """``exp(a - b)``, 0 where both are the logarithm of zero."""
+    return (a - b).masked_fill((b.real if b.is_complex() else b) == -inf, -inf).exp()
 
 
 LOGCUMSUMEXP = Operator(
