@@ -30,6 +30,13 @@ RUN: dict[str, tuple[str, int]] = {
     "shufflenet": ("M.ShuffleNetV2([2, 2, 2], [8, 12, 16, 24, 32], num_classes=5)", 40),
     "googlenet": ("M.googlenet(num_classes=10, init_weights=True)", 64),
     "vit": ("M.VisionTransformer(32, 8, 2, 2, 16, 32, dropout=0.1, num_classes=6, representation_size=12)", 32),
+    "lraspp": ("M.segmentation.lraspp_mobilenet_v3_large(weights_backbone=None, num_classes=3)", 64),
+    "deeplabv3": (
+        "M.segmentation.DeepLabV3(M._utils.IntermediateLayerGetter(M.ResNet(M.resnet.BasicBlock, [1, 1, 1, 1]), "
+        "{'layer2': 'aux', 'layer4': 'out'}), M.segmentation.deeplabv3.DeepLabHead(512, 3, (2, 3)), "
+        "M.segmentation.fcn.FCNHead(128, 3))",
+        48,
+    ),
     "vit_stem": (
         "M.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=6, conv_stem_configs=["
         "M.vision_transformer.ConvStemConfig(4, 3, 8)])",
@@ -44,6 +51,9 @@ PATTERNED: dict[str, tuple[str, int]] = {
     "alexnet": ("M.alexnet(num_classes=4)", 63),
 }
 
+# Parts of the names of models whose features may be trained.
+ON_BACKBONES = ("fcn", "deeplab", "lraspp", "rcnn", "retinanet", "ssd", "fcos")
+
 
 def built(models: Any, expression: str) -> Any:
     """The model of an expression."""
@@ -53,10 +63,11 @@ def built(models: Any, expression: str) -> Any:
 
 
 def named(models: Any, name: str) -> Any:
-    """A model of `list_models` in full size."""
+    """A model of `list_models` in full size, without any trained weights."""
+    options = {"weights_backbone": None} if any(part in name for part in ON_BACKBONES) else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return models.get_model(name)
+        return models.get_model(name, **options)
 
 
 def shape_of(model: Any) -> dict[str, Any]:
@@ -82,6 +93,8 @@ def patterned(torch: Any, models: Any, expression: str, side: int) -> list[Any]:
 
 
 def _scores(output: Any) -> list[Any]:
+    if isinstance(output, dict):
+        return [value.detach().mean((2, 3)).tolist() for value in output.values()]
     return (output[0] if isinstance(output, tuple) else output).detach().tolist()
 
 

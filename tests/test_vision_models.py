@@ -15,6 +15,7 @@ from model_cases import PATTERNED, RUN, named, numbers_of, patterned, shape_of
 import flambeau as torch
 from flambeau import nn
 from flambeau.vision import models, ops
+from flambeau.vision.models import _utils
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "models.json").read_text())
 
@@ -56,6 +57,16 @@ def test_weights_are_torchvisions() -> None:
         for name, w in enum.__members__.items()
     }
     assert found == GOLDEN["weights"]
+
+
+def test_facts_about_weights() -> None:
+    segmenting = models.segmentation.FCN_ResNet50_Weights.DEFAULT
+    assert len(segmenting.meta["categories"]) == 21 and segmenting.meta["categories"][15] == "person"
+    assert segmenting.transforms()(torch.zeros(3, 30, 60, dtype=torch.uint8)).shape == (3, 520, 1040)
+    assert set(models.list_models(models.segmentation)) == {
+        "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50", "deeplabv3_resnet101", "fcn_resnet50", "fcn_resnet101",
+        "lraspp_mobilenet_v3_large",
+    }  # fmt: skip
 
 
 def test_weights_by_name() -> None:
@@ -129,7 +140,24 @@ def test_first_version_of_vision_transformers_files(no_numbers_drawn: None) -> N
     model.load_state_dict(old)
 
 
+def test_trained_features_and_trained_models(fetched: Path) -> None:
+    build = models.segmentation.lraspp_mobilenet_v3_large
+    features = models.mobilenet_v3_large()
+    torch.save(features.state_dict(), fetched / "mobilenet_v3_large-8738ca79.pth")
+    found = build(num_classes=2, progress=False)
+    assert torch.equal(found.backbone["0"][0].weight, features.features[0][0].weight)
+    with pytest.warns(UserWarning) as warned:
+        source = build(pretrained_backbone=False)
+    assert str(warned[1].message).endswith("The current behavior is equivalent to passing `weights_backbone=None`.")
+    torch.save(source.state_dict(), fetched / "lraspp_mobilenet_v3_large-d234d4ea.pth")
+    found = build(weights="DEFAULT", progress=False)
+    assert torch.equal(found.classifier.cbr[0].weight, source.classifier.cbr[0].weight)
+    with pytest.raises(ValueError, match="The parameter 'num_classes' expected value 21 but got 3 instead"):
+        build(weights="DEFAULT", num_classes=3)
+
+
 WRONG: list[tuple[Any, type[Exception], str]] = [
+    (lambda: _utils.IntermediateLayerGetter(nn.Sequential(), {"0": "a"}), ValueError, "return_layers are not present"),
     (lambda: models.SqueezeNet("2"), ValueError, "Unsupported SqueezeNet version 2: 1_0 or 1_1 expected"),
     (lambda: models.EfficientNet([], 0.1), ValueError, "The inverted_residual_setting should not be empty"),
     (lambda: models.EfficientNet([1], 0.1), TypeError, "The inverted_residual_setting should be List"),

@@ -1,10 +1,9 @@
-"""torchvision's trained weights by name, and the functions that build models with or without them."""
+"""torchvision's trained weights by name."""
 
 from __future__ import annotations
 
 import functools
 import urllib.error
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -12,16 +11,19 @@ from importlib import resources
 from typing import Any
 
 import flambeau as torch
-from flambeau import nn
 from flambeau._downloads import advise
 from flambeau.vision.transforms._common import InterpolationMode
-from flambeau.vision.transforms._presets import ImageClassification
+from flambeau.vision.transforms._presets import (
+    ImageClassification,
+    ObjectDetection,
+    SemanticSegmentation,
+    VideoClassification,
+)
 
-__all__ = ["Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models"]
+__all__ = ["Weights", "WeightsEnum", "get_weight", "weights_enum"]
 
 _ADDRESS = "https://download.pytorch.org/models/"
 
-_builders: dict[str, Callable[..., nn.Module]] = {}
 _enums: dict[str, Any] = {}
 
 
@@ -88,12 +90,16 @@ class WeightsEnum(Enum):
 
 
 class _Meta(dict):
-    """Facts, with the names of ImageNet's classes read when they are asked for."""
+    """Facts, with the names of the classes read when they are asked for."""
+
+    def __init__(self, classes: str | None, **facts: Any) -> None:
+        super().__init__(facts)
+        self._classes = classes
 
     def __missing__(self, key: str) -> Any:
         if key != "categories":
             raise KeyError(key)
-        self[key] = _lines("imagenet_classes.txt")
+        self[key] = _classes(self._classes) if self._classes else None
         return self[key]
 
     def __contains__(self, key: object) -> bool:
@@ -105,28 +111,63 @@ def _lines(name: str) -> list[str]:
     return text.splitlines()
 
 
+def _classes(kind: str) -> list[str]:
+    """The names of the classes of a data set."""
+    if kind == "imagenet":
+        return _lines("imagenet_classes.txt")
+    return next(line for line in _lines("classes.txt") if line.startswith(f"{kind}: ")).partition(": ")[2].split("|")
+
+
 @functools.cache
 def _table() -> dict[str, dict[str, Weights]]:
     """The members of every enumeration, by its name."""
     found: dict[str, dict[str, Weights]] = {}
-    for line in _lines("weights.txt"):
-        enum, name, *rest = line.split()
-        members = found.setdefault(enum, {})
-        members[name.rstrip("*")] = weights = _weights(*rest)
-        if name.endswith("*"):
-            members["DEFAULT"] = weights
+    for file, make in (("weights.txt", _of_images), ("dense_weights.txt", _of_pixels)):
+        for line in _lines(file):
+            enum, name, *rest = line.split()
+            members = found.setdefault(enum, {})
+            members[name.rstrip("*")] = weights = make(*rest)
+            if name.endswith("*"):
+                members["DEFAULT"] = weights
     return found
 
 
-def _weights(file: str, count: str, least: str, crop: str, resize: str, how: str, *colours: str) -> Weights:
-    options: dict[str, Any] = {"crop_size": int(crop), "resize_size": int(resize)}
-    options["interpolation"] = InterpolationMode(how)
-    for key, numbers in zip(("mean", "std"), colours):
-        options[key] = tuple(float(number) for number in numbers.split(","))
-    meta = _Meta(num_params=int(count), min_size=(int(least), int(least)))
-    if "features" in file:
-        meta["categories"] = None
-    return Weights(_ADDRESS + file, functools.partial(ImageClassification, **options), meta)
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+def _colours(columns: tuple[str, ...]) -> dict[str, Any]:
+    """Mean and standard deviation, if they are given."""
+    return {
+        key: tuple(float(number) for number in numbers.split(",")) for key, numbers in zip(("mean", "std"), columns)
+    }
+
+
+def _of_images(file: str, count: str, least: str, crop: str, resize: str, how: str, *colours: str) -> Weights:
+    """Weights of a classifier."""
+    options: dict[str, Any] = {"crop_size": int(crop), "resize_size": int(resize), **_colours(colours)}
+    prepare = functools.partial(ImageClassification, interpolation=InterpolationMode(how), **options)
+    classes = None if "features" in file else "imagenet"
+    return Weights(_ADDRESS + file, prepare, _Meta(classes, num_params=int(count), min_size=(int(least), int(least))))
+
+
+def _of_pixels(file: str, count: str, classes: str, *video: str) -> Weights:
+    """Weights of a model that segments, detects, or classifies videos."""
+    meta = _Meta(classes, num_params=int(count), min_size=(1, 1))
+    prepare: Callable[..., Any] = ObjectDetection
+    if classes == "voc":
+        prepare = functools.partial(SemanticSegmentation, resize_size=520)
+    elif classes == "person":
+        meta["keypoint_names"] = _classes("keypoints")
+    elif video:
+        least, frames, crop, resize, how, *colours = video
+        meta["min_size"] = (int(least), int(least))
+        if frames != "-":
+            meta["min_temporal_size"] = int(frames)
+        sizes = {"crop_size": _integers(crop), "resize_size": _integers(resize)}
+        options: dict[str, Any] = {"interpolation": InterpolationMode(how), **_colours(tuple(colours))}
+        prepare = functools.partial(VideoClassification, **sizes, **options)
+    return Weights(_ADDRESS + file, prepare, meta)
 
 
 def weights_enum(name: str) -> Any:
@@ -134,115 +175,6 @@ def weights_enum(name: str) -> Any:
     if name not in _enums:
         _enums[name] = WeightsEnum(name, _table()[name], module=WeightsEnum.__module__)  # type: ignore[call-overload]
     return _enums[name]
-
-
-def builder(
-    enum: Any, prepare: Callable[[Any, dict[str, Any]], None] | None = None
-) -> Callable[[Callable[..., Any]], Any]:
-    """Gives a function that builds a model the arguments `weights`, `progress` and the old `pretrained`.
-
-    Args:
-        enum: the enumeration of the model's weights.
-        prepare: called with the weights and the other arguments, which it may complete, before a trained model is
-            built.
-    """
-
-    def decorate(build: Callable[..., Any]) -> Any:
-        @functools.wraps(build)
-        def wrapper(weights: Any = None, progress: bool = True, **kwargs: Any) -> Any:
-            chosen = enum.verify(_modern(weights, kwargs, enum))
-            if chosen is None:
-                return build(**kwargs)
-            return _trained(build, chosen, progress, prepare, kwargs)
-
-        wrapper.weights = enum  # type: ignore[attr-defined]
-        _builders[build.__name__] = wrapper
-        return wrapper
-
-    return decorate
-
-
-def _modern(weights: Any, kwargs: dict[str, Any], enum: Any) -> Any:
-    """The weights that are meant, also where `pretrained` says so by name or in the place of `weights`."""
-    if "pretrained" in kwargs:
-        warnings.warn(
-            "The parameter 'pretrained' is deprecated since 0.13 and may be removed in the future, "
-            "please use 'weights' instead.",
-            stacklevel=4,
-        )
-        weights = bool(kwargs.pop("pretrained"))
-    if not isinstance(weights, bool):
-        return weights
-    meant = enum.IMAGENET1K_V1 if weights else None
-    hint = f" You can also use `weights={enum.__name__}.DEFAULT` to get the most up-to-date weights."
-    warnings.warn(
-        "Arguments other than a weight enum or `None` for 'weights' are deprecated since 0.13 and may be removed in "
-        f"the future. The current behavior is equivalent to passing `weights={meant}`." + hint * weights,
-        stacklevel=4,
-    )
-    return meant
-
-
-def _trained(build: Any, weights: Any, progress: bool, prepare: Any, kwargs: dict[str, Any]) -> Any:
-    categories = weights.meta["categories"]
-    if categories is not None:
-        must_be(kwargs, "num_classes", len(categories))
-    if prepare is not None:
-        prepare(weights, kwargs)
-    state = weights.get_state_dict(progress=progress, check_hash=True)
-    finish = kwargs.pop("finish", None)
-    model = build(**kwargs)
-    model.load_state_dict(state)
-    if finish is not None:
-        finish(model)
-    return model
-
-
-def must_be(kwargs: dict[str, Any], name: str, value: Any) -> None:
-    """Sets an argument that trained weights demand.
-
-    Raises:
-        ValueError: another value was given.
-    """
-    if kwargs.setdefault(name, value) != value:
-        raise ValueError(f"The parameter '{name}' expected value {value} but got {kwargs[name]} instead.")
-
-
-def list_models(module: Any = None, include: Any = None, exclude: Any = None) -> list[str]:
-    """The names of the models, sorted; `include` and `exclude` are patterns such as `"resnet*"`, or several."""
-    from fnmatch import fnmatch
-
-    def matches(name: str, patterns: Any) -> bool:
-        return any(fnmatch(name, pattern) for pattern in ([patterns] if isinstance(patterns, str) else patterns))
-
-    names = [name for name in _builders if include is None or matches(name, include)]
-    return sorted(name for name in names if exclude is None or not matches(name, exclude))
-
-
-def get_model_builder(name: str) -> Callable[..., Any]:
-    """The function that builds a model.
-
-    Raises:
-        ValueError: there is no model of this name.
-    """
-    try:
-        return _builders[name.lower()]
-    except KeyError:
-        raise ValueError(f"Unknown model {name.lower()}") from None
-
-
-def get_model(name: str, **config: Any) -> Any:
-    """A model by its name; the other arguments go to the function that builds it."""
-    return get_model_builder(name)(**config)
-
-
-def get_model_weights(name: Any) -> Any:
-    """The enumeration of the weights of a model, which is named or given as the function that builds it."""
-    build = get_model_builder(name) if isinstance(name, str) else name
-    try:
-        return build.weights
-    except AttributeError:
-        raise ValueError(f"{build!r} builds no model that has weights") from None
 
 
 def get_weight(name: str) -> Any:

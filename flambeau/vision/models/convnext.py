@@ -9,7 +9,8 @@ from typing import Any
 import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._builders import builder
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.ops.misc import Conv2dNormActivation, Permute
 from flambeau.vision.ops.stochastic_depth import StochasticDepth
 

@@ -10,7 +10,8 @@ import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
 from flambeau.utils.checkpoint import checkpoint
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._builders import builder
+from flambeau.vision.models._weights import weights_enum
 
 __all__ = [
     "DenseNet",

@@ -11,8 +11,9 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
+from flambeau.vision.models._builders import builder
 from flambeau.vision.models._mobile import divisible, initialise
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation
 from flambeau.vision.ops.stochastic_depth import StochasticDepth
 

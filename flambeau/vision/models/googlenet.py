@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
-from flambeau.vision.models._weights import builder, must_be, weights_enum
+from flambeau.vision.models._builders import builder, must_be
+from flambeau.vision.models._weights import weights_enum
 
 __all__ = ["GoogLeNet", "GoogLeNetOutputs", "GoogLeNet_Weights", "googlenet"]
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
-from flambeau.vision.models._weights import builder, must_be, weights_enum
+from flambeau.vision.models._builders import builder, must_be
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.models.googlenet import BasicConv2d, normalised_by_half
 
 __all__ = ["Inception3", "InceptionOutputs", "Inception_V3_Weights", "inception_v3"]

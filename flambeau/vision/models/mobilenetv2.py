@@ -8,8 +8,9 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
+from flambeau.vision.models._builders import builder
 from flambeau.vision.models._mobile import divisible, initialise, small_normal
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.ops.misc import Conv2dNormActivation
 
 __all__ = ["MobileNetV2", "MobileNet_V2_Weights", "mobilenet_v2"]
@@ -37,6 +38,7 @@ class InvertedResidual(nn.Module):
         self.stride = stride
         self.use_res_connect = stride == 1 and inp == oup
         self.out_channels = oup
+        self._is_cn = stride > 1  # the features before it are the last of their size
         hidden = round(inp * expand_ratio)
         block = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=nn.ReLU6)
         layers: list[nn.Module] = [] if expand_ratio == 1 else [block(inp, hidden, kernel_size=1)]

@@ -8,8 +8,9 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
+from flambeau.vision.models._builders import builder
 from flambeau.vision.models._mobile import divisible, initialise, small_normal
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation
 
 __all__ = [
@@ -72,6 +73,7 @@ class InvertedResidual(nn.Module):
             raise ValueError("illegal stride value")
         self.use_res_connect = cnf.stride == 1 and cnf.input_channels == cnf.out_channels
         self.out_channels = cnf.out_channels
+        self._is_cn = cnf.stride > 1  # the features before it are the last of their size
         activation = nn.Hardswish if cnf.use_hs else nn.ReLU
         block = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=activation)
         wide, stride = cnf.expanded_channels, 1 if cnf.dilation > 1 else cnf.stride

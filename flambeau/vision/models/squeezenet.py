@@ -6,7 +6,8 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import nn
-from flambeau.vision.models._weights import builder, weights_enum
+from flambeau.vision.models._builders import builder
+from flambeau.vision.models._weights import weights_enum
 
 __all__ = ["SqueezeNet", "SqueezeNet1_0_Weights", "SqueezeNet1_1_Weights", "squeezenet1_0", "squeezenet1_1"]
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import flambeau as torch
 from flambeau import nn
-from flambeau.vision.models._weights import builder, must_be, weights_enum
+from flambeau.vision.models._builders import builder, must_be
+from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.ops.misc import MLP, Conv2dNormActivation
 
 __all__ = [
