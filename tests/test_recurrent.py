@@ -40,10 +40,10 @@ KINDS = {
 
 def recurrent(
     name: str, units: int, sizes: list[int], back: bool = False, reverse: bool = False, packed: bool = False,
-    dtype: Any = dt.float32, absent: tuple[int, ...] = (),
+    dtype: Any = dt.float32, absent: tuple[int, ...] = (), group: int = 0,
 ) -> Function:  # fmt: skip
     """A pass over steps of so many rows; operands whose numbers are ``absent`` are zeros."""
-    how = (backward if back else forward)(CELLS[name], dtype, units, reverse, packed)
+    how = (backward if back else forward)(CELLS[name], dtype, units, reverse, packed, group)
     rows, batch, columns = sum(sizes), sizes[0], how.products * units
     shapes = [(how.carries[0] * units, columns), (columns,)]
     shapes += [(batch, k * units) for k in how.carries] + [(rows, k * units) for k in how.sequences]
@@ -109,6 +109,7 @@ def test_processors(target: str) -> None:
     pool = pool_for(target)
     for name, back, dtype in itertools.product(CELLS, (False, True), (dt.float32, dt.float64)):
         check(recurrent(name, 21, [11] * 2, back, dtype=dtype), [11] * 2, pool)
+        check(recurrent(name, 21, [16] * 2, back, dtype=dtype, group=8), [16] * 2, pool)
 
 
 def test_large_weights_serve_several_tiles_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +117,28 @@ def test_large_weights_serve_several_tiles_of_rows(monkeypatch: pytest.MonkeyPat
     for sizes in ([150] * 2, [37] * 2, [140, 131, 129, 70, 8, 1]):
         for back in (False, True):
             check(recurrent("lstm", 20, sizes, back, packed=sizes[0] != sizes[1]), sizes)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("back", [False, True])
+def test_groups(name: str, back: bool) -> None:
+    """Sequences that lie together have the bits that they have among all."""
+    steps = 3
+    for batch, group, reverse in itertools.product((8, 24), (4, 8), (False, True)):
+        plain = recurrent(name, 20, [batch] * steps, back, reverse)
+        grouped = recurrent(name, 20, [batch] * steps, back, reverse, group=group)
+        ours = check(grouped, [batch] * steps)
+        given = inputs_for(grouped, [batch] * steps)
+        order = np.arange(steps * batch).reshape(batch // group, steps, group).swapaxes(0, 1).reshape(-1)
+
+        def by_steps(a: np.ndarray, rows: int = steps * batch, order: np.ndarray = order) -> np.ndarray:
+            return np.ascontiguousarray(a.reshape(rows, -1)[order]).reshape(-1)
+
+        sequences = {v.params[0] for v in grouped.values if v.kind == "input" and v.shape[0] == steps * batch}
+        moved = [by_steps(a) if k in sequences else a for k, a in enumerate(given)]
+        theirs = Executable(plain, types_of(plain)).run(moved, [])
+        for v, a, b in zip(grouped.outputs, ours, theirs, strict=True):
+            assert (by_steps(a) if v.shape[0] == steps * batch else a).tobytes() == b.tobytes()
 
 
 def test_many_rows() -> None:
@@ -252,11 +275,12 @@ def test_gradients(kind: str, packed: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_agree_with_the_layer(kind: str) -> None:
+@pytest.mark.parametrize("sizes", [(6, 3, 4), (16, 3, 4)])
+def test_steps_agree_with_the_layer(kind: str, sizes: tuple[int, ...]) -> None:
     """The gradients that are recorded for a second derivative are those of the backward operator."""
     torch.manual_seed(1)
-    net = KINDS[kind](4, 5, dtype=torch.float64)
-    x = torch.randn(6, 3, 4, dtype=torch.float64)
+    net = KINDS[kind](4, 5, bidirectional=True, batch_first=sizes[0] == 16, dtype=torch.float64)
+    x = torch.randn(*sizes, dtype=torch.float64)
     loss = net(x)[0].square().sum()
     first = torch.autograd.grad(loss, net.parameters(), retain_graph=True)
     second = torch.autograd.grad(loss, net.parameters(), create_graph=True)
@@ -300,6 +324,33 @@ def test_bits(kind: str) -> None:
     assert all(one == found[0] for one in found)
 
 
+@pytest.mark.usefixtures("native_code")
+def test_a_batch_that_comes_first_runs_in_pieces() -> None:
+    """From the first layer to the last, a few sequences on each thread; bits do not depend on the number of threads."""
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for looked, count in ((False, 1), (False, 3), (False, 4), (True, 4)):
+            realisation.forget()
+            torch.manual_seed(0)
+            net = nn.LSTM(64, 64, num_layers=2, batch_first=True)
+            found.append(steps_of(net, torch.randn(32, 32, 64), looked, count))
+            if not looked:
+                assert max(walks_in_a_group(p.cache) for p in realisation.programs.values()) >= 2
+    finally:
+        torch.set_num_threads(threads)
+    assert all(one == found[0] for one in found)
+
+
+def walks_in_a_group(cache: Any) -> int:
+    """How many recurrences of a program run one after the other for each chunk, with products between them."""
+    if not inspection.is_native(cache):
+        return 0
+    program = inspection.planned(cache)
+    groups = [g for k, g in zip(program.kernels, program.groups) if k and isinstance(k.nest, recurrence.Walk)]
+    return max([groups.count(g) for g in groups], default=0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
@@ -315,6 +366,25 @@ def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert all(p.grad.sum().isfinite() for p in net.parameters())
     realisation.forget()
     assert two_tiers.ran["both"] > two_tiers.ran["compiled"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_that_comes_first(kind: str) -> None:
+    """Results, their strides and gradients are those of the transposed sequences, whether they lie in groups or not."""
+    for batch in (3, 8, 16):
+        torch.manual_seed(0)
+        net = KINDS[kind](4, 5, num_layers=2, bidirectional=True, dtype=torch.float64)
+        x, state = torch.randn(3, batch, 4, dtype=torch.float64, requires_grad=True), state_for(net, batch)
+        found = []
+        for first in (False, True):
+            net.batch_first = first
+            y, after = net(x.transpose(0, 1) if first else x, state)
+            y = y.transpose(0, 1) if first else y
+            assert y.is_contiguous()
+            given = [x, *net.parameters(), *(state if net.mode == "LSTM" else [state])]
+            loss = (y * y).sum() + sum([s.sin().sum() for s in after])
+            found.append([y, *(after if net.mode == "LSTM" else [after]), *torch.autograd.grad(loss, given)])
+        torch.testing.assert_close(*found)
 
 
 def test_a_program_does_not_grow_with_the_sequence() -> None:

@@ -4,6 +4,9 @@ A row has *carries*, each so many slots of ``units`` numbers. A step multiplies 
 weight and adds the bias; then the *body*, a function of maps, gives each unit its results of the step and its new
 carries, from its slots of the step's sequences, of the product and of the carries, in this order.
 
+The arrays of all steps have the rows of a step below one another, step by step; with groups, those of the first
+``group`` sequences step by step, then those of the next ones, so that a few sequences are a piece of memory.
+
 Where sequences differ in length, the longest come first, and ``starts`` says at which row each step's begin: step t has
 rows ``starts[t]`` to ``starts[t + 1]``. A row without a sequence in a step keeps its carries.
 """
@@ -29,6 +32,7 @@ class Recurrence(NamedTuple):
         results: the slots of each result.
         reverse: from the last step to the first.
         packed: sequences differ in length.
+        group: how many sequences lie together; 0: all.
     """
 
     body: Function
@@ -39,10 +43,11 @@ class Recurrence(NamedTuple):
     results: tuple[int, ...]
     reverse: bool
     packed: bool
+    group: int = 0
 
     def __repr__(self) -> str:
         slots = f"sequences {self.sequences}, carries {self.carries}, products {self.products}, results {self.results}"
-        how = " reverse" * self.reverse + " packed" * self.packed
+        how = " reverse" * self.reverse + " packed" * self.packed + f" in groups of {self.group}" * bool(self.group)
         return f"{slots} of {self.units}{how} {{{'; '.join(repr(self.body).splitlines())}}}"
 
     def operands(self, args: Sequence[Any]) -> Operands:
@@ -79,6 +84,7 @@ def is_valid(v: Value) -> bool:
         and [a.shape for a in (*o.sequences, *o.initial)] == wanted
         and (o.weight.shape, o.bias.shape) == ((how.carries[0] * how.units, columns), (columns,))
         and (o.starts is None or o.starts.ndim == 1 and o.starts.dtype is int64)
+        and (not how.group or o.starts is None and batch % how.group == 0)
         and v.shape == shapes(how, o)[0]
         and _is_body(how, v)
     )

@@ -13,7 +13,8 @@ from __future__ import annotations
 from math import prod
 
 from .affine import row_major
-from .cpu.contract_packing import PANELS
+from .cpu.contract_packing import PANELS, SAME_SET
+from .cpu.target import LINE
 from .ir import Function, Value
 from .simplify import Rewriter, copied, readers, rewritten
 
@@ -79,9 +80,17 @@ def _upright(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
         if rows >= ROWS and prod(w.shape) <= PANELS and _lies_across(w, labels, other, v.params[2]):
             if labels[1] != v.params[2][-1]:
                 w, labels = r.view("permute", w, (1, 0), w.shape[::-1]), labels[::-1]
-            sides[k] = r.make("map", "copy", (w,), None, w.shape, w.dtype), labels
+            sides[k] = _with_lines_between(r, w), labels
     (a, la), (b, lb) = sides
     return r.make("contract", v.name, (a, b), (la, lb, v.params[2]), v.shape, v.dtype)
+
+
+def _with_lines_between(r: Rewriter, w: Value) -> Value:
+    """A copy, with a cache line behind each row if rows would else fall into few sets of the first cache."""
+    columns = w.shape[1]
+    wide = w if columns % SAME_SET else r.pad(w, [(0, 0), (0, LINE // w.dtype.itemsize)])
+    copy = r.make("map", "copy", (wide,), None, wide.shape, w.dtype)
+    return r.view("slice", copy, (1, 0, columns, 1), w.shape) if columns % SAME_SET == 0 else copy
 
 
 def _lies_across(w: Value, labels: str, other: str, out: str) -> bool:

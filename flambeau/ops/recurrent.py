@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..compiler.recurrence import Operands, Recurrence
 from ..dtypes import bfloat16, dtype, float16, float32, int64
@@ -22,14 +22,19 @@ from .recurrent_cells import CELLS, Cell, backward, forward
 
 # A layer's operator. Inputs: what the input contributes to the gates, (rows of all steps, G H); weight_hh (G H, H); the
 # state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
-# Attributes: (is there a bias, is it from the last step to the first, is it packed).
+# Attributes: (is there a bias, is it from the last step to the first, is it packed, how many sequences
+# lie together: see ``compiler/recurrence.py``).
 # Results: h of each step (rows, H); the state after; what the backward pass needs: saved, h before each step.
-Attrs = tuple[bool, bool, bool]
+Attrs = tuple[bool, bool, bool, int]
+
+GROUP = 8  # sequences that lie together: as many as a chunk of the native code has
 
 
 @cache
-def _pass(name: str, back: bool, dt: dtype, units: int, reverse: bool, packed: bool) -> Recurrence:
-    return (backward if back else forward)(CELLS[name], dt, units, reverse != back, packed)
+def _pass(
+    name: str, back: bool, dt: dtype, units: int, reverse: bool, packed: bool, group: int
+) -> Recurrence:  # fmt: skip
+    return (backward if back else forward)(CELLS[name], dt, units, reverse != back, packed, group)
 
 
 def _wide(dt: dtype) -> dtype:
@@ -44,17 +49,17 @@ def _layer_ty(tys: Sequence[Ty], cell: Cell) -> tuple[Ty, ...]:
 
 
 def _layer_lower(name: str, b: Any, attrs: Attrs, x: Any, w: Any, *rest: Any) -> Any:
-    cell, dt, units, (has_bias, reverse, packed) = CELLS[name], x.dtype, w.shape[1], attrs
+    cell, dt, units, (has_bias, *order) = CELLS[name], x.dtype, w.shape[1], attrs
     wide = _wide(dt)
     state, more = [b.cast(s, wide) for s in rest[: cell.carries]], rest[cell.carries :]
     bias = b.cast(more[0], wide) if has_bias else b.const(0, wide, (cell.gates * units,))
-    o = Operands(b.transpose(b.cast(w, wide)), bias, state, [b.cast(x, wide)], more[-1] if packed else None)
-    h, saved, before, *after = b.recur(name, _pass(name, False, wide, units, reverse, packed), o)
+    o = Operands(b.transpose(b.cast(w, wide)), bias, state, [b.cast(x, wide)], more[-1] if attrs[2] else None)
+    h, saved, before, *after = b.recur(name, _pass(name, False, wide, units, *order), o)
     return *[b.cast(s, dt) for s in (h, *after)], saved, before
 
 
 def _layer_vjp(f: Any, *grads: Any) -> tuple[Any, ...]:
-    name, (has_bias, _, packed) = f.fn.op.name, f.attrs
+    name, (has_bias, _, packed, _) = f.fn.op.name, f.attrs
     cell = CELLS[name]
     count, last = 2 + cell.carries + has_bias, len(grads)
     grads = grads[: 1 + cell.carries]
@@ -71,12 +76,15 @@ def _layer_vjp(f: Any, *grads: Any) -> tuple[Any, ...]:
 
 def _by_steps(cell: Cell, ins: Sequence[Any], attrs: Attrs) -> list[Any]:
     """h of each step and the state after, one step after the other."""
-    has_bias, reverse, packed = attrs
+    has_bias, reverse, packed, group = attrs
     x, w, *rest = ins
     state, more = rest[: cell.carries], rest[cell.carries :]
     bias = more[0] if has_bias else None
     rows, batch = x._ty.shape[0], state[0]._ty.shape[0]
-    steps = _split(x, more[-1].tolist() if packed else list(range(0, rows + 1, batch)))
+    if group:
+        steps = [s.reshape((batch, -1)) for s in x.view((batch // group, -1, group, x._ty.shape[1])).unbind(1)]
+    else:
+        steps = _split(x, more[-1].tolist() if packed else list(range(0, rows + 1, batch)))
     outputs: list[Any] = [None] * len(steps)
     for t in reversed(range(len(steps))) if reverse else range(len(steps)):
         n = steps[t]._ty.shape[0]
@@ -85,6 +93,8 @@ def _by_steps(cell: Cell, ins: Sequence[Any], attrs: Attrs) -> list[Any]:
         after, _ = cell.forward(steps[t].chunk(cell.gates, -1), product.chunk(cell.gates, -1), own)
         state = [s if n == batch else cat([s, old[n:]]) for s, old in zip(after, state)]
         outputs[t] = after[0]
+    if group:
+        outputs = [stack([y.view((batch // group, group, -1)) for y in outputs], 1).view((rows, -1))]
     return [cat(outputs), *state]
 
 
@@ -98,19 +108,19 @@ def _split(x: Any, starts: list[int]) -> list[Any]:
 
 
 def _backward_ty(tys: Sequence[Ty], attrs: Any, cell: Cell) -> tuple[Ty, ...]:
-    (has_bias, _, _), x, batch = attrs
+    (has_bias, *_), x, batch = attrs
     w = tys[0]
     state = [ty((batch, w.shape[1]), x.dtype)] * cell.carries
     return ty(x.shape, x.dtype), w if w.dense else ty(w.shape, w.dtype), *state, *[ty(w.shape[:1], w.dtype)] * has_bias
 
 
 def _backward_lower(name: str, b: Any, attrs: Any, w: Any, saved: Any, before: Any, *rest: Any) -> Any:
-    cell, ((has_bias, reverse, packed), x, batch) = CELLS[name], attrs
+    cell, ((has_bias, *order), x, batch) = CELLS[name], attrs
     wide, units = saved.dtype, w.shape[1]
     gy, *state = [b.cast(g, wide) for g in rest[: 1 + cell.carries]]
     weight, nothing = b.cast(w, wide), b.const(0, wide, (batch, cell.gates * units))
-    bias, starts = b.const(0, wide, (units,)), rest[-1] if packed else None
-    how = _pass(name, True, wide, units, reverse, packed)
+    bias, starts = b.const(0, wide, (units,)), rest[-1] if order[1] else None
+    how = _pass(name, True, wide, units, *order)
     o = Operands(weight, bias, [nothing, *state], [gy, saved, before], starts)
     gx, *more = b.recur(f"{name}_backward", how, o)
     product, (gates, *state) = more[0] if cell.twice else gx, more[cell.twice :]
@@ -145,6 +155,14 @@ _LAYER, _BACKWARD = ({name: _operators(name)[k] for name in CELLS} for k in (0, 
 # ---- layers
 
 
+class Order(NamedTuple):
+    """How the rows of all steps lie, and which way they are gone through."""
+
+    reverse: bool
+    starts: Any
+    group: int
+
+
 class _Direction:
     """The weights of one direction of one layer."""
 
@@ -153,28 +171,33 @@ class _Direction:
         self.bias_ih, self.bias_hh = more[:2] if has_biases else (None, None)
         self.hr = more[2 * has_biases] if len(more) > 2 * has_biases else None
 
-    def run(self, name: str, x: Any, state: list[Any], reverse: bool, starts: Any) -> list[Any]:
+    def run(self, name: str, x: Any, state: list[Any], order: Order) -> list[Any]:
         """h of each step, one below the other, and the state after."""
         gates = linear(x, self.ih, self.bias_ih)
         if self.hr is None:
-            return _layer(name, gates, self.hh, state, self.bias_hh, reverse, starts)
+            return _layer(name, gates, self.hh, state, self.bias_hh, order)
         # The weights are multiplied by the projection; the state before counts in the first step.
         h, c = state
-        first = _first_rows(h._ty.shape[0], gates._ty.shape[0], reverse, starts)
+        first = _first_rows(h._ty.shape[0], gates._ty.shape[0], order)
         gates = gates.index_add(0, first, linear(h, self.hh))
         state = [c.new_zeros(c._ty.shape), c]
-        y, h, c = _layer(name, gates, matmul(self.hh, self.hr), state, self.bias_hh, reverse, starts)
+        y, h, c = _layer(name, gates, matmul(self.hh, self.hr), state, self.bias_hh, order)
         return [linear(y, self.hr), linear(h, self.hr), c]
 
 
-def _layer(name: str, x: Any, w: Any, state: list[Any], bias: Any, reverse: bool, starts: Any) -> list[Any]:
+def _layer(name: str, x: Any, w: Any, state: list[Any], bias: Any, order: Order) -> list[Any]:
+    reverse, starts, group = order
     more = [v for v in (bias, starts) if v is not None]
-    outs = call(_LAYER[name], (x, w, *state, *more), (bias is not None, reverse, starts is not None))
+    outs = call(_LAYER[name], (x, w, *state, *more), (bias is not None, reverse, starts is not None, group))
     return list(outs[: 1 + CELLS[name].carries])
 
 
-def _first_rows(batch: int, rows: int, reverse: bool, starts: Any) -> Any:
+def _first_rows(batch: int, rows: int, order: Order) -> Any:
     """For each sequence the row of the step with which it begins."""
+    reverse, starts, group = order
+    if group:
+        own, steps = arange(batch), rows // batch
+        return own // group * (group * steps) + own % group + (steps - 1) * group * reverse
     if not reverse:
         return arange(batch)
     if starts is None:
@@ -196,7 +219,7 @@ def _starts(batch_sizes: Any) -> Any:
 
 def _run(
     name: str, x: Any, state: Sequence[Any], params: Sequence[Any], has_biases: bool, num_layers: int, dropout: float,
-    train: bool, bidirectional: bool, starts: Any = None,
+    train: bool, bidirectional: bool, starts: Any = None, group: int = 0,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The output of the last layer and the states after; x has the rows of all steps, one below the other."""
     directions = 2 if bidirectional else 1
@@ -206,7 +229,7 @@ def _run(
         outputs = []
         for at in range(k * directions, (k + 1) * directions):
             weights = _Direction(params[at * each : (at + 1) * each], has_biases)
-            y, *own = weights.run(name, x, list(befores[at]), at % directions == 1, starts)
+            y, *own = weights.run(name, x, list(befores[at]), Order(at % directions == 1, starts, group))
             outputs.append(y)
             after.append(own)
         x = cat(outputs, -1) if bidirectional else outputs[0]
@@ -227,12 +250,53 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
     if packed:
         return _run(name, x, state, starts=_starts(given.pop("batch_sizes")), **given)
     swap = given.pop("batch_first", False)
-    x = x.transpose(0, 1) if swap else x
-    if x._ty.shape[0] == 0:
+    if x._ty.shape[swap] == 0:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    if swap and _makes_groups(x._ty.shape[0], **given):
+        return _in_groups(name, x, state, given)
+    x = x.transpose(0, 1) if swap else x
     y, *after = _run(name, x.reshape((-1, x._ty.shape[-1])), state, **given)
     y = y.view((*x._ty.shape[:-1], y._ty.shape[-1]))
     return (y.transpose(0, 1) if swap else y), *after
+
+
+# ---- groups. Sequences of a batch that comes first lie together in groups, so that a thread can take a few from the
+# first layer to the last gradient: see ``compiler/cpu/rows.py``. Two operators go there and back; each is the other's
+# gradient. Attributes: the type of what they give. (N, T, C) has the strides that PyTorch's outputs have.
+
+
+def _makes_groups(batch: int, num_layers: int, dropout: float, train: bool, **rest: Any) -> bool:
+    """Are there whole groups, and no random numbers, whose order is that of PyTorch's rows?"""
+    return batch > 0 and batch % GROUP == 0 and not (dropout and train and num_layers > 1)
+
+
+def _in_groups(name: str, x: Any, state: Any, given: dict[str, Any]) -> tuple[Any, ...]:
+    n, steps, columns = x._ty.shape
+    y, *after = _run(name, call(_GROUPED, (x,), ty((n * steps, columns), x._ty.dtype)), state, **given, group=GROUP)
+    shape, units = (n, steps, y._ty.shape[1]), y._ty.shape[1]
+    return call(_UNGROUPED, (y,), ty(shape, y._ty.dtype, (units, n * units, 1))), *after
+
+
+def _grouped_lower(b: Any, t: Ty, x: Any) -> Any:
+    n, steps, columns = x.shape
+    return b.reshape(b.permute(b.reshape(x, (n // GROUP, GROUP, steps, columns)), (0, 2, 1, 3)), t.shape)
+
+
+def _ungrouped_lower(b: Any, t: Ty, x: Any) -> Any:
+    n, steps, columns = t.shape
+    return b.reshape(b.permute(b.reshape(x, (n // GROUP, steps, GROUP, columns)), (0, 2, 1, 3)), t.shape)
+
+
+def _grouped_vjp(f: Any, g: Any) -> tuple[Any]:
+    return (call(_UNGROUPED, (g,), ty(f.ins[0].shape, g._ty.dtype)),)
+
+
+def _ungrouped_vjp(f: Any, g: Any) -> tuple[Any]:
+    return (call(_GROUPED, (g,), ty(f.ins[0].shape, g._ty.dtype)),)
+
+
+_GROUPED = Operator("grouped", lambda tys, t: t, _grouped_lower, _grouped_vjp, grad_name="TransposeBackward0")
+_UNGROUPED = Operator("ungrouped", lambda tys, t: t, _ungrouped_lower, _ungrouped_vjp, grad_name="TransposeBackward0")
 
 
 @function()

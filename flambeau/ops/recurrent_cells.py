@@ -142,16 +142,21 @@ class Symbol:
         return Symbol(self.b, self._value(0))
 
 
-def forward(cell: Cell, dt: dtype, units: int, reverse: bool, packed: bool) -> Recurrence:
+def forward(
+    cell: Cell, dt: dtype, units: int, reverse: bool, packed: bool, group: int = 0
+) -> Recurrence:  # fmt: skip
     """Results: h, what is saved, h before. Carries: the state."""
     b = Builder()
     x, s, state = _slots(b, dt, cell.gates, cell.gates, cell.carries)
     after, saved = cell.forward(x, s, state)
     b.f.outputs = [a.value for a in (after[0], *saved, state[0], *after)]
-    return Recurrence(b.f, units, (cell.gates,), (1,) * cell.carries, cell.gates, (1, cell.saved, 1), reverse, packed)
+    carries, results, order = (1,) * cell.carries, (1, cell.saved, 1), (reverse, packed, group)
+    return Recurrence(b.f, units, (cell.gates,), carries, cell.gates, results, *order)
 
 
-def backward(cell: Cell, dt: dtype, units: int, reverse: bool, packed: bool) -> Recurrence:
+def backward(
+    cell: Cell, dt: dtype, units: int, reverse: bool, packed: bool, group: int = 0
+) -> Recurrence:  # fmt: skip
     """For a forward pass in the other direction. Sequences: the gradient of h, what was saved, h before. Results: the
     gradients of the input and, where it is another, of the product. Carries: the latter, and those of the state."""
     b = Builder()
@@ -159,7 +164,8 @@ def backward(cell: Cell, dt: dtype, units: int, reverse: bool, packed: bool) -> 
     gx, gs, rest, gc = cell.backward(g + s + state[0], state[1:], saved, h)
     b.f.outputs = [a.value for a in (*gx, *(gs if cell.twice else ()), *gs, rest, *gc)]
     sequences, carries = (1, cell.saved, 1), (cell.gates, *[1] * cell.carries)
-    return Recurrence(b.f, units, sequences, carries, 1, (cell.gates,) * (1 + cell.twice), reverse, packed)
+    results, order = (cell.gates,) * (1 + cell.twice), (reverse, packed, group)
+    return Recurrence(b.f, units, sequences, carries, 1, results, *order)
 
 
 def _slots(b: Builder, dt: dtype, *counts: int) -> list[list[Symbol]]:

@@ -13,6 +13,7 @@ from ..ir import Value
 from ..memory import ALIGNMENT, Span, plan
 from ..placing import IN_PLACE
 from .nest_loops import Kernel
+from .recurrence import Walk
 
 
 def local_values(
@@ -27,7 +28,7 @@ def local_values(
         kernels: in the order in which they run; None is what NumPy computes.
         groups: the number of each one's group.
         home: whose memory a value lies in.
-        kept: outputs and other values that must lie in memory as a whole.
+        kept: outputs and other values that must lie in memory as a whole. So must what recurrences read and write.
     """
     found: dict[Value, int] = {}
     used: dict[Value, set[int]] = {}
@@ -37,7 +38,7 @@ def local_values(
         for v, written in k.operands if k is not None else ():
             used.setdefault(v, set()).add(group)
             read.update(() if written else (v,))
-            if home(v) is not v:
+            if home(v) is not v or isinstance(k.nest, Walk):  # type: ignore[union-attr]
                 shared.update((v, home(v)))
             if written and k is not None and k.chunks > 1 and k.axis >= 0 and v.kind not in IN_PLACE:
                 store = next(s for s in k.nest.stores if s.value is v)

@@ -11,9 +11,9 @@ from math import copysign, prod
 from typing import NamedTuple
 
 from ...dtypes import dtype, float32, float64
-from ..affine import Affine, row_major, same_strides
+from ..affine import Affine, affine, row_major, same_strides
 from ..ir import Function, Value
-from ..loops import Load, Nest, Node
+from ..loops import Load, Nest, Node, Store
 from ..recurrence import Recurrence
 from ..sequence import Cluster
 from ..simplify import Rewriter, copied, readers, rewritten
@@ -79,16 +79,37 @@ class Laid(NamedTuple):
 
 
 class Walk(Nest):
-    """What the planner sees of a recurrence in the place of a loop nest. ``parts``: the results that are needed."""
+    """What the planner sees of a recurrence in the place of a loop nest. ``parts``: the results that are needed.
+
+    It says where it stores them if each chunk takes whole groups of sequences, and so a piece of memory.
+    """
 
     def __init__(self, whole: Value, parts: dict[int, Value]) -> None:
         self.laid: Laid = whole.params
         self.name = whole.name
         self.operands = whole.args
         self.parts = parts
-        vectors = self.laid.depth * self.laid.columns // self.laid.tile.lanes + 1
-        super().__init__([whole.shape[0], vectors], [0, 1])
-        self.nodes = [Node("load", "load", (), Load(v, Affine(0), ()), v.dtype, frozenset()) for v in self.operands]
+        laid, self.rows, group = self.laid, whole.shape[0], self.laid.how.group
+        kept = [laid.batch // group, laid.steps, group] if group else [self.rows]
+        super().__init__([*kept, laid.depth * laid.columns // laid.tile.lanes + 1], [*[0] * len(kept), 1])
+        loads = [Load(v, self.row_of(v, rows), ()) for v, rows in zip(self.operands, self._operand_rows())]
+        self.nodes = [Node("load", "load", (), at, at.value.dtype, frozenset()) for at in loads]
+        if group and laid.rows % group == 0:
+            self.stores = [Store(self.nodes[0], v, self.row_of(v, v.shape[0])) for v in parts.values()]
+
+    def _operand_rows(self) -> list[int]:
+        """How many rows each operand has; 0 for weights and bias, which all chunks read."""
+        laid, carries = self.laid, len(self.laid.how.carries)
+        rows = [0, *[laid.batch] * carries, *[self.rows] * len(laid.how.sequences)]
+        return [0, *[n for n, there in zip(rows, laid.there) if there], *[0] * laid.how.packed]
+
+    def row_of(self, v: Value, rows: int) -> Affine:
+        """Where a sequence's row of a step begins, if sequences lie in groups; else chunks share all memory."""
+        group = self.laid.how.group
+        if not rows or not group:
+            return Affine(0)
+        row, steps = prod(v.shape) // rows, rows // self.laid.batch
+        return affine(0, {0: steps * group * row, 1: group * row * (steps > 1), 2: row})
 
     @property
     def title(self) -> str:
@@ -99,7 +120,7 @@ class Walk(Nest):
     def flops(self) -> float:
         """Operations."""
         maps = sum(v.kind == "map" for v in self.laid.how.body.values) * self.laid.how.units
-        return float(self.sizes[0] * (2 * self.laid.depth * self.laid.columns + maps))
+        return float(self.rows * (2 * self.laid.depth * self.laid.columns + maps))
 
 
 def tile_of(target: Target, dt: dtype, columns: int) -> Tile:

@@ -36,7 +36,8 @@ def generate(n: Walk, target: Target) -> Kernel:
     operands = [(v, False) for v in n.operands] + [(n.parts[k], True) for k in needed]
     bases = [v.params[1][1] if v.kind == "input" else 0 for v, _ in operands]
     numbers = laid.batch, laid.steps
-    return Kernel("kernel", text, operands, n, -1, 0, laid.chunks, workspace, True, bases, numbers=numbers)
+    axis, chunk = (0, laid.rows // laid.how.group) if n.stores else (-1, 0)
+    return Kernel("kernel", text, operands, n, axis, chunk, laid.chunks, workspace, axis < 0, bases, numbers=numbers)
 
 
 def text_of(laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> tuple[str, int]:
@@ -203,7 +204,7 @@ class Walker(Points):
         if self.how.reverse:
             t = self.put(f"sub nsw i64 {self.put(f'sub nsw i64 {self.steps}, 1')}, {t}")
         if not self.how.packed:
-            self.first_row = self.put(f"mul nsw i64 {t}, {self.batch}")
+            self.first_row = self.put(f"mul nsw i64 {t}, {self.how.group or self.batch}")
             self.active(self.here)
             return
         low = self.put(f"getelementptr i64, ptr {self.places['starts', 0]}, i64 {t}")
@@ -316,7 +317,7 @@ class Walker(Points):
 
     def fetch(self, r: str) -> None:
         """Asks for the memory of a row's results."""
-        row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
+        row = self.row_of_step(r)
         for k in range(len(self.how.results)):
             if ("result", k) in self.places:
                 pitch = self.laid.pitch(k, self.dt.itemsize) * self.dt.itemsize
@@ -328,9 +329,18 @@ class Walker(Points):
         place = self.put(f"getelementptr i8, ptr {start}, i64 {by}")
         self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {place}, i32 1, i32 2, i32 1)")
 
+    def row_of_step(self, r: str) -> str:
+        """The number of a row among those of all steps."""
+        row = self.row(r)
+        if self.how.group:
+            inside = self.put(f"urem i64 {row}, {self.how.group}")
+            before = self.put(f"sub nuw nsw i64 {row}, {inside}")
+            row = self.put(f"add nuw nsw i64 {self.put(f'mul nuw nsw i64 {before}, {self.steps}')}, {inside}")
+        return self.put(f"add nuw nsw i64 {self.first_row}, {row}")
+
     def maps(self, r: str) -> None:
         """The body for all units of a row."""
-        row = self.put(f"add nuw nsw i64 {self.first_row}, {self.row(r)}")
+        row = self.row_of_step(r)
         units, size, how = self.laid.how.units, self.dt.itemsize, self.how
 
         def outside(name: str, slots: Iterable[int], pitches: Iterable[int]) -> list[list[str | None]]:

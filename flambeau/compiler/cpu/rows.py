@@ -17,10 +17,12 @@ from ..ir import Value
 from ..loops import Nest
 from ..placing import IN_PLACE
 from ..sequence import Cluster, in_levels
+from .recurrence import Walk
 
 Steps = list[tuple[Cluster, Nest | None]]
 
 PIECES = range(8, 49)  # into how many the rows may be cut
+FEW = (4,)  # and also, where recurrences have so many chunks, which others would wait for anyway
 ROWS = 48  # of a matrix product with a weight in a piece, at least: so that reading the weight costs little
 CHAIN = 2  # products in a row, at least: one alone finds nothing in the cache
 SHARE = 0.5  # of the program's products that must run along the rows
@@ -68,7 +70,9 @@ def _batched(nests: list[Nest]) -> list[Nest]:
 
 def _matrices(n: Nest) -> int:
     """How many matrices a contraction multiplies with as many others, all apart from one another; 0 if that is few."""
-    loads = [node.params.address for node in n.reductions[0].node.args if node.op == "load"] if products(n) else []
+    if not n.reductions or not products(n):
+        return 0
+    loads = [node.params.address for node in n.reductions[0].node.args if node.op == "load"]
     outer = [k for k, r in enumerate(n.reduced) if not r and len(loads) == 2 and all(x.of(k) for x in loads)]
     count = prod([n.sizes[k] for k in outer])
     large = outer == list(range(len(outer))) and count in PIECES and products(n) >= BATCHED * count
@@ -85,14 +89,17 @@ def _followed(n: Nest, pieces: Mapping[Value, tuple[int, int]]) -> int:
 
 
 def products(n: Nest) -> int:
-    """How many products a contraction sums; 0 for other nests."""
+    """How many products a contraction or a recurrence sums; 0 for other nests."""
+    if isinstance(n, Walk):
+        return n.rows * n.laid.depth * n.laid.columns
     return prod(n.sizes) if n.reductions and n.reductions[0].value.kind == "contract" else 0
 
 
 def _best(nests: list[Nest], total: int) -> tuple[int, list[Nest]] | None:
     """The number of pieces with which most products run along the rows, and what does; None where it does not pay."""
     best: tuple[tuple[int, bool, int], int, list[Nest]] | None = None
-    for pieces in PIECES:
+    walks = {n.laid.chunks for n in nests if isinstance(n, Walk)}
+    for pieces in sorted({*PIECES, *walks.intersection(FEW)}):
         rows = [n for n in nests if is_cut(n, pieces)]
         work = sum(map(products, rows))
         if work < max(SHARE * total, LEAST * pieces) or (best and work < best[0][0]):
@@ -110,15 +117,18 @@ def _best(nests: list[Nest], total: int) -> tuple[int, list[Nest]] | None:
 
 
 def _memory(pieces: int, members: list[Nest], nests: list[Nest]) -> float:
-    """Bytes of what the nests along the rows store: as a whole if others read it, else of some pieces."""
+    """Bytes of what the nests along the rows store: of values that others or recurrences read all, else some pieces."""
     own = {id(n) for n in members}
-    read = {v for n in nests if id(n) not in own for v, _ in _reads(n)}
+    read = {v for n in nests if id(n) not in own or isinstance(n, Walk) for v, _ in _reads(n)}
+    read |= {s.value for n in nests if isinstance(n, Walk) for s in n.stores}
     sizes = [(s.value in read, prod(s.value.shape) * s.value.dtype.itemsize) for n in members for s in n.stores]
     return sum(size if whole else size * AT_ONCE / pieces for whole, size in sizes)
 
 
 def is_cut(n: Nest, pieces: int) -> bool:
     """Can the outermost loop be cut into so many equal pieces, each of which writes a part of its own?"""
+    if isinstance(n, Walk):
+        return bool(n.stores) and n.laid.batch == pieces * n.laid.rows
     if not n.sizes or n.reduced[0] or n.sizes[0] % pieces or n.serial is not None:
         return False
     if any(s.value.kind in IN_PLACE and s.value.kind != "update" for s in n.stores) or not _is_product_of_rows(
