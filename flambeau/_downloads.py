@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 
 from flambeau.serialization._files import writing
@@ -26,6 +24,8 @@ def fetch(
         urllib.error.URLError: nothing came.
         OSError: not all came.
     """
+    import urllib.request  # takes longer to load than all of a data set's module
+
     digest = hashlib.new(algorithm, usedforsecurity=False)
     request = urllib.request.Request(url, headers={"User-Agent": agent})
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as response, writing(path) as file:
@@ -47,9 +47,11 @@ def _show(name: str, done: int, total: int) -> None:
         print(f"\r{name} {part}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def advise(error: urllib.error.URLError, advice: str) -> None:
-    """Puts what to do behind the reason that an error gives, which stays of its kind."""
-    if isinstance(error, urllib.error.HTTPError):
+def advise(error: OSError, advice: str) -> None:
+    """Puts what to do behind the reason that `fetch` gives for having got nothing; the error stays of its kind."""
+    from urllib.error import HTTPError, URLError
+
+    if isinstance(error, HTTPError):
         error.msg = f"{error.msg}. {advice}"
-    else:
+    elif isinstance(error, URLError):
         error.reason = f"{error.reason}. {advice}"

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import re
 import sys
-import urllib.error
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
@@ -150,7 +149,7 @@ def load_state_dict_from_url(
         match = HASH_REGEX.search(name) if check_hash else None
         try:
             download_url_to_file(url, cached, match.group(1) if match else None, progress=progress)
-        except urllib.error.URLError as error:
+        except OSError as error:
             advise(error, f"Where there is no network, put {url} into {folder} by hand.")
             raise
     return torch.load(cached, map_location=map_location, weights_only=weights_only)

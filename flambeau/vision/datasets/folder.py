@@ -88,10 +88,17 @@ def make_dataset(
     return samples
 
 
+def open_image(path: str | os.PathLike[str], mode: str | None = None) -> Any:
+    """The image in a file, read whole; in Pillow's mode `mode`, by default the file's own."""
+    with open(path, "rb") as file:
+        image = image_module().open(file)
+        image.load()
+    return image if mode is None else image.convert(mode)
+
+
 def pil_loader(path: str | os.PathLike[str]) -> Any:
     """The image in a file, in red, green and blue."""
-    with open(path, "rb") as file:
-        return image_module().open(file).convert("RGB")
+    return open_image(path, "RGB")
 
 
 default_loader = pil_loader

@@ -6,17 +6,22 @@ import os
 import string
 import warnings
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import flambeau as torch
 from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array
-from flambeau.vision.datasets._idx import read_image_file, read_label_file
-from flambeau.vision.datasets.utils import download_from_mirrors, download_url, extract_archive, verify_str_arg
-from flambeau.vision.datasets.vision import VisionDataset
+from flambeau.vision.datasets._idx import read_idx, read_image_file, read_label_file
+from flambeau.vision.datasets.utils import (
+    download_and_extract_archive,
+    download_from_mirrors,
+    download_url,
+    extract_archive,
+    verify_str_arg,
+)
+from flambeau.vision.datasets.vision import Root, Transform, VisionDataset
 
-__all__ = ["EMNIST", "KMNIST", "MNIST", "FashionMNIST"]
+__all__ = ["EMNIST", "KMNIST", "MNIST", "QMNIST", "FashionMNIST"]
 
 
 class MNIST(VisionDataset):
@@ -51,10 +56,10 @@ class MNIST(VisionDataset):
 
     def __init__(
         self,
-        root: str | os.PathLike[str],
+        root: Root,
         train: bool = True,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
+        transform: Transform = None,
+        target_transform: Transform = None,
         download: bool = False,
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
@@ -203,7 +208,7 @@ class EMNIST(MNIST):
         "mnist": list(string.digits),
     }
 
-    def __init__(self, root: str | os.PathLike[str], split: str, **kwargs: Any) -> None:
+    def __init__(self, root: Root, split: str, **kwargs: Any) -> None:
         self.split = verify_str_arg(split, "split", self.splits)
         super().__init__(root, **kwargs)
         self.classes = self.classes_split_dict[self.split]
@@ -235,3 +240,77 @@ class EMNIST(MNIST):
 def _copy_member(archive: zipfile.ZipFile, member: str, path: str) -> None:
     with writing(path) as file:
         file.write(archive.read(member))
+
+
+_QMNIST = "https://raw.githubusercontent.com/facebookresearch/qmnist/master/"
+
+
+class QMNIST(MNIST):
+    """MNIST made again, with all that is known of each digit; the 60,000 digits for testing are all there.
+
+    The files lie in `root/QMNIST/raw`. `what` is "train", "test", "test10k" (those of MNIST), "test50k" (the others) or
+    "nist" (all 402,953 digits); `train` chooses where `what` is not given. A target is the digit, or with
+    `compat=False` a tensor of eight numbers that begins with it.
+
+    Raises:
+        RuntimeError: the files are not there.
+        ValueError: there is no such part.
+    """
+
+    subsets = {"train": "train", "test": "test", "test10k": "test", "test50k": "test", "nist": "nist"}
+    resources: Any = {
+        "train": [
+            (_QMNIST + "qmnist-train-images-idx3-ubyte.gz", "ed72d4157d28c017586c42bc6afe6370"),
+            (_QMNIST + "qmnist-train-labels-idx2-int.gz", "0058f8dd561b90ffdd0f734c6a30e5e4"),
+        ],
+        "test": [
+            (_QMNIST + "qmnist-test-images-idx3-ubyte.gz", "1394631089c404de565df7b7aeaf9412"),
+            (_QMNIST + "qmnist-test-labels-idx2-int.gz", "5b5b05890a5e13444e108efe57b788aa"),
+        ],
+        "nist": [
+            (_QMNIST + "xnist-images-idx3-ubyte.xz", "7f124b3b8ab81486c9d8c2749c17f834"),
+            (_QMNIST + "xnist-labels-idx2-int.xz", "5ed0e788978e45d4a8bd4b7caec3d79d"),
+        ],
+    }
+    _PARTS = {"test10k": slice(10000), "test50k": slice(10000, None)}
+
+    def __init__(
+        self, root: Root, what: str | None = None, compat: bool = True, train: bool = True, **kwargs: Any
+    ) -> None:
+        self.what = verify_str_arg(what or ("train" if train else "test"), "what", tuple(self.subsets))
+        self.compat = compat
+        super().__init__(root, train, **kwargs)
+
+    def _names(self) -> tuple[str, str]:
+        images, labels = (os.path.basename(url) for url, _ in self.resources[self.subsets[self.what]])
+        return images[:-3], labels[:-3]
+
+    def _check_exists(self) -> bool:
+        return all(os.path.isfile(os.path.join(self.raw_folder, name)) for name in self._names())
+
+    def _load_data(self) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = (os.path.join(self.raw_folder, name) for name in self._names())
+        facts = torch.from_numpy(read_idx(labels)).long()
+        if facts.ndim != 2:
+            raise ValueError(f"targets should have 2 dimensions instead of {facts.ndim}")
+        chosen = self._PARTS.get(self.what, slice(None))
+        return read_image_file(images)[chosen], facts[chosen]
+
+    def download(self) -> None:
+        """Fetches and unpacks the files of this part, if they are not there.
+
+        Raises:
+            urllib.error.URLError: one cannot be fetched.
+            RuntimeError: its checksum is wrong.
+        """
+        if not self._check_exists():
+            for url, md5 in self.resources[self.subsets[self.what]]:
+                download_and_extract_archive(url, self.raw_folder, md5=md5)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        facts = self.targets[index]
+        return self._transformed(from_array(self.data[index].numpy()), int(facts[0]) if self.compat else facts)
+
+    def extra_repr(self) -> str:
+        """Which part this is."""
+        return f"Split: {self.what}"

@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import os
 import re
-import urllib.error
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 from urllib.parse import urlparse
@@ -112,7 +111,7 @@ def download_url(
         return download_file_from_google_drive(file_id, root, filename, md5)
     try:
         _fetch(url, path, md5)
-    except urllib.error.URLError as error:
+    except OSError as error:
         advise(error, _by_hand(path))
         raise
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flambeau.utils.data import Dataset
 
-__all__ = ["StandardTransform", "VisionDataset"]
+__all__ = ["Loader", "Root", "StandardTransform", "Transform", "VisionDataset", "one_or_all"]
+
+# What constructors take: where the files lie, what changes an image or a target, what reads a file.
+Root = str | os.PathLike[str]
+Transform = Callable[[Any], Any] | None
+Loader = Callable[[Any], Any]
+
+
+def one_or_all(targets: Sequence[Any]) -> Any:
+    """The targets of an item as it gives them: the only one, or a tuple; `None` where there is none."""
+    return tuple(targets) if len(targets) > 1 else targets[0] if targets else None
 
 
 def _described(transform: Any, head: str) -> list[str]:
@@ -83,6 +93,10 @@ class VisionDataset(Dataset):
         if self.target_transform is not None:
             target = self.target_transform(target)
         return image, target
+
+    def _both(self, image: Any, target: Any) -> tuple[Any, Any]:
+        """What an item becomes where `transforms` may change image and target together."""
+        return (image, target) if self.transforms is None else self.transforms(image, target)
 
     def __repr__(self) -> str:
         body = [f"Number of datapoints: {len(self)}"]

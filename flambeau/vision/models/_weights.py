@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from importlib import resources
 from typing import Any
 
 import flambeau as torch
 from flambeau._downloads import advise
+from flambeau.vision.data import lines
 from flambeau.vision.transforms._common import InterpolationMode
 from flambeau.vision.transforms._presets import (
     ImageClassification,
@@ -66,7 +65,7 @@ class WeightsEnum(Enum):
         """
         try:
             return torch.hub.load_state_dict_from_url(self.url, *args, **kwargs)
-        except urllib.error.URLError as error:
+        except OSError as error:
             advise(error, f"Or build the model without {self!r}: weights=None.")
             raise
 
@@ -106,16 +105,11 @@ class _Meta(dict):
         return key == "categories" or super().__contains__(key)
 
 
-def _lines(name: str) -> list[str]:
-    text = resources.files("flambeau.vision.data").joinpath(name).read_text(encoding="utf-8")
-    return text.splitlines()
-
-
 def _classes(kind: str) -> list[str]:
     """The names of the classes of a data set."""
     if kind == "imagenet":
-        return _lines("imagenet_classes.txt")
-    return next(line for line in _lines("classes.txt") if line.startswith(f"{kind}: ")).partition(": ")[2].split("|")
+        return lines("imagenet_classes.txt")
+    return next(line for line in lines("classes.txt") if line.startswith(f"{kind}: ")).partition(": ")[2].split("|")
 
 
 @functools.cache
@@ -123,7 +117,7 @@ def _table() -> dict[str, dict[str, Weights]]:
     """The members of every enumeration, by its name."""
     found: dict[str, dict[str, Weights]] = {}
     for file, make in (("weights.txt", _of_images), ("dense_weights.txt", _of_pixels)):
-        for line in _lines(file):
+        for line in lines(file):
             enum, name, *rest = line.split()
             members = found.setdefault(enum, {})
             members[name.rstrip("*")] = weights = make(*rest)
