@@ -265,3 +265,30 @@ def test_the_pack_hook_sees_what_an_operator_read_before_it_wrote():
     y.sum().backward()
     v = x.detach()
     assert torch.allclose(x.grad, 2 * v * v.sin() + v * v * v.cos())
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "words"),
+    [
+        (lambda g: g + g, RuntimeError, r"returned an incorrect number of values \(got 2, but expected 1\)"),
+        (lambda g: (), RuntimeError, r"returned an incorrect number of values \(got 0, but expected 1\)"),
+        (lambda g: 3, TypeError, "expected tuple, but hook returned 'int'"),
+        (lambda g: [g[0]], TypeError, "expected tuple, but hook returned 'list'"),
+        (lambda g: g[0], TypeError, "expected tuple, but hook returned 'Tensor'"),
+        (lambda g: (3,), TypeError, "expected Variable, but hook returned 'int'"),
+        (lambda g: (torch.ones(5),), RuntimeError, "hook '<lambda>' has changed the size of value"),
+        (lambda g: (g[0].double(),), RuntimeError, r"changed the type of value \(was torch.FloatTensor got torch.Dou"),
+    ],
+)
+def test_hooks_of_nodes_may_give_gradients_in_the_place_of_theirs_alone(result: Any, error: Any, words: str) -> None:
+    x = torch.ones(3, requires_grad=True)
+    for register in ("register_hook", "register_prehook"):
+        y = x.sigmoid()
+        getattr(y.grad_fn, register)(lambda *grads: result(grads[0]))
+        with pytest.raises(error, match=words):
+            y.sum().backward()
+    y = x.sigmoid()
+    if error is RuntimeError and "number" not in words:
+        y.register_hook(lambda g: result((g,))[0])
+        with pytest.raises(error, match=words):
+            y.sum().backward()

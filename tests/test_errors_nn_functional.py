@@ -578,3 +578,18 @@ def test_a_dimension_is_an_integer() -> None:
             call(torch.ones(2, 3), 0.5)
     assert torch.ones(2, 3).sum(np.int64(1)).tolist() == [3, 3]
     assert torch.ones(2, 3).cumsum(np.int64(1)).tolist() == [[1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        (1e20, "value cannot be converted to type int64_t without overflow"),
+        (float("inf"), "value cannot be converted to type int64_t without overflow"),
+        (float("nan"), "value cannot be converted to type int64_t without overflow"),
+        (1e10, r"Storage size calculation overflowed with sizes=\[1, 1, 30000000000, 30000000000\]"),
+    ],
+)
+def test_sizes_beyond_all_memory_are_refused_before_anything_is_made(mode: str, scale: float, words: str) -> None:
+    with pytest.raises(RuntimeError, match=words):
+        F.interpolate(torch.ones(1, 1, 3, 3), scale_factor=scale, mode=mode)

@@ -176,3 +176,11 @@ def test_api_reproduces_pytorch(name: str) -> None:
     else:
         check_output(name, case, output)
     assert state_summary(torch.get_rng_state().numpy().tobytes()) == golden()[1][name]
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("uint8", 256), ("int8", 128), ("int16", 32768)])
+def test_permutations_of_small_integers_have_all_of_them(dtype: str, most: int) -> None:
+    x = torch.randperm(most, dtype=getattr(torch, dtype))
+    assert sorted(x.tolist()) == list(range(most))
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.randperm(most + 1, dtype=getattr(torch, dtype))

@@ -14,6 +14,7 @@ from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
+from ._hook_results import gradient, gradients
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
@@ -389,7 +390,8 @@ def _tensor_hooks(node: Any, grads: list[Any]) -> list[Any]:
     for k in range(len(grads)):
         for hook in list(hooks.tensor.get(k, {}).values()):
             r = hook(grads[k])
-            grads[k] = grads[k] if r is None else r
+            if r is not None:
+                grads[k] = gradient(hook, grads[k], r)
         if k in hooks.retain and grads[k] is not None:
             x = hooks.retain[k]()
             if x is not None:
@@ -401,7 +403,7 @@ def _pre_hooks(node: Any, grads: list[Any]) -> list[Any]:
     for hook in list(node.hooked.pre.values()):
         r = hook(tuple(grads))
         if r is not None:
-            grads = list(r) if isinstance(r, tuple) else [r]
+            grads = gradients(hook, grads, r)
     return grads
 
 
@@ -413,7 +415,7 @@ def _post_hooks(node: Any, out: Sequence[Any], grads: Sequence[Any]) -> Sequence
     for hook in list(node.hooked.post.values()):
         r = hook(tuple(out), tuple(grads))
         if r is not None:
-            out = list(r) if isinstance(r, tuple) else [r]
+            out = gradients(hook, out, r)
     return out
 
 

@@ -6,6 +6,7 @@ The operators live in ``flambeau.ops``; this module gathers them.
 # ruff: noqa: I001 - the imports are in sections
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from ..ops import softmax as _softmax
@@ -144,3 +145,10 @@ globals().update({_name: of_tensors(globals()[_name], __name__) for _name in __a
 
 _INNER = ("sigmoid", "tanh", "upsample", "upsample_bilinear", "upsample_nearest")  # what they call is asked instead
 offer("torch.nn.functional", {_name: globals()[_name] for _name in __all__ if _name not in _INNER})
+
+
+def __getattr__(name: str) -> Any:
+    """``torch.nn.functional.grad``: the gradients of convolutions."""
+    if name == "grad":
+        return import_module(".grad", __package__)
+    raise AttributeError(f"module 'torch.nn.functional' has no attribute '{name}'")

@@ -256,7 +256,7 @@ def _check_permutation(n: int, dt: Any) -> None:
     """Raises if the dtype does not hold all integers below ``n``."""
     if n > _EXACT_COUNT.get(dt.name, math.inf):
         raise RuntimeError(f"n cannot be greater than {_EXACT_COUNT[dt.name]} for {SCALAR_NAMES[dt]} type.")
-    if n > INT_MAX.get(dt.name, math.inf):
+    if n - 1 > INT_MAX.get(dt.name, math.inf):
         raise RuntimeError(f"value cannot be converted to type {dt.name}_t without overflow")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from math import floor
+from math import floor, prod
 from typing import Any
 
 import numpy as np
@@ -295,6 +295,9 @@ def resample(x: Any, mode: str, outs: tuple[int, ...], align: bool, factors: tup
     key = (mode, x._ty.shape[2:], outs, align, factors)
     if min(*key[1], *outs) <= 0:
         _check((x._ty,), key)
+    shape = [*x._ty.shape[:2], *outs]
+    if prod(shape) * x._ty.dtype.itemsize >= 1 << 63:  # before tables of it are made
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={shape}")
     byte = x._ty.dtype is uint8 and _named(key)[0] in _BYTES
     number = wide(x._ty.dtype) if x._ty.dtype.kind == "f" else float64 if byte else float32
     return call(RESAMPLE[mode, len(outs)], (x, *_tables(key, number, False, byte)), key)
@@ -342,7 +345,9 @@ def _factor_list(factor: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
     return tuple([float(s) for s in factor])
 
 
-def _target(x: Any, size: Any, factor: Any, recompute: bool | None) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+def _target(
+    x: Any, size: Any, factor: Any, recompute: bool | None, mode: str
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
     """The output's spatial size and the scales that say where its samples lie."""
     shape = x._ty.shape[2:]
     if size is not None and factor is not None:
@@ -354,6 +359,8 @@ def _target(x: Any, size: Any, factor: Any, recompute: bool | None) -> tuple[tup
     if factor is None:
         raise ValueError("either size or scale_factor should be defined")
     factors = _factor_list(factor, shape)
+    if mode != "area" and not all([abs(n * s) < 2.0**63 for n, s in zip(shape, factors)]):  # noqa: C419
+        raise RuntimeError("value cannot be converted to type int64_t without overflow")
     outs = tuple([floor(n * s) for n, s in zip(shape, factors)])
     return outs, (None,) * len(shape) if recompute else factors
 
@@ -414,7 +421,7 @@ def interpolate(
                 "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
                 "trilinear"
             )
-    outs, factors = _target(input, size, scale_factor, recompute_scale_factor)
+    outs, factors = _target(input, size, scale_factor, recompute_scale_factor, mode)
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input._ty.ndim == 4):
         raise ValueError(
             "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
