@@ -132,8 +132,7 @@ def _suffixes(tensor: Any) -> list[str]:
         suffixes.append(f"size={tuple(tensor.shape)}")
     if not _dtype_is_evident(tensor.dtype, known_by_values=not (empty or meta)):
         suffixes.append(f"dtype={tensor.dtype}")
-    autograd = _autograd_suffix(tensor)
-    return suffixes + [autograd] if autograd else suffixes
+    return suffixes + _autograd_suffixes(tensor)
 
 
 def _dtype_is_evident(dtype: Any, known_by_values: bool) -> bool:
@@ -147,14 +146,24 @@ def _dtype_is_evident(dtype: Any, known_by_values: bool) -> bool:
     return known_by_values and dtype in (default_complex, torch.int64, torch.bool)
 
 
-def _autograd_suffix(tensor: Any) -> str | None:
+def _autograd_suffixes(tensor: Any) -> list[str]:
+    """The history of a tensor, and its tangent within a level of forward mode."""
+    from .autograd import forward_ad
+
+    if not forward_ad.dual_levels:
+        return _history(tensor)
+    primal, tangent = forward_ad.unpack_dual(tensor)
+    return _history(tensor) if tangent is None else [*_history(primal), f"tangent={tangent}"]
+
+
+def _history(tensor: Any) -> list[str]:
     try:
         grad_fn = tensor.grad_fn
     except RuntimeError:  # a view made without a graph and written to since
-        return "grad_fn=<Invalid>"
+        return ["grad_fn=<Invalid>"]
     if grad_fn is not None:
-        return f"grad_fn=<{type(grad_fn).__name__}>"
-    return "requires_grad=True" if tensor.requires_grad else None
+        return [f"grad_fn=<{type(grad_fn).__name__}>"]
+    return ["requires_grad=True"] if tensor.requires_grad else []
 
 
 def _add_suffixes(text: str, suffixes: list[str], indent: int) -> str:

@@ -366,3 +366,33 @@ def test_the_gradient_of_a_sparse_leaf() -> None:
     assert dense.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
     x.grad = None
     assert x.grad is None
+
+
+# ---- modes and versions
+
+
+def test_normal_mode_within_inference_mode() -> None:
+    with torch.inference_mode():
+        with torch.inference_mode(False):
+            x = torch.ones(2, requires_grad=True)
+            (2 * x).sum().backward()
+            assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        assert not torch.is_grad_enabled()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_what_set_multithreading_enabled_said() -> None:
+    with torch.autograd.set_multithreading_enabled(False):
+        assert not torch.autograd.is_multithreading_enabled()
+    assert torch.autograd.is_multithreading_enabled()
+
+
+def test_a_resized_tensor_was_written() -> None:
+    x, w = torch.arange(3.0), torch.ones(3, requires_grad=True)
+    y = w * x
+    x.resize_(3)
+    assert x._version == 0
+    x.resize_(2)
+    assert x._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()

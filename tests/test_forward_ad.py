@@ -236,3 +236,34 @@ def test_tangents_that_a_rule_may_not_give() -> None:
         dual = fwd.make_dual(P.clone(), V.clone())
         bad_function(lambda t: t.mul_(2), True).apply(dual)
         assert torch.allclose(fwd.unpack_dual(dual).tangent, 2 * V)
+
+
+def test_what_is_printed_within_a_level() -> None:
+    with fwd.dual_level():
+        dual = fwd.make_dual(torch.ones(2), torch.tensor([1.0, 2.0]))
+        assert str(dual) == "tensor([1., 1.], tangent=tensor([1., 2.]))"
+        assert str(dual * 2) == "tensor([2., 2.], tangent=tensor([2., 4.]))"
+        assert str(fwd.unpack_dual(dual).primal) == str(torch.ones(2)) == "tensor([1., 1.])"
+        leaf = fwd.make_dual(torch.ones(1, requires_grad=True), torch.ones(1))
+        assert str(leaf) == "tensor([1.], grad_fn=<ViewBackward0>, tangent=tensor([1.]))"
+
+
+def test_a_custom_function_may_leave_the_graph_and_give_integers() -> None:
+    class Order(torch.autograd.Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            order = torch.from_numpy(x.numpy().argsort())
+            return x[order], order
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(output[1])
+
+        @staticmethod
+        def backward(ctx: Any, g: Any, _: Any) -> Any:
+            (order,) = ctx.saved_tensors
+            assert not order.requires_grad
+            return torch.zeros_like(g).index_put((order,), g)
+
+    assert torch.equal(torch.func.jvp(lambda x: Order.apply(x)[0], (P,), (V,))[1], V[P.argsort()])
+    assert torch.equal(torch.func.jacfwd(lambda x: Order.apply(x)[0])(P), torch.eye(3).double()[P.argsort()])

@@ -552,3 +552,13 @@ def test_products_of_nothing_are_refused() -> None:
         torch.chain_matmul()
     with pytest.raises(ValueError, match="must specify the equation string and at least one operand"):
         torch.einsum("", [])
+
+
+def test_pivots_with_gaps_and_absent_matrices():
+    lu, pivots = torch.linalg.lu_factor(torch.eye(3).flip(0))
+    spread = torch.stack([pivots, pivots], -1)[:, 0]
+    assert torch.equal(torch.lu_unpack(lu, spread)[0], torch.lu_unpack(lu, pivots)[0])
+    w, _ = torch.lobpcg(torch.diag(torch.arange(1.0, 10)), 1, None, None)
+    assert torch.allclose(w, torch.tensor([9.0]))
+    with pytest.raises(TypeError, match="argument 'B' .* must be Tensor, not int"):
+        torch.lobpcg(torch.eye(9), 1, 3)

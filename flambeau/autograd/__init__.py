@@ -14,6 +14,7 @@ from .grad_mode import (
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
+    is_multithreading_enabled,
     no_grad,
     set_grad_enabled,
     set_multithreading_enabled,
@@ -24,7 +25,7 @@ from .saved_values import SavedTensor
 __all__ = [
     "Function", "NestedIOFunction", "SavedTensor", "Variable", "backward", "detect_anomaly", "enable_grad",
     "enforce_grad_layout_policy", "grad", "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled",
-    "is_inference_mode_enabled", "no_grad", "set_detect_anomaly",
+    "is_inference_mode_enabled", "is_multithreading_enabled", "no_grad", "set_detect_anomaly",
     "set_grad_enabled", "set_multithreading_enabled",
 ]  # fmt: skip
 

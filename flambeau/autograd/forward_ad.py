@@ -105,18 +105,23 @@ def _check(tensor: Any, tangent: Any) -> None:
 def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     """The primal and the tangent of a tensor; the tangent is None outside a level."""
     duals = dual_levels[-1] if dual_levels else []
-    if not duals or not isinstance(tensor, TensorBase) or not tensor.requires_grad:  # type: ignore[attr-defined]
+    if not duals or not isinstance(tensor, TensorBase) or not _may_have_tangent(tensor):
         return UnpackedDualTensor(tensor, None)
-    edge = pinned(tensor)._edge
-    for begun, tangent in duals:
-        if edge is begun._edge:
-            return UnpackedDualTensor(_primal(tensor), tangent)
-    with enable_grad(), packing.suspended():
-        found = pushed((tensor,), [begun for begun, _ in duals], [t for _, t in duals], True)
+    primal, edge = _primal(tensor), pinned(tensor)._edge
+    found: Any = [tangent for begun, tangent in duals if edge is begun._edge]
+    if not found:
+        with enable_grad(), packing.suspended():
+            found = pushed((tensor,), [begun for begun, _ in duals], [t for _, t in duals], True)
     if found is None:
         return UnpackedDualTensor(tensor, None)
-    primal, (tangent,) = _primal(tensor), found
-    return UnpackedDualTensor(primal, tangent if primal.requires_grad else tangent.detach())
+    (tangent,) = found
+    if tangent.requires_grad and not primal.requires_grad:
+        tangent = tangent.detach()
+    return UnpackedDualTensor(primal, tangent)
+
+
+def _may_have_tangent(x: Any) -> bool:
+    return x.requires_grad and x._ty.dtype.kind in "fc"
 
 
 def _primal(tensor: Any) -> Any:

@@ -16,7 +16,7 @@ from ..graph.tensor_base import TensorBase, View
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
-from .grad_mode import no_grad, recording
+from .grad_mode import call_with_grad_mode, no_grad, recording
 
 
 class FunctionCtx:
@@ -89,6 +89,8 @@ class _Node(FunctionCtx, Fn):
         """The place in the graph of a kept value: of an output by its number, else the edge itself."""
         if not isinstance(output, int):
             return output
+        if self.outs[output] is None or self.outs[output].dtype.kind not in "fc":
+            return None
         return self if len(self.outs) == 1 else Out(self, output)
 
     def apply(self, *grads: Any) -> list[Any]:
@@ -212,16 +214,22 @@ class Function:
             args, kwargs = _with_defaults(cls.forward, args, kwargs)
         tangents = _tangents(args) if recording else None
         node = _make_node(cls, args)
-        node.__dict__["running"] = "to_save"
-        with no_grad():
-            out = cls.forward(*args, **kwargs) if separate else cls.forward(node, *args, **kwargs)
-            if separate:
-                cls.setup_context(node, args, out)
-            given = () if tangents is None else _given_tangents(node, args, tangents)
-            pushed = None if tangents is None else _pushed(node, given)
+        out = call_with_grad_mode(False, _computed, node, separate, args, kwargs)
+        pushed = None if tangents is None else _pushed(node, _given_tangents(node, args, tangents))
         node.__dict__["running"] = None
         result = _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
         return result if pushed is None else _duals(result, pushed, node)
+
+
+def _computed(node: Any, separate: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs the user's ``forward``, and ``setup_context`` if that is separate."""
+    cls = node.forward_class
+    node.__dict__["running"] = "to_save"
+    if not separate:
+        return cls.forward(node, *args, **kwargs)
+    out = cls.forward(*args, **kwargs)
+    cls.setup_context(node, args, out)
+    return out
 
 
 def _with_defaults(forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
@@ -265,7 +273,8 @@ def _pushed(node: Any, given: tuple[Any, ...]) -> _Tangents:
     node.__dict__["running"] = "to_push"
     tangents = [t for t in given if isinstance(t, TensorBase)]
     versions = [version_of(t) for t in tangents]
-    found = node.forward_class.jvp(node, *given)
+    with no_grad():
+        found = node.forward_class.jvp(node, *given)
     node.__dict__.pop("to_push", None)
     return _Tangents(found, tuple([t for t, before in zip(tangents, versions) if version_of(t) != before]))
 

@@ -188,6 +188,11 @@ class set_multithreading_enabled(_Flag):
     """Whether PyTorch's backward may use several threads; here one thread records it, and programs use them all."""
 
 
+def is_multithreading_enabled() -> bool:
+    """What ``set_multithreading_enabled`` said in this thread."""
+    return getattr(_Flag._now, "set_multithreading_enabled", True)
+
+
 class enforce_grad_layout_policy(_Flag):
     """Whether a leaf's gradient must be laid out like the leaf; here it always is, which PyTorch then allows too."""
 

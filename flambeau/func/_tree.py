@@ -50,10 +50,10 @@ def broadcast_to(prefix: Any, tree: Any, atom: tuple[type, ...]) -> list[Any] | 
     if isinstance(prefix, atom):
         return [prefix] * len(flatten(tree))
     mine, theirs = _children(prefix), _children(tree)
-    if mine is None or theirs is None or len(mine) != len(theirs):
+    if mine is None or theirs is None or type(prefix) is not type(tree) or len(mine) != len(theirs):
         return None
     if isinstance(prefix, dict):
-        if not isinstance(tree, dict) or prefix.keys() != tree.keys():
+        if prefix.keys() != tree.keys():
             return None
         mine = [prefix[key] for key in tree]
     out: list[Any] = []

@@ -87,7 +87,7 @@ def tensor_argument(f: F, name: str | None = None) -> F:
             raise TypeError(f"{name}(): argument '{first}' (position 1) must be Tensor, not {type(x).__name__}")
         for i, n in others:
             y = args[i] if i < len(args) else kw.get(n, x)
-            if not is_tensor(y):
+            if not is_tensor(y) and (y is not None or n in required):
                 raise TypeError(f"{name}(): argument '{n}' (position {i + 1}) must be Tensor, not {type(y).__name__}")
         try:
             return f(*args, **kw)

@@ -227,7 +227,7 @@ def lu_unpack(
         raise RuntimeError(
             f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(t.shape)} instead"
         )
-    if unpack_pivots and (LU_pivots._ty.dtype is not int32 or not LU_pivots._ty.contiguous):
+    if unpack_pivots and LU_pivots._ty.dtype is not int32:
         raise RuntimeError(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
             "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..graph.epoch import complete_all, threads
+from ..graph.fn import next_number
 from ..graph.keeping import let_go
 from ..graph.realisation import realised, settled
 from ..graph.storage import Storage, flat_type, next_token
@@ -58,6 +60,9 @@ def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     grows = (new.numel + t.offset) * t.dtype.itemsize > s.ty.numel * s.ty.dtype.itemsize
     if grows and s.shared:
         raise RuntimeError("Trying to resize storage that is not resizable")
+    complete_all()
+    (x._vc or s).version += 1
+    threads.epoch.written = next_number()
     replaced[0] += 1
     if s.notes is not None and s.notes.kept is not None:
         settled(s)
