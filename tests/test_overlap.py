@@ -30,7 +30,14 @@ from flambeau.compiler.cpu import pool
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.graph import realisation
 
-pytestmark = pytest.mark.usefixtures("native_code")
+
+@pytest.fixture(autouse=True, scope="module")
+def native_code_planned_once() -> Iterator[None]:
+    """Programs run as native code, and the tests share their plans: to plan a step takes longer than to run it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realisation, "executor", [_execution.run_compiled])
+        realisation.forget()
+        yield
 
 
 class Training:
