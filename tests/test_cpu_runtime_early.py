@@ -174,11 +174,13 @@ def test_chains_that_come_back(threads: int, cost: float | None) -> None:
 
 def test_a_small_program_is_one_workers() -> None:
     """If it is not worth sharing, a worker that is awake runs all of it."""
-    one = Chain([4, 1, 3], 4, cost=0)
-    Chain([16, 16], 4).run()  # wakes the workers
+    one, large = Chain([4, 1, 3], 4, cost=0), Chain([16, 16], 4)
     end = time.monotonic() + 20
-    while not (threads := threads_of(one)) or len(threads) > 1 or 0 in threads:
+    threads: set[int] = set()
+    while len(threads) != 1 or 0 in threads:
         assert time.monotonic() < end
+        large.run()  # wakes the workers
+        threads = threads_of(one)
 
 
 def test_workers_that_were_late_get_no_small_program_for_a_while() -> None:
