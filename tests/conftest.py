@@ -49,7 +49,8 @@ def as_declared(kind: Callable[..., Any]) -> Callable[..., Any]:
     def checked(v: Value, *args: Any) -> Any:
         found = kind(v, *args)
         if not isinstance(found, (tuple, list)):
-            assert (np.shape(found), np.asarray(found).dtype) == (v.shape, np.dtype(v.dtype.compute)), repr(v)
+            array = found if type(found) is np.ndarray else np.asarray(found)
+            assert array.shape == v.shape and array.dtype == v.dtype.compute, repr(v)
         return found
 
     return checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import _two_tiers as two_tiers
@@ -123,7 +124,7 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
 def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) -> None:
     for sizes in [*SIZES, *reversed(SIZES)]:
         for y in of_sizes(*sizes):
-            y.tolist()
+            y.numpy()
     assert in_both["shared"] > 0.75 * in_both["both"]
 
 
@@ -137,13 +138,13 @@ def test_the_lowering_of_what_shares_programs_depends_on_their_structure_alone(m
                      v.params if v.kind in ("reduce", "contract") or v.name == "const" else None)
                     for v in p.function.values]  # fmt: skip
             found.setdefault(structure(p).key, set()).add(repr(told))
-        return _execution.run_on_numpy(p, *args)
+        return [np.zeros(prod(t.shape), t.dtype.np) for t in p.outputs]
 
     monkeypatch.setattr(realisation, "executor", [noted])
     realisation.forget()
     for sizes in SIZES:
         for y in of_sizes(*sizes):
-            y.tolist()
+            y.numpy()
     assert len(found) > 50
     assert all(len(texts) == 1 for texts in found.values())
 

@@ -64,6 +64,7 @@ class Function:
     """A program in the IR: values in order of definition, and which of them are outputs.
 
     ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``). ``origin``: of what is defined next.
+    ``uses``: what the NumPy executor found out about it; it does not change once it has run.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class Function:
         self.outputs: list[Value] = []
         self.chunks = 0
         self.origin: Origin | None = None
+        self.uses: tuple[list[list[int]], set[int]] | None = None
 
     def define(self, v: Value) -> Value:
         """Appends a definition."""

@@ -25,8 +25,9 @@ Array = np.ndarray
 def execute(f: Function, inputs: list[Array], scalars: list[Any]) -> list[Array]:
     """The outputs as arrays. Intermediate values are dropped after their last use."""
     env: list[Any] = [None] * len(f.values)
-    last = _last_uses(f)
-    chained = chained_updates(f)
+    if f.uses is None:
+        f.uses = _last_uses(f), chained_updates(f)
+    last, chained = f.uses
     with np.errstate(all="ignore"):
         for v in f.values:
             if v.kind == "input":
@@ -195,9 +196,16 @@ def _strided(v: Value, a: Array) -> Array:
     return strided(flat, v.shape, strides, offset)
 
 
+def _expand(v: Value, a: Array) -> Array:
+    if 0 in v.shape or not a.flags.c_contiguous:
+        return np.broadcast_to(a, v.shape)
+    steps = [0] * (v.ndim - a.ndim) + [step if n > 1 else 0 for n, step in zip(a.shape, a.strides)]
+    return np.ndarray(v.shape, a.dtype, a, 0, steps)  # NumPy's own function takes several times as long
+
+
 _VIEWS: dict[str, Callable[[Value, Array], Array]] = {
     "permute": lambda v, a: a.transpose(v.params),
-    "expand": lambda v, a: np.broadcast_to(a, v.shape),
+    "expand": _expand,
     "reshape": lambda v, a: a.reshape(v.shape),
     "slice": _slice,
     "flip": lambda v, a: np.flip(a, v.params),
