@@ -73,7 +73,6 @@ def _llvm() -> Any:
     return llvm
 
 
-@functools.lru_cache(maxsize=512)
 def _engine(text: str, machine: Machine) -> Any:
     llvm = _llvm()
     target = llvm.Target.from_default_triple().create_target_machine(
@@ -94,11 +93,14 @@ def lanes_of(machine: Machine, dtype: str) -> int:
     return machine.vector // np.dtype(dtype).itemsize
 
 
+@functools.lru_cache(maxsize=512)
 def native(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., None]:
     """The machine code; takes addresses of arguments and result, and the number of elements, a multiple of lanes."""
     engine = _engine(loop_text(name, dtype, lanes or lanes_of(machine, dtype), machine), machine)
-    arity = FUNCTIONS[name].arity
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(engine.get_function_address("f"))
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (FUNCTIONS[name].arity + 1), ctypes.c_int64)
+    function = kind(engine.get_function_address("f"))
+    function.engine = engine  # the code is there as long as this is
+    return function
 
 
 def compiled(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., Array]:
