@@ -19,6 +19,7 @@ import flambeau as torch
 from flambeau.utils import data
 from flambeau.utils.data import DataLoader
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than there may be cores
 golden = json.loads((Path(__file__).parent / "golden_data.json").read_text())
 TEN = range(10)
 

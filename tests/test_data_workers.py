@@ -25,6 +25,9 @@ from flambeau.utils.data._utils import packing
 from flambeau.utils.data._utils.channel import Channel, pair
 
 HOME = Path(torch.__path__[0]).parent
+TWO_WORKERS = "ignore:This DataLoader will create"  # more than there may be cores
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HOME), "PYTHONWARNINGS": TWO_WORKERS}
+pytestmark = pytest.mark.filterwarnings(TWO_WORKERS)
 Pair = collections.namedtuple("Pair", "a b")
 # What Python raises for local functions: PicklingError from 3.14 on.
 UNPICKLABLE = (AttributeError, TypeError, pickle.PicklingError)
@@ -409,7 +412,7 @@ print(*(p.pid for p in iterator._crew.processes), flush=True)
 
 def started(sleep: float, rest: str) -> tuple[subprocess.Popen[str], list[int]]:
     """A program with two workers, and their process numbers."""
-    environment = {**os.environ, "PYTHONPATH": str(HOME), "FLAMBEAU_EXECUTOR": "native", "OMP_NUM_THREADS": "2"}
+    environment = {**ENVIRONMENT, "FLAMBEAU_EXECUTOR": "native", "OMP_NUM_THREADS": "2"}
     source = SCRIPT.replace("SLEEP", str(sleep)) + rest
     program = subprocess.Popen(
         [sys.executable, "-c", source],
@@ -481,7 +484,6 @@ if __name__ == "__main__":
 def test_under_the_name_torch(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ALIASED)
     command = [sys.executable, "-m", "flambeau", "run", "program.py"]
-    environment = {**os.environ, "PYTHONPATH": str(HOME)}
-    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     expected = "{0} 0 [0.0, 10000.0] torch\n{0} 1 [20000.0, 30000.0] torch\n"
     assert (found.stdout, found.stderr) == (expected.format("fork") + expected.format("spawn"), "")
