@@ -1,4 +1,4 @@
-"""Grids of images, under torchvision's names."""
+"""Grids of images, and what is found on them drawn on them, under torchvision's names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import math
 from typing import Any
 
 import flambeau as torch
+from flambeau.vision._drawing import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
+from flambeau.vision._flow_image import flow_to_image
 from flambeau.vision._pillow import from_array
 
-__all__ = ["make_grid", "save_image"]
+__all__ = [
+    "draw_bounding_boxes",
+    "draw_keypoints",
+    "draw_segmentation_masks",
+    "flow_to_image",
+    "make_grid",
+    "save_image",
+]
 
 
 def _as_batch(tensor: Any) -> torch.Tensor:
