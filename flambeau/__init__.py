@@ -141,6 +141,8 @@ _LAZY_NAMES |= {
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
     "compile": "_compile",
+    "cond": "_control_flow",
+    "while_loop": "_control_flow",
 }
 
 _LAZY_NAMES |= {"vmap": "func", "autocast": "amp", "GradScaler": "amp", "fork_rng": "random"}
