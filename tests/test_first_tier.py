@@ -672,3 +672,20 @@ def test_integers_at_hand_are_joined_at_once() -> None:
     assert torch.cat([b, b.to(torch.int32)]).dtype is torch.int64
     with pytest.raises(RuntimeError, match="Sizes of tensors must match except in dimension 1"):
         torch.cat([a, torch.ones(3, 1, dtype=torch.int64)], 1)
+
+
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64, torch.int64])
+def test_many_elements_are_combined_in_the_order_of_compiled_code(in_both: dict[str, int], dt: Any) -> None:
+    x, i = (10 * torch.randn(90, 8)).to(dt), torch.randint(0, 90, (700,))
+    y = (10 * torch.randn(8, 700)).to(dt).t()
+    along = i[:, None].expand(700, 8)
+    for result in (
+        x.index_add(0, i, y),
+        x.index_put((i,), y, accumulate=True),
+        x.index_put((i, i % 8), y[:, 0], accumulate=True),
+        x.scatter_add(0, along, y),
+        x.scatter_reduce(0, along, y, "amax"),
+        x.t().scatter_add(1, along.t(), y.t()),
+    ):
+        result.tolist()
+    assert in_both["both"] and not in_both["compiled"]

@@ -290,7 +290,7 @@ _COMBINE = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.mini
 
 
 def _scatter(v: Value, a: Array, *rest: Array) -> Array:
-    out = np.array(a, v.dtype.compute)
+    out = np.array(a, v.dtype.compute, order="C")
     how, at = v.params
     src = rest[-1]
     if how == "along":
@@ -306,8 +306,22 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
     if v.name == "set":
         out[where] = src
     else:
-        _COMBINE[v.name].at(out, where, src)
+        _combine(v.name, out, where, src)
     return _rounded(out.reshape(v.shape), v.dtype)
+
+
+def _combine(name: str, out: Array, where: tuple[Any, ...], src: Array) -> None:
+    """Combines elements with those of ``out``; in flat memory, where NumPy is 4 to 20 times as fast, if they are many."""
+    f = _COMBINE[name]
+    if not MANY <= out.size <= SPARSE * np.size(src) or src.dtype != out.dtype:
+        f.at(out, where, src)
+        return
+    places = np.arange(out.size).reshape(out.shape)[where]
+    f.at(out.reshape(-1), places.reshape(-1), np.broadcast_to(src, places.shape).reshape(-1))
+
+
+MANY = 512  # elements of memory that is combined with others flat,
+SPARSE = 32  # if there are not as many times more than others
 
 
 def _update(v: Value, base: Array, value: Array, inplace: bool) -> Array:
