@@ -4,6 +4,10 @@ It rests while the package is imported: many new objects, no garbage, a tenth of
 program is planned. What there is then (modules, functions, classes) is set aside until the program asks for a
 collection: a full one would look at a quarter of a million objects, for 30 ms, and find nothing.
 
+A call that is recorded makes several objects where PyTorch makes one, and most are gone when the step is. So new
+objects are looked at when there are as many more of them as Python waits for by itself, unless the program has said how
+many.
+
 Where graphs are new again and again, most objects are nodes and programs, kept to be found again. A full collection
 looks at all of them, and one comes whenever there are a quarter more, up to a fifth of such programs' time. So once
 there are many nodes, what has survived a full collection is set aside until there is three times as much, the program
@@ -29,6 +33,9 @@ def resume() -> None:
     if not gc.get_freeze_count():
         gc.freeze()
         _watch()
+    young, *older = gc.get_threshold()
+    if young in PYTHONS_OWN:
+        gc.set_threshold(YOUNG, *older)
     gc.enable()
 
 
@@ -91,6 +98,8 @@ def _unfreeze() -> None:
     _blocks[0] = 0
 
 
+PYTHONS_OWN = (700, 2000)  # how many new objects Python's versions wait for, if nobody said otherwise
+YOUNG = 5000  # how many are waited for: a recorded call makes six where PyTorch's call makes one
 FULL = 2  # the generation of a collection of all objects
 GROWTH = 3  # how many times as much memory Python has when those set aside are looked at again
 _aside = [False]  # is what survives set aside?

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -103,3 +104,14 @@ def test_a_program_that_sets_objects_aside_itself_is_left_alone() -> None:
         assert _collector._around not in gc.callbacks
     finally:
         gc.unfreeze()
+
+
+def test_thresholds_that_a_program_chose_are_kept() -> None:
+    code = "import gc; gc.set_threshold({}, 7, 9); import flambeau; print(gc.get_threshold())"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code.format(n)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for n in (900, _collector.PYTHONS_OWN[0])
+    ]
+    assert told == ["(900, 7, 9)", f"({_collector.YOUNG}, 7, 9)"]
