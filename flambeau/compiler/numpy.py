@@ -311,7 +311,7 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
 
 
 def _combine(name: str, out: Array, where: tuple[Any, ...], src: Array) -> None:
-    """Combines elements with those of ``out``; in flat memory, where NumPy is 4 to 20 times as fast, if they are many."""
+    """Combines elements with those of ``out``: many of them in flat memory, where NumPy is 4 times as fast."""
     f = _COMBINE[name]
     if not MANY <= out.size <= SPARSE * np.size(src) or src.dtype != out.dtype:
         f.at(out, where, src)
