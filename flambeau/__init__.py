@@ -98,6 +98,7 @@ _SUBMODULES = frozenset(
         "functional",
         "futures",
         "library",
+        "masked",
         "__future__",
         "_C",
         "_dynamo",
