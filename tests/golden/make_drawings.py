@@ -1,4 +1,4 @@
-"""Writes vision_drawings.json: digests of what torchvision draws. `PYTHONPATH=tests python tests/golden/make_drawings.py`"""
+"""Writes vision_drawings.json, what torchvision draws: `PYTHONPATH=tests python tests/golden/make_drawings.py`."""
 
 from __future__ import annotations
 
