@@ -49,9 +49,12 @@ class OptimizedModule(Module):
         return not isinstance(self._orig_mod, Sized) or len(self._orig_mod) > 0
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_orig_mod":  # it is not there yet
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute '_orig_mod'")
-        return getattr(self._orig_mod, name)
+        if name != "_orig_mod":
+            return getattr(self._orig_mod, name)
+        try:
+            return self.__dict__["_modules"]["_orig_mod"]
+        except KeyError:  # it is not there yet
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute '_orig_mod'") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if _is_own(self, name):
