@@ -174,7 +174,13 @@ class Sides:
 
 
 def _compiled(run: Callable[[], Any]) -> None:
-    """Runs steps until their programs have left the first tier, which runs them for as long as that pays."""
+    """Runs steps until their programs have left the first tier, which runs them for as long as that pays.
+
+    So it is with functions of Python and their twins.
+    """
+    from flambeau import _twins
+
+    _twins.begin(at_once=True)
     begin, before = time.perf_counter(), -1
     while before != (before := _runs_in_first_tier()) and time.perf_counter() - begin < FIRST_TIER_SECONDS:
         run()

@@ -18,7 +18,7 @@ import numpy as np
 
 import flambeau as torch
 import flambeau.nn.functional as F
-from flambeau import nn
+from flambeau import _twins, nn
 from flambeau.graph import realisation as realise
 
 
@@ -131,6 +131,7 @@ def deep(layers: int) -> Any:
 def main() -> None:
     """Prints the table."""
     torch.manual_seed(0)
+    _twins.begin(at_once=True)
     undo = without_executor()
     target = torch.tensor([3])
     step = trainer(LeNet(), torch.randn(1, 1, 32, 32), target)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _collector
+from . import _collector, _twins
 from .compiler.numpy import execute, flatten, to_memory
 from .dtypes import dtype
 from .graph import realisation as realise
@@ -191,3 +191,6 @@ def of_one_number(op: Operator, dt: dtype) -> Any:
 _of_numbers: dict[tuple[Operator, dtype], Any] = {}
 realise.at_hand.append(of_one_number)
 realise.executor.append(run_on_numpy if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy" else run_compiled)
+if _twins.mode == "now" or (_twins.mode == "auto" and realise.executor[0] is run_compiled):
+    realise.steady_hooks.append(_twins.begin)
+    realise.steady_from[0] = 0 if _twins.mode == "now" else _twins.READ_AFTER

@@ -2,7 +2,7 @@
 
 Programs run on the NumPy executor, which needs no compilation, unless FLAMBEAU_EXECUTOR says ``native`` or a test asks
 for the fixture ``native_code``. Native programs are compiled at once; with ``FLAMBEAU_EXECUTOR=tiers`` they run in the
-first tier too, and the bits are compared.
+first tier too, and the bits are compared. Functions have no twins, unless FLAMBEAU_TWINS says ``now``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
+os.environ.setdefault("FLAMBEAU_TWINS", "off")
 import _two_tiers as two_tiers
 
 from flambeau import _execution

@@ -28,6 +28,7 @@ PLACES = {
     "storage": "tensors",
     "printing": "tensors",
     "_execution": "tensors",
+    "_twins": "tensors",
     "_shared_memory": "tensors",
     "first_tier": "tensors",
     "_swapping": "tensors",
@@ -50,6 +51,7 @@ DOWNWARD = {
     ("printing", ""): "slices and sums of what is printed",
     ("random", ""): STATE,
     ("random.generator", ""): STATE,
+    ("_twins", "nn.parameter"): "a class of tensors",
     ("random", "utils.data"): "the seed of a DataLoader's worker",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,11 @@ Scenario = Callable[[], list[Any]]
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """One entry for each pass that was found by the traced node alone."""
+    if not isinstance(memo.replay, FunctionType):
+        pytest.skip("a twin calls its own functions")
     found: list[Any] = []
-    released = memo.Released
-    monkeypatch.setattr(memo, "Released", type("Released", (released,), {"__slots__": ()}))
-    original = memo.Released.__init__
-    monkeypatch.setattr(memo.Released, "__init__", lambda self, *a: (found.append(a), original(self, *a))[1])
+    released = memo.released
+    monkeypatch.setattr(memo, "released", lambda *a: (found.append(a), released(*a))[1])
     return found
 
 

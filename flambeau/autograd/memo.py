@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..compiler.twins import twin
 from ..graph.epoch import BUDGET, Epoch, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooked_leaves
-from ..graph.gradients import Gradients
+from ..graph.gradients import gradients
 from ..graph.node import LEAF, SCALAR, Node, layout_node, on_one_line
 from ..graph.realisation import forget_hooks, realise
-from ..graph.tape import Released, settle
+from ..graph.tape import Released, released, settle
 from ..graph.tensor_base import new_tensor
 from ..graph.traced import Traced, inner_nodes
 from ..graph.types import Ty, ty
@@ -234,10 +235,11 @@ class Pass:
         self.bytes = sum([g.ty.nbytes for g in known.grads if g is not None])
 
 
+@twin
 def replay(x: Any, keep: Any) -> bool:
     """A backward pass from a scalar whose graph is on the tape, found without a walk; False if that does not hold."""
     epoch, h = threads.epoch, x._e
-    if h.__class__ is not Traced or x._ins.__class__ is Released:
+    if type(h) is not Traced or type(x._ins) is Released:
         return False
     if epoch.tape.get(h) is not x or anomaly.state["enabled"] or x._ty.numel != 1 or x._ty.dtype.kind != "f":
         return False
@@ -247,30 +249,36 @@ def replay(x: Any, keep: Any) -> bool:
     known = h.passes.get((len(scalars), *[scalars[i] for i in h.numbers]))
     if known is None:
         return _first_pass(x, h, keep, epoch)
-    if epoch.released and not all(r.nodes.isdisjoint(known.nodes) for r in epoch.released):
+    if epoch.released and not all([r.nodes.isdisjoint(known.nodes) for r in epoch.released]):  # noqa: C419
         return False
     xs = [leaf.leaf() for leaf in known.leaves]
     edges = [x._e for x in xs]
-    if hooked_leaves and any(e.hooked is not None for e in edges):
+    if hooked_leaves and any([e.hooked is not None for e in edges]):  # noqa: C419
         return False
     scalars.extend(known.scalars)
     if not keep:
-        x._ins = Released(known.nodes, known.leaves, edges)
+        x._ins = released(known.nodes, known.leaves, edges)
         epoch.released.append(x._ins)
     if known.together and all([x._g is None for x in xs]):  # noqa: C419
         _give_together(xs, known, epoch)
         return True
+    _add_without_grad(xs, edges, known, epoch)
+    return True
+
+
+def _add_without_grad(xs: list[Any], edges: list[Any], known: Pass, epoch: Epoch) -> None:
+    """``_add_all``, of which autograd sees nothing."""
     before, epoch.grad = epoch.grad, False
     try:
         _add_all(xs, edges, known, epoch)
     finally:
         epoch.grad = before
-    return True
 
 
+@twin
 def _give_together(xs: list[Any], known: Pass, epoch: Epoch) -> None:
     """Gives leaves without a gradient theirs, all in one object."""
-    g = Gradients(known, [leaf.leaf for leaf in known.leaves], epoch)
+    g = gradients(known, [leaf.leaf for leaf in known.leaves], epoch)
     for x in xs:
         x._g = g
     epoch.computed.append(g)

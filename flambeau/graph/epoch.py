@@ -45,6 +45,7 @@ class Epoch:
         "repeated",
         "scalars",
         "serial",
+        "swept",
         "tape",
         "values",
         "viewed",
@@ -61,6 +62,7 @@ class Epoch:
         self.bytes = 0
         self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
+        self.swept = 0  # the realisation at which storages that nobody holds were last looked for
         # Tensors and backward nodes whose calls are still to be completed, in the order of their recording:
         self.tape: dict[Traced, Any] = {}
         self.repeated: dict[Traced, Traced] = {}  # a call on the tape -> the last one of its form, if there are several

@@ -16,8 +16,8 @@ from .types import Ty
 if TYPE_CHECKING:
     from .tensor_base import TensorBase
 
-_numbers = itertools.count()
-next_number = _numbers.__next__
+numbers_of_calls = itertools.count()
+next_number = numbers_of_calls.__next__
 
 
 class Saved(NamedTuple):

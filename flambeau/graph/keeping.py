@@ -11,6 +11,7 @@ import heapq
 from sys import getrefcount
 from typing import Any
 
+from ..compiler.twins import twin
 from .node import Node, leaf_node
 from .storage import Storage, next_token
 
@@ -77,6 +78,7 @@ def sweep() -> None:
             _release(slot)
 
 
+@twin
 def buffers(slots: list[int]) -> list[Any]:
     """The memory of kept storages by their numbers."""
     return [_slots[i].raw for i in slots]  # type: ignore[union-attr]

@@ -10,16 +10,17 @@ import numpy as np
 
 from .. import _collector
 from ..compiler.flight import flights, land
+from ..compiler.twins import twin
 from ..dtypes import default_hooks, dtype
 from . import epoch as _epoch
 from . import packing
 from .epoch import LOCK, Epoch
-from .fn import next_number
+from .fn import numbers_of_calls
 from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import Node, Operator, forget_nodes, nodes
 from .program import Program, build
-from .storage import Storage, lost, next_token, out_of_memory
+from .storage import Storage, lost, next_token, out_of_memory, tokens
 from .tape import settle
 from .traced import traced
 from .types import ty as _ty
@@ -34,6 +35,7 @@ executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 at_hand: list[Callable[[Operator, dtype], Any]] = []  # gives the function of one number, if it may be computed at once
 
 
+@twin
 def _held(pend: list[Any], more: int) -> list[Any]:
     """The storages or gradients to which there are more than ``more`` references."""
     return [s for s in pend if getrefcount(s) > more]
@@ -47,21 +49,27 @@ def _baseline() -> int:
     return more
 
 
+@twin
 def _live(epoch: Epoch) -> tuple[list[Storage], list[Gradients]]:
     """The pending storages that a tensor or a saved value still holds, oldest first, and gradients."""
-    live = _held(epoch.pend, UNHELD)
+    live = _held(epoch.pend, UNHELD[0])
     epoch.pend.clear()
     if epoch.meta:
         live = _with_memory(live)
     if not epoch.computed:
         return live, []
-    computed = _held(epoch.computed, UNHELD)
+    computed = _held(epoch.computed, UNHELD[0])
     for g in epoch.computed:
         g.epoch = None
     epoch.computed.clear()
     if epoch.meta:
-        computed = [g for g in computed if not any([n.ty.meta for n in g.known.grads])]  # noqa: C419
+        computed = [g for g in computed if not _without_memory(g)]
     return live, computed
+
+
+def _without_memory(g: Gradients) -> bool:
+    """Is some gradient on the meta device?"""
+    return any([n.ty.meta for n in g.known.grads])  # noqa: C419
 
 
 def _with_memory(live: list[Storage]) -> list[Storage]:
@@ -116,11 +124,16 @@ def realise_with(
     with LOCK:
         settle(epoch)
         live, computed = _live(epoch)
-        outs = _run(epoch, live, computed, writes, storages)
-        for s, counter, out in zip(storages, counters, outs[-len(storages) :]):
-            s.raw = out
-            counter.version += 1
+        _replace_all(storages, counters, _run(epoch, live, computed, writes, storages))
         _end(epoch, live)
+
+
+@twin
+def _replace_all(storages: Sequence[Storage], counters: Sequence[Any], outs: list[np.ndarray]) -> None:
+    """Gives storages, and the tensors that have these version counters, the last of the outputs."""
+    for s, counter, out in zip(storages, counters, outs[len(outs) - len(storages) :]):
+        s.raw = out
+        counter.version += 1
 
 
 def _compiled(key: tuple[Any, ...]) -> Program:
@@ -141,18 +154,7 @@ def _run(
 
     Gives all its outputs, of which all but ``wanted`` may be late.
     """
-    key = (*[s.h for s in live], *[g.known for g in computed], *writes)
-    p = programs.get(key) or _compiled(key)
-    counters["realisations"] += 1
-    inputs = [s.raw for s in epoch.leaves[: p.leaves]]
-    if epoch.values:
-        _replace(inputs, epoch.values, p)
-    inputs += buffers(p.slots)
-    p.olds = [s.raw for s in live]
-    p.wanted = live.index(wanted) if wanted in live else -1
-    for g in computed:
-        p.olds += [None] * len(g.leaves)
-    p.olds += [s.raw for s in written]
+    p, inputs = _arguments(epoch, live, computed, writes, written, wanted)
     if flights:
         land()
     try:
@@ -164,6 +166,35 @@ def _run(
         raise
     finally:
         p.olds, p.wanted = [], None
+    _give(live, computed, outs)
+    return outs
+
+
+@twin
+def _arguments(
+    epoch: Epoch, live: list[Storage], computed: list[Gradients], writes: tuple[Writes, ...],
+    written: Sequence[Storage], wanted: Storage | None,
+) -> tuple[Program, list[Any]]:  # fmt: skip
+    """The program of a run, which is told what memory its outputs had so far, and its inputs."""
+    key = (*[s.h for s in live], *[g.known for g in computed], *writes)
+    p = programs.get(key) or _compiled(key)
+    counters["realisations"] += 1
+    inputs = [s.raw for s in epoch.leaves[: p.leaves]]
+    if epoch.values:
+        _replace(inputs, epoch.values, p)
+    inputs += buffers(p.slots)
+    olds = [s.raw for s in live]
+    for g in computed:
+        olds += [None for leaf in g.leaves]
+    olds += [s.raw for s in written]
+    p.olds = olds
+    p.wanted = live.index(wanted) if wanted in live else -1
+    return p, inputs
+
+
+@twin
+def _give(live: list[Storage], computed: list[Gradients], outs: list[np.ndarray]) -> None:
+    """Gives storages and gradients what was computed for them."""
     for s, out in zip(live, outs):
         if s.owner is None:
             s.raw = out
@@ -171,9 +202,9 @@ def _run(
             _store(s, out)
     at = len(live)
     for g in computed:
-        g.arrays = outs[at : at + len(g.leaves)]
-        at += len(g.leaves)
-    return outs
+        end = at + len(g.leaves)
+        g.arrays = outs[at:end]
+        at = end
 
 
 def _replace(inputs: list[Any], values: dict[int, np.ndarray], p: Program) -> None:
@@ -193,13 +224,14 @@ def _store(s: Storage, value: np.ndarray) -> None:
         s.raw = value
 
 
+@twin
 def _end(epoch: Epoch, live: list[Storage]) -> None:
     """Forgets the epoch's nodes: every tensor's cached node goes out of date."""
     for s in live:
         s.pending = False
         if s.notes is None:
             s.h = None
-            s.w = next_token()
+            s.w = next(tokens)
         else:
             _rest(s)
     for s in epoch.leaves:
@@ -215,23 +247,40 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.serial += 1
     epoch.deferring = epoch.alone and not packing.active
     epoch.moved = epoch.meta = False
-    epoch.written = next_number()
-    if kept_anew[0] or epoch.serial % SWEEP_INTERVAL == 0:
+    epoch.written = next(numbers_of_calls)
+    if kept_anew[0] or epoch.serial >= epoch.swept + SWEEP_INTERVAL:
+        epoch.swept = epoch.serial
         sweep()
+        if steady_hooks and counters["realisations"] >= steady_from[0] and epoch.alone:
+            _begin_steady()
     if len(nodes) + len(traced) > _next_check[0]:
         _check_nodes()
 
 
+@twin
 def _rest(s: Storage) -> None:
     """A realised storage between epochs: no node stands for its value, unless it keeps its leaf."""
     notes = s.notes
     if notes is None or notes.kept is None:
         s.h = None
-        s.w = next_token()
+        s.w = next(tokens)
     else:
         s.h = notes.kept
         s.w = notes.token
         s.epoch = None
+
+
+steady_hooks: list[Callable[[], int | None]] = []  # what a process does once it has taken some steps
+steady_from = [0]  # after how many
+
+
+def _begin_steady() -> None:
+    """Calls the hook, which may ask to be called again, so many steps later."""
+    more = steady_hooks[0]()
+    if more is None:
+        steady_hooks.clear()
+    else:
+        steady_from[0] += more
 
 
 _next_check = [MANY_NODES]  # the number of nodes at which something is done about them
@@ -287,4 +336,4 @@ def settled(s: Storage) -> np.ndarray:
 
 from ..dtypes import float32 as _DT  # noqa: E402
 
-UNHELD = _baseline()
+UNHELD = [_baseline()]  # counted anew when ``_held`` gets its twin

@@ -14,7 +14,8 @@ from ..dtypes import dtype
 from .types import Ty, ty
 
 OWN_REFERENCES = 3  # to a buffer's owner when only the storage knows it: by ``buf``, ``owner`` and the count itself
-next_token = itertools.count(1).__next__  # for ``Storage.w``: no value comes twice
+tokens = itertools.count(1)  # for ``Storage.w``: no value comes twice
+next_token = tokens.__next__
 
 
 class Storage:

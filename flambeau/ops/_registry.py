@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, TypeVar
 
+from ..compiler.twins import twin
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
 from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
@@ -18,6 +19,7 @@ from ..graph.fn import (
     fn_class,
     hooks_of,
     next_number,
+    numbers_of_calls,
     pack_saved,
     record,
     save,
@@ -90,6 +92,7 @@ def function(*names: str) -> Callable[[F], F]:
 # ---- recording
 
 
+@twin
 def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     """Records ``op`` on tensors and Python numbers; gives a pending tensor, or a tuple of them.
 
@@ -98,8 +101,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
     """
     epoch = threads.epoch
     if epoch.crowded:
-        with Turn(epoch):
-            return call(op, ins, attrs)
+        return _in_turn(epoch, op, ins, attrs)
     count = len(ins)
     try:
         if count == 1:
@@ -108,7 +110,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
         elif count == 2:
             x, z = ins
             h = x._h if x._w == x._s.w else refresh(x)
-            if z.__class__ is float:
+            if type(z) is float:
                 hs = h, number(z, weak_dtype(z))
             else:
                 hs = h, z._h if z._w == z._s.w else refresh(z)
@@ -155,11 +157,17 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             epoch.tape[h] = y
         y._e = h
         y._ins = ins
-        y._number = next_number()
+        y._number = next(numbers_of_calls)
         return y
     y._e = None
     _give_history(op, ins, h.value, y, epoch)
     return y
+
+
+def _in_turn(epoch: Epoch, op: Operator, ins: tuple[Any, ...], attrs: Any) -> Any:
+    """A call where other threads record too."""
+    with Turn(epoch):
+        return call(op, ins, attrs)
 
 
 def _first(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
@@ -236,6 +244,7 @@ _new = object.__new__
 HELD_BACK = 1 << 60  # off the budget while several nodes are given memory: a realisation would outdate the later ones
 
 
+@twin
 def fresh(node: Node, epoch: Epoch) -> Any:
     """A pending tensor over new memory."""
     t = node.ty

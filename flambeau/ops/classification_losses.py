@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.twins import twin
 from ..dtypes import SCALAR_NAMES, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
@@ -43,6 +44,7 @@ def reduction_code(reduction: str, size_average: Any = None, reduce: Any = None)
 # ---- labels
 
 
+@twin
 def check_labels(target: Any, classes: int, ignore: int) -> bool:
     """Checks labels that are at hand; True if they must be checked when the program runs.
 
@@ -180,6 +182,7 @@ NLL_BACKWARD = Operator(
 )  # fmt: skip
 
 
+@twin
 def nll(x: Any, target: Any, weight: Any, code: int, ignore: int) -> Any:
     """The loss for input of any number of dimensions.
 
@@ -201,13 +204,18 @@ def nll(x: Any, target: Any, weight: Any, code: int, ignore: int) -> Any:
     return _nll_nd(x, target, weight, code, ignore)
 
 
+@twin
 def _record(op: Operator, x: Any, target: Any, weight: Any, code: int, ignore: int) -> Any:
     dt = target._ty.dtype
     if dt is not int64 and dt is not uint8:
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[dt]}")
+        _refuse_dtype(dt)
     shape = x._ty.shape
     late = check_labels(target, shape[1 if len(shape) > 1 else 0], ignore)
     return call(op, (x, target) if weight is None else (x, target, weight), (code, ignore, late))
+
+
+def _refuse_dtype(dt: Any) -> None:
+    raise RuntimeError(f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[dt]}")
 
 
 def _check_sizes(a: Ty, t: Ty) -> None:

@@ -8,13 +8,13 @@ states. Learning rates and other numbers are run-time arguments.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
-from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..compiler.twins import twin
 from ..dtypes import dtype, float64
 from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
 from ..graph.fn import next_number
@@ -177,7 +177,7 @@ class Standing:
     @property
     def counting(self) -> bool:
         """Is what is counted as ``key`` says?"""
-        return self.replaced == replaced[0] and self.versions == sum([c.version for c in self.counters])
+        return _counting(self)
 
     def _at_rest(self) -> list[Any]:
         """The nodes of all memory between steps."""
@@ -185,29 +185,7 @@ class Standing:
 
     def stands_for(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
         """Are these the tensors, on the memory of before?"""
-        return self._same(params, members) and self._at_rest() == self.nodes
-
-    def holds(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
-        """Are these the tensors, all at rest?"""
-        return self._same(params, members) and [s.h for s in self.storages] == self.nodes
-
-    def _same(self, params: Sequence[Any], members: Sequence[Any]) -> bool:
-        return (
-            self.replaced == replaced[0]
-            and len(params) == len(self.params)
-            and len(members) == len(self.members)
-            and all(map(is_, members, self.members))
-            and all(map(is_, params, self.params))
-        )
-
-    def plan(self, g: Gradients, start: int) -> Plan | None:
-        """The next step for the gradients of one pass with numbers from ``start`` on; None if it is not known."""
-        params = self.params
-        for p in params:
-            if p._g is not g:
-                return None
-        plan = self.plans.get((self.update.rule, self.flags, g.known, start, len(self.numbers)))
-        return None if plan is None or plan.leaves != [p._h for p in params] else plan
+        return _same(self, params, members) and self._at_rest() == self.nodes
 
     def learn(self, taken: Taken, key: tuple[float, ...]) -> None:
         """Remembers a step that was taken, and on what it depended."""
@@ -219,6 +197,52 @@ class Standing:
             self.plans[taken.key] = taken.plan
 
 
+@twin
+def holds(standing: Standing, params: Sequence[Any], members: Sequence[Any]) -> bool:
+    """Are these the tensors, all at rest?"""
+    return _same(standing, params, members) and [s.h for s in standing.storages] == standing.nodes
+
+
+@twin
+def _same(standing: Standing, params: Sequence[Any], members: Sequence[Any]) -> bool:
+    return standing.replaced == replaced[0] and same(members, standing.members) and same(params, standing.params)
+
+
+@twin
+def same(xs: Collection[Any], ys: Collection[Any]) -> bool:
+    """Are these the very same objects?"""
+    return len(xs) == len(ys) and all([x is y for x, y in zip(xs, ys)])  # noqa: C419
+
+
+@twin
+def members(state: Any, params: Sequence[Any], keys: Sequence[str]) -> list[Any] | None:
+    """The states of parameters, a column after the other; None if some parameter has none yet."""
+    states = [state.get(p) for p in params]
+    found: list[Any] = []
+    try:
+        for key in keys:
+            found += [s[key] for s in states]
+    except (TypeError, KeyError):
+        return None
+    return found
+
+
+@twin
+def _counting(standing: Standing) -> bool:
+    return standing.replaced == replaced[0] and standing.versions == sum([c.version for c in standing.counters])
+
+
+@twin
+def _plan(standing: Standing, g: Gradients, start: int) -> Plan | None:
+    """The next step for the gradients of one pass with numbers from ``start`` on; None if it is not known."""
+    params = standing.params
+    if not all([p._g is g for p in params]):  # noqa: C419
+        return None
+    plan = standing.plans.get((standing.update.rule, standing.flags, g.known, start, len(standing.numbers)))
+    return None if plan is None or plan.leaves != [p._h for p in params] else plan
+
+
+@twin
 def repeat(steps: Sequence[Standing]) -> bool:
     """Takes the next steps of all groups of an optimizer with all that is pending, if they are known."""
     epoch = threads.epoch
@@ -229,7 +253,7 @@ def repeat(steps: Sequence[Standing]) -> bool:
     scalars: list[Any] = []
     start = len(epoch.scalars)
     for standing in steps:
-        plan = standing.plan(g, start + len(scalars))
+        plan = _plan(standing, g, start + len(scalars))
         if plan is None:
             return False
         plans.append(plan)
@@ -237,14 +261,20 @@ def repeat(steps: Sequence[Standing]) -> bool:
         scalars += plan.scalars
     epoch.scalars += scalars
     if len(plans) == 1:
-        realise_with(epoch, (plan.writes,), plan.storages, plan.counters)  # type: ignore[possibly-unbound]
+        plan = plans[0]
+        realise_with(epoch, (plan.writes,), plan.storages, plan.counters)
     else:
-        storages, counters = [s for p in plans for s in p.storages], [c for p in plans for c in p.counters]
-        realise_with(epoch, tuple([p.writes for p in plans]), storages, counters)
+        _realise_all(epoch, plans)
     for standing in steps:
         standing.key = standing.next  # it was foretold
         standing.versions += len(standing.counters)
     return True
+
+
+def _realise_all(epoch: Epoch, plans: list[Plan]) -> None:
+    """Takes the steps of several groups."""
+    storages, counters = [s for p in plans for s in p.storages], [c for p in plans for c in p.counters]
+    realise_with(epoch, tuple([p.writes for p in plans]), storages, counters)
 
 
 def zeros_like(x: TensorBase) -> TensorBase:

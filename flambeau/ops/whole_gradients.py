@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph.epoch import Epoch, node_of, threads
-from ..graph.gradients import Gradients
+from ..graph.gradients import Gradients, gradients
 from ..graph.node import Node
 from ..graph.realisation import forget_hooks
 from ._registry import fit, fresh
@@ -59,7 +59,7 @@ def change_all(params: Sequence[Any], rule: Rule, key: Any) -> Any:
         known = _learn(name, g, places, rule, epoch)
     else:
         return None
-    changed = Gradients(known, g.leaves, epoch)
+    changed = gradients(known, g.leaves, epoch)
     for p in params:
         p._g = changed
     epoch.computed.append(changed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from operator import is_, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as torch
@@ -132,17 +132,15 @@ class LoopOptimizer(Optimizer):
         found = self._standing.get(id(group))
         if found is None:
             return None
-        if len(group) != len(found.options) or not all(map(is_, group.values(), found.options)):
+        if not stepping.same(group.values(), found.options):
             if group.get("capturable"):
                 return None
             self._describe_again(found, group)
         params, update = group["params"], found.update
-        states = list(map(self.state.get, params))
-        try:
-            members = [state[key] for key in update.keys for state in states]  # type: ignore[index]
-        except (TypeError, KeyError):  # there is none yet
+        members = stepping.members(self.state, params, update.keys)
+        if members is None:
             return None
-        if not found.holds(params, members):
+        if not stepping.holds(found, params, members):
             return None
         if found.counters:
             key = found.next = update.following(found.key[: len(found.counted)], found.rounded)

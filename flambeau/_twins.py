@@ -1,0 +1,132 @@
+"""Gives the functions of the steady step their twins (``compiler.twins``), once a process has taken some steps.
+
+``FLAMBEAU_TWINS``: "auto"; "now", from the first step on; or "off".
+"""
+
+from __future__ import annotations
+
+import importlib
+import marshal
+import os
+import sys
+from collections.abc import Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .compiler.twins import marked
+from .graph import realisation, tape
+
+if TYPE_CHECKING:
+    from .compiler.cpu.code_cache import CodeCache
+
+MODES = ("auto", "now", "off")
+mode = os.environ.get("FLAMBEAU_TWINS") or "auto"
+if mode not in MODES:
+    raise ValueError(f"FLAMBEAU_TWINS={mode}: expected one of {', '.join(MODES)}")
+
+# The modules of all functions that get a twin: the code of all is one entry on the disk.
+HOLDERS = (
+    "autograd.memo", "graph.gradients", "graph.keeping", "graph.realisation", "graph.tape", "ops._registry",
+    "ops.classification_losses", "ops.stepping",
+)  # fmt: skip
+READ_AFTER = 500  # realisations after which twins from the disk pay
+COMPILED_AFTER = 10_000  # after which they are compiled: that takes half a second, once
+
+
+def begin(at_once: bool = False) -> int | None:
+    """Puts twins in the place of the functions, if they are at hand or pay; else how many steps later to ask again.
+
+    ``at_once``: whether it pays or not.
+    """
+    from .compiler.cpu.assemble import CompileError
+    from .compiler.cpu.loader import LoadError
+    from .compiler.cpu.target import MissingCompiler
+    from .compiler.twins import layout
+
+    if mode == "off" or not layout.supported():
+        return None
+    steps = realisation.counters["realisations"]
+    try:
+        made = _made(compile=at_once or mode == "now" or steps >= COMPILED_AFTER)
+    except (MissingCompiler, CompileError, LoadError, NotImplementedError, OSError):
+        return None
+    if made is None:
+        return COMPILED_AFTER - steps
+    put(made)
+    return None
+
+
+def put(made: Mapping[Any, Any]) -> None:
+    """Puts twins in the place of their functions (or the other way round): nothing may be pending in other threads."""
+    root = __name__.partition(".")[0] + "."
+    for name, module in list(sys.modules.items()):
+        if name.startswith(root) and isinstance(module, ModuleType):
+            names = vars(module)
+            for key, value in list(names.items()):
+                if isinstance(value, (FunctionType, BuiltinFunctionType)) and value in made:
+                    names[key] = made[value]
+    tape.UNHELD[0], realisation.UNHELD[0] = tape._baseline(), realisation._baseline()
+
+
+def _made(compile: bool) -> dict[Any, Any] | None:
+    """The twins; None if they are not on the disk and are not to be compiled."""
+    from .compiler.cpu import disk, pool, stored
+    from .compiler.twins import layout, linking
+
+    functions, classes = _functions(), _classes()
+    cache = pool.default().cache
+    shapes = repr([layout.slots_of(cls) for cls in classes])
+    prints = map(linking.fingerprint, functions)
+    name = disk.key_of("twins", stored.source(), sys.version, cache.target.key, shapes, *prints)
+    content = cache.store.get(name)
+    addresses = None
+    if content is not None:
+        key, descriptions = marshal.loads(content)
+        addresses = cache.find([key])
+    if addresses is not None:
+        constants = linking.found(descriptions, functions, classes)  # type: ignore[possibly-unbound]
+    elif compile:
+        addresses, constants = _compiled(functions, classes, cache, name)
+    else:
+        return None
+    return linking.linked(functions, constants, addresses[0])
+
+
+def _compiled(functions: list[Any], classes: list[type], cache: CodeCache, name: str) -> tuple[Any, list[Any]]:
+    """The addresses of new code, and what it reads; both are kept on the disk."""
+    from .compiler.twins import linking
+    from .compiler.twins.unit import Unit
+
+    unit = Unit(functions, classes, [cls for cls in classes if cls.__init__ is object.__init__ and not _has_new(cls)])
+    addresses = cache.load([unit.text])
+    descriptions = linking.described(unit.constants, functions, classes)
+    cache.store.put(name, marshal.dumps((cache.key(unit.text), descriptions)))
+    return addresses, unit.constants
+
+
+def _has_new(cls: type) -> bool:
+    return cls.__new__ is not object.__new__
+
+
+def _functions() -> list[FunctionType]:
+    """All functions that are marked, in an order that does not depend on what was imported first."""
+    for name in HOLDERS:
+        importlib.import_module(f"{__package__}.{name}")
+    return sorted(marked, key=lambda f: (f.__module__, f.__qualname__))
+
+
+def _classes() -> list[type]:
+    """Classes whose attributes are read from their places."""
+    from .autograd.memo import Pass
+    from .graph import traced
+    from .graph.epoch import Epoch
+    from .graph.gradients import Gradients
+    from .graph.node import Node
+    from .graph.storage import Notes, Storage
+    from .graph.tensor_base import View, tensor_class
+    from .graph.types import Ty
+    from .nn.parameter import Parameter
+    from .ops.stepping import Standing
+
+    return [Storage, tensor_class[0], Parameter, Epoch, traced.Traced, traced.Several, Node, Ty, Notes, View, Standing,
+            Gradients, Pass, tape.Released]  # fmt: skip

@@ -1,0 +1,342 @@
+"""Several functions as one text, and the objects that their code reads."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import textwrap
+from collections.abc import Sequence
+from types import FunctionType
+from typing import Any
+
+from . import attributes, layout
+from .layout import API, WORD
+from .statements import Statements
+from .writer import UnsupportedError
+
+
+def symbol_of(function: FunctionType, number: int) -> str:
+    """The name of a function in the text."""
+    return f"f{number}.{function.__name__}"
+
+
+class Twin:
+    """A function that gets a twin: its syntax, parameters and default values."""
+
+    def __init__(self, function: FunctionType, number: int) -> None:
+        self.function = function
+        self.symbol = symbol_of(function, number)
+        module = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        node = module.body[0]
+        if not isinstance(node, ast.FunctionDef) or function.__closure__:
+            raise UnsupportedError(f"{function.__qualname__} is no plain function")
+        given = node.args
+        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
+            raise UnsupportedError(f"{function.__qualname__} has parameters of other kinds")
+        self.node = node
+        self.parameters = [a.arg for a in given.args]
+        defaults = function.__defaults__ or ()
+        self.least = len(self.parameters) - len(defaults)
+        self.defaults = dict(zip(self.parameters[self.least :], defaults))
+
+
+class Unit:
+    """The twins of ``functions``.
+
+    Args:
+        functions: plain functions of a module.
+        classes: those whose attributes are read from their places in their objects.
+        plain: those of them that have no constructor, so that a new object is empty memory.
+
+    Attributes:
+        text: the code, which is the same in every process.
+        constants: the objects that it reads, in the order of the table.
+    """
+
+    def __init__(self, functions: Sequence[FunctionType], classes: Sequence[type], plain: Sequence[type]) -> None:
+        self.tuple_items = layout.tuple_items()
+        self.plain = frozenset(plain)
+        self.slots = {cls: layout.slots_of(cls) for cls in classes}
+        self.places = _by_attribute(self.slots)
+        self.constants: list[Any] = []
+        self._places: dict[int, int] = {}
+        self._attributes: dict[str, str] = {}
+        self.by_function: dict[Any, Twin] = {f: Twin(f, k) for k, f in enumerate(functions)}
+        texts = [_HELPERS, *[self._text(t) for t in self.by_function.values()]]
+        self.text = self._filled("\n\n".join([*texts, *self._attributes.values()]))
+
+    def api(self, name: str) -> int:
+        """Where one of Python's functions is in the table."""
+        return API.index(name)
+
+    def constant(self, value: Any) -> int:
+        """Where an object is in the table."""
+        at = self._places.get(id(value))
+        if at is None:
+            at = self._places[id(value)] = len(self.constants)
+            self.constants.append(value)
+        return len(API) + at
+
+    def reader(self, attr: str) -> str:
+        """The function that reads an attribute from its place."""
+        return self._accessor(f"read.{attr}", attr, attributes.reader, "PyObject_GetAttr")
+
+    def writer(self, attr: str) -> str:
+        """The function that writes an attribute to its place."""
+        return self._accessor(f"write.{attr}", attr, attributes.writer, "PyObject_SetAttr")
+
+    def _accessor(self, symbol: str, attr: str, text: Any, other: str) -> str:
+        if symbol not in self._attributes:
+            places = [(at, [self.constant(cls) for cls in classes]) for at, classes in self.places[attr]]
+            self._attributes[symbol] = text(symbol, places, self.constant(attr), self.api(other))
+        return symbol
+
+    def _text(self, twin: Twin) -> str:
+        names = {**vars(builtins), **twin.function.__globals__}
+        try:
+            body = Statements(self, names).function(twin.node, twin.symbol)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{twin.function.__qualname__}: {error}") from None
+        return body + "\n\n" + self._entry(twin)
+
+    def _entry(self, twin: Twin) -> str:
+        """How Python calls a twin: by position as it is, else as the function itself would be called."""
+        most, loads = len(twin.parameters), []
+        for k, name in enumerate(twin.parameters):
+            loads.append(f"  %p{k} = getelementptr inbounds ptr, ptr %args, i64 {k}")
+            if name in twin.defaults:
+                at = self.constant(twin.defaults[name])
+                loads += [
+                    f"  %d{k} = getelementptr inbounds ptr, ptr %T, i64 {at}",
+                    f"  %g{k} = icmp sgt i64 %n, {k}",
+                    f"  %q{k} = select i1 %g{k}, ptr %p{k}, ptr %d{k}",
+                    f"  %a{k} = load ptr, ptr %q{k}",
+                ]
+            else:
+                loads.append(f"  %a{k} = load ptr, ptr %p{k}")
+        arguments = ", ".join(["ptr %T", *[f"ptr %a{k}" for k in range(most)]])
+        return _ENTRY.format(
+            symbol=twin.symbol, content=layout.bytes_content(), least=twin.least, most=most, loads="\n".join(loads),
+            arguments=arguments, original=self.constant(twin.function), vectorcall=self.api("PyObject_Vectorcall"),
+        )  # fmt: skip
+
+    def _filled(self, text: str) -> str:
+        """The helpers' text with the places of what they read."""
+        for name in API:
+            text = text.replace(f"${name}$", str(WORD * self.api(name)))
+        for name, value in _NAMED.items():
+            text = text.replace(f"${name}$", str(WORD * self.constant(value)))
+        return text.replace("$list_items$", str(layout.list_items())).replace("$tuple_items$", str(self.tuple_items))
+
+
+def _by_attribute(slots: dict[type, dict[str, int]]) -> dict[str, list[tuple[int, list[type]]]]:
+    """For each attribute the places that it has, and in objects of which classes."""
+    found: dict[str, dict[int, list[type]]] = {}
+    for cls, places in slots.items():
+        for name, at in places.items():
+            found.setdefault(name, {}).setdefault(at, []).append(cls)
+    return {name: list(places.items()) for name, places in found.items()}
+
+
+_NAMED = {"None": None, "True": True, "False": False, "int": int, "str": str, "list": list}
+
+_ENTRY = """define ptr @"call.{symbol}"(ptr %self, ptr %args, i64 %n, ptr %names) {{
+entry:
+  %content = getelementptr inbounds i8, ptr %self, i64 {content}
+  %T = load ptr, ptr %content
+  %plain = icmp eq ptr %names, null
+  %enough = icmp sge i64 %n, {least}
+  %few = icmp sle i64 %n, {most}
+  %counted = and i1 %enough, %few
+  %usual = and i1 %plain, %counted
+  br i1 %usual, label %fits, label %other
+fits:
+{loads}
+  %found = call ptr @{symbol}({arguments})
+  ret ptr %found
+other:
+  %originalp = getelementptr inbounds ptr, ptr %T, i64 {original}
+  %original = load ptr, ptr %originalp
+  %callp = getelementptr inbounds ptr, ptr %T, i64 {vectorcall}
+  %call = load ptr, ptr %callp
+  %result = call ptr %call(ptr %original, ptr %args, i64 %n, ptr %names)
+  ret ptr %result
+}}"""
+
+_HELPERS = """
+; A reference more; objects whose count is negative live for ever.
+define internal void @more(ptr %x) {
+  %count = load i32, ptr %x
+  %mortal = icmp sge i32 %count, 0
+  %one = zext i1 %mortal to i32
+  %more = add i32 %count, %one
+  store i32 %more, ptr %x
+  ret void
+}
+
+; A reference less to an object, which may be the last one.
+define internal void @less(ptr %T, ptr %x) {
+  %count = load i32, ptr %x
+  %forever = icmp slt i32 %count, 0
+  br i1 %forever, label %out, label %mortal
+mortal:
+  %less = sub i32 %count, 1
+  store i32 %less, ptr %x
+  %last = icmp eq i32 %less, 0
+  br i1 %last, label %free, label %out
+free:
+  %p = getelementptr inbounds i8, ptr %T, i64 $_Py_Dealloc$
+  %f = load ptr, ptr %p
+  call void %f(ptr %x)
+  br label %out
+out:
+  ret void
+}
+
+; Puts a reference where another one is, or none.
+define internal void @assign(ptr %T, ptr %slot, ptr %x) {
+  %old = load ptr, ptr %slot
+  store ptr %x, ptr %slot
+  %none = icmp eq ptr %old, null
+  br i1 %none, label %out, label %drop
+drop:
+  call void @less(ptr %T, ptr %old)
+  br label %out
+out:
+  ret void
+}
+
+; Drops the reference in a slot, if there is one.
+define internal void @clear(ptr %T, ptr %slot) {
+  %x = load ptr, ptr %slot
+  %none = icmp eq ptr %x, null
+  br i1 %none, label %out, label %drop
+drop:
+  store ptr null, ptr %slot
+  call void @less(ptr %T, ptr %x)
+  br label %out
+out:
+  ret void
+}
+
+; An item of a list or a tuple, which goes on holding it; null behind the last one.
+define internal ptr @item(ptr %T, ptr %sequence, i64 %i) {
+  %sizep = getelementptr inbounds i8, ptr %sequence, i64 16
+  %size = load i64, ptr %sizep
+  %there = icmp slt i64 %i, %size
+  br i1 %there, label %kind, label %end
+kind:
+  %typep = getelementptr inbounds i8, ptr %sequence, i64 8
+  %type = load ptr, ptr %typep
+  %listp = getelementptr inbounds i8, ptr %T, i64 $list$
+  %list = load ptr, ptr %listp
+  %is_list = icmp eq ptr %type, %list
+  br i1 %is_list, label %in_list, label %in_tuple
+in_list:
+  %itemsp = getelementptr inbounds i8, ptr %sequence, i64 $list_items$
+  %items = load ptr, ptr %itemsp
+  %lp = getelementptr inbounds ptr, ptr %items, i64 %i
+  %l = load ptr, ptr %lp
+  ret ptr %l
+in_tuple:
+  %first = getelementptr inbounds i8, ptr %sequence, i64 $tuple_items$
+  %tp = getelementptr inbounds ptr, ptr %first, i64 %i
+  %t = load ptr, ptr %tp
+  ret ptr %t
+end:
+  ret ptr null
+}
+
+; `d.get(key)` of a dictionary: a new reference; null is an error.
+define internal ptr @get(ptr %T, ptr %d, ptr %key) {
+  %p = getelementptr inbounds i8, ptr %T, i64 $PyDict_GetItemWithError$
+  %f = load ptr, ptr %p
+  %found = call ptr %f(ptr %d, ptr %key)
+  %none = icmp eq ptr %found, null
+  br i1 %none, label %missing, label %there
+missing:
+  %ep = getelementptr inbounds i8, ptr %T, i64 $PyErr_Occurred$
+  %e = load ptr, ptr %ep
+  %error = call ptr %e()
+  %good = icmp eq ptr %error, null
+  br i1 %good, label %without, label %failed
+failed:
+  ret ptr null
+without:
+  %np = getelementptr inbounds i8, ptr %T, i64 $None$
+  %nothing = load ptr, ptr %np
+  br label %there
+there:
+  %x = phi ptr [%found, %0], [%nothing, %without]
+  %count = load i32, ptr %x
+  %mortal = icmp sge i32 %count, 0
+  %one = zext i1 %mortal to i32
+  %more = add i32 %count, %one
+  store i32 %more, ptr %x
+  ret ptr %x
+}
+
+; Is an object true? 1 or 0; -1 is an error.
+define internal i32 @truth(ptr %T, ptr %x) {
+  %tp = getelementptr inbounds i8, ptr %T, i64 $True$
+  %t = load ptr, ptr %tp
+  %is_true = icmp eq ptr %x, %t
+  br i1 %is_true, label %yes, label %second
+yes:
+  ret i32 1
+second:
+  %fp = getelementptr inbounds i8, ptr %T, i64 $False$
+  %f = load ptr, ptr %fp
+  %is_false = icmp eq ptr %x, %f
+  %np = getelementptr inbounds i8, ptr %T, i64 $None$
+  %n = load ptr, ptr %np
+  %is_none = icmp eq ptr %x, %n
+  %nothing = or i1 %is_false, %is_none
+  br i1 %nothing, label %no, label %third
+no:
+  ret i32 0
+third:
+  %ap = getelementptr inbounds i8, ptr %T, i64 $PyObject_IsTrue$
+  %a = load ptr, ptr %ap
+  %found = call i32 %a(ptr %x)
+  ret i32 %found
+}
+
+; Does a comparison hold? 1 or 0; -1 is an error. A number or a text is equal to itself.
+define internal i32 @compare(ptr %T, ptr %x, ptr %y, i32 %how) {
+  %same = icmp eq ptr %x, %y
+  br i1 %same, label %one, label %general
+one:
+  %typep = getelementptr inbounds i8, ptr %x, i64 8
+  %type = load ptr, ptr %typep
+  %intp = getelementptr inbounds i8, ptr %T, i64 $int$
+  %int = load ptr, ptr %intp
+  %strp = getelementptr inbounds i8, ptr %T, i64 $str$
+  %str = load ptr, ptr %strp
+  %is_int = icmp eq ptr %type, %int
+  %is_str = icmp eq ptr %type, %str
+  %known = or i1 %is_int, %is_str
+  br i1 %known, label %equal, label %general
+equal:
+  %le = icmp eq i32 %how, 1
+  %eq = icmp eq i32 %how, 2
+  %ge = icmp eq i32 %how, 5
+  %either = or i1 %le, %eq
+  %holds = or i1 %either, %ge
+  %h = zext i1 %holds to i32
+  ret i32 %h
+general:
+  %cp = getelementptr inbounds i8, ptr %T, i64 $PyObject_RichCompare$
+  %c = load ptr, ptr %cp
+  %result = call ptr %c(ptr %x, ptr %y, i32 %how)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %error, label %found
+error:
+  ret i32 -1
+found:
+  %truth = call i32 @truth(ptr %T, ptr %result)
+  call void @less(ptr %T, ptr %result)
+  ret i32 %truth
+}
+"""
