@@ -267,3 +267,19 @@ def test_a_custom_function_may_leave_the_graph_and_give_integers() -> None:
 
     assert torch.equal(torch.func.jvp(lambda x: Order.apply(x)[0], (P,), (V,))[1], V[P.argsort()])
     assert torch.equal(torch.func.jacfwd(lambda x: Order.apply(x)[0])(P), torch.eye(3).double()[P.argsort()])
+
+
+def test_writes_to_an_argument_with_gaps() -> None:
+    def f(x: Any) -> Any:
+        x[1:] *= x[0]
+        return x * 1
+
+    want = torch.func.jvp(f, (P.clone(),), (V,))
+    for run in (
+        lambda x: torch.func.jvp(f, (x,), (V,))[1],
+        lambda x: torch.func.jacfwd(f)(x) @ V,
+        lambda x: torch.func.linearize(f, x)[1](V),
+    ):
+        spread = torch.stack([P, P], 1)
+        assert torch.allclose(run(spread[:, 0]), want[1])
+        assert torch.equal(spread[:, 0], want[0]) and torch.equal(spread[:, 1], P)

@@ -562,3 +562,25 @@ def test_pivots_with_gaps_and_absent_matrices():
     assert torch.allclose(w, torch.tensor([9.0]))
     with pytest.raises(TypeError, match="argument 'B' .* must be Tensor, not int"):
         torch.lobpcg(torch.eye(9), 1, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_the_gradient_of_eigenvectors_is_symmetric(dtype):
+    a = torch.tensor([[2.0, 0.3, -1.0], [0.3, 1.0, 0.5], [-1.0, 0.5, -0.7]], dtype=torch.float64).to(dtype)
+    if dtype is torch.complex128:
+        a = a + torch.tensor([[0, 0.2, -0.4], [-0.2, 0, 0.1], [0.4, -0.1, 0]], dtype=torch.float64) * 1j
+    weights = torch.arange(9.0, dtype=torch.float64).reshape(3, 3)
+
+    def f(x):
+        w, v = torch.linalg.eigh(x)
+        return (v.abs() ** 2 * weights).sum() + (w**3).sum()
+
+    x = a.clone().requires_grad_()
+    (g,) = torch.autograd.grad(f(x), x)
+    assert torch.allclose(g, g.mH)
+    turn = (weights + weights.T).to(dtype)
+    slope = (f(a + 1e-6 * turn) - f(a - 1e-6 * turn)) / 2e-6
+    assert torch.allclose((g.conj() * turn).sum().real, slope, rtol=1e-6)
+    (second,) = torch.autograd.grad(torch.autograd.grad((torch.linalg.eigvalsh(x) ** 3).sum(), x, create_graph=True)[0]
+                                    .abs().mul(weights).sum(), x)  # fmt: skip
+    assert torch.allclose(second, second.mH)

@@ -56,11 +56,15 @@ def _require_unwritten_leaves(tree: Any, sources: list[Any]) -> None:
     _require_unwritten(tree, sources, RuntimeError(message))
 
 
-def _require_unwritten_duals(tree: Any, sources: list[Any]) -> None:
+def _settle_writes(given: Any, tree: Any, sources: list[Any]) -> None:
+    """What a function wrote to stand-ins with memory of their own goes to the arguments that were given."""
     message = (
         "jvp of a function that writes to an argument whose gradient is wanted outside: clone() it before the write"
     )
     _require_unwritten(tree, sources, NotImplementedError(message))
+    for x, y in zip(flatten(given), flatten(tree)):
+        if isinstance(x, torch.Tensor) and y._version and y._s is not x._s:  # type: ignore[attr-defined]
+            x.detach().copy_(y.detach())
 
 
 def _reaches_others(x: Any, own: set[Any]) -> bool:
@@ -256,7 +260,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
         tracked = _tracked_forward(primals)
         leaves = _sources(tracked)
         output, aux = _split_aux(func(*tracked), has_aux, _JVP)
-        _require_unwritten_duals(tracked, leaves)
+        _settle_writes(primals, tracked, leaves)
     with torch.enable_grad():
         ys = _outputs(output, _JVP)
         if strict and not all(_depends(y, leaves) for y in ys):
@@ -304,7 +308,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         tracked = _tracked_forward(primals)
         leaves = _sources(tracked)
         output = func(*tracked)
-        _require_unwritten_duals(tracked, leaves)
+        _settle_writes(primals, tracked, leaves)
     with torch.enable_grad():
         push = _push(output, leaves)
 
@@ -370,7 +374,10 @@ def _jacobian(func: Any, argnums: Any, has_aux: bool, name: str, table: Callable
             _require_real(leaves, name, "inputs")
             product = "vjp(f, *primals)" if backward else _JVP
             output, aux = _split_aux(func(*values, **kwargs), has_aux, product)
-            (_require_unwritten_leaves if backward else _require_unwritten_duals)(chosen, leaves)
+            if backward:
+                _require_unwritten_leaves(chosen, leaves)
+            else:
+                _settle_writes(_selected(args, argnums, lambda x: x)[1], chosen, leaves)
         with torch.enable_grad():
             _require_real(_outputs(output, product), name, "outputs")
             result = unflatten(output, [unflatten(chosen, row) for row in table(output, leaves)])

@@ -200,7 +200,8 @@ def _eigh_vjp(f: Any, gw: Any, gv: Any) -> tuple[Any]:
     _check_turn("linalg_eigh_backward", inner)
     gaps = w.unsqueeze(-2) - w.unsqueeze(-1)
     eye = on_diagonal(w.new_ones(w._ty.shape))
-    inner = inner / (gaps + eye) * (1 - eye) + on_diagonal(gw).to(v.dtype)
+    turn = (inner - H(inner)) / 2  # eigenvectors can but turn; what is left makes the gradient symmetric
+    inner = turn / (gaps + eye) * (1 - eye) + on_diagonal(gw).to(v.dtype)
     return (v @ inner @ H(v),)
 
 
