@@ -7,10 +7,11 @@ import warnings
 from typing import Any
 
 from .device import chosen, device, set_default
+from .ops.creation import fill_undefined
 
 _LEVELS = ("default", "warn", "error")
 _PRECISIONS = ("highest", "high", "medium")
-_deterministic = {"level": 0, "fill": True}
+_deterministic: dict[str, Any] = {"level": 0, "fill": True}
 _state: dict[str, Any] = {"warn always": False, "precision": "highest", "interop": None}
 
 
@@ -69,15 +70,36 @@ def set_num_interop_threads(num: int) -> None:
     _state["interop"] = num
 
 
-# ---- determinism: every operator is deterministic, so these are only remembered
+# ---- determinism: every operator is deterministic, so these say no more than what undefined values are
+
+
+def _set_deterministic(**changes: Any) -> None:
+    _deterministic.update(changes)
+    fill_undefined[0] = _deterministic["level"] > 0 and _deterministic["fill"]
+
+
+def fills_uninitialized_memory() -> bool:
+    """Are undefined values filled while deterministic algorithms are asked for?"""
+    return _deterministic["fill"]
+
+
+def set_fills_uninitialized_memory(mode: bool) -> None:
+    """``torch.utils.deterministic.fill_uninitialized_memory``.
+
+    Raises:
+        TypeError: not a bool.
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(f"expected a bool, but got {type(mode)}")
+    _set_deterministic(fill=mode)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Asks for deterministic algorithms. There are no others here."""
+    """Asks for deterministic algorithms. There are no others here, but ``torch.empty`` gives NaN and the like then."""
     if not isinstance(mode, bool):
         kind = type(mode).__name__
         raise TypeError(f"_set_deterministic_algorithms(): argument 'mode' (position 1) must be bool, not {kind}")
-    _deterministic["level"] = (1 if warn_only else 2) if mode else 0
+    _set_deterministic(level=(1 if warn_only else 2) if mode else 0)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -111,7 +133,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         debug_mode = _LEVELS.index(debug_mode)
     if debug_mode not in (0, 1, 2):
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
-    _deterministic["level"] = debug_mode
+    _set_deterministic(level=debug_mode)
 
 
 # ---- warnings, precision, denormals

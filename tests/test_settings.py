@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,60 @@ def test_denormals_are_flushed(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         assert torch.set_flush_denormal(False) is True
     assert (small * 1e-10).min().item() == pytest.approx(1e-40, rel=1e-3)
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+DTYPES = "float32 float64 float16 bfloat16 complex64 int64 int32 uint8 uint64 bool".split()
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_undefined_values_show_while_deterministic_algorithms_are_asked_for(name: str, deterministic: None) -> None:
+    dtype = getattr(torch, name)
+    like = torch.zeros(2, 3, dtype=dtype)
+    made = [
+        torch.empty(2, 3, dtype=dtype),
+        torch.empty(2, 3, out=torch.zeros(0, dtype=dtype)),
+        torch.empty_like(like),
+        like.new_empty(2, 2),
+        torch.empty_strided((2, 3), (1, 2), dtype=dtype),
+        torch.empty_strided((2, 3), (1, 5), dtype=dtype),
+        torch.empty_permuted((2, 3), (1, 0), dtype=dtype),
+        torch.zeros(2, dtype=dtype).resize_(5)[2:],
+    ]
+    for x in made:
+        if dtype.is_floating_point or dtype.is_complex:
+            assert x.isnan().all()
+        else:
+            assert set(x.reshape(-1).tolist()) == {True if name == "bool" else torch.iinfo(dtype).max}
+    assert like.resize_(2).tolist() == [0, 0]  # type: ignore[attr-defined]
+    assert torch.zeros(3, dtype=dtype).resize_(2, 3)[0].tolist() == [0, 0, 0]
+
+
+def test_undefined_values_are_zeros_otherwise(deterministic: None) -> None:
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.empty(3).tolist() == [0, 0, 0]
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.use_deterministic_algorithms(False)
+    assert torch.empty(3).tolist() == [0, 0, 0]
+    with pytest.raises(TypeError, match="bool"):
+        torch.utils.deterministic.fill_uninitialized_memory = 1
+
+
+def test_networks_are_whole_while_undefined_values_show(deterministic: None) -> None:
+    nn = torch.nn
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 8))
+    x = torch.ones(3, 2, 8)
+    layers = [net(torch.ones(2, 1, 4, 4)), nn.Embedding(3, 8)(torch.tensor([2])), nn.Bilinear(8, 8, 3)(x, x)]
+    layers += [nn.LSTM(8, 4)(x)[0], nn.GRU(8, 4)(x)[0], nn.MultiheadAttention(8, 2)(x, x, x)[0]]
+    layers += [nn.TransformerEncoderLayer(8, 2, 16)(x)]
+    torch.stack([y.sum() for y in layers]).sum().backward()
+    assert all(y.isfinite().all() for y in layers)
+    assert all(p.grad.isfinite().all() for p in net.parameters())

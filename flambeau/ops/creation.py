@@ -82,8 +82,20 @@ FILLED = Operator(
 )
 
 
+fill_undefined = [False]  # do tensors of undefined values show it? ``torch.utils.deterministic``
+
+
+def undefined(dt: dtype) -> Any:
+    """What stands for undefined values: 0, or what nobody takes for a result."""
+    if not fill_undefined[0]:
+        return 0
+    return math.nan if dt.kind in "fc" else dt.kind == "b" or int(np.iinfo(dt.np).max)
+
+
 def full_of(t: Ty, value: Any) -> Any:
-    """A pending constant tensor of a dense type."""
+    """A pending constant tensor of a dense type; its values are undefined if ``value`` is None."""
+    if value is None:
+        value = undefined(t.dtype)
     if t.numel * t.dtype.itemsize >= 2**63:
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(t.shape)}")
     if t.meta:
@@ -270,9 +282,9 @@ def empty(
     names: Any = None,
     **kw: Any,
 ) -> Any:
-    """A tensor of undefined values; here they are zeros."""
+    """A tensor of undefined values: zeros, unless ``torch.utils.deterministic`` fills them with others."""
     check_layout(layout, "empty")
-    x = _new_full("empty", sizes(kw_size(size, kw), "empty"), 0, dtype, device, False, out)
+    x = _new_full("empty", sizes(kw_size(size, kw), "empty"), None, dtype, device, False, out)
     if memory_format is not None:
         x = x.contiguous(memory_format=memory_format)
     return with_grad(x, requires_grad)
@@ -366,9 +378,9 @@ def empty_like(
     memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Any:
-    """Undefined values (zeros here) with the shape, dtype and layout of ``input``."""
+    """Undefined values (see ``empty``) with the shape, dtype and layout of ``input``."""
     check_layout(layout, "empty_like")
-    return _like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
+    return _like("empty_like", input, None, dtype, device, requires_grad, memory_format)
 
 
 @function()
@@ -446,12 +458,12 @@ def new_empty(
     pin_memory: bool = False,
     **kw: Any,
 ) -> Any:
-    """Undefined values (zeros here) of the given shape with this tensor's dtype."""
+    """Undefined values (see ``empty``) of the given shape with this tensor's dtype."""
     check_layout(layout, "new_empty")
     return _new_full(
         "new_empty",
         sizes(kw_size(size, kw), "new_empty"),
-        0,
+        None,
         self.dtype if dtype is None else dtype,
         device_beside(self, device),
         requires_grad,
@@ -488,7 +500,7 @@ def new_empty_strided(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Any:
-    """Undefined values (zeros here) of this tensor's dtype at the given strides."""
+    """Undefined values (see ``empty``) of this tensor's dtype at the given strides."""
     check_layout(layout, "new_empty_strided")
     where = device_beside(self, device)
     return empty_strided(size, stride, dtype=as_dtype(dtype) or self.dtype, device=where, requires_grad=requires_grad)
@@ -505,7 +517,7 @@ def empty_strided(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Any:
-    """Undefined values (zeros here) at the given strides, which may overlap or leave gaps."""
+    """Undefined values (see ``empty``) at the given strides, which may overlap or leave gaps."""
     check_layout(layout, "empty_strided")
     where = chosen(device)
     shape, strides = sizes((size,)), tuple([int(s) for s in stride])
@@ -520,8 +532,8 @@ def empty_strided(
     if where is META:
         return with_grad(without_memory(t), requires_grad)
     if t.dense:
-        return with_grad(full_of(t, 0), requires_grad)
-    return with_grad(tensor_over(full_of(flat_type(span_of(t), t.dtype), 0)._s, t), requires_grad)
+        return with_grad(full_of(t, None), requires_grad)
+    return with_grad(tensor_over(full_of(flat_type(span_of(t), t.dtype), None)._s, t), requires_grad)
 
 
 def _arange_lower(b: Any, attrs: tuple[int, dtype, dtype], start: Any, step: Any) -> Any:

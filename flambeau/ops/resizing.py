@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.numpy import to_memory
 from ..graph.epoch import complete_all, threads
 from ..graph.fn import next_number
 from ..graph.keeping import let_go
@@ -17,7 +18,7 @@ from ..graph.tensor_base import replaced
 from ..graph.types import contiguous_strides, on_meta, permuted_strides, ty
 from ._layouts import is_channels_last
 from ._registry import export, method, requires_grad
-from .creation import sizes
+from .creation import sizes, undefined
 
 RANKS = {"channels_last": 4, "channels_last_3d": 5}
 
@@ -78,8 +79,9 @@ def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
 
 
 def _grow(s: Storage, flat: np.ndarray, count: int) -> None:
-    buf = np.zeros(count, flat.dtype)
+    buf = np.empty(count, flat.dtype)
     buf[: flat.size] = flat
+    buf[flat.size :] = to_memory(np.asarray(undefined(s.ty.dtype), s.ty.dtype.compute), s.ty.dtype)
     s.buf, s.ty = buf, flat_type(count, s.ty.dtype)
 
 

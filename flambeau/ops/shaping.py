@@ -86,7 +86,7 @@ def empty_permuted(
     size: Any, physical_layout: Sequence[int], *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Any:  # fmt: skip
-    """Undefined values (zeros here) with the dimensions in memory in the order of ``physical_layout``."""
+    """Undefined values (see ``empty``) with the dimensions in memory in the order of ``physical_layout``."""
     from ..dtypes import as_dtype, get_default_dtype
 
     shape, order = sizes((size,)), tuple(physical_layout)
@@ -98,7 +98,7 @@ def empty_permuted(
     if sorted(order) != list(range(len(shape))):
         raise RuntimeError("Duplicate dim not allowed")
     t = ty(shape, as_dtype(dtype) or get_default_dtype(), permuted_strides(shape, order[::-1]))
-    return with_grad(full_of(t, 0), requires_grad, chosen(device))
+    return with_grad(full_of(t, None), requires_grad, chosen(device))
 
 
 @method()
