@@ -6,12 +6,16 @@ import math
 
 import numpy as np
 
-from flambeau.random._engine import Engine
+from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import round_to, widen
 
 
 def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
     """``count`` booleans that are true with probability ``p``: two words each, whatever the output's dtype."""
+    return in_pieces(lambda n: _coins(engine, n, p), count)
+
+
+def _coins(engine: Engine, count: int, p: float) -> np.ndarray:
     threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers of 53 bits
     high, low = threshold >> 32, threshold & 0xFFFFFFFF
     pairs = engine.words(2 * count).reshape(count, 2)

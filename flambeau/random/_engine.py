@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,21 @@ STATE_SIZE = 5056
 
 _WORD_COUNT = 624
 _HEADER = struct.Struct("<QiiQ")  # initial seed, words left, seeded, index of the next word
+PIECE = 1 << 16  # values, a multiple of the 16 that normals are made in
 _WORDS_AT, _NORMAL_AT, _NORMAL_VALID_AT = 24, 5024, 5040
+
+
+def in_pieces(make: Callable[[int], np.ndarray], count: int) -> np.ndarray:
+    """``count`` values of which ``make`` gives the next ones: so few at a time that they stay in a core's cache."""
+    first = make(min(count, PIECE))
+    if count <= PIECE:
+        return first
+    out = np.empty(count, first.dtype)
+    out[:PIECE] = first
+    for start in range(PIECE, count, PIECE):
+        piece = out[start : start + PIECE]
+        piece[:] = make(piece.size)
+    return out
 
 
 def seed_to_uint64(seed: int) -> int:
@@ -72,6 +87,9 @@ class Engine:
 
     def doubles(self, count: int) -> np.ndarray:
         """``count`` float64 uniforms on [0, 1): the low 53 bits of a 64-bit word each."""
+        return in_pieces(self._doubles, count)
+
+    def _doubles(self, count: int) -> np.ndarray:
         pairs = self.words(2 * count).reshape(count, 2)
         values = (pairs[:, 0] & np.uint32(0x1FFFFF)).astype(np.float64)
         values *= 2.0**32
@@ -81,6 +99,9 @@ class Engine:
 
     def singles(self, count: int) -> np.ndarray:
         """``count`` float32 uniforms on [0, 1): the low 24 bits of a word each."""
+        return in_pieces(self._singles, count)
+
+    def _singles(self, count: int) -> np.ndarray:
         words = self.words(count)
         np.bitwise_and(words, np.uint32(0xFFFFFF), out=words)
         values = words.view(np.int32).astype(np.float32)

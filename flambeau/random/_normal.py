@@ -8,7 +8,7 @@ import numpy as np
 
 from flambeau.random import _native
 from flambeau.random._box_muller import box_muller32
-from flambeau.random._engine import Engine
+from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import cast, fma64, libm
 
 _BLOCK = 16
@@ -59,12 +59,12 @@ def _polar_pairs(uniforms: np.ndarray) -> np.ndarray:
 def _blocks(engine: Engine, count: int, dtype: str, mean: float, std: float) -> np.ndarray:
     """float32 and float64: a tail that fills no block is redrawn as a whole block over the last 16 elements."""
     draw, transform = (engine.singles, _transform32) if dtype == "float32" else (engine.doubles, _transform64)
-    out = draw(count)
-    full = count - count % _BLOCK
-    out[:full] = transform(out[:full], mean, std)
-    if full < count:
-        out[-_BLOCK:] = transform(draw(_BLOCK), mean, std)
-    return out
+    rest = count % _BLOCK
+    values = in_pieces(lambda n: transform(draw(n), mean, std), count - rest)
+    if not rest:
+        return values
+    draw(rest)
+    return np.concatenate([values[: count - _BLOCK], transform(draw(_BLOCK), mean, std)])
 
 
 def _blocks16(engine: Engine, count: int, mean: float, std: float) -> np.ndarray:

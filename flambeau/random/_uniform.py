@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flambeau.random._engine import Engine
+from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import cast, fma32, fma64
 
 
@@ -12,6 +12,10 @@ def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0
     """``count`` values on [low, high) in a floating dtype: two words each in float64, one word otherwise."""
     if (low, high) == (0, 1) and dtype in ("float32", "float64"):
         return engine.singles(count) if dtype == "float32" else engine.doubles(count)
+    return in_pieces(lambda n: _between(engine, n, dtype, low, high), count)
+
+
+def _between(engine: Engine, count: int, dtype: str, low: float, high: float) -> np.ndarray:
     values = _uniform64(engine, count, low, high) if dtype == "float64" else _uniform32(engine, count, low, high)
     result = cast(values, dtype)
     first, last = (cast(np.array([bound], np.float64), dtype)[0] for bound in (low, high))
