@@ -396,3 +396,9 @@ def test_a_resized_tensor_was_written() -> None:
     assert x._version == 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_a_gradient_of_another_dtype_is_refused() -> None:
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="gradient with dtype 'c10::Half' to a tensor with grad_dtype 'Float'"):
+        x.grad = torch.ones(2).half()

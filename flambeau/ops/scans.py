@@ -250,6 +250,8 @@ def _linear_log_sums_vjp(g: Any, x: Any, y: Any, dim: int) -> Any:
     """By a recurrence whose factors stay near 1, so that nothing overflows."""
     from .joining import cat
 
+    if y._ty.dtype.itemsize == 2:
+        return _linear_log_sums_vjp(g.float(), x.float(), y.float(), dim).to(y._ty.dtype)
     n = y.shape[dim]
     before, after = y.narrow(dim, 0, n - 1), y.narrow(dim, 1, n - 1)
     ratios = _ratio(before, after)
