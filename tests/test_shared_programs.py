@@ -298,3 +298,13 @@ def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch
             scores[scores < torch.topk(scores, 3)[0][:, [-1]]] = float("-inf")
             F.softmax(scores, -1).tolist()
     assert found == [False, True, True, True]
+
+
+@pytest.mark.parametrize("dt", [np.float32, np.float64])
+def test_causal_attention_leaves_out_what_is_hidden(in_both: dict[str, int], dt: Any) -> None:
+    for length in (2, 3, 15, 16, 17, 33, 65, 130, 150, 170):
+        q, k, v = np.random.default_rng(0).standard_normal((3, 2, 3, length, 7)).astype(dt)
+        q[0, 0, length // 2, 0], q[1, 0, length // 2, 0], q[0, 1, length // 2] = np.nan, np.inf, np.finfo(dt).max / 9
+        y = F.scaled_dot_product_attention(*map(torch.from_numpy, (q, k, v)), is_causal=True).numpy()
+        assert np.isfinite(y[0, 2]).all() and np.isnan(y[0, 0]).any(-1).sum() == 1
+    assert in_both["shared"] >= 10

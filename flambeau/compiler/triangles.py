@@ -36,6 +36,28 @@ def _infinite_below(v: Value) -> Affine | None:
     return _difference(v, -math.inf) if v.kind == "map" and v.name == "where" else None
 
 
+def neutral_below(v: Value, reduction: str) -> Affine | None:
+    """The same where a reduction does not see it: minus infinity for a maximum, zero for a sum."""
+    if reduction == "max":
+        return _infinite_below(v)
+    return zero_below(v) if reduction == "sum" else None
+
+
+def of_rows(v: Value, below: Affine | None) -> bool:
+    """Does such an expression say that each row ends behind the place with its own number?"""
+    return v.ndim > 1 and below == axis(v.ndim - 2).plus(axis(v.ndim - 1).times(-1))
+
+
+def hidden_below(v: Value, users: Mapping[Value, Sequence[Value | None]]) -> Affine | None:
+    """The expression of a contraction's own indices such that nobody sees its sums where it is negative."""
+    u: Value | None = v
+    while u is not None and u.shape == v.shape and len(users.get(u, ())) == 1:
+        (u,) = users[u]
+        if u is not None and hides(u, users):
+            return _difference(u)
+    return None
+
+
 def hides(v: Value, users: Mapping[Value, Sequence[Value | None]]) -> bool:
     """Is it a ``where`` that lets nobody see a part of a contraction's sums? ``users``: who reads a value."""
     if v.kind != "map" or v.name != "where" or _difference(v) is None:

@@ -16,6 +16,7 @@ from ....dtypes import bool_, dtype, float32, int64
 from ...ir import Function, Value
 from ...shorten import LONGEST
 from ...simplify import readers
+from ...triangles import neutral_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
 from ..nest_choices import LANES
@@ -146,7 +147,27 @@ def _form(group: Group) -> Any:
         args = tuple([at[a] if a in at else (a.dtype, repr(a.params)) for a in v.args])
         return v.kind, v.name, v.dtype, v.index if v.kind == "reduce" else 0, args
 
-    return tuple([a.dtype for a in group.operands]), tuple(map(told, group.members)), at[group.root]
+    last = _last_seen(group)
+    return tuple([a.dtype for a in group.operands]), tuple(map(told, group.members)), at[group.root], last and at[last]
+
+
+def _last_seen(group: Group) -> Value | None:
+    """The number of the last element of a row behind which it is zero, and no reduction sees it, as if attention is
+    causal; None if there is none.
+    """
+    sums = [v for v in group.members if v.kind == "reduce"]
+    ends = [(v.args[0], neutral_below(v.args[0], v.name)) for v in sums] + [(group.root, zero_below(group.root))]
+    if not sums or not all(of_rows(v, below) for v, below in ends):
+        return None
+    known = (*group.operands, *group.members)
+    masks = [v.args[0] for v in group.members if v.name == "where"]
+    while masks:
+        mask = masks.pop()
+        if mask.kind == "view":
+            masks.append(mask.args[0])
+        elif mask.name == "ge" and mask in group.members and mask.args[0] in known:
+            return mask.args[0]
+    return None
 
 
 def _letters(group: Group) -> str:
@@ -184,6 +205,7 @@ class _Rows:
         varying: values that differ along a row; the others are in ``regs`` once they are known.
         kept: a value that waits in the place of the result, once that ``is_kept``.
         i, mask: the place in the row, and which lanes lie in it; ``before``: the block before the next loop.
+        end: behind which elements are zero; the row's, if there are none.
     """
 
     def __init__(self, group: Group, varies: Sequence[bool], reduces: bool, target: Target) -> None:
@@ -194,6 +216,7 @@ class _Rows:
         for v in group.members:
             if v.kind != "reduce" and any(a in self.varying for a in v.args):
                 self.varying.add(v)
+        self.last = _last_seen(group)
         self.kept = self._kept()
         self.is_kept = False
         self.regs: dict[Value, str] = {}  # of what does not vary
@@ -228,6 +251,10 @@ class _Rows:
                 t = memory_type(a.dtype)
                 one = self.w.put(f"load {t}, ptr {self.places[a]}, align {a.dtype.itemsize}")
                 self.regs[a] = nest_maps.from_memory(self.ops, self.w.splat(one, t), a.dtype)
+        self.end = self.size
+        if self.last is not None and self.last not in self.varying:
+            last = self.w.put(f"extractelement <{LANES} x i64> {self._value(self.last, self.regs)}, i64 0")
+            self.end = self.w.least(self.w.put(f"add i64 {last}, 1"), self.size)
         for v in self.group.members:
             if v.kind == "reduce":
                 self.regs[v] = self._reduced(v)
@@ -236,9 +263,27 @@ class _Rows:
         loop = self._loop("out", {})
         self._store(self._value(self.group.root, dict(self.regs)))
         loop.end({}, LANES)
+        if self.end != self.size:
+            self._zeros()
+
+    def _zeros(self) -> None:
+        """What is behind the end."""
+        w = self.w
+        first = w.put(f"and i64 {w.put(f'add i64 {self.end}, {LANES - 1}')}, {-LANES}")
+        loop = Loop(w, "rest", w.put(f"sub i64 {self.size}, {first}"), self.before, {}, "")
+        self.i = w.put(f"add i64 %rest, {first}")
+        self.mask = w.first(w.put(f"sub i64 {self.size}, {self.i}"))
+        self._store(constant(0, "float", LANES))
+        loop.end({}, LANES)
+
+    def _while_finite(self, total: str) -> None:
+        """Has a row computed as a whole if its maximum is no finite number, as what is behind is not zero then."""
+        w = self.w
+        finite = w.put(f"fcmp oeq float {w.put(f'fsub float {total}, {total}')}, 0.0")
+        self.end = w.put(f"select i1 {finite}, i64 {self.end}, i64 {self.size}")
 
     def _loop(self, name: str, carried: dict[str, str]) -> Loop:
-        loop = Loop(self.w, name, self.size, self.before, carried, type_of(float32, LANES))
+        loop = Loop(self.w, name, self.end, self.before, carried, type_of(float32, LANES))
         self.i, self.before = f"%{name}", f"{name}.done"
         self.mask = self.w.first(self.w.put(f"sub i64 {self.size}, {self.i}"))
         return loop
@@ -253,7 +298,10 @@ class _Rows:
         t = type_of(float32, LANES)
         new = w.put(f"select <{LANES} x i1> {self.mask}, {t} {new}, {t} {total}")
         loop.end({total: new}, LANES)
-        return w.splat(across(w, v.name, float32, total), "float")
+        one = across(w, v.name, float32, total)
+        if self.end != self.size and v.name == "max":
+            self._while_finite(one)
+        return w.splat(one, "float")
 
     def _value(self, v: Value, known: dict[Value, str]) -> str:
         """A value at the present place of the row; ``known``: registers of values."""

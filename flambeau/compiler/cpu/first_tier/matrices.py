@@ -99,7 +99,7 @@ class _Product:
         if self.sizes[-1] == 1:
             steps[1][3] = self.dt.itemsize
         block, packed, chunks = units(self.in_lanes, self.dt, self.sizes, steps[1][3])
-        self.words = (*self.sizes, *steps[0], *steps[1], *self.z, block, packed)
+        self.words = (*self.sizes, *steps[0], *steps[1], *self.z, 0, block, packed)
         time = int(prod(self.sizes) * NANOSECONDS[self.in_lanes])
         self.program = _program(self.in_lanes, self.dt, chunks, time.bit_length())
         self.pack = self.program.pack

@@ -17,7 +17,9 @@ from .text import Loop, Writer, lanes_of
 OPERANDS = 3  # x, y, z; then words, strides in bytes:
 SIZES = ("o", "p", "m", "k", "n")
 STRIDES = ("x.o", "x.p", "x.m", "x.k", "y.o", "y.p", "y.k", "y.n", "z.o", "z.p", "z.m")
-WORDS = (*SIZES, *STRIDES, "block", "packed", "chunks")  # rows of a unit; does y go into panels?
+# A triangle, rows of a unit, does y go into panels?
+WORDS = (*SIZES, *STRIDES, "triangle", "block", "packed", "chunks")
+HIDDEN, ZEROS = 1, 2  # triangles: nobody sees results behind the diagonal; products behind it are zeros
 DEPTH = 128  # products between which results wait in memory
 FEW = 3  # columns from which on they are added up together
 KERNEL = "define void @kernel(ptr %operands, i64 %chunk, ptr %workspace) nounwind"
@@ -34,7 +36,8 @@ class _Frame:
     Attributes:
         words: the numbers that the kernel is given.
         x, y, z: where the unit's operands and results begin.
-        rows, left: its rows, and how many columns there are from its first on.
+        row, rows, left: its first row, how many there are, and how many columns from its first on.
+        ahead: how many products the unit's first row has before its own; all of them if there is no triangle of zeros.
     """
 
     def __init__(self, w: Writer, dt: dtype, width: int) -> None:
@@ -60,6 +63,23 @@ class _Frame:
         self.z = w.at(places[2], w.put(f"mul i64 {column}, {dt.itemsize}"))
         self.rows = w.least(w.put(f"sub i64 {g['m']}, {row}"), g["block"])
         self.left = w.put(f"sub i64 {g['n']}, {column}")
+        self._begin_at_diagonal(w, row, column)
+        zeros = w.put(f"icmp eq i64 {g['triangle']}, {ZEROS}")
+        self.ahead = w.put(
+            f"select i1 {zeros}, i64 {self.row}, i64 {g['k']}"
+        )  # a row has as many products, and its own
+
+    def _begin_at_diagonal(self, w: Writer, row: str, column: str) -> None:
+        """Leaves out rows of which nobody sees the unit's columns."""
+        hidden = w.put(f"icmp eq i64 {self.words['triangle']}, {HIDDEN}")
+        above = w.put(f"sub i64 {column}, {row}")
+        some = w.put(f"select i1 {w.put(f'icmp sgt i64 {above}, 0')}, i64 {above}, i64 0")
+        first = w.least(w.put(f"select i1 {hidden}, i64 {some}, i64 0"), self.rows)
+        self.rows = w.put(f"sub i64 {self.rows}, {first}")
+        self.row = w.put(f"add i64 {row}, {first}")
+        self.x, self.z = [
+            w.at(p, w.put(f"mul i64 {first}, {self.words[s]}")) for p, s in ((self.x, "x.m"), (self.z, "z.m"))
+        ]
 
     def _moved(self, w: Writer, place: str, name: str, steps: dict[str, str]) -> str:
         for dim, step in steps.items():
@@ -87,7 +107,7 @@ def by_rows(dt: dtype, target: Target) -> str:
     f = _Frame(w, dt, widths[0] * w.lanes)
     g = f.words
     wide, vectors = _classes(w, f.left, [v * w.lanes for v in widths])
-    depth = Loop(w, "k", g["k"], "u.body", {}, "")
+    depth = Loop(w, "k", w.least(g["k"], w.put(f"add i64 {f.ahead}, {f.rows}")), "u.body", {}, "")
     count = w.least(w.put(f"sub i64 {g['k']}, %k"), str(DEPTH))
     x, y = [w.at(p, w.put(f"mul i64 %k, {g[s]}")) for p, s in ((f.x, "x.k"), (f.y, "y.k"))]
     asked = w.put(f"icmp ne i64 {g['packed']}, 0")
@@ -104,6 +124,8 @@ def by_rows(dt: dtype, target: Target) -> str:
     rows = Loop(w, "row", f.rows, "ready", {}, "")
     x, z = [w.at(p, w.put(f"mul i64 %row, {g[s]}")) for p, s in ((x, "x.m"), (f.z, "z.m"))]
     high, step = _classes(w, w.put(f"sub i64 {f.rows}, %row"), heights, True)
+    behind = w.put(f"sub i64 {w.put(f'add i64 {f.ahead}, %row')}, %k")
+    count = w.least(count, w.put(f"add i64 {behind}, {step}"))
     given = f"ptr {x}, ptr %y, ptr {z}, i64 {f.left}, i64 {count}, i64 {g['x.m']}, i64 {g['x.k']}, i64 %yk, " \
             f"i64 {g['z.m']}, i1 {fresh}"  # fmt: skip
     which = w.put(f"add i64 {w.put(f'mul i64 {high}, {len(widths)}')}, {wide}")
@@ -246,15 +268,16 @@ def by_lanes(dt: dtype, target: Target) -> str:
     w.do(f"%few = icmp slt i64 {f.left}, {FEW}")
     rows = Loop(w, "row", f.rows, "u.body", {}, "")
     x, z = [w.at(p, w.put(f"mul i64 %row, {g[s]}")) for p, s in ((f.x, "x.m"), (f.z, "z.m"))]
+    count = w.least(g["k"], w.put(f"add i64 {w.put(f'add i64 {f.ahead}, %row')}, 1"))
     w.do("br i1 %few, label %one, label %many")
     w.label("one")
     single = Loop(w, "j", f.left, "one", {}, "")
     y, at = w.at(f.y, w.put(f"mul i64 %j, {g['y.n']}")), w.at(z, w.put(f"mul i64 %j, {dt.itemsize}"))
-    w.do(f"call void @dots_1(ptr {x}, ptr {y}, ptr {at}, i64 1, i64 {g['k']}, i64 {g['y.n']})")
+    w.do(f"call void @dots_1(ptr {x}, ptr {y}, ptr {at}, i64 1, i64 {count}, i64 {g['y.n']})")
     single.end({})
     w.do("br label %after")
     w.label("many")
-    w.do(f"call void @dots_{w.lanes}(ptr {x}, ptr {f.y}, ptr {z}, i64 {f.left}, i64 {g['k']}, i64 {g['y.n']})")
+    w.do(f"call void @dots_{w.lanes}(ptr {x}, ptr {f.y}, ptr {z}, i64 {f.left}, i64 {count}, i64 {g['y.n']})")
     w.do("br label %after")
     w.label("after")
     rows.end({})

@@ -15,9 +15,10 @@ from ...cluster import domain_labels
 from ...ir import Function, Value
 from ...shorten import LONGEST
 from ...simplify import readers
+from ...triangles import hidden_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
-from . import maps, matrices, reductions, walking
+from . import maps, matrices, matrices_text, reductions, walking
 from .alone import Alone, Lone, aligned, operand_dim
 from .errors import UnsupportedError
 from .fused import Group, groups, kernel_text
@@ -215,7 +216,7 @@ class _Computed:
         self.known: dict[Value, Place] = {}
         self.strides: dict[Value, Shape] = {}
         (out,) = f.outputs
-        users = readers(f)
+        users = self.users = readers(f)
         together = groups(f)
         inside = {v for group in together.values() for v in group.members} - set(together)
         over = [a for a in out.args if out not in together and _is_overwritten(a, out, users)
@@ -329,17 +330,20 @@ class _Computed:
             raise UnsupportedError(repr(v))
         shapes = [self.steps.shape(a.shape) for a in v.args]
         strides = [self.strides.get(a, row_major(s)) for a, s in zip(v.args, shapes)]
-        self.steps.steps.append(_product(v, self._operands(v), shapes, strides, target))
+        hidden = of_rows(v, hidden_below(v, self.users))
+        self.steps.steps.append(_product(v, self._operands(v), shapes, strides, target, hidden))
         self.known[v] = target
 
 
 # ---- products of matrices
 
 
-def _product(v: Value, places: Sequence[Place], shapes: Sequence[Shape], found: Sequence[Shape], z: Place) -> Step:
+def _product(
+    v: Value, places: Sequence[Place], shapes: Sequence[Shape], found: Sequence[Shape], z: Place, hidden: bool
+) -> Step:
     """The step of a product of matrices, up to twice batched: of ``x[o, p, m, k]`` and ``y[o, p, k, n]``.
 
-    ``shapes``: of the operands as a whole.
+    ``shapes``: of the operands as a whole. ``hidden``: does nobody see what is behind the diagonal?
     """
     la, lb, out = v.params
     x, y = [dict(zip(labels, zip(p.shape, p.strides))) for labels, p in zip((la, lb), places)]
@@ -366,11 +370,18 @@ def _product(v: Value, places: Sequence[Place], shapes: Sequence[Shape], found: 
     xs, ys = [[times(own[c][1], size) if c in own else ZERO for c in labels]
               for own, labels in ((x, (*outer, m, k)), (y, (*outer, k, n)))]  # fmt: skip
     zs = [times(lies[c], size) if c else ZERO for c in (*outer, m)]
-    words = [sizes.get(c, ONE) for c in (*outer, m, k, n)] + xs + ys + zs + [ZERO] * matrices.DECIDED
+    triangle = Size(matrices_text.HIDDEN * (hidden and out.endswith(m + n)) or _zeros(v, m, k)) if m else ZERO
+    words = [sizes.get(c, ONE) for c in (*outer, m, k, n)] + xs + ys + zs + [triangle] + [ZERO] * matrices.DECIDED
     told = {c: n for labels, shape in zip((la, lb), shapes) for c, n in zip(labels, shape)}
     whole = tuple([(c, n) for c, n in told.items() if n != sizes.get(c, ONE)])
     decided = Product(v, (shapes[0], shapes[1]), (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3], whole)
     return Step("product", 0, (first, second, z), tuple(words), decided)
+
+
+def _zeros(v: Value, m: str, k: str) -> int:
+    """The triangle of a product if an operand's rows are zeros behind the diagonal, else 0."""
+    of_zeros = any(own.endswith(m + k) and of_rows(a, zero_below(a)) for own, a in zip(v.params, v.args))
+    return matrices_text.ZEROS * (of_zeros and bool(k))
 
 
 def _is_overwritten(a: Value, out: Value, users: Mapping[Value, Sequence[Value | None]]) -> bool:
