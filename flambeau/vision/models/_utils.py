@@ -9,7 +9,7 @@ from typing import Any
 import flambeau as torch
 from flambeau import nn
 
-__all__ = ["IntermediateLayerGetter"]
+__all__ = ["IntermediateLayerGetter", "last_of_each_size"]
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
@@ -41,3 +41,9 @@ class IntermediateLayerGetter(nn.ModuleDict):
             if name in self.return_layers:
                 results[self.return_layers[name]] = x
         return results
+
+
+def last_of_each_size(features: Any) -> list[int]:
+    """Which blocks of a mobile network's features are the last of their size, the first block among them."""
+    smaller = [i for i, block in enumerate(features) if getattr(block, "_is_cn", False)]
+    return [0, *smaller, len(features) - 1]

@@ -9,9 +9,9 @@ import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import nn
 from flambeau.vision.models._builders import must_be
-from flambeau.vision.models._utils import IntermediateLayerGetter
+from flambeau.vision.models._utils import IntermediateLayerGetter, last_of_each_size
 
-__all__ = ["SegmentationModel", "last_of_each_size", "on_mobilenet", "on_resnet", "resized", "with_auxiliary"]
+__all__ = ["SegmentationModel", "on_mobilenet", "on_resnet", "resized", "with_auxiliary"]
 
 
 def resized(x: torch.Tensor, size: Any) -> torch.Tensor:
@@ -41,12 +41,6 @@ class SegmentationModel(nn.Module):
         if self.aux_classifier is not None:
             result["aux"] = resized(self.aux_classifier(features["aux"]), size)
         return result
-
-
-def last_of_each_size(features: Any) -> list[int]:
-    """Which blocks of a mobile network's features are the last of their size, the first block among them."""
-    smaller = [i for i, block in enumerate(features) if getattr(block, "_is_cn", False)]
-    return [0, *smaller, len(features) - 1]
 
 
 def with_auxiliary(weights: Any, kwargs: dict[str, Any]) -> None:

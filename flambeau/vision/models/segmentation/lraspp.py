@@ -9,10 +9,10 @@ from typing import Any
 import flambeau as torch
 from flambeau import nn
 from flambeau.vision.models._on_backbones import Start, on_backbone
-from flambeau.vision.models._utils import IntermediateLayerGetter
+from flambeau.vision.models._utils import IntermediateLayerGetter, last_of_each_size
 from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.models.mobilenetv3 import MobileNet_V3_Large_Weights, mobilenet_v3_large
-from flambeau.vision.models.segmentation._utils import last_of_each_size, resized
+from flambeau.vision.models.segmentation._utils import resized
 
 __all__ = ["LRASPP", "LRASPP_MobileNet_V3_Large_Weights", "lraspp_mobilenet_v3_large"]
 
