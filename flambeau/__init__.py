@@ -99,6 +99,7 @@ _SUBMODULES = frozenset(
         "futures",
         "library",
         "masked",
+        "quasirandom",
         "__future__",
         "_C",
         "_dynamo",
