@@ -13,13 +13,14 @@ from ....dtypes import dtype
 from ...affine import row_major
 from ..code_cache import default
 from ..executor import Array, Constant, Executor, Kernel, Scalar, Segment
+from ..pool import get_num_threads
 from . import matrices_text
 from .text import lanes_of
 
 Call = Callable[[Any, Any], Any]
 FEW = 12  # rows below which columns that are neighbours are read where they lie
 CHUNKS = 16  # at most
-UNITS = 8  # of a result that is large enough for rows to be cut
+UNITS = 8  # of a result that is large enough for rows to be cut, if there are several threads
 ROWS = 48  # of a unit, where they are cut
 NANOSECONDS = 0.016, 0.025  # of a product, one after the other and in lanes
 DECIDED = 3  # words that sizes and strides decide: the last ones
@@ -112,7 +113,8 @@ def units(in_lanes: bool, dt: dtype, sizes: Sequence[int], column: int) -> tuple
     """
     o, p, m, _, n = sizes
     columns = o * p * -(-n // _width(in_lanes, dt))
-    cuts = max(1, min(-(-UNITS // columns), m // ROWS))
+    wanted = UNITS if get_num_threads() > 1 else 1  # each unit packs its columns
+    cuts = max(1, min(-(-wanted // columns), m // ROWS))
     block = -(-m // cuts)
     packed = not in_lanes and (m >= FEW or column != dt.itemsize)
     return block, int(packed), min(columns * -(-m // block), CHUNKS)
