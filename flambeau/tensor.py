@@ -723,10 +723,10 @@ def _check_grad(x: Tensor, g: Any) -> None:
     if g._ty.dtype is not x._ty.dtype:
         raise RuntimeError(
             f"attempting to assign a gradient with dtype '{c_name(g._ty.dtype)}' to a tensor with grad_dtype "
-            f"'{dtypes.SCALAR_NAMES[x._ty.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
-            "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set "
-            "grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream systems that "
-            "assume they match."
+            f"'{dtypes.SCALAR_NAMES[x._ty.dtype]}'. The gradient must match the tensor's grad_dtype (defaults to the "
+            "tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow "
+            "any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break "
+            "downstream systems that assume they match."
         )
     if g._ty.shape != x._ty.shape:
         raise RuntimeError("assigned grad has data of a different size")

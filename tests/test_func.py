@@ -228,3 +228,51 @@ def test_stacked_states_are_leaves_that_agree():
     params, _ = func.stack_module_state(models)
     assert params["weight"].requires_grad and params["weight"].is_leaf and not params["bias"].requires_grad
     assert func.debug_unwrap(params["bias"]) is params["bias"]
+
+
+def test_rearranged_axes():
+    x = torch.arange(2 * 6 * 4 * 3.0).reshape(2, 6, 4, 3)
+    patches = x.reshape(2, 2, 3, 2, 2, 3)
+    for pattern, lengths, want in [
+        ("b h w c -> b c h w", {}, x.permute(0, 3, 1, 2)),
+        ("b h w c -> h (b w) c", {}, x.permute(1, 0, 2, 3).reshape(6, 8, 3)),
+        ("b (p h) (q w) c -> (b p q) h w c", {"p": 2, "q": 2}, patches.permute(0, 1, 3, 2, 4, 5).reshape(8, 3, 2, 3)),
+        ("b ... -> ... b", {}, x.movedim(0, -1)),
+        ("... c -> c (...)", {}, x.reshape(48, 3).T),
+        ("b h w c -> b 1 h (w c)", {}, x.reshape(2, 1, 6, 12)),
+        ("b (h k) w c -> k () (b h) w c", {"h": 3}, x.reshape(2, 3, 2, 4, 3).movedim(2, 0).reshape(2, 1, 6, 4, 3)),
+    ]:
+        assert torch.equal(func.rearrange(x, pattern, **lengths), want)
+    assert torch.equal(func.rearrange([x[0], x[1]], "b ... -> (b ...)"), x.reshape(-1))
+    assert func.rearrange(x[:0], "b h w c -> (b h) w c").shape == (0, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths", "error", "message"),
+    [
+        ("a b", {}, ValueError, "single '->' separator"),
+        ("a b -> a", {}, ValueError, "only on one side"),
+        ("a a -> a", {}, ValueError, "duplicate dimension 'a'"),
+        ("a -> a", {}, ValueError, r"in pattern \(1\) must be equal to the number of dimensions in the tensor \(2\)"),
+        ("a b c ... -> a b c ...", {}, ValueError, "must be less than or equal"),
+        ("(a ...) -> a ...", {}, ValueError, "Ellipsis is parenthesis"),
+        ("a b -> ... a b", {}, ValueError, "Ellipsis found in right side"),
+        ("... a ... -> a ...", {}, ValueError, "only one ellipsis"),
+        ("a . b -> a b", {}, ValueError, "dots only inside ellipsis"),
+        ("(a (b)) -> a b", {}, ValueError, "brackets inside brackets"),
+        ("a b) -> a b", {}, ValueError, "not balanced"),
+        ("(a b -> a b", {}, ValueError, "Imbalanced parentheses"),
+        ("a 3 -> a 3", {}, ValueError, "unnamed axes of size 1"),
+        ("a _b -> a _b", {}, ValueError, "should not start or end with underscore"),
+        ("a 2b -> a 2b", {}, ValueError, "not a valid python identifier"),
+        ("a & -> a &", {}, ValueError, "Unknown character '&'"),
+        ("a b -> b a", {"c": 2}, ValueError, "not found in rearrange expression"),
+        ("a b -> b a", {"a": 2.0}, TypeError, "must be integers, got: <class 'float'>"),
+        ("a (b c) -> a b c", {}, RuntimeError, "do not follow"),
+        ("a (b c) -> a b c", {"b": 2}, RuntimeError, "do not fit a dimension of size 3"),
+        ("a b -> b a", {"b": 2}, RuntimeError, "do not fit a dimension of size 3"),
+    ],
+)
+def test_refused_patterns(pattern, lengths, error, message):
+    with pytest.raises(error, match=message):
+        func.rearrange(torch.ones(2, 3), pattern, **lengths)

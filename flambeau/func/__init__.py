@@ -8,6 +8,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.func._gradients import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
+from flambeau.func._rearrange import rearrange
 from flambeau.func._vmap import vmap
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "rearrange",
     "stack_module_state",
     "vjp",
     "vmap",
