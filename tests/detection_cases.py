@@ -27,6 +27,11 @@ _POINTS = (
 CASES: dict[str, str] = {
     "faster": f"M.detection.FasterRCNN({_PYRAMID}, {_SIZES}, {_BOXES})",
     "mask": f"M.detection.MaskRCNN({_PYRAMID}, {_SIZES}, {_BOXES}, {_MASKS})",
+    "retinanet": f"M.detection.RetinaNet({_PYRAMID.replace('16)', '32)')}, 3, {_SIZES}, score_thresh=0.011, "
+    "detections_per_img=4)",
+    "fcos": f"M.detection.FCOS({_PYRAMID.replace('16)', '32)')}, 3, {_SIZES}, score_thresh=0.02, detections_per_img=4)",
+    "ssd": f"M.detection.ssd.SSD({_PYRAMID}, M.detection.anchor_utils.DefaultBoxGenerator([[2]] * 5), (64, 64), 3, "
+    "head=M.detection.ssd.SSDHead([16] * 5, [4] * 5, 3), detections_per_img=4)",
     "keypoint": f"M.detection.KeypointRCNN({_PYRAMID}, {_SIZES}, {_BOXES}, {_POINTS})",
 }
 
@@ -56,6 +61,8 @@ def results(torch: Any, models: Any, expression: str) -> dict[str, Any]:
     """The losses and the sum of gradients of a seeded model, and what it finds: shapes and rounded numbers."""
     torch.manual_seed(SEED)
     model = eval(expression, {"M": models}).train()
+    for p in model.head.parameters() if hasattr(model, "head") else ():
+        p.data.mul_(6 if p.dim() > 1 else 1)  # so that scores differ
     images, targets = inputs(torch)
     losses = model(images, targets)
     torch.stack(list(losses.values())).sum().backward()

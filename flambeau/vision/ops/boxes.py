@@ -38,7 +38,8 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torc
         best, order = order[0], order[1:]
         kept.append(best)
         overlap = _overlaps(corners[best], corners[order])
-        order = order[~(overlap / (area[best] + area[order] - overlap) > iou_threshold)]
+        with numpy.errstate(invalid="ignore"):  # two boxes without an area do not overlap
+            order = order[~(overlap / (area[best] + area[order] - overlap) > iou_threshold)]
     return torch.tensor(kept, dtype=torch.int64)
 
 

@@ -249,13 +249,19 @@ def resnet50_pyramid(start: Start, layers: int | None, **options: Any) -> Backbo
     """ResNet-50 as a pyramid, its normalisations frozen if it is trained."""
     layers = validated_layers(start.trained, layers, 5, 3)
     norm = FrozenBatchNorm2d if start.trained else nn.BatchNorm2d
-    return resnet_pyramid(resnet50(norm_layer=norm, **start.options), layers, **options)
+    return resnet_pyramid(resnet50(norm_layer=norm, **start.options), layers, **_with_extra(options))
+
+
+def _with_extra(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a pyramid, its further maps made now: their weights are drawn after those of the network."""
+    make = options.pop("make_extra", None)
+    return options if make is None else {**options, "extra_blocks": make()}
 
 
 def resnet50_pyramid_v2(start: Start, layers: int | None, **options: Any) -> BackboneWithFPN:
     """ResNet-50 as a pyramid of the second version, which normalises everywhere."""
     layers = validated_layers(start.trained, layers, 5, 3)
-    return resnet_pyramid(resnet50(**start.options), layers, **options)
+    return resnet_pyramid(resnet50(**start.options), layers, **_with_extra(options))
 
 
 def second_version(backbone: Any) -> dict[str, Any]:
