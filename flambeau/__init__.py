@@ -42,11 +42,13 @@ from .graph.types import Size
 from .ops import FUNCTION_FAMILY as _FUNCTION_FAMILY
 from .ops import FUNCTIONS as _FUNCTIONS
 from .ops import load_function as _load_function
+from .ops import show_at_home as _show_at_home
 from .printing import set_printoptions
 from .random.generator import Generator, default_generator
 from .tensor import Tensor
 
 globals().update(_FUNCTIONS)
+_show_at_home(_FUNCTIONS)
 globals().update({_d.name: _d for _d in vars(_dtypes).values() if isinstance(_d, dtype)})
 globals().update(_dtypes.ALIASES)
 

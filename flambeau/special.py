@@ -7,6 +7,7 @@ from typing import Any
 import flambeau as torch
 
 from .ops import pairs as _pairs  # noqa: F401  their import fills the table
+from .ops import show_at_home as _show_at_home
 from .ops import special as _functions  # noqa: F401
 from .ops._elementwise import SPECIAL as _SPECIAL
 from .ops._overriding import offer as _offer
@@ -21,6 +22,7 @@ _RENAMED = {
 }  # fmt: skip
 
 globals().update(_SPECIAL)
+_show_at_home(_SPECIAL, __name__)
 _offer("torch.special", _SPECIAL)
 
 

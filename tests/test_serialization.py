@@ -747,3 +747,45 @@ def test_refusals_beside_pytorch(obj: Any) -> None:
         except pickle.UnpicklingError as error:
             texts.append(str(error))
     assert texts[0] == texts[1]
+
+
+def test_functions_are_pickled_by_their_names() -> None:
+    spaces = {"": torch, "nn.functional": torch.nn.functional, "linalg": torch.linalg, "fft": torch.fft}
+    for space, module in spaces.items():
+        for name in ("tanh", "relu", "add", "matmul", "exp", "argmax", "gelu", "inv", "fft", "arctan", "softmax"):
+            f = getattr(module, name, None)
+            if callable(f):
+                assert pickle.loads(pickle.dumps(f, 2)) is f, (space, name)
+    assert pickle.loads(pickle.dumps(torch.special.i1)) is torch.special.i1
+
+
+class Activated(torch.nn.Module):
+    """Holds functions of torch as attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = torch.tanh, torch.nn.functional.silu
+
+    def forward(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+
+def test_a_module_that_holds_functions_is_saved_whole() -> None:
+    file = io.BytesIO()
+    torch.save(Activated(), file)
+    file.seek(0)
+    net = torch.load(file, weights_only=False)
+    assert net.first is torch.tanh and net(torch.ones(1)).item() == Activated()(torch.ones(1)).item()
+
+
+def test_tensors_of_storages() -> None:
+    x = torch.arange(6.0)
+    for data, dtype in ((x.storage(), None), (x.untyped_storage(), torch.float32)):
+        copied, shared = torch.tensor(data, dtype=dtype), torch.as_tensor(data, dtype=dtype)
+        assert copied.tolist() == shared.tolist() == x.tolist()
+        assert shared.data_ptr() == x.data_ptr() != copied.data_ptr()
+    assert torch.tensor(x.untyped_storage()).dtype is torch.int64
+    with pytest.raises(
+        RuntimeError, match="Expected a Storage of type double or an UntypedStorage, but got type Float"
+    ):
+        torch.tensor(x.storage(), dtype=torch.float64)

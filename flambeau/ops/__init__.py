@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -30,14 +31,29 @@ def load_function(name: str) -> Any:
     if family is None:
         return None
     import_module(f"{__name__}.{family}")
-    added("torch", {name: FUNCTIONS[name]})
-    return FUNCTIONS[name]
+    found = FUNCTIONS[name]
+    added("torch", {name: found})
+    show_at_home({found.__name__: found})
+    return found
 
 
 def load_method(name: str) -> Any:
     """``Tensor.<name>``, its family imported."""
     import_module(f"{__name__}.{METHOD_FAMILY[name]}")
     return METHODS[name]
+
+
+def show_at_home(functions: dict[str, Any], home: str | None = None) -> None:
+    """Says of functions that a module has them under their names, since pickle looks for them there.
+
+    Args:
+        functions: by name.
+        home: the module; the package if it is left out.
+    """
+    shown = home or sys.modules[__name__.rpartition(".")[0]].__name__
+    for name, f in functions.items():
+        if f.__name__ == name and (home is None or FUNCTIONS.get(name) is not f):
+            f.__module__, f.__qualname__ = shown, name
 
 
 class LaterMethod:

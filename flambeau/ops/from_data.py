@@ -62,6 +62,8 @@ def tensor(
     where = chosen(device)
     if is_tensor(data) and data._ty.meta:
         return with_grad(without_memory(like(data._ty, as_dtype(dtype))), requires_grad)
+    if _is_storage(data):
+        return with_grad(_over_storage(data, as_dtype(dtype, "tensor")).clone(), requires_grad)
     a, dt = _values(data, dtype and as_dtype(dtype, "tensor"))
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -75,7 +77,20 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         x: Any = data if is_tensor(data) else from_numpy(data)
         moves = device is not None or chosen() is META
         return x.to(dtype=dtype, device=chosen(device) if moves else None)
+    if _is_storage(data):
+        return _over_storage(data, as_dtype(dtype, "as_tensor"))
     return tensor(data, dtype=dtype, device=device)
+
+
+def _is_storage(data: Any) -> bool:
+    """Is this a storage as users know it (``torch.UntypedStorage``)?"""
+    return isinstance(getattr(data, "_s", None), Storage) and not is_tensor(data)
+
+
+def _over_storage(data: Any, dt: dtype | None) -> Any:
+    """A tensor of all elements of a storage, which it shares: of bytes int64 ones, unless a dtype is given."""
+    typed = data.dtype if type(data).__name__ != "UntypedStorage" else int64
+    return empty(0, dtype=dt or typed).set_(data)
 
 
 @method()

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 import flambeau
+from flambeau.ops import FUNCTIONS, show_at_home
 from flambeau.version import __version__
 
 __all__ = ["ALIASES", "AliasFinder", "install", "real_name", "uninstall", "user_name"]
@@ -175,6 +176,7 @@ def install() -> AliasFinder:
         if name.startswith("flambeau."):
             show_as_torch(module)
     flambeau.__name__ = "torch"  # which some packages compare with the names of what they patch
+    show_at_home(FUNCTIONS)
     return finder
 
 
@@ -187,6 +189,7 @@ def uninstall() -> None:
         cls, module = _shown.pop()
         cls.__module__ = module
     flambeau.__name__ = "flambeau"
+    show_at_home(FUNCTIONS)
 
 
 def _refuse_loaded_modules() -> None:
