@@ -1,4 +1,4 @@
-"""Tensors that say what they hold: images, masks, boxes. `transforms.v2` changes each as it must be changed.
+"""Tensors that say what they hold: images, masks, boxes, key points. `transforms.v2` changes each as it must be.
 
 An operator on them gives a plain tensor; `clone`, `detach`, `to` and `requires_grad_` keep the kind, and `wrap` gives
 it back. (https://docs.pytorch.org/vision/stable/tv_tensors.html)
@@ -17,6 +17,7 @@ __all__ = [
     "BoundingBoxFormat",
     "BoundingBoxes",
     "Image",
+    "KeyPoints",
     "Mask",
     "TVTensor",
     "Video",
@@ -190,6 +191,43 @@ class BoundingBoxes(TVTensor):
         return f"format={self.format}, canvas_size={self.canvas_size}, clamping_mode={self.clamping_mode}"
 
 
+class KeyPoints(TVTensor):
+    """Points (..., 2) of one image, each as x and y.
+
+    Args:
+        data: the points; one alone gets a dimension.
+        canvas_size: height and width of the image.
+
+    Raises:
+        ValueError: another last dimension.
+    """
+
+    canvas_size: tuple[int, int]
+
+    def __new__(
+        cls, data: Any, *, canvas_size: tuple[int, int], dtype: Any = None, device: Any = None,
+        requires_grad: bool | None = None,
+    ) -> Any:  # fmt: skip
+        """Points that hold `data`."""
+        tensor = _tensor(data, dtype, device, requires_grad)
+        tensor = tensor.unsqueeze(0) if tensor.ndim == 1 else tensor
+        if tensor.shape[-1] != 2:
+            raise ValueError(f"Expected a tensor of shape (..., 2), not {tensor.shape}")
+        return cls._of(tensor, canvas_size=canvas_size)
+
+    @classmethod
+    def _of(cls, tensor: torch.Tensor, like: Any = None, **given: Any) -> Any:
+        points = tensor.as_subclass(cls)
+        points.canvas_size = given["canvas_size"] if "canvas_size" in given else like.canvas_size
+        return points
+
+    def _extra(self) -> str:
+        return f"canvas_size={self.canvas_size}"
+
+
 def wrap(wrappee: torch.Tensor, *, like: Any, **kwargs: Any) -> Any:
-    """The tensor as one of the kind of `like`; for boxes `format`, `canvas_size` and `clamping_mode` may be given."""
+    """The tensor as one of the kind of `like`.
+
+    For boxes `format`, `canvas_size` and `clamping_mode` may be given, for key points `canvas_size`.
+    """
     return type(like)._of(wrappee, like, **kwargs) if isinstance(like, TVTensor) else wrappee

@@ -131,11 +131,24 @@ def affine(
     """The upright boxes around the boxes of the turned, moved, scaled and sheared image."""
     if boxes.numel() == 0:
         return boxes
+    matrix = affine_map(boxes.canvas_size, angle, translate, scale, shear, center)
+    return _finished(_around(boxes, matrix), boxes, boxes.canvas_size)
+
+
+def affine_map(
+    canvas: Sequence[int], angle: float, translate: Any, scale: float, shear: Any, center: Any
+) -> list[float]:
+    """Where points go as an image of this size is turned, moved, scaled and sheared: two rows of three.
+
+    Raises:
+        TypeError, ValueError: arguments of the wrong kind or length.
+    """
     shear = functional._check_affine(translate, scale, shear)
-    height, width = boxes.canvas_size
-    middle = [width * 0.5, height * 0.5] if center is None else center
-    matrix = functional._inverse_affine(middle, float(angle), translate, scale, shear)
-    return _finished(_around(boxes, _inverse(matrix)), boxes, boxes.canvas_size)
+    return _inverse(functional._inverse_affine(_middle(canvas, center), float(angle), translate, scale, shear))
+
+
+def _middle(canvas: Sequence[int], center: Any) -> Any:
+    return [canvas[1] * 0.5, canvas[0] * 0.5] if center is None else center
 
 
 def rotate(
@@ -144,18 +157,21 @@ def rotate(
     """The upright boxes around the boxes of the image turned counter-clockwise."""
     if boxes.numel() == 0:
         return boxes
-    height, width = boxes.canvas_size
-    middle = [width * 0.5, height * 0.5] if center is None else center
-    inverse = functional._inverse_affine(middle, -float(angle), [0.0, 0.0], 1.0, [0.0, 0.0])
+    matrix, canvas = rotation(boxes.canvas_size, angle, expand, center)
+    return _finished(_around(boxes, matrix), boxes, canvas)
+
+
+def rotation(canvas: Sequence[int], angle: float, expand: bool, center: Any) -> tuple[list[float], Sequence[int]]:
+    """Where points go as an image of this size is turned counter-clockwise, two rows of three; and the new size."""
+    inverse = functional._inverse_affine(_middle(canvas, center), -float(angle), [0.0, 0.0], 1.0, [0.0, 0.0])
     forward = _inverse(inverse)
-    canvas: Sequence[int] = (height, width)
-    if expand:
-        centred = functional._inverse_affine([0.0, 0.0], -float(angle), [0.0, 0.0], 1.0, [0.0, 0.0])
-        canvas = _expanded_size(centred, height, width)
-        corners = _points(torch.tensor([[0.0, 0.0, width, height]]))
-        low = _sent(corners, forward).amin(1)[0]
-        forward = [*forward[:2], forward[2] - float(low[0]), *forward[3:5], forward[5] - float(low[1])]
-    return _finished(_around(boxes, forward), boxes, canvas)
+    if not expand:
+        return forward, canvas
+    height, width = canvas
+    centred = functional._inverse_affine([0.0, 0.0], -float(angle), [0.0, 0.0], 1.0, [0.0, 0.0])
+    low = sent(_points(torch.tensor([[0.0, 0.0, width, height]])), forward).amin(1)[0]
+    forward = [*forward[:2], forward[2] - float(low[0]), *forward[3:5], forward[5] - float(low[1])]
+    return forward, _expanded_size(centred, height, width)
 
 
 def _inverse(matrix: Sequence[float]) -> list[float]:
@@ -171,15 +187,15 @@ def _points(corners: torch.Tensor) -> torch.Tensor:
     return corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
 
 
-def _sent(points: torch.Tensor, matrix: Sequence[float]) -> torch.Tensor:
-    """Points (N, 4, 2) where an affine map sends them."""
+def sent(points: torch.Tensor, matrix: Sequence[float]) -> torch.Tensor:
+    """Points (..., 2) where an affine map sends them."""
     rows = torch.tensor(matrix, dtype=points.dtype).reshape(2, 3)
     return points @ rows[:, :2].T + rows[:, 2]
 
 
 def _around(boxes: Any, matrix: Sequence[float]) -> torch.Tensor:
     rows = plain(boxes) if boxes.is_floating_point() else plain(boxes).float()
-    points = _sent(_points(converted(rows, boxes.format, XYXY)), matrix)
+    points = sent(_points(converted(rows, boxes.format, XYXY)), matrix)
     return converted(torch.cat([points.amin(1), points.amax(1)], 1), XYXY, boxes.format)
 
 
@@ -187,13 +203,17 @@ def perspective(boxes: Any, startpoints: Any, endpoints: Any, interpolation: Any
     """The upright boxes around the boxes of the image whose corners were moved."""
     if boxes.numel() == 0:
         return boxes
-    matrix = torch.tensor([*_perspective._coefficients(startpoints, endpoints), 1.0], dtype=torch.float64).view(3, 3)
-    corners = converted(plain(boxes), boxes.format, XYXY)
-    points = _points(corners).double()
-    sent = torch.cat([points, torch.ones_like(points[..., :1])], -1) @ torch.linalg.inv(matrix).T
-    found = (sent[..., :2] / sent[..., 2:]).to(corners.dtype if corners.is_floating_point() else torch.float32)
+    corners = _points(converted(plain(boxes), boxes.format, XYXY))
+    found = sent_in_perspective(corners, startpoints, endpoints)
     around = converted(torch.cat([found.amin(1), found.amax(1)], 1), XYXY, boxes.format)
     return _finished(around, boxes, boxes.canvas_size)
+
+
+def sent_in_perspective(points: torch.Tensor, startpoints: Any, endpoints: Any) -> torch.Tensor:
+    """Points (..., 2) where they go as an image's corners are moved; of integers, float32."""
+    matrix = torch.tensor([*_perspective._coefficients(startpoints, endpoints), 1.0], dtype=torch.float64).view(3, 3)
+    rows = torch.cat([points.double(), torch.ones_like(points[..., :1]).double()], -1) @ torch.linalg.inv(matrix).T
+    return (rows[..., :2] / rows[..., 2:]).to(points.dtype if points.is_floating_point() else torch.float32)
 
 
 def elastic_transform(boxes: Any, displacement: torch.Tensor, interpolation: Any = None, fill: Any = None) -> Any:
@@ -207,12 +227,18 @@ def elastic_transform(boxes: Any, displacement: torch.Tensor, interpolation: Any
         return boxes
     corners = converted(plain(boxes), boxes.format, XYXY)
     x, y = (axis.ceil().long() for axis in _points(corners).unbind(-1))
-    origins = (_elastic.standing_grid(height, width) - displacement)[0]
-    found = origins[y.clamp(0, height - 1), x.clamp(0, width - 1)]
-    places = (found + 1) * (0.5 * torch.tensor([width, height])) - 0.5
+    places = displaced(x, y, displacement, boxes.canvas_size)
     around = torch.cat([places.amin(1), places.amax(1)], 1).to(corners.dtype)
     cut = clamped(around, XYXY, boxes.canvas_size, boxes.clamping_mode)
     return wrap(converted(cut, XYXY, boxes.format), like=boxes)
+
+
+def displaced(x: torch.Tensor, y: torch.Tensor, displacement: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
+    """The places (..., 2) that the pixels at whole places, cut to the canvas, are moved against."""
+    height, width = canvas
+    origins = (_elastic.standing_grid(height, width) - displacement)[0]
+    found = origins[y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    return (found + 1) * (0.5 * torch.tensor([width, height])) - 0.5
 
 
 GEOMETRIC = {f.__name__: f for f in (hflip, vflip, resize, pad, crop, affine, rotate, perspective, elastic_transform)}

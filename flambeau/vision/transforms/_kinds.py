@@ -1,7 +1,7 @@
 """How a function of an image treats the other kinds of `tv_tensors`: decorators of `transforms.functional`.
 
-What moves pixels (`geometric`) moves masks with them, each pixel as it is, and boxes by the rule of the same name in
-`_boxes`; what changes colours (`tonal`) leaves both alone.
+What moves pixels (`geometric`) moves masks with them, each pixel as it is, and boxes and key points by the rule of the
+same name in `_boxes` and `_keypoints`; what changes colours (`tonal`) leaves them alone.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 import flambeau as torch
 from flambeau.vision.transforms import _pil, _tensor
 from flambeau.vision.transforms._common import InterpolationMode
-from flambeau.vision.tv_tensors import BoundingBoxes, Mask, TVTensor, wrap
+from flambeau.vision.tv_tensors import BoundingBoxes, KeyPoints, Mask, TVTensor, wrap
+
+COLOURLESS = (Mask, BoundingBoxes, KeyPoints)  # the kinds that are no images
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def get_dimensions(img: Any) -> list[int]:
-    """Channels, height and width of an image; of boxes, those of their canvas."""
-    if isinstance(img, BoundingBoxes):
+    """Channels, height and width of an image; of boxes and key points, those of their canvas."""
+    if isinstance(img, (BoundingBoxes, KeyPoints)):
         return [1, *img.canvas_size]
     return (_tensor if isinstance(img, torch.Tensor) else _pil).get_dimensions(img)
 
@@ -37,15 +39,16 @@ def geometric(function: Function) -> Function:
     def moved(given: inspect.BoundArguments, x: TVTensor) -> Any:
         if isinstance(x, Mask):
             return wrap(_on_mask(function, given), like=x)
-        from flambeau.vision.transforms import _boxes
+        from flambeau.vision.transforms import _boxes, _keypoints
 
-        return _boxes.GEOMETRIC[function.__name__](*given.args, **given.kwargs)
+        rules = _keypoints if isinstance(x, KeyPoints) else _boxes
+        return rules.GEOMETRIC[function.__name__](*given.args, **given.kwargs)
 
     return _dispatching(function, moved)
 
 
 def _dispatching(function: Function, of_others: Callable[[inspect.BoundArguments, TVTensor], Any]) -> Function:
-    """The function of images, with another one of the bound arguments and the tensor for masks and boxes."""
+    """The function of images, with another one of the bound arguments and the tensor for masks, boxes and points."""
     signature = inspect.signature(function)
     first = next(iter(signature.parameters))
 
@@ -54,7 +57,7 @@ def _dispatching(function: Function, of_others: Callable[[inspect.BoundArguments
         x = args[0] if args else kwargs.get(first)
         if not isinstance(x, TVTensor):
             return function(*args, **kwargs)
-        if isinstance(x, (Mask, BoundingBoxes)):
+        if isinstance(x, COLOURLESS):
             return of_others(signature.bind(*args, **kwargs), x)
         return wrap(function(*args, **kwargs), like=x)
 

@@ -7,8 +7,8 @@ from typing import Any
 import flambeau as torch
 from flambeau.vision.transforms import autoaugment as v1
 from flambeau.vision.transforms import functional as F
+from flambeau.vision.transforms._kinds import COLOURLESS
 from flambeau.vision.transforms.v2._joint import JointTones, has_colours, known
-from flambeau.vision.tv_tensors import BoundingBoxes, Mask
 
 __all__ = ["AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"]
 
@@ -17,8 +17,8 @@ class _OneImage(JointTones):
     """For samples with one image, and neither masks nor boxes."""
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Raises TypeError if there are masks or boxes, no image or several."""
-        other = next((x for x in flat_inputs if isinstance(x, (BoundingBoxes, Mask))), None)
+        """Raises TypeError if there are masks, boxes or key points, no image or several."""
+        other = next((x for x in flat_inputs if isinstance(x, COLOURLESS)), None)
         if other is not None:
             raise TypeError(f"Inputs of type {type(other).__name__} are not supported by {type(self).__name__}()")
         count = len(known(flat_inputs, (has_colours,)))

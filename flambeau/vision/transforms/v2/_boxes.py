@@ -191,27 +191,32 @@ class SanitizeBoundingBoxes(Transform):
     def forward(self, *inputs: Any) -> Any:
         """The sample without such boxes."""
         whole: Any = inputs[0] if len(inputs) == 1 else inputs
-        getter: Any = _default_labels if self.labels_getter == "default" else self.labels_getter
-        found = None if getter is None else getter(whole)
+        labels = found_labels(self.labels_getter, whole)
         leaves, spec = tree_flatten(whole)
         boxes = get_bounding_boxes(leaves)
-        labels = _checked(found, boxes)
+        for label in labels:
+            if boxes.shape[0] != label.shape[0]:
+                raise ValueError(
+                    f"Number of boxes (shape={boxes.shape}) and must match the number of labels."
+                    f"Found labels with shape={label.shape})."
+                )
         _, valid = F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)
         return tree_unflatten([_selected(x, valid, any(x is label for label in labels)) for x in leaves], spec)
 
 
-def _checked(found: Any, boxes: torch.Tensor) -> Sequence[torch.Tensor]:
-    """The labels as a sequence."""
+def found_labels(getter: Any, whole: Any) -> Sequence[torch.Tensor]:
+    """The tensors that a sample's labels are: of the entry called "labels" ("default"), of a function, or none.
+
+    Raises:
+        ValueError: they are not there, or no tensors.
+    """
+    getter = _default_labels if getter == "default" else getter
+    found = None if getter is None else getter(whole)
     labels = () if found is None else found if isinstance(found, (tuple, list)) else (found,)
     for label in labels:
         if not isinstance(label, torch.Tensor):
             raise ValueError(
                 f"The labels in the input to forward() must be a tensor or None, got {type(label)} instead."
-            )
-        if boxes.shape[0] != label.shape[0]:
-            raise ValueError(
-                f"Number of boxes (shape={boxes.shape}) and must match the number of labels."
-                f"Found labels with shape={label.shape})."
             )
     return labels
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import flambeau as torch
 from flambeau.vision.transforms._random import _uniform
 from flambeau.vision.transforms.v2 import functional as F
 from flambeau.vision.transforms.v2._joint import Transform, query_chw
-from flambeau.vision.tv_tensors import BoundingBoxes, Mask, wrap
 
-__all__ = ["RGB", "GaussianNoise", "RandomChannelPermutation", "RandomPhotometricDistort"]
+__all__ = ["JPEG", "RGB", "GaussianNoise", "RandomChannelPermutation", "RandomPhotometricDistort"]
 
 
 class GaussianNoise(Transform):
-    """Normal noise added to float images (..., C, H, W), then by default cut to [0, 1].
+    """Normal noise added to images (..., C, H, W) of floats or bytes, then by default cut to their range.
 
     Raises:
-        ValueError: a negative `sigma`, or a tensor of integers.
+        ValueError: a negative `sigma`, a Pillow image, or a tensor of other integers.
     """
 
     def __init__(self, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> None:
@@ -28,15 +28,45 @@ class GaussianNoise(Transform):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """The noisy image."""
-        if isinstance(inpt, (Mask, BoundingBoxes)):
-            return inpt
-        if not inpt.is_floating_point():
-            raise ValueError(f"Input tensor is expected to be in uint8 or float dtype, got dtype={inpt.dtype}")
-        if self.sigma < 0:
-            raise ValueError(f"sigma shouldn't be negative. Got {self.sigma}")
-        plain = inpt.as_subclass(torch.Tensor)
-        out = plain + (self.mean + torch.randn_like(plain) * self.sigma)
-        return wrap(torch.clamp(out, 0, 1) if self.clip else out, like=inpt)
+        return F.gaussian_noise(inpt, self.mean, self.sigma, self.clip)
+
+
+class JPEG(Transform):
+    """Images, of bytes if they are tensors, as they look after they were packed as JPEG files.
+
+    Args:
+        quality: from 1 to 100, or the least and greatest to draw from.
+
+    Raises:
+        TypeError, ValueError: another quality.
+    """
+
+    def __init__(self, quality: int | Sequence[int]) -> None:
+        super().__init__()
+        if isinstance(quality, bool):
+            raise TypeError("quality can't be bool")
+        low, high = self.quality = quality = _ends(quality)
+        if not (isinstance(low, int) and isinstance(high, int) and 1 <= low <= high <= 100):
+            raise ValueError(f"quality must be an integer from 1 to 100, got {quality =}")
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The quality."""
+        return {"quality": int(torch.randint(self.quality[0], self.quality[1] + 1, ()))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """The image, packed and unpacked."""
+        return F.jpeg(inpt, params["quality"])
+
+
+def _ends(quality: Any) -> Sequence[Any]:
+    """One number as the ends of a range, or the two that are given."""
+    if isinstance(quality, int):
+        return [quality, quality]
+    if not isinstance(quality, Sequence):
+        raise TypeError("quality should be a sequence of length 2.")
+    if len(quality) != 2:
+        raise ValueError("quality should be a sequence of length 2.")
+    return quality
 
 
 class RandomChannelPermutation(Transform):

@@ -13,8 +13,8 @@ import flambeau as torch
 from flambeau.utils._pytree import tree_flatten, tree_unflatten
 from flambeau.vision._pillow import is_image
 from flambeau.vision.transforms._common import InterpolationMode
-from flambeau.vision.transforms._kinds import get_dimensions
-from flambeau.vision.tv_tensors import BoundingBoxes, Image, Mask, TVTensor, Video, wrap
+from flambeau.vision.transforms._kinds import COLOURLESS, get_dimensions
+from flambeau.vision.tv_tensors import Image, TVTensor, Video, wrap
 
 
 def is_pure_tensor(x: Any) -> bool:
@@ -178,11 +178,11 @@ def _of_kind(y: torch.Tensor, x: Any) -> torch.Tensor:
 
 def has_colours(x: Any) -> bool:
     """Is this an image or video, be it a plain tensor?"""
-    return is_image(x) or (isinstance(x, torch.Tensor) and not isinstance(x, (Mask, BoundingBoxes)))
+    return is_image(x) or (isinstance(x, torch.Tensor) and not isinstance(x, COLOURLESS))
 
 
 class JointTones(Joint):
-    """`Joint` for what changes colours: masks and boxes pass through."""
+    """`Joint` for what changes colours: masks, boxes and key points pass through."""
 
     _transformed_types = (has_colours,)
 
@@ -191,6 +191,6 @@ class ImagesOnly(JointTones):
     """`JointTones` for what does something to images that masks and boxes could not follow."""
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Raises TypeError if there are masks or boxes."""
-        if any(isinstance(x, (BoundingBoxes, Mask)) for x in flat_inputs):
+        """Raises TypeError if there are masks, boxes or key points."""
+        if any(isinstance(x, COLOURLESS) for x in flat_inputs):
             raise TypeError(f"BoundingBoxes'es and Mask's are not supported by {type(self).__name__}()")

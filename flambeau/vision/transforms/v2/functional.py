@@ -6,14 +6,16 @@ about kinds and boxes. (https://docs.pytorch.org/vision/stable/transforms.html#v
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import flambeau as torch
-from flambeau.vision._pillow import is_image
+from flambeau.vision._pillow import image_module, is_image
+from flambeau.vision.io import decode_jpeg, encode_jpeg
 from flambeau.vision.transforms import _boxes
 from flambeau.vision.transforms import functional as v1
-from flambeau.vision.transforms._kinds import tonal
+from flambeau.vision.transforms._kinds import COLOURLESS, tonal
 from flambeau.vision.transforms.functional import *  # type: ignore[assignment]  # noqa: F403
 from flambeau.vision.transforms.functional import (
     elastic_transform,
@@ -24,7 +26,7 @@ from flambeau.vision.transforms.functional import (
     to_pil_image,
     vflip,
 )
-from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, Mask, TVTensor, wrap
+from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, TVTensor, wrap
 
 elastic = elastic_transform
 horizontal_flip = hflip
@@ -57,7 +59,7 @@ def to_image(inpt: Any) -> Image:
 
 def to_dtype(inpt: torch.Tensor, dtype: torch.dtype = torch.float32, scale: bool = False) -> torch.Tensor:
     """A tensor in another dtype; with `scale` an image's full brightness stays full brightness."""
-    return convert_image_dtype(inpt, dtype) if scale and not isinstance(inpt, (Mask, BoundingBoxes)) else inpt.to(dtype)
+    return convert_image_dtype(inpt, dtype) if scale and not isinstance(inpt, COLOURLESS) else inpt.to(dtype)
 
 
 def convert_image_dtype(image: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -71,6 +73,59 @@ def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
     if is_image(inpt):
         return to_pil_image(permute_channels(pil_to_tensor(inpt), permutation))
     return inpt[..., torch.as_tensor(permutation), :, :]
+
+
+@tonal
+def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> Any:
+    """An image of floats or bytes with normal noise; `clip` cuts it to [0, 1], or to that of bytes.
+
+    `mean` and `sigma` are parts of full brightness.
+
+    Raises:
+        ValueError: a negative `sigma`, a Pillow image, or a tensor of other integers.
+    """
+    if is_image(inpt):
+        raise ValueError("Gaussian Noise is not implemented for PIL images.")
+    if sigma < 0:
+        raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
+    image = inpt.as_subclass(torch.Tensor)
+    if image.is_floating_point():
+        noisy = image + (mean + torch.randn_like(image) * sigma)
+        return torch.clamp(noisy, 0, 1) if clip else noisy
+    if image.dtype != torch.uint8:
+        raise ValueError(f"Input tensor is expected to be in uint8 or float dtype, got dtype={image.dtype}")
+    noise = mean * 255 + torch.randn_like(image, dtype=torch.float32) * (sigma * 255)
+    noisy = image + noise.to(torch.int16)
+    return (torch.clamp(noisy, 0, 255) if clip else noisy).to(torch.uint8)
+
+
+@tonal
+def jpeg(image: Any, quality: int) -> Any:
+    """An image, Pillow or bytes (..., 1 or 3, H, W), as it looks after it was packed as a JPEG file.
+
+    Raises:
+        RuntimeError: a tensor of other numbers or channels.
+    """
+    if is_image(image):
+        packed = io.BytesIO()
+        image.save(packed, format="JPEG", quality=quality)
+        return image_module().open(packed).copy()
+    plain = image.as_subclass(torch.Tensor)
+    flat = plain.reshape(-1, *plain.shape[-3:])
+    if len(flat) == 0:
+        return plain.clone()
+    return torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in flat]).reshape(plain.shape)
+
+
+def get_num_frames(inpt: torch.Tensor) -> int:
+    """The length of a video (..., T, C, H, W)."""
+    return inpt.shape[-4]
+
+
+def uniform_temporal_subsample(inpt: torch.Tensor, num_samples: int) -> torch.Tensor:
+    """So many frames of a video (..., T, C, H, W), at equal distances."""
+    chosen = torch.linspace(0, get_num_frames(inpt) - 1, num_samples).long()
+    return wrap(torch.index_select(inpt.as_subclass(torch.Tensor), -4, chosen), like=inpt)
 
 
 def rgb_to_grayscale(inpt: Any, num_output_channels: int = 1) -> Any:
@@ -190,3 +245,51 @@ def _is_sound(
     large = (across >= min_size) & (down >= min_size) & (across * down >= min_area)
     limits = torch.tensor([width, height, width, height])
     return large & ((corners >= 0) & (corners <= limits)).all(dim=-1)
+
+
+def clamp_keypoints(inpt: torch.Tensor, canvas_size: Sequence[int] | None = None) -> torch.Tensor:
+    """Key points moved onto their image where they are outside of it; a plain tensor's `canvas_size` must be given.
+
+    Raises:
+        ValueError: it is missing, or given for `KeyPoints`.
+        TypeError: another kind.
+    """
+    if isinstance(inpt, KeyPoints):
+        if canvas_size is not None:
+            raise ValueError("For keypoints tv_tensor inputs, `canvas_size` must not be passed.")
+        return wrap(clamp_keypoints(_boxes.plain(inpt), inpt.canvas_size), like=inpt)
+    if isinstance(inpt, TVTensor) or not isinstance(inpt, torch.Tensor):
+        raise TypeError(f"Input can either be a plain tensor or a keypoints tv_tensor, but got {type(inpt)} instead.")
+    if canvas_size is None:
+        raise ValueError("For pure tensor inputs, `canvas_size` has to be passed.")
+    x, y = inpt.unbind(-1)
+    return torch.stack([x.clamp(0, canvas_size[1] - 1), y.clamp(0, canvas_size[0] - 1)], -1)
+
+
+def sanitize_keypoints(
+    key_points: torch.Tensor, canvas_size: Sequence[int] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The key points, or groups of them (N, ..., 2), that are wholly within their image, and which these are (N,).
+
+    Raises:
+        ValueError: `canvas_size` is missing for a plain tensor, or given for `KeyPoints`.
+    """
+    if isinstance(key_points, KeyPoints):
+        if canvas_size is not None:
+            raise ValueError(
+                "canvas_size must be None when key_points is a tv_tensors.KeyPoints instance. "
+                f"Got canvas_size={canvas_size}. Leave it to None or pass key_points as a pure tensor."
+            )
+        found, valid = sanitize_keypoints(_boxes.plain(key_points), key_points.canvas_size)
+        return wrap(found, like=key_points), valid
+    if isinstance(key_points, TVTensor):
+        raise ValueError("key_points must be a tv_tensors.KeyPoints instance or a pure tensor.")
+    if canvas_size is None:
+        raise ValueError(
+            "canvas_size cannot be None if key_points is a pure tensor. "
+            "Set it to an appropriate value or pass key_points as a tv_tensors.KeyPoints object."
+        )
+    x, y = key_points.unbind(-1)
+    within = (x >= 0) & (x < canvas_size[1]) & (y >= 0) & (y < canvas_size[0])
+    valid = within.flatten(start_dim=1).all(dim=1) if within.ndim > 1 else within
+    return key_points[valid], valid
