@@ -283,3 +283,51 @@ def test_writes_to_an_argument_with_gaps() -> None:
         spread = torch.stack([P, P], 1)
         assert torch.allclose(run(spread[:, 0]), want[1])
         assert torch.equal(spread[:, 0], want[0]) and torch.equal(spread[:, 1], P)
+
+
+class OnlyForward(torch.autograd.Function):
+    """A product whose rule counts its second part seven times."""
+
+    @staticmethod
+    def forward(x: Any, y: Any) -> Any:
+        return x * y, x > 0
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_forward(*inputs)
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def jvp(ctx: Any, t: Any, u: Any) -> Any:
+        x, y = ctx.saved_tensors
+        return t * y + 7 * x * u, None
+
+
+def test_transforms_use_the_rule_of_a_custom_function() -> None:
+    def f(x: Any) -> Any:
+        return OnlyForward.apply(x * x, x)[0].exp()
+
+    def tangent(x: Any, t: Any) -> Any:
+        return 9 * x * x * t * (x**3).exp()
+
+    assert torch.allclose(torch.func.jvp(f, (P,), (V,))[1], tangent(P, V))
+    assert torch.allclose(torch.func.jacfwd(f)(P) @ V, tangent(P, V))
+    assert torch.allclose(torch.func.linearize(f, P)[1](V), tangent(P, V))
+    assert torch.allclose(torch.func.jvp(lambda x: OnlyForward.apply(P, x)[0], (P,), (V,))[1], 7 * P * V)
+    again = torch.func.jvp(lambda x: torch.func.jvp(f, (x,), (V,))[1], (P,), (V,))[1]
+    assert torch.allclose(again, (18 * P + 81 * P**4) * V * V * (P**3).exp())
+
+
+def test_the_rule_of_a_function_that_writes() -> None:
+    class Add(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.mark_dirty(x)
+            return x.add_(1)
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return t.mul_(5)
+
+    t = V.clone()
+    assert torch.equal(torch.func.jvp(lambda x: Add.apply(x.clone()) * 2, (P,), (t,))[1], 10 * V) and torch.equal(t, V)

@@ -16,7 +16,7 @@ from ..graph.tensor_base import TensorBase, View
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
-from .grad_mode import call_with_grad_mode, no_grad, recording
+from .grad_mode import call_with_grad_mode, no_grad, pushing, recording
 
 
 class FunctionCtx:
@@ -95,6 +95,10 @@ class _Node(FunctionCtx, Fn):
 
     def apply(self, *grads: Any) -> list[Any]:
         """Runs the user's ``backward``; its results in the order of ``forward``'s arguments."""
+        if pushing and self.forward_class.jvp is not Function.jvp:
+            from ._pushing import transposed
+
+            return transposed(self, grads)
         if self.__dict__.get("materialize", True):
             grads = tuple([_zeros(t) if g is None else g for g, t in zip(grads, self.outs)])
         out = _rule_of(self.forward_class)(self, *grads)
@@ -215,8 +219,10 @@ class Function:
         tangents = _tangents(args) if recording else None
         node = _make_node(cls, args)
         out = call_with_grad_mode(False, _computed, node, separate, args, kwargs)
-        pushed = None if tangents is None else _pushed(node, _given_tangents(node, args, tangents))
+        pushed = None if tangents is None else _pushed(node, _given_tangents(node, tangents))
         node.__dict__["running"] = None
+        if not any(recording):
+            node.__dict__.pop("to_push", None)
         result = _finish(node, args, out, any(node.needs_input_grad) and threads.epoch.grad)
         return result if pushed is None else _duals(result, pushed, node)
 
@@ -254,11 +260,9 @@ def _tangents(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     return None if all(t is None for t in found) else tuple(found)
 
 
-def _given_tangents(node: Any, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, ...]:
+def _given_tangents(node: Any, tangents: tuple[Any, ...]) -> tuple[Any, ...]:
     """What ``jvp`` gets: zeros for arguments without a tangent, unless the call wants None."""
-    if not node.__dict__.get("materialize", True):
-        return tangents
-    return tuple([_zeros(a._ty) if t is None and _is_float(a) else t for a, t in zip(args, tangents)])
+    return tuple([_no_tangent(node, ty) if t is None else t for ty, t in zip(node.ins, tangents)])
 
 
 class _Tangents(NamedTuple):
@@ -275,8 +279,25 @@ def _pushed(node: Any, given: tuple[Any, ...]) -> _Tangents:
     versions = [version_of(t) for t in tangents]
     with no_grad():
         found = node.forward_class.jvp(node, *given)
-    node.__dict__.pop("to_push", None)
     return _Tangents(found, tuple([t for t, before in zip(tangents, versions) if version_of(t) != before]))
+
+
+def tangents_of(node: Any, tangents: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The tangents of a call's outputs from those of the inputs that have a history, by the user's ``jvp``."""
+    rest = iter([t.clone() for t in tangents] if node.__dict__.get("dirty") else tangents)
+    given = [next(rest) if edge is not None else _no_tangent(node, t) for t, edge in zip(node.ins, node.edges)]
+    node.__dict__["running"] = "to_push"
+    try:
+        found = node.forward_class.jvp(node, *given)
+    finally:
+        node.__dict__["running"] = None
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _no_tangent(node: Any, t: Any) -> Any:
+    """What stands for the tangent of an argument that has none."""
+    wanted = t is not None and t.dtype.kind in "fc" and node.__dict__.get("materialize", True)
+    return _zeros(t) if wanted else None
 
 
 def _is_float(x: Any) -> bool:

@@ -16,6 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 recording: list[bool] = []  # for each derivative that is being taken, innermost last: is it one in forward mode?
 
+pushing: list[None] = []  # one entry for each backward pass that runs to be differentiated by its vector, for jvp
+
 
 def _recorded(grad: bool) -> bool:
     """Are operators recorded in this grad mode? Derivatives in forward mode need it always."""

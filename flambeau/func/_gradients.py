@@ -11,6 +11,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.autograd._forward_runs import begins, forward, pinned, reverse, stand_in
+from flambeau.autograd._pushing import pass_to_differentiate
 from flambeau.autograd.graph import get_gradient_edge
 from flambeau.func._tree import flatten, map_leaves, structure, unflatten
 
@@ -243,7 +244,8 @@ def _push(output: Any, leaves: list[Any]) -> Callable[[list[Any]], list[Any]]:
     """From tangents of the leaves to those of the outputs: the derivative, by the cotangent, of the pull-back."""
     ys = flatten(output)
     seeds = [torch.zeros_like(y).requires_grad_(True) for y in ys]
-    pulled = _gradients(ys, leaves, seeds)
+    with pass_to_differentiate():
+        pulled = _gradients(ys, leaves, seeds)
     return lambda tangents: _gradients(pulled, seeds, tangents)
 
 
