@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 import flambeau as torch
@@ -29,6 +31,13 @@ def test_gradients_are_in_the_weights_dtype():
         loss = F.cross_entropy(m(torch.randn(4, 3)), torch.tensor([0, 1, 0, 1]))
     loss.backward()
     assert loss.dtype is m.weight.grad.dtype is torch.float32
+
+
+def test_functions_are_pickled_by_name():
+    with torch.autocast("cpu"):
+        torch.cat([torch.ones(2)])
+    for function in (torch.cat, torch.linalg.det, torch.nn.functional.linear):
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_scaler_skips_overflow():

@@ -228,7 +228,10 @@ def _install() -> None:
 def _wrap_in(owner: Any, name: str, choose: Callable[[Any], Any]) -> None:
     function = getattr(owner, name, None)
     if callable(function):
-        setattr(owner, name, _wrapped(function, choose))
+        run = _wrapped(function, choose)
+        if not isinstance(owner, type):
+            run.__module__, run.__qualname__ = owner.__name__, name  # by which pickle finds it
+        setattr(owner, name, run)
 
 
 class autocast:
