@@ -22,7 +22,7 @@ from flambeau.compiler.cpu import code_cache
 from flambeau.compiler.twins import layout, linking
 from flambeau.compiler.twins.unit import Unit
 from flambeau.compiler.twins.writer import UnsupportedError
-from flambeau.graph import realisation, tape
+from flambeau.graph import epoch, realisation, tape
 from flambeau.graph.realisation import realise
 from flambeau.ops import _registry, stepping
 
@@ -363,6 +363,8 @@ def test_steady_steps_with_twins_are_known_as_a_whole(in_place: None, monkeypatc
     known: list[Any] = []
     repeat = stepping.repeat
     monkeypatch.setattr(stepping, "repeat", lambda steps: known.append(repeat(steps)) or known[-1])
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
+        monkeypatch.setattr(epoch.current(), field, value)
     trained(nothing)
     assert known.count(True) > 6
     assert not isinstance(_registry.call, FunctionType) and not isinstance(realisation._held, FunctionType)
