@@ -112,8 +112,8 @@ def assemble(text: str, target: Target) -> bytes:
 
 def assemble_all(texts: Sequence[str], target: Target) -> list[bytes]:
     """The object files of many modules, made by several threads. Arguments and errors are those of `assemble`."""
-    threads = min(machine.available_threads(), len(texts))
-    if threads < 2 or len(texts) < SHARED_FROM:
+    threads = min(machine.available_threads(), len(texts)) if len(texts) >= SHARED_FROM else 1
+    if threads < 2:
         return [assemble(text, target) for text in texts]
     from concurrent.futures import ThreadPoolExecutor
 
