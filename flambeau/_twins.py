@@ -26,8 +26,8 @@ if mode not in MODES:
 
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
-    "autograd.memo", "graph.gradients", "graph.keeping", "graph.realisation", "graph.tape", "ops._registry",
-    "ops.classification_losses", "ops.stepping",
+    "autograd.memo", "graph.epoch", "graph.gradients", "graph.keeping", "graph.realisation", "graph.tape",
+    "graph.tensor_base", "ops._deferred_views", "ops._registry", "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
 READ_AFTER = 500  # realisations after which twins from the disk pay
 COMPILED_AFTER = 10_000  # after which they are compiled: that takes half a second, once

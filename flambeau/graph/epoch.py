@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.twins import twin
 from .keeping import settled_leaf
 from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage, lost
@@ -22,6 +23,7 @@ from .traced import Traced, history, leaf_of
 from .types import ty as _ty
 
 BUDGET = 8 << 30  # bytes of pending results, most of which a compiled program never stores
+WRITTEN_ANY_TIME = 1 << 62  # for ``Epoch.written``, where memory may be written behind our back
 NODE_COST = BUDGET // 20_000  # what the record of an operator counts as, so that a loop without values ends
 
 
@@ -158,6 +160,7 @@ def node_of(x: TensorBase) -> Node:
     return h.value if type(h) is Traced else h
 
 
+@twin
 def refresh(x: TensorBase) -> Any:
     """What ``x`` caches, made anew because it is out of date: ``x`` is a leaf, or its memory was written.
 
@@ -174,11 +177,12 @@ def refresh(x: TensorBase) -> Any:
     return h
 
 
+@twin
 def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     """The node of what ``x`` sees of its storage; sets the token while which it is good."""
     h = s.h
     if s.owner is not None and s.shared:
-        epoch.written = 1 << 62
+        epoch.written = WRITTEN_ANY_TIME
         settler[0](epoch)
         epoch.deferring = False  # a backward pass reads what the memory holds by then
         x._w = -1
@@ -202,11 +206,13 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     return view_node(h or _leaf(s, epoch), x._ty)
 
 
+@twin
 def is_parameter(x: TensorBase) -> bool:
     """Is it all of its memory, and a leaf that wants a gradient?"""
     return x._e is not None and x._e.accumulates and x._ty is x._s.ty
 
 
+@twin
 def _leaf(s: Storage, epoch: Epoch) -> Node:
     """Numbers a realised storage in the epoch."""
     if s.raw is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.twins import twin
 from .storage import Storage
 from .traced import Traced
 from .types import Ty
@@ -98,6 +99,7 @@ def register_class(cls: type) -> None:
     tensor_class[0] = cls
 
 
+@twin
 def new_tensor(s: Storage, t: Ty, h: Any = None, w: int = -1) -> Any:
     """A tensor over ``s``; without ``h`` its node is found at first use."""
     x = _new(tensor_class[0])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..compiler.twins import twin
 from ..graph.epoch import Epoch, refresh
-from ..graph.fn import Out, fn_class, next_number
+from ..graph.fn import Out, fn_class, next_number, numbers_of_calls
 from ..graph.node import Operator, inferred, view_node
 from ..graph.tensor_base import TensorBase, View, tensor_class
 from ..graph.traced import Several, Traced, call_again, traced
@@ -13,6 +14,7 @@ from ..graph.traced import Several, Traced, call_again, traced
 _new = object.__new__
 
 
+@twin
 def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
     """The type that ``op`` infers from ``x``'s, or several."""
     known = x._ty.views
@@ -22,6 +24,7 @@ def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
     return t
 
 
+@twin
 def _at_rest(x: TensorBase) -> bool:
     """Does the memory of ``x`` keep its leaf? Then what ``x`` caches is made good."""
     notes = x._s.notes
@@ -31,6 +34,7 @@ def _at_rest(x: TensorBase) -> bool:
     return True
 
 
+@twin
 def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
     """A view, or several, whose backward node is completed later; None if it must be complete from the beginning."""
     s = x._s
@@ -47,7 +51,7 @@ def deferred_view(op: Operator, x: Any, attrs: Any, epoch: Epoch) -> Any:
         h = call_again(h, epoch.repeated)
     y = epoch.tape[h] = _view_at(h, x, h, "default")
     y._ins = (x,)
-    y._number = next_number()
+    y._number = next(numbers_of_calls)
     return y
 
 
@@ -64,6 +68,7 @@ def _deferred_parts(h: Any, x: Any, epoch: Epoch) -> tuple[Any, ...]:
     return tuple([_view_at(part, x, Out(fn, k), "multi") for k, part in enumerate(h.parts)])
 
 
+@twin
 def _view_at(h: Any, x: Any, edge: Any, creation: str) -> Any:
     """A view of ``x`` with this traced node and edge."""
     s = x._s

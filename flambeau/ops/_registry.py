@@ -340,6 +340,7 @@ def _unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
     return fn_class(op)(node, None, edges) if grad else None
 
 
+@twin
 def requires_grad(x: TensorBase) -> bool:
     """As ``Tensor.requires_grad``: a view also if its base does."""
     return x._e is not None or (x._view is not None and x._view.base._e is not None)
@@ -376,6 +377,7 @@ def strided_edge(x: TensorBase) -> Fn:
 # ---- views
 
 
+@twin
 def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """A tensor that shares ``x``'s memory, of the type that ``op`` infers from ``x``'s."""
     epoch = threads.epoch
@@ -421,6 +423,7 @@ def _view_fn(op: Operator, x: TensorBase, attrs: Any, outs: tuple[Ty, ...]) -> F
     return fn
 
 
+@twin
 def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
     of, vc = x._view, x._vc
     y = new_tensor(x._s, t)
@@ -430,6 +433,7 @@ def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
     return y
 
 
+@twin
 def creation_of(x: TensorBase) -> str:
     """How a view of ``x`` made now may be written later."""
     epoch = threads.epoch

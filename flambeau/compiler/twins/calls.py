@@ -74,19 +74,15 @@ class Calls(Expressions):
 
     def method(self, function: ast.Attribute, node: ast.Call) -> Value:
         """A call of an object's method."""
-        by_type = {("append", 1): (list, self._append), ("get", 1): (dict, self._get)}
         base, *given = [self.safe(x) for x in self.values([function.value, *node.args])]
-        known = by_type.get((function.attr, len(given)))
-        if known is None:
-            return self.result(self._method_call(function.attr, base, given), [base, *given])
-        cls, write = known
-        fits, other, done = self.name("fits"), self.name("other"), self.name("done")
-        slot = self.slot()
-        self.branch(self.is_type(base.text, cls), fits, other)
-        self.label(fits)
-        self.line(f"store ptr {write(base, given)}, ptr {slot}")
-        self.jump(done)
-        self.label(other)
+        slot, done = self.slot(), self.name("done")
+        for cls, write in self._by_type().get((function.attr, len(given)), ()):
+            fits, other = self.name("fits"), self.name("other")
+            self.branch(self.is_type(base.text, cls), fits, other)
+            self.label(fits)
+            self.line(f"store ptr {write(base, given)}, ptr {slot}")
+            self.jump(done)
+            self.label(other)
         found = self._method_call(function.attr, base, given)
         self.raised(self.op(f"icmp eq ptr {found}, null"))
         self.line(f"store ptr {found}, ptr {slot}")
@@ -94,6 +90,15 @@ class Calls(Expressions):
         self.label(done)
         self._drop_all([base, *given])
         return Value(self.load(slot), slot)
+
+    def _by_type(self) -> dict[tuple[str, int], list[tuple[type, Callable[[Value, list[Value]], str]]]]:
+        """Methods with so many arguments that are written without a look for them, by the type of their object."""
+        return {
+            ("append", 1): [(list, self._append)],
+            ("clear", 0): [(list, self._clear_list), (dict, self._clear_dict)],
+            ("get", 1): [(dict, self._get)],
+            ("setdefault", 2): [(dict, self._set_default)],
+        }
 
     def _method_call(self, name: str, base: Value, given: list[Value]) -> str:
         texts = [self.constant(name).text, self.arguments([base.text, *[x.text for x in given]])]
@@ -107,6 +112,20 @@ class Calls(Expressions):
         found = self.op(f"call ptr @get(ptr %T, ptr {base.text}, ptr {given[0].text})")
         self.raised(self.op(f"icmp eq ptr {found}, null"))
         return found
+
+    def _set_default(self, base: Value, given: list[Value]) -> str:
+        found = self.api("PyDict_SetDefault", *[f"ptr {x.text}" for x in (base, *given)])
+        self.raised(self.op(f"icmp eq ptr {found}, null"))
+        self.more(found)
+        return found
+
+    def _clear_list(self, base: Value, given: list[Value]) -> str:
+        self.status("PyList_SetSlice", f"ptr {base.text}", "i64 0", f"i64 {sys.maxsize}", "ptr null")
+        return self.take(self.constant(None))
+
+    def _clear_dict(self, base: Value, given: list[Value]) -> str:
+        self.line(f"call void {self.entry(self.unit.api('PyDict_Clear'))}(ptr {base.text})")
+        return self.take(self.constant(None))
 
     # ---- by heart
 

@@ -277,10 +277,31 @@ class Expressions(Writer):
         """`a[k]`, `a[i:j]`."""
         if isinstance(node.slice, ast.Slice):
             return self._part(node.value, node.slice)
+        if isinstance(node.slice, ast.Constant) and type(node.slice.value) is int and node.slice.value >= 0:
+            return self._numbered(node.value, node.slice)
         x, at = map(self.safe, self.values([node.value, node.slice]))
         found = self.new("PyObject_GetItem", x.text, at.text)
         self._drop_all([x, at])
         return found
+
+    def _numbered(self, whole: ast.expr, at: ast.Constant) -> Value:
+        """An item by its number: of a list or a tuple without a call."""
+        x = self.safe(self.value(whole))
+        slot, near, far, done = self.slot(), self.name("near"), self.name("far"), self.name("done")
+        item = self.op(f"call ptr @item_of(ptr %T, ptr {x.text}, i64 {at.value})")
+        self.branch(self.op(f"icmp ne ptr {item}, null"), near, far)
+        self.label(near)
+        self.more(item)
+        self.line(f"store ptr {item}, ptr {slot}")
+        self.jump(done)
+        self.label(far)
+        found = self.api("PyObject_GetItem", f"ptr {x.text}", f"ptr {self.constant(at.value).text}")
+        self.raised(self.op(f"icmp eq ptr {found}, null"))
+        self.line(f"store ptr {found}, ptr {slot}")
+        self.jump(done)
+        self.label(done)
+        self.drop(x)
+        return Value(self.load(slot), slot)
 
     def _part(self, whole: ast.expr, part: ast.Slice) -> Value:
         none = ast.Constant(None)

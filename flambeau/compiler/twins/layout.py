@@ -13,8 +13,8 @@ WORD = 8
 
 # Python's own functions that twins call, in the order of their places in the table.
 API = (
-    "PyDict_GetItemWithError", "PyDict_New", "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Occurred",
-    "PyErr_SetObject", "PyIter_Next", "PyList_Append", "PyList_AsTuple", "PyList_New", "PyLong_FromSsize_t",
+    "PyDict_Clear", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetDefault", "PyErr_Clear", "PyErr_ExceptionMatches", "PyErr_Occurred",
+    "PyErr_SetObject", "PyIter_Next", "PyList_Append", "PyList_AsTuple", "PyList_New", "PyList_SetSlice", "PyLong_FromSsize_t",
     "PyNumber_Add", "PyNumber_InPlaceAdd", "PyNumber_InPlaceSubtract", "PyNumber_Negative", "PyNumber_Subtract",
     "PyObject_Call", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_IsTrue", "PyObject_RichCompare",
     "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size", "PyObject_Vectorcall", "PyObject_VectorcallMethod",

@@ -139,7 +139,7 @@ def _by_attribute(slots: dict[type, dict[str, int]]) -> dict[str, list[tuple[int
     return {name: list(places.items()) for name, places in found.items()}
 
 
-_NAMED = {"None": None, "True": True, "False": False, "int": int, "str": str, "list": list}
+_NAMED = {"None": None, "True": True, "False": False, "int": int, "str": str, "list": list, "tuple": tuple}
 
 _ENTRY = """define ptr @"call.{symbol}"(ptr %self, ptr %args, i64 %n, ptr %names) {{
 entry:
@@ -245,6 +245,25 @@ in_tuple:
   %t = load ptr, ptr %tp
   ret ptr %t
 end:
+  ret ptr null
+}
+
+; The same; null also if it is neither a list nor a tuple.
+define internal ptr @item_of(ptr %T, ptr %x, i64 %i) {
+  %typep = getelementptr inbounds i8, ptr %x, i64 8
+  %type = load ptr, ptr %typep
+  %listp = getelementptr inbounds i8, ptr %T, i64 $list$
+  %list = load ptr, ptr %listp
+  %tuplep = getelementptr inbounds i8, ptr %T, i64 $tuple$
+  %tuple = load ptr, ptr %tuplep
+  %is_list = icmp eq ptr %type, %list
+  %is_tuple = icmp eq ptr %type, %tuple
+  %known = or i1 %is_list, %is_tuple
+  br i1 %known, label %look, label %other
+look:
+  %item = call ptr @item(ptr %T, ptr %x, i64 %i)
+  ret ptr %item
+other:
   ret ptr null
 }
 
