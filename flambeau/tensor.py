@@ -603,18 +603,20 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         memo[id(self)] = x
         if self._grad is not None:
             x._grad = copy.deepcopy(self._grad, memo)
-        if self.__dict__:
-            x.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        if self.__dict__ or type(self) is not Tensor:
+            from ._tensor import set_state, state_of
+
+            set_state(x, copy.deepcopy(state_of(self), memo))
         return x
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from ._tensor import _rebuild_from_type_v2
+        from ._tensor import _rebuild_from_type_v2, state_of
         from ._utils import reduced
 
         func, args = reduced(self)
         if type(self) is Tensor and not self.__dict__:
             return func, args
-        return _rebuild_from_type_v2, (func, type(self), args, dict(self.__dict__))
+        return _rebuild_from_type_v2, (func, type(self), args, state_of(self))
 
     # ---- DLPack
 

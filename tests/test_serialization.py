@@ -789,3 +789,21 @@ def test_tensors_of_storages() -> None:
         RuntimeError, match="Expected a Storage of type double or an UntypedStorage, but got type Float"
     ):
         torch.tensor(x.storage(), dtype=torch.float64)
+
+
+class Slotted(torch.Tensor):
+    """A class of tensors with slots."""
+
+    __slots__ = ("left", "right")
+
+
+def test_slots_of_classes_of_tensors_are_copied_and_saved() -> None:
+    x: Any = torch.ones(2).as_subclass(Slotted)
+    x.left, x.note = torch.zeros(3), "own"
+    file = io.BytesIO()
+    torch.save(x, file)
+    file.seek(0)
+    for y in (copy.deepcopy(x), copy.copy(x), torch.load(file, weights_only=False)):
+        assert type(y) is Slotted and y.tolist() == [1, 1] and y.note == "own"
+        assert y.left.tolist() == [0, 0, 0] and not hasattr(y, "right")
+    assert copy.deepcopy(x).left is not x.left

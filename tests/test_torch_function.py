@@ -20,7 +20,8 @@ from flambeau.ops import _overriding
 
 
 @pytest.fixture(autouse=True)
-def nobody_answers_afterwards() -> Iterator[None]:
+def nobody_answers_otherwise() -> Iterator[None]:
+    _overriding.deactivate("classes")
     yield
     _overriding.deactivate("classes")
     assert not _overriding._swapped
