@@ -37,6 +37,21 @@ RUN: dict[str, tuple[str, int]] = {
         "M.segmentation.fcn.FCNHead(128, 3))",
         48,
     ),
+    "swin": (
+        "M.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [3, 3], dropout=0.1, attention_dropout=0.1, "
+        "stochastic_depth_prob=0.3, num_classes=5)",
+        42,
+    ),
+    "swin_v2": (
+        "M.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [4, 4], num_classes=5, "
+        "block=M.swin_transformer.SwinTransformerBlockV2, downsample_layer=M.swin_transformer.PatchMergingV2)",
+        40,
+    ),
+    "regnet": (
+        "M.RegNet(M.regnet.BlockParams.from_init_params(6, 16, 9.5, 2.1, 8, se_ratio=0.25), num_classes=4)",
+        40,
+    ),
+    "mnasnet": ("M.MNASNet(0.3, num_classes=4)", 40),
     "vit_stem": (
         "M.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=6, conv_stem_configs=["
         "M.vision_transformer.ConvStemConfig(4, 3, 8)])",

@@ -16,6 +16,8 @@ import flambeau as torch
 from flambeau import nn
 from flambeau.vision import models, ops
 from flambeau.vision.models import _utils
+from flambeau.vision.models.regnet import BlockParams
+from flambeau.vision.models.swin_transformer import ShiftedWindowAttention
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "models.json").read_text())
 
@@ -140,6 +142,22 @@ def test_first_version_of_vision_transformers_files(no_numbers_drawn: None) -> N
     model.load_state_dict(old)
 
 
+def test_first_version_of_mnasnets_files(no_numbers_drawn: None) -> None:
+    model = models.MNASNet(0.5)
+    state = model.state_dict()
+    state._metadata[""]["version"] = 1  # type: ignore[attr-defined]
+    state["layers.0.weight"] = torch.ones(32, 3, 3, 3)
+    with (
+        pytest.warns(UserWarning, match="A new version of MNASNet"),
+        pytest.raises(RuntimeError, match="size mismatch"),
+    ):
+        model.load_state_dict(state)
+    assert model.layers[0].weight.shape[0] == 32 and model._version == 1
+    state._metadata[""]["version"] = 3  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="version should be set to 1 or 2 instead of 3"):
+        model.load_state_dict(state)
+
+
 def test_trained_features_and_trained_models(fetched: Path) -> None:
     build = models.segmentation.lraspp_mobilenet_v3_large
     features = models.mobilenet_v3_large()
@@ -158,6 +176,9 @@ def test_trained_features_and_trained_models(fetched: Path) -> None:
 
 WRONG: list[tuple[Any, type[Exception], str]] = [
     (lambda: _utils.IntermediateLayerGetter(nn.Sequential(), {"0": "a"}), ValueError, "return_layers are not present"),
+    (lambda: models.MNASNet(0.0), ValueError, "alpha should be greater than 0.0"),
+    (lambda: BlockParams.from_init_params(3, 7, 1, 2, 8), ValueError, "Invalid RegNet settings"),
+    (lambda: ShiftedWindowAttention(8, [3], [1], 2), ValueError, "must be of length 2"),
     (lambda: models.SqueezeNet("2"), ValueError, "Unsupported SqueezeNet version 2: 1_0 or 1_1 expected"),
     (lambda: models.EfficientNet([], 0.1), ValueError, "The inverted_residual_setting should not be empty"),
     (lambda: models.EfficientNet([1], 0.1), TypeError, "The inverted_residual_setting should be List"),
