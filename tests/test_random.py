@@ -24,7 +24,7 @@ from flambeau.random import _multinomial as multinomial
 from flambeau.random import _native
 from flambeau.random import _permutation as permutation
 from flambeau.random._box_muller import box_muller32
-from flambeau.random._engine import Doubles, Engine
+from flambeau.random._engine import FEW, PIECE, RAW, Doubles, Engine
 from flambeau.random._exact import cast, fma64, from_bfloat16, widen
 from flambeau.random._normal import normal
 from flambeau.random._uniform import uniform
@@ -240,3 +240,30 @@ def test_native_shuffles_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch, cou
     found = permutation.randperm(Engine(count), count)
     monkeypatch.setattr(_native, "shuffle", lambda count: None)
     assert found.tolist() == permutation.randperm(Engine(count), count).tolist()
+
+
+@pytest.mark.parametrize("count", [FEW, FEW + 1, RAW, RAW + 1, PIECE, PIECE + 5, 2 * PIECE + 1])
+def test_values_do_not_depend_on_how_many_are_made_at_once(count: int) -> None:
+    one, other = Engine(3), Engine(3)
+    for draw in (Engine.words, Engine.singles, Engine.doubles):
+        parts = [draw(other, n) for n in (1, 1, 5, count - 7)]
+        assert np.array_equal(draw(one, count), np.concatenate(parts))
+    assert np.array_equal(bernoulli.bernoulli(one, count, 0.3), other.doubles(count) < 0.3)
+    parts = [uniform(other, n, "float32", -1, 2) for n in (7, count - 7)]
+    assert np.array_equal(uniform(one, count, "float32", -1, 2), np.concatenate(parts))
+    assert one.get_state() == other.get_state()
+
+
+def test_few_normals_are_those_of_many() -> None:
+    one, other = Engine(5), Engine(5)
+    many = normal(one, 100, contiguous=False)
+    assert np.array_equal(many, np.concatenate([normal(other, 10, contiguous=False) for _ in range(10)]))
+
+
+def test_normals_in_pieces_are_those_made_at_once() -> None:
+    count = 2 * PIECE + 21
+    expected = Engine(5)
+    uniforms = expected.singles(count)
+    values = box_muller32(uniforms[: count - 5].reshape(-1, 2, 8), 1.0, 2.0).reshape(-1)
+    last = box_muller32(expected.singles(16).reshape(-1, 2, 8), 1.0, 2.0).reshape(-1)
+    assert np.array_equal(normal(Engine(5), count, mean=1.0, std=2.0), np.concatenate([values[: count - 16], last]))

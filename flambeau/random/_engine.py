@@ -19,6 +19,8 @@ STATE_SIZE = 5056
 _WORD_COUNT = 624
 _HEADER = struct.Struct("<QiiQ")  # initial seed, words left, seeded, index of the next word
 PIECE = 1 << 16  # values, a multiple of the 16 that normals are made in
+FEW = 32  # values that are made one by one: calls of NumPy would take longer
+RAW = 4096  # words that are had sooner as 64-bit numbers, which are made 32-bit ones
 _WORDS_AT, _NORMAL_AT, _NORMAL_VALID_AT = 24, 5024, 5040
 
 
@@ -77,6 +79,8 @@ class Engine:
         draw = self._draw or self._start()
         if count:
             self._fresh = False
+        if count <= RAW:
+            return self._bits.random_raw(count).astype(np.uint32)
         return draw(0, 1 << 32, count, np.uint32)
 
     def words64(self, count: int) -> np.ndarray:
@@ -87,7 +91,12 @@ class Engine:
 
     def doubles(self, count: int) -> np.ndarray:
         """``count`` float64 uniforms on [0, 1): the low 53 bits of a 64-bit word each."""
-        return in_pieces(self._doubles, count)
+        return np.array(self.few_doubles(count)) if count <= FEW else in_pieces(self._doubles, count)
+
+    def few_doubles(self, count: int) -> list[float]:
+        """As ``doubles``, for a handful."""
+        words = iter(self.words(2 * count).tolist())
+        return [((high & 0x1FFFFF) * 2**32 + low) * 2.0**-53 for high, low in zip(words, words)]
 
     def _doubles(self, count: int) -> np.ndarray:
         pairs = self.words(2 * count).reshape(count, 2)
@@ -99,6 +108,8 @@ class Engine:
 
     def singles(self, count: int) -> np.ndarray:
         """``count`` float32 uniforms on [0, 1): the low 24 bits of a word each."""
+        if count <= FEW:
+            return np.array([(word & 0xFFFFFF) * 2.0**-24 for word in self.words(count).tolist()], np.float32)
         return in_pieces(self._singles, count)
 
     def _singles(self, count: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import cast, fma64, libm
 
 _BLOCK = 16
+_FEW = 16  # pairs that are made one by one: calls of NumPy would take longer
 
 
 def normal(
@@ -43,14 +44,25 @@ def serial_normal(engine: Engine, count: int, mean: float = 0.0, std: float = 1.
         engine.cached_normal = None
     pairs = (count - done + 1) // 2
     if pairs:
-        values = _polar_pairs(engine.doubles(2 * pairs).reshape(pairs, 2))
+        values = (_few_polar_pairs if pairs <= _FEW else _polar_pairs)(engine, pairs)
         standard[done:] = values[: count - done]
         if (count - done) % 2:
             engine.cached_normal = float(values[-1])
     return fma64(standard, std, mean)
 
 
-def _polar_pairs(uniforms: np.ndarray) -> np.ndarray:
+def _few_polar_pairs(engine: Engine, pairs: int) -> list[float]:
+    """As ``_polar_pairs``, one by one."""
+    uniforms = iter(engine.few_doubles(2 * pairs))
+    values = []
+    for u, v in zip(uniforms, uniforms):
+        radius, angle = math.sqrt(-2.0 * math.log1p(-v)), 2.0 * math.pi * u
+        values += (radius * math.cos(angle), radius * math.sin(angle))
+    return values
+
+
+def _polar_pairs(engine: Engine, pairs: int) -> np.ndarray:
+    uniforms = engine.doubles(2 * pairs).reshape(pairs, 2)
     radius = np.sqrt(-2.0 * libm(math.log1p, -uniforms[:, 1]))
     angle = 2.0 * math.pi * uniforms[:, 0]
     return np.stack([radius * libm(math.cos, angle), radius * libm(math.sin, angle)], 1).reshape(-1)
