@@ -48,3 +48,21 @@ def test_errors() -> None:
         io.encode_jpeg(IMAGE[:2])
     with pytest.raises(ValueError, match="between 1 and 100"):
         io.encode_jpeg(IMAGE, 0)
+
+
+def test_other_formats(tmp_path: Path) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    frames = [pil.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    found = io.decode_gif(io.read_file(tmp_path / "a.gif"))
+    assert found.shape == (2, 3, 3, 4) and found[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
+    frames[0].save(tmp_path / "b.gif")
+    assert io.decode_gif(io.read_file(tmp_path / "b.gif"))[:, 1, 1].tolist() == [255, 0, 0]
+    frames[1].save(tmp_path / "c.webp", lossless=True)
+    assert io.decode_webp(io.read_file(tmp_path / "c.webp"))[:, 0, 0].tolist() == [0, 0, 255]
+    with pytest.raises(RuntimeError, match="decode_gif: no GIF file"):
+        io.decode_gif(io.read_file(tmp_path / "c.webp"))
+    nothing = torch.zeros(9, dtype=torch.uint8)
+    for decode in (io.decode_avif, io.decode_heic):
+        with pytest.raises(RuntimeError, match="no image that can be read"):
+            decode(nothing)

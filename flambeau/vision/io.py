@@ -14,8 +14,8 @@ from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array, image_module
 
 __all__ = [
-    "ImageReadMode", "decode_image", "decode_jpeg", "decode_png", "encode_jpeg", "encode_png", "read_file",
-    "read_image", "write_file", "write_jpeg", "write_png",
+    "ImageReadMode", "decode_avif", "decode_gif", "decode_heic", "decode_image", "decode_jpeg", "decode_png",
+    "decode_webp", "encode_jpeg", "encode_png", "read_file", "read_image", "write_file", "write_jpeg", "write_png",
 ]  # fmt: skip
 
 
@@ -91,6 +91,45 @@ def decode_png(input: torch.Tensor, mode: ImageReadMode = ImageReadMode.UNCHANGE
 def decode_jpeg(input: torch.Tensor, mode: ImageReadMode = ImageReadMode.UNCHANGED) -> torch.Tensor:
     """The image in the bytes of a JPEG file."""
     return decode_image(input, mode)
+
+
+def decode_webp(input: torch.Tensor, mode: ImageReadMode = ImageReadMode.UNCHANGED) -> torch.Tensor:
+    """The image in the bytes of a WEBP file."""
+    return decode_image(input, mode)
+
+
+def decode_avif(input: torch.Tensor, mode: ImageReadMode = ImageReadMode.UNCHANGED) -> torch.Tensor:
+    """The image in the bytes of an AVIF file, which Pillow 11.3 or newer reads.
+
+    Raises:
+        RuntimeError: this Pillow does not.
+    """
+    return decode_image(input, mode)
+
+
+def decode_heic(input: torch.Tensor, mode: ImageReadMode = ImageReadMode.UNCHANGED) -> torch.Tensor:
+    """The image in the bytes of a HEIC file, which Pillow reads where a plugin such as `pillow-heif` is registered.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    return decode_image(input, mode)
+
+
+def decode_gif(input: torch.Tensor) -> torch.Tensor:
+    """The image in the bytes of a GIF file, uint8 (3, height, width), or its frames (N, 3, height, width).
+
+    Raises:
+        RuntimeError: these are no bytes of a GIF file.
+    """
+    content = input.numpy().tobytes()
+    if content[:4] != b"GIF8":
+        raise RuntimeError("decode_gif: no GIF file")
+    from PIL import ImageSequence
+
+    frames = ImageSequence.Iterator(image_module().open(io.BytesIO(content)))
+    pixels = np.stack([np.asarray(frame.convert("RGB")).transpose(2, 0, 1) for frame in frames])
+    return torch.from_numpy(pixels[0].copy() if len(pixels) == 1 else pixels)
 
 
 def _encoded(image: torch.Tensor, kind: str, **options: Any) -> torch.Tensor:

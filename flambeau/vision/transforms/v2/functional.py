@@ -26,7 +26,16 @@ from flambeau.vision.transforms.functional import (
     to_pil_image,
     vflip,
 )
+from flambeau.vision.transforms.v2._joint import is_pure_tensor as is_pure_tensor
 from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, TVTensor, wrap
+
+
+def __getattr__(name: str) -> Any:
+    # Functions of one kind, such as `crop_mask`, are made when they are asked for.
+    from flambeau.vision.transforms.v2 import _kernels
+
+    return _kernels.named(name)
+
 
 elastic = elastic_transform
 horizontal_flip = hflip
@@ -258,7 +267,7 @@ def clamp_keypoints(inpt: torch.Tensor, canvas_size: Sequence[int] | None = None
         if canvas_size is not None:
             raise ValueError("For keypoints tv_tensor inputs, `canvas_size` must not be passed.")
         return wrap(clamp_keypoints(_boxes.plain(inpt), inpt.canvas_size), like=inpt)
-    if isinstance(inpt, TVTensor) or not isinstance(inpt, torch.Tensor):
+    if not is_pure_tensor(inpt):
         raise TypeError(f"Input can either be a plain tensor or a keypoints tv_tensor, but got {type(inpt)} instead.")
     if canvas_size is None:
         raise ValueError("For pure tensor inputs, `canvas_size` has to be passed.")
