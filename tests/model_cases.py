@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from typing import Any
 
 SEED = 5
 
-# Models small enough to be built and run with the same weights: M is torchvision.models, and the side of an image.
-RUN: dict[str, tuple[str, int]] = {
+# Models small enough to be built and run with the same weights: M is torchvision.models, and the side of an image or
+# the sides of a video.
+RUN: dict[str, tuple[str, Any]] = {
     "squeezenet1_1": ("M.squeezenet1_1(num_classes=10)", 40),
     "mobilenet_v2": ("M.mobilenet_v2(num_classes=10, width_mult=0.5)", 40),
     "mobilenet_v3_small": ("M.mobilenet_v3_small(num_classes=10)", 40),
@@ -52,6 +54,19 @@ RUN: dict[str, tuple[str, int]] = {
         40,
     ),
     "mnasnet": ("M.MNASNet(0.3, num_classes=4)", 40),
+    "maxvit": (
+        "M.MaxVit((32, 32), 8, 2, [8, 16], [2, 1], 4, 0.3, attention_dropout=0.1, mlp_dropout=0.2, num_classes=5)",
+        32,
+    ),
+    "video_resnet": (
+        "M.video.VideoResNet(M.video.resnet.BasicBlock, [M.video.resnet.Conv2Plus1D, M.video.resnet.Conv3DNoTemporal, "
+        "M.video.resnet.Conv3DSimple, M.video.resnet.Conv3DSimple], [1, 1, 1, 1], M.video.resnet.R2Plus1dStem, 5)",
+        (5, 24, 24),
+    ),
+    "swin3d": (
+        "M.video.SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 4], [4, 3, 3], dropout=0.1, num_classes=5)",
+        (11, 30, 26),
+    ),
     "vit_stem": (
         "M.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=6, conv_stem_configs=["
         "M.vision_transformer.ConvStemConfig(4, 3, 8)])",
@@ -113,13 +128,14 @@ def _scores(output: Any) -> list[Any]:
     return (output[0] if isinstance(output, tuple) else output).detach().tolist()
 
 
-def numbers_of(torch: Any, models: Any, expression: str, side: int) -> dict[str, Any]:
+def numbers_of(torch: Any, models: Any, expression: str, side: Any) -> dict[str, Any]:
     """What a seeded model is and gives: in evaluation, in training, and the random number that comes next."""
     torch.manual_seed(SEED)
     model = built(models, expression)
     found: dict[str, Any] = {"after": torch.rand(1).item()}
     found["weights"] = [float(p.detach().double().abs().sum()) for p in model.parameters()]
-    images = torch.arange(2 * 3 * side * side).reshape(2, 3, side, side).remainder(17) / 8.0 - 1
+    shape = 2, 3, *((side, side) if isinstance(side, int) else side)
+    images = torch.arange(math.prod(shape)).reshape(shape).remainder(17) / 8.0 - 1
     model.train()
     found["training"] = _scores(model(images))
     found["next"] = torch.rand(1).item()

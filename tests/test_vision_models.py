@@ -16,6 +16,7 @@ import flambeau as torch
 from flambeau import nn
 from flambeau.vision import models, ops
 from flambeau.vision.models import _utils
+from flambeau.vision.models.maxvit import RelativePositionalMultiHeadAttention
 from flambeau.vision.models.regnet import BlockParams
 from flambeau.vision.models.swin_transformer import ShiftedWindowAttention
 
@@ -65,6 +66,11 @@ def test_facts_about_weights() -> None:
     segmenting = models.segmentation.FCN_ResNet50_Weights.DEFAULT
     assert len(segmenting.meta["categories"]) == 21 and segmenting.meta["categories"][15] == "person"
     assert segmenting.transforms()(torch.zeros(3, 30, 60, dtype=torch.uint8)).shape == (3, 520, 1040)
+    watching = models.video.S3D_Weights.DEFAULT
+    assert len(watching.meta["categories"]) == 400 and watching.meta["min_temporal_size"] == 14
+    assert watching.transforms()(torch.zeros(2, 3, 30, 40, dtype=torch.uint8)).shape == (3, 2, 224, 224)
+    assert models.detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta["keypoint_names"][0] == "nose"
+    assert models.maxvit_t.weights.DEFAULT.transforms().crop_size == [224]
     assert set(models.list_models(models.segmentation)) == {
         "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50", "deeplabv3_resnet101", "fcn_resnet50", "fcn_resnet101",
         "lraspp_mobilenet_v3_large",
@@ -176,6 +182,8 @@ def test_trained_features_and_trained_models(fetched: Path) -> None:
 
 WRONG: list[tuple[Any, type[Exception], str]] = [
     (lambda: _utils.IntermediateLayerGetter(nn.Sequential(), {"0": "a"}), ValueError, "return_layers are not present"),
+    (lambda: models.MaxVit((32, 32), 8, 3, [8], [1], 4, 0.1), ValueError, "not divisible by partition size 3"),
+    (lambda: RelativePositionalMultiHeadAttention(9, 2, 4), ValueError, "must be divisible by head_dim"),
     (lambda: models.MNASNet(0.0), ValueError, "alpha should be greater than 0.0"),
     (lambda: BlockParams.from_init_params(3, 7, 1, 2, 8), ValueError, "Invalid RegNet settings"),
     (lambda: ShiftedWindowAttention(8, [3], [1], 2), ValueError, "must be of length 2"),

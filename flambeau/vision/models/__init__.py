@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flambeau.vision.models import detection, mobilenet, segmentation
+from flambeau.vision.models import detection, mobilenet, segmentation, video
 from flambeau.vision.models._builders import get_model, get_model_builder, get_model_weights, list_models
 from flambeau.vision.models._weights import Weights, WeightsEnum, get_weight
 from flambeau.vision.models.alexnet import *  # noqa: F403
@@ -11,6 +11,7 @@ from flambeau.vision.models.densenet import *  # noqa: F403
 from flambeau.vision.models.efficientnet import *  # noqa: F403
 from flambeau.vision.models.googlenet import *  # noqa: F403
 from flambeau.vision.models.inception import *  # noqa: F403
+from flambeau.vision.models.maxvit import *  # noqa: F403
 from flambeau.vision.models.mnasnet import *  # noqa: F403
 from flambeau.vision.models.mobilenetv2 import *  # noqa: F403
 from flambeau.vision.models.mobilenetv3 import *  # noqa: F403
