@@ -27,6 +27,7 @@ from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.ir import Value
 from flambeau.compiler.verifier import verify
 from flambeau.graph import realisation
+from flambeau.ops import _overriding
 
 sys.path.append(str(Path(__file__).parents[1]))  # for the benchmarks, which are not installed
 
@@ -78,3 +79,10 @@ def every_program_is_verified() -> Iterator[None]:
         for name, kind in reference._KINDS.items():
             patch.setitem(reference._KINDS, name, as_declared(kind))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_class_answers_calls_of_the_next_test() -> Iterator[None]:
+    """Functions ask for ``__torch_function__`` from the first tensor of a subclass on: not beyond a test."""
+    yield
+    _overriding.deactivate("classes")
