@@ -148,10 +148,12 @@ def _dtype_is_evident(dtype: Any, known_by_values: bool) -> bool:
 
 def _autograd_suffixes(tensor: Any) -> list[str]:
     """The history of a tensor, and its tangent within a level of forward mode."""
+    from .autograd.grad_mode import recording
+
+    if not recording:
+        return _history(tensor)
     from .autograd import forward_ad
 
-    if not forward_ad.dual_levels:
-        return _history(tensor)
     primal, tangent = forward_ad.unpack_dual(tensor)
     return _history(tensor) if tangent is None else [*_history(primal), f"tangent={tangent}"]
 
