@@ -67,6 +67,18 @@ RUN: dict[str, tuple[str, Any]] = {
         "M.video.SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 4], [4, 3, 3], dropout=0.1, num_classes=5)",
         (11, 30, 26),
     ),
+    "mvit": (
+        "M.video.MViT((32, 32), 4, [M.video.mvit.MSBlockConfig(1, 8, 16, [], [3] * 3, [], [1, 2, 2]), "
+        "M.video.mvit.MSBlockConfig(2, 16, 16, [3] * 3, [3] * 3, [1, 2, 2], [1, 1, 1])], False, False, False, False, "
+        "attention_dropout=0.1, stochastic_depth_prob=0.2, num_classes=5)",
+        (4, 32, 32),
+    ),
+    "mvit_v2": (
+        "M.video.MViT((32, 32), 8, [M.video.mvit.MSBlockConfig(1, 8, 8, [3] * 3, [3] * 3, [1, 1, 1], [1, 2, 2]), "
+        "M.video.mvit.MSBlockConfig(2, 8, 16, [3] * 3, [3] * 3, [1, 2, 2], [1, 1, 1])], True, False, True, True, "
+        "num_classes=5)",
+        (8, 32, 32),
+    ),
     "vit_stem": (
         "M.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=6, conv_stem_configs=["
         "M.vision_transformer.ConvStemConfig(4, 3, 8)])",
