@@ -226,3 +226,15 @@ def test_the_size_of_a_storage_counts_its_memory() -> None:  # torchinfo's "Inpu
 def test_tensors_can_be_told_apart_by_a_number() -> None:  # pyro.module
     x = torch.zeros(2)
     assert x._cdata == x._cdata != x.view(2)._cdata
+
+
+def test_leaves_of_some_types() -> None:
+    tree = {"a": [1, torch.ones(2)], "b": (2.5, None)}
+    assert pytree.tree_all_only(int, lambda x: x > 0, tree) and not pytree.tree_all_only(float, lambda x: x > 3, tree)
+    assert pytree.tree_any_only((int, float), lambda x: x > 2, tree)
+    assert not pytree.tree_any_only(str, lambda x: True, tree)
+    assert pytree.tree_map_only(int, lambda x: x + 1, tree)["a"][0] == 2
+    seen: list[Any] = []
+    assert pytree.tree_map_only_(torch.Tensor, seen.append, tree) is tree and len(seen) == 1
+    assert [type(x).__name__ for x in pytree.tree_iter(tree)] == ["int", "Tensor", "float", "NoneType"]
+    assert pytree.tree_is_leaf(3) and not pytree.tree_is_leaf([3]) and pytree.tree_is_leaf([3], lambda x: True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..return_types import Result
 
 __all__ = [
     "GetAttrKey", "LeafSpec", "MappingKey", "SequenceKey", "TreeSpec", "arg_tree_leaves", "keystr",
-    "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_flatten_with_path", "tree_leaves",
-    "tree_leaves_with_path", "tree_map", "tree_map_", "tree_map_only", "tree_map_with_path",
-    "tree_structure", "tree_unflatten",
+    "register_pytree_node", "tree_all", "tree_all_only", "tree_any", "tree_any_only", "tree_flatten",
+    "tree_flatten_with_path", "tree_is_leaf", "tree_iter", "tree_leaves", "tree_leaves_with_path", "tree_map",
+    "tree_map_", "tree_map_only", "tree_map_only_", "tree_map_with_path", "tree_structure", "tree_unflatten",
 ]  # fmt: skip
 
 PyTree = Any
@@ -286,10 +286,53 @@ def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callabl
     return tree
 
 
-def tree_map_only(kinds: Any, func: Callable[..., Any], tree: Any, is_leaf: Any = None) -> Any:
+def _test_of(kinds: Any) -> Callable[[Any], bool]:
+    """Whether something is of these types, or fulfils a predicate."""
+    if callable(kinds) and not isinstance(kinds, type):
+        return kinds  # type: ignore[return-value]
+    return lambda x: isinstance(x, kinds)
+
+
+def tree_map_only(
+    type_or_types_or_pred: Any, /, func: Callable[..., Any], tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
     """``tree_map`` that leaves alone what is not of these types (or for which the predicate is false)."""
-    fits = (lambda x: isinstance(x, kinds)) if isinstance(kinds, (type, tuple)) else kinds
+    fits = _test_of(type_or_types_or_pred)
     return tree_map(lambda x: func(x) if fits(x) else x, tree, is_leaf=is_leaf)
+
+
+def tree_map_only_(
+    type_or_types_or_pred: Any, /, func: Callable[..., Any], tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """Calls a function with the leaves of these types, and gives the tree itself."""
+    tree_map_only(type_or_types_or_pred, func, tree, is_leaf)
+    return tree
+
+
+def tree_all_only(
+    type_or_types: Any, /, pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> bool:
+    """Does the predicate hold for every leaf of these types?"""
+    fits = _test_of(type_or_types)
+    return all([pred(x) for x in tree_leaves(tree, is_leaf) if fits(x)])  # noqa: C419
+
+
+def tree_any_only(
+    type_or_types: Any, /, pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> bool:
+    """Does the predicate hold for a leaf of these types?"""
+    fits = _test_of(type_or_types)
+    return any([pred(x) for x in tree_leaves(tree, is_leaf) if fits(x)])  # noqa: C419
+
+
+def tree_iter(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Any]:
+    """The leaves one by one."""
+    yield from tree_leaves(tree, is_leaf)
+
+
+def tree_is_leaf(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Is this a leaf?"""
+    return bool(is_leaf and is_leaf(tree)) or _get_node_type(tree) not in SUPPORTED_NODES
 
 
 def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: Any = None) -> bool:
