@@ -154,3 +154,24 @@ def test_dimensions_out_of_range():
     for f in (lambda a: a, lambda a: a + 1, lambda a: torch.ones(2)):
         with pytest.raises(IndexError, match="Dimension out of range"):
             vmap(f, out_dims=2)(numbers())
+
+
+def test_draws_from_a_generator():
+    g = torch.Generator()
+    start = g.get_state()
+    with pytest.raises(RuntimeError, match="called random operation while in randomness error mode"):
+        vmap(lambda a: torch.rand(2, generator=g))(numbers())
+    assert torch.equal(g.get_state(), start)
+    same = vmap(lambda a: torch.rand(2, generator=g), randomness="same")(numbers())
+    assert g.set_state(start) is g and torch.equal(same, torch.rand(2, generator=g).expand(4, 2))
+    g.set_state(start)
+    different = vmap(lambda a: torch.rand(2, generator=g), randomness="different")(numbers())
+    g.set_state(start)
+    assert torch.equal(different, torch.rand(4, 2, generator=g))
+
+
+def test_equal_draws_with_other_parameters():
+    p = torch.linspace(0.1, 0.9, 5)[:, None].expand(5, 40)
+    torch.manual_seed(0)
+    y, z = vmap(lambda a: (torch.bernoulli(a), torch.rand(2)), randomness="same")(p)
+    assert (y[1:] >= y[:-1]).all() and y[0].sum() < y[4].sum() and torch.equal(z, z[0].expand(5, 2))

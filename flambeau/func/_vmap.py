@@ -8,7 +8,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.func._tree import broadcast_to, flatten, unflatten
-from flambeau.ops._batched_draws import Batch, batches
+from flambeau.ops._batched_draws import Batch, Different, Refused, Same, running
 
 __all__ = ["vmap"]
 
@@ -55,12 +55,14 @@ def vmap(
             with torch.random.fork_rng(devices=[]):
                 return _stacked(func, [func(*unflatten(args, _zeros(leaves, dims)), **kwargs)], out_dims, 0)
         results, draws = [], _DRAWS[randomness](size)
-        with draws:
+        running.batches.append(draws)
+        try:
             for i in range(size):
                 draws.begin(i)
                 sample = [x if d is None else x.select(d, i) for x, d in zip(leaves, dims)]
                 results.append(func(*unflatten(args, sample), **kwargs))
-                draws.end(i)
+        finally:
+            running.batches.pop()
         return _stacked(func, results, out_dims, size)
 
     return run
@@ -71,70 +73,7 @@ def _zeros(leaves: list[Any], dims: list[Any]) -> list[Any]:
     return [x if d is None else x.new_zeros([*x.shape[:d], *x.shape[d + 1 :]]) for x, d in zip(leaves, dims)]
 
 
-# ---- random numbers
-
-
-class _Refused:
-    """Samples may not draw."""
-
-    def __init__(self, size: int) -> None:
-        self.state = torch.get_rng_state()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-    def begin(self, sample: int) -> None:
-        """Before a sample."""
-
-    def end(self, sample: int) -> None:
-        """After a sample: raises if it drew."""
-        if not torch.equal(torch.get_rng_state(), self.state):
-            torch.set_rng_state(self.state)
-            raise RuntimeError(
-                "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-                "'different' randomness flags on vmap or perform the randomness operation out of vmap"
-            )
-
-
-class _Same(_Refused):
-    """All samples draw what the first of them drew."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.counts = [batch.count for batch in batches]
-
-    def __exit__(self, *exc: object) -> None:
-        torch.set_rng_state(self.after)
-
-    def begin(self, sample: int) -> None:
-        """Goes back to the state before the first sample, also in batches around."""
-        self.after = torch.get_rng_state() if sample < 2 else self.after
-        torch.set_rng_state(self.state)
-        for batch, count in zip(batches, self.counts):
-            batch.count = count
-
-    def end(self, sample: int) -> None:
-        """The state after the first sample is the state after all."""
-        self.after = self.after if sample else torch.get_rng_state()
-
-
-class _Different(Batch):
-    """The first sample draws for all."""
-
-    def __enter__(self) -> None:
-        batches.append(self)
-
-    def __exit__(self, *exc: object) -> None:
-        batches.pop()
-
-    def end(self, sample: int) -> None:
-        """After a sample."""
-
-
-_DRAWS: dict[str, Any] = {"error": _Refused, "different": _Different, "same": _Same}
+_DRAWS: dict[str, Callable[[int], Batch]] = {"error": Refused, "different": Different, "same": Same}
 
 
 # ---- arguments

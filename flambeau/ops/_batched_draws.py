@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,19 +14,66 @@ Draw = Callable[[Ty], np.ndarray]  # the values of a tensor of that type, flat, 
 
 
 class Batch:
-    """What the samples of a batch draw, one after the other: the first of them draws for all."""
+    """What the samples of a batch draw, one sample after the other."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.kept: list[tuple[Any, np.ndarray]] = []  # dtypes and values
         self.begin(0)
 
     def begin(self, sample: int) -> None:
         """The draws that follow are those of this sample."""
         self.sample, self.count = sample, 0
 
-    def take(self, t: Ty, draw: Draw) -> np.ndarray:
+    def take(self, sampler: Any, t: Ty, engine: Any, draw: Draw) -> np.ndarray:
+        """The next draw of the sample; ``draw`` draws outside of the batch."""
+        raise NotImplementedError
+
+
+class Refused(Batch):
+    """Samples may not draw."""
+
+    def take(self, sampler: Any, t: Ty, engine: Any, draw: Draw) -> np.ndarray:
+        """Raises RuntimeError."""
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+            "'different' randomness flags on vmap or perform the randomness operation out of vmap"
+        )
+
+
+class Same(Batch):
+    """All samples draw what the first of them drew."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.kept: list[tuple[Any, Any, np.ndarray]] = []  # states before the draws, dtypes, values
+
+    def take(self, sampler: Any, t: Ty, engine: Any, draw: Draw) -> np.ndarray:
+        """The first sample's numbers, or what its state of the generator gives with other parameters."""
+        at, self.count = self.count, self.count + 1
+        if at == len(self.kept):
+            before = engine.snapshot()
+            self.kept.append((before, t.dtype, draw(t)))
+        before, dtype, values = self.kept[at]
+        if is_any_size(sampler) and dtype is t.dtype and values.size == t.numel:
+            return values.copy()
+        now = engine.snapshot()
+        engine.rewind(before)
+        found = draw(t)
+        engine.rewind(now)
+        return found
+
+
+class Different(Batch):
+    """The first sample draws for all, where what is drawn has no parameters of each element."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.kept: list[tuple[Any, np.ndarray]] = []  # dtypes, values of all samples
+
+    def take(self, sampler: Any, t: Ty, engine: Any, draw: Draw) -> np.ndarray:
         """The sample's part of the next draw, or values of its own, if the first sample drew something else there."""
+        if not is_any_size(sampler):
+            return draw(t)
         at, self.count = self.count, self.count + 1
         if at == len(self.kept):
             self.kept.append((t.dtype, draw(_batched(t, self.size)).reshape(self.size, -1)))
@@ -34,7 +82,14 @@ class Batch:
         return values[self.sample].copy() if same else draw(t)
 
 
-batches: list[Batch] = []  # of the calls of ``vmap`` that run, innermost last
+class _Running(threading.local):
+    """The batches of the calls of ``vmap`` that run in a thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+
+running = _Running()
 
 
 def _batched(t: Ty, size: int) -> Ty:
@@ -47,9 +102,15 @@ def any_size(sampler: Any) -> Any:
     return sampler
 
 
-def of_batches(t: Ty, draw: Draw, depth: int | None = None) -> np.ndarray:
+def is_any_size(sampler: Any) -> bool:
+    """Is a sampler marked so?"""
+    return getattr(sampler, "any_size", False)
+
+
+def of_batches(sampler: Any, t: Ty, engine: Any, depth: int | None = None) -> np.ndarray:
     """Values for one sample of each batch that runs."""
-    left = len(batches) if depth is None else depth
+    left = len(running.batches) if depth is None else depth
     if not left:
-        return draw(t)
-    return batches[left - 1].take(t, lambda t: of_batches(t, draw, left - 1))
+        with engine.lock:
+            return sampler(engine, t)
+    return running.batches[left - 1].take(sampler, t, engine, lambda t: of_batches(sampler, t, engine, left - 1))

@@ -25,7 +25,7 @@ from ..random import _bernoulli, _continuous, _integers, _normal, _uniform
 from ..random._engine import Engine
 from ..random._exact import FLOAT_DIGITS, INT_MAX, to_bfloat16
 from ..random.generator import Generator, engine_of
-from ._batched_draws import any_size, batches, of_batches
+from ._batched_draws import any_size, of_batches
 from ._registry import begin_write, is_tensor, method, rebase, requires_grad, view_edge, write
 from ._signatures import invalid_arguments
 from .creation import without_memory, zeros_of
@@ -42,15 +42,7 @@ def draw(sampler: Sampler, t: Ty, generator: Any) -> np.ndarray:
     """The flat values for a tensor of type ``t``, from ``generator`` or the default one."""
     if generator is not None and not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch._C.Generator, not {type(generator).__name__}")
-    engine = engine_of(generator)
-    if batches and getattr(sampler, "any_size", False):
-        return of_batches(t, lambda t: _draw(sampler, t, engine))
-    return _draw(sampler, t, engine)
-
-
-def _draw(sampler: Sampler, t: Ty, engine: Engine) -> np.ndarray:
-    with engine.lock:
-        return sampler(engine, t)
+    return of_batches(sampler, t, engine_of(generator))
 
 
 def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:

@@ -69,11 +69,12 @@ class Generator:
             state = self._engine.get_state()
         return torch.from_numpy(np.frombuffer(state, np.uint8).copy())
 
-    def set_state(self, new_state: torch.Tensor, /) -> None:
+    def set_state(self, new_state: torch.Tensor, /) -> Generator:
         """Continue from a state that :meth:`get_state` gave; TypeError or RuntimeError if it is not one."""
         state = _state_bytes(new_state)
         with self._engine.lock:
             self._engine.set_state(state)
+        return self
 
     def clone_state(self) -> Generator:
         """A new generator in the same state."""
