@@ -52,6 +52,6 @@ def advise(error: OSError, advice: str) -> None:
     from urllib.error import HTTPError, URLError
 
     if isinstance(error, HTTPError):
-        error.msg = f"{error.msg}. {advice}"
+        error.msg = f"{error.msg.rstrip('.')}. {advice}"
     elif isinstance(error, URLError):
-        error.reason = f"{error.reason}. {advice}"
+        error.reason = f"{str(error.reason).rstrip('.')}. {advice}"

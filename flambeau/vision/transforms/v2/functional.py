@@ -26,7 +26,7 @@ from flambeau.vision.transforms.functional import (
     to_pil_image,
     vflip,
 )
-from flambeau.vision.transforms.v2._joint import is_pure_tensor as is_pure_tensor
+from flambeau.vision.transforms.v2._joint import is_pure_tensor
 from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, TVTensor, wrap
 
 
