@@ -15,6 +15,15 @@ from flambeau.vision.datasets.vision import Root, Transform, VisionDataset
 __all__ = ["PCAM"]
 
 
+def _h5py() -> Any:
+    try:
+        return importlib.import_module("h5py")
+    except ImportError as error:
+        raise RuntimeError(
+            "h5py is not found. This dataset needs to have h5py installed: please run pip install h5py"
+        ) from error
+
+
 class PCAM(Fetched, VisionDataset):
     """Colour images of tissue of 96 x 96, with a tumour or without: 262,144 for training, 32,768 each for the rest.
 
@@ -72,19 +81,14 @@ class PCAM(Fetched, VisionDataset):
         target_transform: Transform = None,
         download: bool = False,
     ) -> None:
-        try:
-            self.h5py = importlib.import_module("h5py")
-        except ImportError as error:
-            raise RuntimeError(
-                "h5py is not found. This dataset needs to have h5py installed: please run pip install h5py"
-            ) from error
+        _h5py()
         self._split = verify_str_arg(split, "split", ("train", "test", "val"))
         super().__init__(root, transform=transform, target_transform=target_transform)
         self._base_folder = Path(self.root) / "pcam"
         self._require(download)
 
     def _open(self, what: str) -> Any:
-        return self.h5py.File(self._base_folder / self._FILES[self._split][what][0])
+        return _h5py().File(self._base_folder / self._FILES[self._split][what][0])
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         with self._open("images") as images, self._open("targets") as targets:
