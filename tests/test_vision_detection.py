@@ -114,7 +114,7 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
         "should be of type MultiScaleRoIAlign",
     ),
     (lambda m, i, t: backbone_utils.resnet_fpn_backbone("resnet18", None, trainable_layers=6), ValueError, r"\[0,5\]"),
-    (lambda m, i, t: backbone_utils.validated_layers(True, 7, 6, 3), ValueError, r"range \[0,6\], got 7"),
+    (lambda m, i, t: backbone_utils._validate_trainable_layers(True, 7, 6, 3), ValueError, r"range \[0,6\], got 7"),
 ]
 
 

@@ -180,6 +180,22 @@ def test_trained_features_and_trained_models(fetched: Path) -> None:
         build(weights="DEFAULT", num_classes=3)
 
 
+def test_flows() -> None:
+    torch.manual_seed(3)
+    model = models.optical_flow.raft_small().eval()
+    image = torch.arange(3 * 128 * 128).reshape(1, 3, 128, 128).remainder(97) / 50.0 - 1
+    with torch.no_grad():
+        flows = model(image, image.roll(3, 3), num_flow_updates=2)
+    expected = GOLDEN["flows"]
+    close([flow.mean((2, 3)).tolist() for flow in flows], expected)
+    with pytest.raises(ValueError, match="input image H and W should be divisible by 8, instead got 9"):
+        model(torch.zeros(1, 3, 9, 8), torch.zeros(1, 3, 9, 8))
+    with pytest.raises(ValueError, match="Feature maps are too small to be down-sampled"):
+        model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+    first, second = models.optical_flow.Raft_Small_Weights.DEFAULT.transforms()(image + 1, image)
+    assert first.shape == image.shape and second.min().item() == pytest.approx(-3)
+
+
 WRONG: list[tuple[Any, type[Exception], str]] = [
     (lambda: _utils.IntermediateLayerGetter(nn.Sequential(), {"0": "a"}), ValueError, "return_layers are not present"),
     (lambda: models.MaxVit((32, 32), 8, 3, [8], [1], 4, 0.1), ValueError, "not divisible by partition size 3"),

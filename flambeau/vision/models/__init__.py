@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flambeau.vision.models import detection, mobilenet, segmentation, video
+from flambeau.vision.models import detection, mobilenet, optical_flow, segmentation, video
 from flambeau.vision.models._builders import get_model, get_model_builder, get_model_weights, list_models
 from flambeau.vision.models._weights import Weights, WeightsEnum, get_weight
 from flambeau.vision.models.alexnet import *  # noqa: F403

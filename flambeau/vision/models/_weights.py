@@ -15,6 +15,7 @@ from flambeau.vision.transforms._common import InterpolationMode
 from flambeau.vision.transforms._presets import (
     ImageClassification,
     ObjectDetection,
+    OpticalFlow,
     SemanticSegmentation,
     VideoClassification,
 )
@@ -146,7 +147,9 @@ def _of_images(file: str, count: str, least: str, crop: str, resize: str, how: s
 
 
 def _of_pixels(file: str, count: str, classes: str, *video: str) -> Weights:
-    """Weights of a model that segments, detects, or classifies videos."""
+    """Weights of a model that segments, detects, finds flows, or classifies videos."""
+    if classes == "flow":
+        return Weights(_ADDRESS + file, OpticalFlow, _Meta(None, num_params=int(count), min_size=(128, 128)))
     meta = _Meta(classes, num_params=int(count), min_size=(1, 1))
     prepare: Callable[..., Any] = ObjectDetection
     if classes == "voc":

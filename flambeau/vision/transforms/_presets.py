@@ -9,7 +9,7 @@ import flambeau as torch
 from flambeau.vision.transforms import functional
 from flambeau.vision.transforms._common import InterpolationMode
 
-__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation", "VideoClassification"]
+__all__ = ["ImageClassification", "ObjectDetection", "OpticalFlow", "SemanticSegmentation", "VideoClassification"]
 
 
 def _shown(preset: Any, *names: str) -> str:
@@ -88,6 +88,19 @@ class ObjectDetection(torch.nn.Module):
     def forward(self, img: Any) -> torch.Tensor:
         """The image; models that detect normalise and resize it themselves."""
         return _floats(img)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class OpticalFlow(torch.nn.Module):
+    """Two images, Pillow or tensors (..., 3, H, W), as tensors of numbers from -1 to 1."""
+
+    def forward(self, img1: Any, img2: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images, normalised."""
+        half = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+        first, second = (functional.normalize(_floats(img), **half).contiguous() for img in (img1, img2))
+        return first, second
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -81,12 +81,12 @@ def resnet_fpn_backbone(
         ValueError: there are no such groups or parts.
     """
     build, weights = _chosen(backbone_name, resnet, weights, kwargs)
-    return resnet_pyramid(
+    return _resnet_fpn_extractor(
         build(weights=weights, norm_layer=norm_layer), trainable_layers, returned_layers, extra_blocks
     )
 
 
-def resnet_pyramid(
+def _resnet_fpn_extractor(
     backbone: Any,
     trainable_layers: int,
     returned_layers: Sequence[int] | None = None,
@@ -109,23 +109,27 @@ def resnet_pyramid(
     return BackboneWithFPN(backbone, names, channels, 256, extra_blocks, norm_layer)
 
 
-def validated_layers(trained: bool, layers: int | None, most: int, default: int) -> int:
+def _validate_trainable_layers(
+    is_trained: bool, trainable_backbone_layers: int | None, max_value: int, default_value: int
+) -> int:
     """How many parts of a backbone are trained: all of one that is not trained yet.
 
     Raises:
         ValueError: it has not so many.
     """
-    if not trained:
+    layers = trainable_backbone_layers
+    if not is_trained:
         if layers is not None:
             warnings.warn(
                 "Changing trainable_backbone_layers has no effect if neither pretrained nor pretrained_backbone have "
-                f"been set to True, falling back to trainable_backbone_layers={most} so that all layers are trainable",
+                f"been set to True, falling back to trainable_backbone_layers={max_value} so that all layers are "
+                "trainable",
                 stacklevel=2,
             )
-        return most
-    layers = default if layers is None else layers
-    if layers < 0 or layers > most:
-        raise ValueError(f"Trainable backbone layers should be in the range [0,{most}], got {layers} ")
+        return max_value
+    layers = default_value if layers is None else layers
+    if layers < 0 or layers > max_value:
+        raise ValueError(f"Trainable backbone layers should be in the range [0,{max_value}], got {layers} ")
     return layers
 
 
@@ -157,7 +161,7 @@ def mobilenet_backbone(
     home = mobilenetv2 if hasattr(mobilenetv2, backbone_name) else mobilenetv3
     build, weights = _chosen(backbone_name, home, weights, kwargs)
     backbone = build(weights=weights, norm_layer=norm_layer)
-    return mobilenet_features(backbone, fpn, trainable_layers, returned_layers, extra_blocks)
+    return _mobilenet_extractor(backbone, fpn, trainable_layers, returned_layers, extra_blocks)
 
 
 def first_trained(features: Any, ends: Sequence[int], layers: int) -> int:
@@ -170,7 +174,7 @@ def first_trained(features: Any, ends: Sequence[int], layers: int) -> int:
     return first
 
 
-def mobilenet_features(
+def _mobilenet_extractor(
     backbone: Any,
     fpn: bool,
     trainable_layers: int,

@@ -14,9 +14,9 @@ from flambeau.vision.models.detection._utils import overwrite_eps
 from flambeau.vision.models.detection.anchor_utils import AnchorGenerator
 from flambeau.vision.models.detection.backbone_utils import (
     BackboneWithFPN,
-    mobilenet_features,
-    resnet_pyramid,
-    validated_layers,
+    _mobilenet_extractor,
+    _resnet_fpn_extractor,
+    _validate_trainable_layers,
 )
 from flambeau.vision.models.detection.generalized_rcnn import GeneralizedRCNN
 from flambeau.vision.models.detection.roi_heads import RoIHeads
@@ -247,9 +247,9 @@ class FastRCNNPredictor(nn.Module):
 
 def resnet50_pyramid(start: Start, layers: int | None, **options: Any) -> BackboneWithFPN:
     """ResNet-50 as a pyramid, its normalisations frozen if it is trained."""
-    layers = validated_layers(start.trained, layers, 5, 3)
+    layers = _validate_trainable_layers(start.trained, layers, 5, 3)
     norm = FrozenBatchNorm2d if start.trained else nn.BatchNorm2d
-    return resnet_pyramid(resnet50(norm_layer=norm, **start.options), layers, **_with_extra(options))
+    return _resnet_fpn_extractor(resnet50(norm_layer=norm, **start.options), layers, **_with_extra(options))
 
 
 def _with_extra(options: dict[str, Any]) -> dict[str, Any]:
@@ -260,8 +260,8 @@ def _with_extra(options: dict[str, Any]) -> dict[str, Any]:
 
 def resnet50_pyramid_v2(start: Start, layers: int | None, **options: Any) -> BackboneWithFPN:
     """ResNet-50 as a pyramid of the second version, which normalises everywhere."""
-    layers = validated_layers(start.trained, layers, 5, 3)
-    return resnet_pyramid(resnet50(**start.options), layers, **_with_extra(options))
+    layers = _validate_trainable_layers(start.trained, layers, 5, 3)
+    return _resnet_fpn_extractor(resnet50(**start.options), layers, **_with_extra(options))
 
 
 def second_version(backbone: Any) -> dict[str, Any]:
@@ -299,9 +299,9 @@ def fasterrcnn_resnet50_fpn_v2(
 
 
 def _on_mobilenet(start: Start, num_classes: int, layers: int | None, kwargs: dict[str, Any]) -> FasterRCNN:
-    layers = validated_layers(start.trained, layers, 6, 3)
+    layers = _validate_trainable_layers(start.trained, layers, 6, 3)
     norm = FrozenBatchNorm2d if start.trained else nn.BatchNorm2d
-    backbone = mobilenet_features(mobilenet_v3_large(norm_layer=norm, **start.options), True, layers)
+    backbone = _mobilenet_extractor(mobilenet_v3_large(norm_layer=norm, **start.options), True, layers)
     anchors = AnchorGenerator(((32, 64, 128, 256, 512),) * 3, ((0.5, 1.0, 2.0),) * 3)
     return FasterRCNN(backbone, num_classes, rpn_anchor_generator=anchors, **kwargs)
 

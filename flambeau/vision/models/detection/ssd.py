@@ -15,7 +15,7 @@ from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.models.detection import _utils as det_utils
 from flambeau.vision.models.detection._one_step import Detection, OneStepDetector, flattened_head
 from flambeau.vision.models.detection.anchor_utils import DefaultBoxGenerator
-from flambeau.vision.models.detection.backbone_utils import first_trained, validated_layers
+from flambeau.vision.models.detection.backbone_utils import _validate_trainable_layers, first_trained
 from flambeau.vision.models.detection.faster_rcnn import IMAGE_MEAN, IMAGE_STD
 from flambeau.vision.models.detection.transform import GeneralizedRCNNTransform
 from flambeau.vision.models.vgg import VGG16_Weights, vgg16
@@ -263,7 +263,7 @@ def without_size(kwargs: dict[str, Any]) -> dict[str, Any]:
 @on_backbone(SSD300_VGG16_Weights, VGG16_Weights, 91, default="IMAGENET1K_FEATURES")
 def ssd300_vgg16(start: Start, num_classes: int, trainable_backbone_layers: int | None = None, **kwargs: Any) -> SSD:
     """SSD on VGG-16, for images of 300 pixels."""
-    layers = validated_layers(start.trained, trainable_backbone_layers, 5, 4)
+    layers = _validate_trainable_layers(start.trained, trainable_backbone_layers, 5, 4)
     features = vgg16(**start.options).features
     pools = [i for i, layer in enumerate(features) if isinstance(layer, nn.MaxPool2d)]
     first_trained(features, [0, *pools[:-1]], layers)

@@ -14,7 +14,7 @@ from flambeau.vision.models._utils import last_of_each_size
 from flambeau.vision.models._weights import weights_enum
 from flambeau.vision.models.detection._one_step import Detection
 from flambeau.vision.models.detection.anchor_utils import DefaultBoxGenerator
-from flambeau.vision.models.detection.backbone_utils import first_trained, validated_layers
+from flambeau.vision.models.detection.backbone_utils import _validate_trainable_layers, first_trained
 from flambeau.vision.models.detection.ssd import SSD, SSDScoringHead, channels_of, without_size
 from flambeau.vision.models.mobilenetv3 import MobileNet_V3_Large_Weights, mobilenet_v3_large
 from flambeau.vision.ops import Conv2dNormActivation
@@ -136,7 +136,7 @@ def ssdlite320_mobilenet_v3_large(
 ) -> SSD:
     """SSDlite on the large MobileNetV3, for images of 320 pixels."""
     kwargs = without_size(kwargs)
-    layers = validated_layers(start.trained, trainable_backbone_layers, 6, 6)
+    layers = _validate_trainable_layers(start.trained, trainable_backbone_layers, 6, 6)
     norm = norm_layer or partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
     small = start.backbone is None
     network = mobilenet_v3_large(norm_layer=norm, reduced_tail=small, **start.options, **kwargs)
