@@ -42,13 +42,14 @@ def begin(at_once: bool = False) -> int | None:
     from .compiler.cpu.loader import LoadError
     from .compiler.cpu.target import MissingCompiler
     from .compiler.twins import layout
+    from .compiler.twins.writer import UnsupportedError
 
     if mode == "off" or not layout.supported():
         return None
     steps = realisation.counters["realisations"]
     try:
         made = _made(compile=at_once or mode == "now" or steps >= COMPILED_AFTER)
-    except (MissingCompiler, CompileError, LoadError, NotImplementedError, OSError):
+    except (MissingCompiler, CompileError, LoadError, UnsupportedError, NotImplementedError, OSError):
         return None
     if made is None:
         return COMPILED_AFTER - steps

@@ -4,6 +4,7 @@ give the same bits as steps without."""
 from __future__ import annotations
 
 import gc
+import linecache
 import os
 import re
 import subprocess
@@ -412,3 +413,16 @@ def test_a_process_takes_twins_from_the_disk(in_place: None) -> None:
         found = subprocess.run([sys.executable, "-c", PROGRAM], env={**environment, "FLAMBEAU_TWINS": mode},
                                capture_output=True, text=True, check=True)  # fmt: skip
         assert found.stdout.split() == [expected]
+
+
+def test_a_file_that_was_replaced_gives_no_twins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "replaced.py"
+    path.write_text("def first(x):\n    return x\n\n\ndef second(x):\n    return [x]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__("replaced")
+    assert Unit([module.first, module.second], [], []).text
+    for text in ("def second(x):\n    return [x, x]\n", "x = (\n", "def first(x):\n    return x + x\n"):
+        path.write_text(text * 3)
+        linecache.checkcache()
+        with pytest.raises((UnsupportedError, OSError)):
+            Unit([module.first, module.second], [], [])

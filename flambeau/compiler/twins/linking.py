@@ -11,11 +11,11 @@ import builtins
 import ctypes
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from . import layout
-from .unit import symbol_of
+from .unit import shape_of, symbol_of
 
 FAST_WITH_KEYWORDS = 0x0082  # how Python calls a twin: arguments in an array, with the names of the last ones
 
@@ -88,9 +88,4 @@ def found(
 
 def fingerprint(function: FunctionType) -> str:
     """What a twin depends on: the function's code, and the values of what is given by default."""
-    return repr((_code(function.__code__), function.__defaults__))
-
-
-def _code(code: CodeType) -> tuple[Any, ...]:
-    constants = [_code(c) if type(c) is CodeType else c for c in code.co_consts]
-    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
+    return repr((shape_of(function.__code__), function.__defaults__))

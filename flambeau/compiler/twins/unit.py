@@ -7,7 +7,8 @@ import builtins
 import inspect
 import textwrap
 from collections.abc import Sequence
-from types import FunctionType
+from functools import cache
+from types import CodeType, FunctionType
 from typing import Any
 
 from . import attributes, layout
@@ -21,14 +22,48 @@ def symbol_of(function: FunctionType, number: int) -> str:
     return f"f{number}.{function.__name__}"
 
 
+def _syntax_of(function: FunctionType) -> ast.Module:
+    """The syntax of a function's source.
+
+    Raises:
+        UnsupportedError: its file has been replaced since it was imported.
+    """
+    lines, _ = inspect.findsource(function)
+    code = function.__code__
+    if shape_of(code) not in _shapes("".join(lines), code.co_firstlineno):
+        raise UnsupportedError(f"the file of {function.__qualname__} has changed since it was imported")
+    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+
+
+def _shapes(text: str, line: int) -> list[tuple[Any, ...]]:
+    """What the functions do that begin at a line of a file's text."""
+    return [shape_of(code) for code in _codes(text) if code.co_firstlineno == line]
+
+
+@cache
+def _codes(text: str) -> list[CodeType]:
+    try:
+        found = [compile(text, "file", "exec", dont_inherit=True)]
+    except SyntaxError:
+        return []
+    for code in found:  # which grows
+        found += [c for c in code.co_consts if isinstance(c, CodeType)]
+    return found
+
+
+def shape_of(code: CodeType) -> tuple[Any, ...]:
+    """What code does, wherever it stands."""
+    constants = [shape_of(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
+
+
 class Twin:
     """A function that gets a twin: its syntax, parameters and default values."""
 
     def __init__(self, function: FunctionType, number: int) -> None:
         self.function = function
         self.symbol = symbol_of(function, number)
-        module = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        node = module.body[0]
+        node = _syntax_of(function).body[0]
         if not isinstance(node, ast.FunctionDef) or function.__closure__:
             raise UnsupportedError(f"{function.__qualname__} is no plain function")
         given = node.args
