@@ -13,9 +13,11 @@ from typing import Any
 import numpy
 import pytest
 
+import flambeau as torch
 from flambeau.vision import datasets
-from flambeau.vision._png16 import read_png16
+from flambeau.vision._png16 import decode_png16, read_png16
 from flambeau.vision.datasets._disparity import read_flo, read_flow_png, read_pfm
+from flambeau.vision.io import decode_image
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -71,7 +73,13 @@ def test_png_of_16_bits(tmp_path: Path, channels: int) -> None:
     values[:, 3:] //= 64  # smooth parts too
     png16(tmp_path / "a.png", values, [0, 1, 2, 3, 4, 4, 3, 2, 1, 4])
     assert numpy.array_equal(read_png16(tmp_path / "a.png"), values)
+    found = decode_image(tmp_path / "a.png")
+    assert found.dtype is torch.uint16 and numpy.array_equal(found.numpy(), values.transpose(2, 0, 1))
+    if channels == 3:
+        with pytest.raises(NotImplementedError, match="GRAY. of a PNG file of 16 bits and 3 channels"):
+            decode_image(tmp_path / "a.png", "gray")
     if channels == 1:
+        assert decode_image(tmp_path / "a.png", "rgb").shape == (3, 10, 7)
         assert numpy.array_equal(numpy.asarray(Image.open(tmp_path / "a.png")), values[..., 0])  # Pillow reads it alike
 
 
@@ -84,8 +92,13 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
         read_pfm(tmp_path / "b", 1)
     with pytest.raises(ValueError, match="Magic number incorrect. Invalid .flo file"):
         read_flo(tmp_path / "b")
-    with pytest.raises(ValueError, match="is no PNG file"):
+    with pytest.raises(ValueError, match="is no PNG file of 16 bits"):
         read_png16(tmp_path / "b")
+    png16(tmp_path / "d.png", numpy.zeros((1, 1, 1), numpy.uint16), [0])
+    content = bytearray((tmp_path / "d.png").read_bytes())
+    content[28] = 1
+    with pytest.raises(ValueError, match="that is interlaced"):
+        decode_png16(bytes(content))
     (tmp_path / "c").write_bytes(b"PF\n1 x\n-1\n")
     with pytest.raises(ValueError, match="Malformed PFM header"):
         read_pfm(tmp_path / "c", 1)

@@ -7,7 +7,7 @@ import zlib
 
 import numpy
 
-__all__ = ["read_png16"]
+__all__ = ["decode_png16", "is_png16", "read_png16"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the type of colour
@@ -21,13 +21,26 @@ def read_png16(path: str | os.PathLike[str]) -> numpy.ndarray:
     """
     with open(path, "rb") as file:
         content = file.read()
-    if content[:8] != _SIGNATURE:
-        raise ValueError(f"{path} is no PNG file")
+    if not is_png16(content):
+        raise ValueError(f"{path} is no PNG file of 16 bits a channel")
+    return decode_png16(content)
+
+
+def is_png16(content: bytes) -> bool:
+    """Are these the bytes of a PNG file of 16 bits a channel?"""
+    return content[:8] == _SIGNATURE and content[24:25] == b"\x10"
+
+
+def decode_png16(content: bytes) -> numpy.ndarray:
+    """The image in the bytes of such a file: uint16 (height, width, channels).
+
+    Raises:
+        ValueError: its rows come in an order other than from top to bottom.
+    """
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
-    depth, colours, interlaced = content[24], content[25], content[28]
-    if depth != 16 or colours not in _CHANNELS or interlaced:
-        raise ValueError(f"{path} is no PNG file of 16 bits a channel, row by row")
-    step = 2 * _CHANNELS[colours]
+    if content[28]:
+        raise ValueError("a PNG file of 16 bits a channel that is interlaced")
+    step = 2 * _CHANNELS[content[25]]
     packed = numpy.frombuffer(zlib.decompress(_data(content)), numpy.uint8).reshape(height, 1 + width * step)
     return _unfiltered(packed, step).view(">u2").astype(numpy.uint16)
 

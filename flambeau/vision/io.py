@@ -12,6 +12,7 @@ import numpy as np
 import flambeau as torch
 from flambeau.serialization._files import writing
 from flambeau.vision._pillow import from_array, image_module
+from flambeau.vision._png16 import decode_png16, is_png16
 
 __all__ = [
     "ImageReadMode", "decode_avif", "decode_gif", "decode_heic", "decode_image", "decode_jpeg", "decode_png",
@@ -52,7 +53,7 @@ def decode_image(
     mode: ImageReadMode | str = ImageReadMode.UNCHANGED,
     apply_exif_orientation: bool = False,
 ) -> torch.Tensor:
-    """The image in a file or in the bytes of one: uint8 (channels, height, width).
+    """The image in a file or in the bytes of one: uint8 (channels, height, width); uint16 if a PNG file holds that.
 
     Args:
         input: A path, or the file's bytes as uint8 (n,).
@@ -61,11 +62,14 @@ def decode_image(
 
     Raises:
         RuntimeError: these are no bytes of an image that Pillow reads.
+        NotImplementedError: a conversion of an image of 16 bits other than from grey to colours.
     """
     mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
-    data = input if isinstance(input, torch.Tensor) else read_file(input)
+    content = (input if isinstance(input, torch.Tensor) else read_file(input)).numpy().tobytes()
+    if is_png16(content):
+        return _of_16_bits(decode_png16(content).transpose(2, 0, 1), mode)
     try:
-        image = image_module().open(io.BytesIO(data.numpy().tobytes()))
+        image = image_module().open(io.BytesIO(content))
         image.load()
     except (OSError, SyntaxError) as error:
         raise RuntimeError(f"decode_image: no image that can be read: {error}") from error
@@ -78,6 +82,19 @@ def decode_image(
         wanted = "RGBA" if "transparency" in image.info else "L" if image.mode == "1" else "RGB"
     pixels = np.asarray(image.convert(wanted) if wanted else image)
     return torch.from_numpy(np.array(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1), order="C"))
+
+
+def _of_16_bits(pixels: np.ndarray, mode: ImageReadMode) -> torch.Tensor:
+    """Pixels (channels, height, width) of uint16 in another mode."""
+    wanted = {"UNCHANGED": len(pixels), "GRAY": 1, "GRAY_ALPHA": 2, "RGB": 3, "RGB_ALPHA": 4}[mode.name]
+    if len(pixels) == 1 and wanted == 3:
+        pixels = pixels.repeat(3, 0)
+    if len(pixels) != wanted:
+        raise NotImplementedError(
+            f"decode_image(mode=ImageReadMode.{mode.name}) of a PNG file of 16 bits and {len(pixels)} channels: decode "
+            "it as it is (ImageReadMode.UNCHANGED) and convert the tensor"
+        )
+    return torch.from_numpy(np.ascontiguousarray(pixels))
 
 
 read_image = decode_image
