@@ -238,10 +238,10 @@ def test_listing() -> None:
 def state_for(net: Any, batch: int) -> Any:
     """A state that is not zero."""
     layers = net.num_layers * (2 if net.bidirectional else 1)
-    h = torch.randn(layers, batch, net.proj_size or net.hidden_size, dtype=torch.float64)
+    h = torch.randn(layers, batch, net.proj_size or net.hidden_size, dtype=torch.float64, requires_grad=True)
     if net.mode != "LSTM":
         return h
-    return h, torch.randn(layers, batch, net.hidden_size, dtype=torch.float64)
+    return h, torch.randn(layers, batch, net.hidden_size, dtype=torch.float64, requires_grad=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

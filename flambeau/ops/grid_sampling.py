@@ -13,6 +13,7 @@ from ._composite import composite
 from ._registry import call, function
 from .gathering import GATHER
 from .joining import stack
+from .resampling import cubic_weights
 from .ternary import where
 
 MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
@@ -79,19 +80,9 @@ def _linear(x: Any, sizes: Sequence[int], coords: Sequence[Any]) -> Any:
     return total
 
 
-def _cubic_weights(t: Any, a: float = -0.75) -> list[Any]:
-    def near(x: Any) -> Any:
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x: Any) -> Any:
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
-
-
 def _cubic(x: Any, sizes: Sequence[int], coords: Sequence[Any], padding: str, align: bool) -> Any:
     floors = [c.detach().floor() for c in coords]
-    weights = [_cubic_weights(c - f) for c, f in zip(coords, floors)]
+    weights = [cubic_weights(c - f) for c, f in zip(coords, floors)]
     total = None
     for i, j in itertools.product(range(4), repeat=2):
         at = [_padded(f + (k - 1), n, padding, align) for f, k, n in zip(floors, (i, j), sizes)]

@@ -62,13 +62,13 @@ def _linear(n: int, out: int, align: bool, factor: float | None, number: Any) ->
     return np.stack([low, high], 1), np.stack([number(1) - upper, upper], 1)
 
 
-def _cubic_weights(t: np.ndarray, a: float) -> list[np.ndarray]:
+def cubic_weights(t: Any, a: float = -0.75) -> list[Any]:
     """The four weights of cubic convolution at distance ``t`` from the second point."""
 
-    def near(x: np.ndarray) -> np.ndarray:
+    def near(x: Any) -> Any:
         return ((a + 2) * x - (a + 3)) * x * x + 1
 
-    def far(x: np.ndarray) -> np.ndarray:
+    def far(x: Any) -> Any:
         return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
 
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
@@ -79,7 +79,7 @@ def _cubic(n: int, out: int, align: bool, factor: float | None, number: Any) -> 
     low = np.floor(at).astype(np.int64)
     t = np.clip(at - low.astype(number), number(0), number(1))
     taps = np.stack([low + k for k in (-1, 0, 1, 2)], 1)
-    return np.clip(taps, 0, n - 1), np.stack(_cubic_weights(t, -0.75), 1).astype(number)
+    return np.clip(taps, 0, n - 1), np.stack(cubic_weights(t), 1).astype(number)
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
