@@ -7,6 +7,7 @@ first tier too, and the bits are compared. Functions have no twins, unless FLAMB
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
 os.environ.setdefault("FLAMBEAU_TWINS", "off")
 import _two_tiers as two_tiers
 
-from flambeau import _execution
+from flambeau import _collector, _execution
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.cpu import stored
 from flambeau.compiler.cpu.disk import Disk
@@ -63,6 +64,15 @@ def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs run as native code."""
     monkeypatch.setattr(realisation, "executor", [_execution.run_compiled])
     realisation.forget()
+
+
+@pytest.fixture
+def small_heap() -> Iterator[None]:
+    """Collections look at new objects alone: before many tests there are so many that each takes half a second."""
+    _collector.take_back()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 stored.store = lambda: Disk(None)  # tests change how programs are planned

@@ -373,6 +373,7 @@ def test_labels_that_change_are_checked_again(native: None) -> None:
         nn.functional.cross_entropy(x, y).item()
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_what_is_kept_is_known_by_living_arrays(native: None) -> None:
     """An array that takes the place of a freed one is not taken for it."""
     for _ in range(3):

@@ -56,6 +56,7 @@ def test_a_constant_is_part_of_the_code(generated: list[Any]) -> None:
     assert len(generated) == 3
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_what_is_known_keeps_no_program_alive(generated: list[Any]) -> None:
     f = layers(2)
     Executable(f, types_of(f))

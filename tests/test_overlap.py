@@ -247,6 +247,7 @@ def test_a_view_handed_out_before(idle: None) -> None:
     assert states[0] == states[1]
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_a_tensor_that_is_a_held_input_is_let_go(idle: None) -> None:
     """What only a flight knows is freed by the next run, and what it reads stays until its end."""
     training = in_flight()
@@ -258,6 +259,7 @@ def test_a_tensor_that_is_a_held_input_is_let_go(idle: None) -> None:
     assert training.state() == expected.state()
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_a_network_that_dies_in_flight(idle: None) -> None:
     training = in_flight()
     del training

@@ -419,6 +419,7 @@ def test_a_saved_tensor_hook_sees_what_is_saved() -> None:
     same(scenario)
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_what_nobody_holds_is_freed() -> None:
     import weakref
 

@@ -204,6 +204,7 @@ def test_a_twin_does_what_its_function_does(made: dict[Any, Any], function: Any,
         assert repr(mine) == repr(theirs) or isinstance(mine[0], Iterator)
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize(("function", "given"), CASES, ids=[f.__name__ for f, _ in CASES])
 def test_no_reference_is_lost_or_left(made: dict[Any, Any], function: Any, given: list[Any]) -> None:
     for arguments in given:
