@@ -79,6 +79,16 @@ def test_nodes_that_differ_between_training_and_evaluation() -> None:
     assert copied.norm.weight is not extractor.norm.weight
 
 
+@pytest.mark.parametrize(
+    ("name", "node"),
+    [("maxvit_t", "blocks.0"), ("swin_t", "features.1"), ("swin_v2_t", "features.1"), ("regnet_x_400mf", "stem")],
+)
+def test_models_that_can_be_traced(name: str, node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for draw in ("normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "trunc_normal_"):
+        monkeypatch.setattr(nn.init, draw, lambda tensor, *args, **kwargs: tensor)
+    assert any(found.startswith(node) for found in get_graph_node_names(models.get_model(name))[1])
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({}, "Either `return_nodes` or"),
     ({"train_return_nodes": ["x"]}, "then both should be specified"),

@@ -107,10 +107,12 @@ class RelativePositionalMultiHeadAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The places, transformed."""
-        shape = (*x.shape[:3], 3, self.n_heads, self.head_dim)
-        q, k, v = self.to_qkv(x).reshape(shape).permute(3, 0, 1, 4, 2, 5).unbind(0)
+        batch, groups, places, features = x.shape
+        qkv = self.to_qkv(x).reshape(batch, groups, places, 3, self.n_heads, self.head_dim)
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
         attention = q @ (k * self.scale_factor).transpose(-2, -1) + self.get_relative_positional_bias()
-        return self.merge((F.softmax(attention, dim=-1) @ v).permute(0, 1, 3, 2, 4).reshape(x.shape))
+        found = (F.softmax(attention, dim=-1) @ v).permute(0, 1, 3, 2, 4)
+        return self.merge(found.reshape(batch, groups, places, features))
 
 
 class SwapAxes(nn.Module):
