@@ -15,6 +15,7 @@ import ast
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def digest_of_names(results: dict[str, Any]) -> dict[str, Any]:
 # ---- refusals in the sources
 
 
+@cache
 def refusals() -> list[tuple[str, str]]:
     """Modules and the messages of the NotImplementedErrors that they raise on their own account."""
     found = []
