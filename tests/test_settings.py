@@ -151,7 +151,8 @@ def test_half_precision_complex_numbers() -> None:
 
 def test_reversed_and_adjoint() -> None:
     x = torch.arange(4).reshape(2, 2)
-    assert reversed(x).tolist() == [[2, 3], [0, 1]]
+    backwards: Any = reversed(x)
+    assert backwards.tolist() == [[2, 3], [0, 1]]
     assert torch.tensor([[1j, 2.0]]).adjoint().tolist() == [[-1j], [2 + 0j]]
     assert torch.ones(2, 3).as_strided_((2,), (1,)).tolist() == [1.0, 1.0]
 
