@@ -98,8 +98,8 @@ class OpticalFlow(torch.nn.Module):
 
     def forward(self, img1: Any, img2: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The images, normalised."""
-        half = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-        first, second = (functional.normalize(_floats(img), **half).contiguous() for img in (img1, img2))
+        half = [0.5, 0.5, 0.5]
+        first, second = (functional.normalize(_floats(img), half, half).contiguous() for img in (img1, img2))
         return first, second
 
     def __repr__(self) -> str:
