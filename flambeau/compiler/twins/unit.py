@@ -323,11 +323,7 @@ without:
   br label %there
 there:
   %x = phi ptr [%found, %0], [%nothing, %without]
-  %count = load i32, ptr %x
-  %mortal = icmp sge i32 %count, 0
-  %one = zext i1 %mortal to i32
-  %more = add i32 %count, %one
-  store i32 %more, ptr %x
+  call void @more(ptr %x)
   ret ptr %x
 }
 
