@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flambeau as torch
-from flambeau.utils._pytree import tree_flatten, tree_unflatten
 from flambeau.vision._pillow import is_image
 from flambeau.vision.ops.boxes import box_iou
 from flambeau.vision.transforms.v2 import functional as F
-from flambeau.vision.transforms.v2._joint import Transform, has_all, has_any, is_pure_tensor, query_size
+from flambeau.vision.transforms.v2._joint import Transform, first_of, has_all, has_any, is_pure_tensor, query_size
+from flambeau.vision.transforms.v2._sanitizing import Sanitizer, must_be_as_many
 from flambeau.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, Mask, wrap
 
 __all__ = [
@@ -77,10 +77,7 @@ def get_bounding_boxes(leaves: list[Any]) -> BoundingBoxes:
     Raises:
         ValueError: there are none.
     """
-    found = next((x for x in leaves if isinstance(x, BoundingBoxes)), None)
-    if found is None:
-        raise ValueError("No bounding boxes were found in the sample")
-    return found
+    return first_of(BoundingBoxes, "bounding boxes", leaves)
 
 
 class RandomIoUCrop(Transform):
@@ -162,7 +159,7 @@ def _within(place: tuple[int, int, int, int], corners: torch.Tensor, share: floa
     return None if box_iou(corners[within], rectangle).max() < share else within
 
 
-class SanitizeBoundingBoxes(Transform):
+class SanitizeBoundingBoxes(Sanitizer):
     """Removes boxes that are too small or outside of their image, with their labels and masks (N, H, W).
 
     Args:
@@ -188,56 +185,13 @@ class SanitizeBoundingBoxes(Transform):
         self.min_area = min_area
         self.labels_getter = labels_getter
 
-    def forward(self, *inputs: Any) -> Any:
-        """The sample without such boxes."""
-        whole: Any = inputs[0] if len(inputs) == 1 else inputs
-        labels = found_labels(self.labels_getter, whole)
-        leaves, spec = tree_flatten(whole)
+    def _valid(self, leaves: list[Any], labels: Sequence[torch.Tensor]) -> torch.Tensor:
         boxes = get_bounding_boxes(leaves)
-        for label in labels:
-            if boxes.shape[0] != label.shape[0]:
-                raise ValueError(
-                    f"Number of boxes (shape={boxes.shape}) and must match the number of labels."
-                    f"Found labels with shape={label.shape})."
-                )
-        _, valid = F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)
-        return tree_unflatten([_selected(x, valid, any(x is label for label in labels)) for x in leaves], spec)
+        must_be_as_many(labels, boxes, "boxes (shape={}) and")
+        return F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)[1]
 
-
-def found_labels(getter: Any, whole: Any) -> Sequence[torch.Tensor]:
-    """The tensors that a sample's labels are: of the entry called "labels" ("default"), of a function, or none.
-
-    Raises:
-        ValueError: they are not there, or no tensors.
-    """
-    getter = _default_labels if getter == "default" else getter
-    found = None if getter is None else getter(whole)
-    labels = () if found is None else found if isinstance(found, (tuple, list)) else (found,)
-    for label in labels:
-        if not isinstance(label, torch.Tensor):
-            raise ValueError(
-                f"The labels in the input to forward() must be a tensor or None, got {type(label)} instead."
-            )
-    return labels
-
-
-def _selected(x: Any, valid: torch.Tensor, is_label: bool) -> Any:
-    masks = isinstance(x, Mask) and x.ndim > 2 and x.shape[0] == valid.shape[0]
-    if is_label or masks or isinstance(x, BoundingBoxes):
-        return x[valid] if is_label else wrap(x[valid], like=x)
-    return x
-
-
-def _default_labels(whole: Any) -> Any:
-    """The entry of a dictionary, or of the second part of a tuple, whose name has "label" in it."""
-    part = whole[1] if isinstance(whole, (tuple, list)) and len(whole) > 1 else whole
-    if not isinstance(part, Mapping):
-        raise ValueError(
-            f"When using the default labels_getter, the input passed to forward must be a dictionary or a two-tuple "
-            f"whose second item is a dictionary or a tensor, but got {whole} instead."
-        )
-    names = [name for name in part if isinstance(name, str) and "label" in name.lower()]
-    if not names:
-        raise ValueError("Could not infer where the labels are in the sample. Try passing a labels_getter.")
-    exact = next((name for name in names if name.lower() == "labels"), names[0])
-    return part[exact]
+    def _selected(self, x: Any, valid: torch.Tensor, is_label: bool) -> Any:
+        masks = isinstance(x, Mask) and x.ndim > 2 and x.shape[0] == valid.shape[0]
+        if is_label or masks or isinstance(x, BoundingBoxes):
+            return x[valid] if is_label else wrap(x[valid], like=x)
+        return x

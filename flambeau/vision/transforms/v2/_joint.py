@@ -22,7 +22,8 @@ def is_pure_tensor(x: Any) -> bool:
     return isinstance(x, torch.Tensor) and not isinstance(x, TVTensor)
 
 
-def _packed(inputs: tuple[Any, ...]) -> Any:
+def packed(inputs: tuple[Any, ...]) -> Any:
+    """The sample that was given as one argument or as several."""
     return inputs[0] if len(inputs) == 1 else inputs
 
 
@@ -65,11 +66,7 @@ def query_size(leaves: list[Any]) -> tuple[int, int]:
     """
     shown = [x for x in leaves if isinstance(x, torch.Tensor) or is_image(x)]
     sizes = {(height, width) for _, height, width in map(get_dimensions, shown)}
-    if not sizes:
-        raise TypeError("No image, video, mask, bounding box or keypoint was found in the sample")
-    if len(sizes) > 1:
-        raise ValueError(f"Found multiple HxW dimensions in the sample: {sorted(sizes)}")
-    return sizes.pop()
+    return _one_size(sizes, "HxW", "image, video, mask, bounding box or keypoint")
 
 
 def query_chw(flat_inputs: list[Any]) -> tuple[int, int, int]:
@@ -80,11 +77,27 @@ def query_chw(flat_inputs: list[Any]) -> tuple[int, int, int]:
         TypeError: there is none.
     """
     sizes = {(c, h, w) for c, h, w in map(get_dimensions, filter(has_colours, flat_inputs))}
+    return _one_size(sizes, "CxHxW", "image or video")
+
+
+def _one_size(sizes: set[Any], form: str, parts: str) -> Any:
     if not sizes:
-        raise TypeError("No image or video was found in the sample")
+        raise TypeError(f"No {parts} was found in the sample")
     if len(sizes) > 1:
-        raise ValueError(f"Found multiple CxHxW dimensions in the sample: {sorted(sizes)}")
+        raise ValueError(f"Found multiple {form} dimensions in the sample: {sorted(sizes)}")
     return sizes.pop()
+
+
+def first_of(kind: type, name: str, leaves: list[Any]) -> Any:
+    """The first part of a sample that is of a kind.
+
+    Raises:
+        ValueError: there is none; ``name`` says of what.
+    """
+    found = next((x for x in leaves if isinstance(x, kind)), None)
+    if found is None:
+        raise ValueError(f"No {name} were found in the sample")
+    return found
 
 
 class Transform(torch.nn.Module):
@@ -105,7 +118,7 @@ class Transform(torch.nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         """The sample, with every part that the transform knows transformed."""
-        leaves, spec = tree_flatten(_packed(inputs))
+        leaves, spec = tree_flatten(packed(inputs))
         self.check_inputs(leaves)
         places = known(leaves, self._transformed_types)
         params = self.make_params([leaves[at] for at in places])
@@ -136,8 +149,8 @@ class RandomTransform(Transform):
 
     def forward(self, *inputs: Any) -> Any:
         """The sample, transformed or not."""
-        self.check_inputs(tree_flatten(_packed(inputs))[0])
-        return _packed(inputs) if torch.rand(1) >= self.p else super().forward(*inputs)
+        self.check_inputs(tree_flatten(packed(inputs))[0])
+        return packed(inputs) if torch.rand(1) >= self.p else super().forward(*inputs)
 
 
 class Joint(Transform):
@@ -149,7 +162,7 @@ class Joint(Transform):
 
     def forward(self, *inputs: Any) -> Any:
         """The sample, with images, masks and boxes transformed alike."""
-        leaves, spec = tree_flatten(_packed(inputs))
+        leaves, spec = tree_flatten(packed(inputs))
         self.check_inputs(leaves)
         places = known(leaves, self._transformed_types)
         if len(places) > 1:

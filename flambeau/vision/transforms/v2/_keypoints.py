@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from flambeau.utils._pytree import tree_flatten, tree_unflatten
+import flambeau as torch
 from flambeau.vision.transforms.v2 import functional as F
-from flambeau.vision.transforms.v2._boxes import found_labels
-from flambeau.vision.transforms.v2._joint import Transform
+from flambeau.vision.transforms.v2._joint import Transform, first_of
+from flambeau.vision.transforms.v2._sanitizing import Sanitizer, must_be_as_many
 from flambeau.vision.tv_tensors import KeyPoints, wrap
 
 __all__ = ["ClampKeyPoints", "SanitizeKeyPoints", "get_keypoints"]
@@ -30,13 +30,10 @@ def get_keypoints(flat_inputs: list[Any]) -> KeyPoints:
     Raises:
         ValueError: there are none.
     """
-    found = next((x for x in flat_inputs if isinstance(x, KeyPoints)), None)
-    if found is None:
-        raise ValueError("No keypoints were found in the sample")
-    return found
+    return first_of(KeyPoints, "keypoints", flat_inputs)
 
 
-class SanitizeKeyPoints(Transform):
+class SanitizeKeyPoints(Sanitizer):
     """Removes key points outside of their image, with their labels; of groups (N, K, 2) those that lie there in part.
 
     Args:
@@ -51,23 +48,12 @@ class SanitizeKeyPoints(Transform):
         super().__init__()
         self.labels_getter = labels_getter
 
-    def forward(self, *inputs: Any) -> Any:
-        """The sample without such points."""
-        whole: Any = inputs[0] if len(inputs) == 1 else inputs
-        labels = found_labels(self.labels_getter, whole)
-        leaves, spec = tree_flatten(whole)
+    def _valid(self, leaves: list[Any], labels: Sequence[torch.Tensor]) -> torch.Tensor:
         points = get_keypoints(leaves)
-        for label in labels:
-            if points.shape[0] != label.shape[0]:
-                raise ValueError(
-                    f"Number of kepyoints (shape={points.shape}) must match the number of labels."
-                    f"Found labels with shape={label.shape})."
-                )
-        _, valid = F.sanitize_keypoints(points)
-        return tree_unflatten([_selected(x, valid, any(x is label for label in labels)) for x in leaves], spec)
+        must_be_as_many(labels, points, "kepyoints (shape={})")
+        return F.sanitize_keypoints(points)[1]
 
-
-def _selected(x: Any, valid: Any, is_label: bool) -> Any:
-    if isinstance(x, KeyPoints):
-        return wrap(x[valid], like=x)
-    return x[valid] if is_label else x
+    def _selected(self, x: Any, valid: torch.Tensor, is_label: bool) -> Any:
+        if isinstance(x, KeyPoints):
+            return wrap(x[valid], like=x)
+        return x[valid] if is_label else x
