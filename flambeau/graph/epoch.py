@@ -43,6 +43,7 @@ class Epoch:
         "meta",
         "moved",
         "pend",
+        "placed",
         "released",
         "repeated",
         "scalars",
@@ -61,6 +62,7 @@ class Epoch:
         self.values: dict[int, np.ndarray] = {}  # a leaf's value where it is not its storage's buffer
         self.pend: list[Storage] = []
         self.computed: list[Any] = []  # gradients of passes that were known
+        self.placed: set[int] = set()  # ids of pending storages of which nobody read what was written (``placing``)
         self.bytes = 0
         self.crowded = False  # are there other threads, so that recording needs a turn?
         self.serial = 0  # counts realisations
@@ -193,6 +195,8 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     if h is not None and s.epoch is not epoch and s.epoch is not None:
         _take_over(s)
         h = s.h
+    if epoch.placed:
+        epoch.placed.discard(id(s))
     if is_parameter(x if x._view is None else x._view.base):
         if h is not None and s.pending and maker[0](s, epoch):
             h = None  # it was initialised with a constant: else the first program to read it would be another one

@@ -13,7 +13,7 @@ from ..compiler.flight import flights, land
 from ..compiler.twins import twin
 from ..dtypes import default_hooks, dtype
 from . import epoch as _epoch
-from . import packing
+from . import packing, placing
 from .epoch import LOCK, Epoch
 from .fn import numbers_of_calls
 from .gradients import Gradients
@@ -154,6 +154,8 @@ def _run(
 
     Gives all its outputs, of which all but ``wanted`` may be late.
     """
+    if epoch.placed:
+        return _run_apart(epoch, live, computed, writes, written, wanted)
     p, inputs = _arguments(epoch, live, computed, writes, written, wanted)
     if flights:
         land()
@@ -167,6 +169,22 @@ def _run(
     finally:
         p.olds, p.wanted = [], None
     _give(live, computed, outs)
+    return outs
+
+
+def _run_apart(
+    epoch: Epoch, live: list[Storage], computed: list[Gradients], writes: tuple[Writes, ...],
+    written: Sequence[Storage], wanted: Storage | None,
+) -> list[np.ndarray]:  # fmt: skip
+    """``_run`` where small writes to memory at rest are pending: what they write is put in its place afterwards."""
+    computing, placed = placing.apart(epoch, live)
+    epoch.placed.clear()
+    try:
+        outs = _run(epoch, computing, computed, writes, written, placing.of(wanted, placed))
+    except BaseException:
+        _end(epoch, live)
+        raise
+    placing.put(placed)
     return outs
 
 
@@ -242,6 +260,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.leaves.clear()
     epoch.values.clear()
     epoch.scalars.clear()
+    epoch.placed.clear()
     epoch.bytes = 0
     epoch.waited = 0
     epoch.serial += 1

@@ -16,13 +16,12 @@ from ..compiler.flight import let_be
 from ..dtypes import bool_, dtype
 from ..graph.epoch import Epoch, Turn, is_parameter, threads
 from ..graph.node import Operator
+from ..graph.placing import SMALL, window
 from ..graph.realisation import at_hand
 from ..graph.resting import Range, make, range_of, readable, rests, waited, writable, written
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
-
-SMALL = 4096  # elements of a part of memory that are written at once
 
 ARITHMETIC: dict[Operator, Callable[[Any, Any], Any]] = {}  # operators on one element as Python's
 FILLING: dict[Operator, Any] = {}  # operators that overwrite: 0 for what writes zeros, else None
@@ -99,25 +98,47 @@ def _fill(x: TensorBase, value: Any, epoch: Epoch) -> bool:
     if x._ty.numel == 1:
         let_be(x._s.raw)[x._ty.offset] = value
     else:
-        _window(let_be(x._s.raw), x._ty)[...] = value
+        window(let_be(x._s.raw), x._ty)[...] = value
     written(x, epoch)
     return True
 
 
 def _copy(x: TensorBase, y: TensorBase, epoch: Epoch) -> bool:
-    """Copies values of the same dtype that are at hand."""
+    """Copies values that are at hand."""
     t, u = x._ty, y._ty
-    if u.dtype is not t.dtype or u.dtype is not y._s.ty.dtype or _has_history(y, epoch):
+    if not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or u.dtype is not y._s.ty.dtype or _has_history(y, epoch):
         return False
     if u.shape != t.shape and (u.numel != 1 or u.ndim > t.ndim) or (y._s is x._s and not _are_apart(t, u)):
         return False
     if not _at_hand(y, epoch) or not writable(x._s, epoch):
         return False
     if u.numel == 1:
-        u = ty((), t.dtype, (), u.offset)
-    _window(let_be(x._s.raw), t)[...] = _window(y._s.seen, u)
+        u = ty((), u.dtype, (), u.offset)
+    _put(window(let_be(x._s.raw), t), window(y._s.seen, u))
     written(x, epoch)
     return True
+
+
+def _put(part: np.ndarray, values: Any) -> None:
+    """Copies values, rounded to the dtype of the part: what is too large becomes infinite, without a warning."""
+    if part.dtype is values.dtype or part.dtype.itemsize > 4:
+        part[...] = values
+    else:
+        with np.errstate(all="ignore"):
+            part[...] = values
+
+
+def converts(source: dtype, target: dtype) -> bool:
+    """Are numbers converted so by NumPy to the bits of a program? To floats, where they round once, and from bool."""
+    try:
+        return _CONVERSIONS[source, target]
+    except KeyError:
+        known = range_of(source) is not None and range_of(target) is not None
+        good = target.kind == "f" or (source.kind == "b" and target.kind in "iu")
+        return _CONVERSIONS.setdefault((source, target), known and good)
+
+
+_CONVERSIONS: dict[tuple[dtype, dtype], bool] = {}
 
 
 def _are_apart(t: Ty, u: Ty) -> bool:
@@ -130,14 +151,6 @@ def _are_apart(t: Ty, u: Ty) -> bool:
 def _at_hand(y: TensorBase, epoch: Epoch) -> bool:
     s = y._s
     return (not s.pending or waited(epoch)) and s.raw is not None and not s.pending
-
-
-def _window(flat: Any, t: Ty) -> np.ndarray:
-    """What a tensor of type ``t`` sees of memory."""
-    if t.contiguous and t.ndim == 1:
-        return flat[t.offset : t.offset + t.numel]
-    size = flat.itemsize
-    return np.ndarray(t.shape, flat.dtype, flat, t.offset * size, [n * size for n in t.strides])
 
 
 def _compute(op: Operator, x: TensorBase, y: Any, held: Range, epoch: Epoch) -> bool:
@@ -237,7 +250,7 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
         own = x._ty
         if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != t.ndim or not readable(x._s):
             return None
-    flat = np.concatenate([_window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
+    flat = np.concatenate([window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
     return new_tensor(Storage.of(t, None, flat), t)
 
 
@@ -300,14 +313,15 @@ def assign_part(x: TensorBase, index: tuple[Any, ...], value: Any) -> bool:
     source = _source(value, x, held, epoch)
     if source is None or not is_plain(t, index) or not (rests(s, epoch) or (s.pending and make(s, epoch))):
         return False
-    part = _window(let_be(s.raw), t)[index]
+    part = window(let_be(s.raw), t)[index]
     if not 0 < part.size <= SMALL or part.size == s.ty.numel:
         return False
     if isinstance(source, TensorBase):
         if source._ty.shape != part.shape:
             return False
-        source = _window(source._s.seen, source._ty)
-    part[...] = source
+        _put(part, window(source._s.seen, source._ty))
+    else:
+        part[...] = source
     written(x, epoch)
     return True
 
@@ -316,10 +330,10 @@ def _source(value: Any, x: TensorBase, held: Range, epoch: Epoch) -> Any:
     """What is written: a number as it is stored, or a tensor in other memory that is at hand; None for all else."""
     if not isinstance(value, TensorBase):
         return held.stored(value)
-    dt = x._ty.dtype
-    if value._ty.dtype is not dt or value._s.ty.dtype is not dt or value._s is x._s or _has_history(value, epoch):
+    own, dt, s = value._ty.dtype, x._ty.dtype, value._s
+    if not (own is dt or converts(own, dt)) or s.ty.dtype is not own or s is x._s or _has_history(value, epoch):
         return None
-    return value if readable(value._s) else None
+    return value if readable(s) else None
 
 
 def is_plain(t: Ty, index: tuple[Any, ...]) -> bool:
@@ -339,7 +353,7 @@ def is_plain(t: Ty, index: tuple[Any, ...]) -> bool:
 
 def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> bool:
     s, t, u = x._s, x._ty, value._ty
-    if u.ndim or u.dtype is not t.dtype or _has_history(value, epoch):
+    if u.ndim or not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or _has_history(value, epoch):
         return False
     if value._s is s and u.offset == at:  # after ``x[index] += y``: it has been written where it lies
         (x._vc or s).version += 1
@@ -348,6 +362,6 @@ def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> b
         return False
     if not _at_hand(value, epoch) or not writable(s, epoch):
         return False
-    let_be(s.raw)[at : at + 1] = value._s.seen[u.offset : u.offset + 1]  # type: ignore[index]
+    _put(let_be(s.raw)[at : at + 1], value._s.seen[u.offset : u.offset + 1])  # type: ignore[index]
     written(x, epoch)
     return True

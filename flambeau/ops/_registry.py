@@ -508,7 +508,9 @@ def call_inplace(
         return _piece_by_piece(op, x, others, attrs, repeated)
     ins = (x, *others)
     grad = begin_write(x, ins, may_overlap)
-    node = _written_node(op, ins, attrs)
+    node = None if grad or op not in FILLING else _source(x, others)
+    if node is None:
+        node = _written_node(op, ins, attrs)
     check_result(op, node.ty, x._ty)
     fn = None
     if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
@@ -541,6 +543,19 @@ def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
         else:
             hs.append(number(x, weak_dtype(x)))
     return intern(op, tuple(hs), attrs)
+
+
+def _source(x: TensorBase, others: tuple[Any, ...]) -> Node | None:
+    """The value of a tensor that is copied to a part of memory as it is: a node that knows nothing of the place."""
+    y = others[0] if others else None
+    if not isinstance(y, TensorBase) or y._ty.shape != x._ty.shape or x._ty is x._s.ty or x._ty.meta or y._ty.meta:
+        return None
+    return fit(node_of(y), _packed(x._ty))
+
+
+def _packed(t: Ty) -> Ty:
+    """The type of a value that is written under a type."""
+    return t if t.dense and not t.offset else ty(t.shape, t.dtype)
 
 
 def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
@@ -672,8 +687,10 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:
-        t = x._ty if x._ty.dense and not x._ty.offset else ty(x._ty.shape, x._ty.dtype)
+        t = _packed(x._ty)
         node = fit(node, t)
+        if fn is None and x._view is not None and t.numel <= SMALL and not s.pending:
+            epoch.placed.add(id(s))
         s.h = update_node(s.h, node, x._ty)
         node = view_node(s.h, x._ty)
     if not s.pending:

@@ -1,0 +1,270 @@
+"""Small pending writes to memory at rest: one program for all places, and the values that any other way gives."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import flambeau as torch
+from flambeau.graph import epoch, realisation
+
+
+def programs() -> int:
+    return realisation.counters["compiles"]
+
+
+def table(rows: int = 6, columns: int = 3) -> Any:
+    return torch.from_numpy(np.zeros((rows, columns), np.float32)).clone().add(0).contiguous()
+
+
+def at_rest(x: Any) -> Any:
+    x.sum().item()
+    return x
+
+
+def test_all_rows_have_one_program() -> None:
+    values, names, x = at_rest(table()), at_rest(torch.zeros(6, dtype=torch.int64)), torch.arange(3.0)
+    counts = []
+    for i in range(6):
+        values[i] = x * i + 1
+        names[i] = (x.sum() * i).long()
+        (x * 3).tolist()
+        counts.append(programs())
+    assert counts[-1] == counts[1]  # the first row begins where the memory does
+    assert values.tolist() == [[1.0, i + 1.0, 2 * i + 1.0] for i in range(6)]
+    assert names.tolist() == [0, 3, 6, 9, 12, 15]
+
+
+def test_memory_stays_where_it_is() -> None:
+    x = at_rest(table())
+    x[2] = torch.arange(3.0) * 2
+    place = x._s.raw
+    assert x[2].tolist() == [0, 2, 4]
+    assert x._s.raw is place
+
+
+def test_steps_of_an_optimizer_leave_one_program_for_all_losses() -> None:
+    w = torch.ones(4, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    losses = at_rest(torch.full((8,), 7.0) * 1)
+    counts = []
+    for i in range(8):
+        loss = (w * w).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        losses[i] = loss.detach()
+        optimizer.step()
+        counts.append(programs())
+    assert counts[-1] == counts[2]
+    assert np.allclose(losses.numpy(), 4 * 0.64 ** np.arange(8))
+
+
+def test_what_was_read_before_keeps_its_value_and_what_is_read_after_has_the_new_one() -> None:
+    x = at_rest(torch.arange(6.0).reshape(3, 2) * 1)
+    before, copy = x * 10, x.clone()
+    x[1] = torch.ones(2) * 5
+    after = x * 10
+    x[2] = torch.ones(2) * 6
+    assert before.tolist() == [[0, 10], [20, 30], [40, 50]]
+    assert copy.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert after.tolist() == [[0, 10], [50, 50], [40, 50]]
+    assert x.tolist() == [[0, 1], [5, 5], [6, 6]]
+    assert x._version == 2
+
+
+def test_later_writes_to_a_place_win() -> None:
+    x, y = at_rest(table()), torch.ones(3)
+    x[0] = y * 2
+    x[:, 1] = torch.arange(6.0) + 10
+    x[0, 1:] = y[1:] * 3
+    assert x[:2].tolist() == [[2, 3, 3], [0, 11, 0]]
+
+
+def test_rows_of_the_same_memory_move() -> None:
+    x = at_rest(torch.arange(6.0).reshape(3, 2) * 1)
+    x[0] = x[1] + x[2]
+    x[1] = x[0] * 2
+    assert x.tolist() == [[6, 8], [12, 16], [4, 5]]
+
+
+def test_values_are_converted() -> None:
+    x, n = at_rest(table()), at_rest(torch.zeros(3, dtype=torch.int32) + 1)
+    x[0] = torch.arange(3) * 2
+    x[1] = torch.arange(3, dtype=torch.float64) / 3
+    n[1:] = torch.tensor([True, False]) & True
+    assert x[0].tolist() == [0, 2, 4]
+    assert np.array_equal(x[1].numpy(), (np.arange(3) / 3).astype(np.float32))
+    assert n.tolist() == [1, 1, 0]
+
+
+def test_a_write_within_a_graph_is_part_of_it() -> None:
+    w = torch.arange(3.0, requires_grad=True)
+    x = at_rest(table(2))
+    x[0] = w * w
+    y = x * 2
+    assert x.requires_grad
+    y.sum().backward()
+    assert w.grad.tolist() == [0, 4, 8]
+    assert x.tolist() == [[0, 1, 4], [0, 0, 0]]
+
+
+def test_a_saved_tensor_that_is_written_is_refused() -> None:
+    w = torch.ones(2, 3, requires_grad=True)
+    x = at_rest(table(2))
+    y = (w * x).sum()
+    x[0] = torch.arange(3.0) * 2
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_a_parameter_keeps_its_leaf() -> None:
+    w = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3))
+    (w * 2).sum().backward()
+    for i in range(2):
+        with torch.no_grad():
+            w[i] = torch.ones(3) * (i + 5)
+        assert (w * 1).tolist()[i] == [i + 5] * 3
+    assert w.tolist() == [[5, 5, 5], [6, 6, 6]]
+
+
+def test_numpy_sees_what_is_written() -> None:
+    x = at_rest(table(2))
+    seen = x.numpy()
+    x[1] = torch.ones(3) * 4
+    assert seen.tolist() == [[0, 0, 0], [4, 4, 4]]
+
+
+def test_a_program_that_fails_writes_nothing() -> None:
+    x = at_rest(table(2))
+    x[1] = torch.ones(3) * 4
+    run = realisation.executor[0]
+
+    def fail(*args: Any) -> Any:
+        raise ArithmeticError
+
+    realisation.executor[0] = fail
+    try:
+        with pytest.raises(ArithmeticError):
+            realisation.realise()
+    finally:
+        realisation.executor[0] = run
+    assert not epoch.threads.epoch.placed
+    assert x.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_memory_that_nobody_holds_is_not_written() -> None:
+    x = at_rest(table(2))
+    x[0] = torch.ones(3) * 4
+    del x
+    assert (torch.ones(2) * 3).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("source", ["float64", "int64", "int32", "uint8", "bool", "float32"])
+@pytest.mark.parametrize("target", ["float64", "float32", "int64", "int32", "bool"])
+def test_written_at_once_or_recorded_the_bits_are_the_same(source: str, target: str) -> None:
+    numbers = np.array([0, 1, -1, 3, 1 << 24, (1 << 24) + 1, (1 << 53) + 1, -(1 << 62) - 1], np.int64)
+    values = numbers.astype(source)
+    if source == "float64":
+        values = np.array([0.1, -0.0, 1e300, -1e300, np.inf, np.nan, 1e-46, 1 + 2.0**-24])
+    if "float" in source and "float" not in target:
+        values = np.array([0.5, 1.5, -2.5, 0, 100, 7, 8, 9], source)
+    y = torch.from_numpy(values.copy())
+    at_once, recorded = (torch.zeros(2, 8, dtype=getattr(torch, target)) for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        at_once[1] = y
+        recorded.copy_(torch.stack([y, y]).to(recorded.dtype) * torch.ones(2, 1, dtype=recorded.dtype))
+    assert at_once[1].numpy().tobytes() == recorded[1].numpy().tobytes()
+
+
+# ---- random programs beside NumPy
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["row", "part", "column", "view", "read", "clone", "look", "share", "all", "move", "add", "make"]
+        ),
+        st.integers(0, 4),
+        st.integers(0, 4),
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+class Both:
+    """A table of tensors and the same of NumPy, to which the same is done."""
+
+    def __init__(self) -> None:
+        self.x = at_rest(torch.arange(20.0).reshape(5, 4) * 1)
+        self.a = np.arange(20.0, dtype=np.float32).reshape(5, 4)
+        self.held: list[tuple[Any, np.ndarray]] = []
+        self.numpy: Any = None
+
+    def row(self, i: int, j: int) -> None:
+        self.x[i] = torch.arange(4.0) * j + i
+        self.a[i] = np.arange(4) * j + i
+
+    def part(self, i: int, j: int) -> None:
+        self.x[i:, 1:3] = torch.ones(2) * j
+        self.a[i:, 1:3] = j
+
+    def column(self, i: int, j: int) -> None:
+        self.x[:, j % 4] = torch.arange(5) + i
+        self.a[:, j % 4] = np.arange(5) + i
+
+    def view(self, i: int, j: int) -> None:
+        self.x.t()[j % 4][i:].copy_(torch.full((5 - i,), 2.0) * j)
+        self.a.T[j % 4][i:] = 2 * j
+
+    def read(self, i: int, j: int) -> None:
+        self.held.append((self.x[i] * j, self.a[i] * j))
+
+    def clone(self, i: int, j: int) -> None:
+        self.held.append((self.x.clone(), self.a.copy()))
+        self.held.append((self.x[i:], self.a[i:]))
+
+    def look(self, i: int, j: int) -> None:
+        assert self.x[i, j % 4].item() == self.a[i, j % 4]
+
+    def share(self, i: int, j: int) -> None:
+        self.numpy = self.x.numpy()
+        self.numpy[i, 0] = self.a[i, 0] = j
+        if i % 2:
+            self.numpy = None
+
+    def all(self, i: int, j: int) -> None:
+        self.x.copy_(torch.arange(4.0) * i)
+        self.a[...] = np.arange(4) * i
+
+    def move(self, i: int, j: int) -> None:
+        self.x[i] = self.x[j]
+        self.a[i] = self.a[j]
+
+    def add(self, i: int, j: int) -> None:
+        self.x[i] += self.x[j] * 0.5
+        self.a[i] += self.a[j] * np.float32(0.5)
+
+    def make(self, i: int, j: int) -> None:
+        self.x = torch.zeros(5, 4)
+        self.a = np.zeros((5, 4), np.float32)
+
+    def check(self) -> None:
+        for x, a in self.held:
+            assert np.array_equal(x.detach().numpy(), a)
+        assert np.array_equal(self.x.numpy(), self.a)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(STEPS)
+def test_random_writes_leave_what_numpy_has(steps: list[tuple[str, int, int]]) -> None:
+    both = Both()
+    for name, i, j in steps:
+        getattr(both, name)(i, j)
+    both.check()
