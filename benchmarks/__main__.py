@@ -5,6 +5,7 @@
     python -m benchmarks --list
     python -m benchmarks --loaded                         # LeNet beside as many busy processes as processors
     python -m benchmarks --first-step                     # new processes, empty and warm cache
+    python -m benchmarks --generating                     # texts token by token: growing, cropped, with a cache of keys
 
 Names choose the workloads that begin with them. FLAMBEAU_EXECUTOR chooses what runs flambeau's programs. For each side
 it prints median and least milliseconds of a step, the first step's, and what share of the machine's measured peak
@@ -38,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="the workloads' names")
     parser.add_argument("--loaded", action="store_true", help="mean time of LeNet's step on a busy machine")
     parser.add_argument("--first-step", action="store_true", help="the first step in new processes")
+    parser.add_argument("--generating", action="store_true", help="each token's time of texts that are generated")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # measure in this process
     return parser.parse_args()
 
@@ -54,6 +56,12 @@ def main() -> int:
         from .first_step import main as first_step
 
         return _keep(options, first_step=first_step(options.names))
+    if options.generating:
+        from .generating import main as generating
+
+        return _keep(
+            options, generating=generating(options.names, [int(n) for n in (options.threads or "1").split(",")])
+        )
     if options.loaded:
         from .loaded import main as loaded
 

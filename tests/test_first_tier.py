@@ -479,7 +479,7 @@ def test_what_comes_once_is_not_compiled(tier: Callable[[str], None]) -> None:
     for _ in range(20):
         x = torch.cat([x, x[:, -1:].exp().tanh()], 1)
         x.tolist()
-    assert set(programs()) == {"FirstTier"}
+    assert set(programs()) <= {"FirstTier", "SharedProgram"}
 
 
 def test_what_comes_again_is_compiled_when_its_runs_have_cost_as_much(tier: Callable[[str], None]) -> None:

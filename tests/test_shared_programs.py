@@ -79,6 +79,42 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert len(planned) <= 2  # of two letters, as many as heads, and of all others
 
 
+class Remembering(nn.Module):
+    """A transformer's block that is given keys and values of what was before."""
+
+    def __init__(self, n: int = 16, heads: int = 2) -> None:
+        super().__init__()
+        self.block, self.heads = Block(n, heads), heads
+
+    def forward(self, x: Any, past: Any) -> Any:
+        batch, length, n = x.shape
+        q, k, v = [part.view(batch, length, self.heads, n // self.heads).transpose(1, 2)
+                   for part in self.block.qkv(self.block.first(x)).split(n, 2)]  # fmt: skip
+        if past is not None:
+            k, v = torch.cat((past[0], k), -2), torch.cat((past[1], v), -2)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        x = x + self.block.out(y.transpose(1, 2).reshape(batch, length, n))
+        return x + self.block.wide(self.block.second(x)), (k, v)
+
+
+def test_joined_keys_and_values_have_the_bits_of_compiled_code(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    letters, blocks, head = nn.Embedding(11, 16), [Remembering(), Remembering()], nn.Linear(16, 11)
+    token, past = torch.zeros((1, 3), dtype=torch.int64), [None, None]
+    with torch.no_grad():
+        for _ in range(24):
+            x, after = letters(token), []
+            for block, one in zip(blocks, past):
+                x, kept = block(x, one)
+                after.append(kept)
+            past = after
+            token = head(x)[:, -1].argmax(-1, keepdim=True)
+            token.item()
+    assert in_both["shared"] == in_both["both"] - 2 == 22  # not what looks at its indices, and at parts of a product
+    assert past[0][0].shape == (1, 2, 26, 8)
+    assert len([one for one in shared_programs._known.values() if one]) <= 4
+
+
 def test_of_what_is_read_in_one_place_no_more_is_computed(in_both: dict[str, int]) -> None:
     torch.manual_seed(0)
     net, elements = Text(), []
@@ -115,6 +151,10 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
         "arange": lambda: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2), torch.arange(0, n, 1.0)),
         "bmm": lambda: (torch.bmm(x, x.transpose(1, 2)), x.permute(2, 0, 1) @ x.permute(2, 1, 0)),
         "maps": lambda: (x == 0, x[0] < x, x >= 0.5, i != 2, x.masked_fill(x > 0, -1.0), i.masked_fill(i < 2, 7)),
+        "cat": lambda: (torch.cat((x, x[:, :1]), 1), torch.cat((x[:1], x, x * 2)), torch.cat((i.float(), x[:, 0, :])), 
+                        torch.cat((x.transpose(0, 1), x[:2].transpose(1, 0)), -2)),
+        "argmax": lambda: (x.argmax(-1), x[:, -1].argmax(-1, keepdim=True), x.argmin(2),
+                           (x > 0).float().argmax(-1), (x * 0 / (x > 0).float()).argmax(-1)),
         "clone": lambda: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
     }  # fmt: skip
     for f in (*uniform(m, n, k).values(), *more.values()):

@@ -33,7 +33,7 @@ class ReadAlone:
             lone = who.pop() if len(who) == 1 else None
             if n.op is VIEW:
                 read = [self._of_base(n, lone)]
-            elif lone and n.op not in (LEAF, SCALAR) and n.ty.contiguous:
+            elif lone and n.op not in (LEAF, SCALAR) and n.op.name != "cat" and n.ty.contiguous:
                 read = self._of_inputs(n, lone, lowered(n))
             else:
                 read = [None] * len(n.ins)

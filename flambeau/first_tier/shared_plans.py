@@ -31,7 +31,7 @@ UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
 MAPS = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "masked_fill"])
-NATIVE = frozenset([*UNIFORM, *MAPS, "bmm", "clone", "embedding", "full"])
+NATIVE = frozenset([*UNIFORM, *MAPS, "argmax", "argmin", "bmm", "cat", "clone", "embedding", "full"])
 
 
 def serves_all_sizes(n: Node) -> bool:

@@ -212,10 +212,19 @@ class Planned:
         self, n: Node, given: list[Place], found: list[Shape], result: Place, needed: Alone | None
     ) -> int | None:
         """Appends the steps of an operator; the number of its input, if it gives just that."""
+        if n.op.name == "cat":
+            self._joined(n, given, result)
+            return None
         f = needed.function if needed else _lowered(n)
         self.steps.compute(f, given, found, result, needed)
         out = f.outputs[0]
         return out.params[0] if out.kind == "input" else None
+
+    def _joined(self, n: Node, given: list[Place], result: Place) -> None:
+        """Appends the steps of ``cat``."""
+        if not n.ty.contiguous or any(i.ty.ndim < n.ty.ndim for i in n.ins):
+            raise UnsupportedError(repr(n))
+        self.steps.join(given, n.attrs, result)
 
     def _view(self, n: Node) -> None:
         base, how = self.lies[n.ins[0]], seen(n.ins[0].ty, n.ty)
@@ -262,7 +271,7 @@ def _lowered(n: Node) -> Function:
     b.f.outputs = [n.op.lower(b, n.attrs, *args)]
     f = without_dead(b.f)
     out = f.outputs[0]
-    if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind != "const":
+    if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind not in ("const", "reduce"):
         raise UnsupportedError(repr(n.op))
     return f
 

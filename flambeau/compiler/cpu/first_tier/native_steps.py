@@ -176,6 +176,13 @@ class Steps:
         """Appends the step that copies a value."""
         self.map("cast", [source], result)
 
+    def join(self, parts: Sequence[Place], dim: int, result: Place) -> None:
+        """Appends the steps that put values side by side along a dimension."""
+        step, begin = times(result.strides[dim], Size(result.dtype.itemsize)), result.offset
+        for p in parts:
+            self.copy(p, result._replace(shape=p.shape, offset=begin))
+            begin = *begin, times(step, p.shape[dim])
+
     def map(self, name: str, operands: Sequence[Place], result: Place) -> None:
         """Appends an elementwise step."""
         dts, dt = tuple([p.dtype for p in operands]), result.dtype
@@ -301,6 +308,9 @@ class _Computed:
         self.steps.walk("rows", text, tuple(map(_first, (*places, out))), out.shape[:-1], [out.shape[-1]], inner)
 
     def _reduce(self, v: Value, target: Place) -> None:
+        if v.name in ("argmax", "argmin"):
+            self._place(v, target)
+            return
         a, dt = v.args[0], v.dtype
         (p,) = self._operands(v)
         plain = a.dtype is dt and dt in (float32, float64) and nest_reduce.supported(v.name, dt, dt)
@@ -309,6 +319,15 @@ class _Computed:
         text = reductions.text(v.name, dt, default().target)
         step = times(p.strides[-1], Size(dt.itemsize))
         self.steps.walk(v.name, text, (_first(p), target), target.shape, [ONE, p.shape[-1]], [ZERO, step])
+        self.known[v] = target
+
+    def _place(self, v: Value, target: Place) -> None:
+        """Where the extremes of rows of neighbours are."""
+        (p,), a = self._operands(v), v.args[0]
+        if a.dtype not in (float32, float64) or not reductions.is_of_rows(a.shape, v.params) or p.strides[-1] != ONE:
+            raise UnsupportedError(repr(v))
+        text = reductions.text_of_places(v.name, a.dtype, default().target)
+        self.steps.walk(v.name, text, (_first(p), target), target.shape, [p.shape[-1]])
         self.known[v] = target
 
     def _gather(self, v: Value, target: Place) -> None:

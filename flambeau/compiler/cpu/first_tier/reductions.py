@@ -83,6 +83,46 @@ def text(name: str, dt: dtype, target: Target) -> str:
     return w.loop()
 
 
+def text_of_places(name: str, dt: dtype, target: Target) -> str:
+    """The loop of ``argmax`` or ``argmin``: of so many rows of neighbours to where the first of their extremes is."""
+    w = Writer(target, LANES)
+    w.label("entry")
+    n, size = [w.word("%dims", k) for k in range(2)]
+    source, result = [w.word("%args", k, "ptr") for k in range(2)]
+    over, out = [w.word("%steps", k) for k in range(2)]
+    extreme, vector, places = name[3:], type_of(dt, LANES), f"<{LANES} x i64>"
+    none = constant(nest_reduce.identity(extreme, dt), base_type(dt), LANES)
+    results = Loop(w, "n", n, "entry", {}, "")
+    row = w.at(source, w.put(f"mul i64 %n, {over}"))
+    values = Loop(w, "i", size, "n.body", {"%best": none}, vector)
+    mask = w.first(w.put(f"sub i64 {size}, %i"))
+    x = w.load(dt, w.at(row, w.put(f"mul i64 %i, {dt.itemsize}")), mask)
+    new = nest_reduce.combine(w.ops(), extreme, dt, "%best", x)
+    values.end({"%best": w.put(f"select <{LANES} x i1> {mask}, {vector} {new}, {vector} %best")}, LANES)
+    best = w.splat(across(w, extreme, dt, "%best"), base_type(dt))
+    nowhere = w.splat(size, "i64")
+    found = Loop(w, "j", size, "i.done", {"%at": nowhere}, places)
+    mask = w.first(w.put(f"sub i64 {size}, %j"))
+    x = w.load(dt, w.at(row, w.put(f"mul i64 %j, {dt.itemsize}")), mask)
+    here = w.put(f"or <{LANES} x i1> {w.put(f'fcmp oeq {vector} {x}, {best}')}, {w.put(f'fcmp uno {vector} {x}, {x}')}")
+    here = w.put(f"and <{LANES} x i1> {here}, {mask}")
+    numbers = w.put(f"add {places} {w.splat('%j', 'i64')}, {lane_list(list(range(LANES)), 'i64')}")
+    found.end({"%at": _least(w, w.put(f"select <{LANES} x i1> {here}, {places} {numbers}, {places} {nowhere}"))}, LANES)
+    w.module.declare(f"declare i64 @llvm.vector.reduce.smin.v{LANES}i64({places})")
+    first = w.put(f"call i64 @llvm.vector.reduce.smin.v{LANES}i64({places} %at)")
+    w.do(f"store i64 {first}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align 8")
+    results.end({})
+    w.do("ret void")
+    return w.loop()
+
+
+def _least(w: Writer, places: str) -> str:
+    """The smaller of ``places`` and those so far."""
+    t = f"<{LANES} x i64>"
+    smaller = w.put(f"icmp slt {t} {places}, %at")
+    return w.put(f"select <{LANES} x i1> {smaller}, {t} {places}, {t} %at")
+
+
 def _element(w: Writer, dt: dtype, at: str, mask: str, step: str) -> str:
     """A vector of what is reduced."""
     near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
