@@ -63,7 +63,7 @@ def _vectors(
     ones = [_first_of(w, d, p) if same and len(same) > 1 else "" for d, p in zip(dts[:-1], places)]
     w.do(f"br label %{block}.loop")
     w.label(f"{block}.loop")
-    w.do(f"{i} = phi i64 [ 0, %{block}.first ], [ {i}.next, %{block}.loop ]")
+    w.do(f"{i} = phi i64 [ 0, %{block}.first ], [ {i}.next, %{block}.last ]")
     mask = w.first(w.put(f"sub i64 {n}, {i}"))
     at = [w.at(p, w.put(f"mul i64 {i}, {s}")) for p, s in zip(places, steps)]
     own = [None] * len(steps) if same else steps
@@ -76,6 +76,8 @@ def _vectors(
         loaded.append(nest_maps.from_memory(w.ops(), x, d))
     result = nest_maps.emit(w.ops(), name, loaded, tuple(dts[:-1]), dt)
     w.store(dt, nest_maps.to_memory(w.ops(), result, dt), at[-1], mask, own[-1])
+    w.do(f"br label %{block}.last")
+    w.label(f"{block}.last")
     w.do(f"{i}.next = add i64 {i}, {lanes}")
     w.do(f"{i}.more = icmp slt i64 {i}.next, {n}")
     w.do(f"br i1 {i}.more, label %{block}.loop, label %end")

@@ -20,7 +20,7 @@ class Writer:
         self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
         self.lines: list[str] = []
         self.math = VectorMath(self.lines, self.module, "f")
-        self.count = 0
+        self.count = self.stores = 0
 
     def inner(self) -> Writer:
         """The writer of another function of the module."""
@@ -78,7 +78,8 @@ class Writer:
     def first(self, count: str) -> str:
         """The mask of the first ``count`` lanes."""
         w = self.lanes
-        return self.put(f"icmp sgt <{w} x i64> {self.splat(count, 'i64')}, {lane_list(list(range(w)), 'i64')}")
+        few = self.put(f"trunc i64 {self.least(count, str(w))} to i32")
+        return self.put(f"icmp sgt <{w} x i32> {self.splat(few, 'i32')}, {lane_list(list(range(w)), 'i32')}")
 
     def spread(self, base: str, step: str) -> str:
         """Addresses ``step`` bytes apart."""
@@ -104,13 +105,26 @@ class Writer:
         return self.put(f"call <{w} x {t}> {name}(<{w} x ptr> {self.spread(base, step)}, {tail})")
 
     def store(self, dt: dtype, value: str, base: str, mask: str, step: str | None = None) -> None:
-        """Writes the lanes of the mask."""
+        """Writes the lanes of the mask.
+
+        Whole vectors of neighbours are written without it, where masks would cost several cycles.
+        """
         w, t = self.lanes, memory_type(dt)
+        k = self.stores = self.stores + 1
+        if step is None and not self.target.has("avx512f"):
+            whole = self.put(f"icmp eq i{w} {self.put(f'bitcast <{w} x i1> {mask} to i{w}')}, -1")
+            self.do(f"br i1 {whole}, label %whole{k}, label %masked{k}")
+            self.label(f"whole{k}")
+            self.do(f"store <{w} x {t}> {value}, ptr {base}, align {dt.itemsize}")
+            self.do(f"br label %written{k}")
+            self.label(f"masked{k}")
         name, kind = f"@llvm.masked.store.{suffix(t, w)}.p0", "ptr"
         if step is not None:
             base, name, kind = self.spread(base, step), f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"
         self.module.declare(f"declare void {name}(<{w} x {t}>, {kind}, i32, <{w} x i1>)")
         self.do(f"call void {name}(<{w} x {t}> {value}, {kind} {base}, i32 {dt.itemsize}, <{w} x i1> {mask})")
+        self.do(f"br label %written{k}")
+        self.label(f"written{k}")
 
     def function(self, head: str) -> str:
         """The function with this head."""
