@@ -25,8 +25,14 @@ __all__ = [
     "DisableTorchFunctionSubclass",
     "Future",
     "Generator",
+    "Graph",
+    "Node",
+    "ScriptMethod",
+    "ScriptObject",
     "Size",
     "TensorBase",
+    "TensorType",
+    "Value",
     "_LinAlgError",
     "_TensorMeta",
     "_disabled_torch_function_impl",
@@ -45,6 +51,30 @@ class DisableTorchFunction:
 
     def __exit__(self, *exc: object) -> None:
         _calls.classes, _calls.modes = self._before
+
+
+class Graph:
+    """A program of TorchScript, and what it holds. Nothing is one."""
+
+
+class Node:
+    """An operation of TorchScript's graph. Nothing is one."""
+
+
+class Value:
+    """A value of TorchScript's graph. Nothing is one."""
+
+
+class ScriptMethod:
+    """A method compiled by TorchScript. Nothing is one."""
+
+
+class ScriptObject:
+    """An object of a class compiled by TorchScript. Nothing is one."""
+
+
+class TensorType:
+    """TorchScript's type of tensors, for annotations."""
 
 
 has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there ...

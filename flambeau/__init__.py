@@ -26,7 +26,11 @@ from .device import (
     layout,
     memory_format,
     preserve_format,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )  # fmt: skip
 from .dtypes import (
@@ -102,7 +106,10 @@ _SUBMODULES = frozenset(
         "library",
         "masked",
         "quasirandom",
+        "_tensor_str",
+        "__config__",
         "__future__",
+        "ao",
         "_C",
         "_dynamo",
         "_tensor",
@@ -140,6 +147,10 @@ _LAZY_NAMES |= dict.fromkeys(
 _LAZY_NAMES |= dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "_symbols")
 _LAZY_NAMES |= {
     "Future": "futures",
+    "TensorType": "_C",
+    "DeviceObjType": "types",
+    "Event": "accelerator",
+    "Stream": "accelerator",
     "ScriptModule": "jit",
     "PyTorchFileReader": "serialization._file_reader",
     "sparse_coo_tensor": "sparse",

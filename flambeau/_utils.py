@@ -216,6 +216,19 @@ def _as_half_pairs(x: Any) -> UntypedStorage:
     return UntypedStorage(new_storage(parts.view(np.uint8)))
 
 
+def _flatten_dense_tensors(tensors: Any) -> Any:
+    """The elements of tensors of one dtype, one after the other, as a vector."""
+    import flambeau as torch
+
+    return torch.cat([x.reshape(-1) for x in tensors]) if tensors else torch.empty(0)
+
+
+def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple[Any, ...]:
+    """Views of a vector in the shapes of the tensors: the inverse of ``_flatten_dense_tensors``."""
+    parts = flat.split([x.numel() for x in tensors])
+    return tuple(part.view(x.shape) for part, x in zip(parts, tensors))
+
+
 class KeyErrorMessage(str):
     """A text that a `KeyError` shows as it is."""
 

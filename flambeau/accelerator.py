@@ -6,6 +6,8 @@ from collections import OrderedDict
 from typing import Any, NoReturn
 
 __all__ = [
+    "Event",
+    "Stream",
     "current_accelerator",
     "current_device_index",
     "current_stream",
@@ -23,6 +25,20 @@ __all__ = [
 
 def _none_available(*_args: Any, **_kwargs: Any) -> NoReturn:
     raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
+class Stream:
+    """A queue of an accelerator's work, which there is none to make for; for annotations and ``isinstance``."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise NotImplementedError("torch.Stream is not supported: there is no accelerator")
+
+
+class Event:
+    """A point in such a queue; for annotations and ``isinstance``."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise NotImplementedError("torch.Event is not supported: there is no accelerator")
 
 
 def is_available() -> bool:

@@ -26,7 +26,7 @@ class dtype:
         self.name = name
         self.np = np.dtype(np_type)
         self.compute = np.dtype(compute or np_type)
-        self.kind = kind  # b bool, u unsigned, i signed, f floating, c complex
+        self.kind = kind  # b bool, u unsigned, i signed, f floating, c complex, q quantised
         self.rank = rank
         self.itemsize = self.np.itemsize
         self.is_floating_point = kind == "f"
@@ -81,6 +81,11 @@ complex64 = dtype("complex64", "complex64", "c", 6)
 complex128 = dtype("complex128", "complex128", "c", 7)
 float8_e4m3fn = dtype("float8_e4m3fn", "uint8", "f", 4, "float32")
 float8_e5m2 = dtype("float8_e5m2", "uint8", "f", 4, "float32")
+qint8 = dtype("qint8", "int8", "q", 8)  # these have names only: no tensor has such elements (graph/types.py)
+quint8 = dtype("quint8", "uint8", "q", 8)
+qint32 = dtype("qint32", "int32", "q", 8)
+quint4x2 = dtype("quint4x2", "uint8", "q", 8)
+quint2x4 = dtype("quint2x4", "uint8", "q", 8)
 
 ALIASES = {
     "bool": bool_, "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
@@ -171,7 +176,15 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     return known
 
 
+def refuse_quantised(d: dtype) -> None:
+    """Raises NotImplementedError if this is a dtype of quantised tensors."""
+    if d.kind == "q":
+        raise NotImplementedError(f"{d} is not supported: there are no quantised tensors; use float16 or bfloat16")
+
+
 def _promote(a: dtype, b: dtype) -> dtype:
+    refuse_quantised(a)
+    refuse_quantised(b)
     if a.kind == "b" or b.kind == "b":
         return b if a.kind == "b" else a
     if a.kind == "c" or b.kind == "c":

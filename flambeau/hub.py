@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -40,6 +41,13 @@ def set_dir(d: str | os.PathLike[str]) -> None:
     """Choose the cache folder."""
     global _chosen_dir
     _chosen_dir = os.path.expanduser(d)
+
+
+def __getattr__(name: str) -> Any:
+    """``tqdm``, the progress bar, which is imported where it is installed."""
+    if name != "tqdm":
+        raise AttributeError(f"module 'torch.hub' has no attribute '{name}'")
+    return importlib.import_module("tqdm").tqdm
 
 
 def _local_conf(folder: str, source: str) -> ModuleType:

@@ -25,3 +25,7 @@ Tensor = torch.Tensor
 
 class Storage:
     """The base of storages, for annotations."""
+
+
+class DeviceObjType:
+    """TorchScript's type of devices, for annotations."""

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
+from enum import Enum
 from typing import Any
 
 import flambeau as torch
 
-__all__ = ["GradScaler"]
+__all__ = ["GradScaler", "OptState"]
+
+
+class OptState(Enum):
+    """How far an optimizer's step has come since the last ``update()``."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
+
+
+def _refresh_per_optimizer_state() -> dict[str, Any]:
+    return {"stage": OptState.READY, "found_inf_per_device": {}}
+
+
+def _has_infinite(gradients: list[Any]) -> Any:
+    """1 if an element is not finite, else 0, as a tensor."""
+    return torch.tensor(float(any(not bool(torch.isfinite(g).all()) for g in gradients)))
 
 
 class GradScaler:
@@ -39,8 +58,7 @@ class GradScaler:
         self._backoff_factor = backoff_factor
         self._growth_interval = growth_interval
         self._growth_tracker = 0
-        self._found: dict[int, bool] = {}
-        self._stepped: set[int] = set()
+        self._per_optimizer_states: dict[int, dict[str, Any]] = defaultdict(_refresh_per_optimizer_state)
 
     def scale(self, outputs: Any) -> Any:
         """A tensor, or tensors in containers, times the scale."""
@@ -62,34 +80,39 @@ class GradScaler:
         """
         if not self._enabled:
             return
-        if id(optimizer) in self._found:
+        state = self._per_optimizer_states[id(optimizer)]
+        if state["stage"] is OptState.UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
-        if id(optimizer) in self._stepped:
+        if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        found = False
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.grad.mul_(1.0 / self._scale)
-                    found = found or not bool(torch.isfinite(p.grad).all())
-        self._found[id(optimizer)] = found
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        for gradient in gradients:
+            gradient.mul_(1.0 / self._scale)
+        if gradients:
+            state["found_inf_per_device"] = {gradients[0].device: _has_infinite(gradients)}
+        state["stage"] = OptState.UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """``optimizer.step(...)`` on unscaled gradients, unless one of them is not finite.
 
         Raises:
             RuntimeError: it is the second step since the last ``update()``, or a closure is given.
+            AssertionError: the optimizer has no gradients.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        if id(optimizer) in self._stepped:
+        state = self._per_optimizer_states[id(optimizer)]
+        if state["stage"] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
-        if id(optimizer) not in self._found:
+        if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
-        self._stepped.add(id(optimizer))
-        return None if self._found[id(optimizer)] else optimizer.step(*args, **kwargs)
+        if not state["found_inf_per_device"]:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
+        found = any(x.item() for x in state["found_inf_per_device"].values())
+        state["stage"] = OptState.STEPPED
+        return None if found else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
         """Makes the scale smaller after an overflow, larger after enough steps without one, or ``new_scale``."""
@@ -97,9 +120,9 @@ class GradScaler:
             return
         if new_scale is not None:
             self._scale = float(new_scale)
-        elif not self._found:
+        elif not (found := self._found()):
             raise AssertionError("No inf checks were recorded prior to update.")
-        elif any(self._found.values()):
+        elif any(found):
             self._scale *= self._backoff_factor
             self._growth_tracker = 0
         else:
@@ -107,7 +130,12 @@ class GradScaler:
             if self._growth_tracker == self._growth_interval:
                 self._scale *= self._growth_factor
                 self._growth_tracker = 0
-        self._found, self._stepped = {}, set()
+        self._per_optimizer_states.clear()
+
+    def _found(self) -> list[bool]:
+        """For each optimizer that was unscaled: was a gradient not finite?"""
+        states = self._per_optimizer_states.values()
+        return [bool(x.item()) for state in states for x in state["found_inf_per_device"].values()]
 
     def is_enabled(self) -> bool:
         """Does it scale?"""

@@ -24,23 +24,14 @@ def _recorded(grad: bool) -> bool:
     return grad or bool(recording) and recording[-1]
 
 
-class _Mode:
-    """A context manager that is also a decorator."""
-
-    _before: Any = None  # the modes outside of each block that was entered, innermost first
-
-    def _enter(self, epoch: Epoch) -> None:
-        raise NotImplementedError
+class Decorating:
+    """A context manager that is also a decorator, of generator functions too: they are suspended outside of it."""
 
     def __enter__(self) -> Any:
-        epoch = threads.epoch
-        self._before = epoch.grad, epoch.inference, self._before
-        self._enter(epoch)
-        return self
+        raise NotImplementedError
 
-    def __exit__(self, *exc: object) -> None:
-        epoch = threads.epoch
-        epoch.grad, epoch.inference, self._before = self._before
+    def __exit__(self, *exc: Any) -> Any:
+        raise NotImplementedError
 
     def clone(self) -> Any:
         """A fresh manager of the same settings."""
@@ -93,6 +84,25 @@ class _Mode:
             raise
         except BaseException as e:
             return functools.partial(gen.throw, e)
+
+
+class _Mode(Decorating):
+    """Sets modes of the thread for a block."""
+
+    _before: Any = None  # the modes outside of each block that was entered, innermost first
+
+    def _enter(self, epoch: Epoch) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        epoch = threads.epoch
+        self._before = epoch.grad, epoch.inference, self._before
+        self._enter(epoch)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        epoch = threads.epoch
+        epoch.grad, epoch.inference, self._before = self._before
 
 
 class no_grad(_Mode):

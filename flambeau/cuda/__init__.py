@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import flambeau as torch
-from flambeau.cuda import amp
+from flambeau.cuda import amp, nvtx
 
 __all__ = [
     "BoolTensor",
@@ -57,6 +57,7 @@ __all__ = [
     "memory_reserved",
     "memory_stats",
     "memory_summary",
+    "nvtx",
     "reset_peak_memory_stats",
     "seed",
     "seed_all",

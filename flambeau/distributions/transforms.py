@@ -460,6 +460,11 @@ def _inside(p: Any) -> Any:
     return p.clamp(min=info.tiny, max=1.0 - info.eps)
 
 
+def _clipped_sigmoid(x: Any) -> Any:
+    """PyTorch's private name, which packages import."""
+    return _inside(torch.sigmoid(x))
+
+
 class SigmoidTransform(_Plain):
     """``y = 1 / (1 + exp(-x))``."""
 
@@ -469,7 +474,7 @@ class SigmoidTransform(_Plain):
     sign: Any = +1
 
     def _call(self, x: Any) -> Any:
-        return _inside(torch.sigmoid(x))
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y: Any) -> Any:
         y = _inside(y)
@@ -668,7 +673,7 @@ class StickBreakingTransform(_Plain):
         return (x.shape[-1] + 1 - x.new_ones(x.shape[-1]).cumsum(-1)).log()
 
     def _call(self, x: Any) -> Any:
-        part = _inside(torch.sigmoid(x - self._offset(x)))
+        part = _clipped_sigmoid(x - self._offset(x))
         one = torch.ones_like(part[..., :1])
         return torch.cat([part, one], -1) * torch.cat([one, (1 - part).cumprod(-1)], -1)
 

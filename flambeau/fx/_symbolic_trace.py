@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import math
 import sys
@@ -10,21 +11,27 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import count
+from types import FunctionType
 from typing import Any
 
 import flambeau as torch
+from flambeau._C import ScriptObject
 from flambeau.utils import _pytree as pytree
 
 from . import _recording
 from ._codegen import _PyTreeCodeGen, _PyTreeInfo
+from ._compatibility import compatibility
 from ._names import as_torch
 from ._patching import Patcher, find_proxy, leaf_function, leaf_method, named
 from .graph import Graph
 from .graph_module import GraphModule
 from .node import base_types
-from .proxy import ParameterProxy, Scope, ScopeContextManager, TracerBase
+from .proxy import ParameterProxy, Proxy, Scope, ScopeContextManager, TracerBase
 
-__all__ = ["PH", "PHBase", "PHWithMeta", "ProxyableClassMeta", "Tracer", "is_fx_tracing", "symbolic_trace", "wrap"]
+__all__ = [
+    "PH", "FunctionType", "PHBase", "PHWithMeta", "Proxy", "ProxyableClassMeta", "ScriptObject", "Tracer",
+    "compatibility", "functools", "is_fx_tracing", "symbolic_trace", "wrap",
+]  # fmt: skip
 
 _wrapped_functions: dict[tuple[int, str], dict[str, Any]] = {}
 _wrapped_methods_to_patch: list[tuple[type, str]] = []
@@ -282,10 +289,7 @@ class Tracer(TracerBase):
 
         patcher.method(torch.nn.Module, "__getattribute__", looked_up)
         patcher.method(torch.nn.Module, "__call__", called)
-        for (_, name), module in list(_wrapped_functions.items()):
-            patcher.item(module, name, leaf_function(named(module, name)))
-        for cls, name in _wrapped_methods_to_patch:
-            patcher.method(cls, name, leaf_method(cls, name))
+        _patch_wrapped_functions(patcher)
         patcher.namespace(home, self._autowrap_function_ids)
         for module in self._autowrap_search:
             patcher.namespace(vars(module), self._autowrap_function_ids)
@@ -377,6 +381,47 @@ class Tracer(TracerBase):
         for name, value in self.__dict__.items():
             made.__dict__[name] = copy.copy(value) if name == "_autowrap_search" else copy.deepcopy(value, memo)
         return made
+
+
+# ---- parts of PyTorch's tracer, with which packages write tracers of their own
+
+
+_orig_module_call: Any = torch.nn.Module.__call__
+
+
+def _orig_module_getattr(module: Any, name: str) -> Any:
+    """An attribute of a module that is not being traced."""
+    return torch.nn.Module.__getattribute__(module, name)
+
+
+class _Patcher(Patcher):
+    """A block in which torch's functions record calls with proxies, and in which more can be replaced."""
+
+    def __enter__(self) -> _Patcher:
+        _recording.install()
+        self.later(_recording.uninstall)
+        return self
+
+    def patch(self, frame_dict: dict[str, Any], name: str, new_fn: Any, deduplicate: bool = True) -> None:
+        """Replaces a name of a namespace."""
+        self.item(frame_dict, name, new_fn)
+
+    def patch_method(self, cls: type, name: str, new_fn: Any, deduplicate: bool = True) -> None:
+        """Replaces a method of a class."""
+        self.method(cls, name, new_fn)
+
+
+def _patch_wrapped_functions(patcher: Patcher) -> None:
+    """Makes calls of what was given to ``wrap`` nodes."""
+    for (_, name), module in list(_wrapped_functions.items()):
+        patcher.item(module, name, leaf_function(named(module, name)))
+    for cls, name in _wrapped_methods_to_patch:
+        patcher.method(cls, name, leaf_method(cls, name))
+
+
+def _autowrap_check(patcher: Patcher, frame_dict: dict[str, Any], function_ids: set[int]) -> None:
+    """Makes functions of a namespace record calls with proxies: torch's, and those with these identities."""
+    patcher.namespace(frame_dict, function_ids)
 
 
 def _tensors_of(module: Any, prefix: str) -> Iterable[tuple[Any, str]]:

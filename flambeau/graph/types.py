@@ -10,7 +10,7 @@ from operator import index, mul
 from sys import getrefcount
 from typing import Any
 
-from ..dtypes import dtype
+from ..dtypes import dtype, refuse_quantised
 
 
 class Size(tuple):
@@ -163,6 +163,7 @@ def beside(t: Ty, other: Ty) -> Ty:
 
 
 def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
+    refuse_quantised(t.dtype)
     if len(_types) > _limit[0]:
         _sweep()
     return _types.setdefault(key, t)

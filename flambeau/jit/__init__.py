@@ -115,6 +115,19 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_sh
     _unsupported("load")
 
 
+def _get_trace_graph(f: Any, args: Any = (), kwargs: Any = None, **_options: Any) -> NoReturn:
+    """Raises NotImplementedError: there are no graphs of TorchScript."""
+    raise NotImplementedError("torch.jit._get_trace_graph is not supported: use torch.fx or `flambeau explain`")
+
+
+def _overload(func: _T) -> _T:
+    """The function as it is: signatures for TorchScript, before the one that Python runs."""
+    return func
+
+
+_overload_method = _overload
+
+
 def script_method(fn: _T) -> _T:
     """Return the method as it is."""
     return fn

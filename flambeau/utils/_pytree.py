@@ -142,8 +142,20 @@ def _items_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
     return [(SequenceKey(i), item) for i, item in enumerate(x)], SUPPORTED_NODES[_get_node_type(x)].flatten_fn(x)[1]
 
 
+def _list_flatten(x: Any) -> tuple[list[Any], None]:
+    return list(x), None
+
+
+def _list_unflatten(values: Iterable[Any], context: None) -> list[Any]:
+    return list(values)
+
+
+def _list_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], None]:
+    return [(SequenceKey(i), item) for i, item in enumerate(x)], None
+
+
 SUPPORTED_NODES: dict[Any, NodeDef] = {
-    list: NodeDef(lambda x: (list(x), None), lambda items, _: list(items), _items_with_keys),
+    list: NodeDef(_list_flatten, _list_unflatten, _list_flatten_with_keys),
     tuple: NodeDef(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),

@@ -19,9 +19,11 @@ __all__ = [
     "checkpoint",
     "checkpoint_sequential",
     "detach_variable",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 
@@ -50,6 +52,21 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
     """Warns if no tensor requires grad."""
     if not any(isinstance(x, torch.Tensor) and x.requires_grad for x in inputs):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Any]]:
+    """The numbers and generators' states of the arguments' devices other than the CPU: there are none."""
+    return [], []
+
+
+def set_device_states(devices: Iterable[int], states: Iterable[Any], *, device_type: str | None = None) -> None:
+    """Sets the generators' states of devices other than the CPU, of which there are none.
+
+    Raises:
+        AssertionError: a device is named.
+    """
+    for device, state in zip(devices, states):
+        torch.cuda.set_rng_state(state, device)
 
 
 class _Replay:

@@ -6,7 +6,6 @@ behaviour: the same seed gives PyTorch's batches.
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import warnings
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._utils.collate import default_collate, default_convert
-from ._utils.fetch import Fetcher, IterableFetcher, MapFetcher, TensorFetcher, holds_plain_tensors
+from ._utils.fetch import FETCHERS, MAP, STREAM, holds_plain_tensors
 from ._utils.worker import get_worker_info
 from .dataset import Dataset, IterableDataset
 from .iterators import BaseIterator, SingleProcessIterator
@@ -25,7 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+_collate_fn_t = Callable[[list[T]], Any]  # the names are PyTorch's, for annotations
+_worker_init_fn_t = Callable[[int], None]
 
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 _PLAIN_SAMPLERS = (SequentialSampler, RandomSampler, WeightedRandomSampler)
@@ -34,16 +37,13 @@ _PLAIN_SAMPLERS = (SequentialSampler, RandomSampler, WeightedRandomSampler)
 class _DatasetKind:
     """How a dataset is read: by index or as a stream."""
 
-    Map = 0
-    Iterable = 1
+    Map = MAP
+    Iterable = STREAM
 
     @staticmethod
     def create_fetcher(kind: int, dataset: Any, auto_collation: bool, collate_fn: Any, drop_last: bool) -> Any:
         """What gets and collates the data of an index or a list of them."""
-        return _FETCHERS[kind](dataset, auto_collation, collate_fn, drop_last)
-
-
-_FETCHERS: dict[int, type[Fetcher]] = {_DatasetKind.Map: MapFetcher, _DatasetKind.Iterable: IterableFetcher}
+        return FETCHERS[kind](dataset, auto_collation, collate_fn, drop_last)
 
 
 class _InfiniteConstantSampler(Sampler[None]):
@@ -175,12 +175,6 @@ class DataLoader(Generic[T_co]):
     @property
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
-
-    def _fetcher_maker(self) -> Callable[[Any], Any]:
-        """The function from the dataset, or a worker's copy of it, to what gets and collates its data."""
-        kind = TensorFetcher if self._reads_rows() else _FETCHERS[self._dataset_kind]
-        options = {"collate_fn": self.collate_fn, "drop_last": self.drop_last}
-        return functools.partial(kind, auto_collation=self._auto_collation, **options)
 
     def _reads_rows(self) -> bool:
         """Are the batches rows of plain tensors, in an order of whole numbers?"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from ._utils.fetch import fetcher_maker
 from .sampler import draw_seed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class SingleProcessIterator(BaseIterator):
         super().__init__(loader)
         if loader.timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        self._fetcher = loader._fetcher_maker()(self._dataset)
+        self._fetcher = fetcher_maker(loader)(self._dataset)
 
     def _next_data(self) -> Any:
         return self._fetcher.fetch(self._next_index())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..._utils import ExceptionWrapper
 from ._utils.crew import Crew
+from ._utils.fetch import STREAM, fetcher_maker
 from ._utils.loop import Recipe, StreamEnd
 from ._utils.packing import unpack
-from .dataset import IterableDataset
 from .iterators import BaseIterator
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class MultiProcessIterator(BaseIterator):
         self._begin(loader)
 
     def _recipes(self, loader: DataLoader[Any]) -> list[Recipe]:
-        stream, make_fetcher = isinstance(self._dataset, IterableDataset), loader._fetcher_maker()
+        stream, make_fetcher = loader._dataset_kind == STREAM, fetcher_maker(loader)
         return [
             Recipe(self._dataset, make_fetcher, stream, loader.worker_init_fn, i, self._count, self._base_seed)
             for i in range(self._count)

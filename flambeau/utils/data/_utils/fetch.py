@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -134,3 +135,18 @@ def holds_plain_tensors(dataset: Any) -> bool:
 def _is_plain(tensor: Any) -> bool:
     """A strided tensor without a gradient: indexing and stacking give the same."""
     return type(tensor) is torch.Tensor and tensor.layout == torch.strided and not tensor.requires_grad
+
+
+MAP, STREAM = 0, 1  # `_DatasetKind`
+FETCHERS: dict[int, type[Fetcher]] = {MAP: MapFetcher, STREAM: IterableFetcher}
+
+
+def fetcher_maker(loader: Any) -> Callable[[Any], Fetcher]:
+    """The function from the dataset, or a worker's copy of it, to what gets and collates its data.
+
+    Packages give iterators loaders of their own classes (fastai does), so this asks for PyTorch's attributes alone.
+    """
+    reads_rows = getattr(loader, "_reads_rows", None)
+    kind: Any = TensorFetcher if reads_rows is not None and reads_rows() else FETCHERS[loader._dataset_kind]
+    options = {"collate_fn": loader.collate_fn, "drop_last": loader.drop_last}
+    return functools.partial(kind, auto_collation=loader._auto_collation, **options)

@@ -38,3 +38,6 @@ def numpy_seed(base_seed: int, worker_id: int) -> list[int]:
     """The words that NumPy's global generator is seeded with in a worker."""
     entropy = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
     return np.random.SeedSequence(entropy).generate_state(4).tolist()
+
+
+_generate_state = numpy_seed  # PyTorch's name, which packages import

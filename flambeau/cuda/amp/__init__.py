@@ -12,7 +12,9 @@ from typing import Any
 
 import flambeau as torch
 
-__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+from . import common
+
+__all__ = ["GradScaler", "autocast", "common", "custom_bwd", "custom_fwd"]
 
 
 def _deprecated(name: str, instead: str) -> None:

@@ -1,0 +1,1 @@
+"""An older place of ``torch.distributed.fsdp``."""

@@ -1,0 +1,306 @@
+"""Names that packages import of PyTorch's less known modules (torch_geometric, fastai, ignite, diffusers, …)."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import flambeau as torch
+from flambeau import ao, distributed
+from flambeau.amp.grad_scaler import OptState
+from flambeau.utils import _contextlib, _foreach_utils, _python_dispatch, _pytree
+from flambeau.utils.data.iterators import SingleProcessIterator
+from flambeau.utils.data.processes import MultiProcessIterator
+
+
+def test_configuration_in_words() -> None:
+    assert "flambeau" in torch.__config__.show() and "USE_MKL" not in torch.__config__.show()
+    assert f": {torch.get_num_threads()}\n" in torch.__config__.parallel_info()
+
+
+# ---- what is known and cannot be used
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: distributed.optim.ZeroRedundancyOptimizer([]), NotImplementedError, "one process"),
+        (lambda: distributed.fsdp.fully_shard(None), NotImplementedError, "one process"),
+        (lambda: distributed.fsdp.MixedPrecisionPolicy(), NotImplementedError, "one process"),
+        (lambda: distributed.rpc.init_rpc("a"), NotImplementedError, "one process"),
+        (lambda: distributed.nn.all_reduce(None), ValueError, "process group has not been initialized"),
+        (lambda: ao.quantization.ObserverBase(), NotImplementedError, "ObserverBase"),
+        (lambda: torch.Stream(), NotImplementedError, "accelerator"),
+        (lambda: torch.Event(), NotImplementedError, "accelerator"),
+        (lambda: torch.jit._get_trace_graph(None), NotImplementedError, "flambeau explain"),
+        (lambda: torch.cuda.nvtx.range_push("a"), RuntimeError, "NVTX functions not installed"),
+        (lambda: torch.zeros(2, dtype=torch.qint8), NotImplementedError, "torch.qint8"),
+        (lambda: torch.ones(2).to(torch.quint8), NotImplementedError, "torch.quint8"),
+        (lambda: torch.tensor([1], dtype=torch.qint32), NotImplementedError, "torch.qint32"),
+        (lambda: torch.promote_types(torch.qint8, torch.int8), NotImplementedError, "torch.qint8"),
+        (lambda: torch.zeros(2, layout=torch.sparse_csr), NotImplementedError, "torch.sparse_csr"),
+    ],
+)
+def test_what_is_refused_says_so(call: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_modes_below_autograd_cannot_be_entered() -> None:
+    class Counter(_python_dispatch.TorchDispatchMode):
+        """A counter of operators."""
+
+    with pytest.raises(NotImplementedError, match="Counter is a TorchDispatchMode"), Counter():
+        pass
+    assert not _python_dispatch.is_traceable_wrapper_subclass(torch.ones(1))
+
+
+def test_experimental_names_of_distributed() -> None:
+    from flambeau.distributed._composable.fsdp import FSDPModule
+    from flambeau.distributed._tensor.experimental import implicit_replication
+
+    assert not isinstance(torch.nn.ReLU(), FSDPModule)
+    with pytest.raises(NotImplementedError, match="one process"):
+        implicit_replication()
+    assert distributed.ReduceOp.SUM is not distributed.ReduceOp.MAX
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        distributed.nothing  # noqa: B018
+
+
+def test_classes_of_torchscript() -> None:
+    from flambeau._C import Graph, ScriptMethod, ScriptObject
+
+    x = torch.ones(1)
+    assert not isinstance(x, (Graph, ScriptMethod, ScriptObject, torch.TensorType, torch.DeviceObjType))
+    assert torch.jit._overload(len) is len and torch.jit._overload_method(len) is len
+
+
+def test_mixed_precision_is_not_to_be_had() -> None:
+    from flambeau.cuda.amp import autocast_mode, grad_scaler
+
+    assert torch.cuda.amp.common.amp_definitely_not_available()
+    assert grad_scaler.GradScaler is torch.cuda.amp.GradScaler and autocast_mode.autocast is torch.cuda.amp.autocast
+
+
+def test_the_progress_bar_of_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("tqdm")
+    module.tqdm = bar = object()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tqdm", module)
+    assert torch.hub.tqdm is bar
+
+
+# ---- operators by the dispatcher's names
+
+
+def test_operators_of_aten() -> None:
+    aten = torch.ops.aten
+    assert aten.add.Tensor is aten.add.Tensor and {aten.mm: 1, aten.add.Tensor: 2}[aten.mm] == 1
+    assert aten.add(torch.ones(2), 2).tolist() == [3, 3]
+    assert aten.add.Tensor(torch.ones(2), torch.ones(2), alpha=3).tolist() == [4, 4]
+    assert aten.new_zeros.default(torch.ones(2), (1,)).tolist() == [0]
+    assert (str(aten.add), str(aten.add.Tensor)) == ("aten.add", "aten.add.Tensor")
+    assert (aten.add.Tensor.name(), aten.mm.default.name()) == ("aten::add.Tensor", "aten::mm")
+    assert repr(aten.add.Tensor) == "<OpOverload(op='aten.add', overload='Tensor')>"
+    with pytest.raises(NotImplementedError, match="aten._to_copy"):
+        aten._to_copy.default(torch.ones(1))
+    with pytest.raises(NotImplementedError, match="overloads"):
+        aten.add.overloads()
+
+
+# ---- scaling of losses
+
+
+def _one_step(gradient: float) -> tuple[torch.amp.GradScaler, Any, Any]:
+    w = torch.ones(2, requires_grad=True)
+    w.grad = torch.full((2,), gradient)
+    return torch.amp.GradScaler("cpu", init_scale=4.0), torch.optim.SGD([w], lr=1.0), w
+
+
+@pytest.mark.parametrize(("gradient", "left", "scale"), [(2.0, 0.5, 4.0), (float("inf"), 1.0, 2.0)])
+def test_states_of_a_scaled_step(gradient: float, left: float, scale: float) -> None:
+    scaler, optimizer, w = _one_step(gradient)
+    stages = [scaler._per_optimizer_states[id(optimizer)]["stage"]]
+    scaler.unscale_(optimizer)
+    stages.append(scaler._per_optimizer_states[id(optimizer)]["stage"])
+    found = scaler._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
+    assert [x.item() for x in found.values()] == [float(gradient == float("inf"))]
+    scaler.step(optimizer)
+    stages.append(scaler._per_optimizer_states[id(optimizer)]["stage"])
+    assert stages == [OptState.READY, OptState.UNSCALED, OptState.STEPPED]
+    scaler.update()
+    assert w.tolist() == [left, left] and scaler.get_scale() == scale and not scaler._per_optimizer_states
+
+
+def test_a_scaled_step_needs_gradients() -> None:
+    scaler, optimizer, w = _one_step(1.0)
+    w.grad = None
+    with pytest.raises(AssertionError, match="No inf checks were recorded for this optimizer"):
+        scaler.step(optimizer)
+
+
+# ---- small functions
+
+
+def test_dense_tensors_in_one_vector() -> None:
+    from flambeau._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+    tensors = [torch.arange(4.0).view(2, 2), torch.tensor(9.0)]
+    flat = _flatten_dense_tensors(tensors)
+    assert flat.tolist() == [0, 1, 2, 3, 9]
+    back = _unflatten_dense_tensors(flat, tensors)
+    assert [x.tolist() for x in back] == [x.tolist() for x in tensors]
+    flat[4] = 7
+    assert back[1].item() == 7
+
+
+def test_tensors_in_groups() -> None:
+    a, b, c = torch.ones(1), torch.ones(1, dtype=torch.float64), torch.zeros(2)
+    groups = _foreach_utils._group_tensors_by_device_and_dtype([[a, b, c], [None, 1, 2], []], with_indices=True)
+    (first, places), (second, others) = groups[a.device, a.dtype], groups[b.device, b.dtype]
+    assert first[0][1] is c and first[1:] == [[None, 2], []] and places == [0, 2]
+    assert second[1:] == [[1], []] and others == [1]
+    assert _foreach_utils._has_foreach_support([a, None], a.device)
+
+
+def test_context_managers_that_decorate() -> None:
+    log: list[str] = []
+
+    class Noting(_contextlib._NoParamDecoratorContextManager):
+        """Notes its blocks."""
+
+        def __enter__(self) -> None:
+            log.append("in")
+
+        def __exit__(self, *exc: object) -> None:
+            log.append("out")
+
+    @Noting
+    def plain() -> int:
+        return 3
+
+    @Noting()
+    def generator() -> Any:
+        log.append("one")
+        yield 1
+        log.append("two")
+
+    assert plain() == 3 and log == ["in", "out"]
+    log.clear()
+    for _ in generator():
+        log.append("outside")
+    assert log == ["in", "one", "out", "outside", "in", "two", "out"]
+
+
+def test_lists_as_nodes_of_trees() -> None:
+    assert _pytree._list_flatten((1, 2)) == ([1, 2], None) and _pytree._list_unflatten(iter((1, 2)), None) == [1, 2]
+    assert [k.idx for k, _ in _pytree._list_flatten_with_keys([4, 5])[0]] == [0, 1]
+
+
+def test_states_of_generators_elsewhere() -> None:
+    from flambeau.utils.checkpoint import get_device_states, set_device_states
+
+    assert get_device_states(torch.ones(1)) == ([], [])
+    set_device_states([], [])
+
+
+def test_printed_values_alone() -> None:
+    from flambeau._tensor_str import PRINT_OPTS, _str, _tensor_str
+
+    assert _tensor_str(torch.tensor([[1.5], [2.0]]), indent=2) == "[[1.5000],\n   [2.0000]]"
+    assert _str(torch.ones(1), tensor_contents="..") == "tensor(..)" and PRINT_OPTS.precision == 4
+
+
+def test_sigmoid_within_bounds() -> None:
+    from flambeau.distributions.transforms import _clipped_sigmoid
+
+    found = _clipped_sigmoid(torch.tensor([-1e4, 0.0, 1e4]))
+    assert 0 < found[0] < 1e-30 and found[1] == 0.5 and 0.99 < found[2] < 1
+
+
+# ---- loaders of other classes
+
+
+class _Loader(SimpleNamespace):
+    """What fastai gives PyTorch's iterators: an object with a loader's attributes, which is its own data set."""
+
+    def __iter__(self) -> Any:
+        return iter([torch.ones(1) * k for k in range(3)])
+
+
+def _loader(workers: int) -> Any:
+    loader = _Loader(
+        _auto_collation=False, _dataset_kind=1, _index_sampler=[None] * 5, _IterableDataset_len_called=None,
+        collate_fn=lambda x: x, drop_last=False, generator=None, in_order=True, num_workers=workers, pin_memory=False,
+        persistent_workers=False, prefetch_factor=2, timeout=0, multiprocessing_context=None, worker_init_fn=None,
+    )  # fmt: skip
+    loader.dataset = loader
+    return loader
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(0, SingleProcessIterator), (1, MultiProcessIterator)])
+def test_iterators_of_loaders_of_other_classes(workers: int, kind: Any) -> None:
+    assert [x.item() for x in kind(_loader(workers))] == [0, 1, 2]
+
+
+# ---- tracers that packages write themselves
+
+
+def test_a_tracer_of_its_own() -> None:  # as torch_geometric's
+    from flambeau.fx import _symbolic_trace as st
+
+    class Tracer(torch.fx.Tracer):
+        """Keeps all modules whole."""
+
+        def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
+            return True
+
+        @st.compatibility(is_backward_compatible=True)
+        def trace(self, root: Any, concrete_args: Any = None) -> torch.fx.Graph:
+            self.root, fn = root, type(root).forward
+            self.submodule_paths = {m: name for name, m in root.named_modules()}
+            self.graph = torch.fx.Graph(tracer_cls=type(self))
+            home = fn.__globals__
+            fn, args = self.create_args_for_root(fn, True, concrete_args)
+
+            @st.functools.wraps(st._orig_module_getattr)
+            def found(module: Any, name: str) -> Any:
+                return self.getattr(name, st._orig_module_getattr(module, name), {})
+
+            @st.functools.wraps(st._orig_module_call)
+            def called(module: Any, *args: Any, **kwargs: Any) -> Any:
+                def forward(*args: Any, **kwargs: Any) -> Any:
+                    return st._orig_module_call(module, *args, **kwargs)
+
+                return self.call_module(module, forward, args, kwargs)
+
+            with st._Patcher() as patcher:
+                patcher.patch_method(torch.nn.Module, "__getattr__", found, deduplicate=False)
+                patcher.patch_method(torch.nn.Module, "__call__", called, deduplicate=False)
+                st._patch_wrapped_functions(patcher)
+                st._autowrap_check(patcher, home, self._autowrap_function_ids)
+                self.create_node("output", "output", (self.create_arg(fn(*args)),), {})
+            return self.graph
+
+    class Net(torch.nn.Module):
+        """A layer and a function."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Sequential(torch.nn.Linear(2, 2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.inner(x)) + 1
+
+    before = torch.nn.Module.__call__
+    net = Net()
+    graph = Tracer().trace(net)
+    assert [(n.op, n.name) for n in graph.nodes] == [
+        ("placeholder", "x"), ("call_module", "inner"), ("call_function", "relu"), ("call_function", "add"),
+        ("output", "output"),
+    ]  # fmt: skip
+    assert torch.nn.Module.__call__ is before
+    x = torch.ones(1, 2)
+    assert torch.equal(torch.fx.GraphModule(net, graph)(x), net(x))
