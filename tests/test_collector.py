@@ -115,3 +115,23 @@ def test_thresholds_that_a_program_chose_are_kept() -> None:
         for n in (900, _collector.PYTHONS_OWN[0])
     ]
     assert told == ["(900, 7, 9)", f"({_collector.YOUNG}, 7, 9)"]
+
+
+def test_at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
+    x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    values, at = x.sort()
+    (values * at).sum().backward()
+    before = x.grad.tolist()
+    node = weakref.ref(next(n for n in realisation.nodes.values() if n.parts is not None))
+    gc.collect()
+    gc.disable()
+    try:
+        del values, at
+        x.grad = None
+        realisation._let_go()
+        assert node() is None
+    finally:
+        gc.enable()
+    values, at = x.sort()
+    (values * at).sum().backward()
+    assert x.grad.tolist() == before

@@ -26,6 +26,7 @@ from ..compiler.simplify import without_dead
 from ..dtypes import bfloat16
 from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
 from ..graph.program import Program, values_read
+from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .shared_plans import FUSED, form_of
 
@@ -295,6 +296,7 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
 
 _operators: dict[Any, Operator | None] = {}
 _forms: dict[Any, Operator] = {}  # those that serve all sizes, their work for each element
+exit_hooks.extend([_operators.clear, _forms.clear])
 MOST = 100_000  # operators that are remembered
 
 

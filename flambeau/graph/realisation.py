@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
@@ -22,7 +23,7 @@ from .node import Node, Operator, forget_nodes, nodes
 from .program import Program, build
 from .storage import Storage, lost, next_token, out_of_memory, tokens
 from .tape import settle
-from .traced import traced
+from .traced import Several, traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
@@ -326,6 +327,29 @@ def forget() -> None:
         hook()
 
 
+def _let_go() -> None:
+    """Drops all that is remembered, at the exit: Python would look through it several times before it frees it.
+
+    So there are no cycles left: between programs and what runs them, calls with several results and these, and
+    between calls and the backward passes through them.
+    """
+    _epoch.complete_all()
+    for p in programs.values():
+        p.cache = None
+    for n in nodes.values():
+        n.parts = None
+    for t in traced.values():
+        if type(t) is not Node:
+            t.passes = None
+        if type(t) is Several:
+            t.parts = []
+    forget()
+    for hook in exit_hooks:
+        hook()
+
+
+atexit.register(_let_go)
+exit_hooks: list[Callable[[], None]] = []
 forget_hooks: list[Callable[[], None]] = []
 default_hooks.append(forget)  # the type rules of floating functions of integers depend on the default dtype
 
