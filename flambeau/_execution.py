@@ -120,7 +120,9 @@ def _promoted(p: Program, inputs: list[Any]) -> Any:
     _count(p)
     if p.cache.done:
         return _planned(p, inputs)
-    return p.cache if p.cache.runs > 1 else _planned(p, inputs, found_only=True) or p.cache
+    if p.cache.runs > 1 or p.alike is not None:  # what is planned but for its sizes is hardly ever on the disk
+        return p.cache
+    return _planned(p, inputs, found_only=True) or p.cache
 
 
 def _count(p: Program) -> None:

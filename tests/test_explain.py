@@ -252,3 +252,25 @@ def test_stages_are_shown(tmp_path: Path) -> None:
     assert done.stderr.count("program 0: timing") == 3 and done.stderr.count("program 0: ir") == 1
     wrong = command(tmp_path, "run", "script.py", FLAMBEAU_SHOW="graf")
     assert wrong.returncode == 1 and "there is no stage 'graf'" in wrong.stderr
+
+
+def _deep(x: Any, depth: int) -> Any:
+    return _deep(x, depth - 1) if depth else x.exp()
+
+
+def test_nodes_name_the_lines_of_their_calls_however_deep_these_are() -> None:
+    realisation.forget()
+    first = _deep.__code__.co_firstlineno + 1
+    begin = test_nodes_name_the_lines_of_their_calls_however_deep_these_are.__code__.co_firstlineno
+    for size in range(3, 30):
+        x = torch.ones(size)
+        if size % 3:
+            y = x + 1
+        else:
+            y = x + 1
+        z = torch.nn.Sequential(torch.nn.Tanh())(_deep(y, size % 4)) if size % 5 else _deep(y, 2).tanh()
+        lines = [
+            n.src for n in realisation.nodes.values() if n.ty.shape == (size,) and n.op.name in ("add", "exp", "tanh")
+        ]
+        assert lines == [(__file__, begin + (7 if size % 3 else 9)), (__file__, first), (__file__, begin + 10)]
+        z.tolist()

@@ -151,7 +151,7 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
         "arange": lambda: (torch.arange(m), torch.arange(3, 3 + 2 * n, 2), torch.arange(0, n, 1.0)),
         "bmm": lambda: (torch.bmm(x, x.transpose(1, 2)), x.permute(2, 0, 1) @ x.permute(2, 1, 0)),
         "maps": lambda: (x == 0, x[0] < x, x >= 0.5, i != 2, x.masked_fill(x > 0, -1.0), i.masked_fill(i < 2, 7)),
-        "cat": lambda: (torch.cat((x, x[:, :1]), 1), torch.cat((x[:1], x, x * 2)), torch.cat((i.float(), x[:, 0, :])), 
+        "cat": lambda: (torch.cat((x, x[:, :1]), 1), torch.cat((x[:1], x, x * 2)), torch.cat((i.float(), x[:, 0, :])),
                         torch.cat((x.transpose(0, 1), x[:2].transpose(1, 0)), -2)),
         "argmax": lambda: (x.argmax(-1), x[:, -1].argmax(-1, keepdim=True), x.argmin(2),
                            (x > 0).float().argmax(-1), (x * 0 / (x > 0).float()).argmax(-1)),

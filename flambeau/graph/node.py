@@ -121,25 +121,54 @@ MOST_LINES = 10_000
 Place = tuple[CodeType, int]
 
 
-def _user_frame(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame from this one on that runs code outside the package."""
+def _user_frame(frame: FrameType | None) -> tuple[FrameType | None, int]:
+    """The innermost frame from this one on that runs code outside the package, and how many are before it."""
+    before = 0
     while frame is not None:
         name = frame.f_code.co_filename
         ours = _ours.get(name)
         if ours is None:
             ours = _ours[name] = name.startswith((PACKAGE, "<frozen"))
         if not ours:
-            return frame
+            return frame, before
         frame = frame.f_back
-    return None
+        before += 1
+    return None, before
 
 
-def user_place(inside: int = 1) -> Place | None:
-    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``."""
+def user_place(inside: int = 1, what: Any = None) -> Place | None:
+    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``.
+
+    A walk over the callers takes longer than the rest of a node. So where the same (``what``) came after the place
+    before, one look is taken at where it came from then.
+    """
     if _place[0] is not None:
         return _place[0]
-    frame = _user_frame(sys._getframe(inside))
-    return None if frame is None else (frame.f_code, frame.f_lasti)
+    key = what, _after[1]
+    guess = _after[0].get(key)
+    if guess is not None:
+        place, depth, number = guess
+        try:
+            frame = sys._getframe(depth)
+        except ValueError:
+            frame = None
+        if frame is not None and frame.f_code is place[0] and frame.f_lasti == place[1]:
+            _after[1] = number
+            return place
+    return _walked(key, inside)
+
+
+def _walked(key: tuple[Any, int], inside: int) -> Place | None:
+    """The place by a walk over the callers, which is noted for the next time."""
+    found, before = _user_frame(sys._getframe(inside + 1))
+    if found is None:
+        return None
+    if len(_after[0]) >= MOST_LINES:
+        _after[0].clear()
+    place = found.f_code, found.f_lasti
+    _after[1] = hash((id(found.f_code), found.f_lasti))
+    _after[0][key] = place, inside + before, _after[1]
+    return place
 
 
 def line_of(place: Place | None) -> tuple[str, int] | None:
@@ -168,6 +197,7 @@ def on_one_line() -> Iterator[None]:
 
 
 _place: list[Place | None] = [None]
+_after: list[Any] = [{}, 0]  # by what is recorded and the place before: the place, how deep it was, and its number
 _lines: dict[tuple[int, int], tuple[CodeType, int]] = {}
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
@@ -194,7 +224,7 @@ def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> No
         if len(_results) >= MOST_RESULTS:
             _results.clear()
         t = _results[known] = inferred(op, known[1], attrs)
-    n = nodes[key] = Node(op, ins, attrs, t, user_place(inside + 1))
+    n = nodes[key] = Node(op, ins, attrs, t, user_place(inside + 1, op))
     return n
 
 
@@ -282,7 +312,7 @@ def view_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((h, t))
     if n is None:
-        n = nodes[h, t] = Node(VIEW, (h,), None, beside(t, h.ty), user_place(2))
+        n = nodes[h, t] = Node(VIEW, (h,), None, beside(t, h.ty), user_place(2, VIEW))
     return n
 
 
@@ -292,7 +322,7 @@ def layout_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((LAYOUT, h, t))
     if n is None:
-        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(2))
+        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(2, LAYOUT))
     return n
 
 
@@ -301,5 +331,5 @@ def update_node(base: Node, value: Node, view: Ty) -> Node:
     key = (UPDATE, base, value, view)
     n = nodes.get(key)
     if n is None:
-        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(2))
+        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(2, UPDATE))
     return n

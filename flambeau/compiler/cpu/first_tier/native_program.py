@@ -14,6 +14,7 @@ from ...memory import Span, plan
 from ..allocation import empty
 from ..between_runs import address, aligned
 from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
+from ..pool import get_num_threads
 from ..running import Scalars
 from . import matrices
 from .contractions import by_sizes, in_lanes, of_sizes
@@ -147,6 +148,10 @@ class NativeProgram:
     def _decide(self, one: _Alike, sizes: Sequence[int]) -> float:
         """Writes what sizes decide of products that are alike; the nanoseconds that they take."""
         operands, steps, segments = self.table.operands, self.table.steps, self.table.segments
+        decisive = [get_num_threads(), *[sizes[k] for k in one.decisive]]
+        if decisive == one.told:
+            return one.cost
+        one.told = []
         numbers = operands[one.numbers].tolist()
         lanes = one.in_lanes(numbers, sizes)
         told = matrices.units(lanes, one.dtype, numbers, value(one.product.columns, sizes))
@@ -155,7 +160,8 @@ class NativeProgram:
             one.before = lanes, told[-1]
             steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), told[-1]
             segments[one.which, 2] = told[-1]
-        return prod(numbers) * matrices.NANOSECONDS[lanes] * len(one.which)
+        one.told, one.cost = decisive, prod(numbers) * matrices.NANOSECONDS[lanes] * len(one.which)
+        return one.cost
 
     # ---- runs
 
@@ -197,6 +203,9 @@ class _Alike:
         which: the steps that they are.
         numbers: where the table has the sizes of their labels.
         words: where it has what is decided, a row for each.
+        decisive: the sizes that decide, by their places.
+        told: the number of threads and the sizes for which it was decided last.
+        cost: the nanoseconds that they take.
         before: the order and the number of chunks that were decided last.
     """
 
@@ -206,6 +215,11 @@ class _Alike:
         ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
         self.words = ends[:, None] - np.arange(matrices.DECIDED, 0, -1)
         self.before: tuple[bool, int] | None = None
+        shapes = [n for own in (*product.shapes, *product.strides, product.sums) for n in own]
+        told = [*shapes, product.columns, *steps[which[0]].words, *[n for _, n in product.whole]]
+        self.decisive = sorted({k for n in told for k in n.places})
+        self.told: list[int] = []
+        self.cost = 0.0
         self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
         read = zip(product.shapes, product.strides)
         self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
