@@ -91,7 +91,7 @@ def _log_api_usage_once(event: str) -> None:
 
 
 def _are_functorch_transforms_active() -> bool:
-    """Are values those of a transform? None are: ``vmap`` calls the function for each element."""
+    """Are values those of a transform? None are: what stands for a sample in ``vmap`` is a tensor like others."""
     return False
 
 

@@ -402,3 +402,11 @@ def test_a_gradient_of_another_dtype_is_refused() -> None:
     x = torch.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="gradient with dtype 'c10::Half' to a tensor with grad_dtype 'Float'"):
         x.grad = torch.ones(2).half()
+
+
+def test_the_gradient_of_a_view_of_windows():
+    """Elements of two windows that are one in memory share its gradient."""
+    a = torch.arange(4.0, requires_grad=True)
+    windows = (a * 1).unfold(0, 2, 1)
+    (g,) = torch.autograd.grad((windows.as_strided((2,), (2,), 0) * torch.tensor([1.0, 10])).sum(), a)
+    assert g.tolist() == [1, 0, 10, 0]

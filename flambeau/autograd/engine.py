@@ -27,10 +27,11 @@ FREED = (
 class Context:
     """What a gradient rule sees of its call: attributes, saved tensors, types, which inputs want a gradient."""
 
-    __slots__ = ("attrs", "fn", "ins")
+    __slots__ = ("attrs", "fn", "ins", "op")
 
     def __init__(self, fn: Fn, ins: tuple[Any, ...]) -> None:
         self.fn = fn
+        self.op = fn.op
         self.attrs = fn.attrs
         self.ins = ins
 

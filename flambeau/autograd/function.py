@@ -204,7 +204,7 @@ class Function:
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
-        """The computation for a batch; ``torch.vmap`` does not need it here, since it calls ``forward`` by element."""
+        """The computation for a batch; ``torch.vmap`` does not need it here: it makes its own of ``forward``."""
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or set "
             "generate_vmap_rule=True."

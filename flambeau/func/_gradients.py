@@ -6,7 +6,7 @@ They nest. A result is differentiable with respect to what the caller tracks, an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import flambeau as torch
@@ -14,6 +14,7 @@ from flambeau.autograd._forward_runs import begins, forward, pinned, reverse, st
 from flambeau.autograd._pushing import pass_to_differentiate
 from flambeau.autograd.graph import get_gradient_edge
 from flambeau.func._tree import flatten, map_leaves, structure, unflatten
+from flambeau.func._vmap import at_each
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
 
@@ -322,37 +323,32 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     return _released(output, leaves, outer), run
 
 
-def _basis(x: Any) -> Iterable[Any]:
-    """Tensors like ``x`` with a 1 at each place in turn."""
-    for i in range(x.numel()):
-        one = torch.zeros(x.numel(), dtype=x.dtype)
-        one[i] = 1
-        yield one.reshape(x.shape)
+def _basis(x: Any) -> Any:
+    """Tensors like ``x`` with a 1 at each place in turn, as a batch."""
+    return torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
 
 
 def _rows(y: Any, leaves: list[Any]) -> list[Any]:
-    """The Jacobians of one output by each leaf, row by row."""
-    rows = [_gradients([y], leaves, [one]) for one in _basis(y)]
-    empty = [torch.zeros((*y.shape, *x.shape), dtype=x.dtype) for x in leaves]
-    if not rows:
-        return empty
-    return [torch.stack(parts).reshape((*y.shape, *x.shape)) for parts, x in zip(zip(*rows), leaves)]
+    """The Jacobians of one output by each leaf, all rows at once."""
+    shapes = [(*y.shape, *x.shape) for x in leaves]
+    if not y.numel():
+        return [torch.zeros(shape, dtype=x.dtype) for shape, x in zip(shapes, leaves)]
+    rows = at_each(lambda one: _gradients([y], leaves, [one]), _basis(y))
+    return [r.reshape(shape) for r, shape in zip(rows, shapes)]
 
 
 def _columns(output: Any, leaves: list[Any]) -> list[list[Any]]:
-    """The Jacobians of each output by each leaf, column by column."""
+    """The Jacobians of each output by each leaf, all columns of a leaf at once."""
     ys, push = flatten(output), _push(output, leaves)
     table = []
     for k, x in enumerate(leaves):
         zeros = [torch.zeros_like(other) for other in leaves]
-        columns = [push([*zeros[:k], one, *zeros[k + 1 :]]) for one in _basis(x)]
-        parts = list(zip(*columns)) if columns else [()] * len(ys)
-        table.append(
-            [
-                torch.stack(p, -1).reshape((*y.shape, *x.shape)) if p else torch.zeros((*y.shape, *x.shape))
-                for p, y in zip(parts, ys)
-            ]
-        )
+        shapes = [(*y.shape, *x.shape) for y in ys]
+        if x.numel():
+            columns = at_each(lambda one, k=k, zeros=zeros: push([*zeros[:k], one, *zeros[k + 1 :]]), _basis(x))
+            table.append([c.movedim(0, -1).reshape(shape) for c, shape in zip(columns, shapes)])
+        else:
+            table.append([torch.zeros(shape, dtype=y.dtype) for shape, y in zip(shapes, ys)])
     return [list(row) for row in zip(*table)]
 
 

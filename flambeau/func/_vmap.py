@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flambeau as torch
 from flambeau.func._tree import broadcast_to, flatten, unflatten
+from flambeau.graph.epoch import threads
+from flambeau.graph.realisation import realised
+from flambeau.graph.sampling import NotTogether
 from flambeau.ops._batched_draws import Batch, Different, Refused, Same, running
+from flambeau.ops._samples import Samples
 
 __all__ = ["vmap"]
 
@@ -23,10 +27,12 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    """``func`` over a batch: it is called once for each sample, and the results are stacked.
+    """``func`` over a batch: what it computes of one sample is computed of all at once.
 
-    That is a loop, whose operators are compiled together like any others; results and gradients are those of the
-    samples one by one. Results that are views of the batch are a view of it, unless gradients flow through them.
+    ``func`` is called once, and what it records is recorded again for the batch (``flambeau.ops._samples``). Where it
+    asks for values, writes to what is not its own, or draws with parameters that differ, it is called once for each
+    sample, and the results are stacked. Results that are views of the batch are a
+    view of it, unless gradients flow through them.
 
     Args:
         func: a function of tensors, possibly nested in containers, that gives such.
@@ -54,18 +60,100 @@ def vmap(
         if not size:
             with torch.random.fork_rng(devices=[]):
                 return _stacked(func, [func(*unflatten(args, _zeros(leaves, dims)), **kwargs)], out_dims, 0)
-        results, draws = [], _DRAWS[randomness](size)
+        batch = _Batch(func, args, kwargs, leaves, dims, size)
+        draws = _DRAWS[randomness](size)
         running.batches.append(draws)
         try:
-            for i in range(size):
-                draws.begin(i)
-                sample = [x if d is None else x.select(d, i) for x, d in zip(leaves, dims)]
-                results.append(func(*unflatten(args, sample), **kwargs))
+            return batch.together(out_dims, draws)
+        except NotTogether:
+            return _stacked(func, batch.one_by_one(draws), out_dims, size)
         finally:
             running.batches.pop()
-        return _stacked(func, results, out_dims, size)
 
     return run
+
+
+def at_each(func: Callable[[Any], list[Any]], batch: Any) -> list[Any]:
+    """The results of a function of one tensor for all along the first dimension of a batch, of which there is one."""
+    call = _Batch(func, (batch,), {}, [batch], [0], batch.shape[0])
+    try:
+        return call.together(0)
+    except NotTogether:
+        return [torch.stack(column) for column in zip(*[func(one) for one in batch])]
+
+
+class _Batch(NamedTuple):
+    """A call: the leaves of its arguments, and the dimension of each that has the samples, or None."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    leaves: list[Any]
+    dims: list[Any]
+    size: int
+
+    def one_by_one(self, draws: Batch) -> list[Any]:
+        """What each sample gives."""
+        results = []
+        for i in range(self.size):
+            draws.begin(i)
+            sample = [x if d is None else x.select(d, i) for x, d in zip(self.leaves, self.dims)]
+            results.append(self.func(*unflatten(self.args, sample), **self.kwargs))
+        return results
+
+    def together(self, out_dims: Any, draws: Batch | None = None) -> Any:
+        """The result for all samples, from what one gives.
+
+        Raises:
+            NotTogether: that cannot be told of all.
+        """
+        _compute_integers(self.leaves)
+        with Samples(self.size, draws=draws) as samples:
+            sample = [x if d is None else samples.sample(x, d) for x, d in zip(self.leaves, self.dims)]
+            result = self.func(*unflatten(self.args, sample), **self.kwargs)
+            outs = flatten(result)
+            taken = [samples.take(x) if isinstance(x, torch.Tensor) else None for x in outs]
+        dims = _out_dims(self.func, result, out_dims)
+        found = [None if x is None else samples.all_of(x) for x in taken]
+        seen = [None if x is None else _seen(samples, y) for x, y in zip(taken, outs)]
+        every = [b if a is None else a for a, b in zip(seen, found)]
+        return unflatten(result, [_placed(self.func, *one, self.size) for one in zip(outs, every, dims)])
+
+
+def _compute_integers(leaves: list[Any]) -> None:
+    """Has integers computed: as indices, they are checked before anything is recorded."""
+    if threads.epoch.sampling is None:
+        for x in leaves:
+            if isinstance(x, torch.Tensor) and x.dtype in (torch.int64, torch.int32):
+                realised(x._s)
+
+
+def _seen(samples: Samples, x: Any) -> Any:
+    """The view of an argument that a result is, unless gradients flow through it.
+
+    Raises:
+        NotTogether: what was recorded is a copy of that argument.
+    """
+    given = None if x.requires_grad else samples.input_seen(x)
+    if given is None or x.dtype is not given.one.dtype:
+        return None
+    if given.every._s is not given.tensor._s:
+        raise NotTogether
+    strides = (given.step, *x.stride())
+    return given.every.as_strided((samples.size, *x.shape), strides, given.every.storage_offset() + x.storage_offset())
+
+
+def _placed(func: Any, x: Any, every: Any, dim: int | None, size: int) -> Any:
+    """A result of all samples, with the samples along ``dim``; ``x`` is that of one."""
+    if dim is None:
+        if every is not None:
+            _refuse_batched(func)
+        return x
+    if not isinstance(x, torch.Tensor):
+        _refuse_type(func, x)
+    if every is None:
+        return _with(x, dim, lambda shape, at: x.unsqueeze(at).expand([*shape[:at], size, *shape[at:]]))
+    return _with(x, dim, lambda _, at: every.movedim(0, at) if at else every)
 
 
 def _zeros(leaves: list[Any], dims: list[Any]) -> list[Any]:
@@ -148,8 +236,8 @@ def _check_out_dims(func: Any, out_dims: Any) -> None:
             )
 
 
-def _stacked(func: Any, results: list[Any], out_dims: Any, size: int) -> Any:
-    first = results[0]
+def _out_dims(func: Any, first: Any, out_dims: Any) -> list[Any]:
+    """The batch dimension of each leaf of a result, of which ``first`` is that of one sample."""
     spec = out_dims[0] if isinstance(first, torch.Tensor) and _is_single(out_dims) else out_dims
     dims = None if isinstance(first, torch.Tensor) and not isinstance(spec, _DIM) else broadcast_to(spec, first, _DIM)
     if dims is None:
@@ -157,28 +245,39 @@ def _stacked(func: Any, results: list[Any], out_dims: Any, size: int) -> Any:
             f"vmap({_name(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure "
             f"of `outputs`. out_dims has structure {_spec(out_dims)} but outputs has structure {_spec(first)}."
         )
+    return dims
+
+
+def _stacked(func: Any, results: list[Any], out_dims: Any, size: int) -> Any:
+    dims = _out_dims(func, results[0], out_dims)
     columns = zip(*(flatten(r) for r in results))
-    return unflatten(first, [_joined(func, column, dim, size) for column, dim in zip(columns, dims)])
+    return unflatten(results[0], [_joined(func, column, dim, size) for column, dim in zip(columns, dims)])
 
 
 def _is_single(out_dims: Any) -> bool:
     return isinstance(out_dims, tuple) and len(out_dims) == 1
 
 
+def _refuse_batched(func: Any) -> None:
+    raise ValueError(f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None")
+
+
+def _refuse_type(func: Any, x: Any) -> None:
+    raise ValueError(
+        f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(x)}. Did you mean to "
+        "set out_dims= to None for output?"
+    )
+
+
 def _joined(func: Any, column: tuple[Any, ...], dim: int | None, size: int) -> Any:
-    """One result of all samples."""
+    """One result of all samples, from those one by one."""
     x = column[0]
     if dim is None:
         if isinstance(x, torch.Tensor) and not all(y is x or torch.equal(x, y) for y in column):
-            raise ValueError(
-                f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None"
-            )
+            _refuse_batched(func)
         return x
     if not isinstance(x, torch.Tensor):
-        raise ValueError(
-            f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(x)}. Did you mean to "
-            "set out_dims= to None for output?"
-        )
+        _refuse_type(func, x)
     if not size:
         return _with(x, dim, lambda shape, at: x.new_empty([*shape[:at], 0, *shape[at:]]))
     if all(y is x for y in column):

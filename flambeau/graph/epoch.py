@@ -46,6 +46,7 @@ class Epoch:
         "placed",
         "released",
         "repeated",
+        "sampling",
         "scalars",
         "serial",
         "swept",
@@ -80,6 +81,7 @@ class Epoch:
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True
         self.inference = False
+        self.sampling: Any = None  # ``graph.sampling``: is one sample recorded that stands for a batch?
 
 
 LOCK = threading.RLock()

@@ -30,6 +30,14 @@ hooks = _Hooks()
 active: list[None] = []  # one entry for each pair of hooks of any thread: one test when recording
 
 
+harmless: set[Callable[[Any], Any]] = set()  # pack hooks that do nothing but keep a tensor
+
+
+def all_harmless() -> bool:
+    """Does it matter to nobody how often the thread's hooks are called?"""
+    return all(pack in harmless for pack, _ in hooks.stack)
+
+
 def enter(pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
     """Makes these the hooks of the thread.
 

@@ -21,6 +21,7 @@ from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import Node, Operator, forget_nodes, nodes
 from .program import Program, build
+from .sampling import NotTogether
 from .storage import Storage, lost, next_token, out_of_memory, tokens
 from .tape import settle
 from .traced import Several, traced
@@ -92,6 +93,8 @@ def realise(epoch: Epoch | None = None, wanted: Storage | None = None) -> None:
     epoch = epoch or _epoch.threads.epoch
     if not (epoch.pend or epoch.computed or epoch.leaves or epoch.scalars or epoch.tape):
         return
+    if epoch.sampling is not None:
+        raise NotTogether
     with LOCK:
         settle(epoch)
         live, computed = _live(epoch)
@@ -122,6 +125,8 @@ def realise_with(
 
     ``counters`` are the version counters of the tensors that are written.
     """
+    if epoch.sampling is not None:
+        raise NotTogether
     with LOCK:
         settle(epoch)
         live, computed = _live(epoch)

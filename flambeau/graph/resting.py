@@ -98,6 +98,8 @@ def rests(s: Storage, epoch: Epoch) -> bool:
     """Is the memory computed, may it be written, and does nothing pending know it?"""
     if s.pending or s.raw is None or not s.raw.flags.writeable:
         return False
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(s)
     if s.owner is not None and s.shared:
         return True  # readers have copies of it
     if s.h is None:

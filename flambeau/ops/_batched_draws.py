@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..graph.epoch import threads
+from ..graph.sampling import NotTogether
 from ..graph.types import Ty, ty
 
 Draw = Callable[[Ty], np.ndarray]  # the values of a tensor of that type, flat, in memory order
@@ -72,14 +74,23 @@ class Different(Batch):
 
     def take(self, sampler: Any, t: Ty, engine: Any, draw: Draw) -> np.ndarray:
         """The sample's part of the next draw, or values of its own, if the first sample drew something else there."""
+        if threads.epoch.sampling is not None:
+            raise NotTogether
         if not is_any_size(sampler):
             return draw(t)
-        at, self.count = self.count, self.count + 1
-        if at == len(self.kept):
-            self.kept.append((t.dtype, draw(_batched(t, self.size)).reshape(self.size, -1)))
-        dtype, values = self.kept[at]
+        dtype, values = self._next(t, draw)
         same = dtype is t.dtype and values.shape[1] == t.numel
         return values[self.sample].copy() if same else draw(t)
+
+    def all(self, t: Ty, draw: Draw) -> np.ndarray:
+        """The next draw of all samples, one after the other."""
+        return self._next(t, draw)[1].copy().reshape(-1)
+
+    def _next(self, t: Ty, draw: Draw) -> tuple[Any, np.ndarray]:
+        at, self.count = self.count, self.count + 1
+        if at == len(self.kept):
+            self.kept.append((t.dtype, draw(batch_type(t, self.size)).reshape(self.size, -1)))
+        return self.kept[at]
 
 
 class _Running(threading.local):
@@ -92,7 +103,8 @@ class _Running(threading.local):
 running = _Running()
 
 
-def _batched(t: Ty, size: int) -> Ty:
+def batch_type(t: Ty, size: int) -> Ty:
+    """The type of so many samples, one after the other."""
     return ty((size, *t.shape), t.dtype, None if t.contiguous else (t.numel, *t.strides))
 
 
@@ -105,6 +117,16 @@ def any_size(sampler: Any) -> Any:
 def is_any_size(sampler: Any) -> bool:
     """Is a sampler marked so?"""
     return getattr(sampler, "any_size", False)
+
+
+def for_all(sampler: Any, t: Ty, engine: Any) -> tuple[np.ndarray, Ty] | None:
+    """Numbers for all samples of the innermost batch, and their type, if one sample is recorded for all of them."""
+    sampling = threads.epoch.sampling
+    batch = sampling.draws if sampling is not None and running.batches else None
+    if not isinstance(batch, Different) or batch is not running.batches[-1] or not is_any_size(sampler):
+        return None
+    left = len(running.batches) - 1
+    return batch.all(t, lambda t: of_batches(sampler, t, engine, left)), batch_type(t, batch.size)
 
 
 def of_batches(sampler: Any, t: Ty, engine: Any, depth: int | None = None) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import SCALAR_NAMES, dtype, float32, int64, weak_dtype
+from ..graph.epoch import threads
 from ..graph.types import Ty
 
 
@@ -73,6 +74,14 @@ def at_hand(x: Any) -> np.ndarray | None:
         values = s.seen
         return values if t.numel == values.size else values[t.offset : t.offset + t.numel]
     return x._numpy()
+
+
+def values_to_check(x: Any) -> np.ndarray:
+    """A tensor's values, now: where one sample is recorded those of all, or none if they need no check."""
+    sampling = threads.epoch.sampling
+    if sampling is None:
+        return x.detach()._numpy()
+    return np.zeros(0, np.int64) if sampling.checked else sampling.all_of(x)._numpy()
 
 
 def counted(x: Any) -> range | None:

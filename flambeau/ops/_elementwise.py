@@ -15,6 +15,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, wea
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
+from ._checks import values_to_check
 from ._immediate import function as function_at_once
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor, renamed
 from ._signatures import explained_function
@@ -408,6 +409,6 @@ def check_divisor(x: Any, y: Any) -> None:
     kinds = {t.dtype.kind for t in tys}
     if kinds & {"f", "c"} or isinstance(x, (float, complex)) or (kinds == {"b"} and len(tys) == 2):
         return
-    zero = not y if not isinstance(y, TensorBase) else not bool(y.detach()._numpy().all())  # type: ignore[attr-defined]
+    zero = not y if not isinstance(y, TensorBase) else not bool(values_to_check(y).all())
     if zero and all(t.numel for t in tys):
         raise RuntimeError("ZeroDivisionError")

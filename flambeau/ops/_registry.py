@@ -463,6 +463,8 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
         refuse_write(x)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
     epoch = threads.epoch
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(x._s)
     epoch.moved = True
     settle(epoch)
     epoch.written = next_number()
@@ -561,6 +563,8 @@ def _packed(t: Ty) -> Ty:
 def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
     """``record_write`` for a tensor that is all of its memory and has no history, and a value of that very type."""
     s = x._s
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(s)
     notes = s.notes or s.note()
     settle_before_write(s, s.h or base_node(s), epoch)
     s.h = x._h = node
@@ -600,6 +604,8 @@ REPEATED = (
 
 def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) -> bool:
     """Checks that ``x`` may be written; does the write take part in autograd?"""
+    if threads.epoch.sampling is not None:
+        threads.epoch.sampling.require_own(x._s)
     grad = threads.epoch.grad and any([isinstance(i, TensorBase) and requires_grad(i) for i in ins])  # noqa: C419
     if grad:
         refuse_write(x)
@@ -683,6 +689,8 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(s)
     settle_before_write(s, base_node(s), epoch)  # the old value is a leaf of this epoch from now on, if it was not yet
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..graph.epoch import threads
 from ..graph.fn import AccumulateGrad, Fn, Out, short_name
 from ..graph.node import Operator
+from ..graph.sampling import NotTogether
 from ..graph.tensor_base import TensorBase
 
 
@@ -88,6 +90,8 @@ def refuse_stale_view(x: TensorBase) -> None:
 
 def refuse_write(x: TensorBase) -> None:
     """Raises if autograd forbids writing ``x`` in place."""
+    if threads.epoch.sampling is not None and not isinstance(x._edge, (Fn, Out)):
+        raise NotTogether  # what stands for a sample is a leaf, though the sample may be none
     v = x._view
     if v is not None:
         _refuse(x, "is being modified inplace")

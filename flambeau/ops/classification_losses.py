@@ -145,7 +145,7 @@ def _nll_lower(b: Any, attrs: tuple[int, int, bool], x: Any, target: Any, weight
 def _nll_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     f.saved(0)  # an input written since the call is an error, as in PyTorch
     ins = (g, f.saved(1), f.saved(2)) if len(f.ins) > 2 else (g, f.saved(1))
-    grad = call(NLL_BACKWARD, ins, (f.ins[0].shape, *f.attrs, f.fn.op is NLL_2D))
+    grad = call(NLL_BACKWARD, ins, (f.ins[0].shape, *f.attrs, f.op is NLL_2D))
     return (grad, *[None] * (len(f.ins) - 1))
 
 

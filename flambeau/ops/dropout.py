@@ -14,6 +14,7 @@ from ..graph.types import Ty, beside, like, ty
 from ..random import _bernoulli
 from ..random._engine import Engine
 from ..random._exact import cast, round_to, widen
+from ._batched_draws import any_size
 from ._registry import call, call_inplace, function
 from ._types import elementwise
 from .activation import LEAKY_INPLACE_NEGATIVE
@@ -31,11 +32,11 @@ def _noise(t: Ty, p: float, generator: Any = None) -> Any:
         return without_memory(t)
     kept = 1.0 - p
     check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
-    flips = draw(bernoulli_sampler(kept), ty(t.shape, bool_, t.strides), generator)
     _refuse_integers(t)
     one = np.ones(1, np.float64 if t.dtype.name == "float64" else np.float32)
     scale = cast(one / one.dtype.type(kept), t.dtype.name)
-    return drawn(lambda engine, t: flips * scale[0], t)
+    flips = bernoulli_sampler(kept)
+    return drawn(any_size(lambda engine, t: flips(engine, ty(t.shape, bool_, t.strides)) * scale[0]), t, generator)
 
 
 def _refuse_integers(t: Ty) -> None:

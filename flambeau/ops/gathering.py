@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, int32, int64, weak_dtype
+from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._checks import values_to_check
 from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values
@@ -25,7 +27,7 @@ def first_outside(index: Any, low: int, high: int) -> int | None:
     """The first index that is not in ``low ≤ i < high``."""
     if index._ty.meta:
         return None
-    values = values_of(index)
+    values = values_to_check(index)
     if not values.size or (int(values.min()) >= low and int(values.max()) < high):
         return None
     return int(values[(values < low) | (values >= high)].reshape(-1)[0])
@@ -59,9 +61,11 @@ def wrapped(index: Any, n: int) -> Any:
     """Negative indices counted from the end."""
     if index._ty.meta:
         return index
-    values = values_of(index)
+    values = values_to_check(index)
     if not values.size or int(values.min()) >= 0:
         return index
+    if threads.epoch.sampling is not None:
+        return (index + n).where(index < 0, index)
     return from_values(np.where(values < 0, values + n, values), int64)
 
 

@@ -14,13 +14,14 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty, beside, permuted_strides, stride_order, ty
-from ._brackets import apply_basic, as_index, under_mask
-from ._checks import check_value
+from ._brackets import apply_basic, under_mask
+from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill
 from ._overlapping import shared_places
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
 from ._signatures import type_name
 from ._types import broadcast_shape
+from .gathering import wrapped
 from .views import alias_view, expand_rule
 
 # ---- gathering
@@ -121,11 +122,11 @@ def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
         if i._ty.meta:
             out.append(i)
             continue
-        values = i.detach()._numpy()
+        values = values_to_check(i)
         if values.size and (int(values.min()) < -n or int(values.max()) >= n):
             raise _out_of_bounds(values, k, n)
         if values.size and int(values.min()) < 0:
-            i = as_index(np.where(values < 0, values + n, values).astype(np.int64))
+            i = wrapped(i, n)
         out.append(i)
     return out
 

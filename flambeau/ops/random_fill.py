@@ -25,7 +25,7 @@ from ..random import _bernoulli, _continuous, _integers, _normal, _uniform
 from ..random._engine import Engine
 from ..random._exact import FLOAT_DIGITS, INT_MAX, to_bfloat16
 from ..random.generator import Generator, engine_of
-from ._batched_draws import any_size, of_batches
+from ._batched_draws import any_size, for_all, of_batches
 from ._registry import begin_write, is_tensor, method, rebase, requires_grad, view_edge, write
 from ._signatures import invalid_arguments
 from .creation import without_memory, zeros_of
@@ -49,6 +49,9 @@ def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:
     """A new tensor of the dense type ``t``, filled; on the device "meta" nothing is drawn."""
     if t.meta:
         return without_memory(t)
+    every = for_all(sampler, t, engine_of(generator))
+    if every is not None:
+        return threads.epoch.sampling.sample(new_tensor(Storage.of(every[1], None, every[0]), every[1]))
     return new_tensor(Storage.of(t, None, draw(sampler, t, generator)), t)
 
 

@@ -59,7 +59,7 @@ def _layer_lower(name: str, b: Any, attrs: Attrs, x: Any, w: Any, *rest: Any) ->
 
 
 def _layer_vjp(f: Any, *grads: Any) -> tuple[Any, ...]:
-    name, (has_bias, _, packed, _) = f.fn.op.name, f.attrs
+    name, (has_bias, _, packed, _) = f.op.name, f.attrs
     cell = CELLS[name]
     count, last = 2 + cell.carries + has_bias, len(grads)
     grads = grads[: 1 + cell.carries]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 from ..dtypes import int64
 from ..graph.epoch import Epoch, node_of, threads
 from ..graph.node import Operator, update_node, view_node
-from ..graph.types import Ty, like, overlaps_itself, ty
+from ..graph.types import Ty, like, overlaps_itself, repeating_dim, ty
 from ._registry import at_version, call, export, fit, fresh, view, view_inplace
 from ._view_rules import AS_STRIDED
+
+
+def _extent(size: Sequence[int], stride: Sequence[int]) -> int:
+    """How many elements of memory, from the first on, these sizes and strides reach."""
+    return 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
 
 
 @export()
@@ -25,8 +31,8 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     offset = t.offset if storage_offset is None else storage_offset
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    span = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
-    have = input._s.ty.numel * input._s.ty.dtype.itemsize
+    span, own = _extent(size, stride), input._s.ty
+    have = _extent(own.shape, own.strides) * own.dtype.itemsize
     if span and (span + offset) * t.dtype.itemsize > have:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
@@ -56,7 +62,9 @@ def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
     count = prod(base.shape)
     read = b.reshape(_addresses(b, base), (count,))
     found = b.take(flat, read, 0)
-    if overlaps_itself(base):  # elements of the base that share memory also share its gradient
+    if (
+        overlaps_itself(base) or repeating_dim(base) is not None
+    ):  # elements of the base that share memory also share its gradient
         ones = b.const(1, g.dtype, (count,))
         sharing = b.scatter("add", b.const(0, g.dtype, (span,)), read, ones, 0)
         found = b.map("div", found, b.take(sharing, read, 0))
