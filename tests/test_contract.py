@@ -35,7 +35,8 @@ from flambeau.compiler.cpu import (
 )
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
-from flambeau.compiler.ir import Value
+from flambeau.compiler.cpu.target import NAMED
+from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.numpy import to_memory
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
 
@@ -151,15 +152,27 @@ def test_short_sums_read_where_operands_lie(case: Any) -> None:
         check(*case)
 
 
-def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
+def weight_gradient(batch: int, rows: int, columns: int, processor: str) -> tuple[Function, Any]:
+    """The gradient of a linear layer's weight, and how a processor with such features packs it."""
     b = Builder()
-    shapes = ((128, 300), (128, 200))
+    shapes = ((batch, columns), (batch, rows))
     x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
     b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
     (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
     assert k is not None
-    found = contract_packing.packing(k.nest, default().target, 4)
-    assert found is not None and found.direct and k.workspace == 0 and k.chunks > 4
+    found = contract_packing.packing(k.nest, default().target._replace(features=NAMED[processor][1]), 4)
+    assert found is not None
+    return b.f, found
+
+
+def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
+    _, found = weight_gradient(128, 200, 300, "avx512")
+    assert found.direct and found.chunks > 4
+
+
+def test_where_a_tile_reads_a_line_of_a_row_a_weight_gradient_is_packed() -> None:
+    _, found = weight_gradient(128, 512, 784, "avx2")
+    assert found.copied and not found.direct and found.tile == {0: 6, 1: 16}
 
 
 @pytest.mark.parametrize(
@@ -167,16 +180,10 @@ def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
     [(100, 128, False, True), (512, 192, True, True), (70, 1024, False, False)],
 )
 def test_weight_gradients_pack_what_they_must(rows: int, columns: int, copied: bool, straight: bool) -> None:
-    b = Builder()
-    shapes = ((410, columns), (410, rows))
-    x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
-    b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
-    (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
-    assert k is not None
-    found = contract_packing.packing(k.nest, default().target, 4)
-    assert found is not None and (found.copied, found.straight) == (copied, straight)
-    numbers = [np.random.default_rng(k).integers(-2, 3, s) for k, s in enumerate(shapes)]
-    check(b.f, [memory(a.reshape(-1).astype(np.float64), dt.float32) for a in numbers], True)
+    f, found = weight_gradient(410, rows, columns, "avx512")
+    assert (found.copied, found.straight) == (copied, straight)
+    numbers = [np.random.default_rng(k).integers(-2, 3, (410, n)) for k, n in enumerate((columns, rows))]
+    check(f, [memory(a.reshape(-1).astype(np.float64), dt.float32) for a in numbers], True)
 
 
 @settings(max_examples=40, **SETTINGS)
@@ -266,7 +273,7 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     fast = native(b.f, arrays)
     assert any(chosen)
     monkeypatch.setattr(contract, "direct", lambda *a: None)
-    monkeypatch.setattr(contract_plan, "_adds_lanes", lambda v, lanes, sizes: False)
+    monkeypatch.setattr(contract_plan, "adds_lanes", lambda v, lanes, sizes: False)
     monkeypatch.setattr(contract_plan, "_suits", lambda n, a, b, k, lanes: 1 / (1 + k))
     monkeypatch.setattr(contract_packing, "LEAST", 1 << 60)
     monkeypatch.setattr(generating, "_known", {})

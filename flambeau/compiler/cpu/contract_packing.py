@@ -34,6 +34,7 @@ COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
 SHALLOW = 192  # products of a result up to which both sides may be read where they lie
+NARROW = 512  # bytes of all registers up to which a tile reads a line of a row: copies of rows pay sooner then
 PARTS = 20  # chunks of such a contraction, about
 WORTH = 1 << 18  # products that are worth a chunk of their own
 START = 3000  # cycles that a chunk costs beside its work
@@ -151,11 +152,13 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=lambda k: _height(n, k, guards))
     outer = [k for k in kept if k not in rows]
     p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
-    p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and b.of(gone[-1]) % SAME_SET == 0 and not guards
+    narrow = target.vector_registers * target.vector_bytes <= NARROW
+    crowded = narrow or b.of(gone[-1]) % SAME_SET == 0
+    p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and crowded and not guards
     height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
     p.tile = {rows[-1]: height, axis: width * lanes}
     p.block = _block(n, gone)
-    if _lies_well(n, p, a, b):
+    if not narrow and _lies_well(n, p, a, b):
         _direct(n, p)
         return p
     at = _load(a)
@@ -199,15 +202,18 @@ def _direct(n: Nest, p: Packing) -> None:
 
 
 def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
-    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and one more."""
+    """Rows and vectors in registers that need the fewest cycles; with them go a vector of each panel and two more.
+
+    Of two elements in all lanes one is loaded while the other is multiplied.
+    """
 
     def cycles(h: int, w: int) -> float:
         parts = [(rows // h, h), (1, rows % h)]
-        each = sum(i * (max(u * w / 2, LATENCY) + 0.1 * (u + w)) for i, u in parts if u)
+        each = sum(i * (max(u * w / 2, LATENCY) + 0.3 + 0.1 * (u + w)) for i, u in parts if u)
         return each * -(-vectors // w) / (vectors or 1)
 
     options = [
-        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 1 <= registers
+        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 2 <= registers
     ]
     return min(options, key=lambda t: (cycles(*t), -t[0]))
 

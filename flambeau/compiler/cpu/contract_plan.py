@@ -130,7 +130,7 @@ def candidates(
         return kept
     if not kept or not gone:
         return kept + gone
-    return gone[-1:] if _adds_lanes(v, lanes, sizes_of(v) if sizes is None else sizes) else kept
+    return gone[-1:] if adds_lanes(v, lanes, sizes) else kept
 
 
 def sizes_of(v: Value) -> dict[str, int]:
@@ -143,9 +143,10 @@ def form(v: Value) -> tuple[Any, ...]:
     return v.params, tuple([(a.shape, a.params if a.name == "window" else None) for a in v.args])
 
 
-def _adds_lanes(v: Value, lanes: int, sizes: Mapping[str, int]) -> bool:
+def adds_lanes(v: Value, lanes: int, sizes: Mapping[str, int] | None = None) -> bool:
     """Does the last loop of sums suit vectors best? By shapes alone, as if operands lay in memory row by row."""
     la, lb, out = v.params
+    sizes = sizes_of(v) if sizes is None else sizes
     last, kept, gone = _in_memory(la, lb, out, *[_beside(a, labels) for a, labels in zip(v.args, (la, lb))])
     if not last or sizes[last] == 1:
         return False

@@ -139,7 +139,7 @@ def laid_for(
     there = there or (True,) * (1 + len(how.carries) + len(how.sequences))
     tile = tile_of(target, dt, how.products * how.units)
     laid = Laid(how, tile, tile.rows, batch, steps, there)
-    tiles = -(-batch // (MOST * tile.rows))
+    tiles = max(-(-batch // (MOST * tile.rows)), how.group // tile.rows)
     if laid.depth * laid.columns * dt.itemsize > NEAR:
         # A panel serves several tiles of rows, which find it in a cache.
         tiles = max(tiles, next((n for n in (4, 2) if batch >= n * n * tile.rows), 1))

@@ -1,0 +1,116 @@
+"""IR to IR: rows that are looked up in a table and multiplied with a weight are looked up in the table's product.
+
+A token has the same row wherever it stands, and so the same product. Where the table has fewer rows than are looked
+up, as that of characters has, the product is one of the table, and each row of it is what every equal row would give:
+to the bit, as a result adds its products in an order that does not depend on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from .affine import row_major
+from .cpu.contract_packing import of_matrices
+from .cpu.contract_plan import adds_lanes
+from .ir import Function, Value
+from .simplify import Rewriter, copied, rewritten, without_dead
+
+FEWER = 2  # times as many rows are looked up as the table has, at least
+DEEP = 16  # products of a result, at least: fewer cost no more than looking it up
+DENSE = frozenset(["permute", "reshape", "slice"])  # views that repeat nothing
+LANES = (2, 4, 8, 16)  # of all processors' vectors
+
+Views = list[Callable[[Rewriter, Value], Value]]
+
+
+def looked_up(f: Function) -> Function:
+    """An equal function."""
+    if not any(v.kind == "gather" for v in f.values):
+        return f
+    return without_dead(rewritten(f, _rewrite))
+
+
+def _rewrite(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+    if v.kind == "contract" and v.dtype.kind == "f":
+        for side in (0, 1):
+            found = _of_table(r, v, args, side)
+            if found is not None:
+                return found
+    return copied(r, v, args)
+
+
+def _of_table(r: Rewriter, v: Value, args: tuple[Value, ...], side: int) -> Value | None:
+    """The product, if this side of it are rows of a smaller table."""
+    x, w = args[side], args[1 - side]
+    lx, lw, out = v.params[side], v.params[1 - side], v.params[2]
+    if not _multiplies_rows(lx, lw, out) or x.shape[-1] < DEEP:
+        return None
+    views: Views = []
+    rows = _source(x, x.shape[-1], prod(w.shape) // x.shape[-1], views)
+    if rows is None or rows.args[0].shape[0] * FEWER > prod(x.shape[:-1]):
+        return None
+    table, index = rows.args
+    if not (_lies_in_memory(table) and _lies_in_memory(w)):
+        return None
+    labels = (lx[0] + lx[-1], lw) if side == 0 else (lw, lx[0] + lx[-1])
+    sides = (table, w) if side == 0 else (w, table)
+    shape = table.shape[0], v.shape[-1]
+    product = Value("contract", v.name, sides, (*labels, lx[0] + out[-1]), shape, v.dtype)
+    if not all(_adds_one_by_one(one, x.shape[-1]) for one in (product, v)):
+        return None
+    product = r.make("contract", v.name, sides, product.params, shape, v.dtype)
+    found = r.make("gather", "take", (product, index), 0, (*index.shape, shape[1]), v.dtype)
+    for view in reversed(views):
+        found = view(r, found)
+    return found
+
+
+def _multiplies_rows(lx: str, lw: str, out: str) -> bool:
+    """Are all rows of one side multiplied with one matrix?"""
+    return len(lx) > 1 and len(lw) == 2 and lx[-1] in lw and out[:-1] == lx[:-1] and out[-1] in lw and out[-1] != lx[-1]
+
+
+def _lies_in_memory(v: Value) -> bool:
+    """Has each element a place of its own? Otherwise sizes do not say in which order products are added."""
+    while v.kind == "view":
+        if v.name not in DENSE and not (v.name == "strided" and all(v.params[1])):
+            return False
+        v = v.args[0]
+    return v.kind != "const" and (v.kind != "input" or all(v.params[1][0]))
+
+
+def _adds_one_by_one(v: Value, depth: int) -> bool:
+    """Is the order of its sums the same for any number of rows, on every processor?"""
+    rows, columns = prod(v.shape[:-1]), v.shape[-1]
+    packed = [of_matrices(rows, columns, depth, rows * columns * depth, lanes) for lanes in LANES]
+    return min(rows, columns) > 1 and all(known or not adds_lanes(v, lanes) for known, lanes in zip(packed, LANES))
+
+
+def _source(x: Value, width: int, new: int, views: Views) -> Value | None:
+    """The rows of a table that views show, which ``views`` repeat for rows of another width, last one first."""
+    while x.kind == "view":
+        view = _for_width(x, width, new)
+        if view is None:
+            return None
+        views.append(view)
+        x = x.args[0]
+    is_rows = x.kind == "gather" and x.name == "take" and x.params == 0 and x.args[0].ndim == 2
+    return x if is_rows and x.shape[-1] == width else None
+
+
+def _for_width(v: Value, width: int, new: int) -> Callable[[Rewriter, Value], Value] | None:
+    """The same view of rows of another width, if it moves rows as a whole."""
+    a = v.args[0]
+    shape = (*v.shape[:-1], new)
+    params = v.params
+    if not v.ndim or v.dtype is not a.dtype or (v.shape[-1], a.shape[-1:]) != (width, (width,)):
+        return None
+    if v.name == "strided":
+        layout, strides, offset = params
+        if layout != row_major(a.shape) or strides[-1] != 1 or any(n % width for n in (*strides[:-1], offset)):
+            return None
+        params = row_major((*a.shape[:-1], new)), (*[n // width * new for n in strides[:-1]], 1), offset // width * new
+    elif not (v.name == "reshape" or v.name == "permute" and params[-1] == v.ndim - 1):
+        return None
+    return lambda r, x: r.view(v.name, x, params, shape)
