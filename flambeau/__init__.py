@@ -132,7 +132,7 @@ _LAZY_NAMES |= dict.fromkeys(
     "_tensor_types",
 )
 _LAZY_NAMES |= dict.fromkeys(
-    "are_deterministic_algorithms_enabled from_file get_default_device get_deterministic_debug_mode "
+    "are_deterministic_algorithms_enabled from_file get_default_device get_device_module get_deterministic_debug_mode "
     "get_float32_matmul_precision get_num_interop_threads get_num_threads "
     "is_deterministic_algorithms_warn_only_enabled is_inference is_warn_always_enabled set_default_device "
     "set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .printing import PRINT_OPTS, _contents, tensor_str
+from .printing import PRINT_OPTS, _contents, get_printoptions, printoptions, set_printoptions, tensor_str
 
-__all__ = ["PRINT_OPTS"]
+__all__ = ["PRINT_OPTS", "get_printoptions", "printoptions", "set_printoptions"]
 
 
 def _tensor_str(self: Any, indent: int) -> str:

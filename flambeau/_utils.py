@@ -218,9 +218,9 @@ def _as_half_pairs(x: Any) -> UntypedStorage:
 
 def _flatten_dense_tensors(tensors: Any) -> Any:
     """The elements of tensors of one dtype, one after the other, as a vector."""
-    import flambeau as torch
+    from .ops.joining import cat
 
-    return torch.cat([x.reshape(-1) for x in tensors]) if tensors else torch.empty(0)
+    return cat([x.reshape(-1) for x in tensors])
 
 
 def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple[Any, ...]:

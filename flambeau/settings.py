@@ -6,6 +6,8 @@ import os
 import warnings
 from typing import Any
 
+import flambeau as torch
+
 from .device import chosen, device, set_default
 from .ops.creation import fill_undefined
 
@@ -263,3 +265,18 @@ def _grow(filename: str, wanted: int) -> None:
     with open(filename, "ab") as file:
         if file.tell() < wanted:
             file.truncate(wanted)
+
+
+def get_device_module(device: Any = None) -> Any:
+    """``torch.cpu``, ``torch.cuda`` or another module of a kind of device; the CPU's for None.
+
+    Raises:
+        RuntimeError: there is no such module, or the argument is no device.
+    """
+    if device is not None and not isinstance(device, (str, torch.device)):
+        raise RuntimeError(f"Invalid value of device '{device}', expect torch.device, str, or None")
+    kind = "cpu" if device is None else torch.device(device).type
+    module = getattr(torch, kind, None)
+    if module is None:
+        raise RuntimeError(f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'.")
+    return module

@@ -304,3 +304,12 @@ def test_a_tracer_of_its_own() -> None:  # as torch_geometric's
     assert torch.nn.Module.__call__ is before
     x = torch.ones(1, 2)
     assert torch.equal(torch.fx.GraphModule(net, graph)(x), net(x))
+
+
+def test_modules_of_devices() -> None:
+    assert torch.get_device_module() is torch.get_device_module("cpu") is torch.cpu
+    assert torch.get_device_module(torch.device("cuda:0")) is torch.cuda
+    with pytest.raises(RuntimeError, match="'meta' does not have a corresponding module registered as 'torch.meta'"):
+        torch.get_device_module("meta")
+    with pytest.raises(RuntimeError, match="Invalid value of device '3'"):
+        torch.get_device_module(3)

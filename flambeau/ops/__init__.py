@@ -21,7 +21,7 @@ METHOD_FAMILY = {name: family for family, names in _index.METHODS.items() for na
 def __getattr__(name: str) -> Any:
     """``torch.ops.<namespace>``: operators that a program has defined, or PyTorch's own (``aten``)."""
     if name == "aten" and name not in NAMESPACES:
-        NAMESPACES[name] = import_module(f"{__name__}._aten").OpNamespace()
+        NAMESPACES[name] = import_module(f"{__name__.rpartition('.')[0]}._aten").OpNamespace()
     if name in NAMESPACES:
         return NAMESPACES[name]
     raise AttributeError(f"'_OpNamespace' object has no attribute '{name}'")

@@ -69,13 +69,14 @@ def to(
     non_blocking: bool = False,
     copy: bool = False,
     memory_format: Any = None,
+    other: Any = None,
 ) -> Any:
-    """The tensor with another dtype or on another device; itself if nothing changes.
+    """The tensor with another dtype or on another device, or those of ``other``; itself if nothing changes.
 
     Raises:
         NotImplementedError: a tensor of the device "meta" has no values to go elsewhere.
     """
-    for a in args:
+    for a in args if other is None else (other,):
         if is_tensor(a):
             dtype, device = a.dtype, a.device
         elif isinstance(a, (_dtype_class, type)):

@@ -137,9 +137,9 @@ REPEAT = Operator("repeat", _repeat_ty, _repeat_lower, _repeat_vjp)
 
 
 @method()
-def repeat(self: Any, *repeats: Any) -> Any:
+def repeat(self: Any, *numbers: Any, repeats: Any = None) -> Any:
     """The tensor repeated ``repeats[k]`` times along dimension k."""
-    times = integers("repeat", "repeats", repeats)
+    times = integers("repeat", "repeats", numbers if repeats is None else (repeats,))
     if len(times) < self._ty.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in times):
@@ -150,9 +150,9 @@ def repeat(self: Any, *repeats: Any) -> Any:
 
 @export()
 @tensor_first
-def tile(input: Any, *dims: Any) -> Any:
+def tile(input: Any, *numbers: Any, dims: Any = None) -> Any:
     """As ``repeat``; missing repetitions count as 1."""
-    times = integers("tile", "dims", dims)
+    times = integers("tile", "dims", numbers if dims is None else (dims,))
     return input.repeat((1,) * (input._ty.ndim - len(times)) + times)
 
 

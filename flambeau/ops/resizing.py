@@ -24,7 +24,7 @@ RANKS = {"channels_last": 4, "channels_last_3d": 5}
 
 
 @method()
-def resize_(self: Any, *size: Any, memory_format: Any = None) -> Any:
+def resize_(self: Any, *numbers: Any, size: Any = None, memory_format: Any = None) -> Any:
     """Another shape on this memory, which grows if it must (new elements are zero), row-major unless asked otherwise.
 
     A tensor that has the shape already stays as it is.
@@ -32,11 +32,12 @@ def resize_(self: Any, *size: Any, memory_format: Any = None) -> Any:
     Raises:
         RuntimeError: the tensor requires grad, its memory belongs to NumPy too and is too small, or the sizes overflow.
     """
-    if not size:
+    numbers = numbers if size is None else (size,)
+    if not numbers:
         raise TypeError('resize_() missing 1 required positional arguments: "size"')
     if requires_grad(self):
         raise RuntimeError("cannot resize variables that require grad")
-    shape = sizes(size, "resize_")
+    shape = sizes(numbers, "resize_")
     if shape != self._ty.shape:
         _check_size(shape, self._ty.dtype.itemsize)
         _resize(self, shape, contiguous_strides(shape))

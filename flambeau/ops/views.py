@@ -100,8 +100,10 @@ UNSAFE_VIEW = view_operator(
 
 
 @method("view")
-def _view(self: Any, *shape: Any, dtype: Any = None) -> Any:
+def _view(self: Any, *shape: Any, dtype: Any = None, size: Any = None) -> Any:
     """The same memory under another shape (sizes, one may be -1) or another dtype."""
+    if size is not None:
+        shape = tuple(size)
     if dtype is not None or (len(shape) == 1 and hasattr(shape[0], "itemsize") and hasattr(shape[0], "kind")):
         return view_dtype(self, dtype or shape[0])
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
@@ -165,10 +167,10 @@ def view_dtype(x: Any, dt: Any) -> Any:
 
 
 @export()
-def reshape(input: Any, *shape: Any) -> Any:
-    """Another shape: a view where strides allow, else a copy."""
-    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-        shape = tuple(shape[0])
+def reshape(input: Any, *sizes: Any, shape: Any = None) -> Any:
+    """Another shape (``shape``, as a sequence or number by number): a view where strides allow, else a copy."""
+    if shape is None:
+        shape = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     t = input._ty
     shape = infer_size(shape, t.numel)
     if view_strides(t, shape) is not None:
@@ -247,20 +249,20 @@ PERMUTE = view_operator("permute", _permute_rule, lambda f, g: (g.permute(_inver
 
 
 @export()
-def permute(input: Any, *dims: Any) -> Any:
+def permute(input: Any, *order: Any, dims: Any = None) -> Any:
     """Dimension k of the result is dimension ``dims[k]`` of the input."""
-    if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
-        dims = tuple(dims[0])
+    if dims is None:
+        dims = tuple(order[0]) if len(order) == 1 and isinstance(order[0], (tuple, list)) else order
     n = input._ty.ndim
     if len(dims) != n:
         raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match the length "
                            "of the "
                            f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = "
                            f"{len(dims)}")  # fmt: skip
-    order = tuple([wrap_dim(d, n) for d in dims])
-    if len(set(order)) != n:
+    wrapped = tuple([wrap_dim(d, n) for d in dims])
+    if len(set(wrapped)) != n:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return view(PERMUTE, input, order)
+    return view(PERMUTE, input, wrapped)
 
 
 def _transpose_rule(t: Ty, dims: tuple[int, int]) -> Ty:
@@ -434,11 +436,11 @@ EXPAND = view_operator("expand", expand_rule, lambda f, g: (g.sum_to_size(f.ins[
 
 
 @method()
-def expand(self: Any, *sizes: Any, implicit: bool = False) -> Any:
+def expand(self: Any, *sizes: Any, implicit: bool = False, size: Any = None) -> Any:
     """Dimensions of size 1 repeated without copying; -1 keeps a size."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    return view(EXPAND, self, tuple([int(n) for n in sizes]))
+    if size is None:
+        size = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+    return view(EXPAND, self, tuple([int(n) for n in size]))
 
 
 @export()
