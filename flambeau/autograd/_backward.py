@@ -173,7 +173,7 @@ def grad(
         RuntimeError: an input does not require grad, or was not used and ``allow_unused`` is false.
     """
     if is_grads_batched:
-        return _batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+        return _batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
     outs, ins = _tuple(outputs), _tuple(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError(
@@ -216,9 +216,9 @@ def _given(x: Any) -> Sequence[Any]:
     return (x,) if isinstance(x, TensorBase) or hasattr(x, "output_nr") else x
 
 
-def _batched(outputs: Any, inputs: Any, grads: Any, retain: Any, create: bool, *rest: Any) -> tuple[Any, ...]:
-    """``grad`` for each row of the gradients of the outputs, one pass a row; the results stacked."""
-    from ..ops.joining import stack
+def _batched(outputs: Any, inputs: Any, grads: Any, create: bool, *rest: Any) -> tuple[Any, ...]:
+    """``grad`` for each row of the gradients of the outputs; the results stacked."""
+    from ..ops._samples import at_each
 
     allow_unused, materialize = rest
     for i, (y, g) in enumerate(zip(_tuple(outputs), _tuple(grads))):
@@ -230,13 +230,12 @@ def _batched(outputs: Any, inputs: Any, grads: Any, retain: Any, create: bool, *
                 f"shape of {y.shape}. If you only want some tensors in `grad_output` to be considered batched, "
                 "consider using vmap."
             )
-    rows = list(zip(*[g.unbind(0) for g in _tuple(grads)]))
-    keep = create if retain is None else retain
-    found = [
-        grad(outputs, inputs, row, keep or i + 1 < len(rows), create, True, allow_unused, False, materialize)
-        for i, row in enumerate(rows)
-    ]
-    return tuple([None if column[0] is None else stack(column) for column in zip(*found)])
+
+    def row(sample: Any) -> Any:
+        given = [sample(g) for g in _tuple(grads)]
+        return grad(outputs, inputs, given, True, create, True, allow_unused, False, materialize)
+
+    return tuple(at_each(_tuple(grads)[0]._ty.shape[0], row))
 
 
 def _missing(g: Any, x: Any, i: int, allow_unused: bool | None, materialize: bool, create: bool) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph.tensor_base import TensorBase
+from ..ops._samples import at_each
+from ..ops.ranges import eye
 from . import grad
 from ._backward import grad_up_to
 from .grad_mode import enable_grad
@@ -138,23 +140,19 @@ def _gradients(
 
 
 def _rows(y: Any, xs: tuple[Any, ...], create_graph: bool, strict: bool, k: int) -> tuple[Any, ...]:
-    """The Jacobians of output number ``k`` by each input, row by row."""
-    from ..ops.joining import stack
-
-    flat = y.reshape(-1)
-    rows = [_gradients((flat[i],), xs, None, create_graph, True) for i in range(y.numel())]
-    for row in rows if strict else ():
-        for i, g in enumerate(row):
-            if g is None:
-                raise RuntimeError(f"Output {k} of the user-provided function is independent of input {i}. This is not "
-                                   "allowed in strict mode.")  # fmt: skip
-            if create_graph and not g.requires_grad:
-                raise RuntimeError(_FIXED.format(what="jacobian", i=k))
-    columns = [[x.new_zeros(x.shape) if g is None else g for g in column] for x, column in zip(xs, zip(*rows))]
-    return tuple([
-        stack(columns[j]).reshape((*y.shape, *x.shape)) if rows else x.new_zeros((*y.shape, *x.shape))
-        for j, x in enumerate(xs)
-    ])  # fmt: skip
+    """The Jacobians of output number ``k`` by each input, all rows at once."""
+    shapes = [(*y.shape, *x.shape) for x in xs]
+    if not y.numel():
+        return tuple([x.new_zeros(shape) for x, shape in zip(xs, shapes)])
+    basis = eye(y.numel(), dtype=y.dtype).reshape(y.numel(), *y.shape)
+    found = at_each(y.numel(), lambda sample: _gradients((y,), xs, (sample(basis),), create_graph, True))
+    for i, g in enumerate(found if strict else ()):
+        if g is None:
+            raise RuntimeError(f"Output {k} of the user-provided function is independent of input {i}. This is not "
+                               "allowed in strict mode.")  # fmt: skip
+        if create_graph and not g.requires_grad:
+            raise RuntimeError(_FIXED.format(what="jacobian", i=k))
+    return tuple([x.new_zeros(s) if g is None else g.reshape(s) for x, s, g in zip(xs, shapes, found)])
 
 
 def _check_ways(name: str, create_graph: bool, strict: bool, vectorize: bool, strategy: str) -> None:
@@ -197,7 +195,7 @@ def jacobian(
     """The Jacobian of ``func``: shape of output + shape of input, nested in tuples where there are several
     (https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.jacobian.html).
 
-    It is computed by rows, whatever ``vectorize`` and ``strategy`` say.
+    It is computed by all rows at once, whatever ``vectorize`` and ``strategy`` say.
 
     Raises:
         TypeError: an input or output is no tensor.

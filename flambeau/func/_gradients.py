@@ -14,7 +14,7 @@ from flambeau.autograd._forward_runs import begins, forward, pinned, reverse, st
 from flambeau.autograd._pushing import pass_to_differentiate
 from flambeau.autograd.graph import get_gradient_edge
 from flambeau.func._tree import flatten, map_leaves, structure, unflatten
-from flambeau.func._vmap import at_each
+from flambeau.ops._samples import at_each
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
 
@@ -333,8 +333,14 @@ def _rows(y: Any, leaves: list[Any]) -> list[Any]:
     shapes = [(*y.shape, *x.shape) for x in leaves]
     if not y.numel():
         return [torch.zeros(shape, dtype=x.dtype) for shape, x in zip(shapes, leaves)]
-    rows = at_each(lambda one: _gradients([y], leaves, [one]), _basis(y))
+    basis = _basis(y)
+    rows = at_each(y.numel(), lambda sample: _gradients([y], leaves, [sample(basis)]))
     return [r.reshape(shape) for r, shape in zip(rows, shapes)]
+
+
+def _column(push: Any, zeros: list[Any], k: int, basis: Any, sample: Callable[[Any], Any]) -> list[Any]:
+    """The derivatives in the direction of a sample of the basis of leaf ``k``."""
+    return push([*zeros[:k], sample(basis), *zeros[k + 1 :]])
 
 
 def _columns(output: Any, leaves: list[Any]) -> list[list[Any]]:
@@ -344,11 +350,11 @@ def _columns(output: Any, leaves: list[Any]) -> list[list[Any]]:
     for k, x in enumerate(leaves):
         zeros = [torch.zeros_like(other) for other in leaves]
         shapes = [(*y.shape, *x.shape) for y in ys]
-        if x.numel():
-            columns = at_each(lambda one, k=k, zeros=zeros: push([*zeros[:k], one, *zeros[k + 1 :]]), _basis(x))
-            table.append([c.movedim(0, -1).reshape(shape) for c, shape in zip(columns, shapes)])
-        else:
+        if not x.numel():
             table.append([torch.zeros(shape, dtype=y.dtype) for shape, y in zip(shapes, ys)])
+            continue
+        columns = at_each(x.numel(), functools.partial(_column, push, zeros, k, _basis(x)))
+        table.append([c.movedim(0, -1).reshape(shape) for c, shape in zip(columns, shapes)])
     return [list(row) for row in zip(*table)]
 
 

@@ -73,15 +73,6 @@ def vmap(
     return run
 
 
-def at_each(func: Callable[[Any], list[Any]], batch: Any) -> list[Any]:
-    """The results of a function of one tensor for all along the first dimension of a batch, of which there is one."""
-    call = _Batch(func, (batch,), {}, [batch], [0], batch.shape[0])
-    try:
-        return call.together(0)
-    except NotTogether:
-        return [torch.stack(column) for column in zip(*[func(one) for one in batch])]
-
-
 class _Batch(NamedTuple):
     """A call: the leaves of its arguments, and the dimension of each that has the samples, or None."""
 

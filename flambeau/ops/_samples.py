@@ -100,22 +100,8 @@ class _OfSample:
 
 def _vjp(op: Operator, f: Any, *grads: Any) -> list[Any]:
     _, _, _, mapped, size = f.attrs
-    try:
-        with Samples(size, checked=True) as samples:
-            found = _OfSample(op, f, samples.sample).gradients(grads)
-            taken = [None if g is None else samples.take(g) for g in found]
-        return [None if g is None else _of_input(samples, g, x, own) for g, x, own in zip(found, taken, mapped)]
-    except NotTogether:
-        each = [_OfSample(op, f, lambda x, i=i: x.select(0, i)).gradients(grads) for i in range(size)]
-        return [_joined(gs, own) for gs, own in zip(zip(*each), mapped)]
-
-
-def _joined(grads: tuple[Any, ...], mapped: bool) -> Any:
-    """The gradient of an input from those of all samples."""
-    if grads[0] is None:
-        return None
-    every = FUNCTIONS["stack"](grads)
-    return every if mapped else every.sum(0)
+    found = at_each(size, lambda sample: _OfSample(op, f, sample).gradients(grads), checked=True)
+    return [g if g is None or own else g.sum(0) for g, own in zip(found, mapped)]
 
 
 def _fitted(g: Any, t: Ty) -> Any:
@@ -126,12 +112,20 @@ def _fitted(g: Any, t: Ty) -> Any:
     return g if g._ty.dtype is t.dtype else g.to(t.dtype)
 
 
-def _of_input(samples: Samples, g: Any, taken: Any, mapped: bool) -> Any:
-    """The gradient of an input from that of one sample."""
-    x = samples.all_of(taken)
-    if not mapped:
-        return g * samples.size if x is None else x.sum(0)
-    return g.expand(samples.size, *g._ty.shape) if x is None else x
+def at_each(size: int, f: Callable[[Callable[[Any], Any]], Sequence[Any]], checked: bool = False) -> list[Any]:
+    """The results of ``f`` for all samples, stacked; they are tensors or None.
+
+    ``f`` is called with a function that gives one sample of a tensor of all: once if that can be, else for each.
+    """
+    try:
+        with Samples(size, checked) as samples:
+            found = f(samples.sample)
+            taken = [None if x is None else samples.take(x) for x in found]
+        every = [None if x is None else samples.all_of(x) for x in taken]
+        return [y if x is None or y is not None else x.expand(size, *x.shape) for x, y in zip(found, every)]
+    except NotTogether:
+        rows = [f(lambda x, i=i: x.select(0, i)) for i in range(size)]
+        return [None if column[0] is None else FUNCTIONS["stack"](column) for column in zip(*rows)]
 
 
 # ---- from one sample to all
