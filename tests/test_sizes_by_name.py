@@ -36,3 +36,11 @@ def test_by_name_as_by_place(by_name: Any, by_place: Any) -> None:
 def test_a_scalar_by_name() -> None:
     x = torch.ones(1)
     assert x.reshape(shape=()).shape == x.view(size=()).shape == x[0].expand(size=()).shape == torch.Size([])
+
+
+def test_a_range_by_name() -> None:
+    assert torch.arange(end=3).tolist() == [0, 1, 2] and torch.arange(start=1, end=4, step=2).tolist() == [1, 3]
+    with pytest.raises(
+        TypeError, match=r"invalid combination of arguments - got \(\), but expected one of:\n \* \(Num"
+    ):
+        torch.arange()

@@ -28,7 +28,7 @@ from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
 from ._progressions import stepped
 from ._registry import call, fresh, function, into, into_flat, is_tensor, method
-from ._signatures import type_name
+from ._signatures import invalid_arguments, type_name
 
 # ---- memory
 
@@ -552,9 +552,20 @@ def _check_finite(start: Any, end: Any) -> None:
         raise RuntimeError(f"unsupported range: {start} -> {end}")
 
 
+_OPTIONS = (
+    "torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, bool pin_memory = False, "
+    "bool requires_grad = False)"
+)
+_RANGES = (
+    f"(Number end, *, Tensor out = None, {_OPTIONS}",
+    f"(Number start, Number end, *, {_OPTIONS}",
+    f"(Number start, Number end, Number step = 1, *, Tensor out = None, {_OPTIONS}",
+)
+
+
 @function()
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -568,7 +579,9 @@ def arange(
     """``start``, ``start + step``, … below ``end``; int64 if all are integers, else the default dtype."""
     check_layout(layout, "arange")
     where = chosen(device)
-    start, end = (0, start) if end is None else (start, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
+    if end is None:
+        raise invalid_arguments("arange", (), {}, *_RANGES)
     start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in (start, end, step)]
     _check_finite(start, end)
     whole = all(isinstance(v, int) for v in (start, end, step))
