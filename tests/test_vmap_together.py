@@ -188,6 +188,16 @@ def test_indices_that_are_given_are_checked_for_all_samples():
         print(vmap(nn.functional.cross_entropy, (None, 0))(TABLE, torch.tensor([[0, 1, 2, 0], [0, 1, 2, 3]])))
 
 
+def test_failures_are_those_of_all_samples():
+    called = Counted(lambda a: torch.linalg.inv(a) @ torch.linalg.solve(a, a[0]))
+    x = torch.eye(2, dtype=torch.float64).repeat(3, 1, 1) * 2
+    assert torch.equal(vmap(called)(x), torch.tensor([[0.5, 0]] * 3).double()) and called.calls == 1
+    x[1, 1, 1] = 0
+    with pytest.raises(RuntimeError, match=r"linalg.inv: \(Batch element 1\): The diagonal element 2 is zero"):
+        vmap(called)(x)
+    assert threads.epoch.sampling is None
+
+
 # ---- transforms
 
 

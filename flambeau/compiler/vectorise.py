@@ -16,7 +16,12 @@ from .builder import Builder, broadcast_shapes
 from .ir import Function, Value
 
 # What takes arrays of any shape and gives results of that shape:
-_ELEMENTWISE = frozenset(["check_labels", "check_rows", "check_unit_interval", "frexp"])
+_ELEMENTWISE = frozenset(["check_labels", "check_rows", "check_unit_interval", "expm", "frexp"])
+# What goes along dimensions, and which of its parameters names them:
+_DIMS = {
+    "sort": 0, "topk": 1, "kthvalue": 0, "mode": 0, "median": 0, "nanmedian": 0, "recurrence": 0, "cummax": 0,
+    "cummin": 0, "logcumsumexp": 0, "fft_c2c": 0, "fft_r2c": 0, "fft_c2r": 0,
+}  # fmt: skip
 _SAMPLES = "SABCDEFGHIJKLMNOPQRTUVWXYZ"  # labels for the samples in a contraction, of which one is free
 
 
@@ -240,11 +245,25 @@ def _scatter(s: _Vectoriser, v: Value) -> Value:
 
 
 def _call(s: _Vectoriser, v: Value) -> Value:
-    if v.name in _ELEMENTWISE and v.kind == "extern":
-        return s.define(v, [s.batched(a) for a in v.args], v.params, s.shape(v.shape))
+    params = _of_batch(v) if v.kind == "extern" else None
+    if params is not None:
+        return s.define(v, [s.batched(a) for a in v.args], params, s.shape(v.shape))
     calls = [s.define(v, [_sample(s, a, i) for a in v.args], v.params, v.shape) for i in range(s.size)]
     s.parts[v] = tuple(calls)
     return _together(s, calls, v.shape, v.dtype)
+
+
+def _of_batch(v: Value) -> Any:
+    """The function and parameters of an extern for arrays with one more dimension in front; None if it takes none."""
+    fn, params = v.params
+    if v.name in _ELEMENTWISE or (getattr(fn, "takes_stacks", False) and len({a.ndim for a in v.args}) == 1):
+        return v.params
+    at = _DIMS.get(v.name)
+    if at is None:
+        return None
+    dims, ndim = params[at], v.args[0].ndim
+    found = tuple([d % ndim + 1 for d in dims]) if isinstance(dims, tuple) else dims % ndim + 1
+    return fn, (*params[:at], found, *params[at + 1 :])
 
 
 def _sample(s: _Vectoriser, a: Value, i: int) -> Value:

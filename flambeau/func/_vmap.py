@@ -108,6 +108,7 @@ class _Batch(NamedTuple):
         found = [None if x is None else samples.all_of(x) for x in taken]
         seen = [None if x is None else _seen(samples, y) for x, y in zip(taken, outs)]
         every = [b if a is None else a for a, b in zip(seen, found)]
+        samples.check()
         return unflatten(result, [_placed(self.func, *one, self.size) for one in zip(outs, every, dims)])
 
 

@@ -44,6 +44,7 @@ class Sampling:
         seen: for a tensor whose memory is a sample's, what all samples see there; None for others.
         checked: are indices known to be good?
         draws: gives the samples' random numbers, where they may have such.
+        postpone: has a function called with the tensor of all samples, afterwards, for one of a sample.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Sampling:
         seen: Callable[[Any], Any],
         checked: bool,
         draws: Any,
+        postpone: Callable[[Any, Callable[[Any], None]], None],
     ) -> None:
         self.epoch = epoch
         self.depends = depends
@@ -61,6 +63,7 @@ class Sampling:
         self.seen = seen
         self.checked = checked
         self.draws = draws
+        self.postpone = postpone
         self.outer: Sampling | None = epoch.sampling
         self.depth: int = self.outer.depth + 1 if self.outer else 0
         self.older = list(epoch.pend)

@@ -184,6 +184,9 @@ def _run(*args: Any) -> Any:
     return tuple([np.asarray(a, d) for a, d in zip(found, dtypes)])
 
 
+_run.takes_stacks = True  # type: ignore[attr-defined]
+
+
 def lapack(fn: Callable[..., Any]) -> Callable[..., Any]:
     """A lowering that calls ``fn(*arrays, *attrs)`` of ``compiler.numpy_linalg``."""
 
@@ -270,6 +273,21 @@ def failures(info: Any) -> tuple[str, int] | None:
     return (f"(Batch element {bad[0]}): " if codes.ndim else ""), int(codes.reshape(-1)[bad[0]])
 
 
+def postponed(check: Callable[..., None]) -> Callable[..., None]:
+    """A check of failure codes, the first argument, that waits for those of all samples where one is recorded."""
+
+    @functools.wraps(check)
+    def run(info: Any, *args: Any) -> None:
+        sampling = threads.epoch.sampling
+        if sampling is None:
+            check(info, *args)
+        else:
+            sampling.postpone(info, lambda every: run(every, *args))
+
+    return run
+
+
+@postponed
 def check(info: Any, name: str, message: str) -> None:
     """Computes what is pending and raises if a matrix failed; ``{}`` in the message is the failure code.
 

@@ -122,6 +122,7 @@ def at_each(size: int, f: Callable[[Callable[[Any], Any]], Sequence[Any]], check
             found = f(samples.sample)
             taken = [None if x is None else samples.take(x) for x in found]
         every = [None if x is None else samples.all_of(x) for x in taken]
+        samples.check()
         return [y if x is None or y is not None else x.expand(size, *x.shape) for x, y in zip(found, every)]
     except NotTogether:
         rows = [f(lambda x, i=i: x.select(0, i)) for i in range(size)]
@@ -176,6 +177,7 @@ class Samples:
         self.checked = checked
         self.draws = draws
         self.given: list[Given] = []
+        self.postponed: list[tuple[Any, Taken, Callable[[Any], None]]] = []
         self.over: dict[Node, bool] = {}
         self.values: dict[Node, Node] = {}  # of one sample -> of all
         self.results: dict[tuple[Fn, int], Any] = {}  # calls with a history -> tensors of all samples, or None
@@ -186,7 +188,7 @@ class Samples:
         epoch = threads.epoch
         if epoch.crowded or not packing.all_harmless():
             raise NotTogether
-        self.sampling = Sampling(epoch, self.depends, self.sample, self._seen, self.checked, self.draws)
+        self.sampling = Sampling(epoch, self.depends, self.sample, self._seen, self.checked, self.draws, self._postpone)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -214,6 +216,15 @@ class Samples:
         if requires_grad(x):
             edge = x._edge if x._view is None else view_edge(x)
         return Taken(node_of(x), edge, x._ty)
+
+    def _postpone(self, x: TensorBase, check: Callable[[Any], None]) -> None:
+        self.postponed.append((x, self.take(x), check))
+
+    def check(self) -> None:
+        """Makes the checks that had to wait for the values of all samples."""
+        found = [(x, self.all_of(taken), check) for x, taken, check in self.postponed]
+        for x, every, check in found:  # computes what was recorded, whose nodes then stand for nothing
+            check(x if every is None else every)
 
     def input_seen(self, x: TensorBase) -> Given | None:
         """The input whose memory a tensor sees."""

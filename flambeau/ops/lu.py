@@ -28,6 +28,7 @@ from ._matrices import (
     need_same_dtype,
     need_square,
     not_differentiable,
+    postponed,
     save_all,
     tensor_argument,
 )  # fmt: skip
@@ -92,6 +93,7 @@ def _lu_factor(name: str, x: Any, pivot: bool) -> Any:
     return call(LU_FACTOR_EX, (x,))
 
 
+@postponed
 def _zero_pivot(info: Any, name: str = "lu_factor") -> None:
     found = failures(info)
     if found:
@@ -334,6 +336,7 @@ def ldl_factor_ex(input: Any, *, hermitian: bool = False, check_errors: bool = F
     return into_exactly(return_types.linalg_ldl_factor_ex(result), out, "linalg_ldl_factor_ex")
 
 
+@postponed
 def _check_ldl(info: Any, name: str) -> None:
     found = failures(info)
     if found:
