@@ -232,6 +232,8 @@ def _block(n: Nest, gone: list[int]) -> int:
 
 def _in_pieces(n: Nest, p: Packing) -> Packing | None:
     """The same where a chunk is a piece of the first loop, with all of its results; None where that cannot be."""
+    if p.outer and p.rows == [0]:
+        return _in_shared_panels(n, p)
     if p.order[0] != 0 or p.axis == 0:
         return None
     a, size, width = operands(n)[p.vector], n.sizes[p.axis], p.tile[p.axis]  # type: ignore[index]
@@ -245,6 +247,18 @@ def _in_pieces(n: Nest, p: Packing) -> Packing | None:
         p.nested = p.order[::-1] if len(p.order) == 2 and depth * width <= NEAREST else []
     block = p.block * depth // n.sizes[_outermost(n)]
     p.columns = max(width, min(-(-size // width) * width, PANELS // block // width * width))
+    return p
+
+
+def _in_shared_panels(n: Nest, p: Packing) -> Packing | None:
+    """The same where panels lie in memory, which all rows of the piece meet one after the other."""
+    a = operands(n)[p.vector]
+    load = _load(a)
+    if a.of(0) or a.of(p.axis or 0) != 1 or load is None or load.guards or n.sizes[p.axis or 0] != p.tile[p.axis or 0]:
+        return None
+    p.direct, p.copied, p.block = True, False, n.sizes[_outermost(n)]
+    p.chunk, p.chunks, p.height = n.sizes[0] // n.pieces, n.pieces, n.sizes[0] // n.pieces
+    p.order, p.nested = [0, *p.outer, p.axis or 0], [*p.outer, 0, p.axis or 0]
     return p
 
 

@@ -41,6 +41,7 @@ from .rows import in_rows
 from .running import Outputs, Run, Whole, replaced, scalars_of
 from .schedule import nanoseconds, schedule, worth_sharing
 from .segments import segments
+from .shared_panels import in_panels, weights_of_pieces
 from .target import Target
 
 Array = np.ndarray
@@ -214,12 +215,18 @@ class Executable(Keeper):
         odd = {v for v, t in zip(f.outputs, self.types) if not same_strides(t.strides, row_major(v.shape), v.shape)}
         f = recurrence.laid_out(f, lambda v: generated(v, target), odd, target)
         f = owned(f, lambda v: generated(v, target))
-        self.f = apart(f, len(self.types), lambda v: generated(v, target))
-        self.direct = self._direct_outputs()
-        self.tops = _tops(self.f.values)
-        steps = nests(self.f, self.layout, target)
-        steps = in_rows(steps) if not self.f.chunks else steps
+        steps = self._nests(apart(f, len(self.types), lambda v: generated(v, target)))
+        weights = weights_of_pieces(steps, self.f.outputs, target)
+        steps = self._nests(in_panels(self.f, weights)) if weights else steps
         return steps, list(dict.fromkeys(self.f.outputs[len(self.types) :]))
+
+    def _nests(self, f: Function) -> Steps:
+        """The nests of a function that is to be run."""
+        self.f = f
+        self.direct = self._direct_outputs()
+        self.tops = _tops(f.values)
+        steps = nests(f, self.layout, self.pool.cache.target)
+        return steps if f.chunks else in_rows(steps)
 
     def _whole(self) -> Whole | None:
         """The program as native code alone, if it is that."""
