@@ -313,3 +313,34 @@ def test_modules_of_devices() -> None:
         torch.get_device_module("meta")
     with pytest.raises(RuntimeError, match="Invalid value of device '3'"):
         torch.get_device_module(3)
+
+
+def test_switches_may_be_set_in_a_block() -> None:  # monai.utils.set_determinism
+    with getattr(torch.backends, "__allow_nonbracketed_mutation")():
+        torch.backends.cudnn.deterministic = True
+    assert torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = False
+
+
+def test_a_tracer_sees_the_operands_of_einsum_one_by_one() -> None:  # opt_einsum_fx
+    def together(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("ab,bc->ac", (x, y))
+
+    graph = torch.fx.symbolic_trace(together).graph
+    (call,) = [n for n in graph.nodes if n.op == "call_function"]
+    assert [str(a) for a in call.args] == ["ab,bc->ac", "x", "y"]
+
+
+def test_a_class_may_hand_calls_to_one_that_answers_none() -> None:  # torchview
+    class Recorder(torch.Tensor):
+        """Hands calls to ``Parameter``, which does not answer."""
+
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func.__name__)
+            return torch.nn.Parameter.__torch_function__(func, types, args, kwargs)
+
+    seen: list[str] = []
+    x = torch.ones(2).as_subclass(Recorder)
+    assert torch.add(x, 1).tolist() == [2, 2] and seen == ["add"]
+    assert torch.add(x, 2).tolist() == [3, 3] and seen == ["add", "add"]

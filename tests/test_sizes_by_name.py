@@ -40,7 +40,5 @@ def test_a_scalar_by_name() -> None:
 
 def test_a_range_by_name() -> None:
     assert torch.arange(end=3).tolist() == [0, 1, 2] and torch.arange(start=1, end=4, step=2).tolist() == [1, 3]
-    with pytest.raises(
-        TypeError, match=r"invalid combination of arguments - got \(\), but expected one of:\n \* \(Num"
-    ):
+    with pytest.raises(TypeError, match=r"invalid combination of arguments - got \(\), but expected one of:"):
         torch.arange()

@@ -5,6 +5,9 @@ None of these libraries is used here, so a switch is stored and changes nothing.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from flambeau.backends import cpu, cuda, cudnn, mha, mkl, mkldnn, mps, nnpack, openmp, opt_einsum, quantized
 
 __all__ = ["cpu", "cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
@@ -21,6 +24,12 @@ def flags_frozen() -> bool:
 def disable_global_flags() -> None:
     """Freezes the switches in PyTorch; here they stay free, as they mean nothing."""
     _frozen["flags"] = True
+
+
+@contextlib.contextmanager
+def __allow_nonbracketed_mutation() -> Iterator[None]:
+    """A block in which frozen switches may be set; they are never frozen here."""
+    yield
 
 
 class _Absent:

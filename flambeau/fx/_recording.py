@@ -44,6 +44,8 @@ class Recorder:
             return self.f(*args, **kwargs)
         if len(tracers) > 1:
             raise RuntimeError(f"Found multiple different tracers {tracers} while trying to trace operations {self.f}")
+        if self.f.__name__ == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
+            args = (args[0], *args[1])  # PyTorch calls itself so before it asks
         if self.signature is not None:
             args, kwargs = _with_defaults(self.signature, args, kwargs)
         name = tracers[0].graph._target_to_str(self.f)

@@ -57,8 +57,12 @@ CALLING = frozenset(["backward"])  # runs hooks and functions of the program, wh
 
 
 def disabled(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-    """As a class's ``__torch_function__``: it answers nothing, and its tensors are like plain ones."""
-    return func(*args, **(kwargs or {}))
+    """As a class's ``__torch_function__``: it answers nothing, and within the call nor does any other class."""
+    before, state.classes = state.classes, False
+    try:
+        return func(*args, **(kwargs or {}))
+    finally:
+        state.classes = before
 
 
 # ---- who is asked
