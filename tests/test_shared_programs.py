@@ -30,6 +30,7 @@ def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
     monkeypatch.setattr(shared_programs, "_known", {})
     monkeypatch.setattr(patterns, "_patterns", {})
+    monkeypatch.setattr(split_programs, "_behind", {})
     monkeypatch.setattr(by_operator, "_compiled", set())
     realisation.forget()
     yield two_tiers.ran
@@ -338,6 +339,30 @@ def test_fronts_of_split_programs_are_recognised(monkeypatch: pytest.MonkeyPatch
             scores[scores < torch.topk(scores, 3)[0][:, [-1]]] = float("-inf")
             F.softmax(scores, -1).tolist()
     assert found == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("same", "expected"), [(True, [False, False, True, True, True]), (False, [False] * 5)])
+def test_what_is_the_same_behind_all_fronts_is_planned_once(
+    monkeypatch: pytest.MonkeyPatch, in_both: dict[str, int], same: bool, expected: list[bool]
+) -> None:
+    found: list[bool] = []
+    in_parts = split_programs.in_parts
+
+    def noted(p: Any, **how: Any) -> Any:
+        split = in_parts(p, **how)
+        if split is not None:
+            found.append(p.alike is not None)
+        return split
+
+    monkeypatch.setattr(split_programs, "in_parts", noted)
+    net = Text()
+    with torch.no_grad():
+        for length in (5, 6, 7, 9, 16):
+            scores = net(torch.randint(0, 11, (1, length)))
+            scores = scores[:, -1] / 0.8 if same else scores / 0.8
+            values, at = torch.topk(scores, 3)
+            (values.tolist(), at.tolist())
+    assert found == expected
 
 
 @pytest.mark.parametrize("dt", [np.float32, np.float64])

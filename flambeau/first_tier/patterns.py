@@ -33,20 +33,31 @@ class Told(NamedTuple):
     sums: tuple[tuple[Size, ...], ...]
 
 
+def fixed(t: Any) -> Told | None:
+    """What there is to say of a type that is the same whatever the sizes; None of several types."""
+    if type(t) is not Ty:
+        return None
+    shape = [(Size(n),) for n in t.shape]
+    if t.contiguous and not t.offset:
+        return Told(True, tuple(shape))
+    strides = [(Size(s if n != 1 else 0),) for n, s in zip(t.shape, t.strides)]
+    return Told(False, (*shape, *strides, (Size(t.offset),)))
+
+
 class Pattern:
     """All of a program but its sizes.
 
     Args:
         p: the program.
         sizes: its sizes.
-        told: what sizes say of the types of its nodes.
+        told: what sizes say of the types of its nodes; None of several types, which are the same for all sizes.
         planned: what runs all programs of the pattern.
 
     Raises:
         KeyError: sizes do not say all of its types.
     """
 
-    def __init__(self, p: Program, sizes: Sequence[int], told: Mapping[Node, Told], planned: Any) -> None:
+    def __init__(self, p: Program, sizes: Sequence[int], told: Mapping[Node, Told | None], planned: Any) -> None:
         self.like, self.planned = p, planned
         at = {n: k for k, n in enumerate(p.order)}
         types: dict[Ty, int] = {}
@@ -57,12 +68,12 @@ class Pattern:
             number, *more = [types.setdefault(t, len(types)) for t in (n.ty, *own)]
             steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
         known = dict.fromkeys([(types[n.ty], told[n]) for n in p.order])
-        self._rows = [k for k, one in known if one.row_major]
-        self._others = [k for k, one in known if not one.row_major]
-        self._table = Table([s for row_major in (True, False) for _, one in known if one.row_major is row_major
+        self._rows = [k for k, one in known if one and one.row_major]
+        self._others = [k for k, one in known if one and not one.row_major]
+        self._table = Table([s for row_major in (True, False) for _, one in known if one and one.row_major is row_major
                              for s in one.sums])  # fmt: skip
         self._kinds = [_kind(t) for t in types]
-        places = {n: (k, d) for t, k in types.items() for d, n in enumerate(t.shape)}
+        places = {n: (k, d) for t, k in types.items() if type(t) is Ty for d, n in enumerate(t.shape)}
         self._places = [places[n] for n in sizes]
         if {k for k, _ in known} != set(types.values()) or self.sizes(p.roots) != tuple(sizes):
             raise KeyError(p)
@@ -119,7 +130,9 @@ class Pattern:
         return found
 
 
-def _kind(t: Ty) -> Any:
+def _kind(t: Any) -> Any:
+    if type(t) is not Ty:
+        return t
     return t.dtype, t.weak, t.ndim, t.contiguous and not t.offset
 
 
@@ -137,7 +150,7 @@ def _fits(n: Node, fixed: Any, own: Sequence[int], types: list[Any]) -> bool:
 _patterns: dict[Any, list[Pattern]] = {}  # by the operators of their results
 
 
-def note(p: Program, sizes: Sequence[int], told: Mapping[Node, Told], planned: Any) -> None:
+def note(p: Program, sizes: Sequence[int], told: Mapping[Node, Told | None], planned: Any) -> None:
     """Has programs recognised that are this one but for its sizes, if these say all of it."""
     if len(_patterns) >= KINDS:
         _patterns.clear()

@@ -65,7 +65,7 @@ def _planned(p: Program, s: Structure) -> Planned | bool:
         planned = Planned(p, s)
     except (UnsupportedError, MissingCompiler):
         return False
-    note(p, s.sizes, {n: _told(n, place) for n, place in planned.lies.items()}, planned)
+    note(p, s.sizes, planned.told(p), planned)
     return planned
 
 
@@ -114,6 +114,7 @@ class Planned:
     """
 
     def __init__(self, p: Program, s: Structure) -> None:
+        self.order = p.order
         self.steps = Steps({n: k for k, n in enumerate(s.sizes)})
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
         self.lies: dict[Node, Place] = {}  # as types say
@@ -139,6 +140,10 @@ class Planned:
         memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
         self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
         self.kinds = len(kinds_of(p.order))
+
+    def told(self, p: Program) -> dict[Node, Told | None]:
+        """What sizes say of the types of the nodes of a program of this structure that are computed."""
+        return {n: _told(n, self.lies[own]) for n, own in zip(p.order, self.order) if own in self.lies}
 
     def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
         """Memory in which a type without gaps lies."""

@@ -15,8 +15,9 @@ from ..compiler.cpu.first_tier import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
 from .by_operator import FirstTier, LimitedLater
+from .patterns import KINDS, fixed, note
 from .shared_plans import serves_all_sizes
-from .shared_programs import SharedProgram, shared
+from .shared_programs import Planned, SharedProgram, shared
 
 LEAST = 16  # operators at the front
 GIVEN = frozenset([LEAF, SCALAR])
@@ -96,11 +97,11 @@ class SplitProgram(LimitedLater):
         UnsupportedError: the rest has no form in the first tier, or would take too long.
     """
 
-    def __init__(self, p: Program, parts: Split, front: SharedProgram) -> None:
+    def __init__(self, p: Program, parts: Split, front: SharedProgram, rest: FirstTier | None = None) -> None:
         self.program = p
         self.parts = parts
         self.front = front
-        self.rest = FirstTier(parts.behind)
+        self.rest = rest or FirstTier(parts.behind)
         self.seconds = front.seconds + self.rest.seconds
         self.runs = 0
 
@@ -121,11 +122,54 @@ def _given(p: Program, leaves: Sequence[Any], kept: dict[int, Any]) -> list[Any]
     return [*leaves[: p.leaves], *[kept[i] for i in p.kept]]
 
 
+class PlannedInParts(NamedTuple):
+    """What programs share that differ in the sizes of their fronts alone."""
+
+    parts: Split
+    front: Planned
+    rest: FirstTier
+
+
 def in_parts(p: Program, at_once: bool = False) -> SplitProgram | None:
     """The program in two parts, if it can run so."""
-    parts = split(p)
-    front = parts and shared(parts.front, at_once)
     try:
-        return SplitProgram(p, parts, front) if parts and front else None
+        if p.alike is not None:
+            return _known_but_for_sizes(p, p.alike.planned, p.alike.sizes)
+        parts = split(p)
+        front = parts and shared(parts.front, at_once)
+        if not parts or not front:
+            return None
+        found = SplitProgram(p, parts, front)
     except UnsupportedError:
         return None
+    _note(found)
+    return found
+
+
+def _known_but_for_sizes(p: Program, planned: Any, sizes: tuple[int, ...]) -> SplitProgram | None:
+    if not isinstance(planned, PlannedInParts):
+        return None
+    front = SharedProgram(planned.parts.front, planned.front, sizes)
+    return SplitProgram(p, planned.parts, front, planned.rest)
+
+
+_behind: dict[Any, Any] = {}  # by the operators of results: the types behind the front of the last such program
+
+
+def _note(found: SplitProgram) -> None:
+    """Has programs recognised that differ from this one in the sizes of their fronts alone.
+
+    What is behind must be the same for all sizes, and is taken to be so when it comes for the second time.
+    """
+    p, front, parts = found.program, found.front, found.parts
+    ahead = set(parts.front.order)
+    behind = [n for n in p.order if n not in ahead]
+    types = [n.ty for n in behind]
+    if len(_behind) >= KINDS:
+        _behind.clear()
+    key = tuple([r.op for r in p.roots])
+    before, _behind[key] = _behind.get(key), types
+    if before == types:
+        told = front.planned.told(parts.front)
+        told |= {n: fixed(n.ty) for n in behind if n not in told}
+        note(p, front.sizes, told, PlannedInParts(parts, front.planned, found.rest))
