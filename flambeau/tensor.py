@@ -19,7 +19,7 @@ from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.gradients import Gradients
 from .graph.keeping import let_go, renew
-from .graph.realisation import realised, settled
+from .graph.realisation import exposed, realised
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
@@ -240,7 +240,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
                             "host memory first.")  # fmt: skip
         if self._ty.dtype.np != self._ty.dtype.compute:
             raise TypeError(f"Got unsupported ScalarType {dtypes.SCALAR_NAMES[self._ty.dtype]}")
-        flat = settled(self._s)
+        flat = exposed(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()
         let_go(self._s)

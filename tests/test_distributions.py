@@ -373,3 +373,65 @@ def test_warnings_are_none() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         D.Normal(L, S).sample((2,))
+
+
+# ---- few parameters, which are looked at where they lie
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.0, float("nan"), 3.0])
+def test_bounds_refuse_what_is_outside_or_no_number(bad: float) -> None:
+    c = torch.distributions.constraints
+    x = torch.tensor([[1.0, 2.0], [1.5, bad]])
+    good = {
+        "real": bad == bad,
+        "positive": bad > 0,
+        "nonnegative": bad >= 0,
+        "interval": 0 <= bad <= 2,
+        "less": bad < 3,
+        "half": 0 <= bad < 3,
+    }
+    sets = {
+        "real": c.real,
+        "positive": c.positive,
+        "nonnegative": c.nonnegative,
+        "interval": c.interval(0, 2),
+        "less": c.less_than(3),
+        "half": c.half_open_interval(0, 3),
+    }
+    for name, constraint in sets.items():
+        assert constraint.holds(x) is good[name], name
+        assert bool(constraint.check(x).all()) is good[name], name
+        assert constraint.holds(x[:0]) is True
+    assert c.independent(c.real, 1).holds(x) is (bad == bad)
+    assert c.interval(0.1, 0.2).holds(torch.tensor([0.1, 0.2])) is True
+    assert c.integer_interval(0, 3).holds(torch.tensor([0, 3])) is True
+    assert c.integer_interval(0, 3).holds(torch.tensor([0, 4])) is False
+    assert c.integer_interval(0, 3).holds(torch.tensor([-1, 3])) is False
+    assert c.integer_interval(0, 3).holds(torch.tensor([0.5, 3])) is False
+
+
+def test_logits_that_are_written_change_the_probabilities() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0]]) * 1
+    d = torch.distributions.Categorical(logits=logits)
+    assert "probs" not in vars(d)
+    d.logits[0, 0] = 50.0
+    assert d.probs[0].tolist() == pytest.approx([1, 0, 0], abs=1e-6)
+
+
+def test_a_policy_asks_for_values_once_a_sample() -> None:
+    from flambeau.graph.realisation import counters
+
+    policy = torch.nn.Linear(4, 3)
+    x = torch.randn(2, 4)
+    runs = []
+    with torch.no_grad():
+        for _ in range(3):
+            before = counters["realisations"]
+            d = torch.distributions.Categorical(logits=policy(x))
+            action = d.sample()
+            log_prob, entropy = d.log_prob(action), d.entropy()
+            action.numpy()
+            runs.append(counters["realisations"] - before)
+    assert runs[-1] == 1
+    assert torch.allclose(log_prob, d.logits.gather(1, action[:, None])[:, 0])
+    assert torch.allclose(entropy, -(d.probs * d.logits).sum(-1))

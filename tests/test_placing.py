@@ -268,3 +268,129 @@ def test_random_writes_leave_what_numpy_has(steps: list[tuple[str, int, int]]) -
     for name, i, j in steps:
         getattr(both, name)(i, j)
     both.check()
+
+
+# ---- rows, slices and integers, at once
+
+
+def test_rows_are_written_without_a_program() -> None:
+    x, row = torch.zeros(4, 2, 2), torch.arange(4.0).reshape(2, 2)
+    before = realisation.counters["realisations"]
+    x[1] = row
+    x[-1] = row.t()
+    x[0] = torch.tensor([[True, False], [False, True]])
+    x[2:][0] = torch.tensor([[1, 2], [3, 4]])
+    assert realisation.counters["realisations"] == before
+    assert x.tolist() == [[[1, 0], [0, 1]], [[0, 1], [2, 3]], [[1, 2], [3, 4]], [[0, 2], [1, 3]]]
+    assert x._version == 4
+    with pytest.raises(IndexError):
+        x[4] = row
+    with pytest.raises(RuntimeError, match="must match the existing size"):
+        x[0] = torch.ones(3)
+
+
+def test_pending_rows_are_written_in_order_and_told_to_autograd() -> None:
+    w = torch.ones(3, requires_grad=True)
+    x = at_rest(table(2))
+    product = w * x
+    with torch.no_grad():
+        x[0] = w * 5
+        x[0] = w * 6
+    assert x._version == 2
+    assert x.tolist() == [[6, 6, 6], [0, 0, 0]]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.sum().backward()
+
+
+def test_a_loop_of_pending_rows_is_computed_in_pieces() -> None:
+    x = at_rest(torch.full((100,), 9.0) * 1)
+    last = torch.ones(())
+    for i in range(100):
+        last = last * 0.5 + i
+        x[i] = last
+    want, found = 1.0, []
+    for i in range(100):
+        want = np.float32(np.float32(want * np.float32(0.5)) + np.float32(i))
+        found.append(float(want))
+    assert x.tolist() == found
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int32])
+def test_slices_are_added_at_once_as_they_are_recorded(dim: int, dtype: Any) -> None:
+    source = (torch.arange(30.0).reshape(5, 6) / 3).to(dtype)
+    index = torch.tensor([2, 0, 2, 1, 2, 0])[: 5 + dim]
+    at_once, recorded = torch.ones(5, 6, dtype=dtype), torch.ones(5, 6, dtype=dtype)
+    at_rest(source)
+    before = realisation.counters["realisations"]
+    at_once.index_add_(dim, index, source)
+    assert realisation.counters["realisations"] == before
+    recorded = recorded.index_add(dim, index, source)
+    assert torch.equal(at_once, recorded)
+    assert at_once._version == 1
+
+
+def test_slices_that_do_not_fit_are_refused() -> None:
+    x, v = torch.zeros(3), torch.ones(2)
+    with pytest.raises(IndexError, match="index out of range in self"):
+        x[0:].index_add_(0, torch.tensor([0, 3]), v)
+    with pytest.raises(IndexError, match="index out of range in self"):
+        x.index_add_(0, torch.tensor([0, -1]), v)
+    with pytest.raises(RuntimeError, match="index 5 is out of bounds for dimension 0 with size 3"):
+        x[:, None].index_add_(0, torch.tensor([5, 0]), v[:, None])
+    with pytest.raises(RuntimeError):
+        x.index_add_(0, torch.tensor([0, 1, 2]), v)
+    with pytest.raises(RuntimeError, match="scalar type"):
+        x.index_add_(0, torch.tensor([0, 1]), v.double())
+    assert x.tolist() == [0, 0, 0]
+
+
+def test_slices_of_a_graph_are_recorded() -> None:
+    w = torch.arange(2.0, requires_grad=True)
+    x = torch.zeros(3)
+    x.index_add_(0, torch.tensor([2, 2]), w * 3)
+    x.sum().backward()
+    assert w.grad.tolist() == [3, 3]
+    assert x.tolist() == [0, 0, 3]
+
+
+def test_few_numbers_become_integers_at_once() -> None:
+    x = torch.tensor([[0.5, -1.7], [3.0, 2.0**40]])
+    before = realisation.counters["realisations"]
+    assert x.long().tolist() == [[0, -1], [3, 2**40]]
+    assert x[1].long().tolist() == [3, 2**40]
+    assert torch.tensor([True, False]).long().tolist() == [1, 0]
+    assert realisation.counters["realisations"] == before
+    assert x.t().long().stride() == x.t().stride()
+    assert x.t().long().tolist() == [[0, 3], [-1, 2**40]]
+    y = x.long()
+    y[0, 0] = 7
+    assert x[0, 0] == 0.5
+
+
+def test_what_numpy_has_been_given_is_what_readers_had() -> None:
+    x = at_rest(torch.arange(3.0) * 1)
+    y = x * 2
+    before = realisation.counters["realisations"]
+    a = x.numpy()
+    assert realisation.counters["realisations"] == before
+    a[0] = 9
+    z = x * 2
+    a[1] = 8
+    assert y.tolist() == [0, 2, 4]
+    assert z.tolist() == [18, 2, 4]
+    assert x.tolist() == [9, 8, 2]
+    row = x[1:] + 1
+    a[2] = 7
+    assert row.tolist() == [9, 3]
+
+
+def test_numpy_of_memory_that_a_graph_saved() -> None:
+    w = torch.ones(3, requires_grad=True)
+    x = at_rest(torch.arange(3.0) * 1)
+    y = (w * x).sum()
+    a = x.numpy()
+    a[0] = 5
+    y.backward()
+    assert w.grad.tolist() == [5, 1, 2]
+    assert y.item() == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import flambeau as torch
 from flambeau.distributions.distribution import Distribution
@@ -22,6 +22,14 @@ def _require_one(probs: Any, logits: Any) -> str:
     return "logits" if probs is None else "probs"
 
 
+class _Ahead(NamedTuple):
+    """Probabilities that are recorded before somebody asks for them, and the logits that they are of."""
+
+    probs: Any
+    logits: Any
+    version: int
+
+
 class _Probabilities(Distribution):
     """Probabilities and logits: one is given, the other is computed when it is first read."""
 
@@ -36,6 +44,9 @@ class _Probabilities(Distribution):
     @lazy_property
     def probs(self) -> Any:
         """The probabilities."""
+        ahead = self.__dict__.pop("_ahead", None)
+        if ahead is not None and ahead.logits is self.logits and ahead.version == self.logits._version:
+            return ahead.probs
         return logits_to_probs(self.logits, is_binary=self._binary)
 
     @property
@@ -71,3 +82,9 @@ class CategoricalProbabilities(_Probabilities):
     """Probabilities of classes, or their logits, in the last dimension."""
 
     _binary = False
+
+    def _look_ahead(self) -> None:
+        """Records the probabilities: the program that computes the logits, to check them, computes both."""
+        with torch.enable_grad():
+            probs = logits_to_probs(self.logits)
+        self._ahead = _Ahead(probs, self.logits, self.logits._version)

@@ -30,6 +30,8 @@ class Categorical(CategoricalProbabilities):
         else:
             self.probs = self._param = probs / probs.sum(-1, keepdim=True)
         self._num_events = self._param.size()[-1]
+        if probs is None and (self._validate_args if validate_args is None else validate_args):
+            self._look_ahead()
         super().__init__(self._param.size()[:-1], validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)

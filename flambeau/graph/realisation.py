@@ -19,7 +19,7 @@ from .epoch import LOCK, Epoch
 from .fn import numbers_of_calls
 from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
-from .node import Node, Operator, forget_nodes, nodes
+from .node import LEAF, Node, Operator, forget_nodes, nodes
 from .program import Program, build
 from .sampling import NotTogether
 from .storage import Storage, lost, next_token, out_of_memory, tokens
@@ -380,6 +380,33 @@ def settled(s: Storage) -> np.ndarray:
     if values is None:
         raise lost(s)
     return values
+
+
+def exposed(s: Storage) -> np.ndarray:
+    """As ``settled``, where few elements at rest are copied for their recorded readers, who need not run for that."""
+    epoch = _epoch.threads.epoch
+    if not epoch.alone or epoch.tape or s.pending or s.raw is None:
+        return settled(s)
+    notes = s.notes
+    if notes is not None and (notes.kept is not None or notes.parted == epoch.serial):
+        return settled(s)
+    if s.h is not None and not (s.owner is not None and s.shared) and not _copied(s, epoch):
+        return settled(s)
+    s.h = None
+    s.w = next_token()
+    return s.buf  # type: ignore[return-value]
+
+
+def _copied(s: Storage, epoch: Epoch) -> bool:
+    """Gives a leaf of this epoch a copy of its few elements as they are."""
+    h: Any = s.h
+    if h.op is not LEAF or s.epoch is not epoch or s.ty.numel > placing.SMALL:
+        return False
+    ordinal = h.attrs
+    if epoch.leaves[ordinal] is not s or ordinal in epoch.values:
+        return False
+    epoch.values[ordinal] = s.seen.copy()  # type: ignore[union-attr]
+    return True
 
 
 from ..dtypes import float32 as _DT  # noqa: E402

@@ -255,6 +255,23 @@ def like(t: Ty, dt: dtype | None = None) -> Ty:
     return beside(ty(t.shape, dt, strides), t)
 
 
+def integers_type(t: Ty, index: Any) -> Ty | None:
+    """The type of the view at an integer or a tuple of some; None for what is none, or out of range."""
+    if type(index) is tuple:
+        for i in index:
+            if type(i) is not int:
+                return None
+    known = t.views.get(index)
+    if known is None:
+        items: Any = index if type(index) is tuple else (index,)
+        if not 0 < len(items) <= t.ndim or not all([-n <= i < n for i, n in zip(items, t.shape)]):  # noqa: C419
+            return None
+        offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
+        first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
+        known = t.views[index] = beside(first, t).moved(offset)
+    return known
+
+
 def stride_order(tys: list[Ty] | tuple[Ty, ...], shape: tuple[int, ...]) -> list[int]:
     """Dimensions from the innermost out, as PyTorch's TensorIterator orders them over its operands."""
     n = len(shape)

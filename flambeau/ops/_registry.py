@@ -552,10 +552,10 @@ def _source(x: TensorBase, others: tuple[Any, ...]) -> Node | None:
     y = others[0] if others else None
     if not isinstance(y, TensorBase) or y._ty.shape != x._ty.shape or x._ty is x._s.ty or x._ty.meta or y._ty.meta:
         return None
-    return fit(node_of(y), _packed(x._ty))
+    return fit(node_of(y), packed(x._ty))
 
 
-def _packed(t: Ty) -> Ty:
+def packed(t: Ty) -> Ty:
     """The type of a value that is written under a type."""
     return t if t.dense and not t.offset else ty(t.shape, t.dtype)
 
@@ -695,7 +695,7 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:
-        t = _packed(x._ty)
+        t = packed(x._ty)
         node = fit(node, t)
         if fn is None and x._view is not None and t.numel <= SMALL and not s.pending:
             epoch.placed.add(id(s))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..device import CPU, META, chosen
-from ..dtypes import as_dtype, dtype
+from ..dtypes import as_dtype, dtype, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.storage import lost
 from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
 from ._checks import check_value
-from ._immediate import at_once
+from ._immediate import as_integers, at_once
 from ._registry import call, call_inplace, export, is_number, is_tensor, method
 from .views import expand_rule
 
@@ -108,7 +108,12 @@ def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> A
             or x.is_contiguous(memory_format=memory_format)
         ):
             return x
-    return call(TO, (x,), layout_of(x._ty, memory_format, dt))
+    t = layout_of(x._ty, memory_format, dt)
+    if dt is int64:
+        y = as_integers(x, t)
+        if y is not None:
+            return y
+    return call(TO, (x,), t)
 
 
 @method()

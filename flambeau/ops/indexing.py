@@ -13,10 +13,11 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
-from ..graph.types import Ty, beside, permuted_strides, stride_order, ty
+from ..graph.types import Ty, integers_type, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill
+from ._placing import assign_row
 from ._overlapping import shared_places
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
 from ._signatures import type_name
@@ -172,30 +173,13 @@ def _at_integers(x: Any, index: Any) -> Any:
     epoch = threads.epoch
     if epoch.grad and requires_grad(x):
         return None
-    t = _integers_type(x._ty, index)
+    t = integers_type(x._ty, index)
     if t is None:
         return None
     y = new_tensor(x._s, t)
     y._vc = x._vc
     y._view = View(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
     return y
-
-
-def _integers_type(t: Ty, index: Any) -> Ty | None:
-    """The type of the view at an integer or a tuple of some; None for what is none, or out of range."""
-    if type(index) is tuple:
-        for i in index:
-            if type(i) is not int:
-                return None
-    known = t.views.get(index)
-    if known is None:
-        items: Any = index if type(index) is tuple else (index,)
-        if not 0 < len(items) <= t.ndim or not all([-n <= i < n for i, n in zip(items, t.shape)]):  # noqa: C419
-            return None
-        offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
-        first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
-        known = t.views[index] = beside(first, t).moved(offset)
-    return known
 
 
 def getitem(self: Any, index: Any) -> Any:
@@ -213,6 +197,8 @@ def getitem(self: Any, index: Any) -> Any:
 def setitem(self: Any, index: Any, value: Any) -> None:
     """``self[index] = value``: a write through a view, or a scatter."""
     if type(index) is int or type(index) is tuple:
+        if type(index) is int and is_tensor(value) and assign_row(self, index, value):
+            return
         if assign(self, index, value) or assign_part(self, index if type(index) is tuple else (index,), value):
             return
         x = _at_integers(self, index)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, int64
+from ..dtypes import SCALAR_NAMES, float32, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, beside, like, ty
 from ..random import _counts, _gamma, _multinomial
-from ..random._engine import Engine
+from ..random._engine import FEW, Engine
 from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
@@ -107,9 +108,12 @@ def multinomial(
     shape = (*t.shape[:-1], num_samples)
     if t.meta:
         return without_memory(ty(shape, int64))
-    weights = input.detach()._numpy()
+    weights = input._numpy()
     if 0 in shape:
         return into(drawn(lambda e, t: np.empty(0, np.int64), ty(shape, int64)), out, "multinomial")
+    if num_samples == 1 and t.numel <= FEW and t.dtype is float32 and t.contiguous and _are_weights(weights):
+        return into(drawn(lambda engine, _: _multinomial.few(engine, weights).reshape(-1), ty(shape, int64), generator),
+                    out, "multinomial")  # fmt: skip
     _check_weights(weights, replacement and num_samples > 1)
     rows = memory_format(weights, t.dtype).reshape(-1, t.shape[-1])
     transposed = t.ndim == 2 and not like(t).contiguous
@@ -132,6 +136,11 @@ def _check_multinomial(t: Ty, count: int, replacement: bool) -> None:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
 
 
+def _are_weights(values: np.ndarray) -> bool:
+    """Are all of a few numbers positive and finite, as a softmax gives? A NaN is the least one."""
+    return bool(values.item(values.argmin()) > 0 and values.item(values.argmax()) < math.inf)
+
+
 def _check_weights(weights: np.ndarray, one_by_one: bool) -> None:
     """Raises for weights that are no distribution, in the words of the method that would use them."""
     good = bool((weights >= 0).all())
@@ -142,7 +151,9 @@ def _check_weights(weights: np.ndarray, one_by_one: bool) -> None:
         raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
     if not finite:
         raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
-    if not (weights.sum(-1) > 0).all():
+    with np.errstate(over="ignore"):
+        positive = bool((weights.sum(-1) > 0).all())
+    if not positive:
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 

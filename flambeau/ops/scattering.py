@@ -13,8 +13,9 @@ from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import check_value
+from ._immediate import add_slices
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
-from .gathering import check_along, check_range, need_tensor, size_along
+from .gathering import check_along, check_range, need_tensor, size_along, values_of
 
 Record = Callable[..., Any]
 
@@ -378,7 +379,13 @@ def _index_add(inplace: bool, x: Any, dim: int, index: Any, src: Any, alpha: Any
     need_tensor("index_add", "source", 4, src)
     d = wrap_dim(dim, x._ty.ndim)
     others = (index, src) if alpha == 1 else (index, src, alpha)
-    check_range(INDEX_ADD, (x, index, src), d, index, d)
+    if inplace and alpha == 1:
+        if index._s.pending and not index._ty.meta:
+            values_of(index)
+        if add_slices(x, d, index, src):
+            return x
+    error, text = (RuntimeError, "") if x._ty.ndim > 1 else (IndexError, "index out of range in self")
+    check_range(INDEX_ADD, (x, index, src), d, index, d, error, text)
     return call_inplace(INDEX_ADD, x, others, d) if inplace else call(INDEX_ADD, (x, *others), d)
 
 

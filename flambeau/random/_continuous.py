@@ -9,18 +9,26 @@ import math
 
 import numpy as np
 
-from flambeau.random._engine import Engine
+from flambeau.random._engine import FEW, Engine
 from flambeau.random._exact import FLOAT_DIGITS, cast, float32_of_libm, fma64, libm
 from flambeau.random._normal import serial_normal
 
 
 def exponential(engine: Engine, count: int, dtype: str = "float32", lambd: float = 1.0) -> np.ndarray:
     """Exponential values with rate ``lambd``, two words each."""
+    if count <= FEW and dtype == "float32":
+        return np.array(few_exponentials(engine, count, lambd), np.float32)
     x = -engine.doubles(count)
     scale = -1.0 / lambd
     if dtype == "float64":
         return scale * libm(math.log1p, x)
     return cast(float32_of_libm(np.log1p, math.log1p, x, scale), dtype)
+
+
+def few_exponentials(engine: Engine, count: int, lambd: float = 1.0) -> list[float]:
+    """As ``exponential``, for a handful, in float64."""
+    scale = -1.0 / lambd
+    return [scale * math.log1p(-u) for u in engine.few_doubles(count)]
 
 
 def geometric(engine: Engine, count: int, dtype: str = "float32", p: float = 0.5) -> np.ndarray:

@@ -83,6 +83,14 @@ class Engine:
             return self._bits.random_raw(count).astype(np.uint32)
         return draw(0, 1 << 32, count, np.uint32)
 
+    def few_words(self, count: int) -> list[int]:
+        """As ``words``, for a handful."""
+        if self._draw is None:
+            self._start()
+        if count:
+            self._fresh = False
+        return self._bits.random_raw(count).tolist()
+
     def words64(self, count: int) -> np.ndarray:
         """The next ``count`` 64-bit words: two words each, the first one high."""
         pairs = self.words(2 * count)
@@ -95,7 +103,7 @@ class Engine:
 
     def few_doubles(self, count: int) -> list[float]:
         """As ``doubles``, for a handful."""
-        words = iter(self.words(2 * count).tolist())
+        words = iter(self.few_words(2 * count))
         return [((high & 0x1FFFFF) * 2**32 + low) * 2.0**-53 for high, low in zip(words, words)]
 
     def _doubles(self, count: int) -> np.ndarray:
@@ -109,7 +117,7 @@ class Engine:
     def singles(self, count: int) -> np.ndarray:
         """``count`` float32 uniforms on [0, 1): the low 24 bits of a word each."""
         if count <= FEW:
-            return np.array([(word & 0xFFFFFF) * 2.0**-24 for word in self.words(count).tolist()], np.float32)
+            return np.array([(word & 0xFFFFFF) * 2.0**-24 for word in self.few_words(count)], np.float32)
         return in_pieces(self._singles, count)
 
     def _singles(self, count: int) -> np.ndarray:

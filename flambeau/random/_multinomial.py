@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from flambeau.random._continuous import exponential
+from flambeau.random._continuous import exponential, few_exponentials
 from flambeau.random._engine import Engine
 from flambeau.random._exact import cast, widen
+
+TINY = 2.0**-100
 
 
 def multinomial(
@@ -25,6 +27,15 @@ def multinomial(
     draws = engine.doubles(cumulative.shape[0] * samples).reshape(-1, samples)
     rows = [np.searchsorted(row, draw) for row, draw in zip(cumulative, draws, strict=True)]
     return np.array(rows, np.int64).reshape(-1, samples)
+
+
+def few(engine: Engine, weights: np.ndarray) -> np.ndarray:
+    """``multinomial`` of one sample a row for a handful of finite float32 weights: flat indices."""
+    noise = np.array(few_exponentials(engine, weights.size), np.float32).reshape(weights.shape)
+    if noise.item(noise.argmin()) > weights.item(weights.argmax()) * TINY:  # no quotient overflows
+        return (weights / noise).argmax(-1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return (weights / noise).argmax(-1)
 
 
 def _by_exponentials(engine: Engine, weights: np.ndarray, dtype: str, samples: int, by_columns: bool) -> np.ndarray:
