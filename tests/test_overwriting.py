@@ -68,7 +68,7 @@ def test_old_values_that_somebody_holds_stay() -> None:
     old = x.clone()
     held = x._s.buf
     copy = held.copy()
-    x[2] = 5.0
+    x[2:] = 5.0  # more than what is put in its place
     assert x[2].tolist() == [5.0] * 100 and old[2].tolist() == [0.0] * 100
     np.testing.assert_array_equal(held, copy)
 

@@ -385,7 +385,7 @@ def settled(s: Storage) -> np.ndarray:
 def exposed(s: Storage) -> np.ndarray:
     """As ``settled``, where few elements at rest are copied for their recorded readers, who need not run for that."""
     epoch = _epoch.threads.epoch
-    if not epoch.alone or epoch.tape or s.pending or s.raw is None:
+    if not epoch.alone or epoch.sampling is not None or epoch.tape or s.pending or s.raw is None:
         return settled(s)
     notes = s.notes
     if notes is not None and (notes.kept is not None or notes.parted == epoch.serial):

@@ -257,7 +257,7 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
 
 
 def as_integers(x: TensorBase, u: Ty) -> Any:
-    """A few numbers at hand as int64, of the type ``u``; None where that has to be recorded, as for what int64 does not hold.
+    """A few numbers at hand as int64, of the type ``u``; None where that is recorded, as for what int64 does not hold.
 
     Integers are mostly indices or labels, whose values are looked at when they are used.
     """
@@ -265,12 +265,12 @@ def as_integers(x: TensorBase, u: Ty) -> Any:
     if epoch.crowded:
         with Turn(epoch):
             return as_integers(x, u)
-    if not (0 < t.numel <= SMALL and t.contiguous and u.contiguous) or t.dtype is not s.ty.dtype or not readable(s):
+    if not (0 < t.numel <= SMALL and t.contiguous and u.contiguous) or not readable(s):
         return None
-    if range_of(t.dtype) is None:
+    if t.dtype is not s.ty.dtype or range_of(t.dtype) is None:
         return None
     flat: Any = s.seen[t.offset : t.offset + t.numel]  # type: ignore[index]
-    if t.dtype.kind == "f" and not (-EDGE <= flat[flat.argmin()] and flat[flat.argmax()] < EDGE):
+    if t.dtype.kind == "f" and not (flat[flat.argmin()] >= -EDGE and flat[flat.argmax()] < EDGE):
         return None
     return new_tensor(Storage.of(u, None, flat.astype(np.int64)), u)
 
@@ -287,7 +287,9 @@ def add_slices(x: TensorBase, dim: int, index: TensorBase, source: TensorBase) -
         if len(_slices) > MOST:
             _slices.clear()
         fits = _slices[key] = _are_slices(t, dim, i, u)
-    if not fits or source._s is s or index._s is s or has_history(x, epoch) or has_history(source, epoch):
+    if not fits or epoch.sampling is not None or has_history(x, epoch) or has_history(source, epoch):
+        return False
+    if source._s is s or index._s is s:
         return False
     if not (t.dtype is s.ty.dtype is source._s.ty.dtype and i.dtype is index._s.ty.dtype):
         return False
@@ -304,7 +306,7 @@ def add_slices(x: TensorBase, dim: int, index: TensorBase, source: TensorBase) -
 
 
 def within(at: np.ndarray, n: int) -> bool:
-    """Are these int64 indices all in ``0 ≤ i < n``? ``argmax`` takes a fifth of the time of ``max`` where they are few."""
+    """Are these int64 indices all in ``0 ≤ i < n``? Of a few, ``argmax`` takes a fifth of the time of ``max``."""
     if not at.size:
         return True
     flat = at.view(np.uint64)  # negative ones are large

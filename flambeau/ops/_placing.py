@@ -6,6 +6,7 @@ made in either case: each would be an object with a type of its own.
 
 from __future__ import annotations
 
+from ..compiler.flight import let_be
 from ..graph.epoch import Epoch, base_node, hold, node_of, threads
 from ..graph.fn import next_number
 from ..graph.node import update_node, user_place
@@ -15,14 +16,16 @@ from ..graph.storage import Storage, next_token
 from ..graph.tape import settle_before_write
 from ..graph.tensor_base import TensorBase
 from ..graph.types import integers_type
-from ._immediate import converts, has_history, let_be, put, window
+from ._immediate import converts, has_history, put, window
 from ._registry import fit, packed
 
 
 def assign_row(x: TensorBase, i: int, y: TensorBase) -> bool:
-    """``x[i] = y`` for a row of at most ``SMALL`` elements and a tensor of its shape, if it can be done without a view."""
+    """``x[i] = y`` for a row of at most ``SMALL`` elements and a tensor of its shape, if that needs no view."""
     epoch, s, t, u, source = threads.epoch, x._s, x._ty, y._ty, y._s
-    if epoch.crowded or not t.ndim or u.shape != t.shape[1:] or not 0 < u.numel <= SMALL or not t.contiguous:
+    if epoch.crowded or epoch.sampling is not None or not t.ndim or u.shape != t.shape[1:] or not t.contiguous:
+        return False
+    if not 0 < u.numel <= SMALL:
         return False
     n = t.shape[0]
     if n == 1 or not -n <= i < n or t.dtype is not s.ty.dtype or u.dtype is not source.ty.dtype or source is s:

@@ -17,8 +17,8 @@ from ..graph.types import Ty, integers_type, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill
-from ._placing import assign_row
 from ._overlapping import shared_places
+from ._placing import assign_row
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
 from ._signatures import type_name
 from ._types import broadcast_shape

@@ -379,7 +379,7 @@ def _index_add(inplace: bool, x: Any, dim: int, index: Any, src: Any, alpha: Any
     need_tensor("index_add", "source", 4, src)
     d = wrap_dim(dim, x._ty.ndim)
     others = (index, src) if alpha == 1 else (index, src, alpha)
-    if inplace and alpha == 1:
+    if inplace and alpha == 1 and threads.epoch.sampling is None:
         if index._s.pending and not index._ty.meta:
             values_of(index)
         if add_slices(x, d, index, src):
