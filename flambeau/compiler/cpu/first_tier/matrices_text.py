@@ -229,10 +229,15 @@ def _turned(w: Writer, dt: dtype, vectors: int, pitch: int) -> None:
     first = w.put(f"mul i64 %v, {lanes}")
     columns = w.columns("%y", first, "%left", "%yn", lanes)
     to = w.at("%to", w.put(f"mul i64 %v, {lanes * dt.itemsize}"))
+    ahead = w.put(f"mul i64 %yn, {lanes * vectors}")
+    w.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
     inner = Loop(w, "k", "%count", "v.body", {}, "")
     mask = w.first(w.put("sub i64 %count, %k"))
     over = w.put(f"mul i64 %k, {dt.itemsize}")
-    square = _transposed(w, dt, [w.load(dt, w.at(p, over), mask) for p in columns])
+    places = [w.at(p, over) for p in columns]
+    for p in places:
+        w.do(f"call void @llvm.prefetch.p0(ptr {w.at(p, ahead)}, i32 0, i32 3, i32 1)")
+    square = _transposed(w, dt, [w.load(dt, p, mask) for p in places])
     to = w.at(to, w.put(f"mul i64 %k, {pitch}"))
     for k, row in enumerate(square):
         w.do(f"store {t} {row}, ptr {w.at(to, str(k * pitch))}, align {dt.itemsize}")
