@@ -15,6 +15,7 @@ from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
 from ._hook_results import gradient, gradients
+from ._rules import apply_known
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
@@ -124,12 +125,14 @@ class Task:
         retaining: do results that retain their gradients get them? If not, there are no other hooks either.
         all_leaves: are all leaves among ``captures``, so that no way to a leaf is walked in vain?
         stopping: does no gradient go on from where one is captured?
+        unwritten: is it certain that nothing that was saved has been written, nor freed?
     """
 
     def __init__(
         self, keep: bool, create: bool, captures: dict[tuple[Any, int], int] | None, retaining: bool = True,
-        all_leaves: bool = False, stopping: bool = False,
+        all_leaves: bool = False, stopping: bool = False, unwritten: bool = False,
     ) -> None:  # fmt: skip
+        self.unwritten = unwritten
         self.callbacks: list[Callable[[], Any]] = []  # called when the pass is over
         self.all_leaves = all_leaves
         self.keep = keep
@@ -262,7 +265,7 @@ class Task:
 
     def _apply(self, node: Fn, grads: list[Any]) -> list[Any]:
         try:
-            out = apply(node, grads)
+            out = (apply_known(node, grads, by_rule) if self.unwritten else None) or apply(node, grads)
         except Exception:
             if anomaly.state["enabled"]:
                 anomaly.report(node)
@@ -329,13 +332,19 @@ def apply(node: Fn, grads: list[Any]) -> list[Any]:
     """A node's gradient rule; results have the inputs' shapes and dtypes."""
     own = getattr(node, "apply", None)
     if own is not None:
-        out, ins = own(*grads), node.ins
-    else:
-        ins = node.ins
-        if not any(node.edges):  # a view made under no_grad: nothing saved what its rule reads
-            return [None] * len(node.edges)
-        full = [_zeros(t) if g is None else g for g, t in zip(grads, node.outs)]
-        out = node.op.vjp(Context(node, ins), *full)  # type: ignore[misc]
+        return _all_fitted(own(*grads), node, node.ins)
+    if not any(node.edges):  # a view made under no_grad: nothing saved what its rule reads
+        return [None] * len(node.edges)
+    return by_rule(node, Context(node, node.ins), grads)
+
+
+def by_rule(node: Fn, f: Any, grads: list[Any]) -> list[Any]:
+    """What the rule of a node's operator gives where ``f`` says what the call saved."""
+    full = [_zeros(t) if g is None else g for g, t in zip(grads, node.outs)]
+    return _all_fitted(node.op.vjp(f, *full), node, f.ins)  # type: ignore[misc]
+
+
+def _all_fitted(out: Sequence[Any], node: Fn, ins: Sequence[Any]) -> list[Any]:
     return [_fitted(g, t, node, i) if e is not None else None
             for i, (g, t, e) in enumerate(zip(out, ins, node.edges))]  # fmt: skip
 

@@ -339,7 +339,7 @@ def _learn(
     captures: dict[Any, int] = {(acc, 0): i for i, acc in enumerate(leaves)}
     captures |= {(fn, k): len(leaves) + i for i, (fn, k, _) in enumerate(kept)}
     serial, before, scalars = epoch.serial, len(epoch.leaves), len(epoch.scalars)
-    task = Task(True, False, captures, retaining=False, all_leaves=True)
+    task = Task(True, False, captures, retaining=False, all_leaves=True, unwritten=True)
     with on_one_line():
         task.run([root], [seed])
     found = [task.captured.get(len(leaves) + i) for i in range(len(kept))]

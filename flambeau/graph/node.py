@@ -96,7 +96,7 @@ class Node:
         return f"{self.op.name}{list(self.ins)!r}:{self.ty}" if self.ins else f"{self.op.name}:{self.ty}"
 
 
-def _structural(name: str) -> Operator:
+def structural(name: str) -> Operator:
     """An operator that program building treats by itself."""
 
     def refuse(*_: Any) -> Any:
@@ -105,12 +105,12 @@ def _structural(name: str) -> Operator:
     return Operator(name, refuse, refuse)
 
 
-LEAF = _structural("leaf")  # a realised storage; attrs: ordinal
-SCALAR = _structural("scalar")  # a Python number; attrs: ordinal
-PART = _structural("part")  # one output of a node with several; attrs: which
-VIEW = _structural("view")  # elements of ins[0]'s memory under ty's strides and offset
-UPDATE = _structural("update")  # ins[0] with the elements under the view attrs replaced by ins[1]
-LAYOUT = _structural("layout")  # ins[0] in ty's memory layout
+LEAF = structural("leaf")  # a realised storage; attrs: ordinal
+SCALAR = structural("scalar")  # a Python number; attrs: ordinal
+PART = structural("part")  # one output of a node with several; attrs: which
+VIEW = structural("view")  # elements of ins[0]'s memory under ty's strides and offset
+UPDATE = structural("update")  # ins[0] with the elements under the view attrs replaced by ins[1]
+LAYOUT = structural("layout")  # ins[0] in ty's memory layout
 
 nodes: dict[Any, Node] = {}
 _results: dict[Any, Any] = {}  # operators, types of inputs and attributes -> types of results

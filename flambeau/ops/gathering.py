@@ -135,9 +135,10 @@ def _gather_lower(b: Any, dim: int, x: Any, index: Any) -> Any:
 
 
 def _gather_vjp(f: Any, g: Any) -> tuple[Any, None]:
-    from .scattering import scatter_add
+    from .scattering import SCATTER_ADD
 
-    return at_version(scatter_add(f.saved(0).new_zeros(f.ins[0].shape), f.attrs, f.saved(1), g), 1), None
+    # The indices are those of the call, which has looked at them.
+    return at_version(call(SCATTER_ADD, (f.saved(0).new_zeros(f.ins[0].shape), f.saved(1), g), f.attrs), 1), None
 
 
 GATHER = Operator("gather", _gather_ty, _gather_lower, _gather_vjp, ((0, (0,)), (1, (0,))))
@@ -297,9 +298,9 @@ def _masked_select_lower(b: Any, n: int, x: Any, at: Any) -> Any:
 
 
 def _masked_select_vjp(f: Any, g: Any) -> tuple[Any, None]:
-    from .putting import put
+    from .putting import PUT
 
-    return put(g.new_zeros(f.ins[0].shape), f.saved(1), g, False), None
+    return call(PUT, (g.new_zeros(f.ins[0].shape), f.saved(1), g), False), None
 
 
 MASKED_SELECT = Operator(
