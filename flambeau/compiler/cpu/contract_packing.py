@@ -34,7 +34,7 @@ COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
 SHALLOW = 192  # products of a result up to which both sides may be read where they lie
-NARROW = 512  # bytes of all registers up to which a tile reads a line of a row: copies of rows pay sooner then
+NARROW = 512  # bytes of all registers up to which a tile reads a line of a row: both sides are packed then
 PARTS = 20  # chunks of such a contraction, about
 WORTH = 1 << 18  # products that are worth a chunk of their own
 START = 3000  # cycles that a chunk costs beside its work
@@ -162,7 +162,8 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
         _direct(n, p)
         return p
     at = _load(a)
-    _blocks(n, p, 0.8 if a.of(axis) == 1 or (at and _turns(n, a, at)) else 1.5, _stretched(n, p, a))
+    stretched = inf if narrow else _stretched(n, p, a)
+    _blocks(n, p, 0.8 if a.of(axis) == 1 or (at and _turns(n, a, at)) else 1.5, stretched)
     return p
 
 
