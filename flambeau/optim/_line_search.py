@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flambeau import Tensor
 
 _SUFFICIENT, _CURVATURE = 1e-4, 0.9
+_SMALL = 1e-9  # the search ends when its bracket moves no parameter by more, whatever ``tolerance_change`` says
 
 
 class Point(NamedTuple):
@@ -23,9 +24,7 @@ class Point(NamedTuple):
     slope: Any
 
 
-def strong_wolfe(
-    evaluate: Callable[[Any], Point], start: Point, t: Any, reach: Any, limit: int, tolerance: float
-) -> tuple[Point, int]:
+def strong_wolfe(evaluate: Callable[[Any], Point], start: Point, t: Any, reach: Any, limit: int) -> tuple[Point, int]:
     """The point found, and how often `evaluate` was called.
 
     Args:
@@ -34,14 +33,13 @@ def strong_wolfe(
         t: the first step length to try.
         reach: largest entry of the direction.
         limit: most iterations.
-        tolerance: stop when the bracket moves no parameter by more.
     """
     bracket, iterations, done = _bracket(evaluate, start, t, max(limit, 0))
     evaluations = iterations + 1
     low, high = _order(bracket)
     stalled = False
     while not done and iterations < limit:
-        if abs(bracket[1].t - bracket[0].t) * reach < tolerance:
+        if abs(bracket[1].t - bracket[0].t) * reach < _SMALL:
             break
         t, stalled = _inside(_cubic_minimum(bracket[0], bracket[1]), bracket, stalled)
         point = evaluate(t)
@@ -92,7 +90,7 @@ def _inside(t: Any, bracket: list[Point], stalled: bool) -> tuple[Any, bool]:
     """Keeps a step length off the bracket's ends if progress is too small; and whether it stalls now."""
     left, right = min(p.t for p in bracket), max(p.t for p in bracket)
     margin = 0.1 * (right - left)
-    if min(right - t, t - left) >= margin:
+    if not min(right - t, t - left) < margin:
         return t, False
     if stalled or t >= right or t <= left:
         return (right - margin if abs(t - right) < abs(t - left) else left + margin), False
@@ -104,7 +102,7 @@ def _cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) ->
     low, high = bounds or ((a.t, b.t) if a.t <= b.t else (b.t, a.t))
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)
     square = d1**2 - a.slope * b.slope
-    if square < 0:
+    if not square >= 0:  # nan too: two points at one step length
         return (low + high) / 2.0
     d2 = square.sqrt()
     if a.t <= b.t:

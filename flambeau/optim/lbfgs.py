@@ -143,9 +143,7 @@ class LBFGS(Optimizer):
             return Point(t, loss, grad, grad.dot(direction))
 
         limit = group["max_eval"] - spent
-        found, evaluations = strong_wolfe(
-            evaluate, start, memory["t"], _largest(direction), limit, group["tolerance_change"]
-        )
+        found, evaluations = strong_wolfe(evaluate, start, memory["t"], _largest(direction), limit)
         memory["t"] = found.t
         self._add_grad(found.t, direction)
         return found.f, found.g, evaluations
