@@ -339,3 +339,21 @@ def test_functions_that_are_imported_later_ask_too() -> None:
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
     ).stdout
     assert out.split("\n")[0] == " ".join(["<class '__main__.S'>"] * 3)
+
+
+def test_frames_of_functions_that_ask_can_be_looked_at() -> None:
+    """Debuggers and printed tracebacks read the variables of every frame, those of functions around it too."""
+    assert torch.transpose.__code__.co_freevars
+    seen: list[set[str]] = []
+
+    class Looking(overrides.TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            frame: Any = sys._getframe()
+            while frame is not None:
+                seen.append(set(frame.f_locals))
+                frame = frame.f_back
+            return func(*args, **(kwargs or {}))
+
+    with Looking():
+        torch.transpose(torch.ones(1, 2), 0, 1)
+    assert any({"ask", *torch.transpose.__code__.co_freevars} <= names for names in seen)

@@ -11,6 +11,7 @@ The modules of public functions say what they offer (``offer``), whenever they a
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
@@ -169,14 +170,31 @@ def _asking(func: Any, name: str, inner: Callable[..., Any]) -> Call:
     return ask
 
 
-def _stand_in(*args: Any, **kwargs: Any) -> Any:
-    ask = "ask"
-    return ask(args, kwargs)  # type: ignore[operator]
+@functools.cache
+def _stand_in(cells: int) -> CodeType:
+    """Code that calls its constant "ask", with so many variables of functions around it.
+
+    They must be there as compiled code has them, and not by name alone: whoever looks at the frame reads them.
+    """
+    names = ", ".join([f"cell{k}" for k in range(cells)])
+    space: dict[str, Any] = {}
+    exec(_STAND_IN.format(names=names), space)
+    return space["make"](*range(cells)).__code__
+
+
+_STAND_IN = """
+def make({names}):
+    def stand_in(*args, **kwargs):
+        ask = "ask"
+        return ask(args, kwargs)
+        ({names})
+    return stand_in
+"""
 
 
 def _code_that_asks(f: FunctionType, ask: Call) -> CodeType:
     """Code for a function that leaves all to ``ask``."""
-    code = _stand_in.__code__
+    code = _stand_in(len(f.__code__.co_freevars))
     return code.replace(
         co_consts=tuple([ask if c == "ask" else c for c in code.co_consts]),
         co_freevars=f.__code__.co_freevars,
