@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["LBFGS"]
 
 # What a step leaves for the next one, in the order of PyTorch's state.
+_BLOCK = (
+    16  # pairs of the history that one program takes: else each length of the history would be a program of its own
+)
 _MEMORY = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 
 
@@ -197,7 +200,11 @@ def _two_loops(memory: State, grad: Tensor, weights: list[Any]) -> Tensor:
     for i in reversed(range(len(changes))):
         weights[i] = moves[i].dot(q) * ro[i]
         q.add_(changes[i] * -weights[i])
+        if i % _BLOCK == 0:
+            _realise()
     r = torch.mul(q, memory["H_diag"])
     for i in range(len(changes)):
         r.add_(moves[i] * (weights[i] - changes[i].dot(r) * ro[i]))
+        if i % _BLOCK == _BLOCK - 1:
+            _realise()
     return r
