@@ -88,13 +88,15 @@ def _push(mode: Any) -> None:
             "Defining your mode's `__torch_function__` as a classmethod is not supported, please make it a plain method"
         )
     state.modes = (*state.modes, mode)
+    state.entered += 1
     _overriding.activate("modes")
 
 
 def _pop() -> Any:
     *rest, mode = state.modes
     state.modes = tuple(rest)
-    if not rest:
+    state.entered -= 1
+    if not state.entered:
         _overriding.deactivate("modes")
     return mode
 

@@ -357,3 +357,19 @@ def test_frames_of_functions_that_ask_can_be_looked_at() -> None:
     with Looking():
         torch.transpose(torch.ones(1, 2), 0, 1)
     assert any({"ask", *torch.transpose.__code__.co_freevars} <= names for names in seen)
+
+
+def test_a_mode_that_enters_itself_while_it_answers_goes_on() -> None:
+    seen: list[str] = []
+
+    class Opening(overrides.TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func.__name__)
+            if func is torch.ones:
+                with self:
+                    return torch.zeros(2) + 1
+            return func(*args, **(kwargs or {}))
+
+    with Opening():
+        assert (torch.ones(2) * 2).tolist() == [2, 2]
+    assert seen == ["ones", "zeros", "add", "mul", "tolist"]

@@ -23,10 +23,14 @@ Call = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
 class _Thread(threading.local):
-    """What holds in a thread: do classes answer, the modes that do, is a call under way that nobody answered?"""
+    """What holds in a thread: do classes answer, the modes that do, is a call under way that nobody answered?
+
+    ``entered``: how many modes are, those included that are set aside while they answer.
+    """
 
     classes = True
     modes: tuple[Any, ...] = ()
+    entered = 0
     within = False
 
 
