@@ -59,6 +59,7 @@ class OnPlaces:
 
     def __init__(self, fn: Fn, saved: Sequence[Any]) -> None:
         self.fn = fn
+        self.op = fn.op
         self.attrs = fn.attrs
         self.ins = fn.ins
         self.outs = fn.outs
