@@ -309,6 +309,20 @@ def test_nested():
     assert called.calls == 2
 
 
+def test_chunks():
+    x = batch(4)
+    called = Counted(lambda a, b: (a * b.sum(), a + torch.rand(1)))
+    state = torch.get_rng_state()
+    first, second = vmap(called, (0, None), (0, 1), randomness="same", chunk_size=2)(x, x[0])
+    torch.set_rng_state(state)
+    number = torch.rand(1)
+    torch.testing.assert_close(first, x * x[0].sum())
+    torch.testing.assert_close(second, (x + number).t())
+    assert called.calls == 2
+    rows = Counted(lambda a: a.sin())
+    torch.testing.assert_close(jacrev(rows, chunk_size=3)(x[0]), x[0].cos().diag())
+
+
 def test_an_ensemble_learns():
     torch.manual_seed(0)
     nets = [nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2)) for _ in range(3)]

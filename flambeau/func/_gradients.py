@@ -328,14 +328,20 @@ def _basis(x: Any) -> Any:
     return torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
 
 
-def _rows(y: Any, leaves: list[Any]) -> list[Any]:
-    """The Jacobians of one output by each leaf, all rows at once."""
+def _rows(y: Any, leaves: list[Any], count: int | None) -> list[Any]:
+    """The Jacobians of one output by each leaf, so many rows at once, by default all."""
     shapes = [(*y.shape, *x.shape) for x in leaves]
     if not y.numel():
         return [torch.zeros(shape, dtype=x.dtype) for shape, x in zip(shapes, leaves)]
-    basis = _basis(y)
-    rows = at_each(y.numel(), lambda sample: _gradients([y], leaves, [sample(basis)]))
-    return [r.reshape(shape) for r, shape in zip(rows, shapes)]
+    parts = [
+        at_each(len(basis), functools.partial(_row, y, leaves, basis)) for basis in _basis(y).split(count or y.numel())
+    ]
+    return [torch.cat(rows).reshape(shape) for rows, shape in zip(zip(*parts), shapes)]
+
+
+def _row(y: Any, leaves: list[Any], basis: Any, sample: Callable[[Any], Any]) -> list[Any]:
+    """The gradients of the element of ``y`` that a sample of the basis picks."""
+    return _gradients([y], leaves, [sample(basis)])
 
 
 def _column(push: Any, zeros: list[Any], k: int, basis: Any, sample: Callable[[Any], Any]) -> list[Any]:
@@ -402,11 +408,13 @@ def jacrev(
     """A function that gives the Jacobian of ``func``, one backward pass an output element.
 
     Raises:
-        ValueError: ``chunk_size`` is not positive (it changes nothing else).
+        ValueError: ``chunk_size``, the number of rows that are computed at once, is not positive.
     """
     if not (chunk_size is None or chunk_size > 0):
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
-    return _jacobian(func, argnums, has_aux, "jacrev", lambda out, leaves: [_rows(y, leaves) for y in flatten(out)])
+    return _jacobian(
+        func, argnums, has_aux, "jacrev", lambda out, leaves: [_rows(y, leaves, chunk_size) for y in flatten(out)]
+    )
 
 
 def jacfwd(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import flambeau as torch
@@ -31,8 +31,8 @@ def vmap(
 
     ``func`` is called once, and what it records is recorded again for the batch (``flambeau.ops._samples``). Where it
     asks for values, writes to what is not its own, or draws with parameters that differ, it is called once for each
-    sample, and the results are stacked. Results that are views of the batch are a
-    view of it, unless gradients flow through them.
+    sample, and the results are stacked. Results that are views of the batch are a view of it, unless gradients flow
+    through them.
 
     Args:
         func: a function of tensors, possibly nested in containers, that gives such.
@@ -41,7 +41,8 @@ def vmap(
         randomness: with ``"different"`` each sample has its part of the numbers that PyTorch draws for the batch
             (where a draw's parameters are tensors, samples draw one after the other); with ``"same"`` all draw the
             same; with ``"error"`` drawing is refused.
-        chunk_size: accepted; the loop needs no chunks.
+        chunk_size: how many samples are computed at once; None for all. Less memory is needed then; each chunk draws
+            its random numbers as a batch of its own.
 
     Raises:
         RuntimeError: ``randomness`` is unknown.
@@ -61,16 +62,24 @@ def vmap(
             with torch.random.fork_rng(devices=[]):
                 return _stacked(func, [func(*unflatten(args, _zeros(leaves, dims)), **kwargs)], out_dims, 0)
         batch = _Batch(func, args, kwargs, leaves, dims, size)
-        draws = _DRAWS[randomness](size)
-        running.batches.append(draws)
-        try:
-            return batch.together(out_dims, draws)
-        except NotTogether:
-            return _stacked(func, batch.one_by_one(draws), out_dims, size)
-        finally:
-            running.batches.pop()
+        if chunk_size is None or chunk_size >= size:
+            return batch.result(out_dims, randomness)
+        return _chunked(batch, chunk_size, out_dims, randomness)
 
     return run
+
+
+def _chunked(batch: _Batch, count: int, out_dims: Any, randomness: str) -> Any:
+    """The results of so many samples at a time, side by side."""
+    state = torch.get_rng_state() if randomness == "same" else None
+    results = []
+    for part in batch.parts(count):
+        if state is not None:
+            torch.set_rng_state(state)
+        results.append(part.result(out_dims, randomness))
+    dims = _out_dims(batch.func, results[0], out_dims)
+    columns = zip(*[flatten(r) for r in results])
+    return unflatten(results[0], [c[0] if d is None else torch.cat(c, d) for c, d in zip(columns, dims)])
 
 
 class _Batch(NamedTuple):
@@ -82,6 +91,24 @@ class _Batch(NamedTuple):
     leaves: list[Any]
     dims: list[Any]
     size: int
+
+    def parts(self, count: int) -> Iterator[_Batch]:
+        """The calls of so many samples each, the last of what is left."""
+        for start in range(0, self.size, count):
+            n = min(count, self.size - start)
+            leaves = [x if d is None else x.narrow(d, start, n) for x, d in zip(self.leaves, self.dims)]
+            yield self._replace(leaves=leaves, size=n)
+
+    def result(self, out_dims: Any, randomness: str) -> Any:
+        """What the function gives for all samples."""
+        draws = _DRAWS[randomness](self.size)
+        running.batches.append(draws)
+        try:
+            return self.together(out_dims, draws)
+        except NotTogether:
+            return _stacked(self.func, self.one_by_one(draws), out_dims, self.size)
+        finally:
+            running.batches.pop()
 
     def one_by_one(self, draws: Batch) -> list[Any]:
         """What each sample gives."""
