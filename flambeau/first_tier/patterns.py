@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..compiler.cpu.first_tier.sizes import Size, Table
 from ..compiler.shorten import LONGEST
 from ..graph import program
-from ..graph.node import Node
+from ..graph.node import LEAF, Node
 from ..graph.program import Alike, Program
 from ..graph.types import Ty
 from .structure import arguments
@@ -63,10 +63,18 @@ class Pattern:
         types: dict[Ty, int] = {}
         self._roots = [at[r] for r in p.roots]
         steps = self._steps = []
+        kept: dict[Node, int] = {}  # leaves that all programs share, and their places
         for n in reversed(p.order):
             fixed, own = arguments(n)
             number, *more = [types.setdefault(t, len(types)) for t in (n.ty, *own)]
-            steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
+            if n.op is LEAF and n.attrs < 0:
+                kept[n] = at[n]
+            else:
+                steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
+        self._kept, self._at_kept = list(kept), list(kept.values())
+        of_kept = {n.ty for n in kept}
+        self._types_before = [t if t in of_kept else None for t in types]  # what is known of types before a walk
+        self._nobody = [None] * len(p.order)
         known = dict.fromkeys([(types[n.ty], told[n]) for n in p.order])
         self._rows = [k for k, one in known if one and one.row_major]
         self._others = [k for k, one in known if one and not one.row_major]
@@ -90,8 +98,8 @@ class Pattern:
 
     def _types(self, roots: Sequence[Node]) -> list[Ty] | None:
         """The types in the places of those of the pattern; None if anything but types differs."""
-        found: list[Any] = [None] * len(self._steps)
-        types: list[Any] = [None] * len(self._kinds)
+        found: list[Any] = self._nobody.copy()
+        types: list[Any] = self._types_before.copy()
         for k, r in zip(self._roots, roots):
             found[k] = r
         for k, op, fixed, own, number, ins in self._steps:
@@ -115,6 +123,8 @@ class Pattern:
                     found[j] = i
                 elif before is not i:
                     return None
+        if [found[k] for k in self._at_kept] != self._kept:
+            return None
         return types if [found[k] for k in self._roots] == list(roots) else None
 
     def _numbers(self, types: Sequence[Ty]) -> list[int]:

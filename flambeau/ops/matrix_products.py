@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_
+from ..graph.epoch import threads
 from ..graph.fn import Fn, record
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
@@ -21,7 +22,7 @@ from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
 from .sparsity import sparse_product
-from .views import VIEW_OP, T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
+from .views import VIEW_OP, T, expand_rule, fresh_view, seen_as, squeeze_rule, squeeze_vjp, view_operator
 
 # ---- shared rules
 
@@ -394,11 +395,16 @@ def _linear_any(x: Any, weight: Any, bias: Any) -> Any:
             f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
         )
     if t.contiguous or t.ndim == 2:
-        flat = x if t.ndim == 2 else view(VIEW_OP, x, _rows(t))
+        flat = x if t.ndim == 2 else _folded(x)
         y = call(LINEAR, (bias, flat, weight))
         return y if t.ndim == 2 else view(VIEW_OP, y, (*t.shape[:-1], y._ty.shape[1]))
     y = matmul(x, weight.t())
     return y + bias
+
+
+def _folded(x: Any) -> Any:
+    """An operand that lies row by row as one matrix."""
+    return (view if threads.epoch.grad else seen_as)(VIEW_OP, x, _rows(x._ty))
 
 
 def _rows(t: Ty) -> tuple[int, int]:
@@ -471,7 +477,7 @@ def _folded_matmul(x: Any, y: Any) -> Any:
 
 
 def _fold_left(x: Any, y: Any) -> Any:
-    flat = x.reshape(_rows(x._ty))
+    flat = _folded(x) if x._ty.contiguous else x.reshape(_rows(x._ty))
     lead = x._ty.shape[:-1]
     if y._ty.ndim == 2:
         return fresh_view(_mm(flat, y), (*lead, y._ty.shape[1]))

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES
+from ..graph.epoch import threads
 from ..graph.node import Operator
-from ..graph.tensor_base import TensorBase
+from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, contiguous_strides, ty
+from ._deferred_views import view_type
 from ._registry import (
     alias,
     at_version,
@@ -180,8 +182,17 @@ def reshape(input: Any, *sizes: Any, shape: Any = None) -> Any:
 
 def fresh_view(x: Any, shape: tuple[int, ...]) -> Any:
     """A fresh tensor under another shape, forgetting the first (``_unsafe_view``)."""
+    if not threads.epoch.grad:
+        return seen_as(UNSAFE_VIEW, x, shape)
     y = view(UNSAFE_VIEW, x, shape)
     y._view = None
+    return y
+
+
+def seen_as(op: Operator, x: Any, attrs: Any) -> Any:
+    """A view that forgets whose it is, where autograd does not look: as an operand, or as a fresh tensor."""
+    y = new_tensor(x._s, view_type(op, x, attrs))
+    y._vc = x._vc
     return y
 
 

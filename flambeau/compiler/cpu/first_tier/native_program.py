@@ -62,7 +62,7 @@ class NativeProgram:
         self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
         self._tabulate()
         self.products = _alike(steps, self.begins)
-        self.numels = Table([[n] for _, n in self.outputs] + [[times(*s.places[-1].shape)] for s in steps])
+        self._tabulate_numbers()
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
         self.seconds, self.elements = 0.0, 0
@@ -91,8 +91,7 @@ class NativeProgram:
         for at, word in words:
             table.operands[at] = word.factor
         varying = [(at, word) for at, word in words if word.places]
-        self.word_places = np.array([at for at, _ in varying], np.intp)
-        self.words = Table([[word] for _, word in varying])
+        self.word_places, self.words = np.array([at for at, _ in varying], np.intp), [[word] for _, word in varying]
         self.where: list[tuple[Any, int, Place]] = []  # whose addends are written when memory is laid out anew
         rows = {True: 0, False: 0}
         for p in places:
@@ -100,7 +99,11 @@ class NativeProgram:
             self.where.append((table.arrays if is_array else table.arguments, rows[is_array], p))
             rows[is_array] += 1
         self.moving = [one for one in self.where if any(o.places for o in one[2].offset)]
-        self.offsets = Table([p.offset for *_, p in self.moving])
+
+    def _tabulate_numbers(self) -> None:
+        """Notes what is to be computed of sizes: words, offsets, elements of outputs and of results."""
+        offsets, outputs = [p.offset for *_, p in self.moving], [[n] for _, n in self.outputs]
+        self.numbers_of = Table([*self.words, *offsets, *outputs, *[[times(*s.places[-1].shape)] for s in self.steps]])
 
     # ---- sizes
 
@@ -115,13 +118,15 @@ class NativeProgram:
             raise UnsupportedError("other sizes")
         if not self.room or any(n > most for n, most in zip(sizes, self.room)):
             self._lay_out(sizes)
-        self.table.operands[self.word_places] = self.words.values(sizes)
-        for (rows, at, p), offset in zip(self.moving, self.offsets.values(sizes).tolist()):
+        numbers = self.numbers_of.values(sizes)
+        words, offsets = len(self.words), len(self.moving)
+        self.table.operands[self.word_places] = numbers[:words]
+        offset_of, numels = numbers[words : words + offsets].tolist(), numbers[words + offsets :].tolist()
+        for (rows, at, p), offset in zip(self.moving, offset_of):
             rows[at, 2] = self.first.get(p.memory, 0) + offset
         cost = sum([self._decide(one, sizes) for one in self.products])
         self.table.header[7] = int(cost)
         self.seconds = 1e-9 * cost
-        numels = self.numels.values(sizes).tolist()
         self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
         self.sizes = sizes
 
