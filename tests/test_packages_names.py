@@ -344,3 +344,26 @@ def test_a_class_may_hand_calls_to_one_that_answers_none() -> None:  # torchview
     x = torch.ones(2).as_subclass(Recorder)
     assert torch.add(x, 1).tolist() == [2, 2] and seen == ["add"]
     assert torch.add(x, 2).tolist() == [3, 3] and seen == ["add", "add"]
+
+
+def test_checkpoints_that_choose_are_refused() -> None:  # trl
+    from flambeau.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+    assert CheckpointPolicy.MUST_SAVE is not CheckpointPolicy.PREFER_RECOMPUTE
+    with pytest.raises(NotImplementedError, match="whole block"):
+        create_selective_checkpoint_contexts(lambda *a: CheckpointPolicy.MUST_SAVE)
+
+
+def test_summaries_are_those_of_tensorboardx() -> None:  # lightning's loggers
+    pytest.importorskip("tensorboardX")
+    from flambeau.utils.tensorboard.summary import hparams
+
+    assert callable(hparams)
+
+
+def test_modules_spread_over_processes() -> None:  # trl
+    from flambeau.distributed.fsdp.fully_sharded_data_parallel import FullyShardedDataParallel, StateDictType
+
+    assert FullyShardedDataParallel is distributed.fsdp.FullyShardedDataParallel and len(StateDictType) == 3
+    with pytest.raises(NotImplementedError, match="one process"):
+        FullyShardedDataParallel(torch.nn.ReLU())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from enum import Enum
+from typing import Any, NoReturn
 
 import flambeau as torch
 from flambeau.graph.epoch import threads
@@ -14,10 +15,12 @@ from flambeau.utils._recomputing import METADATA, CheckpointError, Frame, GraphE
 __all__ = [
     "CheckpointError",
     "CheckpointFunction",
+    "CheckpointPolicy",
     "GraphExecGroup",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "detach_variable",
     "get_device_states",
     "noop_context_fn",
@@ -25,6 +28,24 @@ __all__ = [
     "set_checkpoint_early_stop",
     "set_device_states",
 ]
+
+
+class CheckpointPolicy(Enum):
+    """What becomes of an operator's result in a checkpoint that chooses."""
+
+    MUST_SAVE = 0
+    PREFER_SAVE = 1
+    MUST_RECOMPUTE = 2
+    PREFER_RECOMPUTE = 3
+    MUST_CPU_OFFLOAD = 4
+    PREFER_CPU_OFFLOAD = 5
+
+
+def create_selective_checkpoint_contexts(*args: Any, **kwargs: Any) -> NoReturn:
+    """Raises NotImplementedError: no mode sees single operators."""
+    raise NotImplementedError(
+        "create_selective_checkpoint_contexts() is not supported: a checkpoint computes its whole block again"
+    )
 
 
 def noop_context_fn() -> tuple[Any, Any]:

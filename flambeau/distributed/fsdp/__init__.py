@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-__all__ = ["FSDPModule", "FullyShardedDataParallel", "MixedPrecisionPolicy", "fully_shard"]
+__all__ = [
+    "CPUOffload", "FSDPModule", "FullyShardedDataParallel", "MixedPrecision", "MixedPrecisionPolicy", "fully_shard",
+]  # fmt: skip
 
 
 def fully_shard(*args: Any, **kwargs: Any) -> NoReturn:
@@ -27,3 +29,11 @@ class FullyShardedDataParallel(_Refused):
 
 class MixedPrecisionPolicy(_Refused):
     """In which dtypes such a module computes and speaks to others."""
+
+
+class CPUOffload(_Refused):
+    """Whether such a module keeps its parameters in the CPU's memory."""
+
+
+class MixedPrecision(_Refused):
+    """In which dtypes a ``FullyShardedDataParallel`` computes and speaks to others."""
