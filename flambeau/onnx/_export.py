@@ -127,7 +127,10 @@ class _Export:
             raise NotImplementedError(
                 "torch.onnx.export: what the model calls depends on the size of a dynamic axis; leave that axis fixed"
             )
-        for column in zip(*calls):
+        last = _last_uses(*self.runs[0])
+        for k, column in enumerate(zip(*calls)):
+            if writes(column[0].name) and self._depends(column[0]):
+                self._require_alone(column[0], {i for i, at in last.items() if at > k})
             self._translate(column)
 
     def _translate(self, column: tuple[Call, ...]) -> None:
@@ -139,8 +142,6 @@ class _Export:
         varying = any(isinstance(n, Size) for v in outs for n in v.shape)
         if not outs or not (varying or self._depends(call)):
             return
-        if writes(call.name):
-            self._require_alone(call)
         translate = TABLE.get(base_name(call.name))
         if translate is None:
             raise NotImplementedError(no_translation(call.name))
@@ -152,14 +153,10 @@ class _Export:
     def _depends(self, call: Call) -> bool:
         return any(id(x) in self.values for x in tensors_in((call.args, call.kwargs)))
 
-    def _require_alone(self, call: Call) -> None:
-        """A write that others see has no translation."""
+    def _require_alone(self, call: Call, used: set[int]) -> None:
+        """A write that others see, which are used later, has no translation."""
         x = call.args[0]
-        shared = x._base is not None or any(
-            v.tensor is not x and v.tensor.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
-            for v in self.values.values()
-        )
-        if shared:
+        if any(v.tensor is not x and v.tensor._s is x._s for i, v in self.values.items() if i in used):
             raise NotImplementedError(
                 f"torch.onnx.export: {call.name}() writes to memory that other tensors share; write it out of place"
             )
@@ -203,6 +200,12 @@ class _Export:
 
 
 _IR_VERSION = 9  # of the file: what runtimes of 2023 read
+
+
+def _last_uses(calls: Sequence[Call], result: Any) -> dict[int, int]:
+    """Where tensors are used for the last time, by their identity."""
+    last = {id(x): k for k, call in enumerate(calls) for x in tensors_in((call.args, call.kwargs))}
+    return last | {id(x): len(calls) for x in tensors_in(result)}
 
 
 def _label(n: int | Size) -> int | str:

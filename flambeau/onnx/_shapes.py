@@ -200,9 +200,10 @@ def _selected(g: Graph, x: Value, items: list[Any]) -> str:
         starts, ends, steps = zip(*[(i.start or 0, END if i.stop is None else i.stop, i.step or 1) for _, i in sliced])
         axes = g.const([k for k, _ in sliced])
         name = g.op("Slice", name, g.ints(starts), g.ints(ends), axes, g.ints(steps))
+    items = [_constant_index(i) if isinstance(i, list) else i for i in items]
     tensors = [i for i in items if isinstance(i, Value)]
-    if len(tensors) > 1 or any(i.dtype is torch.bool for i in tensors) or any(isinstance(i, list) for i in items):
-        raise NotImplementedError("torch.onnx.export: indexing with a mask, a list or several tensors")
+    if len(tensors) > 1 or any(i.dtype is torch.bool for i in tensors):
+        raise NotImplementedError("torch.onnx.export: indexing with a mask or several tensors")
     for i in items:
         if i is None:
             name, d = g.op("Unsqueeze", name, g.const([d])), d + 1
@@ -212,6 +213,11 @@ def _selected(g: Graph, x: Value, items: list[Any]) -> str:
             name = g.op("Gather", name, g.value(i, torch.int64) if isinstance(i, Value) else g.number(i), axis=d)
             d += i.ndim if isinstance(i, Value) else 0
     return name
+
+
+def _constant_index(places: list[Any]) -> Value:
+    x = torch.tensor(places)
+    return Value(x, x.shape)
 
 
 @translation("flip")
