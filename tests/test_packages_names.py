@@ -367,3 +367,10 @@ def test_modules_spread_over_processes() -> None:  # trl
     assert FullyShardedDataParallel is distributed.fsdp.FullyShardedDataParallel and len(StateDictType) == 3
     with pytest.raises(NotImplementedError, match="one process"):
         FullyShardedDataParallel(torch.nn.ReLU())
+
+
+def test_expanded_weights_are_refused() -> None:  # opacus
+    from flambeau.nn.utils._per_sample_grad import call_for_per_sample_grads
+
+    with pytest.raises(NotImplementedError, match="hooks"):
+        call_for_per_sample_grads(torch.nn.Linear(2, 2))
