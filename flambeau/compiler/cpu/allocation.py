@@ -3,6 +3,9 @@
 A vector of 64 bytes that lies across two lines is two accesses, and a store to it more than that; weights and an
 optimizer's state are read and written in every step. The arrays own their memory as others do, through NumPy's
 interface for allocators (NEP 49), which is set for the moment in which an array is made.
+
+NumPy asks for huge pages where an array is large. Here nothing became faster by them, and in a virtual machine whose
+free memory goes back to its host each is paid anew: a gigabyte that is written once took three times as long.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import code_cache
-from .target import LINE, MissingCompiler, Target
+from .target import LINE, MissingCompiler
 
 NAME = b"mem_handler"  # as NumPy wants it to be
 LEAST = 1024  # bytes of an array that is worth it
@@ -26,21 +29,11 @@ declare ptr @aligned_alloc(i64, i64)
 declare ptr @calloc(i64, i64)
 declare ptr @realloc(ptr, i64)
 declare void @free(ptr)
-$declare
 
 define ptr @allocate(ptr %context, i64 %size) {
-entry:
   %more = add i64 %size, 63
   %whole = and i64 %more, -64
   %p = call ptr @aligned_alloc(i64 64, i64 %whole)
-  %large = icmp uge i64 %size, 4194304
-  %there = icmp ne ptr %p, null
-  %both = and i1 %large, %there
-  br i1 %both, label %huge, label %out
-huge:
-  call void @advise(ptr %p, i64 %size)
-  br label %out
-out:
   ret ptr %p
 }
 define ptr @allocate_zeros(ptr %context, i64 %count, i64 %size) {
@@ -53,25 +46,6 @@ define ptr @reallocate(ptr %context, ptr %old, i64 %size) {
 }
 define void @release(ptr %context, ptr %p, i64 %size) {
   call void @free(ptr %p)
-  ret void
-}
-"""
-# Large memory in huge pages, as NumPy asks for it.
-LINUX = """
-declare i32 @madvise(ptr, i64, i32)
-define internal void @advise(ptr %p, i64 %size) {
-  %at = ptrtoint ptr %p to i64
-  %up = add i64 %at, 4095
-  %first = and i64 %up, -4096
-  %skipped = sub i64 %first, %at
-  %rest = sub i64 %size, %skipped
-  %start = inttoptr i64 %first to ptr
-  %r = call i32 @madvise(ptr %start, i64 %rest, i32 14)
-  ret void
-}
-"""
-OTHERS = """
-define internal void @advise(ptr %p, i64 %size) {
   ret void
 }
 """
@@ -108,17 +82,12 @@ def is_aligned(a: np.ndarray) -> bool:
     return a.nbytes < LEAST or a.__array_interface__["data"][0] % LINE == 0 or _setting() is None
 
 
-def allocation_text(target: Target) -> str:
-    """The module of the allocator's functions."""
-    return TEXT.replace("$declare", LINUX if "linux" in target.triple else OTHERS)
-
-
 @functools.cache
 def _setting() -> tuple[Callable[[Any], Any], Any] | None:
     """What sets NumPy's allocator, and the allocator; None where nobody can compile it."""
     cache = code_cache.default()
     try:
-        found = cache.load([allocation_text(cache.target)])[0]
+        found = cache.load([TEXT])[0]
     except MissingCompiler:
         return None
     handler = _Handler(b"flambeau", 1, None, *[found[name] for name in FUNCTIONS])
