@@ -17,11 +17,11 @@ from ..dtypes import bool_, dtype, int64
 from ..graph.epoch import Epoch, Turn, is_parameter, threads
 from ..graph.node import Operator
 from ..graph.placing import SMALL, window
-from ..graph.realisation import at_hand
+from ..graph.realisation import at_hand, realised
 from ..graph.resting import Range, make, range_of, readable, rests, waited, writable, written
 from ..graph.storage import Storage
 from ..graph.tensor_base import TensorBase, new_tensor
-from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
+from ..graph.types import Ty, like, overlaps_itself, repeating_dim, ty
 
 ARITHMETIC: dict[Operator, Callable[[Any, Any], Any]] = {}  # operators on one element as Python's
 FILLING: dict[Operator, Any] = {}  # operators that overwrite: 0 for what writes zeros, else None
@@ -256,53 +256,59 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
     return new_tensor(Storage.of(t, None, flat), t)
 
 
-def as_integers(x: TensorBase, u: Ty) -> Any:
-    """A few numbers at hand as int64, of the type ``u``; None where that is recorded, as for what int64 does not hold.
+def as_integers(x: TensorBase) -> Any:
+    """A few numbers at hand as int64, laid out like ``x``; None where that is recorded, as for what int64 does not hold.
 
     Integers are mostly indices or labels, whose values are looked at when they are used.
     """
-    epoch, s, t = threads.epoch, x._s, x._ty
-    if epoch.crowded:
-        with Turn(epoch):
-            return as_integers(x, u)
+    s, t = x._s, x._ty
+    if s.pending or s.raw is None or threads.epoch.crowded:
+        return None
+    u = t.views.get("int64")
+    if u is None:
+        u = t.views["int64"] = like(t, int64)
     if not (0 < t.numel <= SMALL and t.contiguous and u.contiguous) or not readable(s):
         return None
     if t.dtype is not s.ty.dtype or range_of(t.dtype) is None:
         return None
-    flat: Any = s.seen[t.offset : t.offset + t.numel]  # type: ignore[index]
-    if t.dtype.kind == "f" and not (flat[flat.argmin()] >= -EDGE and flat[flat.argmax()] < EDGE):
+    flat = s.raw[t.offset : t.offset + t.numel]
+    if t.dtype.kind == "f" and not (flat.item(flat.argmin()) >= -EDGE and flat.item(flat.argmax()) < EDGE):
         return None
     return new_tensor(Storage.of(u, None, flat.astype(np.int64)), u)
 
 
 def add_slices(x: TensorBase, dim: int, index: TensorBase, source: TensorBase) -> bool:
-    """``x.index_add_(dim, index, source)`` if that can be done at once."""
+    """``x.index_add_(dim, index, source)`` if that can be done at once; the index is computed if it is pending."""
     epoch, s, t, i, u = threads.epoch, x._s, x._ty, index._ty, source._ty
-    if epoch.crowded:
-        with Turn(epoch):
-            return add_slices(x, dim, index, source)
+    if epoch.crowded or epoch.sampling is not None:
+        return False
     key = t, dim, i, u
-    fits = _slices.get(key)
-    if fits is None:
+    axis = _slices.get(key)
+    if axis is None:
         if len(_slices) > MOST:
             _slices.clear()
-        fits = _slices[key] = _are_slices(t, dim, i, u)
-    if not fits or epoch.sampling is not None or has_history(x, epoch) or has_history(source, epoch):
+        axis = _slices[key] = _slice_axis(t, dim, i, u)
+    at, from_ = index._s, source._s
+    if axis < 0 or from_ is s or at is s or has_history(x, epoch) or has_history(source, epoch):
         return False
-    if source._s is s or index._s is s:
+    if not (t.dtype is s.ty.dtype is from_.ty.dtype and i.dtype is at.ty.dtype):
         return False
-    if not (t.dtype is s.ty.dtype is source._s.ty.dtype and i.dtype is index._s.ty.dtype):
+    if at.pending:
+        realised(at)
+    if not (readable(at) and readable(from_)) or not (rests(s, epoch) or (s.pending and make(s, epoch))):
         return False
-    if not (readable(index._s) and readable(source._s)) or not (rests(s, epoch) or (s.pending and make(s, epoch))):
+    places = window(at.raw, i)
+    if not within(places, t.shape[axis]):
         return False
-    at = window(index._s.raw, i)
-    if not within(at, t.shape[dim]):
-        return False
-    memory, values = window(let_be(s.raw), t), window(source._s.raw, u)
-    with np.errstate(all="ignore"):
-        np.add.at(memory.swapaxes(0, dim), at, values.swapaxes(0, dim))
+    memory, values = window(let_be(s.raw), t), window(from_.raw, u)
+    if axis:
+        memory, values = memory.swapaxes(0, axis), values.swapaxes(0, axis)
+    _add_at(memory, places, values)
     written(x, epoch)
     return True
+
+
+_add_at = np.errstate(all="ignore")(np.add.at)
 
 
 def within(at: np.ndarray, n: int) -> bool:
@@ -313,17 +319,20 @@ def within(at: np.ndarray, n: int) -> bool:
     return bool(flat.item(flat.argmax()) < n)
 
 
-def _are_slices(t: Ty, dim: int, i: Ty, u: Ty) -> bool:
-    """Are these the types of something small, of indices and of slices to be added there?"""
+def _slice_axis(t: Ty, dim: int, i: Ty, u: Ty) -> int:
+    """Along which axis slices of type ``u`` are added to something small at indices of type ``i``; -1 for all else."""
     if not t.ndim or t.ndim != u.ndim or i.ndim != 1 or i.dtype is not int64 or not 0 < u.numel <= SMALL:
-        return False
+        return -1
     held = range_of(t.dtype)
     if held is None or held.kind == "b" or u.dtype is not t.dtype or overlaps_itself(t):
-        return False
-    return (*t.shape[:dim], i.numel, *t.shape[dim + 1 :]) == u.shape
+        return -1
+    if type(dim) is not int or not -t.ndim <= dim < t.ndim:
+        return -1
+    axis = dim % t.ndim
+    return axis if (*t.shape[:axis], i.numel, *t.shape[axis + 1 :]) == u.shape else -1
 
 
-_slices: dict[tuple[Ty, int, Ty, Ty], bool] = {}
+_slices: dict[tuple[Ty, int, Ty, Ty], int] = {}
 MOST = 10_000
 
 

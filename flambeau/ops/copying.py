@@ -108,12 +108,11 @@ def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> A
             or x.is_contiguous(memory_format=memory_format)
         ):
             return x
-    t = layout_of(x._ty, memory_format, dt)
-    if dt is int64:
-        y = as_integers(x, t)
+    if dt is int64 and memory_format is None:
+        y = as_integers(x)
         if y is not None:
             return y
-    return call(TO, (x,), t)
+    return call(TO, (x,), layout_of(x._ty, memory_format, dt))
 
 
 @method()

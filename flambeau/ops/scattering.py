@@ -15,7 +15,7 @@ from ..graph.types import Ty, ty
 from ._checks import check_value
 from ._immediate import add_slices
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
-from .gathering import check_along, check_range, need_tensor, size_along, values_of
+from .gathering import check_along, check_range, need_tensor, size_along
 
 Record = Callable[..., Any]
 
@@ -379,11 +379,6 @@ def _index_add(inplace: bool, x: Any, dim: int, index: Any, src: Any, alpha: Any
     need_tensor("index_add", "source", 4, src)
     d = wrap_dim(dim, x._ty.ndim)
     others = (index, src) if alpha == 1 else (index, src, alpha)
-    if inplace and alpha == 1 and threads.epoch.sampling is None:
-        if index._s.pending and not index._ty.meta:
-            values_of(index)
-        if add_slices(x, d, index, src):
-            return x
     error, text = (RuntimeError, "") if x._ty.ndim > 1 else (IndexError, "index out of range in self")
     check_range(INDEX_ADD, (x, index, src), d, index, d, error, text)
     return call_inplace(INDEX_ADD, x, others, d) if inplace else call(INDEX_ADD, (x, *others), d)
@@ -398,6 +393,8 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
 @method()
 def index_add_(self: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """In-place ``index_add``."""
+    if alpha == 1 and is_tensor(index) and is_tensor(source) and add_slices(self, dim, index, source):
+        return self
     return _index_add(True, self, dim, index, source, alpha)
 
 
