@@ -300,10 +300,10 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Any:
         check_std(std)
     flat = draw(normal_sampler(0.0, 1.0 if is_tensor(std) else std), t, generator)
     values = widen(flat, t.dtype.name).reshape(shape)
-    if is_tensor(std):
-        values = _rounded(values * std.detach()._numpy(), t)
-    center = mean.detach()._numpy() if is_tensor(mean) else _rounded_number(mean, t)
-    values = _rounded(values + center, t)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if is_tensor(std):
+            values = _rounded(values * std._numpy(), t)
+        values = _rounded(values + (mean._numpy() if is_tensor(mean) else _rounded_number(mean, t)), t)
     op = _NORMAL_OF_MEAN if not is_tensor(std) else _NORMAL_OF_BOTH if is_tensor(mean) else _NORMAL_OF_STD
     y = drawn(lambda engine, t: memory_format(values, t.dtype).reshape(-1), t)
     return with_history(y, op, [x for x in (mean, std) if is_tensor(x)])
@@ -316,12 +316,15 @@ def _rounded_number(value: Any, t: Ty) -> Any:
 def _check_std_tensor(std: Any) -> None:
     if std._ty.dtype.kind == "c":
         raise RuntimeError("normal expects standard deviation to be non-complex")
-    if std._ty.numel and not (std.detach()._numpy() >= 0).all():
+    values = std._numpy()
+    if values.size and not values.flat[values.argmin()] >= 0:
         raise RuntimeError("normal expects all elements of std >= 0.0")
 
 
 def _rounded(values: np.ndarray, t: Ty) -> np.ndarray:
     """Values rounded to the dtype, still in the form in which NumPy computes."""
+    if values.dtype == t.dtype.np:
+        return values
     if t.dtype.kind == "c":
         return values.astype(t.dtype.np)
     return widen(cast(values, t.dtype.name), t.dtype.name)

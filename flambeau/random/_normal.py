@@ -28,6 +28,8 @@ def normal(
     Outputs of 16 elements or more that are contiguous are made in blocks of 16 (see :func:`_blocks`); all others
     one after another, as :func:`serial_normal` does.
     """
+    if count < _BLOCK and mean == 0 and dtype in ("float32", "float64"):
+        return np.array([value * std for value in few_normals(engine, count)], dtype)
     if count < _BLOCK or not contiguous:
         return cast(serial_normal(engine, count, mean, std), dtype)
     if dtype in ("float16", "bfloat16"):
@@ -49,6 +51,16 @@ def serial_normal(engine: Engine, count: int, mean: float = 0.0, std: float = 1.
         if (count - done) % 2:
             engine.cached_normal = float(values[-1])
     return fma64(standard, std, mean)
+
+
+def few_normals(engine: Engine, count: int) -> list[float]:
+    """As ``serial_normal`` of mean 0 and deviation 1, for a handful."""
+    if not count:
+        return []
+    values = [] if engine.cached_normal is None else [engine.cached_normal]
+    values += _few_polar_pairs(engine, (count - len(values) + 1) // 2)
+    engine.cached_normal = values.pop() if len(values) > count else None
+    return values
 
 
 def _few_polar_pairs(engine: Engine, pairs: int) -> list[float]:
