@@ -163,7 +163,8 @@ def beside(t: Ty, other: Ty) -> Ty:
 
 
 def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
-    refuse_quantised(t.dtype)
+    if t.dtype.kind == "q":
+        refuse_quantised(t.dtype)
     if len(_types) > _limit[0]:
         _sweep()
     return _types.setdefault(key, t)
