@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -734,11 +735,18 @@ def _check_grad(x: Tensor, g: Any) -> None:
         raise RuntimeError("assigned grad has data of a different size")
 
 
-def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
-    """PyTorch's old constructors: sizes, or data of the class's dtype."""
+@functools.cache
+def _constructors() -> tuple[Any, Any]:
+    """What makes tensors of data and of sizes: looked up once, as modules import this one."""
     from ._tensor_types import of_data
     from .ops.creation import empty
 
+    return of_data, empty
+
+
+def _legacy(cls: type, dt: dtypes.dtype, args: tuple[Any, ...]) -> Any:
+    """PyTorch's old constructors: sizes, or data of the class's dtype."""
+    of_data, empty = _constructors()
     if len(args) == 1 and isinstance(args[0], TensorBase):
         x = args[0].detach()  # type: ignore[attr-defined]
     elif len(args) == 1 and not isinstance(args[0], Size):

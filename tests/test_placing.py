@@ -394,3 +394,22 @@ def test_numpy_of_memory_that_a_graph_saved() -> None:
     y.backward()
     assert w.grad.tolist() == [5, 1, 2]
     assert y.item() == 3
+
+
+@pytest.mark.parametrize("source", ["float64", "float32", "float16", "int64", "int32", "uint8", "bool", "complex64"])
+@pytest.mark.parametrize("target", [None, torch.float32, torch.float64, torch.float16, torch.int64, torch.bool])
+def test_arrays_are_copied_as_their_lists_are(source: str, target: Any) -> None:
+    if source == "complex64" and target is not None:
+        return
+    a = np.array([[0, 1, 3], [2, 100, 7]]).astype(source)
+    given = torch.tensor(a, dtype=target)
+    same = torch.tensor(a.tolist(), dtype=target or given.dtype)
+    assert given.dtype is same.dtype and torch.equal(given, same)
+    assert torch.tensor(a.T, dtype=target).tolist() == same.T.tolist()
+    assert torch.tensor(a[0, 1], dtype=target).shape == torch.tensor(np.array(a[0, 1]), dtype=target).shape == ()
+    assert torch.tensor(a[:0], dtype=target).shape == (0, 3)
+    a[0, 0] = 1
+    assert given[0, 0] == 0
+    if source != "complex64":
+        assert torch.Tensor(a).dtype is torch.float32
+        assert torch.Tensor(a).tolist() == a.astype(np.float32).tolist()

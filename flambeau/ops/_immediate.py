@@ -257,7 +257,7 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
 
 
 def as_integers(x: TensorBase) -> Any:
-    """A few numbers at hand as int64, laid out like ``x``; None where that is recorded, as for what int64 does not hold.
+    """A few numbers at hand as int64, laid out like ``x``; None where it is recorded, as for what int64 does not hold.
 
     Integers are mostly indices or labels, whose values are looked at when they are used.
     """

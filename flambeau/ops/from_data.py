@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy_maps import cast
-from ..device import META, chosen
+from ..device import CPU, META, chosen
 from ..dtypes import (
     as_dtype,
     bool_,
@@ -60,6 +60,10 @@ def tensor(
         RuntimeError: no dtype stands for an element, or ``dtype`` cannot hold it.
     """
     where = chosen(device)
+    if type(data) is np.ndarray and where is CPU and not requires_grad:
+        x = _of_array(data, dtype and as_dtype(dtype, "tensor"))
+        if x is not None:
+            return x
     if is_tensor(data) and data._ty.meta:
         return with_grad(without_memory(like(data._ty, as_dtype(dtype))), requires_grad)
     if _is_storage(data):
@@ -68,6 +72,18 @@ def tensor(
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return with_grad(from_values(a, dt), requires_grad, where)
+
+
+def _of_array(a: np.ndarray, wanted: dtype | None) -> Any:
+    """A copy of a row-major array, where NumPy's conversion is PyTorch's; None for others, which take longer."""
+    dt = from_numpy_dtype(a.dtype)
+    new = wanted or dt
+    if dt is None or new is None or not a.flags.c_contiguous or a.dtype != dt.np or new.np != new.compute:
+        return None
+    if new is not dt and not (new.kind == "f" and dt.kind in "biu"):
+        return None
+    t = ty(a.shape, new)
+    return tensor_over(Storage.of(t, None, a.reshape(-1).astype(new.np)), t)
 
 
 @function()
