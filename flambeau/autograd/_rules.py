@@ -219,7 +219,7 @@ def _bound(fn: Fn, grads: list[Any], read: frozenset[int]) -> list[Any] | None:
 def _memory(x: Any) -> Node | None:
     """The node of the whole memory of a tensor; None if NumPy may write it, or if a part of it is a leaf by itself."""
     s = x._s
-    if s.owner is not None:
+    if s.owner is not None and s.shared:
         return None
     h = node_of(x)
     if x._ty is not s.ty and h.op is VIEW:

@@ -25,7 +25,7 @@ from ..compiler.cpu.target import MissingCompiler
 from ..compiler.simplify import without_dead
 from ..dtypes import bfloat16
 from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
-from ..graph.program import Program, values_read
+from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .shared_plans import FUSED, form_of
@@ -123,22 +123,24 @@ class FirstTier(Limited):
         self.steps: list[tuple[Call, tuple[int, ...], int, tuple[int, ...]]] = []
         self.seconds = 0.0
         self.runs = 0
-        calls = self._steps(order, p.roots)
+        calls = self._steps(order, p.roots, p.values)
+        del p.values
         self.seconds += STEP * len(self.steps) + CALL * calls
         if self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
 
-    def _steps(self, order: list[Node], roots: Sequence[Node]) -> int:
-        """Notes how each node is computed; the number of calls."""
+    def _steps(self, order: list[Node], roots: Sequence[Node], read: set[Node]) -> int:
+        """Notes how each node is computed; the number of calls.
+
+        Of what is not ``read``, as what is overwritten as a whole, types are all that counts.
+        """
         at = {n: k for k, n in enumerate(order)}
         self.roots = [at[r] for r in roots]
-        read = values_read(order, tuple(roots))  # of what is overwritten as a whole, types are all that counts
         last = _last_uses([n for n in order if n in read], at, self.roots)
         strides: dict[Node, Any] = {}
         calls = 0
         stored = _stored(roots)
         for k, n in enumerate(order):
-            _refuse_float8(n)
             if n.op is SCALAR:
                 self.scalars.append((k, n.attrs))
                 strides[n] = ()
@@ -155,6 +157,7 @@ class FirstTier(Limited):
         return calls
 
     def _leaf(self, k: int, n: Node) -> None:
+        _refuse_float8(n)
         if n.ty.dtype is bfloat16:  # is converted
             self.seconds += ELEMENT * n.ty.numel
         self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
@@ -224,12 +227,15 @@ def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
 def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict[Node, tuple[int, ...]]:
     """For each node, which of its inputs nobody needs after it."""
     seen = set(roots)
-    last: dict[Node, tuple[int, ...]] = dict.fromkeys(order, ())
+    last: dict[Node, tuple[int, ...]] = {}
     for n in reversed(order):
-        own = {at[x] for x in n.ins} - seen
-        if own:
-            seen |= own
-            last[n] = tuple(own)
+        own: tuple[int, ...] = ()
+        for x in n.ins:
+            k = at[x]
+            if k not in seen:
+                seen.add(k)
+                own += (k,)
+        last[n] = own
     return last
 
 
@@ -307,18 +313,24 @@ def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
         UnsupportedError: it has no form in this tier.
     """
     key = n.op, n.attrs, n.ty, tuple([(i.ty, strides[i]) for i in n.ins])
-    if key not in _operators:
-        if len(_operators) >= MOST:
-            _operators.clear()
-            _forms.clear()
-        try:
-            _operators[key] = _of_form(n, [strides[i] for i in n.ins])
-        except UnsupportedError:
-            _operators[key] = None
-    found = _operators[key]
+    found = _operators.get(key)
+    if found is None:
+        found = _operators[key] = None if key in _operators else _new_operator(n, [strides[i] for i in n.ins])
     if found is None:
         raise UnsupportedError(repr(n.op))
     return found
+
+
+def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
+    """How a node is computed; None if it has no form in this tier."""
+    if len(_operators) >= MOST:
+        _operators.clear()
+        _forms.clear()
+    try:
+        _refuse_float8(n)
+        return _of_form(n, strides)
+    except UnsupportedError:
+        return None
 
 
 def _of_form(n: Node, strides: list[Any]) -> Operator:

@@ -50,13 +50,18 @@ class Program:
         ordinals = [n.attrs for n in self.order if n.op is LEAF]
         self.leaves = 1 + max([i for i in ordinals if i >= 0], default=-1)
         self.kept = tuple([i for i in ordinals if i < 0])
-        self.read = frozenset([n.attrs for n in values_read(self.order, self.roots) if n.op is LEAF])
+        self.read = frozenset([n.attrs for n in self.values if n.op is LEAF])
         self.slots = [-1 - i for i in self.kept]  # where these are
 
     @cached_property
     def order(self) -> list[Node]:
         """Its nodes, inputs before users."""
         return in_order(self.roots)
+
+    @cached_property
+    def values(self) -> set[Node]:
+        """The nodes whose values the roots depend on, until the program is planned."""
+        return values_read(self.order, self.roots)
 
     @cached_property
     def function(self) -> Function:
@@ -102,7 +107,7 @@ def values_read(order: list[Node], roots: tuple[Node, ...]) -> set[Node]:
     """The nodes whose values the roots depend on."""
     found = set(roots)
     for n in reversed(order):
-        if n in found:
+        if n.ins and n in found:
             found.update(needed(n))
     return found
 
@@ -111,15 +116,18 @@ def in_order(roots: tuple[Node, ...]) -> list[Node]:
     """The nodes under ``roots``, inputs before users, without recursion: graphs may be very deep."""
     order: list[Node] = []
     seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(roots)]
+    stack: list[Node | None] = [*reversed(roots)]  # None: the inputs of the node below it are done
     while stack:
-        node, entered = stack.pop()
-        if entered:
-            order.append(node)
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())  # type: ignore[arg-type]
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend([(i, False) for i in reversed(node.ins) if i not in seen])
+            if node.ins:
+                stack += node, None
+                stack += [i for i in reversed(node.ins) if i not in seen]
+            else:
+                order.append(node)
     return order
 
 
