@@ -119,10 +119,17 @@ def _promoted(p: Program, inputs: list[Any]) -> Any:
     """What runs a program that has run in the first tier: once more that, or compiled code if it is at hand or pays."""
     _count(p)
     if p.cache.done:
-        return _planned(p, inputs)
-    if p.cache.runs > 1 or p.alike is not None:  # what is planned but for its sizes is hardly ever on the disk
-        return p.cache
-    return _planned(p, inputs, found_only=True) or p.cache
+        return _compiled(p, inputs)
+    looks = p.cache.runs == (1 if p.alike is None else 2)  # what is planned but for its sizes is there less often
+    return looks and _compiled(p, inputs, found_only=True) or p.cache
+
+
+def _compiled(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
+    """Compiled code of a program that has run in the first tier, or of the front of one in two parts."""
+    with_front = getattr(p.cache, "with_front", None)
+    if with_front is None:
+        return _planned(p, inputs, found_only)
+    return with_front(lambda part, given: _planned(part, given, found_only), inputs)
 
 
 def _count(p: Program) -> None:

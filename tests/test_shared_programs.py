@@ -373,3 +373,19 @@ def test_causal_attention_leaves_out_what_is_hidden(in_both: dict[str, int], dt:
         y = F.scaled_dot_product_attention(*map(torch.from_numpy, (q, k, v)), is_causal=True).numpy()
         assert np.isfinite(y[0, 2]).all() and np.isnan(y[0, 0]).any(-1).sum() == 1
     assert in_both["shared"] >= 10
+
+
+def test_a_front_that_comes_again_is_compiled_and_gives_the_same_bits(
+    auto: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split_programs, "SHARE", 1.0)
+    monkeypatch.setattr(split_programs.SplitProgram, "done", property(lambda self: self.runs > 3))
+    torch.manual_seed(0)
+    net, found, seen = Text(), [], []
+    with torch.no_grad():
+        for length in (5, 6, 7, *[24] * 8):
+            scores = net(torch.from_numpy(np.zeros((1, length), np.int64)))[:, -1] / 0.8
+            values, at = torch.topk(scores, 3)
+            found.append(repr((length, values.tolist(), at.tolist())))
+            seen.append("WithFront" in kinds())
+    assert seen == [False] * 7 + [True] * 4 and len(set(found)) == 4

@@ -6,7 +6,7 @@ before it has. So a program is split: at the front all that can be shared, behin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from ..compiler.cpu.first_tier import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
-from .by_operator import FirstTier, LimitedLater
+from .by_operator import SHARE, FirstTier, LimitedLater
 from .patterns import KINDS, fixed, note
 from .shared_plans import serves_all_sizes
 from .shared_programs import Planned, SharedProgram, shared
@@ -110,16 +110,52 @@ class SplitProgram(LimitedLater):
     ) -> list[np.ndarray]:
         """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
         self.runs += 1
-        p = self.program
-        kept = dict(zip(p.kept, inputs[p.leaves :]))
-        found = self.front.run(_given(self.parts.front, inputs[: p.leaves], kept), scalars)
-        found += self.rest.run(_given(self.parts.behind, [*inputs[: p.leaves], *found], kept), scalars)
-        return [found[k] for k in self.parts.results]
+        return _run(self.program, self.parts, self.front, self.rest, inputs, scalars)
+
+    def with_front(self, plan: Plan, inputs: Sequence[Any]) -> Any:
+        """The same with a front that ``plan`` compiles.
+
+        What is behind is computed by NumPy, mostly, wherever it is, and keeps a whole from being stored on the disk.
+        So the whole is compiled where more than a quarter of the time goes there alone.
+        """
+        if self.rest.seconds > SHARE * self.seconds:
+            return plan(self.program, inputs)
+        parts = self.parts if self.program.alike is None else split(self.program)
+        if parts is None:
+            return plan(self.program, inputs)
+        front = plan(parts.front, _given(parts.front, self.program, inputs))
+        return front and WithFront(self.program, parts, front, self.rest)
 
 
-def _given(p: Program, leaves: Sequence[Any], kept: dict[int, Any]) -> list[Any]:
-    """The inputs of a part."""
-    return [*leaves[: p.leaves], *[kept[i] for i in p.kept]]
+Plan = Callable[[Program, Sequence[Any]], Any]
+
+
+class WithFront:
+    """A program in two parts, of which the first is compiled."""
+
+    def __init__(self, p: Program, parts: Split, front: Any, rest: FirstTier) -> None:
+        self.program, self.parts, self.front, self.rest = p, parts, front, rest
+
+    def run(
+        self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
+    ) -> list[np.ndarray]:
+        """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
+        return _run(self.program, self.parts, self.front, self.rest, inputs, scalars)
+
+
+def _run(
+    p: Program, parts: Split, front: Any, rest: FirstTier, inputs: Sequence[Any], scalars: Sequence[Any]
+) -> list[np.ndarray]:
+    none = [None] * len(parts.front.outputs)
+    found = list(front.run(_given(parts.front, p, inputs), scalars, none, None))
+    found += rest.run(_given(parts.behind, p, inputs, found), scalars)
+    return [found[k] for k in parts.results]
+
+
+def _given(part: Program, p: Program, inputs: Sequence[Any], more: Sequence[Any] = ()) -> list[Any]:
+    """The inputs of a part of a program; ``more``: those behind the program's leaves."""
+    kept = dict(zip(p.kept, inputs[p.leaves :]))
+    return [*[*inputs[: p.leaves], *more][: part.leaves], *[kept[i] for i in part.kept]]
 
 
 class PlannedInParts(NamedTuple):

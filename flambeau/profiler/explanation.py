@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..compiler.cpu import inspection
 from ..compiler.cpu.inspection import KernelFacts, MemoryFacts
 from ..first_tier.by_operator import FirstTier, Limited
+from ..first_tier.split_programs import WithFront
 from ._causes import Cause
 from ._recorder import Noted, Recorder, Run
 
@@ -156,6 +157,8 @@ def tier_of(cache: Any) -> str:
     if isinstance(cache, Limited):
         how = "operator by operator" if isinstance(cache, FirstTier) else "one native call for programs of all sizes"
         return f"the first tier, {how}; compiled when it has run {cache.limit} times"
+    if isinstance(cache, WithFront):
+        return "compiled code, and operator by operator behind it"
     return "compiled" if inspection.is_native(cache) else "NumPy"
 
 
