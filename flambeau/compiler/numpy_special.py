@@ -17,12 +17,27 @@ from . import numpy_special_tables as tables
 Array = np.ndarray
 
 
+_PIECE = 1 << 13  # elements whose intermediate results stay in the processor's second cache
+
+
+def _in_pieces(f: Callable[[Array], Array], x: Array) -> Array:
+    """``f`` of a large array, computed piece by piece: the numbers are the same, and its temporaries stay in cache."""
+    flat = x.reshape(-1)
+    y = np.empty_like(flat)
+    for start in range(0, flat.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        y[piece] = f(flat[piece].astype(np.float64))
+    return y.reshape(x.shape)
+
+
 def _in_float64(f: Callable[..., Array]) -> Callable[..., Array]:
     """``f`` computed in float64, with the result in the dtype of the first array."""
 
     @wraps(f)
     def g(*args: Array) -> Array:
         with np.errstate(all="ignore"):
+            if len(args) == 1 and np.size(args[0]) > _PIECE:
+                return _in_pieces(f, args[0])
             return np.asarray(f(*[np.asarray(a, np.float64) for a in args])).astype(args[0].dtype, copy=False)
 
     return g
@@ -96,8 +111,11 @@ def erfinv(x: Array) -> Array:
     a = 2 / (pi * 0.147) + log / 2
     y = np.where(inside < 0.1, inside * sqrt(pi) / 2, np.sqrt(np.sqrt(a * a - log / 0.147) - a))
     for _ in range(3):
-        near = _erf_small(np.minimum(y, 1.0)) - inside
-        error = np.where(y <= 1, near, (1 - inside) - _erfc_positive(y))
+        near = y <= 1
+        far = ~near
+        error = np.empty_like(y)
+        error[near] = _erf_small(y[near]) - inside[near]
+        error[far] = (1 - inside[far]) - _erfc_positive(y[far])
         step = error / (2 / sqrt(pi) * np.exp(-y * y))
         y = y - step / (1 + y * step)
     y = np.where(size == 1, np.inf, np.where(size < 1, y, np.nan))
