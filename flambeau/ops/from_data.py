@@ -60,10 +60,9 @@ def tensor(
         RuntimeError: no dtype stands for an element, or ``dtype`` cannot hold it.
     """
     where = chosen(device)
-    if type(data) is np.ndarray and where is CPU and not requires_grad:
-        x = _of_array(data, dtype and as_dtype(dtype, "tensor"))
-        if x is not None:
-            return x
+    x = None if requires_grad or where is not CPU else _of_array(data, dtype and as_dtype(dtype, "tensor"))
+    if x is not None:
+        return x
     if is_tensor(data) and data._ty.meta:
         return with_grad(without_memory(like(data._ty, as_dtype(dtype))), requires_grad)
     if _is_storage(data):
@@ -74,8 +73,10 @@ def tensor(
     return with_grad(from_values(a, dt), requires_grad, where)
 
 
-def _of_array(a: np.ndarray, wanted: dtype | None) -> Any:
-    """A copy of a row-major array, where NumPy's conversion is PyTorch's; None for others, which take longer."""
+def _of_array(a: Any, wanted: dtype | None) -> Any:
+    """A copy of a row-major array, where NumPy's conversion is PyTorch's; None for all else, which takes longer."""
+    if type(a) is not np.ndarray:
+        return None
     dt = from_numpy_dtype(a.dtype)
     new = wanted or dt
     if dt is None or new is None or not a.flags.c_contiguous or a.dtype != dt.np or new.np != new.compute:
