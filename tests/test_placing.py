@@ -14,6 +14,13 @@ import flambeau as torch
 from flambeau.graph import epoch, realisation
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever threads there have been."""
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):
+        monkeypatch.setattr(epoch.threads.epoch, field, value)
+
+
 def programs() -> int:
     return realisation.counters["compiles"]
 

@@ -379,6 +379,15 @@ def test_samples_that_are_written(f):
     assert torch.equal(x, y)
 
 
+def test_other_threads(monkeypatch):
+    monkeypatch.setattr(threads.epoch, "crowded", True)
+    called = Counted(lambda a: a.sin() * 2)
+    x = batch(4)
+    torch.testing.assert_close(vmap(called)(x), x.sin() * 2)
+    torch.testing.assert_close(jacrev(called)(x[0]), (x[0].cos() * 2).diag())
+    assert called.calls == 2 and threads.epoch.crowded
+
+
 def test_an_error_leaves_nothing_behind():
     def f(a):
         a = a * 2

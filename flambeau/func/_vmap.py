@@ -12,7 +12,7 @@ from flambeau.graph.epoch import threads
 from flambeau.graph.realisation import realised
 from flambeau.graph.sampling import NotTogether
 from flambeau.ops._batched_draws import Batch, Different, Refused, Same, running
-from flambeau.ops._samples import Samples
+from flambeau.ops._samples import Samples, alone
 
 __all__ = ["vmap"]
 
@@ -104,7 +104,8 @@ class _Batch(NamedTuple):
         draws = _DRAWS[randomness](self.size)
         running.batches.append(draws)
         try:
-            return self.together(out_dims, draws)
+            with alone():
+                return self.together(out_dims, draws)
         except NotTogether:
             return _stacked(self.func, self.one_by_one(draws), out_dims, self.size)
         finally:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from ..compiler.builder import Builder
 from ..compiler.vectorise import vectorised
 from ..graph import packing
-from ..graph.epoch import node_of, threads
+from ..graph.epoch import Turn, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out
 from ..graph.node import LAYOUT, PART, SCALAR, UPDATE, VIEW, Node, Operator, intern, layout_node, update_node, view_node
 from ..graph.sampling import SAMPLE, NotTogether, Sampling, sample_node
@@ -118,18 +119,29 @@ def at_each(size: int, f: Callable[[Callable[[Any], Any]], Sequence[Any]], check
     ``f`` is called with a function that gives one sample of a tensor of all: once if that can be, else for each.
     """
     try:
-        with Samples(size, checked) as samples:
-            found = f(samples.sample)
-            taken = [None if x is None else samples.take(x) for x in found]
-        every = [None if x is None else samples.all_of(x) for x in taken]
-        samples.check()
-        return [y if x is None or y is not None else x.expand(size, *x.shape) for x, y in zip(found, every)]
+        with alone():
+            return _together(size, f, checked)
     except NotTogether:
         rows = [f(lambda x, i=i: x.select(0, i)) for i in range(size)]
         return [None if column[0] is None else FUNCTIONS["stack"](column) for column in zip(*rows)]
 
 
+def _together(size: int, f: Callable[[Callable[[Any], Any]], Sequence[Any]], checked: bool) -> list[Any]:
+    with Samples(size, checked) as samples:
+        found = f(samples.sample)
+        taken = [None if x is None else samples.take(x) for x in found]
+    every = [None if x is None else samples.all_of(x) for x in taken]
+    samples.check()
+    return [y if x is None or y is not None else x.expand(size, *x.shape) for x, y in zip(found, every)]
+
+
 # ---- from one sample to all
+
+
+def alone() -> AbstractContextManager[Any]:
+    """A block in which no other thread records: what one has pending is computed when another takes its turn."""
+    epoch = threads.epoch
+    return Turn(epoch) if epoch.crowded else nullcontext()
 
 
 class Given(NamedTuple):
@@ -169,7 +181,7 @@ class Samples:
     indices need no check, as in a gradient. ``draws``: what gives the samples their random numbers.
 
     Raises:
-        NotTogether: (anywhere) the function needs values, or writes to what was there before, samples included.
+        NotTogether: (anywhere) other threads may record too (``alone``), or the function needs values, or writes to what was there before, samples included.
     """
 
     def __init__(self, size: int, checked: bool = False, draws: Any = None) -> None:
