@@ -181,7 +181,8 @@ class Samples:
     indices need no check, as in a gradient. ``draws``: what gives the samples their random numbers.
 
     Raises:
-        NotTogether: (anywhere) other threads may record too (``alone``), or the function needs values, or writes to what was there before, samples included.
+        NotTogether: (anywhere) other threads may record too (``alone``), or the function needs values, or writes to
+            what was there before, samples included.
     """
 
     def __init__(self, size: int, checked: bool = False, draws: Any = None) -> None:
