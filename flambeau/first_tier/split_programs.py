@@ -195,17 +195,19 @@ _behind: dict[Any, Any] = {}  # by the operators of results: the types behind th
 def _note(found: SplitProgram) -> None:
     """Has programs recognised that differ from this one in the sizes of their fronts alone.
 
-    What is behind must be the same for all sizes, and is taken to be so when it comes for the second time.
+    What is behind, and what it reads, must be the same for all sizes, and is taken to be so when it comes for the
+    second time.
     """
     p, front, parts = found.program, found.front, found.parts
     ahead = set(parts.front.order)
     behind = [n for n in p.order if n not in ahead]
-    types = [n.ty for n in behind]
+    read = [i for n in behind for i in n.ins]
+    types = [n.ty for n in (*behind, *read)]
     if len(_behind) >= KINDS:
         _behind.clear()
     key = tuple([r.op for r in p.roots])
     before, _behind[key] = _behind.get(key), types
     if before == types:
         told = front.planned.told(parts.front)
-        told |= {n: fixed(n.ty) for n in behind if n not in told}
+        told |= {n: fixed(n.ty) for n in (*behind, *read)}
         note(p, front.sizes, told, PlannedInParts(parts, front.planned, found.rest))
