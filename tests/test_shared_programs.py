@@ -394,3 +394,32 @@ def test_a_front_that_comes_again_is_compiled_and_gives_the_same_bits(
             found.append(repr((length, values.tolist(), at.tolist())))
             seen.append("WithFront" in kinds())
     assert seen == [False] * 7 + [True] * 4 and len(set(found)) == 4
+
+
+class LastScores(nn.Module):
+    """Gives the scores behind a text, of the last word alone, as nanoGPT takes it: by a list of indices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places, self.head = nn.Embedding(11, 8), nn.Embedding(40, 8), nn.Linear(8, 11, bias=False)
+        layers = [nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 32), nn.GELU(), nn.Linear(32, 8)) for _ in range(4)]
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, text: Any) -> Any:
+        x = self.words(text) + self.places(torch.arange(0, text.size(1)))
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.head(x[:, [-1], :])
+
+
+def test_what_a_sampler_reads_of_texts_of_all_lengths(auto: None) -> None:
+    """Its results have the same sizes for all lengths; what it reads of the model has not."""
+    torch.manual_seed(0)
+    net = LastScores()
+    with torch.no_grad():
+        text = torch.zeros(1, 1, dtype=torch.long)
+        for _ in range(30):
+            scores = net(text)[:, -1, :] / 0.8
+            scores[scores < torch.topk(scores, 5)[0][:, [-1]]] = -float("inf")
+            text = torch.cat((text, torch.multinomial(torch.softmax(scores, -1), 1)), 1)
+    assert text.shape == (1, 31) and int(text.max()) < 11
