@@ -20,7 +20,6 @@ from ..graph.fn import Fn, Saved
 from ..graph.node import (
     LAYOUT,
     LEAF,
-    OUT,
     PART,
     SCALAR,
     UPDATE,
@@ -39,6 +38,7 @@ from ..graph.storage import Storage
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty
 from ..ops._registry import HELD_BACK, creation_of, fresh
+from ._call import CallContext
 
 TIMES = 2  # how often a form's rule is run as it is before its pattern is made
 MOST = 10_000  # forms that are remembered
@@ -54,28 +54,18 @@ class NoPatternError(Exception):
     """A rule did something that other calls of the form may not do alike."""
 
 
-class OnPlaces:
-    """What a rule sees of its call, with places for what was saved (``engine.Context``)."""
+class OnPlaces(CallContext):
+    """A call with places for what was saved."""
+
+    __slots__ = ("_saved",)
 
     def __init__(self, fn: Fn, saved: Sequence[Any]) -> None:
-        self.fn = fn
-        self.op = fn.op
-        self.attrs = fn.attrs
-        self.ins = fn.ins
-        self.outs = fn.outs
+        super().__init__(fn, fn.ins)
         self._saved = {which: x for (which, _), x in zip(fn.op.saves, saved)}
-
-    def needs(self, i: int) -> bool:
-        """Does input ``i`` want a gradient?"""
-        return self.fn.edges[i] is not None
 
     def saved(self, i: int) -> Any:
         """The place of the saved input ``i`` (a Python number as it is)."""
         return self._saved[i]
-
-    def out(self, k: int = 0) -> Any:
-        """The place of the saved output ``k``."""
-        return self._saved[OUT + k]
 
 
 class Result:

@@ -14,6 +14,7 @@ from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from . import anomaly_mode as anomaly
+from ._call import CallContext, fitted
 from ._hook_results import gradient, gradients
 from ._rules import apply_known
 
@@ -25,33 +26,14 @@ FREED = (
 )
 
 
-class Context:
-    """What a gradient rule sees of its call: attributes, saved tensors, types, which inputs want a gradient."""
+class Context(CallContext):
+    """A call that the engine runs the rule of: what it saved are tensors."""
 
-    __slots__ = ("attrs", "fn", "ins", "op")
-
-    def __init__(self, fn: Fn, ins: tuple[Any, ...]) -> None:
-        self.fn = fn
-        self.op = fn.op
-        self.attrs = fn.attrs
-        self.ins = ins
-
-    @property
-    def outs(self) -> tuple[Any, ...]:
-        """The types of the outputs."""
-        return self.fn.outs
-
-    def needs(self, i: int) -> bool:
-        """Does input ``i`` want a gradient?"""
-        return self.fn.edges[i] is not None
+    __slots__ = ()
 
     def saved(self, i: int) -> Any:
         """The saved input ``i`` as a tensor (a Python number as it is)."""
         return unpack(self.fn, i)
-
-    def out(self, k: int = 0) -> Any:
-        """The saved output ``k``."""
-        return unpack(self.fn, OUT + k)
 
 
 def unpack(fn: Fn, which: int) -> Any:
@@ -356,25 +338,19 @@ def _zeros(t: Any) -> Any:
 
 
 def _fitted(g: Any, t: Any, node: Fn, i: int) -> Any:
-    """A gradient summed to its input's shape where that was broadcast, in its dtype."""
+    """A gradient like its input; what a custom function gave may not fit it."""
     if g is None or t is None:
         return g
     if g._ty.shape != t.shape:
-        g = _reduced(g, t, node, i)
-    if g._ty.dtype is not t.dtype:
-        if g._ty.dtype.is_complex and not t.dtype.is_complex:
-            g = g.real
-        g = g.to(t.dtype)
-    return g
+        _check_sums(g._ty.shape, t.shape, node, i)
+    return fitted(g, t)
 
 
-def _reduced(g: Any, t: Any, node: Fn, i: int) -> Any:
-    have, want = g._ty.shape, t.shape
+def _check_sums(have: tuple[int, ...], want: tuple[int, ...], node: Fn, i: int) -> None:
     lead = len(have) - len(want)
     if lead < 0 or any(w not in (1, h) for h, w in zip(have[lead:], want)):
         raise RuntimeError(f"Function {node.op.grad_name} returned an invalid gradient at index {i} - got {list(have)} "
                            f"but expected shape compatible with {list(want)}")  # fmt: skip
-    return g.sum_to_size(want)
 
 
 def _edges(node: Any) -> Sequence[Any]:

@@ -182,9 +182,9 @@ def _named_shapes(model: Any, args: tuple[Any, ...], shapes: Any) -> dict[str, d
 def _verify(program: ONNXProgram, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     from flambeau.onnx._recording import tensors_in
 
-    inputs = list(tensors_in((args, kwargs)))
+    inputs = tensors_in((args, kwargs))
     with torch.no_grad():
-        wanted = list(tensors_in(model(*args, **kwargs)))
+        wanted = tensors_in(model(*args, **kwargs))
     for k, (got, want) in enumerate(zip(program(*inputs), wanted)):
         try:
             torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5)

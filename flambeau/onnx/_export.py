@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flambeau as torch
+from flambeau.func._tree import map_leaves
 from flambeau.onnx import _elementwise, _layers, _reductions, _shapes  # noqa: F401  (they fill the table)
 from flambeau.onnx._graph import NUMBERS, Graph, Value
 from flambeau.onnx._recording import Call, base_name, no_translation, record, tensors_in, writes
@@ -25,14 +26,14 @@ def exported(
     Raises:
         NotImplementedError: something has no translation.
     """
-    inputs = list(tensors_in((args, kwargs)))
+    inputs = tensors_in((args, kwargs))
     names = _input_names(model, args, kwargs, inputs, input_names)
     axes = _axes(names, inputs, dynamic)
     runs = [record(lambda: model(*args, **kwargs), inputs, TABLE)]
     if axes:
         others = [_resized(x, [a for a in axes if a.input == name]) for x, name in zip(inputs, names)]
         again = iter(others)
-        more = _map((args, kwargs), lambda _: next(again))
+        more = map_leaves(lambda x: next(again) if isinstance(x, torch.Tensor) else x, (args, kwargs))
         runs.append(record(lambda: model(*more[0], **more[1]), others, TABLE))
     return _Export(model, runs, axes, opset).model(inputs, names, output_names, dynamic)
 
@@ -69,18 +70,6 @@ def _resized(x: Any, axes: Sequence[Axis]) -> Any:
     for a in axes:
         x = x.index_select(a.dim, torch.arange(a.sizes[1]) % a.sizes[0])
     return x.clone()
-
-
-def _map(tree: Any, f: Any) -> Any:
-    """Nested arguments with other tensors."""
-    if isinstance(tree, torch.Tensor):
-        return f(tree)
-    if isinstance(tree, dict):
-        return {k: _map(v, f) for k, v in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        parts = [_map(v, f) for v in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return tree
 
 
 # ---- the graph
@@ -137,7 +126,7 @@ class _Export:
         """Adds the nodes of one call, unless it depends on no input."""
         call = column[0]
         args, kwargs = self._merged([(c.args, c.kwargs) for c in column])
-        results = [list(tensors_in(c.result)) for c in column]
+        results = [tensors_in(c.result) for c in column]
         outs = [Value(ts[0], self._shape(ts)) for ts in zip(*results)]
         varying = any(isinstance(n, Size) for v in outs for n in v.shape)
         if not outs or not (varying or self._depends(call)):
@@ -185,7 +174,7 @@ class _Export:
 
     def _outputs(self, names: Sequence[str] | None, dynamic: Axes) -> list[Any]:
         """The model's outputs, under the names that are given."""
-        infos, outs = [], list(zip(*[list(tensors_in(result)) for _, result in self.runs]))
+        infos, outs = [], list(zip(*[tensors_in(result) for _, result in self.runs]))
         for k, column in enumerate(outs):
             value = self.values.get(id(column[0])) or Value(column[0], self._shape(column))
             name = self.graph.unused(names[k] if names and k < len(names) else f"output_{k}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import flambeau as torch
+from flambeau.func._tree import flatten
 from flambeau.graph.epoch import node_of, threads
 from flambeau.graph.node import Node
 from flambeau.graph.program import in_order
@@ -66,7 +67,7 @@ class Recorder(TorchFunctionMode):
         name = name_of(func)
         if name in _LOOKS:
             return func(*args, **kwargs)
-        given = list(tensors_in((args, kwargs)))
+        given = tensors_in((args, kwargs))
         dependent = any(id(x) in self.dependent for x in given)
         if name in _VALUES:
             return self._value(func, args, kwargs, dependent)
@@ -109,7 +110,7 @@ class Recorder(TorchFunctionMode):
     def _note(self, name: str, args: Any, kwargs: Any, result: Any, dependent: bool) -> None:
         self.calls.append(Call(name, args, kwargs, result))
         if dependent:
-            found = list(tensors_in(result))
+            found = tensors_in(result)
             self.dependent |= {id(x) for x in found}
             self.followed.add(found)
 
@@ -156,16 +157,9 @@ def writes(name: str) -> bool:
     return inplace or (name.startswith("__i") and name.strip("_") not in ("invert", "iter", "index", "int"))
 
 
-def tensors_in(tree: Any) -> Iterator[Any]:
+def tensors_in(tree: Any) -> list[Any]:
     """The tensors among nested arguments."""
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, dict):
-        for x in tree.values():
-            yield from tensors_in(x)
-    elif isinstance(tree, (list, tuple)):
-        for x in tree:
-            yield from tensors_in(x)
+    return [x for x in flatten(tree) if isinstance(x, torch.Tensor)]
 
 
 def record(run: Callable[[], Any], inputs: Sequence[Any], translated: Container[str]) -> tuple[list[Call], Any]:
@@ -173,5 +167,5 @@ def record(run: Callable[[], Any], inputs: Sequence[Any], translated: Container[
     recorder = Recorder(translated, inputs)
     with torch.no_grad(), recorder:
         result = run()
-    recorder.require_followed("the result", list(tensors_in(result)))
+    recorder.require_followed("the result", tensors_in(result))
     return recorder.calls, result

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+from ..autograd._call import fitted
 from ..compiler.builder import Builder
 from ..compiler.vectorise import vectorised
 from ..graph import packing
@@ -96,21 +97,13 @@ class _OfSample:
     def gradients(self, grads: Sequence[Any]) -> list[Any]:
         """What the rule gives, in the shapes and dtypes of a sample's inputs."""
         found = self.op.vjp(self, *map(self._sample, grads))  # type: ignore[misc]
-        return [None if g is None else _fitted(g, t) for g, t in zip(found, self.ins)]
+        return [None if g is None else fitted(g, t) for g, t in zip(found, self.ins)]
 
 
 def _vjp(op: Operator, f: Any, *grads: Any) -> list[Any]:
     _, _, _, mapped, size = f.attrs
     found = at_each(size, lambda sample: _OfSample(op, f, sample).gradients(grads), checked=True)
     return [g if g is None or own else g.sum(0) for g, own in zip(found, mapped)]
-
-
-def _fitted(g: Any, t: Ty) -> Any:
-    """A sample's gradient in the shape and dtype of its input."""
-    g = g if g._ty.shape == t.shape else g.sum_to_size(t.shape)
-    if g._ty.dtype.is_complex and not t.dtype.is_complex:
-        g = g.real
-    return g if g._ty.dtype is t.dtype else g.to(t.dtype)
 
 
 def at_each(size: int, f: Callable[[Callable[[Any], Any]], Sequence[Any]], checked: bool = False) -> list[Any]:
