@@ -38,7 +38,7 @@ from ..graph.storage import Storage
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty
 from ..ops._registry import HELD_BACK, creation_of, fresh
-from ._call import CallContext
+from ..ops._rule_context import CallContext
 
 TIMES = 2  # how often a form's rule is run as it is before its pattern is made
 MOST = 10_000  # forms that are remembered

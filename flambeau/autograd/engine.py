@@ -13,8 +13,8 @@ from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, edge_of_
 from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
+from ..ops._rule_context import CallContext, fitted
 from . import anomaly_mode as anomaly
-from ._call import CallContext, fitted
 from ._hook_results import gradient, gradients
 from ._rules import apply_known
 

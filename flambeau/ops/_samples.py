@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-from ..autograd._call import fitted
 from ..compiler.builder import Builder
 from ..compiler.vectorise import vectorised
 from ..graph import packing
@@ -23,6 +22,7 @@ from ..graph.sampling import SAMPLE, NotTogether, Sampling, sample_node
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, like, ty
 from ._registry import FUNCTIONS, call, fresh, requires_grad, view_edge
+from ._rule_context import fitted
 
 
 def of_batch(t: Ty, size: int) -> Ty:
