@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..graph.tensor_base import TensorBase
+import flambeau as torch
+
 from .optimizer import Optimizer
 
 _NAME = "swap_in_optimizer_params_and_state"
@@ -67,7 +68,7 @@ def _checked_state(optimizer: Optimizer, given: Any) -> dict[Any, Any]:
         f"{_NAME} requires swapin_optim_state['state'] to be a dict mapping packed parameter ids to per-param state "
         f"dicts, got {type(state).__name__}.",
     )
-    numbered = not any(isinstance(k, TensorBase) for k in state)
+    numbered = not any(isinstance(k, torch.Tensor) for k in state)
     _require(numbered, f"{_NAME} requires optimizer.state_dict()-style state keyed by packed parameter ids.")
     whole = all(isinstance(v, dict) for k, v in state.items() if isinstance(k, int))
     _require(whole, f"{_NAME} requires per-parameter optimizer state entries to be dictionaries.")
