@@ -158,11 +158,19 @@ def logarithm_of_s(z: Number) -> Number:
     return mp.log((1 + s) / (1 - s)) / s
 
 
+def erfinv_slope(w: Number) -> Number:
+    """erfinv(x) / x as a function of w = -log(1 - x²)."""
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x if x else mp.sqrt(mp.pi) / 2
+
+
 HALF_LN2 = mp.log(2) / 2 * (1 + mpf(2) ** -9)
 S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * (1 + mpf(2) ** -20)
 QUARTER_PI = mp.pi / 4 * (1 + mpf(2) ** -12)
 SQRT2 = mp.sqrt(2)
 ERFCX_K = mpf("3.75")
+ERFINV_CENTRE = mpf("3.125")
+ERFINV_TAIL = mpf("3.25")
 
 
 def polynomials() -> list[Polynomial]:
@@ -237,6 +245,30 @@ def polynomials() -> list[Polynomial]:
             ratio(mpf("0.46"), ERFCX_K),
             ratio(mpf("10.2"), ERFCX_K),
             {"wide": 12},
+        ),
+        Polynomial(
+            "erfinv",
+            lambda t: erfinv_slope(t + ERFINV_CENTRE),
+            lambda t: 1 / erfinv_slope(t + ERFINV_CENTRE),
+            -ERFINV_CENTRE,
+            ERFINV_CENTRE,
+            {"wide": 13, "f64": 11},
+        ),
+        Polynomial(
+            "erfinv_tail",
+            lambda t: erfinv_slope((t + ERFINV_TAIL) ** 2),
+            lambda t: 1 / erfinv_slope((t + ERFINV_TAIL) ** 2),
+            mp.sqrt(2 * ERFINV_CENTRE) - ERFINV_TAIL,
+            mpf("4.0") - ERFINV_TAIL,
+            {"wide": 10},
+        ),
+        Polynomial(
+            "erfinv_tail",
+            lambda t: erfinv_slope((t + ERFINV_TAIL) ** 2),
+            lambda t: 1 / erfinv_slope((t + ERFINV_TAIL) ** 2),
+            mp.sqrt(2 * ERFINV_CENTRE) - ERFINV_TAIL,
+            mpf("6.1") - ERFINV_TAIL,
+            {"f64": 12},
         ),
     ]
 

@@ -42,6 +42,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float, float]] = {
     "atanh": (mp.atanh, -1.0, 1.0),
     "erf": (mp.erf, -6.0, 6.0),
     "erfc": (mp.erfc, -2.0, 27.2),
+    "erfinv": (lambda x: mp.erfinv(x) if abs(x) < 1 else mp.nan, -1.0, 1.0),
     "sqrt": (mp.sqrt, 0.0, 9.0),
     "rsqrt": (lambda x: 1 / mp.sqrt(x), 0.0, 9.0),
     "reciprocal": (lambda x: 1 / x, -9.0, 9.0),

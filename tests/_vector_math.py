@@ -34,6 +34,23 @@ AVX512 = Machine("avx512", "x86-64-v4", "", 64, True, True)
 NEON = Machine("neon", "cortex-a72", "+neon", 16, True)
 
 
+def _needs(machine: Machine) -> frozenset[str]:
+    return {"avx2": frozenset({"avx2", "fma"}), "avx512": frozenset({"avx512f", "avx512vl", "avx512dq"})}.get(
+        machine.name, frozenset()
+    )
+
+
+@functools.cache
+def runnable() -> list[Machine]:
+    """The x86 machines that this processor can play; [] on another architecture."""
+    import llvmlite.binding as llvm
+
+    if not llvm.get_process_triple().startswith("x86_64"):
+        return []
+    features = llvm.get_host_cpu_features()
+    return [m for m in (AVX512, AVX2, SSE4, SSE2) if all(features.get(name) for name in _needs(m))]
+
+
 def attributes(machine: Machine) -> str:
     """What every function of a module for the machine says to LLVM."""
     width = f'"prefer-vector-width"="{machine.vector * 8}" "min-legal-vector-width"="{machine.vector * 8}"'

@@ -18,7 +18,7 @@ from flambeau.compiler.cpu.vector_math import FUNCTIONS, Module, VectorMath
 
 pytest.importorskip("llvmlite", reason="vector functions are compiled by llvmlite")
 
-from _vector_math import AVX2, AVX512, NEON, SSE2, SSE4, Machine, compiled, loop_text, ulps
+from _vector_math import AVX2, AVX512, NEON, SSE2, Machine, compiled, loop_text, runnable, ulps
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
@@ -26,25 +26,9 @@ DTYPES = ("float32", "float64")
 UNARY = [name for name, f in FUNCTIONS.items() if f.arity == 1]
 BINARY = [name for name, f in FUNCTIONS.items() if f.arity == 2]
 INF, NAN = math.inf, math.nan
+BESIDE_SCIPY = ("erf", "erfc", "erfinv")  # NumPy lacks them
 # sqrt and division are the CPU's own; the rest is at most 2 by contract and below these bounds in fact
 BOUND = {"sqrt": 0.5, "reciprocal": 0.5}
-
-
-def _needs(machine: Machine) -> frozenset[str]:
-    return {"avx2": frozenset({"avx2", "fma"}), "avx512": frozenset({"avx512f", "avx512vl", "avx512dq"})}.get(
-        machine.name, frozenset()
-    )
-
-
-@functools.cache
-def runnable() -> list[Machine]:
-    """The x86 machines that this processor can play; [] on another architecture."""
-    import llvmlite.binding as llvm
-
-    if not llvm.get_process_triple().startswith("x86_64"):
-        return []
-    features = llvm.get_host_cpu_features()
-    return [m for m in (AVX512, AVX2, SSE4, SSE2) if all(features.get(name) for name in _needs(m))]
 
 
 def best() -> Machine:
@@ -86,7 +70,9 @@ def reference(name: str) -> Callable[..., Array]:
         "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "pow": np.power,
         "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     }  # fmt: skip
-    if name in ("erf", "erfc"):
+    if name == "erfinv":
+        return lambda x: np.copysign(_scipy(name)(x), x)  # SciPy's gives 0 for -0
+    if name in BESIDE_SCIPY:
         return _scipy(name)
     return special.get(name) or getattr(np, name)
 
@@ -170,7 +156,7 @@ def doubles(count: int) -> list[Array]:
     return [np.concatenate(parts)]
 
 
-@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in ("erf", "erfc")])
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in BESIDE_SCIPY])
 def test_float64_beside_long_double(name: str) -> None:
     if np.finfo(np.longdouble).nmant < 63:
         pytest.skip("long double is no wider than double here")
@@ -227,6 +213,7 @@ SPECIALS: dict[str, list[tuple[float, ...]]] = {
     "acosh": [(1.0, 0.0), (INF, INF), (0.5, NAN), (-INF, NAN), (-2.0, NAN)],
     "atanh": [(0.0, 0.0), (-0.0, -0.0), (1.0, INF), (-1.0, -INF), (1.5, NAN), (-INF, NAN), (5e-324, 5e-324)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0)],
+    "erfinv": [(0.0, 0.0), (-0.0, -0.0), (1.0, INF), (-1.0, -INF), (1.5, NAN), (-INF, NAN)],
     "erfc": [(0.0, 1.0), (INF, 0.0), (-INF, 2.0), (1e300, 0.0)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (INF, 0.0), (-1.0, NAN), (4.0, 0.5)],

@@ -21,7 +21,7 @@ ERFC_LARGEST = {"f64": 27.5, "wide": 10.125}
 LOOSE = F64._replace(wide=True)
 
 
-def _small(f: Format, x: Vector) -> Vector:
+def erf_small(f: Format, x: Vector) -> Vector:
     """erf for \\|x\\| <= 1."""
     return x.block.fma(x, polynomial(f, "erf", x * x), x)
 
@@ -45,6 +45,11 @@ def _tail(f: Format, a: Vector) -> tuple[Vector, Vector]:
     return q + _present(rest) * inverse, n
 
 
+def erfc_tail(f: Format, a: Vector) -> Vector:
+    """erfc for a from ``ERFC_SMALL`` to ``ERFC_LARGEST``."""
+    return scale(f, *_tail(f, a))
+
+
 def _present(w: Word) -> Vector:
     assert w is not None
     return w
@@ -53,10 +58,9 @@ def _present(w: Word) -> Vector:
 def erfc(f: Format, x: Vector) -> Vector:
     """``1 - erf x`` without cancellation."""
     a = x.abs()
-    value, n = _tail(f, a.at_most(ERFC_LARGEST[f.name]).at_least(ERFC_SMALL))
-    tail = scale(f, value, n)
+    tail = erfc_tail(f, a.at_most(ERFC_LARGEST[f.name]).at_least(ERFC_SMALL))
     large = x.block.select(x.lt(0.0), 2.0 - tail, tail)
-    return x.block.select(a.lt(ERFC_SMALL), 1.0 - _small(f, x), large)
+    return x.block.select(a.lt(ERFC_SMALL), 1.0 - erf_small(f, x), large)
 
 
 def _one_minus_exp(f: Format, a: Vector) -> Vector:
@@ -75,4 +79,4 @@ def erf(f: Format, x: Vector) -> Vector:
     a = x.abs()
     b = a.at_most(ERF_LARGEST[f.name]).at_least(ERFC_SMALL)
     large = _one_minus_exp(f, b) if f.name == "f32" else _one_minus_tail(b)
-    return x.block.select(a.lt(1.0), _small(f, a), large).with_sign_of(x)
+    return x.block.select(a.lt(1.0), erf_small(f, a), large).with_sign_of(x)
