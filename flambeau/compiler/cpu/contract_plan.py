@@ -24,14 +24,16 @@ from ..cluster import labels_of
 from ..ir import Value
 from ..loops import Nest, Node
 from .pool_text import MAX_CHUNKS
-from .target import Target
+from .target import LINE, Target
 
 TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
 PADDED = 1.5  # how much dearer a step is that asks whether it reads padding
 UNROLLED = 320  # multiplications in one unrolled body, at most
 WORK = 1 << 17  # products in a chunk, about
 LATENCY = 4  # cycles until a sum can be added to again
+SPILLED = 30  # cycles more, about, if it is put into memory meanwhile
 CACHE = 40960  # bytes of the first cache that a tile may fill
+SMALL_CACHE = 28672  # the same of processors with 16 vector registers
 STRIDED = 0.02  # how well a loop suits vectors whose elements lie apart
 NEAR = 4  # elements apart: lanes that are picked out of vectors of neighbours
 FAR = 1.75  # cycles of a load from the second cache
@@ -234,6 +236,8 @@ class Tiles:
         self.p = p
         self.registers = registers
         self.itemsize = itemsize
+        self.cache = CACHE if registers > 16 else SMALL_CACHE
+        self.narrow = 0 < p.lanes * itemsize < LINE  # vectors than lines of the cache
         self.gone = [k for k, r in enumerate(n.reduced) if r]
         self.split = [self.lies_across_lines(s) for s in self.sides]
         self.unrolled = prod([n.sizes[k] for k in p.taps])
@@ -274,13 +278,20 @@ class Tiles:
         others = prod([self.steps(k) for k in self.p.order if k not in (x, y)])
         for tx in range(1, min(nx, self.registers) + 1):
             for ty in range(1, ny + 1):
-                if self.live({x: tx, y: ty}) > self.registers or tx * ty * self.unrolled > UNROLLED:
+                limit = self.registers + self.at_ends({x: tx, y: ty})
+                if self.live({x: tx, y: ty}) > limit or tx * ty * self.unrolled > UNROLLED:
                     break
                 time = self.time(x, y, tx, ty) * others * self.guarding({x: tx, y: ty})
                 if time < best[0] * (1 - 1e-9):
                     lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in (x, y)}
                     best = time, {k: t * lanes[k] for k, t in ((x, tx), (y, ty)) if k is not None}
         return best
+
+    def at_ends(self, tile: dict[int | None, int]) -> int:
+        """How many sums may lie in memory: few products reach those at the ends of a loop whose padding is left out."""
+        if self.registers > 16 or not any(k in tile and tile[k] == self.steps(k) for k in self.tiled_taps):
+            return 0
+        return self.unrolled - 1
 
     def guarding(self, tile: dict[int | None, int]) -> float:
         """What padding costs: nothing where a tile spans the whole loop, as its products outside are left out."""
@@ -315,10 +326,13 @@ class Tiles:
         """Cycles of an unrolled step: two multiplications and two loads in each, and no sooner than a sum is ready."""
         products = prod(tile.values()) * self.unrolled
         loads = [self.loads(s, tile) for s in self.sides]
-        each = [(0.5 if near else FAR) + SPLIT * split for near, split in zip(self.near(tile), self.split)]
+        each = [0.5 + SPLIT * split for split in self.split]
         moved = sum(count * cycles for count, cycles in zip(loads, each))
+        far = [s for s, near in zip(self.sides, self.near(tile)) if not near]
+        moved += sum((FAR - 0.5) * self.fetched(s, tile) for s in far)
         beside = sum(count * BESIDE[split] for count, split in zip(loads, self.split))
-        return max(products / 2, moved, LATENCY * self.unrolled) + beside + 0.5
+        ready = LATENCY * self.unrolled + (SPILLED if self.live(tile) > self.registers else 0)
+        return max(products / 2, moved, ready) + beside + 0.5
 
     def lies_across_lines(self, s: Operand) -> bool:
         """Do vectors of an operand begin anywhere, as those of windows over an image do?"""
@@ -334,32 +348,47 @@ class Tiles:
 
     def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
         """How many different elements, or vectors, of an operand an unrolled step reads."""
+        return len(self.places(s, tile))
+
+    def fetched(self, s: Operand, tile: dict[int | None, int]) -> int:
+        """How many of them come from beyond the first cache: narrow vectors that the step before read do not."""
+        places, loops = self.places(s, tile), [k for k in self.gone if k not in self.p.taps]
+        if not self.narrow or self.p.across or not loops:
+            return len(places)
+        return len(places - {at - s.of(loops[-1]) for at in places})
+
+    def places(self, s: Operand, tile: dict[int | None, int]) -> set[int]:
+        """Where an unrolled step reads an operand, from its first element on."""
         lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in tile}
         places = {0}
         for k, count in [*tile.items(), *[(k, self.n.sizes[k]) for k in self.p.taps]]:
             step = 0 if k is None else s.of(k) * lanes.get(k, 1)
             places = {at + step * i for at in places for i in range(count)} if step else places
-        return len(places)
+        return places
 
     def near(self, tile: dict[int | None, int]) -> list[bool]:
         """For each operand: does what a tile reads of it over all reduced loops stay in the first cache?"""
         sizes = [self.footprint(s, tile) for s in self.sides]
         small = min(sizes)
-        return [sum(sizes) <= CACHE or (size == small and size <= CACHE // 2) for size in sizes]
+        return [sum(sizes) <= self.cache or (size == small and size <= self.cache // 2) for size in sizes]
 
     def footprint(self, s: Operand, tile: dict[int | None, int]) -> int:
-        """Bytes of an operand that a tile reads over all reduced loops: runs that overlap or touch count once."""
+        """Bytes of an operand that a tile reads over all reduced loops: runs that overlap or touch count once.
+
+        Vectors that are narrower than a line of the cache fetch whole lines.
+        """
         sizes = {k: self.n.sizes[k] for k in self.gone} | {k: t for k, t in tile.items() if k is not None}
         axis = self.p.axis
         if axis is not None and not self.p.across:
             sizes[axis] = sizes.get(axis, 1) * self.p.lanes
+        line = LINE // self.itemsize if self.narrow else 1
         run, runs = 1, 1
         for step, size in sorted([(abs(s.of(k)), n) for k, n in sizes.items() if s.of(k)]):
-            if step <= run:
+            if step <= max(run, line):
                 run += (size - 1) * step
             else:
                 runs *= size
-        return run * runs * self.itemsize
+        return -(-run // line) * line * runs * self.itemsize
 
 
 # ---- chunks

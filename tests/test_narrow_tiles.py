@@ -1,0 +1,55 @@
+"""Register tiles for vectors narrower than a line of the cache: what they are for LeNet, and that no bit moves."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+from test_nest import native, pool_for
+
+from flambeau import dtypes as dt
+from flambeau.compiler.affine import row_major
+from flambeau.compiler.builder import Builder
+from flambeau.compiler.cpu import contract_plan, generating
+from flambeau.compiler.ir import Function
+from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+
+VALID = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+
+
+def step(batch: int) -> tuple[Function, list[np.ndarray]]:
+    """LeNet's second convolution with both of its gradients."""
+    b = Builder()
+    shapes = [(batch, 6, 14, 14), (16, 6, 5, 5)]
+    x, w = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    y = b.map("tanh", lower_forward(b, x, w, (10, 10), VALID))
+    b.f.outputs = [lower_weight(b, x, y, (5, 5), VALID), lower_input(b, y, w, (14, 14), VALID)]
+    rng = np.random.default_rng(0)
+    return b.f, [rng.standard_normal(prod(s)).astype(np.float32) for s in shapes]
+
+
+@pytest.mark.parametrize("cpu", ["avx2", "sse4"])
+def test_tiles_of_convolutions_with_samples_in_lanes(monkeypatch: pytest.MonkeyPatch, cpu: str) -> None:
+    pool = pool_for(cpu)
+    found: dict[tuple[int, ...], dict[int, int]] = {}
+    choose = contract_plan.Tiles.best
+
+    def noted(tiles: Any) -> dict[int, int]:
+        return found.setdefault(tuple(tiles.n.sizes), choose(tiles))
+
+    monkeypatch.setattr(generating, "_known", {})
+    monkeypatch.setattr(contract_plan.Tiles, "best", noted)
+    f, arrays = step(64)
+    fast = native(f, arrays, pool=pool)
+    if cpu == "avx2":
+        assert found[4, 16, 6, 5, 5, 16, 10, 10] == {1: 2, 4: 5}  # taps share what the step before has read
+        assert found[4, 6, 14, 14, 16, 16, 5, 5] == {1: 1, 3: 14}  # all of a row, so no product of padding
+    monkeypatch.setattr(generating, "_known", {})
+    monkeypatch.setattr(contract_plan.Tiles, "best", lambda tiles: {})
+    for a, b in zip(fast, native(f, arrays, pool=pool)):
+        np.testing.assert_array_equal(a, b)
