@@ -280,6 +280,29 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(fast[0], native(b.f, arrays)[0])
 
 
+@pytest.mark.parametrize(("channels", "outputs", "side"), [(1024, 48, 7), (300, 35, 10), (640, 64, 8)])
+def test_windows_of_one_element_in_blocks(
+    monkeypatch: pytest.MonkeyPatch, channels: int, outputs: int, side: int
+) -> None:
+    """With few registers their sums run in blocks, where panels and pixels stay near; the bits stay the same."""
+    b, shapes = Builder(), [(2, channels, side, side), (outputs, channels, 1, 1)]
+    ins = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    b.f.outputs = [lower_forward(b, ins[0], ins[1], (side, side), Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), 1))]
+    arrays = [np.random.default_rng(k).standard_normal(prod(s)).astype(np.float32) for k, s in enumerate(shapes)]
+    choose, chosen = contract_direct_plan.direct, []
+    monkeypatch.setattr(contract, "direct", lambda *a: chosen.append(choose(*a)) or chosen[-1])
+    pool, results = pool_for("sse4"), []
+    for near in (contract_direct_plan.NEAR, 1 << 30):
+        monkeypatch.setattr(contract_direct_plan, "NEAR", near)
+        monkeypatch.setattr(generating, "_known", {})
+        results.append(native(b.f, arrays, pool=pool)[0])
+    assert [d.ahead for d in chosen] == [True, True]
+    assert chosen[0].count[3] < channels == chosen[1].count[3]
+    np.testing.assert_array_equal(*results)
+    x, w = arrays[0].reshape(shapes[0]), arrays[1].reshape(shapes[1])[:, :, 0, 0]
+    np.testing.assert_allclose(results[0], np.einsum("oc,ncyx->noyx", w, x).ravel(), rtol=1e-4, atol=1e-3)
+
+
 @st.composite
 def depthwise(draw: Any) -> Any:
     """A convolution of each channel by itself, with windows some elements apart."""

@@ -35,6 +35,7 @@ class DirectConvolution(Contraction):
         self.low: dict[int, str] = dict.fromkeys(range(len(n.sizes)), "0")
         self.cut = [k for k in self.gone if d.count[k] < n.sizes[k]]
         self.first = ""
+        self.next_packed = ""  # where the first row of what is packed next lies
         panels = d.panels * self.depth_of_panel * self.width
         copied = prod([extent(s, d.count) for s in d.sources]) + self.lanes if d.sources else 0
         self.begins = {"panels": 0, "copy": panels, "waiting": panels + -(-copied // 16) * 16}
@@ -318,12 +319,38 @@ class DirectConvolution(Contraction):
         """The sums of the block, panel by panel and tile by tile."""
         q = self.first_q()
         panel = self.each(self.d.panels)
+        if self.d.ahead:
+            self.next_packed = self.place_ahead(panel)
         pointers = [
             self.step_from(self.part("panels"), panel, self.depth_of_panel * self.width),
             q,
             self.step_from(self.part("waiting"), panel, self.height * self.width),
         ]
         self.tiles(self.d.rows, pointers, {})
+
+    def place_ahead(self, panel: str) -> str:
+        """Where what is packed next lies in P: the next block, or the first one of the next chunk."""
+        k = self.gone[0]
+        block, size, step = self.d.count[k], self.n.sizes[k], self.p.of(self.v)
+        at = load(self.p)
+        column = self.times(panel, self.width * step)
+        place = self.step_from(self.operand(at.value, False), self.sum(self.at_low(at.address), column, self.chain[-1]))
+        chunk = step * self.width * self.d.panels
+        if block == size:
+            return self.step_from(place, str(chunk))
+        is_last = self.put(f"icmp eq i64 {self.low[k]}, {size - block}")
+        first = self.put(f"sub nsw i64 {chunk}, {self.low[k]}")
+        return self.step_from(place, self.put(f"select i1 {is_last}, i64 {first}, i64 {block}"))
+
+    def fetch_ahead(self, row: str) -> None:
+        """Asks for a part of what is packed next: by the last row of the innermost loop, for all of it."""
+        part, rows = self.times(row, self.d.count[self.gone[0]]), self.d.count[self.d.rows[-1]]
+        part = self.put(f"udiv i64 {part}, {rows}") if "%" in part else str(int(part) // rows)
+        place, step = self.step_from(self.next_packed, part), self.p.of(self.v)
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        for j in range(self.width):
+            at = self.step_from(place, str(j * step))
+            self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {at}, i32 0, i32 2, i32 1)")
 
     def tiles(self, loops: Sequence[int], at: list[str], box: dict[int, int]) -> None:
         """The tiles of a block of rows; what is left over at a loop's end is code of its own."""
@@ -336,6 +363,8 @@ class DirectConvolution(Contraction):
         for low, high, span in ((0, whole, step), (whole, count, count - whole)):
             if high > low:
                 i = self.each(high, span, low)
+                if self.next_packed and len(loops) == 1:
+                    self.fetch_ahead(i)
                 moved = [
                     at[0],
                     self.step_from(at[1], i, self.q_strides().get(k, 0)),

@@ -23,7 +23,7 @@ from ..affine import Affine, Guard, distinct
 from ..loops import Load, Nest, Node, accesses
 from .contract_plan import LATENCY, Operand, Plan, operands
 from .pool_text import MAX_CHUNKS
-from .target import Target
+from .target import LINE, Target
 
 LEAST = 1 << 17  # products below which nothing is packed
 FILLED = 0.7  # of the lanes at least are results
@@ -35,6 +35,7 @@ WAITING = 1.0  # chunks for which other threads wait at the end, about
 PANELS = 160 * 1024  # bytes of a chunk's panels
 WORKSPACE = 1 << 23  # bytes of all that a chunk keeps for itself
 COPY = 384 * 1024  # bytes of the other side's copy
+NEAR = 24 * 1024  # bytes that a tile reads of Q, which lies far apart, and of a panel: they stay in the first cache
 PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
 FINISHING = 3  # cycles that a vector of results takes behind the sums
@@ -60,7 +61,8 @@ class Direct(Plan):
     ``vector``: which side P is; ``outer``: kept loops of which each index is a chunk's; ``rows``: R, in order;
     ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
     many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
-    read where it lies; ``along``: innermost row loops that results run along, empty where they run along V.
+    read where it lies; ``along``: innermost row loops that results run along, empty where they run along V; ``ahead``:
+    is what is packed next asked for while this block is multiplied?
     """
 
     vector: int = 0
@@ -72,6 +74,7 @@ class Direct(Plan):
     count: dict[int, int] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     along: list[int] = field(default_factory=list)
+    ahead: bool = False
 
 
 def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
@@ -165,6 +168,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     d.count = dict(enumerate(n.sizes)) | dict.fromkeys(outer, 1)
     vectors = -(-n.sizes[axis] // lanes)
     _chunks(n, d, vectors, target.vector_registers, itemsize)
+    d.ahead = target.is_narrow and _lies_apart(n, d, p, q)
     _blocks(n, d, itemsize)
     d.along = _along(n, d)
     return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
@@ -295,6 +299,12 @@ def _cycles(heights: tuple[int, ...], box: tuple[int, ...], wide: int) -> float:
     return time
 
 
+def _lies_apart(n: Nest, d: Direct, p: Operand, q: Operand) -> bool:
+    """Does each step of the one reduced loop read another line of Q, which the next tiles read again, but not of P?"""
+    gone = [k for k, r in enumerate(n.reduced) if r]
+    return not d.sources and len(gone) == 1 and p.of(gone[0]) == 1 and abs(q.of(gone[0])) >= d.lanes
+
+
 def _blocks(n: Nest, d: Direct, itemsize: int) -> None:
     """The largest block of the reduced loops whose copies fit into the cache."""
     gone = [k for k, r in enumerate(n.reduced) if r]
@@ -305,7 +315,14 @@ def _blocks(n: Nest, d: Direct, itemsize: int) -> None:
         copied = prod([extent(s, count) for s in d.sources]) * itemsize
         if panel <= PANELS and copied <= COPY and prod(block.values()) > prod(best.values()):
             best = block
-    d.count |= best
+    d.count |= best | (_near(d, best, itemsize) if d.ahead else {})
+
+
+def _near(d: Direct, block: dict[int, int], itemsize: int) -> dict[int, int]:
+    """A block of which a tile finds in the first cache what it reads; the same where no such one is deep enough."""
+    most, ((k, size),) = NEAR / (d.wide * d.lanes * itemsize + 1.5 * LINE), block.items()
+    deepest = max([s for s in _divisors(size) if s <= most], default=1)
+    return {k: deepest} if deepest >= most / 4 else block
 
 
 def _along(n: Nest, d: Direct) -> list[int]:

@@ -34,7 +34,6 @@ COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
 THREADS = (1, 4, 8)  # for how many the chunks should make whole rounds
 SHALLOW = 192  # products of a result up to which both sides may be read where they lie
-NARROW = 512  # bytes of all registers up to which a tile reads a line of a row: both sides are packed then
 PARTS = 20  # chunks of such a contraction, about
 WORTH = 1 << 18  # products that are worth a chunk of their own
 START = 3000  # cycles that a chunk costs beside its work
@@ -152,7 +151,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     rows = sorted([k for k in kept if b.of(k) and not a.of(k)], key=lambda k: _height(n, k, guards))
     outer = [k for k in kept if k not in rows]
     p = Packing(axis, lanes, False, [*outer, *rows, axis], vector=vector, outer=outer, rows=rows)
-    narrow = target.vector_registers * target.vector_bytes <= NARROW
+    narrow = target.is_narrow  # then a tile reads a line of each row, and both sides are packed
     crowded = narrow or b.of(gone[-1]) % SAME_SET == 0
     p.copied = len(rows) == 1 and b.of(rows[0]) == 1 and crowded and not guards
     height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)

@@ -19,6 +19,7 @@ from . import disk, machine
 __all__ = ["LINE", "MissingCompiler", "Target", "binding", "compiler_version", "current", "host", "named"]
 
 LINE = 64  # bytes of a cache line
+NARROW = 512  # bytes of all vector registers, at most, of a processor with small tiles
 
 
 class MissingCompiler(RuntimeError):
@@ -63,6 +64,11 @@ class Target(NamedTuple):
     def vector_registers(self) -> int:
         """How many vector registers there are."""
         return 32 if self.is_arm or self.vector_bytes == 64 else 16
+
+    @property
+    def is_narrow(self) -> bool:
+        """Are tiles of products so small that they read a single cache line of each row?"""
+        return self.vector_registers * self.vector_bytes <= NARROW
 
     @property
     def fma(self) -> bool:
