@@ -183,7 +183,10 @@ def __getattr__(name: str) -> Any:
         globals()[name] = function
         return function
     if name in _LAZY_NAMES:
-        return getattr(importlib.import_module(f"{__package__}.{_LAZY_NAMES[name]}"), name)
+        found = getattr(importlib.import_module(f"{__package__}.{_LAZY_NAMES[name]}"), name)
+        if isinstance(found, type):  # functions may be other ones for a time, classes are not
+            globals()[name] = found
+        return found
     raise AttributeError(f"module 'torch' has no attribute '{name}'")
 
 

@@ -689,3 +689,60 @@ def test_many_elements_are_combined_in_the_order_of_compiled_code(in_both: dict[
     ):
         result.tolist()
     assert in_both["both"] and not in_both["compiled"]
+
+
+# ---- operators that only move elements, and elements along a dimension
+
+
+@pytest.mark.parametrize("size", [(3, 4), (1, 5), (4, 1)])
+def test_what_only_moves_elements_has_the_bits_of_compiled_code(size: tuple[int, int], in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(size), torch.randn(size)
+    for dt in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
+        a, b = (x * 9).to(dt), (y * 9).to(dt)
+        for dim in (0, 1, -1):
+            torch.cat([a, b + 1, a.t().contiguous().t()], dim).tolist()
+            torch.stack([a, b + 1], dim).tolist()
+        torch.cat([a, b[:0] * 2, b], 0).tolist()
+        torch.cat([a + 1]).tolist()
+        (a + 1).clone().tolist()
+        (a.t() + 1).contiguous().tolist()
+    z = x.clone().requires_grad_(True)
+    (z[:, :1].exp().sum() + z[-1].sin().sum() + z.t()[0].cos().sum() + z.select(0, 0).sum()).backward()
+    assert z.grad.isfinite().all()
+    assert in_both["both"] > 40
+
+
+def test_gradients_of_memory_seen_otherwise(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    views = [((4, 3), (3, 1), 0), ((3, 4), (1, 3), 0), ((2, 3), (6, 2), 1), ((3, 3), (1, 2), 0), ((2, 0), (1, 1), 0)]
+    for shape, strides, first in views:
+        x = torch.randn(12, requires_grad=True)
+        y = x.sin().as_strided(shape, strides, first)
+        w = torch.randn(shape)
+        (y * w).sum().backward()
+        wanted = np.zeros(12)
+        for i in np.ndindex(*shape):
+            wanted[first + sum(k * s for k, s in zip(i, strides))] += w[i].item()
+        wanted *= np.cos(x.detach().double().numpy())
+        np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-5, atol=1e-6)
+    assert in_both["both"] >= len(views)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (6,), (70, 80)])
+def test_elements_along_a_dimension_are_found_and_put_as_numpy_does(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(shape).astype(np.float32)
+    for dim, n in enumerate(shape):
+        seen = [max(1, m - 1) if d != dim else 7 for d, m in enumerate(shape)]
+        index = rng.integers(0, n, seen)
+        x, i = torch.from_numpy(a.copy()), torch.from_numpy(index)
+        part = a[tuple([slice(None) if d == dim else slice(m) for d, m in enumerate(seen)])]
+        assert torch.gather(x + 0, dim, i).numpy().tolist() == np.take_along_axis(part, index, dim).tolist()
+        source = rng.standard_normal(seen).astype(np.float32)
+        added, wanted = (x + 0).scatter_add(dim, i, torch.from_numpy(source)), a.astype(np.float64)
+        for at in np.ndindex(*seen):
+            wanted[(*at[:dim], index[at], *at[dim + 1 :])] += source[at]
+        np.testing.assert_allclose(added.numpy(), wanted, rtol=1e-5, atol=1e-6)
+        with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+            torch.gather(x + 0, dim, i - n)

@@ -420,3 +420,49 @@ def test_arrays_are_copied_as_their_lists_are(source: str, target: Any) -> None:
     if source != "complex64":
         assert torch.Tensor(a).dtype is torch.float32
         assert torch.Tensor(a).tolist() == a.astype(np.float32).tolist()
+
+
+NUMBERS: dict[str, list[Any]] = {
+    "integers": [3, -7, 2**53 + 1, 2**24 + 1],
+    "floats": [0.1, -0.0, float("inf"), float("nan"), 1e300, 1e-320],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("source", sorted(NUMBERS))
+@pytest.mark.parametrize("target", [None, torch.float32, torch.float64, torch.int64, torch.bfloat16])
+def test_lists_of_numbers_are_copied_as_lists_of_lists_are(source: str, target: Any) -> None:
+    numbers = NUMBERS[source]
+    if target is torch.int64 and source == "floats":
+        with pytest.raises(RuntimeError, match="without overflow"):
+            torch.tensor(numbers, dtype=target)
+        return
+    one, other = torch.tensor(numbers, dtype=target), torch.tensor([numbers], dtype=target)[0]
+    assert one.dtype is other.dtype
+    assert one.shape == other.shape
+    assert one.view(torch.uint8).tolist() == other.view(torch.uint8).tolist()
+
+
+def test_integers_that_are_too_large_are_refused() -> None:
+    with pytest.raises((RuntimeError, ValueError), match="[Oo]verflow"):
+        torch.tensor([1, 2**63])
+    with pytest.raises((RuntimeError, ValueError), match="[Oo]verflow"):
+        torch.LongTensor([1, -(2**63) - 1])
+
+
+def test_pending_zeros_and_ones_become_integers_without_a_program() -> None:
+    x = torch.zeros(3, 4, requires_grad=True)
+    i, b, wide = x.long(), torch.ones(2, 3).bool(), torch.zeros(70, 80).long()
+    i[1, :2] = torch.LongTensor([5, 6])
+    wide[3, 1:4] = torch.LongTensor([1, 2, 3])
+    b[0, 1:] = False
+    assert not i.requires_grad
+    assert i.tolist() == [[0] * 4, [5, 6, 0, 0], [0] * 4]
+    assert b.tolist() == [[True, False, False], [True] * 3]
+    assert wide.sum().item() == 6
+    assert x.tolist() == [[0.0] * 4] * 3
+    ones = torch.ones(2, 2).t().to(torch.int32)
+    assert (ones.dtype, ones.tolist()) == (torch.int32, [[1, 1], [1, 1]])
+    late = torch.zeros(2)
+    late += 2
+    assert late.long().tolist() == [2, 2]

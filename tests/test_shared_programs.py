@@ -166,7 +166,7 @@ def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) 
     for sizes in [*SIZES, *reversed(SIZES)]:
         for y in of_sizes(*sizes):
             y.numpy()
-    assert in_both["shared"] > 0.75 * in_both["both"]
+    assert in_both["shared"] > 0.7 * in_both["both"]
 
 
 def test_the_lowering_of_what_shares_programs_depends_on_their_structure_alone(monkeypatch: pytest.MonkeyPatch) -> None:

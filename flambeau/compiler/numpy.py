@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..dtypes import bfloat16, dtype
 from . import float8
 from .ir import Function, Value
+from .numpy_along import places
 from .numpy_contract import contract
 from .numpy_maps import cast, find_map, round_bfloat16
 from .numpy_recurrence import recurrence
@@ -273,10 +274,15 @@ def _contract(v: Value, a: Array, b: Array) -> Array:
 
 def _gather(v: Value, a: Array, *index: Array) -> Array:
     if v.name == "along":
-        return np.take_along_axis(a, index[0], v.params) if a.ndim else np.broadcast_to(a, v.shape)
+        return _gather_along(a, index[0], v.params) if a.ndim else np.broadcast_to(a, v.shape)
     if v.name == "take":
         return np.take(a, index[0], axis=v.params)
     return a[_indices(a.ndim, v.params, index)].reshape(v.shape)
+
+
+def _gather_along(a: Array, index: Array, dim: int) -> Array:
+    at = places(a.shape, index, dim) if a.flags.c_contiguous else None
+    return np.take_along_axis(a, index, dim) if at is None else a.reshape(-1).take(at)
 
 
 def _indices(ndim: int, where: tuple[int, ...], index: tuple[Array, ...]) -> tuple[Any, ...]:
@@ -299,6 +305,9 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
         else:
             index = rest[0]
         src = src[tuple(map(slice, index.shape))]
+        flat = places(out.shape, index, at)
+        if flat is not None:
+            return _rounded(_put_flat(v.name, out, flat, src).reshape(v.shape), v.dtype)
         grids = np.ogrid[tuple(map(slice, index.shape))]
         where: tuple[Any, ...] = tuple(index if d == at else g for d, g in enumerate(grids))
     else:
@@ -308,6 +317,15 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
     else:
         _combine(v.name, out, where, src)
     return _rounded(out.reshape(v.shape), v.dtype)
+
+
+def _put_flat(name: str, out: Array, at: Array, src: Array) -> Array:
+    """``out`` with elements put at, or combined with those at, these places in its memory."""
+    if name == "set":
+        out.reshape(-1)[at] = src
+    else:
+        _COMBINE[name].at(out.reshape(-1), at.reshape(-1), src.reshape(-1))
+    return out
 
 
 def _combine(name: str, out: Array, where: tuple[Any, ...], src: Array) -> None:

@@ -28,6 +28,7 @@ from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_no
 from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
+from .moving import is_itself, moving
 from .shared_plans import FUSED, form_of
 
 # Seconds, about:
@@ -287,6 +288,10 @@ def _under(a: np.ndarray, t: Ty) -> np.ndarray:
 
 def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
     """A value in the order of its type's memory, in memory of its own."""
+    if _is_free(value) and t.contiguous and value.dtype == t.dtype.np and value.shape == t.shape:
+        if id(value) not in taken:
+            taken.add(id(value))
+            return value.reshape(-1)
     a = reference._number(value, t.dtype) if type(value) in (int, float, bool) else np.asarray(value, t.dtype.compute)
     if a.shape != t.shape:
         a = np.broadcast_to(a, t.shape)
@@ -328,9 +333,17 @@ def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
         _forms.clear()
     try:
         _refuse_float8(n)
-        return _of_form(n, strides)
+        return _moving(n, strides) or _of_form(n, strides)
     except UnsupportedError:
         return None
+
+
+def _moving(n: Node, strides: list[Any]) -> Operator | None:
+    """The operator, if it moves elements and computes nothing."""
+    if is_itself(n):
+        return Operator(lambda x: x, 0, 0, strides[0])
+    call = moving(n)
+    return call and Operator(call, ELEMENT * n.ty.numel, 1, row_major(n.ty.shape))
 
 
 def _of_form(n: Node, strides: list[Any]) -> Operator:
@@ -358,8 +371,14 @@ def _planned(n: Node, strides: list[Any]) -> Operator:
     several = isinstance(result, tuple)
     b.f.outputs = list(result) if several else [result]
     one = planned(without_dead(b.f), len(args), several, n.op.name in FUSED)
+    if n.op.name == "full":  # one element, repeated
+        return Operator(_always(one.call()), 0, 1, row_major(n.ty.shape))
     own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
     return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized or several)
+
+
+def _always(value: Any) -> Call:
+    return lambda: value
 
 
 def of_one_number(op: Any, dt: Any) -> Call | None:
@@ -400,8 +419,23 @@ def _view(n: Node, strides: list[Any]) -> Operator:
         v = b.strided(b.input(0, base.shape, base.dtype), base.strides, t.shape, t.strides, t.offset, t.dtype)
         return Operator(lambda x: reference._strided(v, np.asarray(x)), 0, 1, own)
     if base.contiguous:
-        return Operator(lambda x: _under(np.ascontiguousarray(x), t), 0, 1, own)
+        return Operator(_seeing(t), 0, 1, own)
     return Operator(lambda x: _under(reference.flatten(np.asarray(x), base.strides), t), 0, 1, own)
+
+
+def _seeing(t: Ty) -> Call:
+    """The function from what lies row by row to what a type sees of its memory."""
+    if not t.numel:
+        return lambda x: _under(np.ascontiguousarray(x), t)
+    dt, shape = t.dtype.compute, t.shape
+    first, steps = t.offset * dt.itemsize, [s * dt.itemsize for s in t.strides]
+
+    def see(x: Any) -> Any:
+        if type(x) is not np.ndarray or not x.flags.c_contiguous:
+            x = np.ascontiguousarray(x, dt)
+        return np.ndarray(shape, dt, x, first, steps)
+
+    return see
 
 
 def _copied(t: Ty) -> Any:

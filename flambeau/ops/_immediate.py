@@ -346,7 +346,7 @@ def position(t: Ty, index: Any) -> int:
     """Where in memory the element at an index of plain integers is, one for each dimension; -1 if it is none."""
     if type(index) is int:
         index = (index,)
-    if len(index) != t.ndim:
+    if len(index) != t.ndim or (index and type(index[-1]) is slice):
         return -1
     at = t.offset
     for i, n, step in zip(index, t.shape, t.strides):

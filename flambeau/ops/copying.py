@@ -6,13 +6,14 @@ from typing import Any
 
 from ..device import CPU, META, chosen
 from ..dtypes import as_dtype, dtype, int64
-from ..graph.epoch import threads
-from ..graph.node import Operator
+from ..graph.epoch import node_of, threads
+from ..graph.node import Operator, intern
 from ..graph.storage import lost
 from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
 from ._checks import check_value
 from ._immediate import as_integers, at_once
-from ._registry import call, call_inplace, export, is_number, is_tensor, method
+from ._registry import call, call_inplace, export, fresh, is_number, is_tensor, method
+from .creation import FULL
 from .views import expand_rule
 
 
@@ -108,11 +109,23 @@ def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> A
             or x.is_contiguous(memory_format=memory_format)
         ):
             return x
-    if dt is int64 and memory_format is None:
-        y = as_integers(x)
+    if memory_format is None and dt.kind in "iub":
+        y = as_integers(x) if dt is int64 else None
+        if y is None:
+            y = _constant(x, dt)
         if y is not None:
             return y
     return call(TO, (x,), layout_of(x._ty, memory_format, dt))
+
+
+def _constant(x: Any, dt: dtype) -> Any:
+    """The zeros or ones that pending ones are as integers, which memory can be made of at once; None for all else."""
+    if not x._s.pending or threads.epoch.crowded:
+        return None
+    h = node_of(x)
+    if h.op is not FULL or type(h.attrs[0]) is not int:
+        return None
+    return fresh(intern(FULL, (), (h.attrs[0], like(x._ty, dt))), threads.epoch)
 
 
 @method()

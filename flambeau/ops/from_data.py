@@ -22,6 +22,7 @@ from ..dtypes import (
     as_dtype,
     bool_,
     dtype,
+    float32,
     float64,
     from_numpy_dtype,
     get_default_dtype,
@@ -60,7 +61,7 @@ def tensor(
         RuntimeError: no dtype stands for an element, or ``dtype`` cannot hold it.
     """
     where = chosen(device)
-    x = None if requires_grad or where is not CPU else _of_array(data, dtype and as_dtype(dtype, "tensor"))
+    x = None if requires_grad or where is not CPU else _at_once(data, dtype and as_dtype(dtype, "tensor"))
     if x is not None:
         return x
     if is_tensor(data) and data._ty.meta:
@@ -73,10 +74,37 @@ def tensor(
     return with_grad(from_values(a, dt), requires_grad, where)
 
 
-def _of_array(a: Any, wanted: dtype | None) -> Any:
-    """A copy of a row-major array, where NumPy's conversion is PyTorch's; None for all else, which takes longer."""
-    if type(a) is not np.ndarray:
+def _at_once(data: Any, wanted: dtype | None) -> Any:
+    """The tensor of an array, or of a list of numbers of one kind; None for all else, which takes longer."""
+    if type(data) is np.ndarray:
+        return _of_array(data, wanted)
+    return _of_numbers(data, wanted) if type(data) is list else None
+
+
+def _of_numbers(data: list[Any], wanted: dtype | None) -> Any:
+    """A tensor of Python's integers or floats, where NumPy's conversion is PyTorch's; None for all else."""
+    kinds = set(map(type, data))
+    if kinds == _INTEGERS:
+        old, new = int64, wanted or int64
+    elif kinds == _FLOATS:
+        old, new = float64, wanted or get_default_dtype()
+    else:
         return None
+    if new is not old and new is not float32:
+        return None
+    try:
+        a = np.array(data, old.np)
+    except OverflowError:
+        return None
+    t = ty(a.shape, new)
+    return tensor_over(Storage.of(t, None, a if new is old else _cast(a, old, new)), t)
+
+
+_INTEGERS, _FLOATS = {int}, {float}
+
+
+def _of_array(a: np.ndarray, wanted: dtype | None) -> Any:
+    """A copy of a row-major array, where NumPy's conversion is PyTorch's; None for all else, which takes longer."""
     dt = from_numpy_dtype(a.dtype)
     new = wanted or dt
     if dt is None or new is None or not a.flags.c_contiguous or a.dtype != dt.np or new.np != new.compute:
@@ -134,6 +162,8 @@ def new_tensor(
 
 def legacy_tensor(data: Any, dt: dtype) -> Any:
     """What ``torch.FloatTensor(data)`` and its kind make: undefined values (zeros here) for a size, else a copy."""
+    if type(data) is list:
+        return tensor(data, dtype=dt)
     if hasattr(type(data), "__index__") and not isinstance(data, (bool, np.ndarray)):
         return empty(index(data), dtype=dt)
     if isinstance(data, (str, bytes)) or _is_sequence(data):
@@ -378,6 +408,8 @@ def _refuse_overflow(a: np.ndarray, dt: dtype) -> None:
     Raises:
         RuntimeError: a value does not fit.
     """
+    if a.dtype is dt.np:
+        return
     limits = np.iinfo(dt.np)
     low = -limits.max if dt.kind == "u" and a.dtype.kind == "i" else limits.min
     if a.dtype.kind in "if" and a.size and not (a.min() >= low and a.max() <= limits.max):

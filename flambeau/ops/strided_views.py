@@ -53,8 +53,18 @@ AS_STRIDED.infer = lambda tys, t: t
 
 
 def _strided_sum_lower(b: Any, attrs: Any, g: Any) -> Any:
-    """Scatter-adds ``g`` into flat memory at the view's addresses, then reads the base's elements from it."""
+    """What is added to memory where the view sees it, as the base sees that."""
     base, part, span = attrs
+    if not (base.numel and part.numel) or any(overlaps_itself(t) or repeating_dim(t) is not None for t in (base, part)):
+        return _added_up(b, base, part, span, g)
+    if base.contiguous and part.contiguous and base.offset == part.offset and base.numel == part.numel:
+        return b.reshape(g, base.shape)
+    flat = b.update(b.const(0, g.dtype, (span,)), g, (1,), part.strides, part.offset)
+    return b.strided(flat, (1,), base.shape, base.strides, base.offset, g.dtype)
+
+
+def _added_up(b: Any, base: Ty, part: Ty, span: int, g: Any) -> Any:
+    """Scatter-adds ``g`` into flat memory at the view's addresses, then reads the base's elements from it."""
     index = _addresses(b, part)
     flat = b.const(0, g.dtype, (span,))
     n = prod(part.shape)
