@@ -32,6 +32,7 @@ class Points:
         self.indices: dict[int, str] = {}  # a register or a number for each open loop
         self.operands: dict[tuple[Value, bool], int] = {}
         self.bases: dict[tuple[Value, bool], int] = {}  # the element at which an operand's address is given
+        self.masks_stores = target.has("avx512f")
         self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
         self.count = 0
 
@@ -385,6 +386,9 @@ class Points:
             one = self.put(f"extractelement <{w} x {t}> {raw}, i64 0", scope)
             scope.body.append(f"  store {t} {one}, ptr {pointer}, align {align}")
             return
+        if step == 1 and align >= 4 and not self.masks_stores and not m.startswith("%"):
+            self.store_first(m.count("true"), raw, t, pointer, align, scope)
+            return
         if step == 1:
             name, target = f"@llvm.masked.store.{suffix(t, w)}.p0", "ptr"
         else:
@@ -393,3 +397,14 @@ class Points:
             name, target = f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"
         self.module.declare(f"declare void {name}(<{w} x {t}>, {target}, i32, <{w} x i1>)")
         scope.body.append(f"  call void {name}(<{w} x {t}> {raw}, {target} {pointer}, i32 {align}, <{w} x i1> {m})")
+
+    def store_first(self, count: int, raw: str, t: str, pointer: str, align: int, scope: Scope) -> None:
+        """Writes the first lanes in parts of 4, 2 and 1: a store under a mask takes several times as long."""
+        w, first = self.lanes, 0
+        while first < count:
+            part = 1 << (count - first).bit_length() - 1
+            lanes = lane_list([first + j for j in range(part)], "i32")
+            some = self.put(f"shufflevector <{w} x {t}> {raw}, <{w} x {t}> poison, <{part} x i32> {lanes}", scope)
+            place = self.put(f"getelementptr {t}, ptr {pointer}, i64 {first}", scope) if first else pointer
+            scope.body.append(f"  store <{part} x {t}> {some}, ptr {place}, align {align}")
+            first += part
