@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from flambeau.random import _native
 from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import round_to, widen
 
@@ -17,8 +18,12 @@ def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
 
 def _coins(engine: Engine, count: int, p: float) -> np.ndarray:
     threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers of 53 bits
+    words = engine.words(2 * count)
+    native = _native.of_words("coins", count)
+    if native is not None:
+        return native(words.view(np.uint64), np.uint64(threshold))
     high, low = threshold >> 32, threshold & 0xFFFFFFFF
-    pairs = engine.words(2 * count).reshape(count, 2)
+    pairs = words.reshape(count, 2)
     top = pairs[:, 0] & np.uint32(0x1FFFFF)
     result = top < high
     if low:

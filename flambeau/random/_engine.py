@@ -1,17 +1,21 @@
 """The MT19937 engine behind every random number, with the byte layout of its state.
 
-The words come from NumPy's MT19937 (the same twist and tempering); NumPy's random module is imported at the
-first draw, because it takes longer to load than the rest of the package.
+The words come from NumPy's MT19937 (the same twist and tempering) or, where many are drawn, from native code on its
+memory. NumPy's random module is imported at the first draw, because it takes longer to load than the rest of the
+package.
 """
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from flambeau.random import _native
 
 DEFAULT_SEED = 67280421310721
 STATE_SIZE = 5056
@@ -47,16 +51,17 @@ def seed_to_uint64(seed: int) -> int:
 class Engine:
     """One stream of 32-bit words and the one normal that serial sampling keeps for the next call."""
 
-    __slots__ = ("_bits", "_draw", "_fresh", "cached_normal", "lock", "seed")
+    __slots__ = ("_bits", "_draw", "_fresh", "_memory", "cached_normal", "lock", "seed")
 
     seed: int
     cached_normal: float | None
     _bits: Any
     _draw: Any
+    _memory: Any
 
     def __init__(self, seed: int = DEFAULT_SEED) -> None:
         self.lock = threading.RLock()
-        self._bits = self._draw = None
+        self._bits = self._draw = self._memory = None
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
@@ -79,6 +84,13 @@ class Engine:
         draw = self._draw or self._start()
         if count:
             self._fresh = False
+        native = _native.of_words("words", count)
+        if native is not None and self._memory is None:
+            self._memory = _memory(self._bits)
+        if native is not None and self._memory.size:
+            out = np.empty(count, np.uint32)
+            native(self._memory, out)
+            return out
         if count <= RAW:
             return self._bits.random_raw(count).astype(np.uint32)
         return draw(0, 1 << 32, count, np.uint32)
@@ -107,7 +119,11 @@ class Engine:
         return [((high & 0x1FFFFF) * 2**32 + low) * 2.0**-53 for high, low in zip(words, words)]
 
     def _doubles(self, count: int) -> np.ndarray:
-        pairs = self.words(2 * count).reshape(count, 2)
+        words = self.words(2 * count)
+        native = _native.of_words("doubles", count)
+        if native is not None:
+            return native(words.view(np.uint64))
+        pairs = words.reshape(count, 2)
         values = (pairs[:, 0] & np.uint32(0x1FFFFF)).astype(np.float64)
         values *= 2.0**32
         values += pairs[:, 1]
@@ -122,6 +138,9 @@ class Engine:
 
     def _singles(self, count: int) -> np.ndarray:
         words = self.words(count)
+        native = _native.of_words("singles", count)
+        if native is not None:
+            return native(words)
         np.bitwise_and(words, np.uint32(0xFFFFFF), out=words)
         values = words.view(np.int32).astype(np.float32)
         values *= np.float32(2.0**-24)
@@ -174,6 +193,18 @@ class Engine:
         self.seed = seed
         cached = struct.unpack_from("<i", state, _NORMAL_VALID_AT)[0]
         self.cached_normal = struct.unpack_from("<d", state, _NORMAL_AT)[0] if cached else None
+
+
+def _memory(bits: Any) -> np.ndarray:
+    """What NumPy's generator reads and writes: its words and the place of the next one; empty if that cannot be had."""
+    state = bits.state["state"]
+    address = getattr(bits.ctypes, "state_address", None)
+    if not address:
+        return np.empty(0, np.uint32)
+    words: Any = (ctypes.c_uint32 * (_WORD_COUNT + 1)).from_address(address)
+    memory = np.frombuffer(words, np.uint32)
+    known = np.array_equal(memory[:-1], state["key"]) and memory[-1] == state["pos"]
+    return memory if known else np.empty(0, np.uint32)
 
 
 class Doubles:

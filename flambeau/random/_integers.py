@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flambeau.random import _native
 from flambeau.random._engine import Engine
 from flambeau.random._exact import FLOAT_DIGITS, INT_MAX, cast, round_to
 
@@ -16,7 +17,11 @@ def random_range(engine: Engine, count: int, low: int, high: int, dtype: str = "
     if span >= _ONE_WORD_RANGE:
         offsets = engine.words64(count) % np.uint64(span)
     else:
-        offsets = (engine.words(count) % np.uint32(span)).astype(np.uint64)
+        words = engine.words(count)
+        native = _native.of_words("below", count)
+        if native is not None:
+            return _from_int64(native(words, np.float64(span), np.int64(low)), dtype)
+        offsets = (words % np.uint32(span)).astype(np.uint64)
     return _from_int64((offsets + np.uint64(low & (2**64 - 1))).view(np.int64), dtype)
 
 

@@ -1,8 +1,8 @@
-"""Native code where NumPy takes ten times as long: Box-Muller, and the swaps of a permutation.
+"""Native code where NumPy takes several times as long: MT19937's words, what is made of them, and permutations.
 
-Both give what ``_box_muller`` and ``_permutation`` compute, to the bit. Those stay for processors without fused
-multiply-adds, for where nothing can be compiled, and for programs that draw little: what makes native code takes
-longer to import than NumPy to draw a million numbers.
+All give what NumPy computes beside them, to the bit. That stays for processors without fused multiply-adds, for where
+nothing can be compiled, and for programs that draw little: what makes native code takes longer to import than NumPy to
+draw a million numbers.
 """
 
 from __future__ import annotations
@@ -12,8 +12,20 @@ import os
 import sys
 from typing import Any
 
+import numpy as np
+
 MANY = 1 << 20  # numbers for which native code is fetched
+FEW_WORDS = 64  # NumPy makes so many as soon
 _drawn = [0]
+_UINT64, _INT64 = np.dtype(np.uint64).char, np.dtype(np.int64).char
+_OF_WORDS = {  # dtypes and signatures; the first takes the state of the generator and an array, and writes both
+    "words": ("II->I", "(s),(n)->()"),
+    "coins": (f"{_UINT64}{_UINT64}->?", "(n),()->(n)"),
+    "doubles": (f"{_UINT64}->d", "(n)->(n)"),
+    "singles": ("I->f", "(n)->(n)"),
+    "between": ("Ifff->f", "(n),(),(),()->(n)"),
+    "below": (f"Id{_INT64}->{_INT64}", "(n),(),()->(n)"),
+}
 
 
 def box_muller(count: int) -> Any:
@@ -24,6 +36,11 @@ def box_muller(count: int) -> Any:
 def shuffle(count: int) -> Any:
     """The ufunc of words, uint32, and items, int64, which it gives in another order; None where NumPy is to do it."""
     return _made("shuffle", "Iq->q", "(m),(n)->(n)") if _worth(count) else None
+
+
+def of_words(name: str, count: int) -> Any:
+    """The ufunc of this name in ``_words_text``; None where NumPy is to make so many numbers."""
+    return _made(name, *_OF_WORDS[name]) if count > FEW_WORDS and _worth(count) else None
 
 
 def _worth(count: int) -> bool:
@@ -39,9 +56,10 @@ def _made(name: str, dtypes: str, signature: str) -> Any:
     from flambeau.compiler.cpu.code_cache import default
     from flambeau.compiler.cpu.first_tier.ufuncs import made
     from flambeau.compiler.cpu.target import MissingCompiler
-    from flambeau.random import _native_text
+    from flambeau.random import _native_text, _words_text
 
+    text = getattr(_words_text if name in _OF_WORDS else _native_text, name)
     try:
-        return made(getattr(_native_text, name), name, dtypes, signature=signature) if default().target.fma else None
+        return made(text, name, dtypes, signature=signature) if default().target.fma else None
     except MissingCompiler:
         return None

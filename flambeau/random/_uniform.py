@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flambeau.random import _native
 from flambeau.random._engine import Engine, in_pieces
 from flambeau.random._exact import cast, fma32, fma64
 
@@ -12,6 +13,10 @@ def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0
     """``count`` values on [low, high) in a floating dtype: two words each in float64, one word otherwise."""
     if (low, high) == (0, 1) and dtype in ("float32", "float64"):
         return engine.singles(count) if dtype == "float32" else engine.doubles(count)
+    native = _native.of_words("between", count) if dtype == "float32" else None
+    if native is not None:
+        first, last = np.float32(low), np.float32(high)
+        return in_pieces(lambda n: native(engine.words(n), first, last - first, last), count)
     return in_pieces(lambda n: _between(engine, n, dtype, low, high), count)
 
 
