@@ -26,8 +26,9 @@ if mode not in MODES:
 
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
-    "autograd.memo", "graph.epoch", "graph.gradients", "graph.keeping", "graph.realisation", "graph.tape",
-    "graph.tensor_base", "ops._deferred_views", "ops._registry", "ops.classification_losses", "ops.stepping",
+    "autograd.memo", "first_tier.patterns", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
+    "graph.realisation", "graph.tape", "graph.tensor_base", "ops._deferred_views", "ops._registry",
+    "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
 READ_AFTER = 500  # realisations after which twins from the disk pay
 COMPILED_AFTER = 10_000  # after which they are compiled: that takes half a second, once
@@ -47,8 +48,9 @@ def begin(at_once: bool = False) -> int | None:
     if mode == "off" or not layout.supported():
         return None
     steps = realisation.counters["realisations"]
+    pays = steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY
     try:
-        made = _made(compile=at_once or mode == "now" or steps >= COMPILED_AFTER)
+        made = _made(compile=at_once or mode == "now" or pays)
     except (MissingCompiler, CompileError, LoadError, UnsupportedError, NotImplementedError, OSError):
         return None
     if made is None:

@@ -107,6 +107,25 @@ def test_a_contraction_adds_in_the_order_of_compiled_code(case: Any, dt: dtype) 
         assert (contractions.in_lanes(v, dict(zip((x, y), strides))) is not None) == lanes
 
 
+@pytest.mark.parametrize("spec", ["nk,mk->nm", "nk,km->nm", "kn,km->nm", "bnk,bmk->bnm", "bcnk,bckm->bcnm", "nk,k->n"])
+@pytest.mark.parametrize("dense", [True, False])
+def test_an_order_that_lasts_is_that_of_the_sizes(spec: str, dense: bool) -> None:
+    f, rng, lasted = Builder(), np.random.default_rng(0), 0
+    labels = sorted(set(spec) - set(",->"))
+    x, y = [f.input(k, (4,) * len(own), float32) for k, own in enumerate(spec.split("->")[0].split(","))]
+    v = f.contract(spec, x, y)
+    for _ in range(3000):
+        before = dict(zip(labels, rng.choice([1, 2, 5, 16, 33, 64], len(labels)).tolist()))
+        sizes = {c: n * int(rng.choice([1, 1, 1, 2])) + int(rng.choice([0, 0, 0, 1])) for c, n in before.items()}
+        if contractions.by_sizes(v, before, dense) is None:
+            if contractions.lasting(contract_plan.decisive(v), before, sizes):
+                assert contractions.by_sizes(v, sizes, dense) is None
+                lasted += sizes != before
+            else:
+                assert sizes != before
+    assert lasted > 100
+
+
 @pytest.mark.parametrize("outer", [(), (3,), (2, 3)], ids=str)
 def test_sizes_say_whether_products_of_matrices_are_packed(outer: tuple[int, ...]) -> None:
     target = code_cache.default().target

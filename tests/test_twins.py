@@ -427,3 +427,21 @@ def test_a_file_that_was_replaced_gives_no_twins(tmp_path: Path, monkeypatch: py
         linecache.checkcache()
         with pytest.raises((UnsupportedError, OSError)):
             Unit([module.first, module.second], [], [])
+
+
+def test_who_records_much_gets_twins_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    hooks = realisation.steady_hooks[:]
+    realise()
+    monkeypatch.setitem(realisation._next_check, 0, realisation.recorded() + 3)
+    x = torch.ones(2)
+    try:
+        realisation.steady_hooks[:] = [lambda: asked.append(realisation.recorded())]
+        (x + 1).tolist()
+        assert not asked
+        for n in range(3, 8):
+            x.expand(n, 2).sin().tolist()
+        assert len(asked) == 1
+        assert not realisation.steady_hooks
+    finally:
+        realisation.steady_hooks[:] = hooks

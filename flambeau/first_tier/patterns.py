@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..compiler.cpu.first_tier.sizes import Size, Table
 from ..compiler.shorten import LONGEST
+from ..compiler.twins import twin
 from ..graph import program
 from ..graph.node import LEAF, Node
 from ..graph.program import Alike, Program
@@ -102,27 +103,8 @@ class Pattern:
         types: list[Any] = self._types_before.copy()
         for k, r in zip(self._roots, roots):
             found[k] = r
-        for k, op, fixed, own, number, ins in self._steps:
-            n = found[k]
-            given = n.ins
-            if n.op is not op or len(given) != len(ins):
-                return None
-            if own is None:
-                if n.attrs != fixed:
-                    return None
-            elif not _fits(n, fixed, own, types):
-                return None
-            t = types[number]
-            if t is None:
-                types[number] = n.ty
-            elif t is not n.ty:
-                return None
-            for j, i in zip(ins, given):
-                before = found[j]
-                if before is None:
-                    found[j] = i
-                elif before is not i:
-                    return None
+        if not _walked(self._steps, found, types):
+            return None
         if [found[k] for k in self._at_kept] != self._kept:
             return None
         return types if [found[k] for k in self._roots] == list(roots) else None
@@ -138,6 +120,36 @@ class Pattern:
             found += [s if n != 1 else 0 for n, s in zip(t.shape, t.strides)]
             found.append(t.offset)
         return found
+
+
+@twin
+def _walked(steps: Sequence[Any], found: list[Any], types: list[Any]) -> bool:
+    """Puts nodes and types in their places, users before inputs; False if anything but types differs."""
+    for k, op, fixed, own, number, ins in steps:
+        n = found[k]
+        if n.op is not op:
+            return False
+        if own is None:
+            attrs = n.attrs
+            if attrs is not fixed and attrs != fixed:
+                return False
+        elif not _fits(n, fixed, own, types):
+            return False
+        t = types[number]
+        if t is None:
+            types[number] = n.ty
+        elif t is not n.ty:
+            return False
+        given = n.ins
+        if len(given) != len(ins):
+            return False
+        for j, i in zip(ins, given):
+            before = found[j]
+            if before is None:
+                found[j] = i
+            elif before is not i:
+                return False
+    return True
 
 
 def _kind(t: Any) -> Any:

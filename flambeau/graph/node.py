@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
+from ..compiler.twins import twin
 from .types import Ty, beside, on_meta, ty
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -118,6 +119,7 @@ _results: dict[Any, Any] = {}  # operators, types of inputs and attributes -> ty
 
 MOST_RESULTS = 100_000
 MOST_LINES = 10_000
+MOST_GUESSES = 3
 Place = tuple[CodeType, int]
 
 
@@ -136,18 +138,16 @@ def _user_frame(frame: FrameType | None) -> tuple[FrameType | None, int]:
     return None, before
 
 
-def user_place(inside: int = 1, what: Any = None) -> Place | None:
-    """Code and instruction of the innermost caller outside the package, above so many within it, for ``line_of``.
+def user_place(what: Any = None) -> Place | None:
+    """Code and instruction of the innermost caller outside the package, for ``line_of``.
 
     A walk over the callers takes longer than the rest of a node. So where the same (``what``) came after the place
-    before, one look is taken at where it came from then.
+    before, one look is taken at where it came from the last times.
     """
     if _place[0] is not None:
         return _place[0]
     key = what, _after[1]
-    guess = _after[0].get(key)
-    if guess is not None:
-        place, depth, number = guess
+    for place, depth, number in _after[0].get(key, ()):
         try:
             frame = sys._getframe(depth)
         except ValueError:
@@ -155,19 +155,19 @@ def user_place(inside: int = 1, what: Any = None) -> Place | None:
         if frame is not None and frame.f_code is place[0] and frame.f_lasti == place[1]:
             _after[1] = number
             return place
-    return _walked(key, inside)
+    return _walked(key)
 
 
-def _walked(key: tuple[Any, int], inside: int) -> Place | None:
+def _walked(key: tuple[Any, int]) -> Place | None:
     """The place by a walk over the callers, which is noted for the next time."""
-    found, before = _user_frame(sys._getframe(inside + 1))
+    found, before = _user_frame(sys._getframe(2))
     if found is None:
         return None
     if len(_after[0]) >= MOST_LINES:
         _after[0].clear()
     place = found.f_code, found.f_lasti
     _after[1] = hash((id(found.f_code), found.f_lasti))
-    _after[0][key] = place, inside + before, _after[1]
+    _after[0][key] = (place, 1 + before, _after[1]), *_after[0].get(key, ())[: MOST_GUESSES - 1]
     return place
 
 
@@ -197,7 +197,7 @@ def on_one_line() -> Iterator[None]:
 
 
 _place: list[Place | None] = [None]
-_after: list[Any] = [{}, 0]  # by what is recorded and the place before: the place, how deep it was, and its number
+_after: list[Any] = [{}, 0]  # by what is recorded and the place before: places, how deep they were, their numbers
 _lines: dict[tuple[int, int], tuple[CodeType, int]] = {}
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
@@ -205,11 +205,12 @@ _ours: dict[str, bool] = {}  # files, and whether they are the package's or Pyth
 def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
     """The node for this call; types are inferred and arguments checked when it is new."""
     key = (op, ins, attrs)
-    return nodes.get(key) or new_node(key, 2)
+    return nodes.get(key) or new_node(key)
 
 
-def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> Node:
-    """The node of a call that is not there yet, recorded so many callers within the package above.
+@twin
+def new_node(key: tuple[Operator, tuple[Node, ...], Any]) -> Node:
+    """The node of a call that is not there yet.
 
     What an operator gives for the types of its inputs, its rule is asked for once.
     """
@@ -224,18 +225,42 @@ def new_node(key: tuple[Operator, tuple[Node, ...], Any], inside: int = 1) -> No
         if len(_results) >= MOST_RESULTS:
             _results.clear()
         t = _results[known] = inferred(op, known[1], attrs)
-    n = nodes[key] = Node(op, ins, attrs, t, user_place(inside + 1, op))
+    if t.__class__ is tuple:
+        n = Node(op, ins, attrs, t, user_place(op))
+    else:
+        n = _with_one_result(op, ins, attrs, t, user_place(op))
+    nodes[key] = n
     return n
+
+
+@twin
+def _with_one_result(op: Operator, ins: tuple[Node, ...], attrs: Any, t: Ty, place: Place | None) -> Node:
+    """What ``Node`` makes."""
+    n = _new(Node)
+    n.op = op
+    n.ins = ins
+    n.attrs = attrs
+    n.ty = t
+    n.place = place
+    n.parts = None
+    n.read = False
+    n.elsewhere = None
+    n.twins = None
+    return n
+
+
+_new = object.__new__
 
 
 def inferred(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
     """What an operator gives for inputs of these types: without memory if one of them has none."""
     _refuse_tensors(op, attrs)
     t = op.infer(tys, attrs)
-    if not any([i.meta for i in tys]):  # noqa: C419
-        return t
-    refuse_devices(op, tys)
-    return tuple([on_meta(part) for part in t]) if t.__class__ is tuple else on_meta(t)
+    for i in tys:
+        if i.meta:
+            refuse_devices(op, tys)
+            return tuple([on_meta(part) for part in t]) if t.__class__ is tuple else on_meta(t)
+    return t
 
 
 class TensorAttributeError(TypeError):
@@ -243,11 +268,12 @@ class TensorAttributeError(TypeError):
 
 
 def _refuse_tensors(op: Operator, attrs: Any) -> None:
-    if hasattr(attrs, "_ty"):
-        raise TensorAttributeError(f"{op.name}(): a tensor was given where a number is needed: call .item() on it")
     if type(attrs) is tuple:
         for a in attrs:
-            _refuse_tensors(op, a)
+            if type(a) is not int:
+                _refuse_tensors(op, a)
+    elif hasattr(attrs, "_ty"):
+        raise TensorAttributeError(f"{op.name}(): a tensor was given where a number is needed: call .item() on it")
 
 
 def plain(attrs: Any) -> Any:
@@ -306,13 +332,17 @@ def scalar_node(dt: Any, ordinal: int) -> Node:
 _weak: dict[Any, Ty] = {}  # the types of Python numbers
 
 
+@twin
 def view_node(h: Node, t: Ty) -> Node:
     """The elements of ``h``'s memory under the strides and offset of ``t``."""
     if t is h.ty:
         return h
-    n = nodes.get((h, t))
+    key: Any = (h, t)
+    n = nodes.get(key)
     if n is None:
-        n = nodes[h, t] = Node(VIEW, (h,), None, beside(t, h.ty), user_place(2, VIEW))
+        given: Any = h.ty
+        n = _with_one_result(VIEW, (h,), None, beside(t, given) if given.meta else t, user_place(VIEW))
+        nodes[key] = n
     return n
 
 
@@ -322,7 +352,7 @@ def layout_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((LAYOUT, h, t))
     if n is None:
-        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(2, LAYOUT))
+        n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(LAYOUT))
     return n
 
 
@@ -331,5 +361,5 @@ def update_node(base: Node, value: Node, view: Ty) -> Node:
     key = (UPDATE, base, value, view)
     n = nodes.get(key)
     if n is None:
-        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(2, UPDATE))
+        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(UPDATE))
     return n

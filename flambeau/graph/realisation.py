@@ -28,7 +28,8 @@ from .traced import Several, traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
-MANY_NODES = 2_000  # from which on the garbage collector sets them aside
+MANY_NODES = 2_000  # from which on the garbage collector sets them aside, and twins are taken from the disk
+TWINS_PAY = 20_000  # from which on they are compiled
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
 _by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
@@ -288,7 +289,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
         if steady_hooks and counters["realisations"] >= steady_from[0] and epoch.alone:
             _begin_steady()
     if len(nodes) + len(traced) > _next_check[0]:
-        _check_nodes()
+        _check_nodes(epoch)
 
 
 @twin
@@ -314,19 +315,30 @@ def _begin_steady() -> None:
     if more is None:
         steady_hooks.clear()
     else:
-        steady_from[0] += more
+        steady_from[0] = counters["realisations"] + more
 
 
 _next_check = [MANY_NODES]  # the number of nodes at which something is done about them
 
 
-def _check_nodes() -> None:
-    """Has the garbage collector leave many nodes alone, and forgets them when they are too many."""
-    if len(nodes) + len(traced) > MAX_NODES:
+def recorded() -> int:
+    """How many nodes there are, with and without a history."""
+    return len(nodes) + len(traced)
+
+
+def _check_nodes(epoch: Epoch) -> None:
+    """Has the garbage collector leave many nodes alone, and forgets them when they are too many.
+
+    Who records so much is served by what steady steps are: twins from the disk, then compiled.
+    """
+    count = recorded()
+    if count > MAX_NODES:
         forget()
-    else:
-        _collector.set_aside()
-        _next_check[0] = MAX_NODES
+        return
+    _collector.set_aside()
+    _next_check[0] = TWINS_PAY if count <= TWINS_PAY else MAX_NODES
+    if steady_hooks and epoch.alone:
+        _begin_steady()
 
 
 def forget() -> None:

@@ -151,7 +151,7 @@ def written(x: TensorBase, epoch: Epoch) -> None:
     s = x._s
     notes = s.notes or s.note()
     notes.checked = None
-    notes.written = user_place(3)
+    notes.written = user_place()
     if s.h is None:
         s.w = next_token()
     (x._vc or s).version += 1

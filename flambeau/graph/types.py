@@ -92,7 +92,7 @@ class Ty:
     ) -> None:
         self.meta = meta
         self.shape = shape
-        self.size = Size(shape)
+        self.size = tuple.__new__(Size, shape)
         self.dtype = dt
         self.strides = strides
         self.offset = offset
@@ -100,7 +100,7 @@ class Ty:
         self.ndim = len(shape)
         self.numel = prod(shape)
         self.nbytes = 0 if meta else self.numel * dt.itemsize
-        self.contiguous = strides == contiguous_strides(shape) or is_contiguous(shape, strides)
+        self.contiguous = strides == contiguous_strides(shape) or min(shape) <= 1 and is_contiguous(shape, strides)
         self.dense = self.contiguous or is_dense(shape, strides)
         self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
         self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
@@ -212,7 +212,7 @@ def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     if 0 in shape:
         return True
     step = 1
-    for s, n in sorted((s, n) for n, s in zip(shape, strides) if n != 1):
+    for s, n in sorted([(s, n) for n, s in zip(shape, strides) if n != 1]):
         if s != step:
             return False
         step *= n

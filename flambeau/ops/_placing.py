@@ -65,7 +65,7 @@ def _later(x: TensorBase, i: int, y: TensorBase, epoch: Epoch) -> bool:
     s.w = next_token()
     (x._vc or s).version += 1
     epoch.written = next_number()
-    s.note().written = user_place(4)
+    s.note().written = user_place()
     return True
 
 

@@ -119,7 +119,8 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             h = x._h if x._w == x._s.w else refresh(x)
             hs = h, z._h if z._w == z._s.w else refresh(z), b._h if b._w == b._s.w else refresh(b)
         else:
-            hs = tuple([x._h if x._w == x._s.w else refresh(x) for x in ins])
+            hs = tuple([number(x, weak_dtype(x)) if x.__class__ is float else x._h if x._w == x._s.w else refresh(x)
+                        for x in ins])  # fmt: skip
     except AttributeError:
         hs = _handles(op, ins)
     key = (op, hs, attrs)
@@ -170,12 +171,13 @@ def _in_turn(epoch: Epoch, op: Operator, ins: tuple[Any, ...], attrs: Any) -> An
         return call(op, ins, attrs)
 
 
+@twin
 def _first(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
     """What a call of this form gives, kept for the next: a traced node if it is recorded for autograd."""
     for i in key[1]:
         if i.__class__ is Traced:
             return _first_with_history(key, grad)
-    h: Any = (nodes.get(key) if grad else None) or new_node(key, 2)
+    h: Any = (nodes.get(key) if grad else None) or new_node(key)
     if grad:
         traced[key] = h
     return h
@@ -576,7 +578,7 @@ def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
     s.w = x._w = next_token()
     (x._vc or s).version += 1
     epoch.written = next_number()
-    notes.written = user_place(3)
+    notes.written = user_place()
 
 
 def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, dim: int) -> Any:

@@ -25,11 +25,13 @@ def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def _broadcast_two(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     n = max(len(a), len(b))
     x, y = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
+    if x == y:
+        return x
     for i in range(n - 1, -1, -1):
         if x[i] != y[i] and 1 not in (x[i], y[i]):
             raise RuntimeError(f"The size of tensor a ({x[i]}) must match the size of tensor b ({y[i]}) at "
                                f"non-singleton dimension {i}")  # fmt: skip
-    return tuple(q if p == 1 else p for p, q in zip(x, y))
+    return tuple([q if p == 1 else p for p, q in zip(x, y)])
 
 
 def result_dtype(tys: Sequence[Ty]) -> dtype:

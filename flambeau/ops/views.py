@@ -53,7 +53,7 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
         RuntimeError: the shape does not fit ``numel`` elements.
     """
     shape = tuple(map(index, shape))
-    if prod(shape) == numel and min(shape, default=0) >= 0:
+    if prod(shape) == numel and (not shape or min(shape) >= 0):
         return shape
     invalid = f"shape '{list(shape)}' is invalid for input of size {numel}"
     if shape.count(-1) > 1:

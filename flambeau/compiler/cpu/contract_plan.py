@@ -147,13 +147,24 @@ def form(v: Value) -> tuple[Any, ...]:
 
 def adds_lanes(v: Value, lanes: int, sizes: Mapping[str, int] | None = None) -> bool:
     """Does the last loop of sums suit vectors best? By shapes alone, as if operands lay in memory row by row."""
-    la, lb, out = v.params
     sizes = sizes_of(v) if sizes is None else sizes
-    last, kept, gone = _in_memory(la, lb, out, *[_beside(a, labels) for a, labels in zip(v.args, (la, lb))])
+    last, kept, gone = _loops_in_memory(v)
     if not last or sizes[last] == 1:
         return False
     used = [_used(sizes[c], lanes) * suits for c, suits in kept if sizes[c] > 1]
     return _of_sums(sizes[last], prod([sizes[c] for c in gone]), lanes) > max(used, default=STRIDED)
+
+
+def decisive(v: Value) -> frozenset[str]:
+    """The labels whose sizes ``adds_lanes`` asks for."""
+    last, kept, gone = _loops_in_memory(v)
+    return frozenset([last, *gone, *[c for c, _ in kept]]) if last else frozenset()
+
+
+def _loops_in_memory(v: Value) -> tuple[str, list[tuple[str, float]], list[str]]:
+    """``_in_memory`` of operands that lie as their shapes say."""
+    la, lb, out = v.params
+    return _in_memory(la, lb, out, _beside(v.args[0], la), _beside(v.args[1], lb))
 
 
 @lru_cache(1000)

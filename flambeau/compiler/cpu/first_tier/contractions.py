@@ -6,7 +6,7 @@ The order follows from the shapes and strides of the contraction by itself, as `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import SimpleNamespace
@@ -184,6 +184,19 @@ def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
     if len(gone) == 1 and kept and products < LEAST and not contract_plan.sees_windows(v):
         return Lanes((1, 1, sizes[gone[0]]), False)
     return None if dense and _in_panels(v, sizes, products, lanes) else NotImplemented
+
+
+def lasting(decisive: Container[str], before: Mapping[str, int], sizes: Mapping[str, int]) -> bool:
+    """Does an order that ``by_sizes`` found for other sizes (``before``) hold, if it was one after the other?
+
+    Only some labels' sizes say whether lanes suit sums (``contract_plan.decisive``); the more products, the more are
+    they packed. So it holds for larger sizes of the other labels.
+    """
+    for c, n in sizes.items():
+        b = before[c]
+        if n != b and (n < b or b == 1 or c in decisive):
+            return False
+    return True
 
 
 def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) -> bool:

@@ -13,11 +13,12 @@ from ...flight import flights, land
 from ...memory import Span, plan
 from ..allocation import empty
 from ..between_runs import address, aligned
+from ..contract_plan import decisive
 from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
 from ..pool import get_num_threads
 from ..running import Scalars
 from . import matrices
-from .contractions import by_sizes, in_lanes, of_sizes
+from .contractions import by_sizes, in_lanes, lasting, of_sizes
 from .errors import UnsupportedError
 from .native_steps import Memory, Place, Product, Step
 from .sizes import ONE, Size, Table, times
@@ -226,6 +227,8 @@ class _Alike:
         self.told: list[int] = []
         self.cost = 0.0
         self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
+        self.deciding = decisive(product.v)
+        self.one_by_one: dict[str, int] | None = None  # the labels' sizes for which they were last found to be
         read = zip(product.shapes, product.strides)
         self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
@@ -236,7 +239,10 @@ class _Alike:
             if c:
                 labels[c] = n
         labels.update([(c, value(n, sizes)) for c, n in product.whole])
+        if self.one_by_one is not None and lasting(self.deciding, self.one_by_one, labels):
+            return False
         found = by_sizes(product.v, labels, self.dense)
+        self.one_by_one = labels if found is None else None
         if found is NotImplemented:
             shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
                                for both in (product.shapes, product.strides)]  # fmt: skip
