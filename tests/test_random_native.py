@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from flambeau.random import _bernoulli, _engine, _integers, _native, _normal, _uniform
+from flambeau.random import _bernoulli, _continuous, _engine, _integers, _native, _normal, _uniform
 from flambeau.random._engine import Engine
 
 Draw = Callable[[Engine, int], Any]
@@ -21,6 +21,8 @@ DRAWS: dict[str, Draw] = {
     "coins": lambda e, n: _bernoulli.bernoulli(e, n, 0.3),
     "coins that never fall": lambda e, n: _bernoulli.bernoulli(e, n, 0.0),
     "coins that always fall": lambda e, n: _bernoulli.bernoulli(e, n, 1.0),
+    "noise": lambda e, n: _bernoulli.noise(e, n, 0.8, np.float32(1.25)),
+    "noise float64": lambda e, n: _bernoulli.noise(e, n, 0.8, np.float64(1.25)),
     "uniform": lambda e, n: _uniform.uniform(e, n, "float32", -0.3, 0.7),
     "narrow uniform": lambda e, n: _uniform.uniform(e, n, "float32", 1.0, 1.0 + 2.0**-22),
     "uniform float64": lambda e, n: _uniform.uniform(e, n, "float64", -0.3, 0.7),
@@ -28,6 +30,10 @@ DRAWS: dict[str, Draw] = {
     "one integer": lambda e, n: _integers.random_range(e, n, 3, 4, "int32"),
     "large integers": lambda e, n: _integers.random_range(e, n, 0, 2**28 - 1),
     "normals": _normal.normal,
+    "exponentials": _continuous.exponential,
+    "fast exponentials": lambda e, n: _continuous.exponential(e, n, "float32", 1e38),
+    "slow exponentials": lambda e, n: _continuous.exponential(e, n, "float32", 1e-39),
+    "exponentials of 16 bits": lambda e, n: _continuous.exponential(e, n, "bfloat16", 0.3),
 }
 COUNTS = (1, 65, 311, 312, 313, 623, 624, 625, 1248, 5000, 7, 2 * _engine.PIECE + 100)
 

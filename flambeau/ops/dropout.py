@@ -35,8 +35,7 @@ def _noise(t: Ty, p: float, generator: Any = None) -> Any:
     _refuse_integers(t)
     one = np.ones(1, np.float64 if t.dtype.name == "float64" else np.float32)
     scale = cast(one / one.dtype.type(kept), t.dtype.name)
-    flips = bernoulli_sampler(kept)
-    return drawn(any_size(lambda engine, t: flips(engine, ty(t.shape, bool_, t.strides)) * scale[0]), t, generator)
+    return drawn(any_size(lambda engine, t: _bernoulli.noise(engine, t.numel, kept, scale[0])), t, generator)
 
 
 def _refuse_integers(t: Ty) -> None:

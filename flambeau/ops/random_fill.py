@@ -320,13 +320,16 @@ def bernoulli_tensor_sampler(p: Any) -> Sampler:
     def sample(engine: Engine, t: Ty) -> np.ndarray:
         check_kind("bernoulli_tensor_cpu_self_", t.dtype, "buif")
         check_kind("bernoulli_tensor_cpu_p_", p._ty.dtype, "f")
-        values = np.broadcast_to(p.detach()._numpy(), t.shape)
+        values = p.detach()._numpy()
         _check(
-            bool(((values >= 0) & (values <= 1)).all()),
+            not values.size or bool(values.min() >= 0 and values.max() <= 1),
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  "
             "If so, please report an enhancement request to PyTorch.)",
         )
-        ordered = in_memory_order(memory_format(values, p._ty.dtype), t)
+        if values.shape != t.shape:
+            values = np.broadcast_to(values, t.shape)
+        values = memory_format(values, p._ty.dtype)
+        ordered = values.reshape(-1) if t.contiguous else in_memory_order(values, t)
         flips = _bernoulli.bernoulli_each(engine, ordered, p._ty.dtype.name)
         return memory_format(flips, t.dtype)
 

@@ -16,8 +16,21 @@ def bernoulli(engine: Engine, count: int, p: float) -> np.ndarray:
     return in_pieces(lambda n: _coins(engine, n, p), count)
 
 
+def noise(engine: Engine, count: int, p: float, factor: np.generic) -> np.ndarray:
+    """The factor where ``bernoulli`` gives true, else 0; in the factor's dtype."""
+    native = _native.of_words("noise", count) if factor.dtype == np.float32 else None
+    if native is None:
+        return bernoulli(engine, count, p) * factor
+    return in_pieces(lambda n: native(engine.words(2 * n).view(np.uint64), np.uint64(_threshold(p)), factor), count)
+
+
+def _threshold(p: float) -> int:
+    """Uniform < p, compared as integers of 53 bits."""
+    return math.ceil(p * 2.0**53)
+
+
 def _coins(engine: Engine, count: int, p: float) -> np.ndarray:
-    threshold = math.ceil(p * 2.0**53)  # uniform < p, compared as integers of 53 bits
+    threshold = _threshold(p)
     words = engine.words(2 * count)
     native = _native.of_words("coins", count)
     if native is not None:

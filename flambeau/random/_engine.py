@@ -41,6 +41,15 @@ def in_pieces(make: Callable[[int], np.ndarray], count: int) -> np.ndarray:
     return out
 
 
+def doubles_of(pairs: np.ndarray) -> np.ndarray:
+    """Float64 numbers on [0, 1): the low 53 bits of pairs of words, the first one high."""
+    values = (pairs[:, 0] & np.uint32(0x1FFFFF)).astype(np.float64)
+    values *= 2.0**32
+    values += pairs[:, 1]
+    values *= 2.0**-53
+    return values
+
+
 def seed_to_uint64(seed: int) -> int:
     """The 64-bit number that ``initial_seed`` reports for ``seed``; ValueError outside [-2**63, 2**64)."""
     if not -(2**63) <= seed < 2**64:
@@ -123,12 +132,7 @@ class Engine:
         native = _native.of_words("doubles", count)
         if native is not None:
             return native(words.view(np.uint64))
-        pairs = words.reshape(count, 2)
-        values = (pairs[:, 0] & np.uint32(0x1FFFFF)).astype(np.float64)
-        values *= 2.0**32
-        values += pairs[:, 1]
-        values *= 2.0**-53
-        return values
+        return doubles_of(words.reshape(count, 2))
 
     def singles(self, count: int) -> np.ndarray:
         """``count`` float32 uniforms on [0, 1): the low 24 bits of a word each."""

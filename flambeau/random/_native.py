@@ -21,7 +21,9 @@ _UINT64, _INT64 = np.dtype(np.uint64).char, np.dtype(np.int64).char
 _OF_WORDS = {  # dtypes and signatures; the first takes the state of the generator and an array, and writes both
     "words": ("II->I", "(s),(n)->()"),
     "coins": (f"{_UINT64}{_UINT64}->?", "(n),()->(n)"),
+    "noise": (f"{_UINT64}{_UINT64}f->f", "(n),(),()->(n)"),
     "doubles": (f"{_UINT64}->d", "(n)->(n)"),
+    "exponentials": (f"{_UINT64}d->f", "(n),()->(n)"),
     "singles": ("I->f", "(n)->(n)"),
     "between": ("Ifff->f", "(n),(),(),()->(n)"),
     "below": (f"Id{_INT64}->{_INT64}", "(n),(),()->(n)"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from flambeau.random import _native
 from flambeau.random._box_muller import box_muller32
-from flambeau.random._engine import Engine, in_pieces
+from flambeau.random._engine import PIECE, Engine, in_pieces
 from flambeau.random._exact import cast, fma64, libm
 
 _BLOCK = 16
@@ -84,11 +85,22 @@ def _blocks(engine: Engine, count: int, dtype: str, mean: float, std: float) -> 
     """float32 and float64: a tail that fills no block is redrawn as a whole block over the last 16 elements."""
     draw, transform = (engine.singles, _transform32) if dtype == "float32" else (engine.doubles, _transform64)
     rest = count % _BLOCK
+    if rest and count < PIECE:
+        return _redrawn(transform, draw(count + _BLOCK), count, mean, std)
     values = in_pieces(lambda n: transform(draw(n), mean, std), count - rest)
     if not rest:
         return values
     draw(rest)
     return np.concatenate([values[: count - _BLOCK], transform(draw(_BLOCK), mean, std)])
+
+
+def _redrawn(transform: Any, uniforms: np.ndarray, count: int, mean: float, std: float) -> np.ndarray:
+    """The same for not so many: 16 uniforms more are had at once, and transformed in the place of the tail's."""
+    full = count - count % _BLOCK
+    uniforms[full : full + _BLOCK] = uniforms[count:]
+    values = transform(uniforms[: full + _BLOCK], mean, std)
+    values[count - _BLOCK : count] = values[full:]
+    return values[:count]
 
 
 def _blocks16(engine: Engine, count: int, mean: float, std: float) -> np.ndarray:
@@ -104,6 +116,8 @@ def _blocks16(engine: Engine, count: int, mean: float, std: float) -> np.ndarray
 def _transform32(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
     native = _native.box_muller(uniforms.size)
     if native is not None and uniforms.flags.c_contiguous:
+        if (mean, std) == (0, 1):  # nothing overflows
+            return native(uniforms, np.float32(0), np.float32(1))
         with np.errstate(all="ignore"):
             return native(uniforms, np.float32(mean), np.float32(std))
     return box_muller32(uniforms.reshape(-1, 2, 8), mean, std).reshape(-1)

@@ -15,6 +15,7 @@ from flambeau.compiler.cpu.text import memory_type, vector
 from flambeau.dtypes import dtype, float32, float64, int64, uint8, uint32, uint64
 
 LANES = 8
+NEAR = 16  # units in the last place by which a float64 logarithm may be off
 SIZE, SHIFT = 624, 397  # words of the state, and how far the one lies that is mixed in
 
 # ---- words
@@ -159,14 +160,46 @@ def coins(target: Target) -> str:
     return _made_of(target, uint64, uint8, [uint64], body)
 
 
+def noise(target: Target) -> str:
+    """Of pairs of words, a number up to 2^53, and a factor: the factor where the 53 bits are below it, else 0."""
+
+    def body(o: Ops, pair: str, threshold: str, factor: str) -> str:
+        below = o.two("icmp slt", int64, _of_53_bits(o, pair), threshold)
+        return o.select(below, factor, o.const(0, float32), float32)
+
+    return _made_of(target, uint64, float32, [uint64, float32], body)
+
+
 def doubles(target: Target) -> str:
     """Float64 numbers on [0, 1) of pairs of words."""
 
-    def body(o: Ops, pair: str) -> str:
-        number = o.convert("uitofp", _of_53_bits(o, pair), "i64", "double")
-        return o.two("fmul", float64, number, o.const(2.0**-53, float64))
+    return _made_of(target, uint64, float64, [], _double)
 
-    return _made_of(target, uint64, float64, [], body)
+
+def _double(o: Ops, pair: str) -> str:
+    number = o.convert("uitofp", _of_53_bits(o, pair), "i64", "double")
+    return o.two("fmul", float64, number, o.const(2.0**-53, float64))
+
+
+def exponentials(target: Target) -> str:
+    """Float32 exponential variables of pairs of words and -1 over their rate; NaN where the C library must say more.
+
+    That is where the float64 number lies so near a midpoint of two float32 numbers that a logarithm that is off by a
+    few units decides, and near 0.
+    """
+
+    def body(o: Ops, pair: str, factor: str) -> str:
+        u = _double(o, pair)
+        log = o.math("log1p", [o.put(f"fneg {vector('double', o.lanes)} {u}")], "float64", o.lanes or 1)
+        x = o.two("fmul", float64, log, factor)
+        low = o.two("and", int64, o.convert("bitcast", x, "double", "i64"), o.const(2**29 - 1, int64))
+        away = o.two("sub", int64, low, o.const(2**28 - NEAR, int64))
+        unsure = o.two("icmp ule", int64, away, o.const(2 * NEAR, int64))
+        unsure = o.both(unsure, o.two("fcmp olt", float64, o.call("fabs", float64, x), o.const(1e-37, float64)), "or")
+        value = o.convert("fptrunc", x, "double", "float")
+        return o.select(unsure, o.const(float("nan"), float32), value, float32)
+
+    return _made_of(target, uint64, float32, [float64], body)
 
 
 def _single(o: Ops, word: str) -> str:
