@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
-from math import prod
+from math import inf, prod
 
 from ...dtypes import float32, float64
 from ..affine import Affine, Guard, distinct
@@ -36,6 +36,8 @@ PANELS = 160 * 1024  # bytes of a chunk's panels
 WORKSPACE = 1 << 23  # bytes of all that a chunk keeps for itself
 COPY = 384 * 1024  # bytes of the other side's copy
 NEAR = 24 * 1024  # bytes that a tile reads of Q, which lies far apart, and of a panel: they stay in the first cache
+SECOND = 480 * 1024  # bytes of all that, with the results, where registers and the second cache are small
+DEEP = 128  # products in a block, at least, where that is possible
 PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
 FINISHING = 3  # cycles that a vector of results takes behind the sums
@@ -169,7 +171,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     vectors = -(-n.sizes[axis] // lanes)
     _chunks(n, d, vectors, target.vector_registers, itemsize)
     d.ahead = target.is_narrow and _lies_apart(n, d, p, q)
-    _blocks(n, d, itemsize)
+    _blocks(n, d, SECOND if target.is_narrow else inf, itemsize)
     d.along = _along(n, d)
     return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
 
@@ -259,7 +261,7 @@ def _time(
     packed = blocks * panels * wide * d.lanes * depth * PACKING
     finished = FINISHING * blocks * panels * wide * height
     if chunks > MAX_CHUNKS:
-        return float("inf")
+        return inf
     total = blocks * panels * depth * each + packed + chunks * copied + finished
     waiting = height * some * wide * d.lanes * itemsize
     return total * (1 if prod(n.sizes) < ALONE else _idle(chunks)) * (1.2 if waiting > COPY else 1)
@@ -305,17 +307,25 @@ def _lies_apart(n: Nest, d: Direct, p: Operand, q: Operand) -> bool:
     return not d.sources and len(gone) == 1 and p.of(gone[0]) == 1 and abs(q.of(gone[0])) >= d.lanes
 
 
-def _blocks(n: Nest, d: Direct, itemsize: int) -> None:
-    """The largest block of the reduced loops whose copies fit into the cache."""
+def _blocks(n: Nest, d: Direct, most: float, itemsize: int) -> None:
+    """The largest block of the reduced loops whose copies fit into the cache, with the results if it is deep then."""
+    best = _largest(n, d, most, itemsize)
+    best = best if prod(best.values()) >= DEEP else _largest(n, d, inf, itemsize)
+    d.count |= _near(d, best, itemsize) if d.ahead else best
+
+
+def _largest(n: Nest, d: Direct, most: float, itemsize: int) -> dict[int, int]:
+    """The largest block that takes so many bytes with the results."""
     gone = [k for k, r in enumerate(n.reduced) if r]
-    best = dict.fromkeys(gone, 1)
+    best, each = dict.fromkeys(gone, 1), d.panels * d.wide * d.lanes * itemsize
+    waiting = prod([d.count[k] for k in d.rows]) * each
     for block in _heights(n, gone):
-        count = d.count | block
-        panel = prod(block.values()) * d.panels * d.wide * d.lanes * itemsize
-        copied = prod([extent(s, count) for s in d.sources]) * itemsize
-        if panel <= PANELS and copied <= COPY and prod(block.values()) > prod(best.values()):
+        panel = prod(block.values()) * each
+        copied = prod([extent(s, d.count | block) for s in d.sources]) * itemsize
+        fits = panel <= PANELS and copied <= COPY and panel + copied + waiting <= most
+        if fits and prod(block.values()) > prod(best.values()):
             best = block
-    d.count |= best | (_near(d, best, itemsize) if d.ahead else {})
+    return best
 
 
 def _near(d: Direct, block: dict[int, int], itemsize: int) -> dict[int, int]:
