@@ -26,8 +26,8 @@ if mode not in MODES:
 
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
-    "autograd.memo", "first_tier.patterns", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
-    "graph.realisation", "graph.tape", "graph.tensor_base", "ops._deferred_views", "ops._registry",
+    "autograd.memo", "graph.alike", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
+    "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._deferred_views", "ops._registry",
     "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
 READ_AFTER = 500  # realisations after which twins from the disk pay

@@ -98,6 +98,8 @@ def loops(xs: Any, stop: Any) -> Any:
         seen.append((k, x))
     while total > 10:
         total -= 4
+    total *= 3
+    seen.append(total * (stop or 1))
     return total, seen, [x for x in xs if x != stop], all([x < 9 for x in xs]), any(x > 3 for x in xs)  # noqa: C419
 
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 from ..compiler.cpu.first_tier.sizes import Size, Table
 from ..compiler.shorten import LONGEST
-from ..compiler.twins import twin
 from ..graph import program
+from ..graph.alike import arguments, fit
 from ..graph.node import LEAF, Node
 from ..graph.program import Alike, Program
 from ..graph.types import Ty
-from .structure import arguments
 
 MOST = 4  # patterns of programs whose results come from the same operators
 KINDS = 1000  # such operators of results
@@ -103,7 +102,7 @@ class Pattern:
         types: list[Any] = self._types_before.copy()
         for k, r in zip(self._roots, roots):
             found[k] = r
-        if not _walked(self._steps, found, types):
+        if not fit(self._steps, found, types):
             return None
         if [found[k] for k in self._at_kept] != self._kept:
             return None
@@ -122,51 +121,10 @@ class Pattern:
         return found
 
 
-@twin
-def _walked(steps: Sequence[Any], found: list[Any], types: list[Any]) -> bool:
-    """Puts nodes and types in their places, users before inputs; False if anything but types differs."""
-    for k, op, fixed, own, number, ins in steps:
-        n = found[k]
-        if n.op is not op:
-            return False
-        if own is None:
-            attrs = n.attrs
-            if attrs is not fixed and attrs != fixed:
-                return False
-        elif not _fits(n, fixed, own, types):
-            return False
-        t = types[number]
-        if t is None:
-            types[number] = n.ty
-        elif t is not n.ty:
-            return False
-        given = n.ins
-        if len(given) != len(ins):
-            return False
-        for j, i in zip(ins, given):
-            before = found[j]
-            if before is None:
-                found[j] = i
-            elif before is not i:
-                return False
-    return True
-
-
 def _kind(t: Any) -> Any:
     if type(t) is not Ty:
         return t
     return t.dtype, t.weak, t.ndim, t.contiguous and not t.offset
-
-
-def _fits(n: Node, fixed: Any, own: Sequence[int], types: list[Any]) -> bool:
-    """Are the arguments these, but for types, which are put in their places?"""
-    rest, given = arguments(n)
-    if rest != fixed or len(given) != len(own):
-        return False
-    for k, t in zip(own, given):
-        if types[k] is None:
-            types[k] = t
-    return [types[k] for k in own] == list(given)
 
 
 _patterns: dict[Any, list[Pattern]] = {}  # by the operators of their results

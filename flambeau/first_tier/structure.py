@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..compiler.shorten import LONGEST
+from ..graph.alike import arguments
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program
 from ..graph.types import Ty
@@ -88,20 +89,6 @@ class _Reader:
         """The arguments of an operator: types by their numbers."""
         fixed, types = arguments(n)
         return (fixed, *map(self.of, types)) if types else fixed
-
-
-def arguments(n: Node) -> tuple[Any, Sequence[Ty]]:
-    """The arguments of an operator without sizes, and the types among them, in whose places is None."""
-    a = n.attrs
-    if type(a) is Ty:
-        return None, (a,)
-    if type(a) is tuple:
-        if n.op.name == "arange" and n.ty.dtype.kind != "f":  # of so many elements as its type says
-            a = a[1:]
-        types = [x for x in a if type(x) is Ty]
-        if types:
-            return tuple([None if type(x) is Ty else x for x in a]), types
-    return a, ()
 
 
 def _lies(t: Ty) -> Any:

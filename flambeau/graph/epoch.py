@@ -289,6 +289,7 @@ def _take_over(s: Storage) -> None:
     realise(s.epoch)
 
 
+@twin
 def number(value: Any, dt: Any) -> Node:
     """A Python number as a run-time argument of the program."""
     scalars = threads.epoch.scalars

@@ -138,6 +138,7 @@ def _user_frame(frame: FrameType | None) -> tuple[FrameType | None, int]:
     return None, before
 
 
+@twin
 def user_place(what: Any = None) -> Place | None:
     """Code and instruction of the innermost caller outside the package, for ``line_of``.
 
@@ -159,15 +160,18 @@ def user_place(what: Any = None) -> Place | None:
 
 
 def _walked(key: tuple[Any, int]) -> Place | None:
-    """The place by a walk over the callers, which is noted for the next time."""
-    found, before = _user_frame(sys._getframe(2))
+    """The place by a walk over the callers, which is noted for the next time.
+
+    How deep it is counts from ``user_place`` on, whose twin has no frame.
+    """
+    found, before = _user_frame(sys._getframe(1))
     if found is None:
         return None
     if len(_after[0]) >= MOST_LINES:
         _after[0].clear()
     place = found.f_code, found.f_lasti
     _after[1] = hash((id(found.f_code), found.f_lasti))
-    _after[0][key] = (place, 1 + before, _after[1]), *_after[0].get(key, ())[: MOST_GUESSES - 1]
+    _after[0][key] = (place, before, _after[1]), *_after[0].get(key, ())[: MOST_GUESSES - 1]
     return place
 
 
@@ -202,6 +206,7 @@ _lines: dict[tuple[int, int], tuple[CodeType, int]] = {}
 _ours: dict[str, bool] = {}  # files, and whether they are the package's or Python's own
 
 
+@twin
 def intern(op: Operator, ins: tuple[Node, ...], attrs: Any) -> Node:
     """The node for this call; types are inferred and arguments checked when it is new."""
     key = (op, ins, attrs)
@@ -252,6 +257,7 @@ def _with_one_result(op: Operator, ins: tuple[Node, ...], attrs: Any, t: Ty, pla
 _new = object.__new__
 
 
+@twin
 def inferred(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
     """What an operator gives for inputs of these types: without memory if one of them has none."""
     _refuse_tensors(op, attrs)
@@ -318,6 +324,7 @@ def leaf_node(t: Ty, ordinal: int) -> Node:
     return n
 
 
+@twin
 def scalar_node(dt: Any, ordinal: int) -> Node:
     """The node of the epoch's Python number ``ordinal``."""
     t = _weak.get(dt)

@@ -10,6 +10,7 @@ from operator import index, mul
 from sys import getrefcount
 from typing import Any
 
+from ..compiler.twins import twin
 from ..dtypes import dtype, refuse_quantised
 
 
@@ -87,23 +88,20 @@ class Ty:
         "weak",
     )
 
-    def __init__(
-        self, shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool, meta: bool = False
-    ) -> None:
-        self.meta = meta
-        self.shape = shape
-        self.size = tuple.__new__(Size, shape)
-        self.dtype = dt
-        self.strides = strides
-        self.offset = offset
-        self.weak = weak
-        self.ndim = len(shape)
-        self.numel = prod(shape)
-        self.nbytes = 0 if meta else self.numel * dt.itemsize
-        self.contiguous = strides == contiguous_strides(shape) or min(shape) <= 1 and is_contiguous(shape, strides)
-        self.dense = self.contiguous or is_dense(shape, strides)
-        self.leaves: dict[int, Any] = {}  # ordinal -> leaf node of this type
-        self.views: dict[Any, Any] = {}  # view operator and arguments -> type of the result
+    meta: bool
+    shape: tuple[int, ...]
+    size: Size
+    dtype: dtype
+    strides: tuple[int, ...]
+    offset: int
+    weak: bool
+    ndim: int
+    numel: int
+    nbytes: int
+    contiguous: bool
+    dense: bool
+    leaves: dict[int, Any]  # ordinal -> leaf node of this type
+    views: dict[Any, Any]  # view operator and arguments -> type of the result
 
     def moved(self, offset: int) -> Ty:
         """The type that differs in the offset alone."""
@@ -130,22 +128,45 @@ class Ty:
         return ty, (self.shape, self.dtype, self.strides, self.offset, self.weak)
 
 
+_new = object.__new__
 _types: dict[tuple[Any, ...], Ty] = {}
 _MANY = 1 << 15  # types above which those that nobody holds are looked for
 _limit = [_MANY]
 
 
+@twin
 def ty(
     shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...] | None = None, offset: int = 0, weak: bool = False
 ) -> Ty:
     """The interned type; row-major unless ``strides`` are given."""
     if strides is None:
         strides = contiguous_strides(shape)
-    key = (shape, dt, strides, offset, weak)
-    t = _types.get(key)
+    t = _types.get((shape, dt, strides, offset, weak))
     if t is None:
         key = (tuple(map(int, shape)), dt, tuple(map(int, strides)), int(offset), weak)
-        t = _interned(key, Ty(*key))
+        t = _interned(key, _made(*key, False))
+    return t
+
+
+@twin
+def _made(shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool, meta: bool) -> Ty:
+    t = _new(Ty)
+    t.meta = meta
+    t.shape = shape
+    t.size = tuple.__new__(Size, shape)
+    t.dtype = dt
+    t.strides = strides
+    t.offset = offset
+    t.weak = weak
+    t.ndim = len(shape)
+    numel = t.numel = prod(shape)
+    t.nbytes = 0 if meta else numel * dt.itemsize
+    contiguous = t.contiguous = (
+        strides == contiguous_strides(shape) or min(shape) <= 1 and is_contiguous(shape, strides)
+    )
+    t.dense = contiguous or is_dense(shape, strides)
+    t.leaves = {}
+    t.views = {}
     return t
 
 
@@ -154,7 +175,7 @@ def on_meta(t: Ty) -> Ty:
     if t.meta:
         return t
     key = (t.shape, t.dtype, t.strides, t.offset, t.weak, True)
-    return _types.get(key) or _interned(key, Ty(*key))
+    return _types.get(key) or _interned(key, _made(*key))
 
 
 def beside(t: Ty, other: Ty) -> Ty:
@@ -162,6 +183,7 @@ def beside(t: Ty, other: Ty) -> Ty:
     return on_meta(t) if other.meta else t
 
 
+@twin
 def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
     if t.dtype.kind == "q":
         refuse_quantised(t.dtype)
@@ -194,6 +216,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(accumulate(sizes, mul, initial=1))[::-1] if shape else ()
 
 
+@twin
 def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Row-major without gaps; dimensions of size 1 do not matter."""
     if 0 in shape:
@@ -207,6 +230,7 @@ def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
+@twin
 def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Some permutation of the dimensions is row-major without gaps ("non-overlapping and dense")."""
     if 0 in shape:

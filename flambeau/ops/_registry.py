@@ -183,6 +183,7 @@ def _first(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
     return h
 
 
+@twin
 def _first_with_history(key: tuple[Operator, tuple[Any, ...], Any], grad: bool) -> Any:
     """As ``_first`` for a call on values that require grad."""
     op, hs, attrs = key

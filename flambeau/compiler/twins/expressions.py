@@ -9,7 +9,7 @@ from typing import Any
 from .layout import WORD
 from .writer import UnsupportedError, Value, Writer
 
-_BINARY: dict[type, str] = {ast.Add: "Add", ast.Sub: "Subtract"}
+_BINARY: dict[type, str] = {ast.Add: "Add", ast.Mult: "Multiply", ast.Sub: "Subtract"}
 _ORDER: dict[type, int] = {ast.Lt: 0, ast.LtE: 1, ast.Eq: 2, ast.NotEq: 3, ast.Gt: 4, ast.GtE: 5}
 _BY_IDENTITY: dict[type, str] = {ast.Is: "eq", ast.IsNot: "ne"}
 
@@ -210,7 +210,7 @@ class Expressions(Writer):
     # ---- arithmetic
 
     def binary_value(self, node: ast.BinOp) -> Value:
-        """A sum or a difference."""
+        """A sum, a difference or a product."""
         if type(node.op) not in _BINARY:
             raise UnsupportedError(f"{type(node.op).__name__} in line {node.lineno}")
         x, y = map(self.safe, self.values([node.left, node.right]))

@@ -16,11 +16,11 @@ API = (
     "PyDict_Clear", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetDefault", "PyErr_Clear",
     "PyErr_ExceptionMatches", "PyErr_Occurred", "PyErr_SetObject", "PyIter_Next", "PyList_Append", "PyList_AsTuple",
     "PyList_New", "PyList_SetSlice", "PyLong_FromSsize_t", "PyNumber_Add", "PyNumber_InPlaceAdd",
-    "PyNumber_InPlaceSubtract", "PyNumber_Negative", "PyNumber_Subtract", "PyObject_Call", "PyObject_GetAttr",
-    "PyObject_GetItem", "PyObject_IsTrue", "PyObject_RichCompare", "PyObject_SetAttr", "PyObject_SetItem",
-    "PyObject_Size", "PyObject_Vectorcall", "PyObject_VectorcallMethod", "PySequence_Contains", "PySequence_Fast",
-    "PySequence_InPlaceConcat", "PySequence_Tuple", "PySlice_New", "PyTuple_New", "PyType_GenericAlloc",
-    "_Py_Dealloc",
+    "PyNumber_InPlaceMultiply", "PyNumber_InPlaceSubtract", "PyNumber_Multiply", "PyNumber_Negative",
+    "PyNumber_Subtract", "PyObject_Call", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_IsTrue",
+    "PyObject_RichCompare", "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size", "PyObject_Vectorcall",
+    "PyObject_VectorcallMethod", "PySequence_Contains", "PySequence_Fast", "PySequence_InPlaceConcat",
+    "PySequence_Tuple", "PySlice_New", "PyTuple_New", "PyType_GenericAlloc", "_Py_Dealloc",
 )  # fmt: skip
 
 

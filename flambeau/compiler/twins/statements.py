@@ -10,7 +10,11 @@ from .calls import Calls
 from .layout import WORD
 from .writer import UnsupportedError, Value
 
-_IN_PLACE: dict[type, str] = {ast.Add: "PyNumber_InPlaceAdd", ast.Sub: "PyNumber_InPlaceSubtract"}
+_IN_PLACE: dict[type, str] = {
+    ast.Add: "PyNumber_InPlaceAdd",
+    ast.Mult: "PyNumber_InPlaceMultiply",
+    ast.Sub: "PyNumber_InPlaceSubtract",
+}
 
 
 class Statements(Calls):

@@ -63,6 +63,8 @@ class NativeProgram:
         self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
         self._tabulate()
         self.products = _alike(steps, self.begins)
+        self.label_places = _joined([one.numbers for one in self.products])
+        self.decided_places = _joined([one.words for one in self.products])
         self._tabulate_numbers()
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
@@ -125,7 +127,7 @@ class NativeProgram:
         offset_of, numels = numbers[words : words + offsets].tolist(), numbers[words + offsets :].tolist()
         for (rows, at, p), offset in zip(self.moving, offset_of):
             rows[at, 2] = self.first.get(p.memory, 0) + offset
-        cost = sum([self._decide(one, sizes) for one in self.products])
+        cost = self._decide(sizes)
         self.table.header[7] = int(cost)
         self.seconds = 1e-9 * cost
         self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
@@ -151,21 +153,36 @@ class NativeProgram:
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
 
-    def _decide(self, one: _Alike, sizes: Sequence[int]) -> float:
-        """Writes what sizes decide of products that are alike; the nanoseconds that they take."""
-        operands, steps, segments = self.table.operands, self.table.steps, self.table.segments
-        decisive = [get_num_threads(), *[sizes[k] for k in one.decisive]]
+    def _decide(self, sizes: Sequence[int]) -> float:
+        """Writes what sizes decide of products; the nanoseconds that they take."""
+        if not self.products:
+            return 0.0
+        operands, threads = self.table.operands, get_num_threads()
+        numbers = operands[self.label_places].tolist()
+        words: list[int] = []
+        cost, first = 0.0, 0
+        for one in self.products:
+            last = first + len(one.product.labels)
+            cost += self._decide_of(one, threads, numbers[first:last], sizes)
+            words += one.decided * len(one.which)
+            first = last
+        operands[self.decided_places] = words
+        return cost
+
+    def _decide_of(self, one: _Alike, threads: int, numbers: Sequence[int], sizes: Sequence[int]) -> float:
+        """Notes what sizes decide of products that are alike; the nanoseconds that they take."""
+        decisive = [threads, *[sizes[k] for k in one.decisive]]
         if decisive == one.told:
             return one.cost
         one.told = []
-        numbers = operands[one.numbers].tolist()
         lanes = one.in_lanes(numbers, sizes)
-        told = matrices.units(lanes, one.dtype, numbers, value(one.product.columns, sizes))
-        operands[one.words] = told
-        if (lanes, told[-1]) != one.before:
-            one.before = lanes, told[-1]
-            steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), told[-1]
-            segments[one.which, 2] = told[-1]
+        one.decided = matrices.units(lanes, one.dtype, numbers, value(one.product.columns, sizes))
+        chunks = one.decided[-1]
+        if (lanes, chunks) != one.before:
+            one.before = lanes, chunks
+            steps, segments = self.table.steps, self.table.segments
+            steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), chunks
+            segments[one.which, 2] = chunks
         one.told, one.cost = decisive, prod(numbers) * matrices.NANOSECONDS[lanes] * len(one.which)
         return one.cost
 
@@ -208,18 +225,20 @@ class _Alike:
     Attributes:
         which: the steps that they are.
         numbers: where the table has the sizes of their labels.
-        words: where it has what is decided, a row for each.
+        words: where it has what is decided, one after the other.
         decisive: the sizes that decide, by their places.
         told: the number of threads and the sizes for which it was decided last.
+        decided: what of each.
         cost: the nanoseconds that they take.
         before: the order and the number of chunks that were decided last.
     """
 
     def __init__(self, product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> None:
         self.product, self.which, self.dtype = product, np.array(which, np.intp), product.v.dtype
-        self.numbers = slice(begins[which[0]], begins[which[0]] + len(product.labels))
+        self.numbers = begins[which[0]] + np.arange(len(product.labels))
         ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
-        self.words = ends[:, None] - np.arange(matrices.DECIDED, 0, -1)
+        self.words = (ends[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
+        self.decided: tuple[int, ...] = ()
         self.before: tuple[bool, int] | None = None
         shapes = [n for own in (*product.shapes, *product.strides, product.sums) for n in own]
         told = [*shapes, product.columns, *steps[which[0]].words, *[n for _, n in product.whole]]
@@ -251,6 +270,10 @@ class _Alike:
         if found is not None and any(value(s, sizes) != self.dtype.itemsize for s in product.sums):
             raise UnsupportedError("sums in lanes whose elements lie apart")
         return found is not None
+
+
+def _joined(places: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.intp), *places])
 
 
 def _alike(steps: Sequence[Step], begins: Sequence[int]) -> list[_Alike]:
