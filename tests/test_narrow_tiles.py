@@ -10,12 +10,14 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
+from _compiled import types_of
 from test_nest import native, pool_for
 
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import contract_plan, generating
+from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
 
@@ -53,3 +55,19 @@ def test_tiles_of_convolutions_with_samples_in_lanes(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(contract_plan.Tiles, "best", lambda tiles: {})
     for a, b in zip(fast, native(f, arrays, pool=pool)):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("cpu", ["avx2", "sse4"])
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.int16, dt.int8])
+def test_lanes_that_lie_apart_are_read_and_written_one_by_one(cpu: str, dtype: Any) -> None:
+    pool = pool_for(cpu)
+    for rows, columns in ((16, 40), (6, 9), (33, 7)):
+        b = Builder()
+        x = b.input(0, (rows, columns), dtype, (row_major((rows, columns)), 0))
+        turned = b.map("add", b.permute(x, (1, 0)), b.const(1, dtype, (columns, rows)))
+        b.f.outputs = [turned]
+        texts = [k.text for k in Executable(b.f, types_of(b.f), pool).kernels if k is not None]
+        assert texts and not any("gather" in text or "scatter" in text for text in texts)
+        numbers = np.random.default_rng(0).integers(-9, 9, rows * columns).astype(dtype.np)
+        (found,) = native(b.f, [numbers], pool=pool)
+        np.testing.assert_array_equal(found, (numbers.reshape(rows, columns).T + dtype.np.type(1)).reshape(-1))

@@ -26,6 +26,7 @@ class Points:
         self.n = n
         self.axis = axis  # the loop that runs in vectors
         self.lanes = lanes
+        self.gathers = target.has("avx512f")  # lanes that lie apart, as fast as one by one
         self.entry = Scope(frozenset(), False)
         self.chain: list[Scope] = [self.entry]
         self.loops = len(n.sizes)  # axes from here on are indices computed at run time
@@ -324,6 +325,8 @@ class Points:
         mask = self.conjunction(cond, (scope.mask, True) if scope.mask else ("true", False), scope)
         if step in (1, -1) and offsets is None:
             raw = self.load_run(t, pointer, step, mask, dt.itemsize, scope)
+        elif offsets is None and self.each_known(mask[0]):
+            raw = self.load_each(t, pointer, step, mask[0], dt.itemsize, scope)
         else:
             steps = lane_list([j * step for j in range(w)], "i64")
             if offsets is not None:
@@ -335,6 +338,20 @@ class Points:
             taken = f"<{w} x ptr> {ps}, i32 {dt.itemsize}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer"
             raw = self.put(f"call <{w} x {t}> {name}({taken})", scope)
         return maps.from_memory(ops, raw, dt), True
+
+    def each_known(self, mask: str) -> bool:
+        """Are lanes that lie apart read and written one by one, since it is known which are there?"""
+        return not self.gathers and "%" not in mask
+
+    def load_each(self, t: str, pointer: str, step: int, mask: str, align: int, scope: Scope) -> str:
+        """Elements some steps apart, one after the other: addresses in lanes would have to be taken apart again."""
+        w, there = self.lanes, self.lanes if mask == "true" else mask.count("true")
+        raw = "poison" if there == w else "zeroinitializer"
+        for j in range(there):
+            at = self.put(f"getelementptr {t}, ptr {pointer}, i64 {j * step}", scope) if j else pointer
+            one = self.put(f"load {t}, ptr {at}, align {align}", scope)
+            raw = self.put(f"insertelement <{w} x {t}> {raw}, {t} {one}, i64 {j}", scope)
+        return raw
 
     def load_run(self, t: str, pointer: str, step: int, mask: Val, align: int, scope: Scope) -> str:
         """Neighbouring elements, ascending or descending."""
@@ -382,9 +399,13 @@ class Points:
             scope.body.append(f"  store <{w} x {t}> {raw}, ptr {pointer}, align {align}")
             return
         m = mask or "splat (i1 true)"
-        if m.count("true") == 1 and mask:  # LLVM 22 writes too many bytes of one lane that it also truncates
-            one = self.put(f"extractelement <{w} x {t}> {raw}, i64 0", scope)
-            scope.body.append(f"  store {t} {one}, ptr {pointer}, align {align}")
+        there = m.count("true") if mask else w
+        single = mask and there == 1  # LLVM 22 writes too many bytes of one lane that it also truncates
+        if single or (step != 1 and self.each_known(m)):
+            for j in range(there):
+                at = self.put(f"getelementptr {t}, ptr {pointer}, i64 {j * step}", scope) if j else pointer
+                one = self.put(f"extractelement <{w} x {t}> {raw}, i64 {j}", scope)
+                scope.body.append(f"  store {t} {one}, ptr {at}, align {align}")
             return
         if step == 1 and align >= 4 and not self.masks_stores and not m.startswith("%"):
             self.store_first(m.count("true"), raw, t, pointer, align, scope)
