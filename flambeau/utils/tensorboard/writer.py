@@ -76,9 +76,23 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         numbers = {tag: _scalar(_plain(value)) for tag, value in tag_scalar_dict.items()}
         super().add_scalars(main_tag, numbers, global_step, walltime)
 
-    def add_graph(self, *args: Any, **kwargs: Any) -> None:
-        """Raises NotImplementedError: there is no trace of a model to draw."""
-        raise NotImplementedError("SummaryWriter.add_graph() is not supported: flambeau keeps no trace of a model")
+    def add_graph(
+        self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
+    ) -> None:
+        """The graph of a model: what it calls on an input, in evaluation mode.
+
+        Args:
+            model: a module.
+            input_to_model: a tensor, or several in a tuple or list.
+            verbose: print the graph.
+            use_strict_trace: has no effect: any kind of result is followed.
+        """
+        from .graph import event_of, graph_of
+
+        graph = graph_of(model, input_to_model)
+        if verbose:
+            print(graph)
+        self._get_file_writer().add_event(event_of(graph))
 
 
 for _name in (
