@@ -304,7 +304,7 @@ def _cycles(heights: tuple[int, ...], box: tuple[int, ...], wide: int) -> float:
 def _lies_apart(n: Nest, d: Direct, p: Operand, q: Operand) -> bool:
     """Does each step of the one reduced loop read another line of Q, which the next tiles read again, but not of P?"""
     gone = [k for k, r in enumerate(n.reduced) if r]
-    return not d.sources and len(gone) == 1 and p.of(gone[0]) == 1 and abs(q.of(gone[0])) >= d.lanes
+    return not d.sources and len(gone) == 1 and p.of(gone[0]) == 1 and abs(q.of(gone[0])) > 2 * d.lanes
 
 
 def _blocks(n: Nest, d: Direct, most: float, itemsize: int) -> None:
