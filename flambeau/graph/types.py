@@ -143,8 +143,8 @@ def ty(
         strides = contiguous_strides(shape)
     t = _types.get((shape, dt, strides, offset, weak))
     if t is None:
-        key = (tuple(map(int, shape)), dt, tuple(map(int, strides)), int(offset), weak)
-        t = _interned(key, _made(*key, False))
+        shape, strides, offset = tuple(map(int, shape)), tuple(map(int, strides)), int(offset)
+        t = _interned((shape, dt, strides, offset, weak), _made(shape, dt, strides, offset, weak, False))
     return t
 
 

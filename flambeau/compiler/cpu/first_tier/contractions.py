@@ -6,7 +6,7 @@ The order follows from the shapes and strides of the contraction by itself, as `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import SimpleNamespace
@@ -186,15 +186,14 @@ def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
     return None if dense and _in_panels(v, sizes, products, lanes) else NotImplemented
 
 
-def lasting(decisive: Container[str], before: Mapping[str, int], sizes: Mapping[str, int]) -> bool:
+def lasting(exact: Sequence[bool], before: Sequence[int], sizes: Sequence[int]) -> bool:
     """Does an order that ``by_sizes`` found for other sizes (``before``) hold, if it was one after the other?
 
-    Only some labels' sizes say whether lanes suit sums (``contract_plan.decisive``); the more products, the more are
-    they packed. So it holds for larger sizes of the other labels.
+    Only some labels' sizes say whether lanes suit sums (``exact``: those of ``contract_plan.decisive``); the more
+    products, the more are they packed. So it holds for larger sizes of the other labels.
     """
-    for c, n in sizes.items():
-        b = before[c]
-        if n != b and (n < b or b == 1 or c in decisive):
+    for same, b, n in zip(exact, before, sizes):  # noqa: SIM110
+        if n != b and (n < b or b == 1 or same):
             return False
     return True
 

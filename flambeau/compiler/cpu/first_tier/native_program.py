@@ -209,7 +209,10 @@ class NativeProgram:
 
 def value(size: Size, sizes: Sequence[int]) -> int:
     """A product of sizes."""
-    return size.factor * prod([sizes[k] for k in size.places])
+    found, places = size
+    for k in places:
+        found *= sizes[k]
+    return found
 
 
 def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
@@ -246,22 +249,24 @@ class _Alike:
         self.told: list[int] = []
         self.cost = 0.0
         self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
-        self.deciding = decisive(product.v)
-        self.one_by_one: dict[str, int] | None = None  # the labels' sizes for which they were last found to be
+        self.names = [*product.labels, *[c for c, _ in product.whole]]
+        deciding = decisive(product.v)
+        self.exact = [c in deciding for c in self.names]
+        self.one_by_one: list[int] | None = None  # the sizes of its labels for which they were last found to be
         read = zip(product.shapes, product.strides)
         self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
     def in_lanes(self, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
         """Are the products added in lanes? ``numbers``: the sizes of the labels."""
         product, labels = self.product, self.labels.copy()
-        for c, n in zip(product.labels, numbers):
+        given = [*numbers, *[value(n, sizes) for _, n in product.whole]]
+        if self.one_by_one is not None and lasting(self.exact, self.one_by_one, given):
+            return False
+        for c, n in zip(self.names, given):
             if c:
                 labels[c] = n
-        labels.update([(c, value(n, sizes)) for c, n in product.whole])
-        if self.one_by_one is not None and lasting(self.deciding, self.one_by_one, labels):
-            return False
         found = by_sizes(product.v, labels, self.dense)
-        self.one_by_one = labels if found is None else None
+        self.one_by_one = given if found is None else None
         if found is NotImplemented:
             shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
                                for both in (product.shapes, product.strides)]  # fmt: skip

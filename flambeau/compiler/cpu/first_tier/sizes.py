@@ -58,7 +58,7 @@ class Table:
     def values(self, sizes: Sequence[int]) -> np.ndarray:
         """The sums for these sizes."""
         given = np.array((1, *sizes), np.int64)
-        terms = self._factors * given[self._places].prod(0)
+        terms = self._factors * np.multiply.reduce(given[self._places], 0)
         found = terms[self._first]
         for places, added in self._rest:
             found[places] += terms[added]
