@@ -16,7 +16,7 @@ from test_nest import native, pool_for
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_plan, generating
+from flambeau.compiler.cpu import contract_direct_plan, contract_plan, generating
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
@@ -54,6 +54,21 @@ def test_tiles_of_convolutions_with_samples_in_lanes(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(generating, "_known", {})
     monkeypatch.setattr(contract_plan.Tiles, "best", lambda tiles: {})
     for a, b in zip(fast, native(f, arrays, pool=pool)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_few_channels_of_one_image_are_no_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input's gradient leaves padding out, which channels in the lanes would multiply with; no bit moves."""
+    pool, (f, arrays) = pool_for("avx2"), step(1)
+    found: list[bool] = []
+    wasted = contract_direct_plan._wasted
+    monkeypatch.setattr(generating, "_known", {})
+    monkeypatch.setattr(contract_direct_plan, "_wasted", lambda *a: found.append(wasted(*a)) or found[-1])
+    rows = native(f, arrays, pool=pool)
+    assert found.count(True) == 1
+    monkeypatch.setattr(generating, "_known", {})
+    monkeypatch.setattr(contract_direct_plan, "_wasted", lambda *a: False)
+    for a, b in zip(rows, native(f, arrays, pool=pool)):
         np.testing.assert_array_equal(a, b)
 
 

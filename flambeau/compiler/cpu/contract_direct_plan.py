@@ -21,12 +21,13 @@ from math import inf, prod
 from ...dtypes import float32, float64
 from ..affine import Affine, Guard, distinct
 from ..loops import Load, Nest, Node, accesses
-from .contract_plan import LATENCY, Operand, Plan, operands
+from .contract_plan import LATENCY, Operand, Plan, in_vectors, operands
 from .pool_text import MAX_CHUNKS
 from .target import LINE, Target
 
 LEAST = 1 << 17  # products below which nothing is packed
 FILLED = 0.7  # of the lanes at least are results
+WASTED = 0.7  # of the products that tiles along rows would add: fewer are too few
 FEWEST = 48  # rows that a panel must serve
 SMALL = 256  # rows of a convolution with windows of one element, which waste lanes as pixels
 CHUNKS = 8  # that threads should find, at least
@@ -90,7 +91,7 @@ def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
         if not _fits(n, p, q) or not (_sees_windows(n, q) or _is_small(n, 1 - vector, q)):
             continue
         axis = _axis(n, p, q, lanes)
-        if axis is not None:
+        if axis is not None and not _wasted(n, axis, q, lanes):
             return _planned(n, axis, vector, lanes, target, itemsize)
     return None
 
@@ -152,6 +153,23 @@ def _axis(n: Nest, p: Operand, q: Operand, lanes: int) -> int | None:
 
 def _filled(size: int, lanes: int) -> float:
     return size / (-(-size // lanes) * lanes)
+
+
+def _wasted(n: Nest, axis: int, q: Operand, lanes: int) -> bool:
+    """Do many lanes add nothing, or zeros of padding, which tiles along the rows of Q would leave out?"""
+    row, used = in_vectors(n, lanes), _filled(n.sizes[axis], lanes)
+    if used == 1 or row is None or n.reduced[row] or not q.of(row):
+        return False
+    inside = [(_inside(n, g), bool(g.index.of(row))) for g in load(q).guards]
+    left_out = prod([share for share, along in inside if not along])
+    return used * left_out < WASTED * _filled(n.sizes[row], lanes)
+
+
+def _inside(n: Nest, g: Guard) -> float:
+    """Which part of what the loops reach is not padding."""
+    every = list(product(*[range(n.sizes[k]) for k, _ in g.index.terms]))
+    reached = [g.index.const + sum(c * i for (_, c), i in zip(g.index.terms, at)) for at in every]
+    return sum([0 <= x < g.size for x in reached]) / len(every)
 
 
 # ---- choices

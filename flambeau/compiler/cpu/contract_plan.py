@@ -299,10 +299,17 @@ class Tiles:
         return best
 
     def at_ends(self, tile: dict[int | None, int]) -> int:
-        """How many sums may lie in memory: few products reach those at the ends of a loop whose padding is left out."""
+        """How much may lie in memory: few products reach sums at the ends of a loop whose padding is left out.
+
+        Where sums leave registers for what they are made of, that is read again instead.
+        """
         if self.registers > 16 or not any(k in tile and tile[k] == self.steps(k) for k in self.tiled_taps):
             return 0
-        return self.unrolled - 1
+        return (self.unrolled - 1) * (2 if self.sums_stay(tile) else 1)
+
+    def sums_stay(self, tile: dict[int | None, int]) -> bool:
+        """Do all sums stay in registers, with four to spare?"""
+        return prod(tile.values()) + 4 <= self.registers
 
     def guarding(self, tile: dict[int | None, int]) -> float:
         """What padding costs: nothing where a tile spans the whole loop, as its products outside are left out."""
@@ -342,7 +349,8 @@ class Tiles:
         far = [s for s, near in zip(self.sides, self.near(tile)) if not near]
         moved += sum((FAR - 0.5) * self.fetched(s, tile) for s in far)
         beside = sum(count * BESIDE[split] for count, split in zip(loads, self.split))
-        ready = LATENCY * self.unrolled + (SPILLED if self.live(tile) > self.registers else 0)
+        is_full = self.live(tile) > self.registers and not self.sums_stay(tile)
+        ready = LATENCY * self.unrolled + (SPILLED if is_full else 0)
         return max(products / 2, moved, ready) + beside + 0.5
 
     def lies_across_lines(self, s: Operand) -> bool:
