@@ -58,7 +58,15 @@ def set_aside() -> None:
     """
     if _around not in gc.callbacks and not gc.get_freeze_count():
         _watch()
+    elif not _aside[0]:
+        _blocks[0] = sys.getallocatedblocks()
     _aside[0] = True
+
+
+def set_new_aside() -> None:
+    """The same, and what survives the next collection but of the newest objects is left out too."""
+    _new[0] = _aside[0]
+    set_aside()
 
 
 def _watch() -> None:
@@ -69,7 +77,7 @@ def _watch() -> None:
 
 def take_back() -> None:
     """From now on every full collection looks at all objects."""
-    _aside[0] = False
+    _aside[0] = _new[0] = False
     if _around in gc.callbacks:
         gc.callbacks.remove(_around)
         _unfreeze()
@@ -78,6 +86,9 @@ def take_back() -> None:
 def _around(phase: str, info: dict[str, Any]) -> None:
     """Is called before and after each collection."""
     if info["generation"] != FULL:
+        if info["generation"] and phase == "stop" and _new[0] and gc.isenabled():
+            gc.freeze()
+            _new[0] = False
         return
     if phase == "start":
         _by_itself[0] = _is_due()
@@ -103,5 +114,6 @@ YOUNG = 5000  # how many are waited for: a recorded call makes six where PyTorch
 FULL = 2  # the generation of a collection of all objects
 GROWTH = 3  # how many times as much memory Python has when those set aside are looked at again
 _aside = [False]  # is what survives set aside?
+_new = [False]  # are there many new nodes?
 _by_itself = [False]
 _blocks = [0]  # of memory that Python had after the last collection that looked at all objects (these to count is slow)

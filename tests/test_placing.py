@@ -466,3 +466,32 @@ def test_pending_zeros_and_ones_become_integers_without_a_program() -> None:
     late = torch.zeros(2)
     late += 2
     assert late.long().tolist() == [2, 2]
+
+
+def test_few_integers_are_copied_at_once() -> None:
+    m = torch.tensor([[True, False, True], [False, True, True]])
+    before = realisation.counters["realisations"]
+    wide = m[0].view(3, 1).expand(3, 2).contiguous()
+    assert (wide.stride(), wide.tolist()) == ((2, 1), [[True, True], [False, False], [True, True]])
+    one = m.t()[1:].clone(memory_format=torch.contiguous_format)
+    assert one.tolist() == [[False, True], [True, True]]
+    assert realisation.counters["realisations"] == before
+    wide[0, 0] = False
+    one[0, 0] = True
+    assert m.tolist() == [[True, False, True], [False, True, True]]
+    i = torch.arange(6).view(2, 3) * 2
+    late = i.t().contiguous()
+    i += 1
+    assert late.tolist() == [[0, 6], [2, 8], [4, 10]]
+    assert i.t().contiguous().tolist() == [[1, 7], [3, 9], [5, 11]]
+
+
+def test_gradients_of_what_is_scattered_under_a_mask() -> None:
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    for count in (3, 5):
+        x, source = torch.ones(2, 3, requires_grad=True), torch.ones(count, requires_grad=True)
+        w = torch.arange(1.0, 7.0).view(2, 3)
+        (x.masked_scatter(mask, source) * w).sum().backward()
+        assert x.grad.tolist() == [[0, 2, 0], [4, 0, 6]]
+        assert source.grad.tolist() == [1.0, 3.0, 5.0, 0.0, 0.0][:count]
+        assert source.grad.shape == source.shape

@@ -20,7 +20,8 @@ def places(shape: tuple[int, ...], index: Array, dim: int) -> Array | None:
     """
     if not 0 < index.size <= FEW or index.dtype != np.int64 or index.ndim != len(shape):
         return None
-    if index.view(np.uint64).max() >= shape[dim]:  # negative ones are large
+    wide = index.view(np.uint64)  # in which negative ones are large
+    if wide.item(wide.argmax()) >= shape[dim]:
         return None
     return _first(shape, index.shape, dim) + index * prod(shape[dim + 1 :])
 

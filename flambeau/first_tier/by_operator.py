@@ -9,6 +9,7 @@ the same in both.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from math import prod
 from sys import getrefcount
@@ -121,7 +122,8 @@ class FirstTier(Limited):
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
         self.leaves: list[tuple[int, int, Ty]] = []
         self.scalars: list[tuple[int, int]] = []
-        self.steps: list[tuple[Call, tuple[int, ...], int, tuple[int, ...]]] = []
+        self.calls: list[Call] = []
+        self.steps: list[tuple[tuple[int, ...], int, tuple[int, ...]]] = []  # of integers: nothing to collect
         self.seconds = 0.0
         self.runs = 0
         calls = self._steps(order, p.roots, p.values)
@@ -153,7 +155,8 @@ class FirstTier(Limited):
                 if n in read:
                     self.seconds += one.work
                     calls += one.calls
-                    self.steps.append((one.call, tuple([at[i] for i in n.ins]), k, last[n]))
+                    self.calls.append(one.call)
+                    self.steps.append((tuple([at[i] for i in n.ins]), k, last[n]))
                 strides[n] = stored.get(n, one.strides)
         return calls
 
@@ -175,7 +178,7 @@ class FirstTier(Limited):
         for k, ordinal in self.scalars:
             env[k] = scalars[ordinal]
         with np.errstate(all="ignore"):
-            for f, ins, out, dropped in self.steps:
+            for f, (ins, out, dropped) in zip(self.calls, self.steps):
                 args = [env[i] for i in ins]
                 for i in dropped:
                     env[i] = None
@@ -317,7 +320,7 @@ def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
     Raises:
         UnsupportedError: it has no form in this tier.
     """
-    key = n.op, n.attrs, n.ty, tuple([(i.ty, strides[i]) for i in n.ins])
+    key = n.op, n.attrs, n.ty, *[i.ty for i in n.ins], *[strides[i] for i in n.ins]
     found = _operators.get(key)
     if found is None:
         found = _operators[key] = None if key in _operators else _new_operator(n, [strides[i] for i in n.ins])
@@ -427,15 +430,14 @@ def _seeing(t: Ty) -> Call:
     """The function from what lies row by row to what a type sees of its memory."""
     if not t.numel:
         return lambda x: _under(np.ascontiguousarray(x), t)
-    dt, shape = t.dtype.compute, t.shape
-    first, steps = t.offset * dt.itemsize, [s * dt.itemsize for s in t.strides]
+    dt = t.dtype.compute
+    return functools.partial(_seen, t.shape, dt, t.offset * dt.itemsize, tuple([s * dt.itemsize for s in t.strides]))
 
-    def see(x: Any) -> Any:
-        if type(x) is not np.ndarray or not x.flags.c_contiguous:
-            x = np.ascontiguousarray(x, dt)
-        return np.ndarray(shape, dt, x, first, steps)
 
-    return see
+def _seen(shape: tuple[int, ...], dt: Any, first: int, steps: tuple[int, ...], x: Any) -> Any:
+    if type(x) is not np.ndarray or not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x, dt)
+    return np.ndarray(shape, dt, x, first, steps)
 
 
 def _copied(t: Ty) -> Any:

@@ -5,6 +5,7 @@ They meet new sizes more often than others: sentences are joined, gradients put 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +46,11 @@ def _stack(n: Node) -> Call | None:
 
 
 def _joined(join: Callable[..., Any], n: Node) -> Call:
-    dim, shape, dt = n.attrs, n.ty.shape, n.ty.dtype.compute
-    return lambda *xs: join(xs, dim, np.empty(shape, dt))
+    return functools.partial(_put_together, join, n.attrs, n.ty.shape, n.ty.dtype.compute)
+
+
+def _put_together(join: Callable[..., Any], dim: int, shape: tuple[int, ...], dt: Any, *xs: Any) -> Any:
+    return join(xs, dim, np.empty(shape, dt))
 
 
 def _embed(n: Node) -> Call | None:
@@ -54,15 +58,16 @@ def _embed(n: Node) -> Call | None:
     part, dt = n.attrs[1], n.ty.dtype.compute
     if not part.numel:
         return None
-    shape, form, first = n.ty.shape, part.shape, part.offset * dt.itemsize
-    steps = [s * dt.itemsize for s in part.strides]
+    steps = tuple([s * dt.itemsize for s in part.strides])
+    return functools.partial(_embedded, n.ty.shape, dt, part.shape, part.offset * dt.itemsize, steps)
 
-    def embed(x: Any) -> Any:
-        out = np.zeros(shape, dt)
-        np.ndarray(form, dt, out, first, steps)[...] = x
-        return out
 
-    return embed
+def _embedded(
+    shape: tuple[int, ...], dt: Any, part: tuple[int, ...], first: int, steps: tuple[int, ...], x: Any
+) -> Any:
+    out = np.zeros(shape, dt)
+    np.ndarray(part, dt, out, first, steps)[...] = x
+    return out
 
 
 _MOVING: dict[str, Callable[[Node], Call | None]] = {"cat": _cat, "stack": _stack, "embed": _embed}

@@ -29,6 +29,7 @@ from .types import ty as _ty
 
 MAX_NODES = 200_000
 MANY_NODES = 2_000  # from which on the garbage collector sets them aside, and twins are taken from the disk
+MORE_NODES = 5_000  # again when there are so many more
 TWINS_PAY = 20_000  # from which on they are compiled
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
@@ -335,8 +336,8 @@ def _check_nodes(epoch: Epoch) -> None:
     if count > MAX_NODES:
         forget()
         return
-    _collector.set_aside()
-    _next_check[0] = TWINS_PAY if count <= TWINS_PAY else MAX_NODES
+    _collector.set_new_aside()
+    _next_check[0] = min(count + MORE_NODES, MAX_NODES)
     if steady_hooks and epoch.alone:
         _begin_steady()
 

@@ -11,7 +11,7 @@ from ..graph.node import Operator, intern
 from ..graph.storage import lost
 from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
 from ._checks import check_value
-from ._immediate import as_integers, at_once
+from ._immediate import as_integers, at_once, copied
 from ._registry import call, call_inplace, export, fresh, is_number, is_tensor, method
 from .creation import FULL
 from .views import expand_rule
@@ -48,14 +48,20 @@ def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
 @export()
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A differentiable copy."""
-    return call(CLONE, (input,), layout_of(input._ty, memory_format, input._ty.dtype))
+    return _copy(input, layout_of(input._ty, memory_format, input._ty.dtype))
+
+
+def _copy(x: Any, t: Ty) -> Any:
+    """A copy in the layout of ``t``."""
+    known = copied(x, t)
+    return call(CLONE, (x,), t) if known is None else known
 
 
 @method()
 def contiguous(self: Any, memory_format: Any = None) -> Any:
     """The tensor itself if it is contiguous in memory, else a contiguous copy."""
     if memory_format is None or memory_format.name == "contiguous_format":
-        return self if self._ty.contiguous else call(CLONE, (self,), ty(self._ty.shape, self._ty.dtype))
+        return self if self._ty.contiguous else _copy(self, ty(self._ty.shape, self._ty.dtype))
     if memory_format.name == "preserve_format":
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     return self if self.is_contiguous(memory_format=memory_format) else clone(self, memory_format=memory_format)

@@ -15,7 +15,7 @@ from ._checks import check_value
 from ._overlapping import shared_places
 from ._registry import call, call_inplace, export, is_number, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
-from .gathering import check_mask, first_outside, need_tensor, size_along, values_of, wrapped
+from .gathering import broadcast, check_mask, first_outside, need_tensor, size_along, values_of, wrapped
 
 # ---- masked_fill
 
@@ -131,10 +131,11 @@ def _masked_scatter_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     mask = f.saved(1)
     gs = None
     if f.needs(2):
-        taken = g.masked_select(mask)
-        t = f.ins[2]
-        gs = constant_pad_nd(taken, (0, t.numel - taken._ty.numel)).reshape(t.shape)
-    return masked_fill(g, mask, 0) if f.needs(0) else None, None, gs
+        gs, t = g.masked_select(mask), f.ins[2]
+        if gs._ty.numel < t.numel:
+            gs = constant_pad_nd(gs, (0, t.numel - gs._ty.numel))
+        gs = gs if gs._ty.shape == t.shape else gs.reshape(t.shape)
+    return call(MASKED_FILL, (g, mask, 0)) if f.needs(0) else None, None, gs
 
 
 MASKED_SCATTER = Operator("masked_scatter", _masked_scatter_ty, _masked_scatter_lower, _masked_scatter_vjp, _MASK)
@@ -148,7 +149,7 @@ def _check_masked_scatter(x: Any, mask: Any, source: Any) -> None:
         raise RuntimeError("masked_scatter_ only supports boolean masks, but got mask with dtype "
                            f"{SCALAR_NAMES[mask._ty.dtype]}")  # fmt: skip
     shape = broadcast_shape(mask._ty.shape, x._ty.shape)
-    wanted = int(np.count_nonzero(np.broadcast_to(values_of(mask), shape)))
+    wanted = int(np.count_nonzero(broadcast(values_of(mask), shape)))
     if wanted > source._ty.numel:
         raise RuntimeError("Number of elements of source < number of ones in mask")
 

@@ -13,7 +13,7 @@ from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
-from .creation import from_values
+from .creation import from_values, realised_tensor
 
 # ---- index tensors
 
@@ -315,9 +315,14 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     if mask._ty.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_shape(mask._ty.shape, input._ty.shape)
-    at = np.flatnonzero(np.broadcast_to(values_of(mask), shape))
+    at = broadcast(values_of(mask), shape).reshape(-1).nonzero()[0]
     x = input if input._ty.shape == shape else input.expand(shape)
-    return into(call(MASKED_SELECT, (x, from_values(at.astype(np.int64), int64)), len(at)), out, "masked_select")
+    return into(call(MASKED_SELECT, (x, realised_tensor(at.astype(np.int64), int64)), len(at)), out, "masked_select")
+
+
+def broadcast(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """As NumPy's function, which takes some microseconds also where there is nothing to do."""
+    return a if a.shape == shape else np.broadcast_to(a, shape)
 
 
 @export()
