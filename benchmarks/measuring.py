@@ -22,7 +22,7 @@ PEERS = ("torch", "channels_last", "compile", "jax")
 TOLERANCE = 2e-3
 FIRST_TIER_SECONDS = 10.0  # after which a workload that still is not compiled is timed as it is
 TURN_SECONDS = 0.03  # how long one side runs before it is another's turn
-PAUSE = 0.003  # in which the threads of the side before fall asleep
+PAUSE = 0.02  # in which the threads of the side before fall asleep
 WARM = 2  # steps at the start of a turn that do not count: caches hold what the side before used
 
 

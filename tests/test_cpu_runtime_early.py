@@ -19,7 +19,7 @@ from flambeau.compiler.cpu import pool as pools
 from flambeau.compiler.cpu.code_cache import CodeCache
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scratch, Segment
-from flambeau.compiler.cpu.pool_text import SHUN_RUNS
+from flambeau.compiler.cpu.pool_text import MOST_CREDIT, SHUN_RUNS, SPIN_SECONDS
 
 pytest.importorskip("llvmlite")
 
@@ -191,6 +191,24 @@ def test_workers_that_were_late_get_no_small_program_for_a_while() -> None:
         make_late(one)
         for _ in range(SHUN_RUNS - 1):
             assert not one.start()
+
+
+def test_workers_that_were_late_once_keep_small_programs() -> None:
+    """What waiting took goes off what handing programs over has gained."""
+    one = Gated(4, cost=1e5, whole=0)
+    p, end, lost, took = one.program.pool, time.monotonic() + 20, 0, 0
+    while not lost or p._get("shunned"):  # at first the caller finds nobody awake, or too late
+        assert time.monotonic() < end
+        p._set("credit", MOST_CREDIT)
+        p._set("shunned", 0)
+        Chain([16, 16], 4).run()  # wakes the workers
+        one.flag[0] = 0
+        begin = time.monotonic_ns()
+        one.start()
+        threading.Timer(0.002, one.flag.fill, (1,)).start()
+        p.join()
+        lost, took = MOST_CREDIT - p._get("credit"), time.monotonic_ns() - begin
+    assert 1e9 * SPIN_SECONDS <= lost <= took + 1e9 * SPIN_SECONDS
 
 
 def make_late(one: Gated) -> None:

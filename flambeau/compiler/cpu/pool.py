@@ -29,19 +29,20 @@ from .pool_text import (
     ARRAY_DATA,
     ARRAY_NDIM,
     ARRAY_SHAPE,
+    CREDIT,
     ERROR_RECORDS,
     FIELDS,
     FLUSH_DENORMALS,
     LIST_ITEMS,
     MAX_THREADS,
     OBJECT_TYPE,
+    SPIN_SECONDS,
     STATE_BYTES,
     pool_text,
 )
 
 __all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_denormal", "set_num_threads"]
 
-SPIN_SECONDS = 100e-6
 PATIENCE_SECONDS = 2e-6
 # What others can take off one thread, in nanoseconds, before they are called: when they look for work, when they sleep.
 HOT_COST = 8_000
@@ -92,8 +93,11 @@ class Pool:
         self._scratch = self._scratch_size = 0
         self._control = 0
         self._threads = 0
-        self._set("spin", self._iterations(SPIN_SECONDS))
-        self._set("patience", self._iterations(PATIENCE_SECONDS))
+        pause, tick = self._pause_and_tick()
+        self._set("spin", max(1, round(SPIN_SECONDS / pause)))
+        self._set("patience", max(1, round(PATIENCE_SECONDS / pause)))
+        self._set("tick", round(tick * 1e9 * 2**20))
+        self._set("credit", CREDIT)
         self._set("hot_cost", HOT_COST)
         self._set("cold_cost", COLD_COST)
         self._set("leave_cost", LEAVE_COST)
@@ -106,15 +110,15 @@ class Pool:
     def _get(self, field: str) -> int:
         return ctypes.c_int64.from_address(self.state + FIELDS[field]).value
 
-    @functools.cached_property
-    def _pause_seconds(self) -> float:
-        """How long one turn of a waiting loop takes."""
-        best = 1.0
+    def _pause_and_tick(self) -> tuple[float, float]:
+        """Seconds that one turn of a waiting loop takes, and from one number of native code's clock to the next."""
+        best, clock = (1.0, 1.0), self.native["clock"]
         for _ in range(3):
-            begin = time.perf_counter()
+            begin, ticks = time.perf_counter(), clock()
             self.native["pauses"](1000)
-            best = min(best, time.perf_counter() - begin)
-        return best / 1000
+            seconds = time.perf_counter() - begin
+            best = min(best, (seconds, seconds / max(1, clock() - ticks)))
+        return best[0] / 1000, best[1]
 
     @functools.cached_property
     def ticks_per_second(self) -> float:
@@ -135,9 +139,6 @@ class Pool:
             found.append((after - before, (before + after) / 2, ticks))
         _, seconds, ticks = min(found)
         return seconds, ticks
-
-    def _iterations(self, seconds: float) -> int:
-        return max(1, round(seconds / self._pause_seconds))
 
     # ---- settings
 

@@ -23,7 +23,9 @@ Which programs stay on one thread. One that is not worth sharing is `alone`: a s
 chunk, and whoever takes that runs all chunks, and the segments after it. If its caller leaves and a worker is awake, it
 is `handed` over from the first segment on, so that what it writes and reads again stays in the cache of one processor.
 If no worker comes for a moment, the caller takes it after all. If one has come but is so late that the caller falls
-asleep waiting, the system has taken it away: the workers are then `shunned` by small programs for 1,000 runs.
+asleep waiting, the system has taken it away. What that costs goes off a `credit`, to which each program that was handed
+over adds what it left to do (nanoseconds, up to a limit); when it is used up, the workers are `shunned` by small
+programs for 1,000 runs. So where workers are seldom late they stay, and where they often are little is lost.
 
 What stays the same while workers live: the number of threads, the floating-point control word. Everything else is
 written by the one thread inside `run`, which holds the mutex, and read by threads that own a chunk.
@@ -44,7 +46,10 @@ __all__ += ["FLUSH_DENORMALS", "MAX_CHUNKS", "MAX_THREADS", "STATE_BYTES", "pool
 MAX_THREADS = 256
 MAX_CHUNKS = 65535
 ERROR_RECORDS = 64
+SPIN_SECONDS = 100e-6  # that threads look for work before they sleep
 SHUN_RUNS = 1000
+CREDIT = 2_000_000  # nanoseconds that late workers may cost at first
+MOST_CREDIT = 10_000_000
 
 # Offsets in the pool's state. What several threads write has 128 bytes to itself: two lines, fetched together.
 FIELDS = {
@@ -71,6 +76,7 @@ FIELDS = {
     "early": 848,
     "handed": 856,
     "shunned": 864,
+    "credit": 872,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
@@ -88,6 +94,7 @@ FIELDS = {
     "cold_cost": 1088,
     "leave_cost": 1096,
     "started": 1104,
+    "tick": 1112,  # of the clock, in nanoseconds, times 2 ** 20
     # arrays
     "errors": 2048,
     "words": 4096,
@@ -392,6 +399,9 @@ def pool_text(target: Target) -> str:
     words = {**PROCESSORS[target.is_x86], "error_code": str(ERROR_CODE), "last_record": str(ERROR_RECORDS - 1)}
     words |= {
         "shun_runs": str(SHUN_RUNS),
+        "credit": str(CREDIT),
+        "most_credit": str(MOST_CREDIT),
+        "spun": str(round(1e9 * SPIN_SECONDS)),
         "array_data": str(ARRAY_DATA),
         "array_ndim": str(ARRAY_NDIM),
         "array_shape": str(ARRAY_SHAPE),

@@ -167,10 +167,13 @@ no:
 }
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.usub.sat.i64(i64, i64)
+declare i64 @llvm.smin.i64(i64, i64)
 
 ; Waits, helping, until the number in a place is that of the program.
 define internal void @wait_for(ptr %st, ptr %place, i64 %target) {
 entry:
+  %since = alloca i64
+  store i64 0, ptr %since
   %spinp = @@spin
   %spin = load i64, ptr %spinp
   %sleepersp = @@sleepers
@@ -196,10 +199,14 @@ sleep:
   %alonep = @@alone
   %alone = load i64, ptr %alonep
   %late = icmp ne i64 %alone, 0
-  br i1 %late, label %shun, label %fall
-shun: ; a worker that has all of a program is late
-  %shunnedp = @@shunned
-  store i64 $shun_runs, ptr %shunnedp
+  br i1 %late, label %begin, label %fall
+begin: ; a worker that has all of a program is late
+  %since0 = load i64, ptr %since
+  %first = icmp eq i64 %since0, 0
+  br i1 %first, label %note, label %fall
+note:
+  %now = $clock
+  store i64 %now, ptr %since
   br label %fall
 fall:
   %e = load atomic i32, ptr %epoch seq_cst, align 4
@@ -219,6 +226,39 @@ awake:
   store atomic i32 0, ptr %callerp seq_cst, align 4
   br label %loop
 out:
+  %since1 = load i64, ptr %since
+  %slept = icmp ne i64 %since1, 0
+  br i1 %slept, label %charge, label %end
+charge:
+  call void @charge(ptr %st, i64 %since1)
+  br label %end
+end:
+  ret void
+}
+
+; What waiting since then, and before that awake, has cost goes off what handing programs over has gained. If that is
+; used up, none is handed over for a while.
+define internal void @charge(ptr %st, i64 %since) noinline cold {
+entry:
+  %now = $clock
+  %ticks = sub i64 %now, %since
+  %tickp = @@tick
+  %tick = load i64, ptr %tickp
+  %scaled = mul i64 %ticks, %tick
+  %asleep = lshr i64 %scaled, 20
+  %lost = add i64 %asleep, $spun
+  %creditp = @@credit
+  %credit = load i64, ptr %creditp
+  %left = sub i64 %credit, %lost
+  %spent = icmp slt i64 %left, 0
+  br i1 %spent, label %shun, label %keep
+shun:
+  %shunnedp = @@shunned
+  store i64 $shun_runs, ptr %shunnedp
+  store i64 $credit, ptr %creditp
+  ret void
+keep:
+  store i64 %left, ptr %creditp
   ret void
 }
 
@@ -375,6 +415,12 @@ look:
   %ended = icmp eq i64 %finished, %target
   br i1 %ended, label %whole, label %leave
 leave:
+  %creditp = @@credit
+  %credit = load i64, ptr %creditp
+  %gain = mul i64 %handeds, %rest
+  %sum = add i64 %credit, %gain
+  %more = call i64 @llvm.smin.i64(i64 %sum, i64 $most_credit)
+  store i64 %more, ptr %creditp
   %flyingp = @@flying
   store i64 1, ptr %flyingp
   call void @set_control(i64 %old)
