@@ -30,7 +30,7 @@ from .types import ty as _ty
 MAX_NODES = 200_000
 MANY_NODES = 2_000  # from which on the garbage collector sets them aside, and twins are taken from the disk
 MORE_NODES = 5_000  # again when there are so many more
-TWINS_PAY = 20_000  # from which on they are compiled
+TWINS_PAY = 150_000  # from which on they are compiled
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
 _by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
