@@ -11,7 +11,7 @@ from ..dtypes import SCALAR_NAMES, float32, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, beside, like, ty
 from ..random import _counts, _gamma, _multinomial
-from ..random._engine import FEW, Engine
+from ..random._engine import Engine
 from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
@@ -111,8 +111,8 @@ def multinomial(
     weights = input._numpy()
     if 0 in shape:
         return into(drawn(lambda e, t: np.empty(0, np.int64), ty(shape, int64)), out, "multinomial")
-    if num_samples == 1 and t.numel <= FEW and t.dtype is float32 and t.contiguous and _are_weights(weights):
-        return into(drawn(lambda engine, _: _multinomial.few(engine, weights).reshape(-1), ty(shape, int64), generator),
+    if num_samples == 1 and t.dtype is float32 and t.contiguous and _are_weights(weights):
+        return into(drawn(lambda engine, _: _multinomial.one(engine, weights).reshape(-1), ty(shape, int64), generator),
                     out, "multinomial")  # fmt: skip
     _check_weights(weights, replacement and num_samples > 1)
     rows = memory_format(weights, t.dtype).reshape(-1, t.shape[-1])
@@ -137,8 +137,11 @@ def _check_multinomial(t: Ty, count: int, replacement: bool) -> None:
 
 
 def _are_weights(values: np.ndarray) -> bool:
-    """Are all of a few numbers positive and finite, as a softmax gives? A NaN is the least one."""
-    return bool(values.item(values.argmin()) > 0 and values.item(values.argmax()) < math.inf)
+    """Are all numbers finite, none negative, and some of each row positive? A NaN is the least one."""
+    least, most = values.item(values.argmin()), values.item(values.argmax())
+    if not (least >= 0 and 0 < most < math.inf):
+        return False
+    return least > 0 or values.size == values.shape[-1] or bool(values.max(-1).min() > 0)
 
 
 def _check_weights(weights: np.ndarray, one_by_one: bool) -> None:

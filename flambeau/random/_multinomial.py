@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flambeau.random._continuous import exponential, few_exponentials
-from flambeau.random._engine import Engine
+from flambeau.random._engine import FEW, Engine
 from flambeau.random._exact import cast, widen
 
 TINY = 2.0**-100
@@ -29,9 +29,12 @@ def multinomial(
     return np.array(rows, np.int64).reshape(-1, samples)
 
 
-def few(engine: Engine, weights: np.ndarray) -> np.ndarray:
-    """``multinomial`` of one sample a row for a handful of finite float32 weights: flat indices."""
-    noise = np.array(few_exponentials(engine, weights.size), np.float32).reshape(weights.shape)
+def one(engine: Engine, weights: np.ndarray) -> np.ndarray:
+    """``multinomial`` of one sample a row, of finite float32 weights: flat indices."""
+    if weights.size <= FEW:
+        noise = np.array(few_exponentials(engine, weights.size), np.float32).reshape(weights.shape)
+    else:
+        noise = exponential(engine, weights.size).reshape(weights.shape)
     if noise.item(noise.argmin()) > weights.item(weights.argmax()) * TINY:  # no quotient overflows
         return (weights / noise).argmax(-1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
