@@ -41,7 +41,7 @@ def main(names: list[str], threads: list[int]) -> list[dict[str, Any]]:
 def _turns(name: str, threads: int) -> list[dict[str, Any]]:
     """One sampler on all sides."""
     sides = [side for side in NAMES if importlib.util.find_spec(side)]
-    _process(name, "flambeau", threads)  # which leaves machine code on the disk
+    _process(name, "flambeau", threads, FLAMBEAU_TWINS="now")  # which leaves machine code on the disk
     found: dict[str, list[Any]] = {side: [] for side in sides}
     for _ in range(ROUNDS):
         for side in sides:
@@ -75,10 +75,11 @@ def _show(row: dict[str, Any]) -> None:
     print(f"{title:32}" + "".join([f"{n:11.2f}" for n in numbers]) + sums, flush=True)
 
 
-def _process(name: str, side: str, threads: int) -> dict[str, Any]:
-    """What a new process says, which generates the text twice."""
+def _process(name: str, side: str, threads: int, **settings: str) -> dict[str, Any]:
+    """What a new process with these environment variables says, which generates the text twice."""
     command = [sys.executable, "-m", "benchmarks.generating", name, side, str(threads)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # which costs imports
+    environment.update(settings)
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
