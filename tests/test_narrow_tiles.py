@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import prod
 from typing import Any
 
@@ -86,3 +87,10 @@ def test_lanes_that_lie_apart_are_read_and_written_one_by_one(cpu: str, dtype: A
         numbers = np.random.default_rng(0).integers(-9, 9, rows * columns).astype(dtype.np)
         (found,) = native(b.f, [numbers], pool=pool)
         np.testing.assert_array_equal(found, (numbers.reshape(rows, columns).T + dtype.np.type(1)).reshape(-1))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, -1, -2])
+def test_how_much_is_not_padding(step: int) -> None:
+    for first, count, size in itertools.product(range(-7, 8), range(1, 6), range(1, 6)):
+        expected = sum(0 <= first + step * i < size for i in range(count))
+        assert contract_direct_plan.steps_inside(first, step, count, size) == expected

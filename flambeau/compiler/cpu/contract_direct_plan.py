@@ -167,9 +167,20 @@ def _wasted(n: Nest, axis: int, q: Operand, lanes: int) -> bool:
 
 def _inside(n: Nest, g: Guard) -> float:
     """Which part of what the loops reach is not padding."""
-    every = list(product(*[range(n.sizes[k]) for k, _ in g.index.terms]))
-    reached = [g.index.const + sum(c * i for (_, c), i in zip(g.index.terms, at)) for at in every]
-    return sum([0 <= x < g.size for x in reached]) / len(every)
+    if not g.index.terms:
+        return float(0 <= g.index.const < g.size)
+    *short, (long, step) = sorted(g.index.terms, key=lambda term: n.sizes[term[0]])
+    reached = [sum(c * i for (_, c), i in zip(short, at)) for at in product(*[range(n.sizes[k]) for k, _ in short])]
+    counts = [steps_inside(g.index.const + first, step, n.sizes[long], g.size) for first in reached]
+    return sum(counts) / (len(counts) * n.sizes[long])
+
+
+def steps_inside(first: int, step: int, count: int, size: int) -> int:
+    """How many of the numbers ``first, first + step, ...``, of which there are ``count``, lie in [0, size)."""
+    if step < 0:
+        first, step = first + step * (count - 1), -step
+    low, high = -(first // step), -((first - size) // step)
+    return max(0, min(high, count) - max(low, 0))
 
 
 # ---- choices
