@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 from typing import Any
 
@@ -262,6 +263,39 @@ def test_steps_compile_at_most_twice(name: str) -> None:
         optimizer.step()
         scheduler.step()
     assert graph.counters["compiles"] - before <= 2
+
+
+@pytest.mark.parametrize("options", [{}, {"nesterov": True}, {"dampening": 0.5}])
+def test_the_first_step_with_momentum_is_the_program_of_later_ones(options: dict[str, Any]) -> None:
+    graph = pytest.importorskip("flambeau.graph")
+    net = torch.nn.Linear(3, 2)
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, **options)
+    x = torch.ones(4, 3)
+    x.sum().item()
+    before = graph.counters["compiles"]
+    for _ in range(3):
+        optimizer.zero_grad()
+        net(x).square().mean().backward()
+        optimizer.step()
+    assert graph.counters["compiles"] - before <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_the_first_gradient_becomes_the_momentum_to_the_bit(dtype: torch.dtype) -> None:
+    p = torch.ones(6, dtype=dtype, requires_grad=True)
+    p.grad = torch.tensor([-0.0, 0.0, 1e-7, -3.0, math.inf, math.nan], dtype=dtype)
+    optimizer = optim.SGD([p], lr=0.1, momentum=0.5, dampening=0.25)
+    optimizer.step()
+    found, expected = optimizer.state[p]["momentum_buffer"], p.grad
+    assert torch.equal(found[:5], expected[:5]) and found[5].isnan()
+    assert torch.equal(found.signbit()[:5], expected.signbit()[:5])
+
+
+def test_an_infinite_momentum_does_not_spoil_the_first_step() -> None:
+    p = torch.zeros(2, requires_grad=True)
+    p.grad = torch.ones(2)
+    optim.SGD([p], lr=1.0, momentum=math.inf).step()
+    assert p.tolist() == [-1.0, -1.0]
 
 
 # ---- groups -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..compiler.numpy import to_memory
 from ..compiler.twins import twin
 from ..dtypes import dtype, float64
 from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
@@ -279,17 +280,25 @@ def _realise_all(epoch: Epoch, plans: list[Plan]) -> None:
 
 def zeros_like(x: TensorBase) -> TensorBase:
     """An optimizer's state before its first update, in the layout of a parameter."""
-    return _zeros(like(x._ty))
+    t = like(x._ty)
+    return _state(t, np.zeros(t.numel, t.dtype.np))  # large ones take no memory before they are written
+
+
+def negative_zeros_like(x: TensorBase) -> TensorBase:
+    """The same of a sum that is its first summand, to the bit, also where that is a zero."""
+    t = like(x._ty)
+    value = to_memory(np.asarray(-0.0, t.dtype.compute), t.dtype)
+    return _state(t, np.full(t.numel, value, t.dtype.np))
 
 
 def zero(dt: dtype) -> TensorBase:
     """A count of steps before the first one."""
-    return _zeros(ty((), dt))
+    return _state(ty((), dt), np.zeros(1, dt.np))
 
 
-def _zeros(t: Ty) -> TensorBase:
-    """Zeros in memory, under a leaf of their own: so the first step is the same program as those after it."""
-    s = Storage.of(t, None, np.zeros(t.numel, t.dtype.np))  # large ones take no memory before they are written
+def _state(t: Ty, values: np.ndarray) -> TensorBase:
+    """A state in memory, under a leaf of its own: so the first step is the same program as those after it."""
+    s = Storage.of(t, None, values)
     settled_leaf(s)
     return new_tensor(s, t)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._loop import Group, LoopOptimizer, decay_kind, with_decay, zeros_like
+import flambeau as torch
+
+from ..ops.stepping import negative_zeros_like
+from ._loop import Group, LoopOptimizer, decay_kind, with_decay
 from ._rules import Update, apply_by_key, apply_rule, gradients, plus_scaled, steady
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
@@ -95,7 +99,8 @@ class SGD(LoopOptimizer):
                 _check_fused(row[0])
         flags, numbers = update.at()
         if any(fresh):
-            apply_by_key(_sgd, lambda first: ((*flags[:-1], first), numbers), rows, list(zip(fresh)))
+            begin = _first_step(params, flags, numbers)
+            apply_by_key(_sgd, lambda first: begin if first else (flags, numbers), rows, list(zip(fresh)))
         elif rows:
             self._stand(update, group, rows, apply_rule(_sgd, flags, rows, numbers))
         return rows
@@ -109,8 +114,20 @@ class SGD(LoopOptimizer):
         if any(fresh):
             for i, p in enumerate(params):
                 if fresh[i]:
-                    buffers[i] = states[p]["momentum_buffer"] = zeros_like(p)
+                    buffers[i] = states[p]["momentum_buffer"] = negative_zeros_like(p)
         return buffers, fresh
+
+
+def _first_step(params: list[Any], flags: Any, numbers: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """Flags and numbers of a first update, which makes the gradient the momentum.
+
+    A share of one of the gradient, added to the multiple of a negative zero, is the gradient to the bit: so the first
+    step is the program of all later ones. Not where that multiple is no zero of this sign, nor where autograd records.
+    """
+    rate, weight_decay, factor, _ = numbers
+    if torch.is_grad_enabled() or not math.isfinite(factor) or any([p.is_complex() for p in params]):  # noqa: C419
+        return (*flags[:-1], True), numbers
+    return flags, (rate, weight_decay, factor, 1.0)
 
 
 def _dense_gradients(group: Group) -> tuple[list[Any], list[Any]]:
