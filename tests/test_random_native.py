@@ -1,4 +1,4 @@
-"""Native random numbers are NumPy's to the bit, and leave the generator where NumPy leaves it."""
+"""Native random numbers are NumPy's and Python's to the bit, and leave the generator where these leave it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from flambeau.random import _bernoulli, _continuous, _engine, _integers, _native, _normal, _uniform
-from flambeau.random._engine import Engine
+from flambeau.random import _bernoulli, _continuous, _integers, _native, _normal, _uniform
+from flambeau.random._engine import PIECE, Engine
 
 Draw = Callable[[Engine, int], Any]
 DRAWS: dict[str, Draw] = {
@@ -35,7 +35,7 @@ DRAWS: dict[str, Draw] = {
     "slow exponentials": lambda e, n: _continuous.exponential(e, n, "float32", 1e-39),
     "exponentials of 16 bits": lambda e, n: _continuous.exponential(e, n, "bfloat16", 0.3),
 }
-COUNTS = (1, 65, 311, 312, 313, 623, 624, 625, 1248, 5000, 7, 2 * _engine.PIECE + 100)
+COUNTS = (1, 65, 311, 312, 313, 623, 624, 625, 1248, 5000, 7, 2 * PIECE + 100)
 
 
 def drawn(draw: Draw) -> list[Any]:
@@ -61,17 +61,28 @@ def test_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert found.tobytes() == expected.tobytes()
 
 
-def test_memory_of_the_generator() -> None:
-    """What native code writes is what NumPy's generator goes on from."""
+def test_the_state_goes_back_and_forth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's generator goes on from what native code has left, and the other way."""
+    expected = np.random.MT19937(0)
+    expected._legacy_seeding(5)  # type: ignore[attr-defined]
+    engine, native = Engine(5), _native.of_words
+    for turn, count in enumerate([700, 100, 3, 2000, 1, 90, 624, 5000]):
+        monkeypatch.setattr(_native, "_drawn", [_native.MANY])
+        monkeypatch.setattr(_native, "of_words", native if turn % 2 else lambda *_: None)
+        np.testing.assert_array_equal(engine.words(count), expected.random_raw(count))
+        assert engine.few_words(2) == expected.random_raw(2).tolist()
+
+
+def test_positions_outlive_a_change_of_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(1)
-    engine.words(3)
-    memory = _engine._memory(engine._bits)
-    assert memory.size == 625
-    assert memory[-1] == 3
-
-
-def test_another_layout_is_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.words(10)
+    before = engine.snapshot()
     monkeypatch.setattr(_native, "_drawn", [_native.MANY])
-    expected = Engine(1).words(1000)
-    monkeypatch.setattr(_engine, "_memory", lambda bits: np.empty(0, np.uint32))
-    np.testing.assert_array_equal(Engine(1).words(1000), expected)
+    first = engine.words(1000)
+    between = engine.snapshot()
+    engine.rewind(before)
+    np.testing.assert_array_equal(engine.words(1000), first)
+    after = engine.words(100)
+    monkeypatch.setattr(_native, "of_words", lambda *_: None)
+    engine.rewind(between)
+    np.testing.assert_array_equal(engine.words(100), after)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import glob
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,9 @@ def is_small(a: Any) -> bool:
 @functools.cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     """What gets and sets the number of threads in the OpenBLAS of NumPy's wheels; None for other builds."""
-    for path in (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*"):
-        library = ctypes.CDLL(str(path))
+    home = os.path.dirname(os.path.dirname(np.__file__))
+    for path in glob.glob(os.path.join(glob.escape(home), "numpy.libs", "*openblas*")):
+        library = ctypes.CDLL(path)
         try:
             get, put = [getattr(library, f"scipy_openblas_{do}_num_threads64_") for do in ("get", "set")]
         except AttributeError:

@@ -1,13 +1,13 @@
 """The MT19937 engine behind every random number, with the byte layout of its state.
 
-The words come from NumPy's MT19937 (the same twist and tempering) or, where many are drawn, from native code on its
-memory. NumPy's random module is imported at the first draw, because it takes longer to load than the rest of the
-package.
+The words come from Python's generator, which is the same one, or, where many are drawn, from native code. NumPy's has
+them sooner than Python's, but its random module takes longer to import than hundreds of thousands of words to draw.
 """
 
 from __future__ import annotations
 
-import ctypes
+import functools
+import random
 import struct
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _WORD_COUNT = 624
 _HEADER = struct.Struct("<QiiQ")  # initial seed, words left, seeded, index of the next word
 PIECE = 1 << 16  # values, a multiple of the 16 that normals are made in
 FEW = 32  # values that are made one by one: calls of NumPy would take longer
-RAW = 4096  # words that are had sooner as 64-bit numbers, which are made 32-bit ones
+_PYTHONS = 3  # the form of state that Python's generator gives and takes
 _WORDS_AT, _NORMAL_AT, _NORMAL_VALID_AT = 24, 5024, 5040
 
 
@@ -57,20 +57,33 @@ def seed_to_uint64(seed: int) -> int:
     return seed & (2**64 - 1)
 
 
+@functools.lru_cache(maxsize=16)
+def _seeded(seed: int) -> tuple[int, ...]:
+    """The state that a 32-bit seed gives: the words and, last, the place of the next one."""
+    word, found = seed, [seed]
+    for i in range(1, _WORD_COUNT):
+        word = (1812433253 * (word ^ word >> 30) + i) & 0xFFFFFFFF
+        found.append(word)
+    return (*found, _WORD_COUNT)
+
+
+def _numbers(state: Any) -> tuple[int, ...]:
+    """A state as Python's generator takes it."""
+    return state if type(state) is tuple else tuple(state.tolist())
+
+
 class Engine:
     """One stream of 32-bit words and the one normal that serial sampling keeps for the next call."""
 
-    __slots__ = ("_bits", "_draw", "_fresh", "_memory", "cached_normal", "lock", "seed")
+    __slots__ = ("_fresh", "_memory", "_python", "cached_normal", "lock", "seed")
 
     seed: int
     cached_normal: float | None
-    _bits: Any
-    _draw: Any
-    _memory: Any
+    _python: random.Random | None  # who has the state: Python's generator, or memory that native code reads and writes
+    _memory: np.ndarray | None
 
     def __init__(self, seed: int = DEFAULT_SEED) -> None:
         self.lock = threading.RLock()
-        self._bits = self._draw = self._memory = None
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
@@ -78,39 +91,45 @@ class Engine:
         self.seed = seed_to_uint64(seed)
         self._fresh = True
         self.cached_normal = None
-        if self._bits is not None:
-            self._bits._legacy_seeding(self.seed & 0xFFFFFFFF)
+        self._python = self._memory = None
 
-    def _start(self) -> Any:
-        """Create NumPy's bit generator; returns the function that draws words."""
-        bits = np.random.MT19937(0)
-        bits._legacy_seeding(self.seed & 0xFFFFFFFF)
-        self._bits, self._draw = bits, np.random.Generator(bits).integers
-        return self._draw
+    def _state(self) -> Any:
+        """The words of the state and the place of the next one, as numbers or as an array of them."""
+        if self._memory is not None:
+            return self._memory.copy()
+        return _seeded(self.seed & 0xFFFFFFFF) if self._python is None else self._python.getstate()[1]
+
+    def _by_python(self) -> random.Random:
+        """Python's generator, which has the state from here on."""
+        if self._python is None:
+            state = _numbers(self._state())
+            self._python, self._memory = random.Random(0), None
+            self._python.setstate((_PYTHONS, state, None))
+        return self._python
 
     def words(self, count: int) -> np.ndarray:
         """The next ``count`` words, uint32."""
-        draw = self._draw or self._start()
-        if count:
-            self._fresh = False
-        native = _native.of_words("words", count)
-        if native is not None and self._memory is None:
-            self._memory = _memory(self._bits)
-        if native is not None and self._memory.size:
-            out = np.empty(count, np.uint32)
-            native(self._memory, out)
-            return out
-        if count <= RAW:
-            return self._bits.random_raw(count).astype(np.uint32)
-        return draw(0, 1 << 32, count, np.uint32)
+        if not count:
+            return np.empty(0, np.uint32)
+        self._fresh = False
+        native = _native.of_words("words", count, self._memory is not None)
+        if native is None:
+            bits = self._by_python().getrandbits(32 * count)  # the first word in the lowest ones
+            return np.frombuffer(bits.to_bytes(4 * count, "little"), "<u4").astype(np.uint32)
+        if self._memory is None:
+            self._memory, self._python = np.array(self._state(), np.uint32), None
+        out = np.empty(count, np.uint32)
+        native(self._memory, out)
+        return out
 
     def few_words(self, count: int) -> list[int]:
         """As ``words``, for a handful."""
-        if self._draw is None:
-            self._start()
+        if self._memory is not None:
+            return self.words(count).tolist()
         if count:
             self._fresh = False
-        return self._bits.random_raw(count).tolist()
+        draw = self._by_python().getrandbits
+        return [draw(32) for _ in range(count)]
 
     def words64(self, count: int) -> np.ndarray:
         """The next ``count`` 64-bit words: two words each, the first one high."""
@@ -152,14 +171,16 @@ class Engine:
 
     def snapshot(self) -> Any:
         """The position in the stream, for :meth:`rewind`; the cached normal is not part of it."""
-        if self._draw is None:
-            self._start()
-        bits: Any = self._bits
-        return bits.state, self._fresh
+        return self._state(), self._fresh
 
     def rewind(self, snapshot: Any) -> None:
         """Go back to a position taken by :meth:`snapshot`."""
-        self._bits.state, self._fresh = snapshot
+        state, self._fresh = snapshot
+        if self._memory is not None:
+            self._memory[:] = state
+        else:
+            self._python = random.Random(0)
+            self._python.setstate((_PYTHONS, _numbers(state), None))
 
     def clone(self) -> Engine:
         """An independent engine in the same state."""
@@ -169,11 +190,11 @@ class Engine:
 
     def get_state(self) -> bytes:
         """The state as the 5056 bytes that ``torch.get_rng_state`` gives."""
-        state = self.snapshot()[0]["state"]
-        position = int(state["pos"])
+        state = np.asarray(self._state(), "<u8")
+        position = int(state[-1])
         out = bytearray(STATE_SIZE)
         _HEADER.pack_into(out, 0, self.seed, _WORD_COUNT + 1 - position, 1, 0 if self._fresh else position)
-        out[_WORDS_AT : _WORDS_AT + 8 * _WORD_COUNT] = state["key"].astype("<u8").tobytes()
+        out[_WORDS_AT : _WORDS_AT + 8 * _WORD_COUNT] = state[:-1].tobytes()
         if self.cached_normal is not None:
             struct.pack_into("<d", out, _NORMAL_AT, self.cached_normal)
             struct.pack_into("<i", out, _NORMAL_VALID_AT, 1)
@@ -190,25 +211,10 @@ class Engine:
         if not (seeded and 0 < left <= _WORD_COUNT and following <= _WORD_COUNT):
             raise RuntimeError("Invalid mt19937 state")
         key = np.frombuffer(state, "<u8", _WORD_COUNT, _WORDS_AT).astype(np.uint32)
-        words = {"bit_generator": "MT19937", "state": {"key": key, "pos": _WORD_COUNT + 1 - left}}
-        if self._bits is None:
-            self._start()
-        self.rewind((words, left == 1 and following == 0))
+        self.rewind(((*key.tolist(), _WORD_COUNT + 1 - left), left == 1 and following == 0))
         self.seed = seed
         cached = struct.unpack_from("<i", state, _NORMAL_VALID_AT)[0]
         self.cached_normal = struct.unpack_from("<d", state, _NORMAL_AT)[0] if cached else None
-
-
-def _memory(bits: Any) -> np.ndarray:
-    """What NumPy's generator reads and writes: its words and the place of the next one; empty if that cannot be had."""
-    state = bits.state["state"]
-    address = getattr(bits.ctypes, "state_address", None)
-    if not address:
-        return np.empty(0, np.uint32)
-    words: Any = (ctypes.c_uint32 * (_WORD_COUNT + 1)).from_address(address)
-    memory = np.frombuffer(words, np.uint32)
-    known = np.array_equal(memory[:-1], state["key"]) and memory[-1] == state["pos"]
-    return memory if known else np.empty(0, np.uint32)
 
 
 class Doubles:

@@ -1,8 +1,8 @@
 """Native code where NumPy takes several times as long: MT19937's words, what is made of them, and permutations.
 
-All give what NumPy computes beside them, to the bit. That stays for processors without fused multiply-adds, for where
-nothing can be compiled, and for programs that draw little: what makes native code takes longer to import than NumPy to
-draw a million numbers.
+All give what NumPy and Python compute beside them, to the bit. That stays for processors without fused multiply-adds,
+for where nothing can be compiled, and for programs that draw little: what makes native code takes longer to import than
+NumPy to draw a million numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 MANY = 1 << 20  # numbers for which native code is fetched
-FEW_WORDS = 64  # NumPy makes so many as soon
+FEW_WORDS = 64  # which are had as soon without native code
 _drawn = [0]
 _UINT64, _INT64 = np.dtype(np.uint64).char, np.dtype(np.int64).char
 _OF_WORDS = {  # dtypes and signatures; the first takes the state of the generator and an array, and writes both
@@ -40,9 +40,9 @@ def shuffle(count: int) -> Any:
     return _made("shuffle", "Iq->q", "(m),(n)->(n)") if _worth(count) else None
 
 
-def of_words(name: str, count: int) -> Any:
-    """The ufunc of this name in ``_words_text``; None where NumPy is to make so many numbers."""
-    return _made(name, *_OF_WORDS[name]) if count > FEW_WORDS and _worth(count) else None
+def of_words(name: str, count: int, always: bool = False) -> Any:
+    """The ufunc of this name in ``_words_text``; None where NumPy is to make so many numbers, unless ``always``."""
+    return _made(name, *_OF_WORDS[name]) if always or count > FEW_WORDS and _worth(count) else None
 
 
 def _worth(count: int) -> bool:

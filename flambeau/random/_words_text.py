@@ -1,6 +1,6 @@
 """LLVM text of the MT19937 generator (Matsumoto and Nishimura, 1998) and of numbers made of its words.
 
-The generator works on the memory of NumPy's: 624 words and the place of the next one. A vector of words is twisted at
+The generator works on 624 words and the place of the next one. A vector of words is twisted at
 once, as each depends on itself, its neighbour and one that is 397 further on, or 227 back.
 """
 

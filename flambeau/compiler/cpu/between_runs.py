@@ -15,7 +15,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,6 +135,7 @@ def machine_memory(limits: Collection[str] = LIMITS) -> int:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="ascii").strip()
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
     except OSError:
         return ""
