@@ -387,6 +387,23 @@ def test_a_signal_handler_that_looks() -> None:
     assert training.state() == expected
 
 
+def test_a_signal_handler_that_looks_just_before_a_run_begins(idle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that is about to begin stays known, so that what it writes is waited for."""
+    expected, training = trained(4).state(), in_flight()
+    plain = Executor.run_packed
+
+    def interrupted(self: Any, *args: Any) -> Any:
+        flight.land()
+        return plain(self, *args)
+
+    monkeypatch.setattr(Executor, "run_packed", interrupted)
+    training.step()
+    monkeypatch.undo()
+    assert flight.flights
+    assert training.state() == expected
+    assert not flight.flights
+
+
 NEW_PROCESS = """
 import sys
 from test_overlap import Training

@@ -36,6 +36,7 @@ class Flight:
         self.early = early
         self.inputs = inputs
         self.held = held
+        self.begun = False  # has it come back from native code?
 
     @functools.cached_property
     def late(self) -> frozenset[int]:
@@ -52,12 +53,12 @@ class Flight:
         return any([a is not None and np.may_share_memory(a, array) for a in arrays])  # noqa: C419
 
     def land(self) -> None:
-        """Waits for its end."""
+        """Waits for its end. A run that is about to begin stays known: a signal's handler may come before it does."""
         self.join()
-        self.forget()
+        if self.begun:
+            self._forget()
 
-    def forget(self) -> None:
-        """It is over, or was never begun."""
+    def _forget(self) -> None:
         try:
             flights.remove(self)
         except ValueError:

@@ -257,6 +257,7 @@ class Whole(Keeper):
         try:
             goes_on = self.native.run_packed(arguments, early.program)
         finally:
+            run.begun = True
             if not goes_on:
                 run.land()  # not only forgotten: a signal's handler may raise when it is just back, and goes on
 
