@@ -141,7 +141,7 @@ _LAZY_NAMES |= dict.fromkeys(
 )
 _LAZY_NAMES |= dict.fromkeys(
     "_assert _assert_async _check _check_index _check_is_size _check_not_implemented _check_tensor_all _check_type "
-    "_check_value _check_with".split(),
+    "_check_tensor_all_with _check_value _check_with".split(),
     "_assertions",
 )
 _LAZY_NAMES |= dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "_symbols")

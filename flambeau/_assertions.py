@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from .dtypes import bool_
+from .graph.tensor_base import TensorBase
+
 __all__ = [
     "_assert",
     "_assert_async",
@@ -13,6 +16,7 @@ __all__ = [
     "_check_is_size",
     "_check_not_implemented",
     "_check_tensor_all",
+    "_check_tensor_all_with",
     "_check_type",
     "_check_value",
     "_check_with",
@@ -80,6 +84,15 @@ def _check_is_size(i: int, message: Message = None, *, max: int | None = None) -
     _check(i >= 0 and (max is None or i <= max), message)
 
 
+def _check_tensor_all_with(error_type: type[Exception], cond: Any, message: Message = None) -> None:
+    """Raises ``error_type`` unless all elements of a boolean tensor hold."""
+    if not isinstance(cond, TensorBase):
+        raise TypeError(f"cond must be a tensor, but got {type(cond)}")
+    if cond.dtype is not bool_:
+        raise TypeError(f"cond tensor must have dtype torch.bool, but got {cond.dtype}")
+    _check_with(error_type, bool(cond.all().item()), message)
+
+
 def _check_tensor_all(cond: Any, message: Message = None) -> None:
     """Raises RuntimeError unless all elements of a boolean tensor hold."""
-    _check(bool(cond.all().item()), message)
+    _check_tensor_all_with(RuntimeError, cond, message)

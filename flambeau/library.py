@@ -16,7 +16,7 @@ from flambeau.ops import NAMESPACES
 
 __all__ = [
     "CustomOpDef", "Library", "custom_op", "define", "impl", "register_autograd", "register_fake", "register_kernel",
-    "register_torch_dispatch", "register_vmap",
+    "register_torch_dispatch", "register_vmap", "triton_op", "wrap_triton",
 ]  # fmt: skip
 
 _operators: dict[str, CustomOpDef] = {}
@@ -31,6 +31,7 @@ class CustomOpDef:
             raise ValueError(f"Expected the name of an operator to be of the form namespace::name, but got: {name}")
         self._qualname = name
         self._fn = fn
+        self._above: Callable[..., Any] | None = None  # what is called in place of the operator and its gradient
         self._function: Any = None
         _operators[name] = self
         members = NAMESPACES.setdefault(namespace, SimpleNamespace())
@@ -42,6 +43,8 @@ class CustomOpDef:
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._above is not None:
+            return self._above(*args, **kwargs)
         if self._fn is None:
             raise NotImplementedError(f"{self._qualname} has been defined, but has no implementation")
         if self._function is None or not torch.is_grad_enabled():
@@ -54,12 +57,17 @@ class CustomOpDef:
         return f"<CustomOpDef({self._qualname})>"
 
     def register_kernel(self, device_types: Any, func: Callable[..., Any] | None = None, /) -> Any:
-        """Sets the function for a device; what is for others than the CPU is never called."""
+        """Sets the function for a device; what is for others than the CPU is never called.
+
+        What is for "AutogradCPU" or "Autograd" is called in place of the operator, and makes its own gradient.
+        """
         kinds = [device_types] if isinstance(device_types, str) else device_types
 
         def register(f: Callable[..., Any]) -> Callable[..., Any]:
             if kinds is None or any(kind.lower().startswith(("cpu", "composite")) for kind in kinds):
                 self._fn = f
+            elif any(kind in ("AutogradCPU", "Autograd") for kind in kinds):
+                self._above = f
             return f
 
         return register if func is None else register(func)
@@ -69,6 +77,14 @@ class CustomOpDef:
         return fn
 
     register_vmap = register_torch_dispatch = register_fake
+
+    def _no_formula(self, ctx: Any, *grads: Any) -> Any:
+        """The gradient of an operator that has none: it may compute with arrays, which autograd cannot see."""
+        shown = f"{self._qualname.replace('::', '.')}.default"
+        raise RuntimeError(
+            f"Trying to backward through {shown} but no autograd formula was registered. "
+            "Please use register_autograd to add one."
+        )
 
     def register_autograd(
         self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
@@ -126,9 +142,21 @@ def custom_op(
     """
 
     def make(f: Callable[..., Any]) -> CustomOpDef:
-        return CustomOpDef(name, f)
+        made = CustomOpDef(name, f)
+        made.register_autograd(made._no_formula)
+        return made
 
     return make if fn is None else make(fn)
+
+
+def triton_op(name: str, fn: Any = None, /, *, mutates_args: Any, schema: str | None = None) -> Any:
+    """Defines an operator that calls Triton's kernels where there is a GPU; here it is a ``custom_op``."""
+    return custom_op(name, fn, mutates_args=mutates_args, schema=schema)
+
+
+def wrap_triton(triton_kernel: Any, /) -> Any:
+    """Raises NotImplementedError: Triton's kernels run on a GPU."""
+    raise NotImplementedError("torch.library.wrap_triton is not supported: Triton's kernels need a GPU")
 
 
 def define(qualname: str, schema: str, *, lib: Any = None, tags: Any = ()) -> None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 
 import flambeau as torch
+from flambeau.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    CheckpointImpl,
+    CheckpointWrapper,
+    apply_activation_checkpointing,
+    checkpoint_wrapper,
+    offload_wrapper,
+)
 from flambeau.testing import assert_close
 from flambeau.utils.checkpoint import (
     CheckpointError,
@@ -166,3 +173,51 @@ def test_notes_on_the_edge_of_a_leaf():
     node = x.exp().grad_fn.next_functions[0][0]
     node.metadata["seen"] = 1
     assert x.sin().grad_fn.next_functions[0][0].metadata == {"seen": 1}
+
+
+# ---- modules around modules
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(4, 4)
+
+    def forward(self, x, scale=1.0):
+        return torch.tanh(self.inner(x)) * scale
+
+
+@pytest.mark.parametrize("impl", list(CheckpointImpl))
+def test_a_wrapped_module_gives_the_gradients_of_the_module(impl):
+    torch.manual_seed(0)
+    plain = Scaled()
+    wrapped = checkpoint_wrapper(plain, impl)
+    x = torch.randn(3, 4, requires_grad=True)
+    grads = []
+    for m in (plain, wrapped):
+        plain.zero_grad()
+        m(x, scale=2.0).sum().backward()
+        grads.append(plain.inner.weight.grad)
+    assert torch.equal(*grads)
+
+
+@pytest.mark.parametrize("wrapper", [checkpoint_wrapper, offload_wrapper])
+def test_names_of_wrapped_modules_are_those_of_the_modules(wrapper):
+    model = torch.nn.Sequential(Scaled(), torch.nn.Sequential(Scaled()))
+    names = [name for name, _ in model.named_parameters()]
+    apply_activation_checkpointing(model, wrapper, lambda m: isinstance(m, (Scaled, torch.nn.Sequential)))
+    assert type(model[1]._checkpoint_wrapped_module) is torch.nn.Sequential and type(model[1][0]) is type(model[0])
+    assert isinstance(model[0], CheckpointWrapper) == (wrapper is checkpoint_wrapper)
+    assert model[0].inner.weight.shape == (4, 4)
+    assert list(model.state_dict()) == names
+    assert [name for name, _ in model[1].named_parameters()] == [n.removeprefix("1.") for n in names[2:]]
+    model.load_state_dict({name: torch.full(p.shape, 2.0) for name, p in model.state_dict().items()})
+    assert model[0].inner.bias.tolist() == [2, 2, 2, 2]
+
+
+def test_a_policy_chooses_what_is_wrapped():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(9, 9))
+    apply_activation_checkpointing(
+        model, auto_wrap_policy=lambda module, recurse, nonwrapped_numel: nonwrapped_numel > 50
+    )
+    assert [isinstance(m, CheckpointWrapper) for m in model] == [False, True]

@@ -35,14 +35,34 @@ def test_an_operator_with_a_gradient_of_its_own() -> None:
     assert torch.ops.tests.square.default is op and repr(op) == "<CustomOpDef(tests::square)>"
 
 
-def test_a_decorated_operator_is_differentiated_through() -> None:
+def test_a_decorated_operator_without_a_formula_has_no_gradient() -> None:
     @library.custom_op("tests::cube", mutates_args=())
     def cube(x: torch.Tensor) -> torch.Tensor:
-        return x**3
+        return torch.from_numpy(x.detach().numpy() ** 3)
 
-    x = torch.tensor(2.0, requires_grad=True)
-    cube(x).backward()
-    assert x.grad.item() == 12
+    x = torch.tensor([2.0], requires_grad=True)
+    y = cube(x) + x
+    with pytest.raises(RuntimeError, match="Trying to backward through tests.cube.default but no autograd formula"):
+        y.backward()
+    cube.register_autograd(lambda ctx, g: g * 12)
+    (cube(x) + x).sum().backward()
+    assert (y.tolist(), x.grad.tolist()) == ([10], [13])
+
+
+def test_what_is_for_autograd_is_called_in_place_of_the_operator() -> None:
+    lib = library.Library("tests3", "FRAGMENT")
+    op = library.triton_op("tests3::step", lambda x: (x > 0).float(), mutates_args=())
+    x = torch.tensor([-1.0, 2.0], requires_grad=True)
+    lib.impl("step", lambda x: torch.sigmoid(x) * 0 + x, "AutogradCPU")
+    op(x).sum().backward()
+    assert x.grad.tolist() == [1, 1]
+    with pytest.raises(NotImplementedError, match="need a GPU"):
+        library.wrap_triton(None)
+
+
+def test_libraries_of_operators_in_cpp_do_not_load() -> None:
+    with pytest.raises(OSError, match="Could not load this library: /x.so"):
+        torch.ops.load_library("/x.so")
 
 
 def test_a_library_defines_and_implements() -> None:

@@ -23,6 +23,8 @@ CALLS = [
     "torch.arange(6.0).diagflat(n(1))",
     "torch.arange(9.0).view(3, 3).std(0, correction=n(2))",
     "torch.arange(9.0).view(3, 3).matrix_power(n(2))",
+    "torch.arange(6.0).clamp(0, n(2))",
+    "torch.arange(6).clamp(n(2), 3.5)",
     "torch.polygamma(n(1), torch.ones(2))",
     "torch.fft.fft(torch.arange(6.0), n(4))",
     "torch.fft.fftshift(torch.arange(6.0), n(0))",

@@ -291,6 +291,17 @@ def test_attention_of_a_row_without_keys_is_zero():
     assert F.scaled_dot_product_attention(q, q, q, mask)[0, 0, 1].tolist() == [0.0] * 4
 
 
+@pytest.mark.parametrize("keys", [1, 2])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_attention_of_a_row_without_keys_has_no_gradient(keys, dropout):
+    """Also by parts: keys of one head for several, or dropout."""
+    q, k, v = (rand(1, heads, 3, 4).requires_grad_() for heads in (2, keys, keys))
+    mask = torch.tensor([[True, False, False], [False] * 3, [True] * 3])
+    F.scaled_dot_product_attention(q, k, v, mask, dropout).sum().backward()
+    assert q.grad[0, :, 1].tolist() == [[0.0] * 4] * 2
+    assert all(t.grad.isfinite().all() for t in (q, k, v)) and q.grad[0, :, 2].any()
+
+
 def test_attention_agrees_with_its_parts():
     q, k, v = rand(2, 2, 3, 4), rand(2, 2, 5, 4), rand(2, 2, 5, 4)
     mask = torch.rand(3, 5) > 0.3

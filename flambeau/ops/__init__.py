@@ -27,6 +27,15 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"'_OpNamespace' object has no attribute '{name}'")
 
 
+def load_library(path: str) -> None:
+    """``torch.ops.load_library``: operators written in C++, which need PyTorch itself.
+
+    Raises:
+        OSError: always, as PyTorch's does where a library cannot be loaded.
+    """
+    raise OSError(f"Could not load this library: {path}")
+
+
 def load_function(name: str) -> Any:
     """``torch.<name>``, its family imported; None if there is no such operator."""
     family = FUNCTION_FAMILY.get(name)

@@ -209,11 +209,11 @@ def _masked(scores: Any, mask: Any) -> Any:
 
 
 def _safe_softmax(scores: Any) -> Any:
-    """Softmax, 0 where a row has only minus infinity."""
+    """Softmax, 0 where a row has only minus infinity; such a row has no gradient, so it must not become NaN before."""
     from .softmax import softmax
 
     empty = (scores == -math.inf).all(-1, True)
-    return softmax(scores, -1).masked_fill(empty, 0)
+    return softmax(scores.masked_fill(empty, 0), -1).masked_fill(empty, 0)
 
 
 # ---- multi_head_attention_forward

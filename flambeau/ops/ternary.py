@@ -171,7 +171,9 @@ def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     given = [plain_number(v) for v in (lo, hi) if v is not None]
     tensors = [is_tensor(v) for v in given]
-    if not all(isinstance(v, OPERANDS) for v in given) or len(set(tensors)) > 1:
+    if len(set(tensors)) > 1:  # a tensor beside a number stands for its number, as where PyTorch wants two numbers
+        given, tensors = [_number_of(v) for v in given], [False, False]
+    if not all(isinstance(v, OPERANDS) for v in given) or any(map(is_tensor, given)) != tensors[0]:
         raise TypeError(_clamp_usage(name, x, lo, hi))
     attrs = (lo is not None, hi is not None)
     op = _CLAMPS[name, tensors[0]]
@@ -183,6 +185,12 @@ def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
             f"result type {SCALAR_NAMES[dt]} can't be cast to the desired output type {c_name(x._ty.dtype)}"
         )
     return call_inplace(op, x, tuple(given), attrs)
+
+
+def _number_of(bound: Any) -> Any:
+    """The number of a tensor without dimensions that has no gradient; everything else as it is."""
+    is_number = is_tensor(bound) and bound._ty.ndim == 0 and not bound.requires_grad
+    return bound.item() if is_number else bound
 
 
 def _clamp_usage(name: str, x: Any, lo: Any, hi: Any) -> str:

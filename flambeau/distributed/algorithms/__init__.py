@@ -1,0 +1,1 @@
+"""Parts of programs of several processes that also work in one."""
