@@ -17,7 +17,7 @@ from test_nest import native, pool_for
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import contract_direct_plan, contract_plan, generating
+from flambeau.compiler.cpu import contract_direct_plan, contract_packing, contract_plan, generating
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
@@ -94,3 +94,42 @@ def test_how_much_is_not_padding(step: int) -> None:
     for first, count, size in itertools.product(range(-7, 8), range(1, 6), range(1, 6)):
         expected = sum(0 <= first + step * i < size for i in range(count))
         assert contract_direct_plan.steps_inside(first, step, count, size) == expected
+
+
+def product(rows: int, depth: int, columns: int) -> tuple[Function, list[np.ndarray]]:
+    """A product of matrices."""
+    b, shapes = Builder(), [(rows, depth), (depth, columns)]
+    x, y = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    b.f.outputs = [b.contract("mk,kn->mn", x, y)]
+    rng = np.random.default_rng(0)
+    return b.f, [rng.standard_normal(prod(s)).astype(np.float32) for s in shapes]
+
+
+def forward(channels: int) -> tuple[Function, list[np.ndarray]]:
+    """A convolution that is direct where channels fill vectors."""
+    b, shapes = Builder(), [(2, channels, 9, 9), (32, channels, 3, 3)]
+    x, w = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+    b.f.outputs = [lower_forward(b, x, w, (9, 9), Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1))]
+    rng = np.random.default_rng(0)
+    return b.f, [rng.standard_normal(prod(s)).astype(np.float32) for s in shapes]
+
+
+@pytest.mark.parametrize("cpu", ["avx2", "sse4"])
+@pytest.mark.parametrize("made", [product(70, 1032, 50), product(70, 300, 50), product(20, 84, 40), forward(32)])
+def test_steps_between_two_jumps_change_no_bits(
+    monkeypatch: pytest.MonkeyPatch, cpu: str, made: tuple[Function, list[np.ndarray]]
+) -> None:
+    """Several steps of the sums are code of their own; the products are those of one step at a time, in its order."""
+    pool, (f, arrays) = pool_for(cpu), made
+    found, texts = [], []
+    for one_by_one in (False, True):
+        if one_by_one:
+            for module in (contract_plan, contract_packing):
+                monkeypatch.setattr(module, "together", lambda n, k: 1)
+            monkeypatch.setattr(contract_direct_plan, "_together", lambda n, d: {})
+        monkeypatch.setattr(generating, "_known", {})
+        texts.append("".join(k.text for k in Executable(f, types_of(f), pool).kernels if k is not None))
+        found += native(f, arrays, pool=pool)
+    np.testing.assert_array_equal(found[0], found[1])
+    multiplications = [text.count("@llvm.fma" if cpu == "avx2" else " fmul ") for text in texts]
+    assert multiplications[0] >= 3 * multiplications[1] - 10

@@ -401,17 +401,29 @@ class DirectConvolution(Contraction):
         if not loops:
             return self.step_of_products(panel, q, offsets, sums)
         k, depth = loops[0], len(self.chain)
-        i = self.each(self.d.count[k])
-        loop, inner = self.chain[-1], sums
+        together = self.d.together.get(k, 1)
+        i = self.each(self.d.count[k], together)
+        loop, new = self.chain[-1], sums
         if isinstance(loop, Loop):
-            inner = [self.fresh() for _ in sums]
+            new = inner = [self.fresh() for _ in sums]
         panel = self.step_from(panel, i, self.panel_strides()[k])
         q = self.step_from(q, i, self.q_strides().get(k, 0))
-        new = self.sum_up(loops[1:], panel, q, offsets, inner)
+        for j in range(together):
+            q = self.hidden(q) if j else q
+            place = self.step_from(panel, str(j), self.panel_strides()[k])
+            moved = [offset + j * self.q_strides().get(k, 0) for offset in offsets]
+            new = self.sum_up(loops[1:], place, q, moved, new)
         if isinstance(loop, Loop):
             loop.phis = [[r, self.full, first, last] for r, first, last in zip(inner, sums, new)]
         self.leave(depth)
         return new
+
+    def hidden(self, pointer: str) -> str:
+        """The same pointer, in a form that LLVM does not see through.
+
+        Else it reads an element once for all taps that meet it, and needs more registers than there are.
+        """
+        return self.put(f'call ptr asm "", "=r,0"(ptr {pointer})')
 
     def step_of_products(self, panel: str, q: str, offsets: list[int], sums: list[str]) -> list[str]:
         """One step of the reduced loops: each element of Q meets all lanes."""

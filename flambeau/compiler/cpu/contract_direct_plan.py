@@ -41,6 +41,7 @@ SECOND = 480 * 1024  # bytes of all that, with the results, where registers and 
 DEEP = 128  # products in a block, at least, where that is possible
 PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
+STEPS = 9  # of the reduced loops between two jumps, where registers are few
 FINISHING = 3  # cycles that a vector of results takes behind the sums
 
 
@@ -65,7 +66,8 @@ class Direct(Plan):
     ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
     many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
     read where it lies; ``along``: innermost row loops that results run along, empty where they run along V; ``ahead``:
-    is what is packed next asked for while this block is multiplied?
+    is what is packed next asked for while this block is multiplied? ``together``: how many steps of reduced loops are
+    code of their own, one behind the other.
     """
 
     vector: int = 0
@@ -78,6 +80,7 @@ class Direct(Plan):
     sources: list[Source] = field(default_factory=list)
     along: list[int] = field(default_factory=list)
     ahead: bool = False
+    together: dict[int, int] = field(default_factory=dict)
 
 
 def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
@@ -201,6 +204,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     _chunks(n, d, vectors, target.vector_registers, itemsize)
     d.ahead = target.is_narrow and _lies_apart(n, d, p, q)
     _blocks(n, d, SECOND if target.is_narrow else inf, itemsize)
+    d.together = _together(n, d) if target.is_narrow else {}
     d.along = _along(n, d)
     return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
 
@@ -362,6 +366,17 @@ def _near(d: Direct, block: dict[int, int], itemsize: int) -> dict[int, int]:
     most, ((k, size),) = NEAR / (d.wide * d.lanes * itemsize + 1.5 * LINE), block.items()
     deepest = max([s for s in _divisors(size) if s <= most], default=1)
     return {k: deepest} if deepest >= most / 4 else block
+
+
+def _together(n: Nest, d: Direct) -> dict[int, int]:
+    """Steps of the innermost reduced loops that fit into a short piece of code: jumps are few, and foreseen."""
+    found, count = {}, 1
+    for k in [k for k, r in enumerate(n.reduced) if r][::-1]:
+        found[k] = max([s for s in _divisors(d.count[k]) if s * count <= STEPS], default=1)
+        count *= found[k]
+        if found[k] < d.count[k]:
+            break
+    return found
 
 
 def _along(n: Nest, d: Direct) -> list[int]:

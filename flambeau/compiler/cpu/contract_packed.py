@@ -380,17 +380,17 @@ class Packed(Contraction):
         self.leave(depth)
 
     def products(self, places: list[Shift], sums: list[str]) -> list[str]:
-        self.fetch_rows()
+        self.fetch_rows(places[0].get(self.gone[-1], 0))
         return super().products(places, sums)
 
-    def fetch_rows(self) -> None:
+    def fetch_rows(self, step: int) -> None:
         """Asks for what the tiles after this one read of rows that lie across: no cache sees these lines coming."""
         k, side = self.p.rows[-1], self.sides[1 - self.p.vector]
         at: Load = (side.node.args[0] if side.node.op == "pad" else side.node).params
         line = LINE // at.value.dtype.itemsize
         if not self.p.copied and side.of(k) == 1 and abs(side.of(self.gone[-1])) >= line and not at.guards:
             self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-            pointer = self.place(at.value, self.moved(at.address, {k: line}), self.chain[-1])
+            pointer = self.place(at.value, self.moved(at.address, {k: line, self.gone[-1]: step}), self.chain[-1])
             self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
     def side(self, node: Node, shift: Shift) -> str | None:

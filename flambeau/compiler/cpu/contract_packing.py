@@ -15,7 +15,7 @@ from math import inf, prod
 
 from ..affine import Guard
 from ..loops import Load, Nest, Node
-from .contract_plan import LATENCY, Operand, Plan, operands
+from .contract_plan import LATENCY, Operand, Plan, operands, together
 from .target import Target
 
 LEAST = 1 << 19  # products below which nothing is packed
@@ -157,6 +157,8 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Pac
     height, width = _tile(n.sizes[rows[-1]], -(-n.sizes[axis] // lanes), target.vector_registers)
     p.tile = {rows[-1]: height, axis: width * lanes}
     p.block = _block(n, gone)
+    if narrow:
+        _side_by_side(n, p, gone)
     if not narrow and _lies_well(n, p, a, b):
         _direct(n, p)
         return p
@@ -228,6 +230,13 @@ def _block(n: Nest, gone: list[int]) -> int:
     size, inner = n.sizes[gone[0]], prod([n.sizes[k] for k in gone[1:]])
     most = max(1, DEPTH * 5 // 4 // inner)
     return size if size <= most else -(-size // -(-size // max(1, DEPTH // inner)))
+
+
+def _side_by_side(n: Nest, p: Packing, gone: list[int]) -> None:
+    """Several steps of the innermost reduced loop between two jumps, in blocks of whole such parts."""
+    p.together = together(n, gone[-1])
+    if len(gone) == 1:
+        p.block = min(n.sizes[gone[0]], -(-p.block // p.together) * p.together)
 
 
 def _in_pieces(n: Nest, p: Packing) -> Packing | None:

@@ -27,6 +27,7 @@ from .pool_text import MAX_CHUNKS
 from .target import LINE, Target
 
 TAPS = 8  # steps of the innermost reduced loops that are unrolled, at most
+TOGETHER = 4  # steps of the innermost reduced loop between two jumps, where registers are few, at most
 PADDED = 1.5  # how much dearer a step is that asks whether it reads padding
 UNROLLED = 320  # multiplications in one unrolled body, at most
 WORK = 1 << 17  # products in a chunk, about
@@ -57,7 +58,7 @@ class Operand(NamedTuple):
 class Plan:
     """The choices. ``tile``: indices of kept loops that are in registers; ``chunk``: of the first of ``order``;
     ``beside``: the kept loop along which sums of lanes can be stored in vectors; ``nested``: the kept loops from the
-    outside in, if that is not ``order``.
+    outside in, if that is not ``order``; ``together``: steps of the innermost reduced loop that are code of their own.
     """
 
     axis: int | None
@@ -70,6 +71,7 @@ class Plan:
     chunks: int = 1
     beside: int | None = None
     nested: list[int] = field(default_factory=list)
+    together: int = 1
 
 
 def operands(n: Nest) -> tuple[Operand, Operand]:
@@ -99,8 +101,20 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     p.taps = _taps(n, [k for k in gone if k != axis])
     p.beside = _beside_stored(n, kept) if across else None
     p.tile = Tiles(n, a, b, p, target.vector_registers, itemsize).best()
+    if target.is_narrow and gone and not across and not p.taps:
+        p.together = together(n, gone[-1])
     p.chunk, p.chunks = _chunks(n, p)
     return p
+
+
+def together(n: Nest, k: int) -> int:
+    """How many steps of the innermost reduced loop are worth code of their own: jumps take turns that products need.
+
+    Two threads that share a core's units halve these turns for each other.
+    """
+    if n.bands or n.runtime or any(s.node.op != "load" or s.node.params.guards for s in operands(n)):
+        return 1
+    return next(s for s in range(TOGETHER, 0, -1) if n.sizes[k] % s == 0)
 
 
 def _beside_stored(n: Nest, kept: list[int]) -> int | None:

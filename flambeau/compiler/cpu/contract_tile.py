@@ -242,13 +242,12 @@ class Contraction(Elements):
         if rest:
             high = str(size - rest)
         if size > rest:
-            dynamic = "%" in low + high
-            self.steps(k, low, high, step, guarded=dynamic)
+            dynamic, together = "%" in low + high, self.together(k)
+            self.steps(k, low, high, step * together, guarded=dynamic)
             loop = self.chain[-1]
-            inner = sums
-            if isinstance(loop, Loop):
-                inner = [self.fresh() for _ in sums]
-            new = self.reduced_loops(loops[1:], places, inner)
+            new = inner = [self.fresh() for _ in sums] if isinstance(loop, Loop) else sums
+            for j in range(together):
+                new = self.reduced_loops(loops[1:], [place | {k: j} for place in places] if j else places, new)
             if isinstance(loop, Loop):
                 t = vector(base_type(self.dt), self.vectors)
                 behind = [[self.fresh()] if dynamic else [] for _ in sums]
@@ -261,6 +260,10 @@ class Contraction(Elements):
             sums = self.reduced_loops(loops[1:], places, sums)
             self.leave(depth)
         return sums
+
+    def together(self, k: int) -> int:
+        """How many steps of a reduced loop are code of their own, one behind the other."""
+        return self.plan.together if k == self.gone[-1] else 1
 
     def reduced_range(self, k: int) -> tuple[str, str]:
         """The bounds of a reduced loop, within what padding with zeros leaves of the operands."""
