@@ -152,6 +152,14 @@ def test_code_on_the_command_line(tmp_path: Path) -> None:
     assert (ours.returncode, ours.stdout, ours.stderr) == (4, theirs.stdout, theirs.stderr)
 
 
+def test_what_pytorch_imports_of_urllib_is_there() -> None:
+    """Programs download data by `import urllib; urllib.request.urlretrieve(...)`."""
+    code = "import torch, urllib; print(urllib.request.Request.__name__, urllib.error.URLError.__name__, urllib.nobody)"
+    found = run("run", "-c", code)
+    assert "AttributeError: module 'urllib' has no attribute 'nobody'" in found.stderr
+    assert run("run", "-c", code.replace(", urllib.nobody", "")).stdout == "Request URLError\n"
+
+
 def test_module_as_a_program(script, tmp_path: Path) -> None:
     script("import sys, torch; print(sys.argv, sys.path[0], __name__, __spec__.name, torch.__package__)")
     found = run("run", "-m", "program", "x", cwd=tmp_path)

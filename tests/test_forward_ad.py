@@ -331,3 +331,11 @@ def test_the_rule_of_a_function_that_writes() -> None:
 
     t = V.clone()
     assert torch.equal(torch.func.jvp(lambda x: Add.apply(x.clone()) * 2, (P,), (t,))[1], 10 * V) and torch.equal(t, V)
+
+
+def test_a_tangent_may_have_another_dtype():
+    with fwd.dual_level():
+        dual = fwd.make_dual(P, V.float())
+        assert fwd.unpack_dual(dual).tangent.dtype is torch.float32
+        after = fwd.unpack_dual(dual * 2).tangent
+    assert (after.dtype, after.tolist()) == (torch.float64, [2.0, 1.0, -4.0])

@@ -61,8 +61,9 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
     """A tensor of the same values that carries ``tangent``.
 
     Raises:
-        RuntimeError: there is no level, or the shapes or dtypes differ.
+        RuntimeError: there is no level, or the shapes differ.
         ValueError: one of them is not floating or complex.
+        NotImplementedError: one of them is complex and the other is not.
     """
     if not dual_levels:
         raise RuntimeError(
@@ -98,8 +99,8 @@ def _check(tensor: Any, tangent: Any) -> None:
             f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
-    if tensor.dtype is not tangent.dtype:
-        raise RuntimeError(f"Expected tangent to have the primal's dtype {tensor.dtype}, but got: {tangent.dtype}")
+    if tensor.dtype.is_complex != tangent.dtype.is_complex:
+        raise NotImplementedError(f"make_dual: a tangent of {tangent.dtype} for {tensor.dtype} is not supported")
 
 
 def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
@@ -111,7 +112,7 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     found: Any = [tangent for begun, tangent in duals if edge is begun._edge]
     if not found:
         with enable_grad(), packing.suspended():
-            found = pushed((tensor,), [begun for begun, _ in duals], [t for _, t in duals], True)
+            found = pushed((tensor,), [begun for begun, _ in duals], [t.to(begun.dtype) for begun, t in duals], True)
     if found is None:
         return UnpackedDualTensor(tensor, None)
     (tangent,) = found

@@ -14,6 +14,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import urllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -158,6 +159,13 @@ class AliasFinder(importlib.metadata.DistributionFinder):
                 yield AliasDistribution(name)
 
 
+def _part_of_urllib(name: str) -> ModuleType:
+    """`urllib.request` after a mere `import urllib`: importing PyTorch imports it, and programs rely on that."""
+    if name not in ("error", "parse", "request", "response"):
+        raise AttributeError(f"module 'urllib' has no attribute '{name}'")
+    return importlib.import_module(f"urllib.{name}")
+
+
 def install() -> AliasFinder:
     """Make `import torch` and `import torchvision` mean flambeau in this process, from now on.
 
@@ -175,6 +183,7 @@ def install() -> AliasFinder:
     for name, module in list(sys.modules.items()):
         if name.startswith("flambeau."):
             show_as_torch(module)
+    urllib.__getattr__ = _part_of_urllib
     flambeau.__name__ = "torch"  # which some packages compare with the names of what they patch
     show_at_home(FUNCTIONS)
     return finder
@@ -188,6 +197,7 @@ def uninstall() -> None:
     while _shown:
         cls, module = _shown.pop()
         cls.__module__ = module
+    urllib.__dict__.pop("__getattr__", None)
     flambeau.__name__ = "flambeau"
     show_at_home(FUNCTIONS)
 
