@@ -681,6 +681,16 @@ def test_a_sampler_that_crops_its_text_has_one_program(tier: Callable[[str], Non
     assert realisation.counters["compiles"] - before < 4
 
 
+def test_indices_that_are_pending_constants_become_memory() -> None:
+    w, i = torch.arange(6.0).view(3, 2), torch.zeros(1, 2, dtype=torch.int64)
+    after = i + 1
+    rows = torch.nn.functional.embedding(i, w)
+    i[0, 1] = 2
+    assert rows.tolist() == [[[0.0, 1.0], [0.0, 1.0]]] and after.tolist() == [[1, 1]] and i.tolist() == [[0, 2]]
+    with pytest.raises(IndexError, match="index out of range in self"):
+        torch.nn.functional.embedding(torch.full((2,), 3), w)
+
+
 def test_integers_at_hand_are_joined_at_once() -> None:
     a, b = torch.arange(6).reshape(2, 3), torch.tensor([[7], [8]])
     a.tolist()

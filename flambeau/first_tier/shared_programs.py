@@ -7,17 +7,15 @@ declared in ``shared_plans``: their lowering depends on nothing else of the size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..compiler.affine import row_major as row_major_numbers
-from ..compiler.affine import same_strides
 from ..compiler.builder import Builder
-from ..compiler.cpu.first_tier import UnsupportedError, rewritten, seen_under
+from ..compiler.cpu.first_tier import UnsupportedError, rewritten
 from ..compiler.cpu.first_tier.alone import Alone
-from ..compiler.cpu.first_tier.native_program import NativeProgram, value
 from ..compiler.cpu.first_tier.native_steps import Memory, Place, Shape, Step, Steps, seen_alone
 from ..compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
 from ..compiler.cpu.target import MissingCompiler
@@ -27,11 +25,14 @@ from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, values_read
 from ..graph.types import Ty
+from . import kept_plans
 from .by_operator import ELEMENT, SHARE, LimitedLater, kinds_of, least_worth
+from .conditions import AsMany, Condition, FoundRowByRow
+from .kept_plans import Plan, Planned
 from .patterns import Told, note
 from .read_alone import ReadAlone
 from .shared_plans import serves_all_sizes
-from .structure import Seen, Structure, memory_order, seen, structure
+from .structure import Seen, Structure, memory_order, seen, structure, text
 
 MOST = 1000  # structures that are remembered
 LONGEST_ORDER = 5000  # nodes of a program that is looked at
@@ -51,7 +52,7 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
         if len(_known) >= MOST:
             _known.clear()
         _known[s.key] = None
-        if not at_once:
+        if not at_once and not _is_at_hand(p, s):
             return None
     if _known[s.key] is None:
         _known[s.key] = False
@@ -59,13 +60,32 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
     return _of_sizes(p, _known[s.key], s.sizes)
 
 
+def _is_at_hand(p: Program, s: Structure) -> bool:
+    """Has another process planned a structure that is new to this one, or at least met it?"""
+    if not kept_plans.looks(p):
+        return False
+    name = kept_plans.name_of(text(p, s))
+    planned = kept_plans.restored(name)
+    if planned is None:
+        return kept_plans.is_marked(name)
+    _known[s.key] = planned
+    if isinstance(planned, Planned):
+        note(p, s.sizes, planned.told(p), planned)
+    return True
+
+
 def _planned(p: Program, s: Structure) -> Planned | bool:
     """What all programs of a structure share, from one of them; False if they cannot run so."""
     try:
-        planned = Planned(p, s)
-    except (UnsupportedError, MissingCompiler):
+        planner = Planner(p, s)
+        planned = Planned(planner.plan, planner.operators, planner.kinds, planner.types)
+    except MissingCompiler:
+        return False
+    except UnsupportedError:
+        kept_plans.refuse(kept_plans.name_of(text(p, s)))
         return False
     note(p, s.sizes, planned.told(p), planned)
+    kept_plans.keep(kept_plans.name_of(text(p, s)), planner.plan, planned)
     return planned
 
 
@@ -102,19 +122,19 @@ class SharedProgram(LimitedLater):
         return self.planned.native.run(self.sizes, inputs, scalars)
 
 
-class Planned:
-    """What programs of one structure share.
+class Planner:
+    """Plans what programs of one structure share.
 
     Attributes:
-        native: the program.
+        plan: the native program.
         operators, kinds: how many of them there are.
+        types: what sizes say of the types of nodes, in order; None for those that are not computed.
 
     Raises:
         UnsupportedError: an operator has no steps that serve all sizes.
     """
 
     def __init__(self, p: Program, s: Structure) -> None:
-        self.order = p.order
         self.steps = Steps({n: k for k, n in enumerate(s.sizes)})
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
         self.lies: dict[Node, Place] = {}  # as types say
@@ -122,7 +142,7 @@ class Planned:
         self.found: dict[Node, Shape] = {}  # the strides with which compiled code finds values
         self.inputs: dict[int, Memory] = {}
         self.given: dict[int, Any] = {}
-        self.conditions: dict[Any, Callable[[Sequence[int]], bool]] = {}
+        self.conditions: dict[Condition, None] = {}
         self.operators = 0
         self.done: dict[Any, tuple[list[Step], list[Memory], int | None]] = {}  # operators that may come again
         self.alone = ReadAlone(p, _lowered)
@@ -137,13 +157,10 @@ class Planned:
                 self.steps.copy(self.places[n], place)
         for n in self.alone.reshaped:
             self._as_many(self.lies[n].shape, self.lies[n.ins[0]].shape)
-        memory, conditions = [place.memory for place in outputs], list(self.conditions.values())
-        self.native = NativeProgram(self.steps.steps, self.inputs, memory, self.given, conditions)
+        memory = [place.memory for place in outputs]
+        self.plan = Plan(self.steps.steps, self.inputs, memory, self.given, list(self.conditions))
         self.kinds = len(kinds_of(p.order))
-
-    def told(self, p: Program) -> dict[Node, Told | None]:
-        """What sizes say of the types of the nodes of a program of this structure that are computed."""
-        return {n: _told(n, self.lies[own]) for n, own in zip(p.order, self.order) if own in self.lies}
+        self.types = [_told(n, self.lies[n]) if n in self.lies else None for n in p.order]
 
     def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
         """Memory in which a type without gaps lies."""
@@ -243,23 +260,15 @@ class Planned:
         if self.found[n.ins[0]] != base.strides:
             self._found_otherwise(n, base.shape, shape, strides)
 
-    def _as_many(self, *shapes: Shape) -> None:
+    def _as_many(self, a: Shape, b: Shape) -> None:
         """Supported where both shapes have as many elements."""
-        a, b = [times(*shape) for shape in shapes]
-        self.conditions[a, b] = lambda sizes: value(a, sizes) == value(b, sizes)
+        self.conditions[AsMany(a, b)] = None
 
     def _found_otherwise(self, n: Node, base: Shape, shape: Shape, strides: Shape) -> None:
         """A view of what compiled code finds otherwise: supported where that lies row by row, whatever the sizes."""
         own = self.found[n.ins[0]]
         self.found[n] = row_major(shape)
-        told = base, own, shape, strides
-
-        def holds(sizes: Sequence[int]) -> bool:
-            first, steps, form, seen_in = [tuple([value(s, sizes) for s in one]) for one in told]
-            found = seen_under(first, row_major_numbers(first), steps, form, seen_in)
-            return found is not None and same_strides(found, row_major_numbers(form), form)
-
-        self.conditions[told] = holds
+        self.conditions[FoundRowByRow(base, own, shape, strides)] = None
 
 
 def _lowered(n: Node) -> Function:

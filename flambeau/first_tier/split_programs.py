@@ -15,9 +15,10 @@ from ..compiler.cpu.first_tier import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
 from .by_operator import SHARE, FirstTier, LimitedLater
+from .kept_plans import Planned
 from .patterns import KINDS, fixed, note
 from .shared_plans import serves_all_sizes
-from .shared_programs import Planned, SharedProgram, shared
+from .shared_programs import SharedProgram, shared
 
 LEAST = 16  # operators at the front
 GIVEN = frozenset([LEAF, SCALAR])

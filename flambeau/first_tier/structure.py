@@ -13,6 +13,7 @@ from ..compiler.shorten import LONGEST
 from ..graph.alike import arguments
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program
+from ..graph.signature import text_of
 from ..graph.types import Ty
 
 
@@ -50,6 +51,16 @@ def structure(p: Program) -> Structure:
             parts += op, r.attrs(n), r.of(n.ty), len(n.ins)
             parts += [at[i] for i in n.ins]
     return Structure((*parts, *r.forms, *[at[n] for n in p.roots]), tuple(r.slots))
+
+
+def text(p: Program, s: Structure) -> str | None:
+    """What tells the structure of a program from all others, in every process; None where nothing does."""
+    place = p.places
+    parts, before = [], None
+    for x in s.key:
+        parts.append(place.get(x, x) if before is LEAF else x)
+        before = x
+    return text_of(parts)
 
 
 class _Reader:

@@ -66,17 +66,17 @@ class Program:
     @cached_property
     def function(self) -> Function:
         """The roots in the IR."""
-        return without_dead(_lowered(self.order, self.roots, self._places))
+        return without_dead(_lowered(self.order, self.roots, self.places))
 
     @property
-    def _places(self) -> dict[int, int]:
+    def places(self) -> dict[int, int]:
         """The numbers of the inputs that are kept storages."""
         return {i: self.leaves + k for k, i in enumerate(self.kept)}
 
     @property
     def signature(self) -> str | None:
         """What tells the program from all others, in every process; None where nothing does."""
-        return signature(self.order, self.roots, self._places)
+        return signature(self.order, self.roots, self.places)
 
 
 def build(roots: tuple[Node, ...]) -> Program:

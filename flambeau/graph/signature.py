@@ -46,6 +46,16 @@ def signature(order: Sequence[Node], roots: Sequence[Node], place: dict[int, int
     return "\n".join(parts)
 
 
+def text_of(parts: Sequence[Any]) -> str | None:
+    """The text of operators and constants; None if it has none."""
+    try:
+        return "\n".join(
+            [get_default_dtype().name, *[_operator(x) if type(x) is Operator else _text(x) for x in parts]]
+        )
+    except (UnknownError, RecursionError):
+        return None
+
+
 def _operator(op: Operator) -> str:
     found = _operators.get(op)
     if found is None:

@@ -65,6 +65,12 @@ class CodeCache:
             self._functions.update(zip(new, loader.load([prepared[key] for key in new])))
             return [self._functions[key] for key in keys]
 
+    def names(self, addresses: Sequence[int]) -> list[tuple[str, str]]:
+        """Of functions that were given out: the keys of their texts, and what they are called there."""
+        with self.lock:
+            where = {at: (key, name) for key, functions in self._functions.items() for name, at in functions.items()}
+        return [where[at] for at in addresses]
+
     def key(self, text: str) -> str:
         """What the text is kept under."""
         return disk.key_of("code", __flambeau_version__, self.target.key, text)

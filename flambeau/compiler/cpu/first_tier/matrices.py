@@ -128,10 +128,15 @@ def _width(in_lanes: bool, dt: dtype) -> int:
     return lanes if in_lanes else lanes * matrices_text.tile(target)[1][0]
 
 
-@functools.cache
+kernels: dict[tuple[bool, dtype], int] = {}  # their addresses
+
+
 def kernel(in_lanes: bool, dt: dtype) -> int:
     """The address of the kernel."""
-    return default().load([_text(in_lanes, dt)])[0]["kernel"]
+    found = kernels.get((in_lanes, dt))
+    if found is None:
+        found = kernels[in_lanes, dt] = default().load([text(in_lanes, dt)])[0]["kernel"]
+    return found
 
 
 @functools.cache
@@ -144,14 +149,15 @@ def workspace(dt: dtype) -> int:
 @functools.lru_cache(1000)
 def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
     """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
-    text = _text(in_lanes, dt)
+    own = text(in_lanes, dt)
     numbers = len(matrices_text.WORDS) - 1
     operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
     cost = (1 << bits) * (1 - 1 / chunks)
-    segment = Segment((Kernel(text, operands),), chunks)
+    segment = Segment((Kernel(own, operands),), chunks)
     return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=workspace(dt), cost=cost)
 
 
 @functools.cache
-def _text(in_lanes: bool, dt: dtype) -> str:
+def text(in_lanes: bool, dt: dtype) -> str:
+    """The kernel as LLVM assembly."""
     return (matrices_text.by_lanes if in_lanes else matrices_text.by_rows)(dt, default().target)

@@ -314,7 +314,7 @@ class _Computed:
         a, dt = v.args[0], v.dtype
         (p,) = self._operands(v)
         plain = a.dtype is dt and dt in (float32, float64) and nest_reduce.supported(v.name, dt, dt)
-        if not plain or not reductions.is_of_rows(a.shape, v.params):
+        if not plain or v.params != (a.ndim - 1,) or a.ndim < 2:
             raise UnsupportedError(repr(v))
         text = reductions.text(v.name, dt, default().target)
         step = times(p.strides[-1], Size(dt.itemsize))
@@ -373,9 +373,7 @@ def _product(
     kept = [c for c in out if c in sizes]
     if len(reduced) > 1 or not kept or any(c not in x or c not in y for c in reduced):
         raise UnsupportedError(repr(v))
-    n = kept.pop()
-    if n in x and n in y:
-        raise UnsupportedError(repr(v))
+    n = _columns(v, kept, x, y)
     first, second = (places[0], places[1]) if n in y else (places[1], places[0])
     x, y = (x, y) if n in y else (y, x)
     numbers = dict(zip(out, v.shape))
@@ -395,6 +393,16 @@ def _product(
     whole = tuple([(c, n) for c, n in told.items() if n != sizes.get(c, ONE)])
     decided = Product(v, (shapes[0], shapes[1]), (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3], whole)
     return Step("product", 0, (first, second, z), tuple(words), decided)
+
+
+def _columns(v: Value, kept: list[str], x: Mapping[str, Any], y: Mapping[str, Any]) -> str:
+    """The label of columns, which goes from the kept ones; one of a single column, if all of these are batches."""
+    if (kept[-1] in x) != (kept[-1] in y):
+        return kept.pop()
+    single = [c for c in v.params[2] if c not in kept and (c in x) != (c in y)]
+    if not single:
+        raise UnsupportedError(repr(v))
+    return single[-1]
 
 
 def _zeros(v: Value, m: str, k: str) -> int:

@@ -1,0 +1,48 @@
+"""What must hold of a program's sizes for a plan to serve them, as data: it is kept on the disk with the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..compiler.affine import row_major, same_strides
+from ..compiler.cpu.first_tier import seen_under
+from ..compiler.cpu.first_tier.native_program import value
+from ..compiler.cpu.first_tier.native_steps import Shape
+from ..compiler.cpu.first_tier.sizes import times
+
+
+class AsMany(NamedTuple):
+    """Both shapes have as many elements."""
+
+    a: Shape
+    b: Shape
+
+    def __call__(self, sizes: Sequence[int]) -> bool:
+        """Does it hold?"""
+        return value(times(*self.a), sizes) == value(times(*self.b), sizes)
+
+
+class FoundRowByRow(NamedTuple):
+    """A view of what compiled code finds otherwise lies row by row.
+
+    Attributes:
+        base: the shape of what is seen.
+        own: the strides with which it is found.
+        shape, strides: the view's, of a base that lies row by row.
+    """
+
+    base: Shape
+    own: Shape
+    shape: Shape
+    strides: Shape
+
+    def __call__(self, sizes: Sequence[int]) -> bool:
+        """Does it hold?"""
+        first, steps, form, seen_in = [tuple([value(s, sizes) for s in one]) for one in self]
+        found = seen_under(first, row_major(first), steps, form, seen_in)
+        return found is not None and same_strides(found, row_major(form), form)
+
+
+Condition = AsMany | FoundRowByRow
+CONDITIONS: dict[str, Callable[..., Condition]] = {"AsMany": AsMany, "FoundRowByRow": FoundRowByRow}
