@@ -294,3 +294,29 @@ def test_a_warm_process_plans_nothing(tmp_path: Path) -> None:
         for _ in range(2)
     )
     assert cold[1:] == ["True", "True"] and warm[1:] == ["False", "False"] and cold[0] == warm[0]
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Writes a file and sets the time of its last change back."""
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of files ticks in milliseconds
+        path.write_text(text)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_the_hash_of_the_source_follows_what_it_says(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name in stored.SOURCES:
+        (home / name / "part").mkdir(parents=True)
+    (home / "dtypes.py").write_text("a = 1")
+    inner = home / "ops" / "part" / "one.py"
+    inner.write_text("b = 1")
+    first = stored.hash_of(str(home))
+    assert stored.hash_of(str(home)) == first  # from the disk
+    rewrite(inner, "b = 2")
+    second = stored.hash_of(str(home))
+    assert second != first
+    rewrite(inner, "b = 1")
+    assert stored.hash_of(str(home)) == first
+    rewrite(home / "dtypes.py", "a = 2")
+    assert stored.hash_of(str(home)) not in (first, second)

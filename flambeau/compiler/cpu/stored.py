@@ -63,9 +63,33 @@ def name_of(signature: str | None, olds: Mapping[int, int]) -> str | None:
 @functools.cache
 def source() -> str:
     """The hash of the code that makes programs."""
-    home = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    return hash_of(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+
+
+def hash_of(home: str) -> str:
+    """The hash of the code in a folder that decides what programs become.
+
+    It is kept on the disk for files that are as they were: Python runs byte code by their time and size alone, here the
+    time of the last change of any kind and the number of the file count too, which nobody can set back.
+    """
+    found = [(os.path.join(home, "dtypes.py"), os.stat(os.path.join(home, "dtypes.py")))]
+    for name in SOURCES:
+        found += _files(os.path.join(home, name))
+    if os.name != "posix":
+        return _hash(home, [path for path, _ in found])
+    states = [f"{path} {s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}" for path, s in found]
+    name = disk.key_of("source", *states)
+    known = store().get(name)
+    if known is None:
+        known = _hash(home, [path for path, _ in found]).encode()
+        store().put(name, known)
+    return known.decode()
+
+
+def _hash(home: str, paths: Sequence[str]) -> str:
+    """The hash of files."""
     digest = hashlib.sha256()
-    for path in [os.path.join(home, "dtypes.py"), *[p for name in SOURCES for p in _files(os.path.join(home, name))]]:
+    for path in paths:
         with open(path, "rb") as file:
             content = file.read()
         digest.update(f"{path[len(home) :]} {len(content)} ".encode())
@@ -73,14 +97,14 @@ def source() -> str:
     return digest.hexdigest()
 
 
-def _files(folder: str) -> Iterator[str]:
+def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        if entry.is_dir():
+        if entry.name.endswith(".py"):
+            yield entry.path, os.stat(entry.path)
+        elif entry.name != "__pycache__" and entry.is_dir():
             yield from _files(entry.path)
-        elif entry.name.endswith(".py"):
-            yield entry.path
 
 
 # ---- writing
