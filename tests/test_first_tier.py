@@ -704,6 +704,23 @@ def test_integers_at_hand_are_joined_at_once() -> None:
         torch.cat([a, torch.ones(3, 1, dtype=torch.int64)], 1)
 
 
+@pytest.mark.parametrize(("join", "shape"), [(torch.cat, (16, 3)), (torch.stack, (8, 2, 3))])
+def test_many_tensors_at_hand_are_joined_at_once(join: Any, shape: tuple[int, ...]) -> None:
+    """A batch from a memory of transitions: the same one may be there twice, or be the next state of another."""
+    memory, other = torch.randn(4, 2, 3), torch.randn(3, 2)
+    samples = [memory[i % 3].t() if i % 2 else other for i in range(8)]
+    batch = join([x.t() for x in samples])
+    assert not batch._s.pending and batch.shape == shape
+    assert batch.reshape(8, 2, 3).tolist() == [x.t().tolist() for x in samples]
+    memory[1] = 0
+    assert batch.reshape(8, 2, 3)[1].tolist() != memory[1].tolist()
+    assert join([memory[0]] * 7)._s.pending and join([memory[0].half()] * 8)._s.pending
+    w = torch.ones(2, 3, requires_grad=True)
+    join([*[x.t() for x in samples], w]).sum().backward()
+    assert w.grad.tolist() == [[1, 1, 1]] * 2
+    assert torch.vmap(lambda x: join([x] * 9))(torch.ones(4, 2, 3)).shape == (4, *join([memory[0]] * 9).shape)
+
+
 @pytest.mark.parametrize("dt", [torch.float32, torch.float64, torch.int64])
 def test_many_elements_are_combined_in_the_order_of_compiled_code(in_both: dict[str, int], dt: Any) -> None:
     x, i = (10 * torch.randn(90, 8)).to(dt), torch.randint(0, 90, (700,))

@@ -28,6 +28,7 @@ FILLING: dict[Operator, Any] = {}  # operators that overwrite: 0 for what writes
 AT_ONCE: set[Operator] = set()  # all of these
 COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {}
 
+MANY, BULK = 8, 2**18  # how many tensors are a batch, and of how many elements; the rest is recorded
 EDGE = 2.0**63  # the first number that int64 does not hold
 
 _single = np.zeros(1, np.float32)
@@ -237,23 +238,35 @@ def function(op: Operator, x: Any) -> Any:
     return new_tensor(Storage.of(t, None, value), t)
 
 
-def join(xs: Sequence[TensorBase], t: Ty, dim: int) -> Any:
-    """Integers side by side along ``dim``, of type ``t``, if they are few and all at hand.
+def join(xs: Sequence[TensorBase], t: Ty, dim: int, put: Callable[..., Any] = np.concatenate) -> Any:
+    """Tensors side by side along ``dim``, as one of type ``t``, if all are at hand: few integers, or many tensors.
 
-    A sampler appends tokens so: recorded, each length would be another program.
+    ``put`` is NumPy's function; ``np.stack`` makes a new dimension.
+
+    A sampler appends tokens so: recorded, each length would be another program. Many tensors are a batch of samples,
+    which lie at other places every time, and some of which are the same ones.
     """
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):
-            return join(xs, t, dim)
-    if t.numel > SMALL or not t.contiguous:
+            return join(xs, t, dim, put)
+    many = len(xs) >= MANY
+    if not t.contiguous or t.numel > (BULK if many else SMALL) or epoch.sampling is not None:
         return None
+    ndim = t.ndim - (put is np.stack)
     for x in xs:
         own = x._ty
-        if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != t.ndim or not readable(x._s):
+        if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != ndim or not readable(x._s):
             return None
-    flat = np.concatenate([window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
+        if many and (x._e is not None or has_history(x, epoch)):
+            return None
+    flat = put([window(x._s.seen, x._ty) for x in xs], dim).reshape(-1)
     return new_tensor(Storage.of(t, None, flat), t)
+
+
+def is_batch(xs: Sequence[TensorBase]) -> bool:
+    """Are these many tensors of numbers that NumPy knows?"""
+    return len(xs) >= MANY and range_of(xs[0]._ty.dtype) is not None
 
 
 def as_integers(x: TensorBase) -> Any:

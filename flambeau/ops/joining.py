@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
-from ._immediate import join
+from ._immediate import is_batch, join
 from ._layouts import is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
@@ -123,7 +125,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
     d = wrap_dim(dim, _kept(tys)[0].ndim) if any([t.shape != (0,) for t in tys]) else 0  # noqa: C419
     if out is not None:
         _check_out(xs, tys, out)
-    if xs[0]._ty.dtype.kind in "iu" and out is None:
+    if out is None and (xs[0]._ty.dtype.kind in "iu" or is_batch(xs)):
         y = join(xs, _cat_ty(tuple([x._ty for x in xs]), d), d)
         if y is not None:
             return y
@@ -171,8 +173,12 @@ def stack(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = Non
     xs = tensor_list("stack", tensors)
     if not xs:
         raise RuntimeError("stack expects a non-empty TensorList")
-    dim = dim if axis is None else axis
-    return into(call(STACK, xs, wrap_dim(dim, xs[0]._ty.ndim + 1)), out, "stack")
+    d = wrap_dim(dim if axis is None else axis, xs[0]._ty.ndim + 1)
+    if out is None and is_batch(xs):
+        y = join(xs, _stack_ty(tuple([x._ty for x in xs]), d), d, np.stack)
+        if y is not None:
+            return y
+    return into(call(STACK, xs, d), out, "stack")
 
 
 # ---- by the number of dimensions
