@@ -19,12 +19,13 @@ from test_nest import TARGETS, pool_for
 import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import inspection, recurrence
+from flambeau.compiler.cpu import inspection, recurrence, recurrence_kernel, recurrence_stages
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.compiler.recurrence import Operands, Recurrence
 from flambeau.compiler.verifier import Malformed, verify
 from flambeau.graph import realisation
+from flambeau.ops import recurrent as recurrent_operators
 from flambeau.ops.recurrent_cells import CELLS, backward, forward
 
 nn = torch.nn
@@ -139,6 +140,40 @@ def test_groups(name: str, back: bool) -> None:
         theirs = Executable(plain, types_of(plain)).run(moved, [])
         for v, a, b in zip(grouped.outputs, ours, theirs, strict=True):
             assert (by_steps(a) if v.shape[0] == steps * batch else a).tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_bits_do_not_depend_on_stages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for together in (1, 2, 3, 100):
+        monkeypatch.setattr(recurrence_stages, "TOGETHER", together)
+        monkeypatch.setattr(recurrence_kernel, "_texts", {})
+        found.append([a.tobytes() for a in check(recurrent(name, 21, [6] * 3), [6] * 3)])
+    assert all(one == found[0] for one in found)
+
+
+def test_stages() -> None:
+    """Few functions in each, none of which waits for another; carries are written in the last one."""
+    lstm = forward(CELLS["lstm"], dt.float32, 8, False, False)
+    first, second = recurrence_stages.stages(lstm, tuple(range(10)), True)
+    assert first.outputs == (1, 2, 3, 6, 7) and second.outputs == (0, 4, 5, 8, 9)
+    assert first.later == second.earlier == (lstm.body.outputs[9],) and not first.earlier and not second.later
+    assert recurrence_stages.stages(lstm, tuple(range(10)), False) == [recurrence_stages.Stage(tuple(range(10)))]
+    inference = recurrence_stages.stages(lstm, (0, 8, 9), True)
+    assert [s.outputs for s in inference] == [(), (0, 8, 9)]
+    gru = forward(CELLS["gru"], dt.float32, 8, False, False)
+    assert len(recurrence_stages.stages(gru, tuple(range(7)), True)) == 2
+    for name, back in (("rnn_tanh", False), ("lstm", True), ("gru", True)):
+        how = (backward if back else forward)(CELLS[name], dt.float32, 8, False, False)
+        assert len(recurrence_stages.stages(how, tuple(range(len(how.body.outputs))), True)) == 1
+
+
+def test_groups_have_enough_rows() -> None:
+    given: Any = {"num_layers": 1, "dropout": 0.0, "train": True}
+    found = [recurrent_operators._group(*sizes, **given) for sizes in ((32, 64), (32, 12), (32, 11), (20, 64), (20, 2))]
+    assert found == [4, 4, 8, 4, 4]
+    assert [recurrent_operators._group(*sizes, **given) for sizes in ((0, 64), (3, 64))] == [0, 0]
+    assert recurrent_operators._group(32, 64, num_layers=2, dropout=0.5, train=True) == 0
 
 
 def test_many_rows() -> None:
@@ -361,10 +396,10 @@ def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_that_comes_first(kind: str) -> None:
     """Results, their strides and gradients are those of the transposed sequences, whether they lie in groups or not."""
-    for batch in (3, 8, 16):
+    for batch, steps in ((3, 3), (8, 3), (16, 2), (12, 13)):
         torch.manual_seed(0)
         net = KINDS[kind](4, 5, num_layers=2, bidirectional=True, dtype=torch.float64)
-        x, state = torch.randn(3, batch, 4, dtype=torch.float64, requires_grad=True), state_for(net, batch)
+        x, state = torch.randn(steps, batch, 4, dtype=torch.float64, requires_grad=True), state_for(net, batch)
         found = []
         for first in (False, True):
             net.batch_first = first

@@ -27,7 +27,8 @@ from .recurrent_cells import CELLS, Cell, backward, forward
 # Results: h of each step (rows, H); the state after; what the backward pass needs: saved, h before each step.
 Attrs = tuple[bool, bool, bool, int]
 
-GROUP = 8  # sequences that lie together: as many as a chunk of the native code has
+GROUPS = (4, 8)  # sequences that lie together: few, so that many threads have one, and a slow one holds up little
+ROWS = 48  # that a group has at least, as each reads all weights; see ``compiler/cpu/rows.py``
 
 
 @cache
@@ -252,8 +253,8 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
     swap = given.pop("batch_first", False)
     if x._ty.shape[swap] == 0:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    if swap and _makes_groups(x._ty.shape[0], **given):
-        return _in_groups(name, x, state, given)
+    if group := _group(*x._ty.shape[:2], **given) if swap else 0:
+        return _in_groups(name, x, state, given, group)
     x = x.transpose(0, 1) if swap else x
     y, *after = _run(name, x.reshape((-1, x._ty.shape[-1])), state, **given)
     y = y.view((*x._ty.shape[:-1], y._ty.shape[-1]))
@@ -262,41 +263,49 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
 
 # ---- groups. Sequences of a batch that comes first lie together in groups, so that a thread can take a few from the
 # first layer to the last gradient: see ``compiler/cpu/rows.py``. Two operators go there and back; each is the other's
-# gradient. Attributes: the type of what they give. (N, T, C) has the strides that PyTorch's outputs have.
+# gradient. Attributes: the type of what they give, and how many sequences lie together. (N, T, C) has the strides that
+# PyTorch's outputs have.
 
 
-def _makes_groups(batch: int, num_layers: int, dropout: float, train: bool, **rest: Any) -> bool:
-    """Are there whole groups, and no random numbers, whose order is that of PyTorch's rows?"""
-    return batch > 0 and batch % GROUP == 0 and not (dropout and train and num_layers > 1)
+def _group(batch: int, steps: int, num_layers: int, dropout: float, train: bool, **rest: Any) -> int:
+    """How many sequences lie together; 0 if there are no whole groups, or random numbers in the order of its rows."""
+    if not batch or dropout and train and num_layers > 1:
+        return 0
+    whole = [n for n in GROUPS if batch % n == 0]
+    return next((n for n in whole if n * steps >= ROWS), max(whole, default=0))
 
 
-def _in_groups(name: str, x: Any, state: Any, given: dict[str, Any]) -> tuple[Any, ...]:
+def _in_groups(name: str, x: Any, state: Any, given: dict[str, Any], group: int) -> tuple[Any, ...]:
     n, steps, columns = x._ty.shape
-    y, *after = _run(name, call(_GROUPED, (x,), ty((n * steps, columns), x._ty.dtype)), state, **given, group=GROUP)
+    rows = call(_GROUPED, (x,), (ty((n * steps, columns), x._ty.dtype), group))
+    y, *after = _run(name, rows, state, **given, group=group)
     shape, units = (n, steps, y._ty.shape[1]), y._ty.shape[1]
-    return call(_UNGROUPED, (y,), ty(shape, y._ty.dtype, (units, n * units, 1))), *after
+    return call(_UNGROUPED, (y,), (ty(shape, y._ty.dtype, (units, n * units, 1)), group)), *after
 
 
-def _grouped_lower(b: Any, t: Ty, x: Any) -> Any:
-    n, steps, columns = x.shape
-    return b.reshape(b.permute(b.reshape(x, (n // GROUP, GROUP, steps, columns)), (0, 2, 1, 3)), t.shape)
+def _grouped_lower(b: Any, attrs: tuple[Ty, int], x: Any) -> Any:
+    (n, steps, columns), (t, group) = x.shape, attrs
+    return b.reshape(b.permute(b.reshape(x, (n // group, group, steps, columns)), (0, 2, 1, 3)), t.shape)
 
 
-def _ungrouped_lower(b: Any, t: Ty, x: Any) -> Any:
+def _ungrouped_lower(b: Any, attrs: tuple[Ty, int], x: Any) -> Any:
+    t, group = attrs
     n, steps, columns = t.shape
-    return b.reshape(b.permute(b.reshape(x, (n // GROUP, steps, GROUP, columns)), (0, 2, 1, 3)), t.shape)
+    return b.reshape(b.permute(b.reshape(x, (n // group, steps, group, columns)), (0, 2, 1, 3)), t.shape)
 
 
 def _grouped_vjp(f: Any, g: Any) -> tuple[Any]:
-    return (call(_UNGROUPED, (g,), ty(f.ins[0].shape, g._ty.dtype)),)
+    return (call(_UNGROUPED, (g,), (ty(f.ins[0].shape, g._ty.dtype), f.attrs[1])),)
 
 
 def _ungrouped_vjp(f: Any, g: Any) -> tuple[Any]:
-    return (call(_GROUPED, (g,), ty(f.ins[0].shape, g._ty.dtype)),)
+    return (call(_GROUPED, (g,), (ty(f.ins[0].shape, g._ty.dtype), f.attrs[1])),)
 
 
-_GROUPED = Operator("grouped", lambda tys, t: t, _grouped_lower, _grouped_vjp, grad_name="TransposeBackward0")
-_UNGROUPED = Operator("ungrouped", lambda tys, t: t, _ungrouped_lower, _ungrouped_vjp, grad_name="TransposeBackward0")
+_GROUPED = Operator("grouped", lambda tys, a: a[0], _grouped_lower, _grouped_vjp, grad_name="TransposeBackward0")
+_UNGROUPED = Operator(
+    "ungrouped", lambda tys, a: a[0], _ungrouped_lower, _ungrouped_vjp, grad_name="TransposeBackward0"
+)
 
 
 @function()

@@ -20,6 +20,7 @@ from . import nest_maps as maps
 from .nest_loops import Kernel
 from .points import Points
 from .recurrence import Laid, Walk
+from .recurrence_stages import Stage, stages
 from .target import LINE, Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
 from .vector_math import FUNCTIONS
@@ -71,12 +72,26 @@ class Walker(Points):
         self.carries = [self.room(k * laid.how.units) for k in self.how.carries]
         self.sums = self.room(laid.panels * laid.tile.width)
         self.places = self.operand_places(needed)
+        self.stages = stages(laid.how, self.written(), target.is_narrow)
+        self.waiting = {v: k for k, v in enumerate(v for stage in self.stages for v in stage.later)}
+        self.between = self.size
+        self.size += self.vectors_of(len(self.waiting) * laid.how.units)
 
     def room(self, elements: int) -> tuple[int, int]:
         """Where each row's elements begin in the workspace, and from one row to the next: whole vectors."""
-        pitch = -(-elements // self.lanes) * self.lanes * self.dt.itemsize
+        pitch = self.vectors_of(elements)
         at, self.size = self.size, self.size + pitch * self.laid.rows
         return at, pitch
+
+    def vectors_of(self, elements: int) -> int:
+        """Bytes of whole vectors that hold so many elements."""
+        return -(-elements // self.lanes) * self.lanes * self.dt.itemsize
+
+    def written(self) -> tuple[int, ...]:
+        """The numbers of the body's outputs that have a place: those of results that are needed, and the carries."""
+        how = self.how
+        there = [("result", k) in self.places for k, n in enumerate(how.results) for _ in range(n)]
+        return tuple([k for k in range(len(how.body.outputs)) if k >= len(there) or there[k]])
 
     def operand_places(self, needed: tuple[int, ...]) -> dict[tuple[str, int], str]:
         """The addresses of what is there: weight, bias, initial, sequence, starts, result, after."""
@@ -353,7 +368,8 @@ class Walker(Points):
         results = outside("result", how.results, [self.laid.pitch(k, size) for k in range(len(how.results))])
         given = [*chain(*sequences), *sums, *chain(*carried)]
         to = [*chain(*results), *chain(*carried)]
-        self.along(units, lambda x: self.unit(x, given, to))
+        for stage in self.stages:
+            self.along(units, partial(self.unit, stage, given, to))
 
     def slots(self, pointer: str | None, row: str, pitch: int, slots: int, by: int = 0) -> list[str | None]:
         """Where the slots of a row begin; None if the array is not there."""
@@ -362,18 +378,24 @@ class Walker(Points):
         start = self.at(pointer, row, pitch, by)
         return [self.moved(start, k * self.laid.how.units * self.dt.itemsize) for k in range(slots)]
 
-    def unit(self, x: str, given: list[str | None], to: list[str | None]) -> None:
-        """The body for a vector of units."""
-        known: dict[Value, str] = {}
+    def unit(self, stage: Stage, given: list[str | None], to: list[str | None], x: str) -> None:
+        """A stage of the body for a vector of units."""
+        known = {v: self.load(self.element(self.kept(v), x)) for v in stage.earlier}
 
         def value(v: Value) -> str:
             if v not in known:
                 known[v] = self.computed_value(v, given, x, value)
             return known[v]
 
-        found = [(value(v), place) for v, place in zip(self.how.body.outputs, to) if place is not None]
+        outputs = [(self.how.body.outputs[k], to[k]) for k in stage.outputs]
+        found = [(value(v), place) for v, place in outputs if place is not None]
+        found += [(value(v), self.kept(v)) for v in stage.later]
         for register, place in found:
             self.store(register, self.element(place, x))
+
+    def kept(self, v: Value) -> str:
+        """Where a row's numbers wait for the next stage."""
+        return self.moved("%workspace", self.between + self.waiting[v] * self.how.units * self.dt.itemsize)
 
     def computed_value(self, v: Value, given: list[str | None], x: str, value: Callable[[Value], str]) -> str:
         """A value of the body."""
