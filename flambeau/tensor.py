@@ -18,6 +18,7 @@ from .compiler.numpy import to_values
 from .device import CPU, META, device, strided
 from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
+from .graph.glimpse import glimpse
 from .graph.gradients import Gradients
 from .graph.keeping import let_go, renew
 from .graph.realisation import exposed, realised
@@ -279,7 +280,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         if self._ty.numel == 0:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
-        return bool(self.item())
+        seen = glimpse(self) if self._s.pending else None
+        return bool(self.item()) if seen is None else seen
 
     def is_nonzero(self) -> bool:
         """Is the one element not zero?"""

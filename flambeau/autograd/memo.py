@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compiler.twins import twin
-from ..graph.epoch import BUDGET, Epoch, node_of, threads
+from ..graph.epoch import BUDGET, Epoch, node_of, refresh, threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, hooked_leaves
 from ..graph.gradients import gradients
 from ..graph.node import LEAF, SCALAR, Node, layout_node, on_one_line
@@ -72,10 +72,14 @@ def _read(
         if not fn.simple and not (fn.__class__ is CopySlices and _read_write(fn, epoch, add)):
             return None
         fns.append(fn)
-        add(fn.node or (fn.op, fn.attrs, fn.ins))
         node = fn.node
-        if node is None or node.numbers or fn.number < epoch.written:
-            # What it saved is not all in the node, may have been written, or belongs to an earlier epoch.
+        if node is None:
+            add(fn.op)
+            add(fn.call)
+        else:
+            add(node)
+        # What it saved may not all be in the node, may have been written, or belong to an earlier epoch.
+        if fn.saved and (fn.number < epoch.written or node is None or node.numbers):
             if not _read_saved(fn, epoch, add):
                 return None
         for e in fn.edges:
@@ -132,7 +136,8 @@ def _read_saved(fn: Fn, epoch: Epoch, add: Callable[[Any], None]) -> bool:
             s = x._s
             if (x._vc or s).version != version:
                 return False
-            add(node_of(x))
+            h = x._h if x._w == s.w else refresh(x)
+            add(h.value if h.__class__ is Traced else h)
     return True
 
 

@@ -40,6 +40,7 @@ class Epoch:
         "grad",
         "inference",
         "leaves",
+        "looks",
         "meta",
         "moved",
         "pend",
@@ -77,6 +78,7 @@ class Epoch:
         self.moved = False  # has anything changed that would make another leaf of a tensor, in this epoch?
         self.meta = False  # is something without memory recorded in this epoch?
         self.deferring = True  # may backward nodes be completed later? See ``graph.tape``
+        self.looks: tuple[int, int] = (0, 0)  # a realisation, and glimpses since
         self.waited = 0  # small writes that were recorded because something was pending
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
         self.grad = True

@@ -163,6 +163,11 @@ def _compiled(key: tuple[Any, ...]) -> Program:
     return p
 
 
+def program_of(root: Node) -> Program:
+    """The program of one node."""
+    return programs.get((root,)) or _compiled((root,))
+
+
 def _run(
     epoch: Epoch, live: list[Storage], computed: list[Gradients], writes: tuple[Writes, ...] = (),
     written: Sequence[Storage] = (), wanted: Storage | None = None,

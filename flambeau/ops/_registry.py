@@ -213,7 +213,8 @@ def _with_history(op: Operator, hs: tuple[Any, ...], attrs: Any, node: Node, com
 
 def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch: Epoch) -> None:
     """Gives ``y`` a complete backward node."""
-    settle(epoch)
+    if epoch.tape:
+        settle(epoch)
     fn = y._e = _unsaved_fn(op, ins, node)
     if fn is None:
         y._w = -1
@@ -337,10 +338,16 @@ def _unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
     for x in ins:
         e = None
         if isinstance(x, TensorBase):
-            e = x._edge if x._view is None else view_edge(x)
-            grad = grad or e is not None or (x._view is not None and requires_grad(x))
+            e = x._e
+            if x._view is not None:
+                e = view_edge(x)
+                grad = grad or e is not None or x._view.base._e is not None
+            elif e is not None:
+                grad = True
+                if e.traced is not None:
+                    e = x._edge
         edges.append(e)
-    return fn_class(op)(node, None, edges) if grad else None
+    return (op.fn_class or fn_class(op))(node, None, edges) if grad else None
 
 
 @twin
@@ -356,9 +363,10 @@ def version_of(x: TensorBase) -> int:
 
 def view_edge(x: TensorBase) -> Any:
     """The edge of a view, made anew from the base when the memory was written since."""
-    v = x._view
-    edge = x._edge
-    base = v.base._edge  # type: ignore[union-attr]
+    v, edge = x._view, x._e
+    if edge is None and v.base._e is None:  # type: ignore[union-attr]
+        return None
+    edge, base = x._edge, v.base._edge  # type: ignore[union-attr]
     if base is None and not isinstance(edge, (Fn, Out)):
         return edge
     version = version_of(x)

@@ -180,7 +180,8 @@ ZERO = Operator(
 at_once(filling={COPY: None, FILL: None, FILL_TENSOR: None, ZERO: 0})
 
 
-def _dense(t: Ty) -> Ty:
+def dense(t: Ty) -> Ty:
+    """The type of what is written under a type."""
     return t if t.dense and not t.offset else beside(ty(t.shape, t.dtype), t)
 
 
@@ -207,7 +208,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     if not is_tensor(src):
         src = _number_of(src)
     same = src._s is self._s and src._ty is self._ty
-    return call_inplace(COPY, self, (src,), _dense(self._ty), may_overlap=same)
+    return call_inplace(COPY, self, (src,), dense(self._ty), may_overlap=same)
 
 
 @method()
@@ -219,10 +220,10 @@ def fill_(self: Any, value: Any) -> Any:
         )
     if is_tensor(value):
         value = value.clone() if value._s is self._s else value
-        return call_inplace(FILL_TENSOR, self, (value,), _dense(self._ty))
+        return call_inplace(FILL_TENSOR, self, (value,), dense(self._ty))
     if self._ty.numel != 1 or self._ty.dtype.itemsize != 2:  # PyTorch has a way of its own for one element
         check_value(value, self._ty.dtype)
-    return call_inplace(FILL, self, (value,), _dense(self._ty), may_overlap=True)
+    return call_inplace(FILL, self, (value,), dense(self._ty), may_overlap=True)
 
 
 @export(method=False)
@@ -234,4 +235,4 @@ def fill(input: Any, value: Any) -> Any:
 @export()
 def zero_(self: Any) -> Any:
     """Writes zeros."""
-    return call_inplace(ZERO, self, (), _dense(self._ty), may_overlap=True)
+    return call_inplace(ZERO, self, (), dense(self._ty), may_overlap=True)

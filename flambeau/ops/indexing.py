@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, int64
+from ..dtypes import SCALAR_NAMES, float32, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
@@ -22,6 +22,7 @@ from ._placing import assign_row
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
 from ._signatures import type_name
 from ._types import broadcast_shape
+from .copying import FILL_TENSOR, dense
 from .gathering import wrapped
 from .views import alias_view, expand_rule
 
@@ -284,7 +285,7 @@ def _without_leading_ones(value: Any, ndim: int) -> Any:
 
 
 def _assign(x: Any, value: Any) -> None:
-    if not is_tensor(value) and fill(x, value):
+    if not is_tensor(value) and (fill(x, value) or _fill_later(x, value)):
         return
     value = as_value(x, value)
     if value._s is x._s and value._ty is x._ty and not (requires_grad(x) or requires_grad(value)):
@@ -296,6 +297,17 @@ def _assign(x: Any, value: Any) -> None:
     else:
         x.copy_(value)
 
+
+def _fill_later(x: Any, value: Any) -> bool:
+    """Records that float32 memory is filled with a Python number that it holds, of which no tensor is made."""
+    t = x._ty
+    if t.dtype is not float32 or not t.ndim or type(value) not in (int, float) or not -LARGE <= value <= LARGE:
+        return False
+    call_inplace(FILL_TENSOR, x, (value,), dense(t))
+    return True
+
+
+LARGE = 1e38  # a number that float32 holds
 
 METHODS["__getitem__"] = getitem
 METHODS["__setitem__"] = setitem

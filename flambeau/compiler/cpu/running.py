@@ -91,15 +91,20 @@ class Outputs:
     def other(self, k: int) -> Array:
         """Memory that was given out before, once nobody else holds it, or new memory."""
         spare, last = self.spare[k], self.current[k]
-        found = next((at for at in range(len(spare)) if getrefcount(spare[at]) <= LISTED), None)
-        t = self.types[k]
-        a = empty(t.numel, t.dtype.np) if found is None else spare.pop(found)
+        for at in range(len(spare)):
+            if getrefcount(spare[at]) <= LISTED:
+                a = spare.pop(at)
+                break
+        else:
+            t = self.types[k]
+            a = empty(t.numel, t.dtype.np)
         changes[0] += 1
         pooled.add(id(a))
         if last is not None:
             spare.append(last)
-            pooled.difference_update(map(id, spare[: 1 - SPARE]))
-            del spare[: 1 - SPARE]
+            if len(spare) >= SPARE:
+                pooled.difference_update(map(id, spare[: 1 - SPARE]))
+                del spare[: 1 - SPARE]
         self.current[k] = a
         return a
 
