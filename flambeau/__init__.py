@@ -7,7 +7,7 @@ import sys
 from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
-from . import _collector
+from . import _collector, _signals
 from . import _execution as _execution
 from . import dtypes as _dtypes
 from .autograd.grad_mode import (
@@ -61,6 +61,7 @@ from math import e, inf, nan, pi  # noqa: E402
 newaxis = None
 torch = sys.modules[__name__]  # torch.torch is torch
 _collector.resume()
+_signals.install()
 
 if TYPE_CHECKING:
     tensor: Any  # the function, not the module of this name
