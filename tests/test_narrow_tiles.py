@@ -126,7 +126,7 @@ def test_steps_between_two_jumps_change_no_bits(
         if one_by_one:
             for module in (contract_plan, contract_packing):
                 monkeypatch.setattr(module, "together", lambda n, k: 1)
-            monkeypatch.setattr(contract_direct_plan, "_together", lambda n, d: {})
+            monkeypatch.setattr(contract_direct_plan, "_at_once", lambda n, d: {})
         monkeypatch.setattr(generating, "_known", {})
         texts.append("".join(k.text for k in Executable(f, types_of(f), pool).kernels if k is not None))
         found += native(f, arrays, pool=pool)

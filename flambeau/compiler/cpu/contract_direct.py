@@ -401,7 +401,7 @@ class DirectConvolution(Contraction):
         if not loops:
             return self.step_of_products(panel, q, offsets, sums)
         k, depth = loops[0], len(self.chain)
-        together = self.d.together.get(k, 1)
+        together = self.d.at_once.get(k, 1)
         i = self.each(self.d.count[k], together)
         loop, new = self.chain[-1], sums
         if isinstance(loop, Loop):

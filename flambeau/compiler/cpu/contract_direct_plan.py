@@ -66,7 +66,7 @@ class Direct(Plan):
     ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
     many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
     read where it lies; ``along``: innermost row loops that results run along, empty where they run along V; ``ahead``:
-    is what is packed next asked for while this block is multiplied? ``together``: how many steps of reduced loops are
+    is what is packed next asked for while this block is multiplied? ``at_once``: how many steps of reduced loops are
     code of their own, one behind the other.
     """
 
@@ -80,7 +80,7 @@ class Direct(Plan):
     sources: list[Source] = field(default_factory=list)
     along: list[int] = field(default_factory=list)
     ahead: bool = False
-    together: dict[int, int] = field(default_factory=dict)
+    at_once: dict[int, int] = field(default_factory=dict)
 
 
 def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
@@ -204,7 +204,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     _chunks(n, d, vectors, target.vector_registers, itemsize)
     d.ahead = target.is_narrow and _lies_apart(n, d, p, q)
     _blocks(n, d, SECOND if target.is_narrow else inf, itemsize)
-    d.together = _together(n, d) if target.is_narrow else {}
+    d.at_once = _at_once(n, d) if target.is_narrow else {}
     d.along = _along(n, d)
     return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
 
@@ -368,7 +368,7 @@ def _near(d: Direct, block: dict[int, int], itemsize: int) -> dict[int, int]:
     return {k: deepest} if deepest >= most / 4 else block
 
 
-def _together(n: Nest, d: Direct) -> dict[int, int]:
+def _at_once(n: Nest, d: Direct) -> dict[int, int]:
     """Steps of the innermost reduced loops that fit into a short piece of code: jumps are few, and foreseen."""
     found, count = {}, 1
     for k in [k for k, r in enumerate(n.reduced) if r][::-1]:
