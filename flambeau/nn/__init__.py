@@ -1,13 +1,18 @@
-"""Neural networks: modules, parameters, losses, initialisation."""
+"""Neural networks: modules, parameters, losses, initialisation. Modules are imported when they are first used."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # isort: skip
+from .._later import Package
 from . import functional, init, modules, parameter
-from .modules import *  # noqa: F403
+from .modules import _HOMES
+
+if TYPE_CHECKING:
+    from .modules import *  # noqa: F403
 
 _LAZY = ("attention", "common_types", "grad", "parallel", "utils")
 
@@ -36,8 +41,14 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = globals()[name] = getattr(modules, name)
+        return found
     if name == "DataParallel":
         return importlib.import_module(f"{__name__}.parallel").DataParallel
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = Package
