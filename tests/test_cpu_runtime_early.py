@@ -189,8 +189,9 @@ def test_workers_that_were_late_get_no_small_program_for_a_while() -> None:
     one = Gated(4, cost=1e5, whole=0)
     for _ in range(2):
         make_late(one)
-        for _ in range(SHUN_RUNS - 1):
+        for _ in range(SHUN_RUNS):
             assert not one.start()
+        assert not one.program.pool._get("shunned")
 
 
 def test_workers_that_were_late_once_keep_small_programs() -> None:
@@ -204,26 +205,23 @@ def test_workers_that_were_late_once_keep_small_programs() -> None:
         Chain([16, 16], 4).run()  # wakes the workers
         one.flag[0] = 0
         begin = time.monotonic_ns()
+        threading.Timer(0.005, one.flag.fill, (1,)).start()
         one.start()
-        threading.Timer(0.002, one.flag.fill, (1,)).start()
         p.join()
         lost, took = MOST_CREDIT - p._get("credit"), time.monotonic_ns() - begin
     assert 1e9 * SPIN_SECONDS <= lost <= took + 1e9 * SPIN_SECONDS
 
 
 def make_late(one: Gated) -> None:
-    """A worker that is awake takes the whole program, and the caller falls asleep waiting for it."""
+    """Workers take whole programs, and the caller falls asleep waiting for them, until they are shunned."""
     end = time.monotonic() + 20
-    while True:
+    while not one.program.pool._get("shunned"):
+        assert time.monotonic() < end
         Chain([16, 16], 4).run()  # wakes the workers
         one.flag[0] = 0
-        assert one.start()
         threading.Timer(0.05, one.flag.fill, (1,)).start()
+        one.start()
         one.program.pool.join()
-        if not one.start():
-            return
-        one.program.pool.join()
-        assert time.monotonic() < end
 
 
 def threads_of(chain: Chain) -> set[int]:
