@@ -9,13 +9,18 @@ from types import ModuleType
 from typing import Any
 
 
+def imported(module: ModuleType) -> dict[str, Any]:
+    """The names that a module has so far."""
+    return vars(ModuleType)["__dict__"].__get__(module)
+
+
 class Package(ModuleType):
     """Such a package. Whoever looks at its ``__dict__`` (``vars``, ``dir``) finds all names there."""
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
         """The names, all imported."""
-        own = vars(ModuleType)["__dict__"].__get__(self)
+        own = imported(self)
         for name in own["_HOMES"]:
             getattr(self, name)
         return own

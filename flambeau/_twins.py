@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ._later import imported
 from .compiler.twins import marked
 from .graph import realisation, tape
 
@@ -64,7 +65,7 @@ def put(made: Mapping[Any, Any]) -> None:
     root = __name__.partition(".")[0] + "."
     for name, module in list(sys.modules.items()):
         if name.startswith(root) and isinstance(module, ModuleType):
-            names = vars(module)
+            names = imported(module)
             for key, value in list(names.items()):
                 if isinstance(value, (FunctionType, BuiltinFunctionType)) and value in made:
                     names[key] = made[value]

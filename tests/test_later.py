@@ -48,3 +48,17 @@ print(torch.nn.modules.conv.Conv2d is Conv2d, torch.optim.adamw.AdamW is AdamW)
         "True True <class 'flambeau.optim.lr_scheduler.StepLR'>",
         "True True",
     ]
+
+
+def test_twins_import_nothing() -> None:
+    program = """
+import sys
+import flambeau as torch
+from flambeau import _twins
+torch.nn.Linear(2, 3)
+before = set(sys.modules)
+_twins.put({})
+print(set(sys.modules) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
