@@ -31,6 +31,7 @@ HOLDERS = (
     "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._deferred_views", "ops._registry",
     "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
+_FUNCTIONS = (FunctionType, BuiltinFunctionType)
 READ_AFTER = 500  # realisations after which twins from the disk pay
 COMPILED_AFTER = 10_000  # after which they are compiled: that takes half a second, once
 
@@ -44,7 +45,6 @@ def begin(at_once: bool = False) -> int | None:
     from .compiler.cpu.loader import LoadError
     from .compiler.cpu.target import MissingCompiler
     from .compiler.twins import layout
-    from .compiler.twins.writer import UnsupportedError
 
     if mode == "off" or not layout.supported():
         return None
@@ -52,7 +52,7 @@ def begin(at_once: bool = False) -> int | None:
     pays = steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY
     try:
         made = _made(compile=at_once or mode == "now" or pays)
-    except (MissingCompiler, CompileError, LoadError, UnsupportedError, NotImplementedError, OSError):
+    except (MissingCompiler, CompileError, LoadError, layout.UnsupportedError, NotImplementedError, OSError):
         return None
     if made is None:
         return COMPILED_AFTER - steps
@@ -66,9 +66,9 @@ def put(made: Mapping[Any, Any]) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith(root) and isinstance(module, ModuleType):
             names = imported(module)
-            for key, value in list(names.items()):
-                if isinstance(value, (FunctionType, BuiltinFunctionType)) and value in made:
-                    names[key] = made[value]
+            found = [key for key, value in names.items() if value.__class__ in _FUNCTIONS and value in made]
+            for key in found:
+                names[key] = made[names[key]]
     tape.UNHELD[0], realisation.UNHELD[0] = tape._baseline(), realisation._baseline()
 
 

@@ -21,8 +21,8 @@ import flambeau as torch
 from flambeau import _twins, nn
 from flambeau.compiler.cpu import code_cache
 from flambeau.compiler.twins import layout, linking
+from flambeau.compiler.twins.layout import UnsupportedError
 from flambeau.compiler.twins.unit import Unit
-from flambeau.compiler.twins.writer import UnsupportedError
 from flambeau.graph import epoch, realisation, tape
 from flambeau.graph.realisation import realise
 from flambeau.ops import _registry, stepping

@@ -7,7 +7,7 @@ seen. Attributes of some classes are read from and written to their places in th
 each time; all others, and all objects of other types, are left to Python. Global names stand for what they stand for
 when the twin is made, so what changes later must be in an attribute or a container.
 
-What a function may hold: `writer.UnsupportedError` says what is missing. No `with`, `finally`, functions inside,
+What a function may hold: `layout.UnsupportedError` says what is missing. No `with`, `finally`, functions inside,
 `yield`, `**`, format strings.
 """
 

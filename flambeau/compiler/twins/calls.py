@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .expressions import Expressions, is_loop
-from .writer import UnsupportedError, Value
+from .layout import UnsupportedError
+from .writer import Value
 
 
 class Calls(Expressions):

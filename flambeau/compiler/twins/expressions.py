@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .layout import WORD
-from .writer import UnsupportedError, Value, Writer
+from .layout import WORD, UnsupportedError
+from .writer import Value, Writer
 
 _BINARY: dict[type, str] = {ast.Add: "Add", ast.Mult: "Multiply", ast.Sub: "Subtract"}
 _ORDER: dict[type, int] = {ast.Lt: 0, ast.LtE: 1, ast.Eq: 2, ast.NotEq: 3, ast.Gt: 4, ast.GtE: 5}

@@ -24,6 +24,10 @@ API = (
 )  # fmt: skip
 
 
+class UnsupportedError(Exception):
+    """A function holds what twins cannot say."""
+
+
 def supported() -> bool:
     """Can twins run here? In CPython with its lock, as it is released."""
     return (

@@ -11,11 +11,10 @@ import builtins
 import ctypes
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from . import layout
-from .unit import shape_of, symbol_of
 
 FAST_WITH_KEYWORDS = 0x0082  # how Python calls a twin: arguments in an array, with the names of the last ones
 
@@ -32,6 +31,17 @@ _alive: list[Any] = []  # what code may read at any time
 _make: Callable[..., Any] = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)(
     ("PyCFunction_NewEx", ctypes.pythonapi)
 )
+
+
+def symbol_of(function: FunctionType, number: int) -> str:
+    """The name of a function in the text."""
+    return f"f{number}.{function.__name__}"
+
+
+def shape_of(code: CodeType) -> tuple[Any, ...]:
+    """What code does, wherever it stands."""
+    constants = [shape_of(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
 
 
 def linked(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .calls import Calls
-from .layout import WORD
-from .writer import UnsupportedError, Value
+from .layout import WORD, UnsupportedError
+from .writer import Value
 
 _IN_PLACE: dict[type, str] = {
     ast.Add: "PyNumber_InPlaceAdd",

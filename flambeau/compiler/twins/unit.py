@@ -12,14 +12,9 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from . import attributes, layout
-from .layout import API, WORD
+from .layout import API, WORD, UnsupportedError
+from .linking import shape_of, symbol_of
 from .statements import Statements
-from .writer import UnsupportedError
-
-
-def symbol_of(function: FunctionType, number: int) -> str:
-    """The name of a function in the text."""
-    return f"f{number}.{function.__name__}"
 
 
 def _syntax_of(function: FunctionType) -> ast.Module:
@@ -49,12 +44,6 @@ def _codes(text: str) -> list[CodeType]:
     for code in found:  # which grows
         found += [c for c in code.co_consts if isinstance(c, CodeType)]
     return found
-
-
-def shape_of(code: CodeType) -> tuple[Any, ...]:
-    """What code does, wherever it stands."""
-    constants = [shape_of(c) if isinstance(c, CodeType) else c for c in code.co_consts]
-    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
 
 
 class Twin:

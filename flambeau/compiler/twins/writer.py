@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from .unit import Unit
 
 
-class UnsupportedError(Exception):
-    """A function holds what twins cannot say."""
-
-
 class Value(NamedTuple):
     """A reference: its name in the text, the slot that owns it (None: borrowed), and whether it is fragile."""
 
