@@ -15,8 +15,12 @@ from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import execute, shared_panels
 from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.contract_packing import Packing, packing
+from flambeau.compiler.cpu.contract_plan import operands
 from flambeau.compiler.cpu.pool import Pool
+from flambeau.compiler.cpu.target import LINE, NAMED, Target
 from flambeau.compiler.ir import Function, Value
+from flambeau.compiler.loops import Nest
 
 ROWS, WIDTH, WIDE = 96, 128, 256
 
@@ -96,3 +100,33 @@ def test_sums_of_which_something_is_made_at_once_stay() -> None:
     e = planned(b.f)
     assert any(k.nest.pieces for k in e.kernels if k) and not in_panels(e)
     check(b.f, arrays(b.f), exact=False)
+
+
+def packed(n: Nest, e: execute.Executable) -> Packing:
+    found = packing(n, e.pool.cache.target, 4)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", ["avx2", "sse4"])
+def test_tiles_ask_for_the_next_panel_where_registers_are_few(name: str) -> None:
+    """Every product with a weight in panels asks; steps and tiles of a piece reach each line of a panel."""
+    e = planned(layers(False), pool_for(name))
+    asking = [k for k in e.kernels if k is not None and k.nest.pieces and "@llvm.prefetch.p0(ptr %" in k.text]
+    weights = [operands(k.nest)[packed(k.nest, e).vector].node.params.value for k in asking]
+    assert weights == in_panels(e) and len(weights) == 2
+    for k, weight in zip(asking, weights):
+        p, (count, depth, width) = packed(k.nest, e), weight.shape
+        assert p.ahead and p.together == 4
+        rows = range(0, 48, p.tile[0])  # the fewest that a piece has
+        asked = {(step + at // p.tile[0] % 4) * width * 4 // LINE for step in range(0, depth, 4) for at in rows}
+        assert asked == set(range(depth * width * 4 // LINE)) and count > 1
+
+
+def test_no_tile_asks_for_panels_where_registers_are_many() -> None:
+    base = default().target
+    n = next(k.nest for k in planned(layers(False)).kernels if k is not None and k.nest.pieces and k.nest.reductions)
+    cpu, features, _ = NAMED["avx512"]
+    wide = Target(base.triple, cpu, features, base.llvm)
+    p = packing(n, wide, 4)
+    assert p is None or (not p.ahead and p.together == 1)

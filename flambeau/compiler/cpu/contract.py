@@ -16,6 +16,7 @@ from .contract_direct import DirectConvolution
 from .contract_direct_plan import direct
 from .contract_packed import Packed
 from .contract_packing import packing
+from .contract_panels import InPanels
 from .contract_plan import plan
 from .contract_tile import Contraction
 from .nest_loops import Kernel
@@ -32,7 +33,8 @@ def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
         return DirectConvolution(n, whole, dt, target, name).kernel()
     packed = packing(n, target, dt.itemsize)
     if packed is not None and packed.direct:
-        return Contraction(n, packed, dt, target, name).kernel()
+        made = InPanels if packed.ahead else Contraction
+        return made(n, packed, dt, target, name).kernel()
     if packed is not None:
         return Packed(n, packed, dt, target, name).kernel()
     return Contraction(n, plan(n, target, dt.itemsize), dt, target, name).kernel()

@@ -58,7 +58,8 @@ class Packing(Plan):
     which only the other side depends, the tiled one last; ``columns``, ``height``: a chunk's block of the loop in
     vectors and of ``rows[0]``; ``block``: a block of the outermost reduced loop; ``copied``: is the other side packed
     too? ``straight``: what is read in vectors is not, as its rows lie side by side. ``direct``: nothing is packed, as
-    what is read in vectors is contiguous and stays in the cache.
+    what is read in vectors is contiguous and stays in the cache. ``ahead``: panels lie in memory, and the next one is
+    asked for while this one is read.
     """
 
     vector: int = 0
@@ -70,6 +71,7 @@ class Packing(Plan):
     copied: bool = False
     straight: bool = False
     direct: bool = False
+    ahead: bool = False
 
 
 def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
@@ -80,7 +82,7 @@ def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
         return None
     _, axis, vector = max(found)
     p = _planned(n, axis, vector, lanes, target)
-    return _in_pieces(n, p) if n.pieces else p
+    return _in_pieces(n, p, target.is_narrow) if n.pieces else p
 
 
 def pays(n: Nest, target: Target, itemsize: int) -> bool:
@@ -239,10 +241,10 @@ def _side_by_side(n: Nest, p: Packing, gone: list[int]) -> None:
         p.block = min(n.sizes[gone[0]], -(-p.block // p.together) * p.together)
 
 
-def _in_pieces(n: Nest, p: Packing) -> Packing | None:
+def _in_pieces(n: Nest, p: Packing, narrow: bool) -> Packing | None:
     """The same where a chunk is a piece of the first loop, with all of its results; None where that cannot be."""
     if p.outer and p.rows == [0]:
-        return _in_shared_panels(n, p)
+        return _in_shared_panels(n, p, narrow)
     if p.order[0] != 0 or p.axis == 0:
         return None
     a, size, width = operands(n)[p.vector], n.sizes[p.axis], p.tile[p.axis]  # type: ignore[index]
@@ -259,13 +261,14 @@ def _in_pieces(n: Nest, p: Packing) -> Packing | None:
     return p
 
 
-def _in_shared_panels(n: Nest, p: Packing) -> Packing | None:
+def _in_shared_panels(n: Nest, p: Packing, narrow: bool) -> Packing | None:
     """The same where panels lie in memory, which all rows of the piece meet one after the other."""
     a = operands(n)[p.vector]
     load = _load(a)
     if a.of(0) or a.of(p.axis or 0) != 1 or load is None or load.guards or n.sizes[p.axis or 0] != p.tile[p.axis or 0]:
         return None
     p.direct, p.copied, p.block = True, False, n.sizes[_outermost(n)]
+    p.ahead = narrow and len(p.outer) == 1
     p.chunk, p.chunks, p.height = n.sizes[0] // n.pieces, n.pieces, n.sizes[0] // n.pieces
     p.order, p.nested = [0, *p.outer, p.axis or 0], [*p.outer, 0, p.axis or 0]
     return p
