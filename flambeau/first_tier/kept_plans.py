@@ -8,6 +8,7 @@ never comes back costs no planning.
 
 from __future__ import annotations
 
+import functools
 import marshal
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -185,7 +186,8 @@ def _read(kernels: Sequence[int], sizes: Any, memory: Any, rest: Any) -> tuple[P
     one = [Size(*s) for s in sizes]
     own = [Memory(kind, what, one[numel], get_dtype(dt)) for kind, what, numel, dt in memory]
 
-    def shape(numbers: Sequence[int]) -> tuple[Size, ...]:
+    @functools.cache
+    def shape(numbers: tuple[int, ...]) -> tuple[Size, ...]:
         return tuple([one[k] for k in numbers])
 
     steps, inputs, outputs, given, conditions, types = rest
@@ -208,7 +210,7 @@ def _read(kernels: Sequence[int], sizes: Any, memory: Any, rest: Any) -> tuple[P
     return plan, [t and Told(t[0], tuple(map(shape, t[1]))) for t in types]
 
 
-def _product(found: Any, shape: Callable[[Sequence[int]], tuple[Size, ...]]) -> Product:
+def _product(found: Any, shape: Callable[[tuple[int, ...]], tuple[Size, ...]]) -> Product:
     (name, params, own, dt, operands), labels, shapes, whole = found
     args = tuple([Value("input", "input", (), (k, None), ns, get_dtype(d)) for k, (ns, d) in enumerate(operands)])
     v = Value("contract", name, args, params, own, get_dtype(dt))

@@ -308,6 +308,7 @@ class Executor:
         counts = [len(kernel.operands) for kernel in self.kernels]
         operands = (ctypes.c_uint64 * (sum(counts) + 1))()
         place = ctypes.addressof(operands)
+        constants: list[int] = []  # in the places of operands
         steps: list[int] = []
         arguments: list[int] = []
         scratch: list[int] = []
@@ -315,17 +316,18 @@ class Executor:
         for kernel, found, chunks in zip(self.kernels, functions, self._ranges()):
             steps += found[kernel.function], place, *chunks
             for operand in kernel.operands:
-                if isinstance(operand, Constant):
-                    ctypes.c_uint64.from_address(place).value = operand.value
-                elif isinstance(operand, Scratch):
+                is_constant = isinstance(operand, Constant)
+                constants.append(operand.value if is_constant else 0)
+                if isinstance(operand, Scratch):
                     scratch += place, 0, operand.offset
                 elif isinstance(operand, Array):
                     arrays += place, 8 * operand.index, operand.offset
                 elif isinstance(operand, Buffer):
                     arguments += place, 8 * (first_buffer + operand.index), operand.offset
-                else:
+                elif not is_constant:
                     arguments += place, 8 * (first_scalar + operand.index), 0
                 place += 8
+        operands[: len(constants)] = constants
         first, more = (_words(self._segment_words()), _words(steps)), (arguments, scratch, arrays)
         return _Table(*first, operands, *[_words(one) for one in more])
 

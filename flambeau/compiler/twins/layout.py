@@ -33,7 +33,7 @@ def supported() -> bool:
     return (
         platform.python_implementation() == "CPython"
         and (3, 11) <= sys.version_info < (3, 15)
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and (sys.version_info < (3, 13) or not sysconfig.get_config_var("Py_GIL_DISABLED"))  # 2 ms to ask
         and not hasattr(sys, "gettotalrefcount")
         and sys.byteorder == "little"
         and object.__basicsize__ == 2 * WORD
