@@ -402,7 +402,8 @@ def test_residual_network_is_torchvisions() -> None:
 
 
 def test_names_of_the_package() -> None:
-    assert V.get_image_backend() == "PIL"
+    assert V.get_image_backend() == "PIL" and V.get_video_backend() == "pyav"
+    assert V._is_tracing() is V.disable_beta_transforms_warning() is V.set_video_backend("pyav") is None
     with pytest.raises(ValueError, match="Invalid backend"):
         V.set_image_backend("accimage")
 
