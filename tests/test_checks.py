@@ -26,15 +26,15 @@ def ready(x: Any) -> Any:
 
 def rows(x: Any) -> Any:
     """Indices that are not at hand when ``embedding`` is called."""
-    return F.embedding(x + 1, torch.arange(12.0).reshape(6, 2))
+    return F.embedding(x.add(1), torch.arange(12.0).reshape(6, 2))
 
 
 def labels(x: Any) -> Any:
-    return F.cross_entropy(torch.zeros(x.shape[0], 6), x + 1, reduction="none")
+    return F.cross_entropy(torch.zeros(x.shape[0], 6), x.add(1), reduction="none")
 
 
 def margins(x: Any) -> Any:
-    return F.multi_margin_loss(torch.zeros(x.shape[0], 6), x + 1, reduction="none")
+    return F.multi_margin_loss(torch.zeros(x.shape[0], 6), x.add(1), reduction="none")
 
 
 def probabilities(x: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.flight import let_be
+from ..compiler.numpy_along import places
 from ..dtypes import bool_, dtype, int64
 from ..graph.epoch import Epoch, Turn, is_parameter, threads
 from ..graph.node import Operator
@@ -27,6 +28,7 @@ ARITHMETIC: dict[Operator, Callable[[Any, Any], Any]] = {}  # operators on one e
 FILLING: dict[Operator, Any] = {}  # operators that overwrite: 0 for what writes zeros, else None
 AT_ONCE: set[Operator] = set()  # all of these
 COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {}
+ON_INTEGERS: dict[Operator, Callable[[Any, Any], np.ndarray]] = {}  # operators on few integers as NumPy's
 
 MANY, BULK = 8, 2**18  # how many tensors are a batch, and of how many elements; the rest is recorded
 EDGE = 2.0**63  # the first number that int64 does not hold
@@ -132,12 +134,12 @@ def put(part: np.ndarray, values: Any) -> None:
 
 
 def converts(source: dtype, target: dtype) -> bool:
-    """Are numbers converted so by NumPy to the bits of a program? To floats, where they round once, and from bool."""
+    """Are numbers converted so by NumPy to the bits of a program? To floats, rounded once, and from and to bool."""
     try:
         return _CONVERSIONS[source, target]
     except KeyError:
         known = range_of(source) is not None and range_of(target) is not None
-        good = target.kind == "f" or (source.kind == "b" and target.kind in "iu")
+        good = target.kind in "fb" or (source.kind == "b" and target.kind in "iu")
         return _CONVERSIONS.setdefault((source, target), known and good)
 
 
@@ -300,6 +302,54 @@ def copied(x: TensorBase, t: Ty) -> Any:
     if range_of(own.dtype) is None:
         return None
     return new_tensor(Storage.of(t, None, np.array(window(s.raw, own), order="C").reshape(-1)), t)
+
+
+def integers(op: Operator, x: TensorBase, y: Any) -> Any:
+    """``op(x, y)`` of a few numbers of int64 at hand, and an integer or as many; None where it is recorded.
+
+    They are mostly indices and labels, whose values are looked at when they are used.
+    """
+    function, s, t = ON_INTEGERS.get(op), x._s, x._ty
+    if function is None or s.pending or not 0 < t.numel <= SMALL or threads.epoch.crowded:
+        return None
+    if not (t.contiguous or t.ndim == 1) or s.ty.dtype is not int64 or not readable(s):
+        return None
+    b = y
+    if isinstance(y, TensorBase):
+        u = y._ty
+        if u.dtype is not int64 or u.shape != t.shape or not (u.contiguous or u.ndim == 1):
+            return None
+        if y._s.ty.dtype is not int64 or not readable(y._s):
+            return None
+        b = window(y._s.raw, u)
+    elif type(y) is not int or not -EDGE <= y < EDGE:
+        return None
+    u = ty(t.shape, int64)
+    return new_tensor(Storage.of(u, None, function(window(s.raw, t), b).reshape(-1)), u)
+
+
+def picked(x: TensorBase, dim: int, index: TensorBase) -> Any:
+    """``gather`` of few integers at hand, at an index that is in range; None where it is recorded, as all else is.
+
+    Decoders follow their back pointers so, a step at a time, and look at each.
+    """
+    s, t, at, i = x._s, x._ty, index._s, index._ty
+    if at.pending or s.pending or t.dtype.kind not in "iub" or threads.epoch.crowded:
+        return None
+    if not (0 < i.numel <= SMALL and t.numel <= SMALL and t.contiguous) or i.dtype is not int64:
+        return None
+    if i.ndim != t.ndim or t.dtype is not s.ty.dtype or at.ty.dtype is not int64 or range_of(t.dtype) is None:
+        return None
+    if any([n > m for d, (n, m) in enumerate(zip(i.shape, t.shape)) if d != dim]):  # noqa: C419
+        return None
+    if not (readable(s) and readable(at)):
+        return None
+    where = places(t.shape, window(at.raw, i), dim)
+    if where is None:
+        return None
+    flat = s.raw[t.offset : t.offset + t.numel].take(where.reshape(-1))  # type: ignore[index]
+    u = ty(i.shape, t.dtype)
+    return new_tensor(Storage.of(u, None, flat), u)
 
 
 def add_slices(x: TensorBase, dim: int, index: TensorBase, source: TensorBase) -> bool:

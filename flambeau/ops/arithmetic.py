@@ -6,7 +6,9 @@ import operator as operator_
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import bool_, dtype, weak_dtype
+import numpy as np
+
+from ..dtypes import bool_, dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
@@ -21,7 +23,7 @@ from ._elementwise import (
     reflected,
     type_rule,
 )
-from ._immediate import at_once, scalar
+from ._immediate import ON_INTEGERS, at_once, integers, scalar
 from ._old_forms import factor_of_the_last
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
@@ -104,6 +106,7 @@ def _with_alpha(name: str, lower: Any, vjp: Any, grad_name: str | None = None) -
 
 
 at_once({ADD: operator_.add, SUB: operator_.sub, MUL: operator_.mul, DIV: operator_.truediv})
+ON_INTEGERS.update({ADD: np.add, SUB: np.subtract, MUL: np.multiply})
 ADD_SCALED = _with_alpha("add", _scaled("add"), _add_scaled_vjp)
 SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
 _rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2)
@@ -249,6 +252,10 @@ def _direct(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(other, TensorBase) or type(other) in _PLAIN:
             if self._ty.ndim == 0:
                 y = scalar(op, self, other)
+                if y is not None:
+                    return y
+            elif self._ty.dtype is int64:
+                y = integers(op, self, other)
                 if y is not None:
                     return y
             return call(op, (self, other))

@@ -11,6 +11,7 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
+from ._immediate import picked
 from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values, realised_tensor
@@ -154,6 +155,9 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
     need_tensor("gather", "index", 2, index)
     d = wrap_dim(dim, input._ty.ndim)
     check_range(GATHER, (input, index), d, index, d)
+    y = picked(input, d, index) if out is None else None
+    if y is not None:
+        return y
     return into(call(GATHER, (input, index), d), out, "gather")
 
 
