@@ -268,11 +268,10 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
 
 
 def _group(batch: int, steps: int, num_layers: int, dropout: float, train: bool, **rest: Any) -> int:
-    """How many sequences lie together; 0 if there are no whole groups, or random numbers in the order of its rows."""
+    """How many sequences lie together; 0 if they are too short, or if random numbers follow the order of all rows."""
     if not batch or dropout and train and num_layers > 1:
         return 0
-    whole = [n for n in GROUPS if batch % n == 0]
-    return next((n for n in whole if n * steps >= ROWS), max(whole, default=0))
+    return next((n for n in GROUPS if batch % n == 0 and n * steps >= ROWS), 0)
 
 
 def _in_groups(name: str, x: Any, state: Any, given: dict[str, Any], group: int) -> tuple[Any, ...]:
