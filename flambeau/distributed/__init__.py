@@ -1,46 +1,70 @@
-"""``torch.distributed`` on one process: not available, and says so when it is used."""
+"""``torch.distributed`` for a group of one process; several are refused."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from enum import Enum
 from typing import Any, NoReturn
 
-__all__ = [
-    "ProcessGroup", "ReduceOp", "all_gather", "all_reduce", "barrier", "broadcast", "destroy_process_group",
-    "get_backend", "get_rank",
-    "get_world_size", "init_process_group", "is_available", "is_gloo_available", "is_initialized", "is_mpi_available",
-    "is_nccl_available", "is_torchelastic_launched",
-]  # fmt: skip
+from . import _alone
+from ._alone import (
+    ProcessGroup,
+    ReduceOp,
+    Work,
+    all_gather,
+    all_gather_into_tensor,
+    all_gather_object,
+    all_reduce,
+    all_to_all,
+    all_to_all_single,
+    barrier,
+    broadcast,
+    broadcast_object_list,
+    destroy_process_group,
+    gather,
+    gather_object,
+    get_backend,
+    get_process_group_ranks,
+    get_rank,
+    get_world_size,
+    group,
+    init_process_group,
+    is_initialized,
+    monitored_barrier,
+    new_group,
+    reduce,
+    reduce_scatter,
+    reduce_scatter_tensor,
+    scatter,
+    scatter_object_list,
+)
 
-_ABSENT = "Default process group has not been initialized, please make sure to call init_process_group."
+__all__ = [
+    "ProcessGroup", "ReduceOp", "Work", "all_gather", "all_gather_into_tensor", "all_gather_object", "all_reduce",
+    "all_to_all", "all_to_all_single", "barrier", "broadcast", "broadcast_object_list", "destroy_process_group",
+    "gather", "gather_object", "get_backend", "get_process_group_ranks", "get_rank", "get_world_size", "group",
+    "init_process_group", "irecv", "is_available", "is_gloo_available", "is_initialized", "is_mpi_available",
+    "is_nccl_available", "is_torchelastic_launched", "isend", "monitored_barrier", "new_group", "recv", "reduce",
+    "reduce_scatter", "reduce_scatter_tensor", "scatter", "scatter_object_list", "send",
+]  # fmt: skip
 
 
 def is_available() -> bool:
-    """False: there is no communication between processes."""
+    """Is there a process group? Before that, packages shall not ask for parts that only several processes need."""
+    return is_initialized()
+
+
+def is_gloo_available() -> bool:
+    """True: a group of one process may be made by it."""
+    return True
+
+
+def is_mpi_available() -> bool:
+    """False, as in PyTorch for CPUs."""
     return False
 
 
-is_gloo_available = is_mpi_available = is_nccl_available = is_initialized = is_available
-
-
-class ProcessGroup:
-    """Processes that speak to each other; for annotations and ``isinstance``."""
-
-
-class ReduceOp(Enum):
-    """What becomes of the processes' values."""
-
-    SUM = 0
-    AVG = 1
-    PRODUCT = 2
-    MIN = 3
-    MAX = 4
-    BAND = 5
-    BOR = 6
-    BXOR = 7
-    PREMUL_SUM = 8
+is_nccl_available = is_mpi_available
 
 
 def is_torchelastic_launched() -> bool:
@@ -48,26 +72,20 @@ def is_torchelastic_launched() -> bool:
     return os.environ.get("TORCHELASTIC_RUN_ID") is not None
 
 
-def init_process_group(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises NotImplementedError: run one process."""
-    raise NotImplementedError("torch.distributed.init_process_group() is not supported: flambeau runs in one process")
+def _with_another(*args: Any, **kwargs: Any) -> NoReturn:
+    """Raises ValueError: there is no other process."""
+    if not is_initialized():
+        raise ValueError(_alone.ABSENT)
+    raise ValueError(
+        "Invalid destination rank: destination rank should not be the same as the rank of the current process."
+    )
 
 
-def _without_group(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises ValueError: there is no process group."""
-    raise ValueError(_ABSENT)
-
-
-all_gather = all_reduce = barrier = broadcast = get_backend = get_rank = get_world_size = _without_group
-
-
-def destroy_process_group(group: Any = None) -> NoReturn:
-    """Raises AssertionError: there is no process group."""
-    raise AssertionError
+send = isend = recv = irecv = _with_another
 
 
 def __getattr__(name: str) -> Any:
     """Loads submodules when they are first used."""
-    if name in ("device_mesh", "fsdp", "nn", "optim", "rpc", "tensor"):
+    if name in ("algorithms", "device_mesh", "fsdp", "nn", "optim", "rpc", "tensor"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'torch.distributed' has no attribute '{name}'")
