@@ -6,7 +6,8 @@ They meet new sizes more often than others: sentences are joined, gradients put 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -70,4 +71,47 @@ def _embedded(
     return out
 
 
-_MOVING: dict[str, Callable[[Node], Call | None]] = {"cat": _cat, "stack": _stack, "embed": _embed}
+def _max_pool_backward(n: Node) -> Call | None:
+    """Each window's gradient, put where its maximum is; of windows that lie side by side, within the input."""
+    dims, *given, _ = n.attrs
+    kernel, stride, padding, dilation = [_each(v, dims) for v in (given[0], given[1] or given[0], *given[2:])]
+    out, size = n.ins[0].ty.shape[-dims:], n.ty.shape[-dims:]
+    apart = all([k <= s and (o - 1) * s + k <= m for k, s, o, m in zip(kernel, stride, out, size)])  # noqa: C419
+    if n.ty.dtype.kind != "f" or n.ty.dtype.itemsize < 4 or any(padding) or {*dilation} != {1} or not apart:
+        return None
+    if prod(kernel) == 1 or not n.ins[0].ty.numel:
+        return None
+    return functools.partial(_pooled_back, kernel, stride, out)
+
+
+def _each(value: Any, dims: int) -> tuple[int, ...]:
+    """An argument of a pool for each of its dimensions."""
+    values = value if type(value) in (tuple, list) else (value,)
+    return tuple(values) * (dims // len(values))
+
+
+def _pooled_back(kernel: tuple[int, ...], stride: tuple[int, ...], out: tuple[int, ...], g: Any, x: Any) -> Any:
+    x = np.ascontiguousarray(x)
+    lead, dims = x.shape[: -len(out)], len(out)
+    steps = np.array(x.strides[-dims:]) // x.itemsize
+    own = [s * step * x.itemsize for s, step in zip(stride, steps)]
+    seen = np.ndarray((*lead, *out, *kernel), x.dtype, x, 0, (*x.strides[:-dims], *own, *x.strides[-dims:]))
+    best = seen.reshape(-1, prod(kernel)).argmax(1)
+    places = _grid(kernel, steps).take(best).reshape(-1, prod(out)) + _grid(out, steps * stride)
+    places += np.arange(0, x.size, prod(x.shape[-dims:])).reshape(-1, 1)
+    found = np.zeros(x.shape, x.dtype)
+    found.reshape(-1)[places] = np.reshape(g, places.shape) + 0  # as what is added to zeros: no zero has a sign
+    return found
+
+
+def _grid(sizes: Sequence[int], steps: Sequence[int]) -> Any:
+    """Where in memory all points of a grid are, in order."""
+    found = np.zeros(1, np.int64)
+    for n, step in zip(sizes, steps):
+        found = (found[:, None] + np.arange(n) * step).reshape(-1)
+    return found
+
+
+_MOVING: dict[str, Callable[[Node], Call | None]] = {
+    "cat": _cat, "stack": _stack, "embed": _embed, "max_pool_backward": _max_pool_backward,
+}  # fmt: skip
