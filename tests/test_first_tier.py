@@ -748,12 +748,12 @@ def test_what_only_moves_elements_has_the_bits_of_compiled_code(size: tuple[int,
     for dt in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
         a, b = (x * 9).to(dt), (y * 9).to(dt)
         for dim in (0, 1, -1):
-            torch.cat([a, b + 1, a.t().contiguous().t()], dim).tolist()
-            torch.stack([a, b + 1], dim).tolist()
+            torch.cat([a, b.add(1), a.t().contiguous().t()], dim).tolist()
+            torch.stack([a, b.add(1)], dim).tolist()
         torch.cat([a, b[:0] * 2, b], 0).tolist()
-        torch.cat([a + 1]).tolist()
-        (a + 1).clone().tolist()
-        (a.t() + 1).contiguous().tolist()
+        torch.cat([a.add(1)]).tolist()
+        a.add(1).clone().tolist()
+        a.t().add(1).contiguous().tolist()
     z = x.clone().requires_grad_(True)
     (z[:, :1].exp().sum() + z[-1].sin().sum() + z.t()[0].cos().sum() + z.select(0, 0).sum()).backward()
     assert z.grad.isfinite().all()
