@@ -18,6 +18,8 @@ from ._signatures import invalid_arguments
 from ._types import broadcast_shape
 from .creation import check_out_dtype, device_beside, kw_size, sizes, with_grad, without_memory
 from .random_fill import (
+    NORMAL,
+    UNIFORM,
     Sampler,
     check_std,
     draw,
@@ -29,7 +31,6 @@ from .random_fill import (
     memory_format,
     normal_sampler,
     refuse_dtype,
-    uniform_sampler,
     with_history,
 )
 
@@ -89,7 +90,7 @@ def rand(
     """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
     _check_options(layout, names)
     dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
-    return _filled(uniform_sampler(), _shape("rand", size, kw), dt, generator, requires_grad, out, device)
+    return _filled(UNIFORM, _shape("rand", size, kw), dt, generator, requires_grad, out, device)
 
 
 @function()
@@ -108,7 +109,7 @@ def randn(
     """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
     _check_options(layout, names)
     dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
-    return _filled(normal_sampler(), _shape("randn", size, kw), dt, generator, requires_grad, out, device)
+    return _filled(NORMAL, _shape("randn", size, kw), dt, generator, requires_grad, out, device)
 
 
 @function()
@@ -183,7 +184,7 @@ def rand_like(
     memory_format: Any = None,
 ) -> Any:
     """Uniform values on [0, 1) with the shape, dtype and layout of ``input``."""
-    return _like(uniform_sampler(), input, dtype, device, requires_grad, memory_format, generator)
+    return _like(UNIFORM, input, dtype, device, requires_grad, memory_format, generator)
 
 
 @function()
@@ -199,7 +200,7 @@ def randn_like(
     memory_format: Any = None,
 ) -> Any:
     """Standard normal values with the shape, dtype and layout of ``input``."""
-    return _like(normal_sampler(), input, dtype, device, requires_grad, memory_format, generator)
+    return _like(NORMAL, input, dtype, device, requires_grad, memory_format, generator)
 
 
 @function()

@@ -5,6 +5,7 @@ The numbers are drawn on the host at the call, in the memory order of the tensor
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -49,9 +50,10 @@ def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:
     """A new tensor of the dense type ``t``, filled; on the device "meta" nothing is drawn."""
     if t.meta:
         return without_memory(t)
-    every = for_all(sampler, t, engine_of(generator))
+    sampling: Any = threads.epoch.sampling
+    every = None if sampling is None else for_all(sampler, t, engine_of(generator))
     if every is not None:
-        return threads.epoch.sampling.sample(new_tensor(Storage.of(every[1], None, every[0]), every[1]))
+        return sampling.sample(new_tensor(Storage.of(every[1], None, every[0]), every[1]))
     return new_tensor(Storage.of(t, None, draw(sampler, t, generator)), t)
 
 
@@ -176,9 +178,9 @@ def check_std(std: float) -> None:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
 
 
-def _check(condition: bool, message: str) -> None:
+def _check(condition: bool, message: str, *values: Any) -> None:
     if not condition:
-        raise RuntimeError(message)
+        raise RuntimeError(message.format(*values))
 
 
 # ---- samplers
@@ -208,17 +210,18 @@ def _parts(t: Ty, values: Callable[[int], np.ndarray]) -> np.ndarray:
 
 def _check_uniform_bounds(d: dtype, low: float, high: float) -> None:
     largest = _largest(d)
-    name = _C_NAMES[d.name]
-    _check(abs(low) <= largest, f"from is out of bounds for {name}")
-    _check(abs(high) <= largest, f"to is out of bounds for {name}")
-    _check(low <= high, f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+    _check(abs(low) <= largest, "from is out of bounds for {}", _C_NAMES[d.name])
+    _check(abs(high) <= largest, "to is out of bounds for {}", _C_NAMES[d.name])
+    _check(low <= high, "uniform_ expects to return a [from, to) range, but found from={:g} > to={:g}", low, high)
     _check(
         high - low <= largest,
-        f"uniform_ expects to-from <= std::numeric_limits<{SCALAR_NAMES[d]}>::max(), but found to={high:g} and "
-        f"from={low:g} which result in to-from to exceed the limit",
+        "uniform_ expects to-from <= std::numeric_limits<{}>::max(), but found to={:g} and from={:g} which result in "
+        "to-from to exceed the limit",
+        *(SCALAR_NAMES[d], high, low),
     )
 
 
+@functools.cache
 def _largest(d: dtype) -> float:
     return 3.3895313892515355e38 if d.name == "bfloat16" else float(np.finfo(d.np).max)
 
@@ -240,6 +243,9 @@ def normal_sampler(mean: float = 0.0, std: float = 1.0) -> Sampler:
     return sample
 
 
+UNIFORM, NORMAL = uniform_sampler(), normal_sampler()  # of [0, 1), and the standard one
+
+
 def integer_sampler(low: int, high: int | None) -> Sampler:
     """Integers in [low, high), or from ``low`` to the dtype's largest."""
 
@@ -258,7 +264,7 @@ def integer_sampler(low: int, high: int | None) -> Sampler:
 def _checked_range(low: int, high: int | None, d: dtype) -> tuple[int, int]:
     """The range that is drawn from: narrowed for a floating dtype, checked against the dtype's limits."""
     if high is not None:
-        _check(low < high, f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        _check(low < high, "random_ expects 'from' to be less than 'to', but got from={} >= to={}", low, high)
     if d.kind == "c":
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
     if high is None:
@@ -267,7 +273,8 @@ def _checked_range(low: int, high: int | None, d: dtype) -> tuple[int, int]:
         low, high = _integers.narrow_range(low, high, d.name)
     _check(
         low < high,
-        f"random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from={low} >= to={high}",
+        "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from={} >= to={}",
+        *(low, high),
     )
     for value, name in ((low, "from"), (high - 1, "to - 1")):
         _check_bound(value, name, d)
@@ -276,12 +283,12 @@ def _checked_range(low: int, high: int | None, d: dtype) -> tuple[int, int]:
 
 def _check_bound(value: int, name: str, d: dtype) -> None:
     if d.kind == "f":
-        _check(abs(value) <= _largest(d), f"{name} is out of bounds for {_C_NAMES[d.name]}")
+        _check(abs(value) <= _largest(d), "{} is out of bounds for {}", name, _C_NAMES[d.name])
         _warn_imprecise(value, name, d)
         return
     largest = 1 if d.kind == "b" else INT_MAX[d.name]
     smallest = -largest - 1 if d.kind == "i" else 0
-    _check(smallest <= value <= largest, f"{name} is out of bounds for {_C_NAMES[d.name]}")
+    _check(smallest <= value <= largest, "{} is out of bounds for {}", name, _C_NAMES[d.name])
 
 
 def _warn_imprecise(value: int, name: str, d: dtype) -> None:
@@ -307,7 +314,7 @@ def bernoulli_sampler(p: float) -> Sampler:
 
     @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
-        _check(0 <= p <= 1, f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+        _check(0 <= p <= 1, "bernoulli_ expects p to be in [0, 1], but got p={:g}", p)
         check_kind("bernoulli_scalar_cpu_", t.dtype, "buif")
         return memory_format(_bernoulli.bernoulli(engine, t.numel, p), t.dtype)
 
@@ -344,9 +351,10 @@ def exponential_sampler(lambd: float) -> Sampler:
         _check(
             t.dtype.kind == "f",
             "Exponential distribution is a continuous probability distribution. dtype must be a floating point but "
-            f"you specified {SCALAR_NAMES[t.dtype]}",
+            "you specified {}",
+            SCALAR_NAMES[t.dtype],
         )
-        _check(lambd > 0, f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+        _check(lambd > 0, "exponential_ expects lambda > 0.0, but found lambda={:g}", lambd)
         return _continuous.exponential(engine, t.numel, t.dtype.name, lambd)
 
     return sample
@@ -430,7 +438,7 @@ def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
 
     @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
-        _check(0 < p < 1, f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+        _check(0 < p < 1, "geometric_ expects p to be in (0, 1), but got p={:g}", p)
         check_kind("geometric_cpu", t.dtype, "uif")
         return _continuous.geometric(engine, t.numel, t.dtype.name, p)
 
@@ -444,11 +452,12 @@ def cauchy_(self: Any, median: float = 0, sigma: float = 1, *, generator: Any = 
 
     @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
-        _check(sigma > 0, f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+        _check(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma={:g}", sigma)
         _check(
             t.dtype.kind == "f",
             "Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you "
-            f"specified {_C_NAMES[t.dtype.name]}",
+            "specified {}",
+            _C_NAMES[t.dtype.name],
         )
         return _continuous.cauchy(engine, t.numel, t.dtype.name, median, sigma)
 
@@ -462,7 +471,7 @@ def log_normal_(self: Any, mean: float = 1, std: float = 2, *, generator: Any = 
 
     @any_size
     def sample(engine: Engine, t: Ty) -> np.ndarray:
-        _check(std > 0, f"log_normal_ expects std > 0.0, but found std={std:g}")
+        _check(std > 0, "log_normal_ expects std > 0.0, but found std={:g}", std)
         check_kind("log_normal_cpu", t.dtype, "f")
         return _continuous.log_normal(engine, t.numel, t.dtype.name, mean, std)
 

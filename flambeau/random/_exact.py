@@ -71,14 +71,19 @@ def float32_of_libm(
 
 def fma32(x: np.ndarray, factor: float, term: float) -> np.ndarray:
     """``x * factor + term`` rounded once to float32; ``x`` holds float32 values, as do the two numbers."""
-    out = np.empty(x.shape, np.float32)
-    flat_x, flat_out = x.reshape(-1), out.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
+        if x.size <= _CHUNK:
+            return _fma32_chunk(x, factor, term)
+        out = np.empty(x.shape, np.float32)
+        flat_x, flat_out = x.reshape(-1), out.reshape(-1)
         for start in range(0, flat_x.size, _CHUNK):
             part = slice(start, start + _CHUNK)
-            product = flat_x[part].astype(np.float64) * factor
-            flat_out[part] = _sum_for_float32(product, term)
+            flat_out[part] = _fma32_chunk(flat_x[part], factor, term)
     return out
+
+
+def _fma32_chunk(x: np.ndarray, factor: float, term: float) -> np.ndarray:
+    return _sum_for_float32(x.astype(np.float64) * factor, term).astype(np.float32)
 
 
 def _sum_for_float32(product: np.ndarray, term: float) -> np.ndarray:
@@ -87,8 +92,8 @@ def _sum_for_float32(product: np.ndarray, term: float) -> np.ndarray:
     That is where the sum is inexact and a midpoint of two float32 values.
     """
     total = product + term
-    midpoint = np.flatnonzero((total.view(np.uint64) & np.uint64(0x1FFFFFFF)) == np.uint64(0x10000000))
-    if midpoint.size:
+    midpoint = (total.view(np.uint64) & np.uint64(0x1FFFFFFF)) == np.uint64(0x10000000)
+    if midpoint.any():
         s, p = total[midpoint], product[midpoint]
         total[midpoint] = _toward_error(s, _sum_error(p, np.float64(term), s))
     return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flambeau.random import _native
-from flambeau.random._engine import Engine
+from flambeau.random._engine import FEW, Engine
 from flambeau.random._exact import FLOAT_DIGITS, INT_MAX, cast, round_to
 
 _ONE_WORD_RANGE = 1 << 28
@@ -16,6 +16,8 @@ def random_range(engine: Engine, count: int, low: int, high: int, dtype: str = "
     span = (high - low) & (2**64 - 1)
     if span >= _ONE_WORD_RANGE:
         offsets = engine.words64(count) % np.uint64(span)
+    elif count <= FEW and high < 2**63 - _ONE_WORD_RANGE:
+        return _from_int64(np.array([low + word % span for word in engine.few_words(count)], np.int64), dtype)
     else:
         words = engine.words(count)
         native = _native.of_words("below", count)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 MANY = 1 << 20  # numbers for which native code is fetched
-FEW_WORDS = 64  # which are had as soon without native code
+FEW_WORDS = 64  # which are had, or made into what takes NumPy few calls, as soon without native code
+_DEAR = frozenset(["between", "exponentials", "noise"])  # what takes NumPy many
 _drawn = [0]
 _UINT64, _INT64 = np.dtype(np.uint64).char, np.dtype(np.int64).char
 _OF_WORDS = {  # dtypes and signatures; the first takes the state of the generator and an array, and writes both
@@ -42,7 +43,8 @@ def shuffle(count: int) -> Any:
 
 def of_words(name: str, count: int, always: bool = False) -> Any:
     """The ufunc of this name in ``_words_text``; None where NumPy is to make so many numbers, unless ``always``."""
-    return _made(name, *_OF_WORDS[name]) if always or count > FEW_WORDS and _worth(count) else None
+    many = count > FEW_WORDS or name in _DEAR
+    return _made(name, *_OF_WORDS[name]) if always or many and _worth(count) else None
 
 
 def _worth(count: int) -> bool:

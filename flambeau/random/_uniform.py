@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from flambeau.random import _native
@@ -22,10 +24,15 @@ def uniform(engine: Engine, count: int, dtype: str = "float32", low: float = 0.0
 
 def _between(engine: Engine, count: int, dtype: str, low: float, high: float) -> np.ndarray:
     values = _uniform64(engine, count, low, high) if dtype == "float64" else _uniform32(engine, count, low, high)
-    result = cast(values, dtype)
-    first, last = (cast(np.array([bound], np.float64), dtype)[0] for bound in (low, high))
-    result[result == last] = first
+    result = values if dtype == "float32" else cast(values, dtype)
+    outside = result == (np.float32(high) if dtype == "float32" else _rounded(high, dtype))
+    if outside.any():
+        result[outside] = _rounded(low, dtype)
     return result
+
+
+def _rounded(bound: float, dtype: str) -> Any:
+    return cast(np.array([bound], np.float64), dtype)[0]
 
 
 def _uniform64(engine: Engine, count: int, low: float, high: float) -> np.ndarray:
