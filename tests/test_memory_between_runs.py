@@ -74,10 +74,12 @@ def test_a_run_that_goes_on_keeps_its_memory() -> None:
     keeper.take = lambda: None  # type: ignore[method-assign]
     run = flight.Flight(lambda: None, [], [], [], keeper)
     flight.flights.append(run)
+    run.begun = True
     assert not keeper.let_go()
     with keeper.lock:
         assert not keeper.let_go()
     run.land()
+    assert not flight.flights
 
 
 def test_the_limit_is_a_share_of_what_the_container_may_have(tmp_path: Path) -> None:
