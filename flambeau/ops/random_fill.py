@@ -50,10 +50,9 @@ def drawn(sampler: Sampler, t: Ty, generator: Any = None) -> Any:
     """A new tensor of the dense type ``t``, filled; on the device "meta" nothing is drawn."""
     if t.meta:
         return without_memory(t)
-    sampling: Any = threads.epoch.sampling
-    every = None if sampling is None else for_all(sampler, t, engine_of(generator))
+    every = for_all(sampler, t, engine_of(generator))
     if every is not None:
-        return sampling.sample(new_tensor(Storage.of(every[1], None, every[0]), every[1]))
+        return threads.epoch.sampling.sample(new_tensor(Storage.of(every[1], None, every[0]), every[1]))
     return new_tensor(Storage.of(t, None, draw(sampler, t, generator)), t)
 
 
