@@ -41,7 +41,7 @@ def process(monkeypatch: pytest.MonkeyPatch, native_code: None, tmp_path: Path) 
 
     def run(net: Any, lengths: tuple[int, ...]) -> tuple[list[str], list[bool], list[str]]:
         made.clear()
-        monkeypatch.setattr(kept_plans, "_looked", [0, 0])
+        monkeypatch.setattr(kept_plans, "_looked", [0, 0, 0])
         for where, name in ((shared_programs, "_known"), (patterns, "_patterns"), (split_programs, "_behind")):
             monkeypatch.setattr(where, name, {})
         realisation.forget()

@@ -27,11 +27,12 @@ from .conditions import CONDITIONS, Condition
 from .patterns import Told
 
 LOOKS = 64  # structures of a process that are looked for
-MARKS = 32  # of a process that are marked
+MARKS = 16  # of a process that are marked
+PLANS = 8  # of a process that are planned because another one has met them
 MARK, REFUSED = b"met", b"refused"
-LEAST, LONG = 16, 2000  # nodes of a program that is looked for
+LEAST, LONG = 16, 600  # nodes of a program that is looked for
 
-_looked = [0, 0]  # structures that were looked for, and those that were marked
+_looked = [0, 0, 0]  # structures that were looked for, those that were marked, and those that are planned for that
 
 
 class Plan(NamedTuple):
@@ -87,7 +88,8 @@ def is_marked(name: str | None) -> bool:
     if name is None:
         return False
     if stored.store().get(name) is not None:
-        return True
+        _looked[2] += 1
+        return _looked[2] <= PLANS
     if _looked[1] < MARKS:
         _looked[1] += 1
         stored.store().put(name, MARK)
