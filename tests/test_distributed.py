@@ -71,6 +71,16 @@ def test_without_a_group(call: Callable[[], Any]) -> None:
         call()
 
 
+def test_ways_of_exchanging() -> None:
+    assert dist.Backend("GLOO") == dist.Backend.GLOO == dist.get_default_backend_for_device("cpu") == "gloo"
+    assert dist.is_gloo_available() and dist.is_backend_available("Gloo") and not dist.is_nccl_available()
+    assert dist.GroupMember.WORLD is None and dist.constants.default_pg_timeout.seconds == 1800
+    with pytest.raises(ValueError, match="must be string-ish, got name=3"):
+        dist.Backend(3)
+    with pytest.raises(ValueError, match="Default backend not registered for device : cuda"):
+        dist.get_default_backend_for_device("cuda:0")
+
+
 def test_exchanges_are_copies(alone: None) -> None:
     x, out = torch.arange(3.0), torch.zeros(3)
     for call in (dist.all_reduce, dist.broadcast, dist.reduce):

@@ -10,11 +10,12 @@ from typing import Any
 import flambeau as torch
 
 __all__ = [
-    "ABSENT", "ProcessGroup", "ReduceOp", "Work", "all_gather", "all_gather_into_tensor", "all_gather_object",
-    "all_reduce", "all_to_all", "all_to_all_single", "barrier", "broadcast", "broadcast_object_list",
-    "destroy_process_group", "gather", "gather_object", "get_backend", "get_process_group_ranks", "get_rank",
-    "get_world_size", "group", "init_process_group", "is_initialized", "monitored_barrier", "new_group", "reduce",
-    "reduce_scatter", "reduce_scatter_tensor", "scatter", "scatter_object_list",
+    "ABSENT", "Backend", "GroupMember", "ProcessGroup", "ReduceOp", "Work", "all_gather", "all_gather_into_tensor",
+    "all_gather_object", "all_reduce", "all_to_all", "all_to_all_single", "barrier", "broadcast",
+    "broadcast_object_list", "destroy_process_group", "gather", "gather_object", "get_backend",
+    "get_process_group_ranks", "get_rank", "get_world_size", "group", "init_process_group", "is_initialized",
+    "monitored_barrier", "new_group", "reduce", "reduce_scatter", "reduce_scatter_tensor", "scatter",
+    "scatter_object_list",
 ]  # fmt: skip
 
 ABSENT = "Default process group has not been initialized, please make sure to call init_process_group."
@@ -41,6 +42,30 @@ class _Groups(type):
 
 class group(metaclass=_Groups):
     """Groups by name: ``group.WORLD``."""
+
+
+class GroupMember(metaclass=_Groups):
+    """What a process is in a group that it is none of; ``WORLD`` is the group of all."""
+
+    NON_GROUP_MEMBER = -100
+
+
+class Backend(str):
+    """A way of exchanging values, by its name in small letters.
+
+    Raises:
+        ValueError: the name is not a string.
+    """
+
+    UNDEFINED, GLOO, NCCL, XCCL, UCC, MPI, FAKE = "undefined", "gloo", "nccl", "xccl", "ucc", "mpi", "fake"
+    default_device_backend_map = {"cpu": GLOO}
+    backend_list = [UNDEFINED, GLOO, NCCL, XCCL, UCC, MPI, FAKE]
+
+    def __new__(cls, name: str) -> Any:
+        """The name in small letters."""
+        if not isinstance(name, str):
+            raise ValueError(f"Backend constructor parameter must be string-ish, got {name=}")
+        return str.__new__(cls, name.lower())
 
 
 _world: list[ProcessGroup] = []
