@@ -19,7 +19,7 @@ from flambeau import _execution, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions, fused, unseen
+from flambeau.compiler.cpu.first_tier import contractions, fused, matrices_text, unseen
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.first_tier import by_operator, shared_plans
@@ -86,6 +86,22 @@ CONTRACTIONS: list[tuple[str, tuple[int, ...], tuple[int, ...], Any, Any, bool]]
     ("abcde,cdef->abf", (2, 2, 2, 3, 4), (2, 3, 4, 5), None, None, False),
     ("abcdefg,cdefgh->abh", (2, 2, 2, 3, 2, 2, 2), (2, 3, 2, 2, 2, 5), None, None, False),
 ]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7])
+def test_sums_of_any_length_have_the_bits_of_compiled_code(rows: int) -> None:
+    """Some steps stand between two jumps: what is left over is added behind them, in every block of the sums."""
+    rng = np.random.default_rng(0)
+    for depth in (*range(1, 10), matrices_text.DEPTH + 1, 2 * matrices_text.DEPTH + 6):
+        f = Builder()
+        shapes = (rows, depth), (depth, 21)
+        x, y = [f.input(k, s, float32, (strides_of(s, None), 0)) for k, s in enumerate(shapes)]
+        v = f.contract("mk,kn->mn", x, y)
+        f.f.outputs = [v]
+        arrays = [rng.standard_normal(s).astype(np.float32) for s in shapes]
+        found = np.ascontiguousarray(first_tier.planned(f.f, 2).call(*arrays))
+        expected = Executable(f.f, [ty(v.shape, float32)]).run([a.reshape(-1) for a in arrays], [])[0]
+        assert found.tobytes() == expected.tobytes(), depth
 
 
 @pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])

@@ -21,6 +21,7 @@ STRIDES = ("x.o", "x.p", "x.m", "x.k", "y.o", "y.p", "y.k", "y.n", "z.o", "z.p",
 WORDS = (*SIZES, *STRIDES, "triangle", "block", "packed", "chunks")
 HIDDEN, ZEROS = 1, 2  # triangles: nobody sees results behind the diagonal; products behind it are zeros
 DEPTH = 128  # products between which results wait in memory
+TOGETHER = 4  # steps of products between two jumps, where registers are few
 FEW = 3  # columns from which on they are added up together
 KERNEL = "define void @kernel(ptr %operands, i64 %chunk, ptr %workspace) nounwind"
 
@@ -172,21 +173,41 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
     w.do("br label %zero")
     w.label("zero")
     none = constant(0, base, w.lanes)
-    sums = {f"%s{k}": w.put(f"phi {t} [ {none}, %entry ], [ {one}, %waiting ]") for k, one in enumerate(old)}
-    loop = Loop(w, "i", "%count", "zero", sums, t)
-    over, down = w.put("mul i64 %i, %xk"), w.put("mul i64 %i, %yk")
-    y = w.at("%y", down)
-    columns = [w.whole(dt, w.at(y, str(v * w.lanes * dt.itemsize))) for v in range(vectors)]
-    new = []
-    for x in xs:
-        one = w.splat(w.put(f"load {base}, ptr {w.at(x, over)}, align {dt.itemsize}"), base)
-        new += [multiply_add(w, dt, f"%s{len(new) + v}", one, column) for v, column in enumerate(columns)]
-    loop.end(dict(zip(sums, new)))
-    for k, (at, mask) in enumerate(places):
-        w.store(dt, f"%s{k}", at, mask)
+    sums = [w.put(f"phi {t} [ {none}, %entry ], [ {one}, %waiting ]") for one in old]
+    together = TOGETHER if w.target.is_narrow else 1
+    if together > 1:
+        whole = w.put(f"and i64 %count, {-together}")
+        sums = _added(w, dt, ("j", "t", whole, "zero"), ("%y", xs), sums, together)
+        y = w.at("%y", w.put(f"mul i64 {whole}, %yk"))
+        xs = [w.at(x, w.put(f"mul i64 {whole}, %xk")) for x in xs]
+        sums = _added(w, dt, ("i", "s", w.put(f"sub i64 %count, {whole}"), "j.done"), (y, xs), sums, 1)
+    else:
+        sums = _added(w, dt, ("i", "s", "%count", "zero"), ("%y", xs), sums, 1)
+    for total, (at, mask) in zip(sums, places):
+        w.store(dt, total, at, mask)
     w.do("ret void")
     given = "ptr %x, ptr %y, ptr %z, i64 %left, i64 %count, i64 %xm, i64 %xk, i64 %yk, i64 %zm, i1 %fresh"
     return w.function(f"define internal void @block_{rows}_{vectors}({given}) nounwind")
+
+
+def _added(
+    w: Writer, dt: dtype, loop: tuple[str, str, str, str], sides: tuple[str, list[str]], sums: list[str], together: int
+) -> list[str]:
+    """The sums with a loop's products (its name, theirs, its size, what is before), some steps between two jumps."""
+    (name, total, size, before), (y, xs), vectors = loop, sides, len(sums) // len(sides[1])
+    carried = {f"%{total}{k}": one for k, one in enumerate(sums)}
+    turns, new = Loop(w, name, size, before, carried, type_of(dt, w.lanes)), list(carried)
+    for step in range(together):
+        at = w.put(f"add i64 %{name}, {step}") if step else f"%{name}"
+        over, down = w.put(f"mul i64 {at}, %xk"), w.put(f"mul i64 {at}, %yk")
+        row = w.at(y, down)
+        columns = [w.whole(dt, w.at(row, str(v * w.lanes * dt.itemsize))) for v in range(vectors)]
+        for r, x in enumerate(xs):
+            one = w.splat(w.put(f"load {base_type(dt)}, ptr {w.at(x, over)}, align {dt.itemsize}"), base_type(dt))
+            for v, column in enumerate(columns):
+                new[r * vectors + v] = multiply_add(w, dt, new[r * vectors + v], one, column)
+    turns.end(dict(zip(carried, new)), together)
+    return list(carried)
 
 
 def _pack(module: Writer, dt: dtype, vectors: int) -> str:
