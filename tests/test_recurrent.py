@@ -462,3 +462,23 @@ def test_functions_in_both_forms() -> None:
     torch.testing.assert_close((data.reshape(5, 2, 8), after), (y, h))
     with pytest.raises(RuntimeError, match="Expected sequence length to be larger than 0 in RNN"):
         torch.gru(x[:0], state, params, True, 1, 0.0, False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "dt", "name"),
+    [
+        ("LSTM", {}, torch.float32, "MkldnnRnnLayerBackward0"),
+        ("LSTM", {"num_layers": 2}, torch.float32, "MkldnnRnnLayerBackward0"),
+        ("LSTM", {}, torch.float64, "StackBackward0"),
+        ("LSTM", {"proj_size": 2}, torch.float32, "StackBackward0"),
+        ("LSTM", {"batch_first": True}, torch.float32, "TransposeBackward0"),
+        ("LSTM", {"bidirectional": True}, torch.float32, "CatBackward0"),
+        ("GRU", {}, torch.float32, "StackBackward0"),
+        ("RNN", {"bidirectional": True}, torch.float64, "CatBackward0"),
+    ],
+)
+def test_the_history_of_all_steps_has_pytorchs_name(kind, options, dt, name):
+    network = getattr(torch.nn, kind)(4, 5, **options).to(dt)
+    steps, state = network(torch.randn(3, 2, 4, dtype=dt))
+    assert steps.grad_fn.name() == name
+    assert (state[0] if kind == "LSTM" else state).grad_fn.name() == "StackBackward0"

@@ -12,13 +12,14 @@ from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._composite import _gradients
-from ._registry import call, function, is_tensor
+from ._registry import call, function, is_tensor, view
 from .creation import arange
 from .dropout import dropout as dropped
 from .from_data import tensor
 from .joining import cat, stack
 from .matrix_products import linear, matmul
 from .recurrent_cells import CELLS, Cell, backward, forward
+from .views import named_view
 
 # A layer's operator. Inputs: what the input contributes to the gates, (rows of all steps, G H); weight_hh (G H, H); the
 # state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
@@ -257,8 +258,17 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
         return _in_groups(name, x, state, given, group)
     x = x.transpose(0, 1) if swap else x
     y, *after = _run(name, x.reshape((-1, x._ty.shape[-1])), state, **given)
-    y = y.view((*x._ty.shape[:-1], y._ty.shape[-1]))
+    shown = _shown(name, x._ty.dtype, after, given)
+    y = view(named_view(shown), y, (*x._ty.shape[:-1], y._ty.shape[-1]))
     return (y.transpose(0, 1) if swap else y), *after
+
+
+def _shown(name: str, dt: dtype, after: list[Any], given: dict[str, Any]) -> str:
+    """The name that PyTorch shows of the history of all steps: which of its kernels made them."""
+    if given["bidirectional"]:
+        return "CatBackward0"
+    whole = name == "lstm" and dt is float32 and after[0]._ty.shape == after[1]._ty.shape
+    return "MkldnnRnnLayerBackward0" if whole else "StackBackward0"
 
 
 # ---- groups. Sequences of a batch that comes first lie together in groups, so that a thread can take a few from the

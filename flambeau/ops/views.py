@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import prod
 from operator import index
 from typing import Any
@@ -93,6 +94,14 @@ def _view_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
 
 
 VIEW_OP = view_operator("view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),))
+
+
+@cache
+def named_view(grad_name: str) -> Operator:
+    """``view`` for results that come in another shape here than in PyTorch: their history shows PyTorch's name."""
+    return view_operator("view", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), grad_name)
+
+
 RESHAPE_ALIAS = view_operator(
     "_reshape_alias", _view_rule, lambda f, g: (g.reshape(f.ins[0].shape),), "ReshapeAliasBackward0"
 )
