@@ -289,7 +289,8 @@ def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
     """``save_inputs`` and ``save_outputs`` for a fresh output of type ``t`` on ``out``, or for several."""
     saved = fn.saved = []
     versions = fn.versions = []
-    count, mask = len(ins), _mask(fn.edges)
+    count, edges = len(ins), fn.edges
+    mask = 1 if len(edges) == 1 and edges[0] is not None else _mask(edges)
     for w in fn.op.plans.get(mask) or plan(fn.op, mask):
         if w is None or count <= w < OUT:
             saved.append(None)

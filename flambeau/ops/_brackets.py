@@ -90,6 +90,9 @@ def _consumed(i: Any) -> int:
     return 1
 
 
+BASIC = frozenset([int, slice, type(None), type(Ellipsis)])
+
+
 def _is_basic(i: Any) -> bool:
     return i is None or i is Ellipsis or (isinstance(i, (slice, int)) and not isinstance(i, bool))
 
@@ -100,7 +103,7 @@ def _taken(x: Any, parts: list[Any]) -> int:
     Raises:
         IndexError: it has fewer.
     """
-    taken = sum([_consumed(i) for i in parts])
+    taken = sum([1 if type(i) is int or type(i) is slice else _consumed(i) for i in parts])
     if taken > x._ty.ndim and not (x._ty.ndim == 0 and len(parts) == 1 and isinstance(parts[0], (int, slice))):
         raise IndexError(f"too many indices for tensor of dimension {x._ty.ndim}")
     return taken
@@ -111,7 +114,7 @@ def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any
     parts = _items(index)
     if len(parts) > x._ty.ndim:
         _taken(x, parts)
-    items = [i if _is_basic(i) else as_index(i) for i in parts]
+    items = [i if type(i) in BASIC or _is_basic(i) else as_index(i) for i in parts]
     taken = _taken(x, items)
     ndim = x._ty.ndim
     dim, tensors, first = 0, [], True
@@ -133,8 +136,9 @@ def apply_basic(x: Any, index: Any, reading: bool = True) -> tuple[Any, list[Any
             x, dim = _tensor_index(x, i, dim, tensors, at)
         else:
             x = _select(x, dim, int(i), at)
-    if any(t is not None for t in tensors):
-        return x, tensors
+    for t in tensors:
+        if t is not None:
+            return x, tensors
     return x, None
 
 
