@@ -474,6 +474,7 @@ def test_functions_in_both_forms() -> None:
         ("LSTM", {"batch_first": True}, torch.float32, "TransposeBackward0"),
         ("LSTM", {"bidirectional": True}, torch.float32, "CatBackward0"),
         ("GRU", {}, torch.float32, "StackBackward0"),
+        ("GRU", {"batch_first": True}, torch.float32, "TransposeBackward1"),
         ("RNN", {"bidirectional": True}, torch.float64, "CatBackward0"),
     ],
 )

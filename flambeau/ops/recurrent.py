@@ -19,7 +19,7 @@ from .from_data import tensor
 from .joining import cat, stack
 from .matrix_products import linear, matmul
 from .recurrent_cells import CELLS, Cell, backward, forward
-from .views import named_view
+from .views import TRANSPOSE, TRANSPOSE_IN_PLACE, named_view
 
 # A layer's operator. Inputs: what the input contributes to the gates, (rows of all steps, G H); weight_hh (G H, H); the
 # state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.
@@ -260,7 +260,8 @@ def _any(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, .
     y, *after = _run(name, x.reshape((-1, x._ty.shape[-1])), state, **given)
     shown = _shown(name, x._ty.dtype, after, given)
     y = view(named_view(shown), y, (*x._ty.shape[:-1], y._ty.shape[-1]))
-    return (y.transpose(0, 1) if swap else y), *after
+    turned = TRANSPOSE if name == "lstm" else TRANSPOSE_IN_PLACE  # as PyTorch does it
+    return (view(turned, y, (0, 1)) if swap else y), *after
 
 
 def _shown(name: str, dt: dtype, after: list[Any], given: dict[str, Any]) -> str:
@@ -289,7 +290,8 @@ def _in_groups(name: str, x: Any, state: Any, given: dict[str, Any], group: int)
     rows = call(_GROUPED, (x,), (ty((n * steps, columns), x._ty.dtype), group))
     y, *after = _run(name, rows, state, **given, group=group)
     shape, units = (n, steps, y._ty.shape[1]), y._ty.shape[1]
-    return call(_UNGROUPED, (y,), (ty(shape, y._ty.dtype, (units, n * units, 1)), group)), *after
+    ungrouped = _UNGROUPED if name == "lstm" else _UNGROUPED_IN_PLACE
+    return call(ungrouped, (y,), (ty(shape, y._ty.dtype, (units, n * units, 1)), group)), *after
 
 
 def _grouped_lower(b: Any, attrs: tuple[Ty, int], x: Any) -> Any:
@@ -312,9 +314,10 @@ def _ungrouped_vjp(f: Any, g: Any) -> tuple[Any]:
 
 
 _GROUPED = Operator("grouped", lambda tys, a: a[0], _grouped_lower, _grouped_vjp, grad_name="TransposeBackward0")
-_UNGROUPED = Operator(
-    "ungrouped", lambda tys, a: a[0], _ungrouped_lower, _ungrouped_vjp, grad_name="TransposeBackward0"
-)
+_UNGROUPED, _UNGROUPED_IN_PLACE = [
+    Operator("ungrouped", lambda tys, a: a[0], _ungrouped_lower, _ungrouped_vjp, grad_name=f"TransposeBackward{n}")
+    for n in (0, 1)
+]
 
 
 @function()

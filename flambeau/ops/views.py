@@ -293,7 +293,10 @@ def _transpose_rule(t: Ty, dims: tuple[int, int]) -> Ty:
     return _permute_rule(t, tuple(order))
 
 
-TRANSPOSE = view_operator("transpose", _transpose_rule, lambda f, g: (g.transpose(*f.attrs),))
+TRANSPOSE, TRANSPOSE_IN_PLACE = [
+    view_operator("transpose", _transpose_rule, lambda f, g: (g.transpose(*f.attrs),), f"TransposeBackward{n}")
+    for n in (0, 1)
+]
 T = view_operator("t", lambda t, a: _transpose_rule(t, (0, 1)) if t.ndim == 2 else t, lambda f, g: (g.t(),))
 
 
