@@ -176,7 +176,9 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int) -> str:
     sums = [w.put(f"phi {t} [ {none}, %entry ], [ {one}, %waiting ]") for one in old]
     together = TOGETHER if w.target.is_narrow else 1
     if together > 1:
-        whole = w.put(f"and i64 %count, {-together}")
+        w.module.declare("declare i64 @llvm.smax.i64(i64, i64)")
+        some = w.put("call i64 @llvm.smax.i64(i64 %count, i64 0)")  # there may be less than none: behind a diagonal
+        whole = w.put(f"and i64 {some}, {-together}")
         sums = _added(w, dt, ("j", "t", whole, "zero"), ("%y", xs), sums, together)
         y = w.at("%y", w.put(f"mul i64 {whole}, %yk"))
         xs = [w.at(x, w.put(f"mul i64 {whole}, %xk")) for x in xs]
