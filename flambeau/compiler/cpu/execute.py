@@ -198,7 +198,7 @@ class Executable(Keeper):
             steps.append((c, n))
             kernels.append(k)
         steps = self._ordered(steps, kernels, olds or {})
-        self._localized()
+        self._localized(steps)
         self.scalars = scalars_of(f, given)
         self._place(steps)
         self._steps(steps)
@@ -281,9 +281,11 @@ class Executable(Keeper):
         self.kernels = [ordered[i] for i in again]
         return [steps[order[i]] for i in again]
 
-    def _localized(self) -> None:
+    def _localized(self, steps: Steps) -> None:
         """Gives values that live within a chunk their places in the workspace, which their kernels are told."""
-        values = local_values(self.kernels, self.groups, self.home, {*self.f.outputs, *self.direct})
+        by_numpy = [a for c, n in steps if n is None for a in self._reads(c, n)]
+        kept = {*self.f.outputs, *self.direct, *by_numpy, *map(self.home, by_numpy)}
+        values = local_values(self.kernels, self.groups, self.home, kept)
         for i, k in enumerate(self.kernels):
             own = {v: values[v] for v, _ in k.operands if v in values} if k is not None else None
             if k is not None and own:

@@ -28,7 +28,8 @@ def local_values(
         kernels: in the order in which they run; None is what NumPy computes.
         groups: the number of each one's group.
         home: whose memory a value lies in.
-        kept: outputs and other values that must lie in memory as a whole. So must what recurrences read and write.
+        kept: outputs and other values that must lie in memory as a whole, such as what NumPy reads. So must what
+            recurrences read and write.
     """
     found: dict[Value, int] = {}
     used: dict[Value, set[int]] = {}
