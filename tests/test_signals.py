@@ -166,7 +166,8 @@ def test_what_the_program_gave_is_what_it_gets() -> None:
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
     with pytest.raises(TypeError):
         signal.signal(signal.SIGUSR1, "nothing")  # type: ignore[arg-type]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    assert signal.getsignal(signal.SIGUSR1) is signal.default_int_handler
 
 
 def test_an_interrupt_waits_unless_it_comes_twice() -> None:
