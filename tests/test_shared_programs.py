@@ -17,7 +17,7 @@ from flambeau.compiler.cpu.executor import Executor
 from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
 from flambeau.first_tier.shared_plans import serves_all_sizes
 from flambeau.first_tier.structure import structure
-from flambeau.graph import realisation
+from flambeau.graph import epoch, realisation
 from flambeau.graph.node import LEAF, SCALAR, VIEW
 
 F = nn.functional
@@ -32,6 +32,8 @@ def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(patterns, "_patterns", {})
     monkeypatch.setattr(split_programs, "_behind", {})
     monkeypatch.setattr(by_operator, "_compiled", set())
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
+        monkeypatch.setattr(epoch.current(), field, value)
     realisation.forget()
     yield two_tiers.ran
     realisation.forget()
