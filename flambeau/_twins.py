@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import marshal
 import os
@@ -32,15 +33,18 @@ HOLDERS = (
     "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
-READ_AFTER = 500  # realisations after which twins from the disk pay
-COMPILED_AFTER = 10_000  # after which they are compiled: that takes half a second, once
+READ_AFTER = 500  # realisations after which twins from the disk pay, or those that a process beside this one compiles
+ASKED_EVERY = 500  # after how many more they are looked for again
+COMPILED_AFTER = 10_000  # after which they are compiled here, if no other process can: that takes seconds, once
 
 
 def begin(at_once: bool = False) -> int | None:
-    """Puts twins in the place of the functions, if they are at hand or pay; else how many steps later to ask again.
+    """Puts twins in the place of the functions, if they are at hand; else how many steps later to ask again.
 
-    ``at_once``: whether it pays or not.
+    If they are not, they are compiled: beside this process, where that can be, or here, if they pay.
+    ``at_once``: here, whether they pay or not.
     """
+    from . import _twins_aside
     from .compiler.cpu.assemble import CompileError
     from .compiler.cpu.loader import LoadError
     from .compiler.cpu.target import MissingCompiler
@@ -48,40 +52,39 @@ def begin(at_once: bool = False) -> int | None:
 
     if mode == "off" or not layout.supported():
         return None
-    steps = realisation.counters["realisations"]
-    pays = steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY
     try:
-        made = _made(compile=at_once or mode == "now" or pays)
+        found = made(compile=at_once or mode == "now")
+        if found is None and _twins_aside.at_work():
+            return ASKED_EVERY
+        steps = realisation.counters["realisations"]
+        if found is None and (steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY):
+            found = made(compile=True)
     except (MissingCompiler, CompileError, LoadError, layout.UnsupportedError, NotImplementedError, OSError):
         return None
-    if made is None:
+    if found is None:
         return COMPILED_AFTER - steps
-    put(made)
+    put(found)
     return None
 
 
-def put(made: Mapping[Any, Any]) -> None:
+def put(found: Mapping[Any, Any]) -> None:
     """Puts twins in the place of their functions (or the other way round): nothing may be pending in other threads."""
     root = __name__.partition(".")[0] + "."
     for name, module in list(sys.modules.items()):
         if name.startswith(root) and isinstance(module, ModuleType):
             names = imported(module)
-            found = [key for key, value in names.items() if value.__class__ in _FUNCTIONS and value in made]
-            for key in found:
-                names[key] = made[names[key]]
+            for key in [key for key, value in names.items() if value.__class__ in _FUNCTIONS and value in found]:
+                names[key] = found[names[key]]
     tape.UNHELD[0], realisation.UNHELD[0] = tape._baseline(), realisation._baseline()
 
 
-def _made(compile: bool) -> dict[Any, Any] | None:
+def made(compile: bool) -> dict[Any, Any] | None:
     """The twins; None if they are not on the disk and are not to be compiled."""
-    from .compiler.cpu import disk, pool, stored
-    from .compiler.twins import layout, linking
+    from .compiler.cpu import pool
+    from .compiler.twins import linking
 
     functions, classes = _functions(), _classes()
-    cache = pool.default().cache
-    shapes = repr([layout.slots_of(cls) for cls in classes])
-    prints = map(linking.fingerprint, functions)
-    name = disk.key_of("twins", stored.source(), sys.version, cache.target.key, shapes, *prints)
+    cache, name = pool.default().cache, _entry()
     content = cache.store.get(name)
     addresses = None
     if content is not None:
@@ -94,6 +97,17 @@ def _made(compile: bool) -> dict[Any, Any] | None:
     else:
         return None
     return linking.linked(functions, constants, addresses[0])
+
+
+@functools.cache
+def _entry() -> str:
+    """What twins are kept under."""
+    from .compiler.cpu import disk, pool, stored
+    from .compiler.twins import layout, linking
+
+    shapes = repr([layout.slots_of(cls) for cls in _classes()])
+    prints = map(linking.fingerprint, _functions())
+    return disk.key_of("twins", stored.source(), sys.version, pool.default().cache.target.key, shapes, *prints)
 
 
 def _compiled(functions: list[Any], classes: list[type], cache: CodeCache, name: str) -> tuple[Any, list[Any]]:

@@ -263,7 +263,7 @@ def test_all_modules_with_twins_are_known() -> None:
 def in_place() -> Iterator[None]:
     """The twins of all functions that are marked are in their place."""
     realise()
-    made = {} if not isinstance(_registry.call, FunctionType) else _twins._made(compile=True)
+    made = {} if not isinstance(_registry.call, FunctionType) else _twins.made(compile=True)
     assert made is not None
     _twins.put(made)
     yield

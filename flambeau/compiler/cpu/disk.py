@@ -92,7 +92,7 @@ class Disk:
         self._stores += 1
         temporary = os.path.join(self.folder, f".{key}.{os.getpid()}.{time.monotonic_ns():x}")
         try:
-            with open(temporary, "xb", opener=_create_private) as file:
+            with open(temporary, "xb", opener=create_private) as file:
                 file.write(MAGIC + _digest(key, content) + content)
             os.replace(temporary, os.path.join(self.folder, key))
         except OSError:
@@ -127,7 +127,7 @@ def _is_empty(folder: str) -> bool:
 
 
 def _touch(path: str) -> None:
-    with open(path, "ab", opener=_create_private):
+    with open(path, "ab", opener=create_private):
         os.utime(path)
 
 
@@ -158,7 +158,7 @@ def _open_without_links(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
-def _create_private(path: str, flags: int) -> int:
+def create_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
