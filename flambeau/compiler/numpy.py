@@ -53,8 +53,9 @@ def _arguments(v: Value, env: list[Any]) -> list[Any]:
 
 
 def _number(x: Any, dt: dtype) -> Array:
-    if dt.kind == "i":
-        x = (x + 2**63) % 2**64 - 2**63
+    if dt.kind in "ui":
+        low = -(2 ** (8 * dt.itemsize - 1)) if dt.kind == "i" else 0
+        x = (x - low) % 2 ** (8 * dt.itemsize) + low
     return np.asarray(x, dt.compute)
 
 

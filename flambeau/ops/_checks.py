@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,13 @@ def check_value(value: Any, dt: dtype) -> None:
     if not fits:
         name = _C_TYPES.get(dt.name, f"{dt.name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+
+
+def check_numbers(numbers: Iterable[Any], dt: Callable[[], dtype]) -> None:
+    """Raises unless Python numbers can be converted to ``dt()``, which is asked if one of them is not small."""
+    if not all([isinstance(v, (int, float)) and -127 <= v <= 127 for v in numbers]):  # noqa: C419
+        for v in numbers:
+            check_value(v, dt())
 
 
 def _fits(value: Any, dt: dtype) -> bool:

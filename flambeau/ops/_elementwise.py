@@ -403,12 +403,15 @@ def check_divisor(x: Any, y: Any) -> None:
     Raises:
         RuntimeError: ``ZeroDivisionError``, as PyTorch says.
     """
-    if isinstance(y, float) or not isinstance(y, TensorBase) and y:
+    if isinstance(y, float) or not isinstance(y, TensorBase) and (-128 < y < 0 or 0 < y < 128):
         return
     tys = [v._ty for v in (x, y) if isinstance(v, TensorBase)]
     kinds = {t.dtype.kind for t in tys}
     if kinds & {"f", "c"} or isinstance(x, (float, complex)) or (kinds == {"b"} and len(tys) == 2):
         return
-    zero = not y if not isinstance(y, TensorBase) else not bool(values_to_check(y).all())
+    if isinstance(y, TensorBase):
+        zero = not bool(values_to_check(y).all())
+    else:  # a number loses the bits for which the dtype has no place
+        zero = int(y) % 2 ** (8 * tys[0].dtype.itemsize) == 0
     if zero and all(t.numel for t in tys):
         raise RuntimeError("ZeroDivisionError")

@@ -12,6 +12,7 @@ from ..dtypes import bool_, dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
+from ._checks import check_numbers
 from ._elementwise import (
     BOTH,
     OPERANDS,
@@ -131,6 +132,7 @@ def check_factor(name: str, factor: Any, dt: dtype) -> None:
         raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
     if isinstance(factor, complex) and dt.kind == "f":
         raise RuntimeError(f"For non-complex input tensors, argument {name} must not be a complex number.")
+    check_numbers([factor], lambda: dt)
 
 
 def _sum(plain: Operator, scaled: Operator, record: Callable[..., Any], x: Any, y: Any, alpha: Any) -> Any:

@@ -102,7 +102,8 @@ def full_of(t: Ty, value: Any) -> Any:
         return without_memory(t)
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
         return fresh(intern(FULL, (), (int(value) if not isinstance(value, complex) else value, t)), threads.epoch)
-    check_value(value, t.dtype)
+    if t.dtype.kind != "f" or t.dtype.itemsize > 2:  # in half precision what is too large becomes infinity
+        check_value(value, t.dtype)
     return call(FILLED, (value,), t)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..dtypes import bfloat16, bool_, float16, float32, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._checks import check_value
 from ._layouts import formatted
 from ._registry import call, function
 
@@ -75,6 +76,7 @@ def constant_pad_nd(input: Any, pad: Any, value: Any = 0) -> Any:
     pad = tuple(pad)
     if value == 0:
         return call(ZERO, (input,), pad)
+    check_value(value if isinstance(value, complex) else float(value), input._ty.dtype)
     return call(CONSTANT, (input, value), pad)
 
 

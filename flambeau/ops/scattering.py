@@ -12,7 +12,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int
 from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
-from ._checks import check_value
+from ._checks import check_numbers, check_value
 from ._immediate import add_slices
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from .gathering import check_along, check_range, need_tensor, size_along
@@ -378,6 +378,8 @@ def _index_add(inplace: bool, x: Any, dim: int, index: Any, src: Any, alpha: Any
     need_tensor("index_add", "index", 3, index)
     need_tensor("index_add", "source", 4, src)
     d = wrap_dim(dim, x._ty.ndim)
+    if alpha != 1:
+        check_numbers([alpha], lambda: x._ty.dtype)
     others = (index, src) if alpha == 1 else (index, src, alpha)
     error, text = (RuntimeError, "") if x._ty.ndim > 1 else (IndexError, "index out of range in self")
     check_range(INDEX_ADD, (x, index, src), d, index, d, error, text)

@@ -9,6 +9,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bool_, can_cast, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty
+from ._checks import check_numbers
 from ._elementwise import (
     OPERANDS,
     Support,
@@ -18,6 +19,7 @@ from ._elementwise import (
     same_dtype,
     tensor_argument,
     type_rule,
+    wide,
 )
 from ._old_forms import factor_of_two
 from ._registry import FUNCTIONS, METHODS, c_name, call, call_inplace, export, function, into, is_tensor, method
@@ -66,12 +68,21 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     x, y = plain_number(input), plain_number(other)
     if not isinstance(x, OPERANDS) or not isinstance(y, OPERANDS):
         raise TypeError(_where_usage(c, x, y))
+    _check_chosen(x, y)
     result = call(WHERE, (c, x, y))
     if is_tensor(out) and out._ty.dtype is not result._ty.dtype:
         raise RuntimeError(
             f"Expected out type to be {SCALAR_NAMES[result._ty.dtype]} but got {SCALAR_NAMES[out._ty.dtype]}"
         )
     return into(result, out, "where")
+
+
+def _check_chosen(*given: Any) -> None:
+    """Raises unless a number fits beside a tensor of integers; beside one of floats it may become infinity."""
+    tys = [type_of(v) for v in given]
+    numbers = [v for v in given if not is_tensor(v)]
+    if len(numbers) == 1 and all(t.dtype.kind in "ui" for t in tys):
+        check_numbers(numbers, lambda: result_dtype(tys))
 
 
 def _where_usage(*given: Any) -> str:
@@ -175,6 +186,8 @@ def _clamped(name: str, x: Any, lo: Any, hi: Any, inplace: bool = False) -> Any:
         given, tensors = [_number_of(v) for v in given], [False, False]
     if not all(isinstance(v, OPERANDS) for v in given) or any(map(is_tensor, given)) != tensors[0]:
         raise TypeError(_clamp_usage(name, x, lo, hi))
+    if not tensors[0]:
+        check_numbers(given, lambda: result_dtype([type_of(v) for v in (x, *given)]))
     attrs = (lo is not None, hi is not None)
     op = _CLAMPS[name, tensors[0]]
     if not inplace:
@@ -263,7 +276,7 @@ def _lerp_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 def _lerp_operator(kernel: str, grad_name: str) -> Operator:
     rule, saves = type_rule("same", Support(kernel, "fc"), 2), ((2, (0, 1)), (0, (2,)), (1, (2,)))
-    return Operator("lerp", rule, lowering(_lerp_rule, "same", 2), _lerp_vjp, saves, grad_name)
+    return Operator("lerp", rule, lowering(_lerp_rule, "same", 2, exact_numbers=True), _lerp_vjp, saves, grad_name)
 
 
 LERP_NUMBER = _lerp_operator("lerp_kernel_scalar", "LerpBackward0")
@@ -323,13 +336,14 @@ def _divide(b: Any, x: Any, y: Any, z: Any, value: Any) -> Any:
 
 _addc_saves = ((3, (0, 1, 2)), (2, (1, 2)), (1, (2,)))
 ADDCMUL = Operator(
-    "addcmul", type_rule("same", Support("addcmul_cpu_out", "uifc"), 3), lowering(_multiply, "same", 3), _addcmul_vjp,
+    "addcmul", type_rule("same", Support("addcmul_cpu_out", "uifc"), 3),
+    lowering(_multiply, "same", 3, exact_numbers=True), _addcmul_vjp,
     ((3, (0, 1, 2)), (2, (1,)), (1, (2,))),
 )  # fmt: skip
 ADDCDIV = Operator(
     "addcdiv",
     type_rule("same", Support("addcdiv_cpu_out", "fc"), 3),
-    lowering(_divide, "same", 3),
+    lowering(_divide, "same", 3, exact_numbers=True),
     _addcdiv_vjp,
     _addc_saves,
 )
@@ -352,23 +366,23 @@ def _refuse_integers(name: str, xs: Sequence[Any]) -> None:
 def _list_addc(op: Operator) -> None:
     name = op.name
 
-    def checked(*xs: Any) -> tuple[Any, ...]:
+    def checked(value: Any, *xs: Any) -> tuple[Any, ...]:
         for k, x in enumerate(xs):
             tensor_argument(name, x, ("input", "tensor1", "tensor2")[k], k + 1)
         _refuse_integers(name, xs)
-        return xs
+        value = number_argument(name, "value", value)
+        check_numbers([value], lambda: wide(result_dtype([x._ty for x in xs])))
+        return *xs, value
 
     def new(input: Any, tensor1: Any, tensor2: Any, *old: Any, value: Any = 1, out: Any = None) -> Any:
         if old:
             input, tensor1, tensor2, value = factor_of_two(name, (input, tensor1, tensor2, *old))
-        number = number_argument(name, "value", value)
-        return into(call(op, (*checked(input, tensor1, tensor2), number)), out, name)
+        return into(call(op, checked(value, input, tensor1, tensor2)), out, name)
 
     def written(self: Any, tensor1: Any, tensor2: Any, *old: Any, value: Any = 1) -> Any:
         if old:
             self, tensor1, tensor2, value = factor_of_two(name + "_", (self, tensor1, tensor2, *old))
-        checked(self, tensor1, tensor2)
-        return call_inplace(op, self, (tensor1, tensor2, number_argument(name, "value", value)))
+        return call_inplace(op, self, checked(value, self, tensor1, tensor2)[1:])
 
     for f, n in ((new, name), (written, name + "_")):
         f.__name__ = f.__qualname__ = n
