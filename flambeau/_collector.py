@@ -10,8 +10,8 @@ many.
 
 Where graphs are new again and again, most objects are nodes and programs, kept to be found again. A full collection
 looks at all of them, and one comes whenever there are a quarter more, up to a fifth of such programs' time. So once
-there are many nodes, what has survived a full collection is set aside until there is three times as much, the program
-asks for a collection, or the nodes are forgotten.
+there are many nodes, what has survived the next collection, or a full one, is set aside until there is three times as
+much, the program asks for a collection, or the nodes are forgotten.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def set_aside() -> None:
 
 
 def set_new_aside() -> None:
-    """The same, and what survives the next collection but of the newest objects is left out too."""
-    _new[0] = _aside[0]
+    """The same, and what there is after the next collection, of whatever objects, is left out too."""
     set_aside()
+    _new[0] = _around in gc.callbacks
 
 
 def _watch() -> None:
@@ -86,7 +86,7 @@ def take_back() -> None:
 def _around(phase: str, info: dict[str, Any]) -> None:
     """Is called before and after each collection."""
     if info["generation"] != FULL:
-        if info["generation"] and phase == "stop" and _new[0] and gc.isenabled():
+        if phase == "stop" and _new[0] and gc.isenabled():
             gc.freeze()
             _new[0] = False
         return

@@ -97,11 +97,11 @@ def test_many_nodes_are_set_aside_until_they_are_forgotten() -> None:
     assert _collector._around not in gc.callbacks and not gc.get_freeze_count()
 
 
-def until_a_smaller_one(kept: list[list[int]]) -> None:
-    """Makes new objects until a collection of the second generation has begun by itself."""
-    before = gc.get_stats()[1]["collections"]
-    gc.set_threshold(20, 1, 1_000)
-    while gc.get_stats()[1]["collections"] == before:
+def until_one_of_the_newest(kept: list[list[int]]) -> None:
+    """Makes new objects until a collection of the newest ones has begun by itself."""
+    before = gc.get_stats()[0]["collections"]
+    gc.set_threshold(20, 1_000, 1_000)
+    while gc.get_stats()[0]["collections"] == before:
         kept.append([])
     gc.set_threshold(100_000, 10, 10)
 
@@ -114,15 +114,13 @@ def test_new_nodes_are_set_aside_before_a_full_collection() -> None:
     ring = Ring()
     known = weakref.ref(ring)
     torch.ones(3).tolist()
+    until_one_of_the_newest(kept)
+    assert not gc.get_freeze_count()
     _collector.set_new_aside()
-    until_a_smaller_one(kept)
-    before = gc.get_freeze_count()
-    assert not before
-    _collector.set_new_aside()
-    until_a_smaller_one(kept)
+    until_one_of_the_newest(kept)
     first = gc.get_freeze_count()
     assert first > len(kept) // 2
-    until_a_smaller_one(kept)
+    until_one_of_the_newest(kept)
     assert gc.get_freeze_count() == first
     del ring
     gc.collect()

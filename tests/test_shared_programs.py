@@ -14,6 +14,7 @@ from test_first_tier import SIZES, uniform
 import flambeau as torch
 from flambeau import _execution, nn
 from flambeau.compiler.cpu.executor import Executor
+from flambeau.compiler.cpu.first_tier import native_program, walking
 from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
 from flambeau.first_tier.shared_plans import serves_all_sizes
 from flambeau.first_tier.structure import structure
@@ -80,6 +81,22 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert in_both["shared"] == in_both["both"] == 19
     planned = [one for one in shared_programs._known.values() if one]
     assert len(planned) <= 3  # of one letter, of two, as many as heads, and of all others
+
+
+def test_steps_that_threads_share_have_the_bits_of_compiled_code(
+    in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "PART", 100)
+    monkeypatch.setattr(native_program, "get_num_threads", lambda: 4)
+    torch.manual_seed(0)
+    net = Text()
+    with torch.no_grad():
+        for length in (5, 6, 7, 16, 33, 70):
+            i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (2, length)))
+            F.softmax(net(i)[:, -1], -1).tolist()
+    assert in_both["shared"] == in_both["both"] == 6
+    parts = [one.native.parts.max(1).tolist() for one in shared_programs._known.values() if one]
+    assert parts and all(outer > 1 and inner > 1 for outer, inner in parts)
 
 
 class Remembering(nn.Module):

@@ -146,7 +146,14 @@ class _Writer:
         products = [(lanes, dt.name, code.key(matrices.text(lanes, dt))) for dt in dtypes for lanes in (False, True)]
         rest = (
             [
-                (s.label, at.get(s.kernel, -1), self._places(s), self._shape(s.words), self._product(s))
+                (
+                    s.label,
+                    at.get(s.kernel, -1),
+                    self._places(s),
+                    self._shape(s.words),
+                    self._product(s),
+                    self._size(s.work),
+                )
                 for s in plan.steps
             ],
             [(k, self._memory(m)) for k, m in plan.inputs.items()],
@@ -201,8 +208,9 @@ def _read(kernels: Sequence[int], sizes: Any, memory: Any, rest: Any) -> tuple[P
                 tuple([Place(own[m], shape(ns), shape(ss), shape(first)) for m, ns, ss, first in places]),
                 shape(words),
                 product and _product(product, shape),
+                one[work],
             )
-            for label, kernel, places, words, product in steps
+            for label, kernel, places, words, product, work in steps
         ],
         {k: own[m] for k, m in inputs},
         [own[m] for m in outputs],

@@ -17,7 +17,7 @@ from ..contract_plan import decisive
 from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
 from ..pool import get_num_threads
 from ..running import Scalars
-from . import matrices
+from . import matrices, walking
 from .contractions import by_sizes, in_lanes, lasting, of_sizes
 from .errors import UnsupportedError
 from .native_steps import Memory, Place, Product, Step
@@ -63,6 +63,7 @@ class NativeProgram:
         self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
         self._tabulate()
         self.products = _alike(steps, self.begins)
+        self._tabulate_walked()
         self.label_places = _joined([one.numbers for one in self.products])
         self.decided_places = _joined([one.words for one in self.products])
         self._tabulate_numbers()
@@ -106,7 +107,18 @@ class NativeProgram:
     def _tabulate_numbers(self) -> None:
         """Notes what is to be computed of sizes: words, offsets, elements of outputs and of results."""
         offsets, outputs = [p.offset for *_, p in self.moving], [[n] for _, n in self.outputs]
-        self.numbers_of = Table([*self.words, *offsets, *outputs, *[[times(*s.places[-1].shape)] for s in self.steps]])
+        results, works = [[times(*s.places[-1].shape)] for s in self.steps], [[s.work] for s in self.steps]
+        self.numbers_of = Table([*self.words, *offsets, *outputs, *results, *works])
+
+    def _tabulate_walked(self) -> None:
+        """Notes where the table has what cuts steps into parts: outermost dimensions, those of loops, and the parts."""
+        self.walked = np.array([k for k, s in enumerate(self.steps) if s.product is None], np.intp)
+        walked = [self.steps[k] for k in self.walked]
+        self.rates = np.array([walking.NANOSECONDS.get(s.label, walking.OTHERS) for s in walked])
+        firsts = np.array([self.begins[k] for k in self.walked], np.intp)
+        behind = firsts + np.array([walking.OUTER * (1 + len(s.places)) for s in walked], np.intp)
+        self.part_places, self.dims_places = np.stack([behind, behind + 1]), np.stack([firsts, behind + 2])
+        self.parts = np.ones_like(self.part_places)
 
     # ---- sizes
 
@@ -124,11 +136,12 @@ class NativeProgram:
         numbers = self.numbers_of.values(sizes)
         words, offsets = len(self.words), len(self.moving)
         self.table.operands[self.word_places] = numbers[:words]
+        works, numbers = numbers[-len(self.steps) :], numbers[: -len(self.steps)]
         offset_of, numels = numbers[words : words + offsets].tolist(), numbers[words + offsets :].tolist()
         for (rows, at, p), offset in zip(self.moving, offset_of):
             rows[at, 2] = self.first.get(p.memory, 0) + offset
         cost = self._decide(sizes)
-        self.table.header[7] = int(cost)
+        self.table.header[7] = int(cost + self._cut(works[self.walked] * self.rates))
         self.seconds = 1e-9 * cost
         self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
         self.sizes = sizes
@@ -152,6 +165,16 @@ class NativeProgram:
                 rows[at, 2] = self.first[p.memory] + sum([o.factor for o in p.offset if not o.places])
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
+
+    def _cut(self, nanoseconds: np.ndarray) -> float:
+        """Cuts steps that take so long into parts, which threads share; the nanoseconds that those take."""
+        operands = self.table.operands
+        parts = walking.parts_of(nanoseconds, get_num_threads(), *operands[self.dims_places])
+        chunks = parts[0] * parts[1]
+        if (parts != self.parts).any():
+            self.parts = operands[self.part_places] = parts
+            self.table.steps[self.walked, 3] = self.table.segments[self.walked, 2] = chunks
+        return float(nanoseconds[chunks > 1].sum())
 
     def _decide(self, sizes: Sequence[int]) -> float:
         """Writes what sizes decide of products; the nanoseconds that they take."""

@@ -86,13 +86,17 @@ class Product(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A kernel, where its operands lie, its result last, and the words that it is told."""
+    """A kernel, where its operands lie, its result last, and the words that it is told.
+
+    ``product``: if it is one of matrices. ``work``: the elements that another one goes through.
+    """
 
     label: str
     kernel: int
     places: tuple[Place, ...]
     words: tuple[Size, ...]
     product: Product | None = None
+    work: Size = ZERO
 
 
 class Steps:
@@ -205,10 +209,11 @@ class Steps:
         *outer, (count, along) = dims or [none]
         if len(outer) > walking.OUTER:
             raise UnsupportedError("many dimensions")
-        outer = [none] * (walking.OUTER - len(outer)) + outer
-        words = [n for n, _ in outer] + [s for _, own in outer for s in own] + [count, *sizes, *along, *inner]
+        outer = [*outer[:1], *[none] * (walking.OUTER - len(outer)), *outer[1:]]
+        words = [n for n, _ in outer] + [s for _, own in outer for s in own] + [ONE] * walking.PARTS
+        words += [count, *sizes, *along, *inner]
         kernel = walking.walker(loop, len(places), 1 + len(sizes))
-        self.steps.append(Step(label, kernel, places, tuple(words)))
+        self.steps.append(Step(label, kernel, places, tuple(words), work=times(*shape, *sizes)))
 
 
 class _Computed:

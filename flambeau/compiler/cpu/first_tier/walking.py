@@ -1,17 +1,26 @@
 """LLVM text of a kernel that walks through operands of several dimensions with a ufunc's loop.
 
 What the kernel is told, in words: where each operand begins, ``OUTER`` sizes, for each of these dimensions a step in
-bytes for each operand; then what the loop is told, its sizes and steps, as they lie.
+bytes for each operand; into how many parts the outermost dimension and that of the loop are cut (a chunk is one part of
+both); then what the loop is told, its sizes and steps, as they lie.
 """
 
 from __future__ import annotations
 
 import functools
+from itertools import count
+
+import numpy as np
 
 from ..code_cache import default
 from .text import Loop, Writer
 
 OUTER = 3  # dimensions around the loop
+PARTS = 2  # words that say how many parts there are
+PART, MOST_PARTS = 6_000, 8  # nanoseconds of a part, and how many there are at most
+NANOSECONDS = {"rows": 1.0, "take": 0.1}  # of an element (or byte), by the labels of steps
+OTHERS = 0.3  # of an element in other steps
+LINE = 16  # elements in which parts are counted, where a turn of the loop is one
 KERNEL = "define void @kernel(ptr %operands, i64 %chunk, ptr %workspace) nounwind"
 
 
@@ -24,25 +33,64 @@ def walker(loop: str, operands: int, sizes: int) -> int:
 def _kernel(operands: int, sizes: int) -> str:
     w = Writer(default().target, 1)
     w.label("entry")
-    given = w.put(f"alloca [{operands} x ptr]")
+    given, dims = w.put(f"alloca [{operands} x ptr]"), w.put(f"alloca [{sizes} x i64]")
     places = [w.word("%operands", k, "ptr") for k in range(operands)]
-    counts = [w.word("%operands", operands + d) for d in range(OUTER)]
-    first = operands + OUTER
-    steps = [[w.word("%operands", first + d * operands + k) for k in range(operands)] for d in range(OUTER)]
-    told = first + OUTER * operands
-    dims, inner = [w.put(f"getelementptr i64, ptr %operands, i64 {k}") for k in (told, told + sizes)]
+    places_of_words = count(operands)
+
+    def read(n: int) -> list[str]:
+        return [w.word("%operands", next(places_of_words)) for _ in range(n)]
+
+    counts, steps, parts, own = read(OUTER), [read(operands) for _ in range(OUTER)], read(PARTS), read(sizes)
+    inner = w.put(f"getelementptr i64, ptr %operands, i64 {next(places_of_words)}")
+    along = [w.word(inner, k) for k in range(operands)]
+    at = [w.put(f"udiv i64 %chunk, {parts[1]}"), w.put(f"urem i64 %chunk, {parts[1]}")]
+    begin, counts[0] = _part(w, counts[0], parts[0], at[0], 1)
+    places = [w.at(p, w.put(f"mul i64 {begin}, {s}")) for p, s in zip(places, steps[0])]
+    begin, own[0] = _part(w, own[0], parts[1], at[1], LINE if sizes == 1 else 1)
+    places = [w.at(p, w.put(f"mul i64 {begin}, {s}")) for p, s in zip(places, along)]
+    for k, n in enumerate(own):
+        w.do(f"store i64 {n}, ptr {w.at(dims, str(8 * k))}")
+    _walk(w, counts, steps, places, (given, dims, inner))
+    w.do("ret void")
+    return w.function(KERNEL)
+
+
+def _walk(w: Writer, counts: list[str], steps: list[list[str]], places: list[str], told: tuple[str, str, str]) -> None:
+    """Calls the loop for all indices around it; ``told``: where its operands, sizes and steps are noted."""
+    given, dims, inner = told
     loops, before = [], "entry"
-    for d, (count, own) in enumerate(zip(counts, steps)):
-        loops.append(Loop(w, f"d{d}", count, before, {}, ""))
-        places = [w.at(p, w.put(f"mul i64 %d{d}, {s}")) for p, s in zip(places, own)]
+    for d, (n, step) in enumerate(zip(counts, steps)):
+        loops.append(Loop(w, f"d{d}", n, before, {}, ""))
+        places = [w.at(p, w.put(f"mul i64 %d{d}, {s}")) for p, s in zip(places, step)]
         before = f"d{d}.body"
     for k, place in enumerate(places):
         w.do(f"store ptr {place}, ptr {w.at(given, str(8 * k))}")
     w.do(f"call void @loop(ptr {given}, ptr {dims}, ptr {inner}, ptr null)")
     for loop in reversed(loops):
         loop.end({})
-    w.do("ret void")
-    return w.function(KERNEL)
+
+
+def _part(w: Writer, n: str, parts: str, at: str, unit: int) -> tuple[str, str]:
+    """Where one of several parts of so many begins, and how many it has; all but the last of a multiple of a unit."""
+    each = w.over(n, parts)
+    if unit > 1:
+        each = w.put(f"mul i64 {w.over(each, str(unit))}, {unit}")
+    begin = w.least(w.put(f"mul i64 {at}, {each}"), n)
+    return begin, w.least(w.put(f"sub i64 {n}, {begin}"), each)
+
+
+def parts_of(nanoseconds: np.ndarray, threads: int, outermost: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Into how many parts steps that take so long are cut: their outermost dimensions, and those of their loops.
+
+    Args:
+        nanoseconds: of each step, about.
+        threads: how many there are.
+        outermost: the sizes of the former dimensions.
+        counts: those of the latter.
+    """
+    wanted = np.clip(nanoseconds // PART, 1, MOST_PARTS if threads > 1 else 1).astype(np.int64)
+    outer = np.minimum(wanted, outermost)
+    return np.stack([outer, np.minimum(-(-wanted // outer), counts)])
 
 
 def rows_taken() -> str:
