@@ -9,6 +9,7 @@ from ..graph.epoch import Turn, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
+from ..ops._watching import watchers
 from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
 from . import memo
@@ -112,7 +113,7 @@ def backward(
 def _remembered(x: Any, given: Any, keep: bool) -> bool:
     """The usual case, one output and leaves that accumulate, is looked up; False if it must go through the engine."""
     edge = x._edge if x._view is None else view_edge(x)
-    if not isinstance(edge, Fn) or anomaly.state["enabled"]:
+    if not isinstance(edge, Fn) or anomaly.state["enabled"] or watchers:
         return False
     epoch = threads.epoch
     if epoch.crowded:

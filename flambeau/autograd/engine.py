@@ -14,6 +14,7 @@ from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from ..ops._rule_context import CallContext, fitted
+from ..ops._watching import watchers
 from . import anomaly_mode as anomaly
 from ._hook_results import gradient, gradients
 from ._rules import apply_known
@@ -247,7 +248,7 @@ class Task:
 
     def _apply(self, node: Fn, grads: list[Any]) -> list[Any]:
         try:
-            out = (apply_known(node, grads, by_rule) if self.unwritten else None) or apply(node, grads)
+            out = (apply_known(node, grads, by_rule) if self.unwritten and not watchers else None) or apply(node, grads)
         except Exception:
             if anomaly.state["enabled"]:
                 anomaly.report(node)
