@@ -162,7 +162,10 @@ def without_a_pass(case: Case, rng: random.Random) -> None:
 def tiled(case: Case, rng: random.Random) -> None:
     """The batch is tiled although it does not pay."""
 
+    lanes = rng.choice((8, 16))
+
     def tile_batch(f: Function) -> Function:
+        f.lanes = lanes
         return batch.tile_batch(f, always=True)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -36,9 +36,10 @@ def read(b: Builder, *shape: int, k: int = 0, dtype: Any = dt.float32) -> Value:
     return b.input(k, shape, dtype, (tuple(int(np.prod(shape[d + 1 :])) for d in range(len(shape))), 0))
 
 
-def tiled(f: Function, always: bool = False) -> Function:
+def tiled(f: Function, always: bool = False, lanes: int = 16) -> Function:
     """The function in the order of ``chunked``, tiled; verified."""
     g = chunked(simplify(f))
+    g.lanes = lanes
     verify(g)
     h = tile_batch(g, always)
     verify(h)
@@ -69,15 +70,19 @@ def test_samples_padded_with_a_number_up_to_a_whole_chunk() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind, batch", [*[(k, n) for k in KINDS for n in (16, 20)], ("max", 12), ("norm", 32), ("max", 64)]
-)
-def test_lenet(kind: str, batch: int) -> None:
+    "kind, batch, lanes",
+    [*[(k, n, 16) for k in KINDS for n in (16, 20)], ("max", 12, 16), ("norm", 32, 16), ("max", 64, 16),
+     *[(k, 20, 8) for k in KINDS], ("max", 12, 8), ("norm", 64, 8)],
+)  # fmt: skip
+def test_lenet(kind: str, batch: int, lanes: int) -> None:
     f = lenet(kind, batch)
-    g = tiled(f)
+    g = tiled(f, lanes=lanes)
     h = interleave(unroll(g))
     verify(h)
     kept = [v for v in h.values if v.kind == "contract" and v.ndim > 2]
-    assert kept and all(v.shape[-1] == 16 and v.shape[0] == -(-batch // 16) for v in kept)
+    chunks = -(-batch // 16) * (16 // lanes)
+    assert (h.chunks, h.lanes) == (chunks, lanes)
+    assert kept and all(v.shape[-1] == lanes and v.shape[0] == chunks for v in kept)
     assert not any(v.kind == "view" and v.name in ("strided", "window") and v.shape[0] == batch for v in h.values)
     inputs, scalars = arrays(f)
     close(f, h, inputs, scalars)
@@ -122,12 +127,12 @@ def test_always_tiles(name: str) -> None:
 # ---- single operators
 
 
-def over(make: Any, n: int = 40, always: bool = True) -> tuple[Function, Function]:
+def over(make: Any, n: int = 40, always: bool = True, lanes: int = 16) -> tuple[Function, Function]:
     """A function of ``x`` with n samples of (3, 6, 5), after a contraction along them, and its tiled form."""
     b = Builder()
     x = b.contract("ncxy,cd->ndxy", read(b, n, 3, 6, 5), read(b, 3, 3, k=1))
     b.f.outputs = [make(b, x)]
-    return b.f, tiled(b.f, always)
+    return b.f, tiled(b.f, always, lanes)
 
 
 def of_samples(b: Builder, n: int) -> Value:
@@ -160,14 +165,17 @@ WITHIN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("n", [16, 40, 48])
+SIZES = [(16, 16), (40, 16), (48, 16), (40, 8)]
+
+
+@pytest.mark.parametrize("n, lanes", SIZES)
 @pytest.mark.parametrize("name", WITHIN)
-def test_within_samples(name: str, n: int) -> None:
-    f, g = over(WITHIN[name], n)
+def test_within_samples(name: str, n: int, lanes: int) -> None:
+    f, g = over(WITHIN[name], n, lanes=lanes)
     (out,) = g.outputs
     while out.name in ("copy", "slice", "reshape", "permute", "expand"):
         out = out.args[0]
-    assert out.kind == "input" or (16 in out.shape and -(-n // 16) in out.shape and n * (n > 16) not in out.shape)
+    assert out.kind == "input" or (lanes in out.shape and g.chunks in out.shape and n * (n > 16) not in out.shape)
     inputs, scalars = arrays(f)
     close(f, g, inputs, scalars)
 
@@ -198,15 +206,16 @@ ACROSS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("n", [16, 40, 48])
+@pytest.mark.parametrize("n, lanes", SIZES)
 @pytest.mark.parametrize("name", ACROSS)
-def test_across_samples(name: str, n: int) -> None:
-    f, g = over(ACROSS[name], n)
+def test_across_samples(name: str, n: int, lanes: int) -> None:
+    f, g = over(ACROSS[name], n, lanes=lanes)
     inputs, scalars = arrays(f)
     close(f, g, inputs, scalars)
 
 
-def test_lanes_without_samples_do_no_harm() -> None:
+@pytest.mark.parametrize("n, lanes", [(19, 16), (19, 8), (24, 8)])
+def test_lanes_without_samples_do_no_harm(n: int, lanes: int) -> None:
     """What comes of zeros there is infinite or no number, and an index outside."""
 
     def make(b: Builder, x: Value) -> Value:
@@ -216,7 +225,7 @@ def test_lanes_without_samples_do_no_harm() -> None:
         found = b.gather(b.reduce("max", worst, (1, 2)), b.reshape(index, (-1, 1)), 1)
         return b.map("add", b.reduce("sum", worst, (0, 1)), b.reduce("sum", found, (0, 1)))
 
-    f, g = over(make, 19)
+    f, g = over(make, n, lanes=lanes)
     close(f, g, *arrays(f))
 
 
@@ -256,16 +265,18 @@ def test_random_functions(case: Any) -> None:
 # ---- one order of sums
 
 
-@pytest.mark.parametrize("n", [12, 16, 40, 64, 100])
+@pytest.mark.parametrize("n", [12, 16, 24, 40, 64, 100])
 @pytest.mark.parametrize("op", ["sum", "prod", "max"])
 @pytest.mark.parametrize("dims", [(0,), (0, 2, 3), (0, 1), (0, 1, 2, 3)])
-def test_bits_do_not_depend_on_the_tiling(dims: tuple[int, ...], op: str, n: int) -> None:
+@pytest.mark.parametrize("lanes", [8, 16])
+def test_bits_do_not_depend_on_the_tiling(lanes: int, dims: tuple[int, ...], op: str, n: int) -> None:
     b = Builder()
     x = b.map("mul", read(b, n, 3, 6, 5), read(b, n, 3, 6, 5, k=1))
     b.f.outputs = [b.reduce(op, x, dims)]
     f = chunked(b.f)
+    f.lanes = lanes
     g = tile_batch(f, always=True)
-    assert any(v.shape[-1:] == (16,) and v.kind == "map" for v in g.values)
+    assert any(v.shape[-1:] == (lanes,) and v.kind == "map" for v in g.values)
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal(n * 90).astype(np.float32) for _ in range(2)]
     found = [Executable(h, types_of(h)).run(inputs, [])[0].tobytes() for h in (f, g, unroll(f), unroll(g))]
@@ -284,12 +295,13 @@ PRODUCTS: dict[str, Any] = {
 WHOLE = geometry((1, 0, 1, 1), 2, (5, 5))
 
 
-@pytest.mark.parametrize("n", [32, 48])
+@pytest.mark.parametrize("n, lanes", [(32, 16), (48, 16), (40, 8)])
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_bits_of_contractions_do_not_depend_on_the_tiling(name: str, n: int) -> None:
+def test_bits_of_contractions_do_not_depend_on_the_tiling(name: str, n: int, lanes: int) -> None:
     b = Builder()
     b.f.outputs = [PRODUCTS[name](b, n)]
     f = chunked(b.f)
+    f.lanes = lanes
     g = tile_batch(f, always=True)
     inputs, scalars = arrays(f)
     one, other = (Executable(h, types_of(h)).run(inputs, scalars)[0] for h in (f, g))

@@ -1,12 +1,12 @@
-"""IR to IR: the batch tiled, so that 16 samples lie side by side in the lanes of a vector.
+"""IR to IR: the batch tiled, so that samples lie side by side in the lanes of a vector.
 
 The batch is the class of axes (``axes``) that most of the work runs along. Each value along it goes from
-``[…, B, …]`` to ``[B / 16, …, 16]``: chunks of samples outermost, the 16 samples of a chunk innermost. What is computed
-within each sample is then computed in full vectors, whatever its own extents are, and a chunk is a piece of work for
-one thread from the first layer to the gradients.
+``[…, B, …]`` to ``[B / 16, …, 16]``: chunks of samples outermost, the 16 samples of a chunk innermost; or 8, where
+vectors are narrower (``Function.lanes``). What is computed within each sample is then computed in full vectors,
+whatever its own extents are, and a chunk is a piece of work for one thread from the first layer to the gradients.
 
-What crosses the batch in the order of ``chunked``, which runs before, is reduced over the lanes of each chunk and then
-over chunks. Everything else (the gradients of linear weights, outputs, whatever mixes the batch with other dimensions)
+What crosses the batch in the order of ``chunked``, which runs before, is reduced over the lanes of 16 samples and then
+over these. Everything else (the gradients of linear weights, outputs, whatever mixes the batch with other dimensions)
 reads the values in their own form, through a view. A batch that is no multiple of 16 is filled up: the lanes behind it
 hold whatever comes of zeros, and no result that leaves the tiled form takes them in.
 
@@ -48,9 +48,9 @@ def tile_batch(f: Function, always: bool = False) -> Function:
     dims = {v: d for v in g.values for d in [axes.of(v, root)] if d is not None}
     if not (always or _pays(g, dims)):
         return f
-    t = _Tiling(g, dims, root[0].shape[root[1]])
+    t = _Tiling(g, dims, root[0].shape[root[1]], f.lanes)
     h = t.function()
-    h.chunks = t.chunks
+    h.chunks, h.lanes = t.chunks, t.lanes
     h = without_dead(h)
     return h if always or t.converted <= CONVERTED * t.elements else f
 
@@ -118,11 +118,13 @@ def _fills_vectors(v: Value, dims: dict[Value, int]) -> bool:
 class _Tiling:
     """Makes each value in one of two forms, and the other where it is asked for."""
 
-    def __init__(self, f: Function, dims: dict[Value, int], samples: int) -> None:
+    def __init__(self, f: Function, dims: dict[Value, int], samples: int, lanes: int) -> None:
         self.f = f
         self.dims = dims
         self.samples = samples
-        self.chunks = -(-samples // CHUNK)
+        self.lanes = lanes
+        self.parts = CHUNK // lanes
+        self.chunks = -(-samples // CHUNK) * self.parts
         self.r = Rewriter()
         self.plain: dict[Value, Value] = {}
         self.tiled: dict[Value, Value] = {}
@@ -143,7 +145,7 @@ class _Tiling:
         over_lanes = v.kind == "reduce" and v.params == (1,) and v.args[0] in self.split
         if over_lanes:
             a = self.split[v.args[0]]
-            self.plain[v] = self.r.reduce(v.name, a, (a.ndim - 1,), dt=v.dtype)
+            self.plain[v] = self.r.reduce(v.name, a, self.within(a), dt=v.dtype)
             return
         rule = _RULES.get(v.kind)
         found = rule(self, v) if rule is not None and v in self.dims else None
@@ -155,13 +157,22 @@ class _Tiling:
             self.make_plain(v)
 
     def splits(self, v: Value) -> bool:
-        """Notes a reshape of a leading batch to chunks of 16 samples, for the reduction that follows."""
+        """Notes a reshape of a leading batch to 16 samples each, for the reduction that follows.
+
+        That adds the parts of the 16 before their lanes, as the tree of ``cpu/nest`` does.
+        """
         if v.kind != "view" or v.name != "reshape" or self.dims.get(v.args[0]) != 0:
             return False
-        if v.shape[:2] != (self.chunks, CHUNK):
+        whole = self.chunks // self.parts
+        if v.shape[:2] != (whole, CHUNK):
             return False
-        self.split[v] = self.r.reshape(self.as_tiled(v.args[0]), (self.chunks, *v.shape[2:], CHUNK))
+        parts = (self.parts,) if self.parts > 1 else ()
+        self.split[v] = self.r.reshape(self.as_tiled(v.args[0]), (whole, *parts, *v.shape[2:], self.lanes))
         return True
+
+    def within(self, a: Value) -> tuple[int, ...]:
+        """The dimensions of a split value that are the 16 samples: which part of them, and the lane."""
+        return (a.ndim - 1,) if self.parts == 1 else (1, a.ndim - 1)
 
     def make_plain(self, v: Value) -> None:
         """The value in its own form."""
@@ -170,7 +181,7 @@ class _Tiling:
 
     def shape(self, v: Value) -> tuple[int, ...]:
         """The tiled form's shape."""
-        return (self.chunks, *self.rest(v), CHUNK)
+        return (self.chunks, *self.rest(v), self.lanes)
 
     def rest(self, v: Value) -> tuple[int, ...]:
         """The dimensions but the batch."""
@@ -190,9 +201,9 @@ class _Tiling:
 
     def tile(self, a: Value, d: int) -> Value:
         """The views that tile dimension ``d``."""
-        more = self.chunks * CHUNK - a.shape[d]
+        more = self.chunks * self.lanes - a.shape[d]
         a = self.r.pad(a, [(0, more if k == d else 0) for k in range(a.ndim)])
-        a = self.r.reshape(a, (*a.shape[:d], self.chunks, CHUNK, *a.shape[d + 1 :]))
+        a = self.r.reshape(a, (*a.shape[:d], self.chunks, self.lanes, *a.shape[d + 1 :]))
         others = [k for k in range(a.ndim) if k not in (d, d + 1)]
         return self.copy(self.r.permute(a, (d, *others, d + 1)), a.ndim > 2)
 
@@ -215,7 +226,7 @@ class _Tiling:
     def untile(self, a: Value, v: Value) -> Value:
         """The views that undo the tiling."""
         d, last = self.dims[v], a.ndim - 1
-        whole = self.chunks * CHUNK
+        whole = self.chunks * self.lanes
         a = self.r.permute(a, (*range(1, d + 1), 0, last, *range(d + 1, last)))
         a = self.r.reshape(a, (*v.shape[:d], whole, *v.shape[d + 1 :]))
         return self.copy(self.r.slice(a, d, 0, v.shape[d]), v.ndim > 1)
@@ -227,7 +238,9 @@ class _Tiling:
     def unsplit(self, v: Value) -> Value:
         """A split batch in its own form."""
         a = self.split[v]
-        return self.r.permute(a, (0, a.ndim - 1, *range(1, a.ndim - 1)))
+        samples = self.within(a)
+        rest = [d for d in range(1, a.ndim) if d not in samples]
+        return self.r.reshape(self.r.permute(a, (0, *samples, *rest)), v.shape)
 
     # ---- within a chunk
 
@@ -237,15 +250,15 @@ class _Tiling:
 
     def valid(self, a: Value, samples: int) -> Value:
         """Which lanes of the tiled ``a`` hold some of so many samples."""
-        number = self.r.reshape(self.r.iota(self.chunks * CHUNK, int32), (self.chunks, CHUNK))
+        number = self.r.reshape(self.r.iota(self.chunks * self.lanes, int32), (self.chunks, self.lanes))
         inside = self.r.map("lt", number, self.r.const(samples, int32))
-        return self.r.expand(self.r.reshape(inside, (self.chunks, *[1] * (a.ndim - 2), CHUNK)), a.shape)
+        return self.r.expand(self.r.reshape(inside, (self.chunks, *[1] * (a.ndim - 2), self.lanes)), a.shape)
 
     def index(self, v: Value) -> Value:
         """Tiled indices, 0 where there is no sample."""
         a = self.as_tiled(v)
         samples = v.shape[self.dims[v]]
-        if samples % CHUNK == 0:
+        if samples == self.chunks * self.lanes:
             return a
         return self.r.where(self.valid(a, samples), a, self.r.const(0, a.dtype))
 
@@ -282,7 +295,7 @@ def _expand(t: _Tiling, v: Value, a: Value) -> Value | None:
     if a in t.dims:
         if t.dims[a] + more != d:
             return None
-        x = t.r.reshape(t.as_tiled(a), (t.chunks, *[1] * more, *t.rest(a), CHUNK))
+        x = t.r.reshape(t.as_tiled(a), (t.chunks, *[1] * more, *t.rest(a), t.lanes))
     elif d >= more and a.shape[d - more] != 1:
         return None
     elif prod(a.shape) == 1:

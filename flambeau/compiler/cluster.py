@@ -40,7 +40,7 @@ def clusters(f: Function, supported: Supported, forced: Iterable[Value] = ()) ->
     ``supported`` says which values can be generated; those in ``forced`` must be stored.
     """
     cs = sequence(_Clustering(f, supported, frozenset(forced)).run())
-    return by_level(cs, f.chunks) if f.chunks > 1 else cs
+    return by_level(cs, f.chunks, f.lanes) if f.chunks > 1 else cs
 
 
 def _steps(f: Function) -> set[Value]:

@@ -30,10 +30,12 @@ class Nests:
 
     Args:
         chunks: into how many chunks the function's batch is cut.
+        lanes: samples in each.
     """
 
-    def __init__(self, chunks: int) -> None:
+    def __init__(self, chunks: int, lanes: int = 0) -> None:
         self.chunks = chunks
+        self.lanes = lanes
         self._known: dict[Any, _Known] = {}
 
     def of(
@@ -55,7 +57,7 @@ class Nests:
 
     def _new(self, c: Cluster, in_memory: Any, layouts: Any, divided: Any) -> Nest | NotAffineError:
         try:
-            return nest(c, in_memory, layouts, divided, self.chunks)
+            return nest(c, in_memory, layouts, divided, self.chunks, self.lanes)
         except NotAffineError as e:
             return NotAffineError(e.view, e.split)  # without the frames that it came through
 

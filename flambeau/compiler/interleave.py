@@ -45,7 +45,7 @@ def interleave(f: Function) -> Function:
         found = _interleaved(r, sums[v], new) if v in sums and v not in within else _alone(r, v, new)
         new[v] = found or copied(r, v, args)
     r.f.outputs = [new[v] for v in f.outputs]
-    r.f.chunks = f.chunks
+    r.f.tiled_as(f)
     return without_dead(r.f)
 
 

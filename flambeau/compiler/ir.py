@@ -63,7 +63,8 @@ class Value:
 class Function:
     """A program in the IR: values in order of definition, and which of them are outputs.
 
-    ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``). ``origin``: of what is defined next.
+    ``chunks``: into how many chunks of samples its batch is cut, or 0 (``batch``). ``lanes``: samples in such a chunk,
+    as suits the processor. ``origin``: of what is defined next.
     ``uses``: what the NumPy executor found out about it; it does not change once it has run.
     """
 
@@ -71,8 +72,13 @@ class Function:
         self.values: list[Value] = []
         self.outputs: list[Value] = []
         self.chunks = 0
+        self.lanes = 16
         self.origin: Origin | None = None
         self.uses: tuple[list[list[int]], set[int]] | None = None
+
+    def tiled_as(self, f: Function) -> None:
+        """Notes that its batch is cut as that of ``f``, of which it is another form."""
+        self.chunks, self.lanes = f.chunks, f.lanes
 
     def define(self, v: Value) -> Value:
         """Appends a definition."""

@@ -129,11 +129,12 @@ def nest(
     layouts: Mapping[Value, Layout],
     divided: Collection[Value] = (),
     chunks: int = 0,
+    lanes: int = 0,
 ) -> Nest:
     """The loop nest of a cluster. Dimensions are split where a reshape needs it, then merged where all agree.
 
     ``divided``: views whose coordinates may be computed by division at run time.
-    ``chunks``: into how many chunks the function's batch is cut. A loop over them stays one.
+    ``chunks``: into how many chunks of ``lanes`` samples the function's batch is cut. A loop over them stays one.
 
     Raises:
         NotAffineError: some access is not affine, whatever the split.
@@ -143,7 +144,7 @@ def nest(
     while True:
         try:
             n = _Pull(c, in_memory, layouts, factors, by_division).nest()
-            n.chunked = is_chunked(c, chunks) and n.sizes[0] == chunks
+            n.chunked = is_chunked(c, chunks, lanes) and n.sizes[0] == chunks
             return _merged(n)
         except NotAffineError as e:
             if e.split and any(v.kind == "contract" for v in c.reduces):

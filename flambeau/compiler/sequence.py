@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
-from .chunked import CHUNK
 from .ir import Value
 from .placing import PLACED
 
@@ -68,20 +67,20 @@ def sequence(cs: list[Cluster]) -> list[Cluster]:
     return order
 
 
-def is_chunked(c: Cluster, chunks: int) -> bool:
-    """Does a cluster run along the chunks of a tiled batch, or along its samples?"""
+def is_chunked(c: Cluster, chunks: int, lanes: int) -> bool:
+    """Does a cluster run along the chunks of a tiled batch, or along its samples, of which ``lanes`` are a chunk?"""
     if chunks < 2 or not c.domain or 0 in c.dims:
         return False
-    return (c.domain[0] == chunks and CHUNK in c.domain[1:]) or (c.domain[0] == chunks * CHUNK and not c.reduces)
+    return (c.domain[0] == chunks and lanes in c.domain[1:]) or (c.domain[0] == chunks * lanes and not c.reduces)
 
 
-def by_level(cs: list[Cluster], chunks: int) -> list[Cluster]:
+def by_level(cs: list[Cluster], chunks: int, lanes: int) -> list[Cluster]:
     """Clusters, which are in an order in which they can run, so that those along chunks of a batch come together.
 
     What crosses the batch is a barrier between them. Everything comes after as many barriers as it may, so that what a
     barrier waits for, like the number of labels that count, comes early and alone.
     """
-    return in_levels(cs, {c: is_chunked(c, chunks) for c in cs})
+    return in_levels(cs, {c: is_chunked(c, chunks, lanes) for c in cs})
 
 
 def in_levels(cs: list[Cluster], chunked: Mapping[Cluster, bool]) -> list[Cluster]:

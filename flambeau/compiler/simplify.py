@@ -69,7 +69,7 @@ def rewritten(f: Function, rewrite: Rewrite) -> Function:
         r.f.origin = v.origin
         new[v] = rewrite(r, v, tuple([new[a] for a in v.args]))
     r.f.outputs = [new[v] for v in f.outputs]
-    r.f.chunks = f.chunks
+    r.f.tiled_as(f)
     return r.f
 
 
@@ -92,7 +92,7 @@ def without_dead(f: Function) -> Function:
             args = tuple([new[a] for a in v.args])
             new[v] = g.define(Value(v.kind, v.name, args, v.params, v.shape, v.dtype))
     g.outputs = [new[v] for v in f.outputs]
-    g.chunks = f.chunks
+    g.tiled_as(f)
     return g
 
 

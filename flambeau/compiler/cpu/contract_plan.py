@@ -375,9 +375,13 @@ class Tiles:
         return any(c % lanes for k, c in s.address.terms if k != axis)
 
     def live(self, tile: dict[int | None, int]) -> int:
-        """Registers that a step needs: for sums, for all elements of one side and for one of the other."""
+        """Registers that a step needs: for sums, for all elements of one side and for one of the other.
+
+        Where all sums meet one vector and registers are few, LLVM moves sums about if only one is left for elements.
+        """
         sides = [self.loads(s, tile) for s in self.sides]
-        return prod(tile.values()) + min(sides) + (1 if self.unrolled == 1 else 0)
+        spare = 1 if self.registers > 16 or min(sides) > 1 else 3
+        return prod(tile.values()) + min(sides) + (spare if self.unrolled == 1 else 0)
 
     def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
         """How many different elements, or vectors, of an operand an unrolled step reads."""

@@ -115,7 +115,7 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
     divided: set[Value] = set()
     opaque: set[Value] = set()
     native = {v for v in f.values if generated(v, target)}
-    known = Nests(f.chunks)
+    known = Nests(f.chunks, f.lanes)
 
     while True:
         cs = clusters(f, _nested(f, native - opaque).__contains__, forced)
@@ -211,6 +211,7 @@ class Executable(Keeper):
     def _clustered(self, f: Function) -> tuple[Steps, list[Value]]:
         """The nests of a function, and those of its outputs that are flags of checks rather than the program's own."""
         target = self.pool.cache.target
+        f.lanes = target.samples
         f = prepared(f)
         odd = {v for v, t in zip(f.outputs, self.types) if not same_strides(t.strides, row_major(v.shape), v.shape)}
         f = recurrence.laid_out(f, lambda v: generated(v, target), odd, target)

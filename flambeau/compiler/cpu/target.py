@@ -61,6 +61,14 @@ class Target(NamedTuple):
         return 32 if self.has("avx2") and self.has("fma") else 16
 
     @property
+    def samples(self) -> int:
+        """How many samples of a tiled batch are a chunk: a vector of float32, or 8.
+
+        Half as many are twice as many chunks, where threads on cores of unequal speed share few.
+        """
+        return max(8, self.vector_bytes // 4)
+
+    @property
     def vector_registers(self) -> int:
         """How many vector registers there are."""
         return 32 if self.is_arm or self.vector_bytes == 64 else 16
