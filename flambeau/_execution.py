@@ -10,6 +10,7 @@ import numpy as np
 from . import _collector, _twins
 from .compiler.numpy import execute, flatten, to_memory
 from .dtypes import dtype
+from .graph import ahead
 from .graph import realisation as realise
 from .graph.node import Operator
 from .graph.program import Program
@@ -199,6 +200,7 @@ def of_one_number(op: Operator, dt: dtype) -> Any:
 
 _of_numbers: dict[tuple[Operator, dtype], Any] = {}
 realise.at_hand.append(of_one_number)
+ahead.plain.append(run_compiled)
 realise.executor.append(run_on_numpy if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy" else run_compiled)
 if _twins.mode == "now" or (_twins.mode == "auto" and realise.executor[0] is run_compiled):
     realise.steady_hooks.append(_twins.begin)

@@ -28,7 +28,7 @@ if mode not in MODES:
 
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
-    "autograd.memo", "graph.alike", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
+    "autograd.memo", "graph.ahead", "graph.alike", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
     "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._deferred_views", "ops._registry",
     "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
@@ -137,6 +137,7 @@ def _classes() -> list[type]:
     """Classes whose attributes are read from their places."""
     from .autograd.memo import Pass
     from .graph import traced
+    from .graph.ahead import Expected
     from .graph.epoch import Epoch
     from .graph.gradients import Gradients
     from .graph.node import Node
@@ -147,4 +148,4 @@ def _classes() -> list[type]:
     from .ops.stepping import Standing
 
     return [Storage, tensor_class[0], Parameter, Epoch, traced.Traced, traced.Several, Node, Ty, Notes, View, Standing,
-            Gradients, Pass, tape.Released]  # fmt: skip
+            Gradients, Pass, tape.Released, Expected]  # fmt: skip

@@ -32,11 +32,13 @@ class Epoch:
 
     __slots__ = (
         "__weakref__",
+        "ahead",
         "alone",
         "bytes",
         "computed",
         "crowded",
         "deferring",
+        "expected",
         "grad",
         "inference",
         "leaves",
@@ -81,6 +83,8 @@ class Epoch:
         self.looks: tuple[int, int] = (0, 0)  # a realisation, and glimpses since
         self.waited = 0  # small writes that were recorded because something was pending
         self.written = 0  # no memory has been written since ``fn.next_number`` gave this number
+        self.expected: Any = None  # the program that may come again (``graph.ahead``),
+        self.ahead: Any = None  # and the one that has begun
         self.grad = True
         self.inference = False
         self.sampling: Any = None  # ``graph.sampling``: is one sample recorded that stands for a batch?
@@ -141,6 +145,7 @@ def current() -> Epoch:
     return threads.epoch
 
 
+begin_ahead: list[Any] = []  # ``realisation``
 settler: list[Any] = []  # ``tape.settle``
 maker: list[Any] = []  # ``resting.make``
 
@@ -231,6 +236,8 @@ def _leaf(s: Storage, epoch: Epoch) -> Node:
     h = s.h = t.leaves.get(ordinal) or leaf_node(t, ordinal)
     s.epoch = epoch
     epoch.leaves.append(s)
+    if epoch.expected is not None and s.owner is None:
+        begin_ahead[0](epoch, h, s.raw)
     return h
 
 
@@ -259,8 +266,11 @@ def _part_leaf(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
         part = t.views["part"] = _ty(t.shape, t.dtype, t.strides)
     ordinal = len(epoch.leaves)
     epoch.leaves.append(s)
-    epoch.values[ordinal] = s.seen[t.offset :]  # type: ignore[index]
-    return part.leaves.get(ordinal) or leaf_node(part, ordinal)
+    values = epoch.values[ordinal] = s.seen[t.offset :]  # type: ignore[index]
+    h = part.leaves.get(ordinal) or leaf_node(part, ordinal)
+    if epoch.expected is not None and s.owner is None:
+        begin_ahead[0](epoch, h, values)
+    return h
 
 
 def base_node(s: Storage) -> Node:
@@ -281,6 +291,8 @@ def _shared_leaf(s: Storage, epoch: Epoch) -> Node:
     s.h = None
     h = _leaf(s, epoch)
     notes.source = epoch.values[len(epoch.leaves) - 1] = s.seen.copy()  # type: ignore[union-attr]
+    if epoch.expected is not None:
+        begin_ahead[0](epoch, h, notes.source)
     return h
 
 

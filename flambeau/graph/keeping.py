@@ -8,6 +8,7 @@ that tensors have cached hold again, and nothing of it is recorded anew.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -82,3 +83,15 @@ def sweep() -> None:
 def buffers(slots: list[int]) -> list[Any]:
     """The memory of kept storages by their numbers."""
     return [_slots[i].raw for i in slots]  # type: ignore[union-attr]
+
+
+@twin
+def at_rest(kept: Sequence[Node]) -> list[Any] | None:
+    """The memory of the kept storages that have these nodes; None if one of them is pending, or another's by now."""
+    found: list[Any] = []
+    for node in kept:
+        s = _slots[-1 - node.attrs]
+        if s is None or s.h is not node:
+            return None
+        found.append(s.raw)
+    return found

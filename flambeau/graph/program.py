@@ -39,6 +39,7 @@ class Program:
         self.wanted: int | None = None
         self.cache: Any = None
         self.alike = alike
+        self.expected: Any = None  # by ``graph.ahead``
         if alike is None:
             self._number()
         else:

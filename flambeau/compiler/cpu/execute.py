@@ -38,7 +38,7 @@ from .nest_loops import Kernel
 from .pool import Pool, default
 from .refusing import refusal
 from .rows import in_rows
-from .running import Outputs, Run, Whole, replaced, scalars_of
+from .running import AHEAD, Outputs, Run, Whole, replaced, scalars_of
 from .schedule import nanoseconds, schedule, worth_sharing
 from .segments import segments
 from .shared_panels import in_panels, weights_of_pieces
@@ -250,6 +250,8 @@ class Executable(Keeper):
         ends = {k: max(begin, written[self.home(v)]) for v, k in self.wanted.items()}
         ends[-1] = max(ends.values(), default=begin)
         ends = {k: at for k, at in ends.items() if at < len(native.segments)}
+        if not begin and not self.inplace:
+            ends[AHEAD] = 0
         return {k: (at, sum([nanoseconds(one) for i, one in kernels if i >= at])) for k, at in ends.items()}
 
     def _direct_outputs(self) -> dict[Value, int]:

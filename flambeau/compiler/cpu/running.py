@@ -145,6 +145,7 @@ KNOWN, LISTED = _references()
 OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its storage know
 
 
+AHEAD = -2  # whoever comes back with this output waits for none, and asks for all later
 LARGEST = float(np.finfo(np.float32).max)
 INPUTS, OLDS = 4, 5  # where native code finds these lists in the table of ``Before``
 
@@ -234,6 +235,32 @@ class Whole(Keeper):
             early = self.returns.get(wanted) if flight.enabled[0] else None
             return self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
 
+    @property
+    def whole(self) -> Whole:
+        """Itself, as an ``Executable`` may have one."""
+        return self
+
+    @property
+    def begins(self) -> bool:
+        """May it run before whoever gets its outputs is known?"""
+        return AHEAD in self.returns
+
+    def begin(self, inputs: list[Array], scalars: Sequence[Any]) -> flight.Flight | None:
+        """Begins a run that other threads take to its end; None if there are none.
+
+        It has the outputs, and is one of ``flights`` until somebody waits for it.
+        """
+        if not flight.enabled[0] or self.native.pool.threads == 1:
+            return None
+        with self.lock:
+            if flight.flights:
+                flight.land()
+            self.scalars.write(scalars)
+            early = self.returns[AHEAD]
+            if self._as_before(inputs, [None] * len(self.outputs.types), early) is None:
+                self._anew(inputs, (), early)
+            return flight.flights[-1]
+
     def take(self) -> None:
         """Takes memory for runs, and tells native code where it is."""
         super().take()
@@ -263,7 +290,7 @@ class Whole(Keeper):
             goes_on = self.native.run_packed(arguments, early.program)
         finally:
             run.begun = True
-            if not goes_on:
+            if not goes_on and early is not self.returns.get(AHEAD):
                 run.land()  # not only forgotten: a signal's handler may raise when it is just back, and goes on
 
     def _anew(self, inputs: list[Array], olds: Sequence[Any], early: Early | None) -> list[Array]:
