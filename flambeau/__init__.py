@@ -117,6 +117,8 @@ _SUBMODULES = frozenset(
         "_utils",
         "cpu",
         "_inductor",
+        "export",
+        "package",
     ]
 )
 _LAZY_NAMES = {
