@@ -402,3 +402,29 @@ def test_memory_is_filled_with_one_of_its_own_elements() -> None:
     z = y * 2
     z.fill_(z[0]).sum().backward()
     assert y.grad is not None and y.grad.tolist() == [6.0, 0.0, 0.0]
+
+
+def test_a_number_under_a_pending_mask_is_written_without_a_look_at_it() -> None:
+    x = torch.arange(12.0).reshape(3, 4) + 0
+    n, version = realisation.counters["realisations"], x._version
+    small = x < 5
+    x[small] = -float("inf")
+    x[x.sum(1) > 30] = 3
+    counts = torch.arange(5) + 0
+    counts[counts > 2] = 7
+    assert realisation.counters["realisations"] == n
+    assert x._version == version + 2
+    ninf = -np.inf
+    assert x.tolist() == [[ninf] * 4, [ninf, 5.0, 6.0, 7.0], [3.0] * 4]
+    assert counts.tolist() == [0, 1, 2, 7, 7]
+
+
+def test_a_number_under_a_pending_mask_is_refused_where_it_does_not_fit() -> None:
+    x = torch.arange(5).to(torch.int8) + 0
+    with pytest.raises(RuntimeError, match="value cannot be converted to type int8_t without overflow"):
+        x[x > 2] = 300
+    with pytest.raises(IndexError, match="The shape of the mask"):
+        x[torch.arange(4) > 2] = 3
+    w = torch.arange(3.0, requires_grad=True) * 2
+    w[w > 2] = 5
+    assert type(w.grad_fn).__name__ == "IndexPutBackward0"

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, float32, int64
+from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import View, new_tensor
-from ..graph.types import Ty, integers_type, permuted_strides, stride_order, ty
+from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill
@@ -23,6 +23,7 @@ from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_
 from ._signatures import type_name
 from ._types import broadcast_shape
 from .copying import FILL_TENSOR, dense
+from .filling import MASKED_FILL
 from .gathering import wrapped
 from .views import alias_view, expand_rule
 
@@ -206,6 +207,8 @@ def setitem(self: Any, index: Any, value: Any) -> None:
         if x is not None:
             _assign(x, value)
             return
+    elif is_tensor(index) and _fill_under(self, index, value):
+        return
     x, tensors = apply_basic(self, index, reading=False)
     if tensors is None:
         _assign(x, value)
@@ -214,6 +217,23 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     value = under_mask(x, index if isinstance(index, tuple) else (index,), value)
     where = tuple(d for d, t in enumerate(tensors) if t is not None)
     put_(x, where, [t for t in tensors if t is not None], value, False)
+
+
+def _fill_under(x: Any, mask: Any, value: Any) -> bool:
+    """Has a number written where a mask is true that is pending, and stays so; False if there is more to it."""
+    own, t = x._ty, mask._ty
+    if t.dtype is not bool_ or not t.ndim or not mask._s.pending or t.shape != own.shape[: t.ndim]:
+        return False
+    if type(value) is int:
+        fits = -(2**63) <= value < 2**63
+    else:
+        fits = type(value) is float and own.dtype.kind == "f"
+    if not fits or own.dtype.itemsize == 2 or overlaps_itself(own) or (threads.epoch.grad and requires_grad(x)):
+        return False
+    check_value(value, own.dtype)
+    more = own.ndim - t.ndim
+    call_inplace(MASKED_FILL, x, (mask.reshape((*t.shape, *[1] * more)) if more else mask, value))
+    return True
 
 
 def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate: bool) -> Any:

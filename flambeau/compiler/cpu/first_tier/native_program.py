@@ -107,18 +107,18 @@ class NativeProgram:
     def _tabulate_numbers(self) -> None:
         """Notes what is to be computed of sizes: words, offsets, elements of outputs and of results."""
         offsets, outputs = [p.offset for *_, p in self.moving], [[n] for _, n in self.outputs]
-        results, works = [[times(*s.places[-1].shape)] for s in self.steps], [[s.work] for s in self.steps]
-        self.numbers_of = Table([*self.words, *offsets, *outputs, *results, *works])
+        self.numbers_of = Table([*self.words, *offsets, *outputs, *[[times(*s.places[-1].shape)] for s in self.steps]])
 
     def _tabulate_walked(self) -> None:
         """Notes where the table has what cuts steps into parts: outermost dimensions, those of loops, and the parts."""
         self.walked = np.array([k for k, s in enumerate(self.steps) if s.product is None], np.intp)
         walked = [self.steps[k] for k in self.walked]
-        self.rates = np.array([walking.NANOSECONDS.get(s.label, walking.OTHERS) for s in walked])
+        self.rates = [walking.NANOSECONDS.get(s.label, walking.OTHERS) for s in walked]
         firsts = np.array([self.begins[k] for k in self.walked], np.intp)
         behind = firsts + np.array([walking.OUTER * (1 + len(s.places)) for s in walked], np.intp)
         self.part_places, self.dims_places = np.stack([behind, behind + 1]), np.stack([firsts, behind + 2])
-        self.parts = np.ones_like(self.part_places)
+        self.cut_for: tuple[int, ...] = (0,)  # the number of threads and the sizes for which that was decided
+        self.shared = 0.0  # the nanoseconds of what is cut
 
     # ---- sizes
 
@@ -136,12 +136,13 @@ class NativeProgram:
         numbers = self.numbers_of.values(sizes)
         words, offsets = len(self.words), len(self.moving)
         self.table.operands[self.word_places] = numbers[:words]
-        works, numbers = numbers[-len(self.steps) :], numbers[: -len(self.steps)]
         offset_of, numels = numbers[words : words + offsets].tolist(), numbers[words + offsets :].tolist()
         for (rows, at, p), offset in zip(self.moving, offset_of):
             rows[at, 2] = self.first.get(p.memory, 0) + offset
         cost = self._decide(sizes)
-        self.table.header[7] = int(cost + self._cut(works[self.walked] * self.rates))
+        if get_num_threads() != self.cut_for[0] or _differ(sizes, self.cut_for[1:]):
+            self._cut(sizes)
+        self.table.header[7] = int(cost + self.shared)
         self.seconds = 1e-9 * cost
         self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
         self.sizes = sizes
@@ -166,15 +167,15 @@ class NativeProgram:
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
 
-    def _cut(self, nanoseconds: np.ndarray) -> float:
-        """Cuts steps that take so long into parts, which threads share; the nanoseconds that those take."""
-        operands = self.table.operands
-        parts = walking.parts_of(nanoseconds, get_num_threads(), *operands[self.dims_places])
+    def _cut(self, sizes: Sequence[int]) -> None:
+        """Cuts steps that take long for these sizes into parts, which threads share."""
+        operands, threads = self.table.operands, get_num_threads()
+        taken = np.array([rate * value(self.steps[k].work, sizes) for k, rate in zip(self.walked, self.rates)])
+        parts = operands[self.part_places] = walking.parts_of(taken, threads, *operands[self.dims_places])
         chunks = parts[0] * parts[1]
-        if (parts != self.parts).any():
-            self.parts = operands[self.part_places] = parts
-            self.table.steps[self.walked, 3] = self.table.segments[self.walked, 2] = chunks
-        return float(nanoseconds[chunks > 1].sum())
+        self.table.steps[self.walked, 3] = self.table.segments[self.walked, 2] = chunks
+        self.shared = float(taken[chunks > 1].sum())
+        self.cut_for = threads, *sizes
 
     def _decide(self, sizes: Sequence[int]) -> float:
         """Writes what sizes decide of products; the nanoseconds that they take."""
@@ -236,6 +237,11 @@ def value(size: Size, sizes: Sequence[int]) -> int:
     for k in places:
         found *= sizes[k]
     return found
+
+
+def _differ(sizes: Sequence[int], before: Sequence[int]) -> bool:
+    """Are these sizes others by so much that what steps take is not about the same?"""
+    return any([4 * n > 5 * m or n < m for n, m in zip(sizes, before)])  # noqa: C419
 
 
 def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
