@@ -15,7 +15,7 @@ from flambeau import _execution, nn
 from flambeau.compiler.cpu import stored
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.disk import Disk
-from flambeau.first_tier import kept_plans, patterns, shared_programs, split_programs
+from flambeau.first_tier import kept_plans, patterns, planning, shared_programs, split_programs
 from flambeau.graph import realisation
 
 Run = Callable[[Any, tuple[int, ...]], tuple[list[str], list[bool], list[str]]]
@@ -30,14 +30,14 @@ def process(monkeypatch: pytest.MonkeyPatch, native_code: None, tmp_path: Path) 
     monkeypatch.setattr(_execution, "tier", ["first"])
     place = Disk(tmp_path / "plans")
     monkeypatch.setattr(stored, "store", lambda: place)
-    init, made = shared_programs.Planner.__init__, []
+    init, made = planning.Planner.__init__, []
 
     def counted(self: Any, *args: Any) -> None:
         made.append(False)
         init(self, *args)
         made[-1] = True
 
-    monkeypatch.setattr(shared_programs.Planner, "__init__", counted)
+    monkeypatch.setattr(planning.Planner, "__init__", counted)
 
     def run(net: Any, lengths: tuple[int, ...]) -> tuple[list[str], list[bool], list[str]]:
         made.clear()

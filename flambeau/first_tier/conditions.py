@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..compiler.affine import row_major, same_strides
 from ..compiler.cpu.first_tier import seen_under
 from ..compiler.cpu.first_tier.native_program import value
-from ..compiler.cpu.first_tier.native_steps import Shape
+from ..compiler.cpu.first_tier.places import Shape
 from ..compiler.cpu.first_tier.sizes import times
 
 

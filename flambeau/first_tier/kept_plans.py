@@ -17,7 +17,7 @@ from ..compiler.cpu import stored
 from ..compiler.cpu.code_cache import default
 from ..compiler.cpu.first_tier import matrices
 from ..compiler.cpu.first_tier.native_program import NativeProgram
-from ..compiler.cpu.first_tier.native_steps import Memory, Place, Product, Step
+from ..compiler.cpu.first_tier.places import Memory, Place, Product, Step
 from ..compiler.cpu.first_tier.sizes import Size
 from ..compiler.ir import Value
 from ..dtypes import get_dtype

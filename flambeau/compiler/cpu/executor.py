@@ -62,12 +62,15 @@ class Kernel(NamedTuple):
     by storing a code that is not zero at `workspace + ERROR_CODE` and a value to tell at `workspace + ERROR_VALUE`
     (`pool_text`). It must not touch what another chunk of its segment writes. Floating-point arithmetic rounds to
     nearest in every thread, whatever the caller has set.
+
+    Behind its operands lie so many zeros, which whoever knows the program's tables may change.
     """
 
     text: str
     operands: tuple[Operand, ...]
     function: str = "kernel"
     label: str = ""
+    zeros: int = 0
 
 
 class Segment(NamedTuple):
@@ -305,7 +308,7 @@ class Executor:
                 raise ValueError(f"{operand}: the program has {limit} {name}s")
 
     def _tabulate(self, functions: Sequence[dict[str, int]], first_buffer: int, first_scalar: int) -> _Table:
-        counts = [len(kernel.operands) for kernel in self.kernels]
+        counts = [len(kernel.operands) + kernel.zeros for kernel in self.kernels]
         operands = (ctypes.c_uint64 * (sum(counts) + 1))()
         place = ctypes.addressof(operands)
         constants: list[int] = []  # in the places of operands
@@ -327,6 +330,8 @@ class Executor:
                 elif not is_constant:
                     arguments += place, 8 * (first_scalar + operand.index), 0
                 place += 8
+            constants += [0] * kernel.zeros
+            place += 8 * kernel.zeros
         operands[: len(constants)] = constants
         first, more = (_words(self._segment_words()), _words(steps)), (arguments, scratch, arrays)
         return _Table(*first, operands, *[_words(one) for one in more])

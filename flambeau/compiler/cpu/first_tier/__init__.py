@@ -13,7 +13,8 @@ contractions which order a contraction adds in, and its operands as ``products``
 depthwise    convolutions whose channels do not meet
 reading      where an operand is read, through views and padding
 operators    a function in the IR as a list of calls
-native_steps a function as steps of native code for all sizes; walking: their kernels; sizes: what they are told
+native_steps a function as steps of native code for all sizes; places: what these are; walking: their kernels;
+             sizes: what they are told
 native_program  steps as one native call
 """
 

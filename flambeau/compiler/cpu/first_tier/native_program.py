@@ -14,13 +14,13 @@ from ...memory import Span, plan
 from ..allocation import empty
 from ..between_runs import address, aligned
 from ..contract_plan import decisive
-from ..executor import Array, Buffer, Constant, Executor, Kernel, Segment
+from ..executor import Array, Buffer, Executor, Kernel, Segment
 from ..pool import get_num_threads
 from ..running import Scalars
 from . import matrices, walking
 from .contractions import by_sizes, in_lanes, lasting, of_sizes
 from .errors import UnsupportedError
-from .native_steps import Memory, Place, Product, Step
+from .places import Memory, Place, Product, Step
 from .sizes import ONE, Size, Table, times
 
 ARENA, NUMBERS = 0, 1  # buffers of a run
@@ -73,7 +73,7 @@ class NativeProgram:
         self.lock = threading.RLock()
 
     def _kernel(self, s: Step) -> Kernel:
-        return Kernel("", (*map(self._operand, s.places), *[Constant(0)] * len(s.words)), label=s.label)
+        return Kernel("", tuple(map(self._operand, s.places)), label=s.label, zeros=len(s.words))
 
     def _operand(self, p: Place) -> Array | Buffer:
         m = p.memory
@@ -85,17 +85,18 @@ class NativeProgram:
         """Notes where the table has what follows from sizes, and writes what does not."""
         places = [p for s in self.steps for p in s.places]
         table = self.table = self.native.tables
-        first, words = 0, []
+        first = 0
         self.begins = []  # of each step's words
+        at: list[int] = []
         for s in self.steps:
             first += len(s.places)
             self.begins.append(first)
-            words += enumerate(s.words, first)
+            at += range(first, first + len(s.words))
             first += len(s.words)
-        for at, word in words:
-            table.operands[at] = word.factor
-        varying = [(at, word) for at, word in words if word.places]
-        self.word_places, self.words = np.array([at for at, _ in varying], np.intp), [[word] for _, word in varying]
+        words = [word for s in self.steps for word in s.words]
+        table.operands[at] = [word.factor for word in words]
+        varying = [(k, [word]) for k, word in zip(at, words) if word.places]
+        self.word_places, self.words = np.array([k for k, _ in varying], np.intp), [one for _, one in varying]
         self.where: list[tuple[Any, int, Place]] = []  # whose addends are written when memory is laid out anew
         rows = {True: 0, False: 0}
         for p in places:

@@ -7,8 +7,7 @@ Each step computes what the corresponding call of ``operators`` does, in the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....dtypes import dtype, float32, float64, int64
 from ...cluster import domain_labels
@@ -22,81 +21,8 @@ from . import maps, matrices, matrices_text, reductions, walking
 from .alone import Alone, Lone, aligned, operand_dim
 from .errors import UnsupportedError
 from .fused import Group, groups, kernel_text
+from .places import Memory, Place, Product, Shape, Step
 from .sizes import ONE, ZERO, Size, row_major, times
-
-Shape = tuple[Size, ...]
-KINDS = ("input", "output", "own", "number", "constant", "counts")
-
-
-@dataclass(eq=False)
-class Memory:
-    """Memory that a step reads or writes.
-
-    ``kind``: an input or output of the program, memory of its own between steps, a run-time number, a constant, or
-    0, 1, 2 and so on. ``what``: which one; ``numel``: its elements.
-    """
-
-    kind: str
-    what: Any
-    numel: Size
-    dtype: dtype
-
-
-class Place(NamedTuple):
-    """Where a value lies.
-
-    Attributes:
-        memory: in which memory.
-        shape: the value's.
-        strides: in elements.
-        offset: where it begins, in bytes: a sum.
-    """
-
-    memory: Memory
-    shape: Shape
-    strides: Shape
-    offset: tuple[Size, ...] = (ZERO,)
-
-    @property
-    def dtype(self) -> dtype:
-        """Of its elements."""
-        return self.memory.dtype
-
-
-class Product(NamedTuple):
-    """What the sizes of a product of matrices decide.
-
-    Attributes:
-        v: the contraction, at some sizes.
-        shapes: of its operands.
-        strides: of these as compiled code finds them.
-        labels: of the sizes that the kernel is told; "" for what it has none of.
-        sums: how far apart in memory, in bytes, neighbours along the sum lie in both operands.
-        columns: how far apart columns lie.
-        whole: the sizes of labels of which one index alone is computed.
-    """
-
-    v: Value
-    shapes: tuple[Shape, Shape]
-    strides: tuple[Shape, Shape]
-    labels: tuple[str, ...]
-    sums: tuple[Size, Size]
-    columns: Size
-    whole: tuple[tuple[str, Size], ...]
-
-
-class Step(NamedTuple):
-    """A kernel, where its operands lie, its result last, and the words that it is told.
-
-    ``product``: if it is one of matrices. ``work``: the elements that another one goes through.
-    """
-
-    label: str
-    kernel: int
-    places: tuple[Place, ...]
-    words: tuple[Size, ...]
-    product: Product | None = None
-    work: Size = ZERO
 
 
 class Steps:
