@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._tensor import set_state
-from .device import CPU
+from .device import CPU, sparse_coo, strided
 from .dtypes import complex32, dtype, uint8
 from .graph.storage import Storage, flat_type
 from .graph.tensor_base import new_tensor
@@ -176,7 +176,22 @@ def _refused(kind: str) -> Any:
 
 
 _rebuild_xla_tensor = _rebuild_device_tensor_from_numpy
-_rebuild_sparse_tensor = _refused("sparse")
+
+
+def _rebuild_sparse_tensor(layout: Any, data: tuple[Any, ...]) -> Any:
+    """A sparse tensor of its parts: those of a layout with coordinates, or with compressed rows or columns.
+
+    Raises:
+        NotImplementedError: the layout is of blocks.
+    """
+    from .sparse import sparse_compressed_tensor, sparse_coo_tensor
+
+    if layout is not sparse_coo:
+        return sparse_compressed_tensor(*data, layout=layout)
+    indices, values, size, *rest = data
+    return sparse_coo_tensor(indices, values, size, is_coalesced=rest[0] if rest else None)
+
+
 _rebuild_qtensor = _refused("quantized")
 _rebuild_nested_tensor = _refused("nested")
 _rebuild_wrapper_subclass = _refused("wrapper subclass")
@@ -188,15 +203,11 @@ def _element_size(dtype: Any) -> int:
 
 
 def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The function and the arguments that rebuild a plain tensor, as PyTorch's pickles name them.
-
-    Raises:
-        NotImplementedError: the tensor is sparse.
-    """
+    """The function and the arguments that rebuild a plain tensor, as PyTorch's pickles name them."""
     from collections import OrderedDict
 
-    if x.is_sparse:
-        raise NotImplementedError("flambeau cannot save sparse tensors: save x.to_dense()")
+    if x.layout is not strided:
+        return _rebuild_sparse_tensor, (x.layout, x._state())
     t = x._ty
     if t.meta:
         return _rebuild_meta_tensor_no_storage, (t.dtype, t.size, t.strides, x.requires_grad)

@@ -91,7 +91,7 @@ def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     if tensor_contents is None:
         tensor_contents = _contents(tensor, len(prefix))
-    text = _add_suffixes(prefix + tensor_contents, _suffixes(tensor), len(prefix))
+    text = add_suffixes(prefix + tensor_contents, _suffixes(tensor), len(prefix))
     return f"Parameter({text})" if not plain and parameter and isinstance(tensor, parameter) else text
 
 
@@ -168,7 +168,7 @@ def _history(tensor: Any) -> list[str]:
     return ["requires_grad=True"] if tensor.requires_grad else []
 
 
-def _add_suffixes(text: str, suffixes: list[str], indent: int) -> str:
+def add_suffixes(text: str, suffixes: list[str], indent: int) -> str:
     """Append the suffixes, each on a new line where it would not fit."""
     parts = [text]
     length = len(text) - text.rfind("\n") + 1

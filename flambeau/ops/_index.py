@@ -398,7 +398,7 @@ METHODS: dict[str, str] = {
     argsort kthvalue median mode msort nanmedian sort topk
     """,
     "sparsity": """
-    to_dense to_sparse
+    sparse_mask to_dense to_sparse to_sparse_csc to_sparse_csr
     """,
     "special": """
     digamma digamma_ erf erf_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ logit

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..device import device, memory_format
 from ..dtypes import dtype
-from ..graph.tensor_base import TensorBase
+from ..graph.tensor_base import NotDense, TensorBase, tensor_class
 from ._overriding import answer, answering, itself
 
 # name(kind argument, kind argument=, *, kind argument=): what has a "=" may be left out.
@@ -97,6 +97,11 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
     def checked(*args: Any, **kw: Any) -> Any:
         try:
             return f(*args, **kw)
+        except NotDense:
+            own = _own_method(name, args)
+            if own is None:
+                raise
+            return own(*args, **kw)
         except Exception:
             found = _foreign(args, kw)
             if found:
@@ -107,6 +112,13 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
         raise TypeError(wrong)
 
     return checked
+
+
+def _own_method(name: str, args: tuple[Any, ...]) -> Any:
+    """What the class of the first argument, a sparse tensor, has under a function's name."""
+    cls = type(args[0]) if args else None
+    own = getattr(cls, name, None)
+    return None if own is getattr(tensor_class[0], name, None) else own
 
 
 def _foreign(args: tuple[Any, ...], kw: dict[str, Any]) -> list[Any]:

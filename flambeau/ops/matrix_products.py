@@ -219,7 +219,10 @@ MV = Operator("mv", _mv_ty, _mv_lower, _mv_vjp, saves=((1, (0,)), (0, (1,))))
 @export()
 def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     """The product of a matrix (n, m) and a vector (m) (torch.mv)."""
-    return into(call(MV, (input, vec), False), out, "mv")
+    try:
+        return into(call(MV, (input, vec), False), out, "mv")
+    except NotDense:
+        return into(sparse_product(input, vec), out, "mv")
 
 
 def _dot_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:

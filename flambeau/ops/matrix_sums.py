@@ -7,6 +7,7 @@ from typing import Any
 
 from ..dtypes import bfloat16, bool_, float32, float64
 from ..graph.node import Operator
+from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
 from ._checks import not_implemented, refuse_out_dtype, wide
 from ._old_forms import factors_of_both
@@ -27,6 +28,7 @@ from .matrix_products import (
     mv,
     outer,
 )  # fmt: skip
+from .sparsity import sparse_product
 
 Rule = Callable[..., Any]
 
@@ -144,7 +146,10 @@ def addmm(
     if old:
         input, mat1, mat2, beta, alpha = factors_of_both("addmm", (input, mat1, mat2, *old), "mat1 mat2")
     refuse_out_dtype("addmm", out_dtype)
-    return into(ADDMM(input, mat1, mat2, beta, alpha), out, "addmm")
+    try:
+        return into(ADDMM(input, mat1, mat2, beta, alpha), out, "addmm")
+    except NotDense:
+        return into(beta * input + alpha * sparse_product(mat1, mat2), out, "addmm")
 
 
 @export(function=False)

@@ -19,6 +19,30 @@ def to_sparse(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @method()
+def to_sparse_csr(self: Any, dense_dim: Any = None) -> Any:
+    """The elements that are not zero, with rows compressed (https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_sparse_csr.html)."""
+    return _compressed(self, "sparse_csr", dense_dim)
+
+
+@method()
+def to_sparse_csc(self: Any, dense_dim: Any = None) -> Any:
+    """The elements that are not zero, with columns compressed (https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_sparse_csc.html)."""
+    return _compressed(self, "sparse_csc", dense_dim)
+
+
+def _compressed(x: Any, layout: str, dense_dim: Any) -> Any:
+    if dense_dim:
+        raise NotImplementedError(f"to_{layout}(): dense dimensions are not supported")
+    return import_module("flambeau.sparse").to_sparse(x, layout=getattr(import_module("flambeau"), layout))
+
+
+@method()
+def sparse_mask(self: Any, mask: Any) -> Any:
+    """The elements that a sparse tensor in coordinate form has, as a sparse tensor with its indices."""
+    return mask._with(self[tuple(mask._indices())])
+
+
+@method()
 def to_dense(self: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
     """This tensor, in another dtype if one is given: it is dense already."""
     return self if dtype is None else self.to(dtype)
@@ -26,4 +50,4 @@ def to_dense(self: Any, dtype: Any = None, *, masked_grad: bool | None = None) -
 
 def sparse_product(a: Any, b: Any) -> Any:
     """``a @ b`` where one of them is sparse."""
-    return import_module("flambeau.sparse").product(a, b)
+    return import_module("flambeau.sparse").matmul(a, b)

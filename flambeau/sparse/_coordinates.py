@@ -10,34 +10,30 @@ from flambeau.graph.tensor_base import NotDense
 from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
 
-
-def _refuse(self: Any) -> NoReturn:
-    raise NotDense("this operator does not take sparse tensors (layout torch.sparse_coo): call to_dense() first")
+from ._values import OfValues
 
 
-class SparseTensor(torch.Tensor):
+def refuse(self: Any) -> NoReturn:
+    """Raises NotDense."""
+    raise NotDense(f"this operator does not take sparse tensors (layout {self.layout}): call to_dense() first")
+
+
+class SparseTensor(OfValues, torch.Tensor):
     """A tensor of layout ``torch.sparse_coo``: ``indices`` (sparse_dim, nnz) int64 and ``values`` (nnz, *dense dims).
 
     An index may occur several times: its values are added, which ``coalesce`` does once and for all.
     """
 
-    __slots__ = ("_coalesced", "_places", "_vals")
+    __slots__ = ("_coalesced", "_origin", "_places", "_vals")
     __torch_function__ = disabled  # type: ignore[assignment]
 
     # What an operator asks a tensor for first: a sparse tensor has no memory to give.
-    _s = property(_refuse)  # type: ignore[assignment]
-    _h = property(_refuse)  # type: ignore[assignment]
-    _w = property(_refuse)  # type: ignore[assignment]
+    _s = property(refuse)  # type: ignore[assignment]
+    _h = property(refuse)  # type: ignore[assignment]
+    _w = property(refuse)  # type: ignore[assignment]
 
     layout = property(lambda self: torch.sparse_coo, doc="``torch.sparse_coo``.")
     is_sparse = property(lambda self: True, doc="True.")
-    grad_fn = property(lambda self: self._vals.grad_fn, doc="Of the values.")
-    is_leaf = property(lambda self: self._vals.is_leaf, doc="Of the values.")
-
-    @property
-    def requires_grad(self) -> bool:
-        """Do the values need a gradient?"""
-        return self._vals.requires_grad
 
     @property
     def grad(self) -> Any:
@@ -118,7 +114,7 @@ class SparseTensor(torch.Tensor):
         places, which = torch.unique(self._flat(), return_inverse=True)
         values = torch.zeros(places.shape[0], *self._vals.shape[1:], dtype=self.dtype).index_add(0, which, self._vals)
         rows = torch.stack(torch.unravel_index(places, tuple(self.shape[: self.sparse_dim()])))
-        return _made(rows, values, self.shape, True)
+        return made(rows, values, self.shape, True)
 
     # ---- conversion
 
@@ -127,59 +123,39 @@ class SparseTensor(torch.Tensor):
         dense = torch.zeros(self.shape, dtype=self.dtype).index_put(tuple(self._places), self._vals, accumulate=True)
         return dense if dtype is None else dense.to(dtype)
 
-    def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
-        """This tensor."""
-        return self
+    def to_sparse(self, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
+        """This tensor, or the same in another layout."""
+        wanted = layout or next((a for a in args if isinstance(a, torch.layout)), torch.sparse_coo)
+        if wanted is torch.sparse_coo:
+            return self
+        from ._compressed import compressed
+
+        return compressed(self, wanted)
 
     def _with(self, values: Any) -> Any:
-        return _made(self._places, values, self.shape, self._coalesced)
+        return made(self._places, values, self.shape, self._coalesced)
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        """The values in another dtype."""
-        return self._with(self._vals.to(*args, **kwargs))
+    def _state(self) -> tuple[Any, ...]:
+        return self._places, self._vals, self.shape, self._coalesced
 
-    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """The type's name, or the values in another dtype."""
-        if dtype is None:
-            return self._vals.type().replace("torch.", "torch.sparse.")
-        return self._with(self._vals.type(dtype))
-
-    def double(self) -> Any:
-        """The values as float64."""
-        return self.to(torch.float64)
-
-    def float(self) -> Any:
-        """The values as float32."""
-        return self.to(torch.float32)
-
-    def long(self) -> Any:
-        """The values as int64."""
-        return self.to(torch.int64)
-
-    def cpu(self, *args: Any, **kwargs: Any) -> Any:
-        """This tensor."""
-        return self
+    def _once(self) -> Any:
+        return self.coalesce()
 
     def clone(self, *, memory_format: Any = None) -> Any:
         """A copy."""
-        return _made(self._places.clone(), self._vals.clone(), self.shape, self._coalesced)
-
-    def detach(self) -> Any:
-        """The same entries without a history."""
-        return self._with(self._vals.detach())
-
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Makes the values need a gradient."""
-        self._vals.requires_grad_(requires_grad)
-        return self
+        return made(self._places.clone(), self._vals.clone(), self.shape, self._coalesced)
 
     def numpy(self, *, force: bool = False) -> NoReturn:
         """Raises TypeError."""
         raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
 
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        """False."""
-        return False
+    def to_sparse_csr(self, dense_dim: Any = None) -> Any:
+        """The same matrix with its rows compressed."""
+        return self.to_sparse(layout=torch.sparse_csr)
+
+    def to_sparse_csc(self, dense_dim: Any = None) -> Any:
+        """The same matrix with its columns compressed."""
+        return self.to_sparse(layout=torch.sparse_csc)
 
     # ---- arithmetic
 
@@ -188,7 +164,7 @@ class SparseTensor(torch.Tensor):
         order = list(range(self.sparse_dim()))
         order[dim0], order[dim1] = order[dim1], order[dim0]
         shape = [self.shape[i] for i in order] + list(self.shape[len(order) :])
-        return _made(self._places[order], self._vals, shape, False)
+        return made(self._places[order], self._vals, shape, False)
 
     def t(self) -> Any:
         """The transposed matrix."""
@@ -196,16 +172,16 @@ class SparseTensor(torch.Tensor):
 
     def matmul(self, other: Any) -> Any:
         """The product with a dense matrix or vector; dense."""
-        from ._products import product
+        from ._products import matmul
 
-        return product(self, other)
+        return matmul(self, other)
 
     mm = mv = __matmul__ = matmul
 
     def __rmatmul__(self, other: Any) -> Any:
-        from ._products import product
+        from ._products import matmul
 
-        return product(other, self)
+        return matmul(other, self)
 
     def add(self, other: Any, *, alpha: Any = 1) -> Any:
         """The sum of two sparse tensors.
@@ -216,7 +192,7 @@ class SparseTensor(torch.Tensor):
         if not isinstance(other, SparseTensor):
             raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
         places = torch.cat([self._places, other._places], 1)
-        return _made(places, torch.cat([self._vals, other._vals * alpha]), self.shape, False).coalesce()
+        return made(places, torch.cat([self._vals, other._vals * alpha]), self.shape, False).coalesce()
 
     __add__ = add
 
@@ -225,42 +201,71 @@ class SparseTensor(torch.Tensor):
         dtype = torch.promote_types(other.dtype, self.dtype)
         return other.to(dtype).index_put(tuple(self._places), self._vals.to(dtype), accumulate=True)
 
+    def sub(self, other: Any, *, alpha: Any = 1) -> Any:
+        """The difference of two sparse tensors."""
+        return self.add(other, alpha=-alpha)
+
+    __sub__ = sub
+
+    def __rsub__(self, other: Any) -> Any:
+        return (-self).__radd__(other)
+
     def mul(self, other: Any) -> Any:
-        """All values times a number, or a tensor of one element."""
-        if isinstance(other, torch.Tensor) and other.numel() != 1:
-            _refuse(self)
-        return self._with(self._vals * other)
+        """All values times a number, or elementwise times a tensor; sparse."""
+        if not isinstance(other, torch.Tensor) or other.numel() == 1:
+            return self._with(self._vals * other)
+        if not isinstance(other, SparseTensor):
+            x = self.coalesce()
+            return x._with(x._vals * other.expand(x.shape)[tuple(x._places)])
+        from ._products import common
+
+        return common(self.coalesce(), other.coalesce())
 
     __mul__ = __rmul__ = mul
 
-    def div(self, other: Any) -> Any:
-        """All values divided by a number, or a tensor of one element."""
-        if isinstance(other, torch.Tensor) and other.numel() != 1:
-            _refuse(self)
-        return self._with(self._vals / other)
+    def index_select(self, dim: int, index: Any) -> Any:
+        """The slices of a sparse dimension that ``index`` names, in its order."""
+        if dim % self.ndim >= self.sparse_dim():
+            return self._with(self._vals.index_select(1 + dim % self.ndim - self.sparse_dim(), index))
+        from ._products import selected
 
-    __truediv__ = div
+        return selected(self, dim % self.ndim, index)
 
-    def __neg__(self) -> Any:
-        return self._with(-self._vals)
+    def __getitem__(self, index: Any) -> Any:
+        """The part that integers name, one for each of the first dimensions; dense if it is an element."""
+        numbers = index if isinstance(index, tuple) else (index,)
+        if not all(isinstance(i, int) for i in numbers) or len(numbers) > self.sparse_dim():
+            refuse(self)
+        x = self
+        for i in numbers:
+            x = x._slice(i)
+        return x
+
+    def _slice(self, i: int) -> Any:
+        n = self.shape[0]
+        if not -n <= i < n:
+            raise IndexError(f"index {i} is out of bounds for dimension 0 with size {n}")
+        at = (self._places[0] == i % n).nonzero().squeeze(1)
+        values = self._vals.index_select(0, at)
+        return made(self._places[1:, at], values, self.shape[1:], False) if self.sparse_dim() > 1 else values.sum(0)
 
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
         """The sum of all elements, or a sparse tensor of the sums over one sparse dimension."""
         if dim is None:
             return self._vals.sum(dtype=dtype)
-        if keepdim or not isinstance(dim, int) or self.sparse_dim() < 2:
-            _refuse(self)
-        kept = [i for i in range(self.sparse_dim()) if i != dim % self.ndim]
-        shape = [n for i, n in enumerate(self.shape) if i != dim % self.ndim]
-        found = _made(self._places[kept], self._vals, shape, False).coalesce()
+        gone = {d % self.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+        if keepdim or any(d >= self.sparse_dim() for d in gone):
+            refuse(self)
+        kept = [i for i in range(self.sparse_dim()) if i not in gone]
+        if not kept:
+            return self._vals.sum(0, dtype=dtype)
+        shape = [n for i, n in enumerate(self.shape) if i not in gone]
+        found = made(self._places[kept], self._vals, shape, False).coalesce()
         return found if dtype is None else found.to(dtype)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
-        lines = [_indented("indices", self._places), _indented("values", self._vals.detach())]
-        tail = f"size={tuple(self.shape)}, nnz={self._nnz()}, "
-        if self.dtype not in (torch.get_default_dtype(), torch.int64, torch.bool):
-            tail += f"dtype={self.dtype}, "
-        lines.append(tail + "layout=torch.sparse_coo")
+        lines = [indented("indices", self._places), indented("values", self._vals.detach())]
+        lines.append(", ".join([*tail_of(self), "layout=torch.sparse_coo"]))
         if self.grad_fn is not None:
             lines.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
         elif self.requires_grad:
@@ -268,16 +273,26 @@ class SparseTensor(torch.Tensor):
         return "tensor(" + (",\n" + " " * 7).join(lines) + ")"
 
 
-def _indented(name: str, x: Any) -> str:
+def tail_of(x: Any) -> list[str]:
+    """What a sparse tensor shows of its size and dtype."""
+    usual = x.dtype in (torch.get_default_dtype(), torch.int64, torch.bool)
+    return [f"size={tuple(x.shape)}", f"nnz={x._nnz()}", *([] if usual else [f"dtype={x.dtype}"])]
+
+
+def indented(name: str, x: Any) -> str:
+    """A part of a sparse tensor under its name; an empty one shows its size."""
+    if tuple(x.shape) == (0,):
+        return f"{name}=tensor([], size=(0,))"
     return f"{name}={x!r}".replace("\n", "\n" + " " * (8 + len(name))).replace(f", dtype={x.dtype}", "")
 
 
-def _made(places: Any, values: Any, shape: Any, coalesced: bool) -> SparseTensor:
+def made(places: Any, values: Any, shape: Any, coalesced: bool) -> SparseTensor:
+    """A sparse tensor of its parts, which fit."""
     x = object.__new__(SparseTensor)
     x._ty = ty(tuple(int(n) for n in shape), values.dtype)
     x._e = x._view = x._grad = None
     x._vc = VersionCounter()
-    x._places, x._vals, x._coalesced = places, values, coalesced or places.shape[1] < 2
+    x._places, x._vals, x._coalesced, x._origin = places, values, coalesced or places.shape[1] < 2, None
     return x
 
 
@@ -305,7 +320,7 @@ def sparse_coo_tensor(
     if size is None:
         size = [*(places.amax(1) + 1).tolist(), *vals.shape[1:]]
     _check_range(places, size)
-    x = _made(places, vals, size, bool(is_coalesced))
+    x = made(places, vals, size, bool(is_coalesced))
     return x.detach().requires_grad_(True) if requires_grad else x
 
 
@@ -329,9 +344,14 @@ def to_sparse(input: Any, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
     """The elements of a dense tensor that are not zero, in coordinate form; see ``Tensor.to_sparse``.
 
     Raises:
-        NotImplementedError: another sparse layout, or fewer sparse dimensions, are asked for.
+        NotImplementedError: a layout of blocks is asked for.
     """
-    if layout not in (None, torch.sparse_coo) or kwargs or args not in ((), (input.ndim,), (torch.sparse_coo,)):
-        raise NotImplementedError("to_sparse(): only the coordinate layout with all dimensions sparse is supported")
-    places = tuple(torch.nonzero(input.detach(), as_tuple=True))
-    return _made(torch.stack(places), input[places], input.shape, True)
+    wanted = layout or next((a for a in args if isinstance(a, torch.layout)), torch.sparse_coo)
+    count = next((a for a in args if isinstance(a, int)), input.ndim)
+    if kwargs or not 0 < count <= input.ndim:
+        raise NotImplementedError("to_sparse(): blocks, and no sparse dimension at all, are not supported")
+    filled = input.detach() != 0
+    places = tuple(torch.nonzero(filled.flatten(count).any(-1) if count < input.ndim else filled, as_tuple=True))
+    found = made(torch.stack(places), input[places], input.shape, True).to_sparse(layout=wanted)
+    found._origin = input if torch.is_grad_enabled() and input.requires_grad else None
+    return found
