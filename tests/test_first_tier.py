@@ -20,6 +20,7 @@ from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions, fused, matrices_text, unseen
+from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, times
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.first_tier import by_operator, shared_plans
@@ -809,3 +810,18 @@ def test_elements_along_a_dimension_are_found_and_put_as_numpy_does(shape: tuple
         np.testing.assert_allclose(added.numpy(), wanted, rtol=1e-5, atol=1e-6)
         with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
             torch.gather(x + 0, dim, i - n)
+
+
+def test_tables_of_sizes_are_evaluated_together() -> None:
+    a, b = Size(1, (0,)), Size(1, (1,))
+    moved = np.zeros(3, np.int64)
+    sums = [[times(a, a, b)], [a, Size(-4), times(Size(3), b)], [ONE], [a, b]]
+    table = Table(sums, [moved.ctypes.data, moved.ctypes.data + 16])
+    table.added[1] = 1000
+    for x, y in ((5, 7), (2**20, 3), (0, 1)):
+        table.evaluate((x, y, 99))
+        assert moved.tolist() == [x * x * y, 0, 1000 + x - 4 + 3 * y]
+        assert table.found.tolist() == [1, x + y]
+    none = Table([])
+    none.evaluate((3,))
+    assert none.found.tolist() == []

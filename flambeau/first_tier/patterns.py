@@ -94,7 +94,8 @@ class Pattern:
         sizes = tuple([types[k].shape[d] for k, d in self._places])
         if sizes and (min(sizes) <= 1 or max(sizes) > LONGEST):
             return None
-        return sizes if self._table.values(sizes).tolist() == self._numbers(types) else None
+        self._table.evaluate(sizes)
+        return sizes if self._table.found.tolist() == self._numbers(types) else None
 
     def _types(self, roots: Sequence[Node]) -> list[Ty] | None:
         """The types in the places of those of the pattern; None if anything but types differs."""

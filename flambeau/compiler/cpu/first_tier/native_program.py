@@ -64,7 +64,6 @@ class NativeProgram:
         self._tabulate()
         self.products = _alike(steps, self.begins)
         self._tabulate_walked()
-        self.label_places = _joined([one.numbers for one in self.products])
         self.decided_places = _joined([one.words for one in self.products])
         self._tabulate_numbers()
         self.sizes: tuple[int, ...] = ()
@@ -103,12 +102,18 @@ class NativeProgram:
             is_array = p.memory in self.arrays
             self.where.append((table.arrays if is_array else table.arguments, rows[is_array], p))
             rows[is_array] += 1
-        self.moving = [one for one in self.where if any(o.places for o in one[2].offset)]
+        self.moving = [p.memory for *_, p in self.where if any(o.places for o in p.offset)]
 
     def _tabulate_numbers(self) -> None:
-        """Notes what is to be computed of sizes: words, offsets, elements of outputs and of results."""
-        offsets, outputs = [p.offset for *_, p in self.moving], [[n] for _, n in self.outputs]
-        self.numbers_of = Table([*self.words, *offsets, *outputs, *[[times(*s.places[-1].shape)] for s in self.steps]])
+        """Notes what is to be computed of sizes: words, offsets, elements of outputs and results, labels."""
+        moving = [(rows, at, p.offset) for rows, at, p in self.where if any(o.places for o in p.offset)]
+        words = self.table.operands.ctypes.data
+        places = [words + 8 * at for at in self.word_places]
+        places += [rows.ctypes.data + 8 * (3 * at + 2) for rows, at, _ in moving]
+        results = [times(*s.places[-1].shape) for s in self.steps]
+        labels = [[n] for one in self.products for n in one.sizes]
+        sums = [*self.words, *[offset for *_, offset in moving], *[[n] for _, n in self.outputs], results, *labels]
+        self.numbers_of = Table(sums, places)
 
     def _tabulate_walked(self) -> None:
         """Notes where the table has what cuts steps into parts: outermost dimensions, those of loops, and the parts."""
@@ -134,18 +139,15 @@ class NativeProgram:
             raise UnsupportedError("other sizes")
         if not self.room or any(n > most for n, most in zip(sizes, self.room)):
             self._lay_out(sizes)
-        numbers = self.numbers_of.values(sizes)
-        words, offsets = len(self.words), len(self.moving)
-        self.table.operands[self.word_places] = numbers[:words]
-        offset_of, numels = numbers[words : words + offsets].tolist(), numbers[words + offsets :].tolist()
-        for (rows, at, p), offset in zip(self.moving, offset_of):
-            rows[at, 2] = self.first.get(p.memory, 0) + offset
-        cost = self._decide(sizes)
+        self.numbers_of.evaluate(sizes)
+        numbers = self.numbers_of.found.tolist()
+        outputs = len(self.outputs)
+        self.lengths, self.elements = numbers[:outputs], numbers[outputs]
+        cost = self._decide(sizes, numbers[outputs + 1 :])
         if get_num_threads() != self.cut_for[0] or _differ(sizes, self.cut_for[1:]):
             self._cut(sizes)
         self.table.header[7] = int(cost + self.shared)
         self.seconds = 1e-9 * cost
-        self.lengths, self.elements = numels[: len(self.outputs)], sum(numels[len(self.outputs) :])
         self.sizes = sizes
 
     def _lay_out(self, sizes: tuple[int, ...]) -> None:
@@ -161,12 +163,14 @@ class NativeProgram:
                     spans[m] = Span(max(1, value(m.numel, self.room) * m.dtype.itemsize), first, k)
         self.first, size = plan(spans)
         self.arena = aligned(size)
+        self.addresses = address(self.arena), address(self.scalars.memory)
         self.data = [_made(m, self.room) for m in self.kept]
         for rows, at, p in self.where:
             if p.memory.kind == "own":
                 rows[at, 2] = self.first[p.memory] + sum([o.factor for o in p.offset if not o.places])
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
+        self.numbers_of.added[len(self.words) :] = [self.first.get(m, 0) for m in self.moving]
 
     def _cut(self, sizes: Sequence[int]) -> None:
         """Cuts steps that take long for these sizes into parts, which threads share."""
@@ -178,12 +182,11 @@ class NativeProgram:
         self.shared = float(taken[chunks > 1].sum())
         self.cut_for = threads, *sizes
 
-    def _decide(self, sizes: Sequence[int]) -> float:
-        """Writes what sizes decide of products; the nanoseconds that they take."""
+    def _decide(self, sizes: Sequence[int], numbers: Sequence[int]) -> float:
+        """Writes what sizes decide of products, whose labels have these sizes; the nanoseconds that they take."""
         if not self.products:
             return 0.0
-        operands, threads = self.table.operands, get_num_threads()
-        numbers = operands[self.label_places].tolist()
+        threads = get_num_threads()
         words: list[int] = []
         cost, first = 0.0, 0
         for one in self.products:
@@ -191,7 +194,7 @@ class NativeProgram:
             cost += self._decide_of(one, threads, numbers[first:last], sizes)
             words += one.decided * len(one.which)
             first = last
-        operands[self.decided_places] = words
+        self.table.operands[self.decided_places] = words
         return cost
 
     def _decide_of(self, one: _Alike, threads: int, numbers: Sequence[int], sizes: Sequence[int]) -> float:
@@ -225,10 +228,9 @@ class NativeProgram:
             if sizes != self.sizes:
                 self.fill(sizes)
             self.scalars.write(scalars)
-            given = [np.ascontiguousarray(inputs[k]) for k in self.inputs]
             outs = [empty(n, dt) for (dt, _), n in zip(self.outputs, self.lengths)]
-            ids = map(id, (*given, *outs, *self.data))
-            self.native.run_packed(self.native.pack(*ids, address(self.arena), address(self.scalars.memory)))
+            ids = map(id, (*[inputs[k] for k in self.inputs], *outs, *self.data))
+            self.native.run_packed(self.native.pack(*ids, *self.addresses))
             return outs
 
 
@@ -257,7 +259,7 @@ class _Alike:
 
     Attributes:
         which: the steps that they are.
-        numbers: where the table has the sizes of their labels.
+        sizes: of their labels.
         words: where it has what is decided, one after the other.
         decisive: the sizes that decide, by their places.
         told: the number of threads and the sizes for which it was decided last.
@@ -268,7 +270,7 @@ class _Alike:
 
     def __init__(self, product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> None:
         self.product, self.which, self.dtype = product, np.array(which, np.intp), product.v.dtype
-        self.numbers = begins[which[0]] + np.arange(len(product.labels))
+        self.sizes = steps[which[0]].words[: len(product.labels)]
         ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
         self.words = (ends[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
         self.decided: tuple[int, ...] = ()

@@ -6,10 +6,14 @@ from the sizes of a run by one look over a table.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..code_cache import default
 
 
 class Size(NamedTuple):
@@ -41,25 +45,124 @@ def row_major(shape: Sequence[Size]) -> tuple[Size, ...]:
 
 
 class Table:
-    """Sums of products of sizes, to be evaluated together."""
+    """Sums of products of sizes, which native code evaluates together.
 
-    def __init__(self, sums: Sequence[Sequence[Size]]) -> None:
+    Args:
+        sums: the sums.
+        places: addresses that the first ones are written to; the others are ``found``.
+
+    Attributes:
+        added: what is added to each of the first ones.
+        found: the others.
+    """
+
+    def __init__(self, sums: Sequence[Sequence[Size]], places: Sequence[int] = ()) -> None:
         terms = list(dict.fromkeys([s for one in sums for s in one]))
         at = {s: k for k, s in enumerate(terms)}
-        self._factors = np.array([s.factor for s in terms], np.int64)
         most = max([len(s.places) for s in terms], default=0)
-        places = [[0] * (most - len(s.places)) + [k + 1 for k in s.places] for s in terms]
-        self._places = np.array(places, np.intp).reshape(len(terms), most).T.copy()
-        self._first = np.array([at[one[0]] for one in sums], np.intp)
-        longest = max(map(len, sums), default=0)
-        rest = [[(k, at[one[n]]) for k, one in enumerate(sums) if n < len(one)] for n in range(1, longest)]
-        self._rest = [np.array(more, np.intp).T.copy() for more in rest]
+        rows = [[s.factor, *[k + 1 for k in s.places], *[0] * (most - len(s.places))] for s in terms]
+        self.added, self.found = [np.zeros(n, np.int64) for n in (len(places), len(sums) - len(places))]
+        self._given = np.ones(1 + max([1 + k for s in terms for k in s.places], default=0), np.int64)
+        counts = np.array([len(one) for one in sums], np.int64)
+        members = np.array([at[s] for one in sums for s in one], np.int64)
+        first = self.found.ctypes.data
+        to = np.array([*places, *range(first, first + self.found.nbytes, 8)], np.int64)
+        table = np.array(rows, np.int64), np.zeros(len(terms), np.int64), np.cumsum(counts), members, self.added, to
+        numbers = len(terms), most, len(places), len(sums)
+        self._told = np.array([self._given.ctypes.data, *[a.ctypes.data for a in table], *numbers], np.int64)
+        self._kept = table
+        self._evaluate, self._address = evaluating(), ctypes.c_void_p(self._told.ctypes.data)
 
-    def values(self, sizes: Sequence[int]) -> np.ndarray:
-        """The sums for these sizes."""
-        given = np.array((1, *sizes), np.int64)
-        terms = self._factors * np.multiply.reduce(given[self._places], 0)
-        found = terms[self._first]
-        for places, added in self._rest:
-            found[places] += terms[added]
-        return found
+    def evaluate(self, sizes: Sequence[int]) -> None:
+        """Writes the sums for these sizes."""
+        self._given[1:] = sizes[: len(self._given) - 1]
+        self._evaluate(self._address)
+
+
+@functools.cache
+def evaluating() -> Any:
+    """The function that evaluates a table."""
+    return ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(default().load([TEXT])[0]["evaluate"])
+
+
+# The table: where sizes are (behind a 1), terms (a factor, places of sizes), room for these, where the members of each
+# sum end, the members, what is added, where sums go; how many terms there are, places of each, sums to which something
+# is added, and sums.
+FIELDS = ("sizes", "terms", "values", "ends", "members", "added", "places")
+NUMBERS = ("count", "width", "moved", "sums")
+TEXT = (
+    "define void @evaluate(ptr %table) nounwind {\nentry:\n"
+    + "".join(
+        [
+            f"  %p.{name} = getelementptr i64, ptr %table, i64 {k}\n"
+            f"  %{name} = load {'ptr' if name in FIELDS else 'i64'}, ptr %p.{name}\n"
+            for k, name in enumerate((*FIELDS, *NUMBERS))
+        ]
+    )
+    + """  %stride = add i64 %width, 1
+  br label %term
+term:
+  %k = phi i64 [0, %entry], [%k1, %term.done]
+  %row = phi ptr [%terms, %entry], [%row1, %term.done]
+  %more = icmp ult i64 %k, %count
+  br i1 %more, label %factors, label %sum
+factors:
+  %f0 = load i64, ptr %row
+  br label %factor
+factor:
+  %p = phi i64 [0, %factors], [%p1, %multiply]
+  %f = phi i64 [%f0, %factors], [%f1, %multiply]
+  %any = icmp ult i64 %p, %width
+  br i1 %any, label %multiply, label %term.done
+multiply:
+  %p1 = add i64 %p, 1
+  %at = getelementptr i64, ptr %row, i64 %p1
+  %i = load i64, ptr %at
+  %sizep = getelementptr i64, ptr %sizes, i64 %i
+  %size = load i64, ptr %sizep
+  %f1 = mul i64 %f, %size
+  br label %factor
+term.done:
+  %valuep = getelementptr i64, ptr %values, i64 %k
+  store i64 %f, ptr %valuep
+  %k1 = add i64 %k, 1
+  %row1 = getelementptr i64, ptr %row, i64 %stride
+  br label %term
+sum:
+  %j = phi i64 [0, %term], [%j1, %sum.done]
+  %m = phi i64 [0, %term], [%end, %sum.done]
+  %left = icmp ult i64 %j, %sums
+  br i1 %left, label %begin, label %out
+begin:
+  %endp = getelementptr i64, ptr %ends, i64 %j
+  %end = load i64, ptr %endp
+  %is = icmp ult i64 %j, %moved
+  br i1 %is, label %moving, label %member
+moving:
+  %addedp = getelementptr i64, ptr %added, i64 %j
+  %a0 = load i64, ptr %addedp
+  br label %member
+member:
+  %n = phi i64 [%m, %begin], [%m, %moving], [%n1, %add]
+  %a = phi i64 [0, %begin], [%a0, %moving], [%a1, %add]
+  %some = icmp ult i64 %n, %end
+  br i1 %some, label %add, label %sum.done
+add:
+  %memberp = getelementptr i64, ptr %members, i64 %n
+  %t = load i64, ptr %memberp
+  %termp = getelementptr i64, ptr %values, i64 %t
+  %v = load i64, ptr %termp
+  %a1 = add i64 %a, %v
+  %n1 = add i64 %n, 1
+  br label %member
+sum.done:
+  %placep = getelementptr ptr, ptr %places, i64 %j
+  %place = load ptr, ptr %placep
+  store i64 %a, ptr %place
+  %j1 = add i64 %j, 1
+  br label %sum
+out:
+  ret void
+}
+"""
+)
