@@ -19,7 +19,7 @@ from test_nest import TARGETS, pool_for
 import flambeau as torch
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import inspection, recurrence, recurrence_kernel, recurrence_stages
+from flambeau.compiler.cpu import inspection, local, recurrence, recurrence_kernel, recurrence_stages
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 from flambeau.compiler.recurrence import Operands, Recurrence
@@ -352,7 +352,8 @@ def test_bits(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("native_code")
-def test_a_batch_that_comes_first_runs_in_pieces() -> None:
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
+def test_a_batch_that_comes_first_runs_in_pieces(kind: str) -> None:
     """From the first layer to the last, a few sequences on each thread; bits do not depend on the number of threads."""
     threads = torch.get_num_threads()
     try:
@@ -360,10 +361,11 @@ def test_a_batch_that_comes_first_runs_in_pieces() -> None:
         for looked, count in ((False, 1), (False, 3), (False, 4), (True, 4)):
             realisation.forget()
             torch.manual_seed(0)
-            net = nn.LSTM(64, 64, num_layers=2, batch_first=True)
-            found.append(steps_of(net, torch.randn(32, 32, 64), looked, count))
+            net = KINDS[kind](64, 96, num_layers=2, batch_first=True)
+            found.append(steps_of(net, torch.randn(32, 44, 64), looked, count))
             if not looked:
                 assert max(walks_in_a_group(p.cache) for p in realisation.programs.values()) >= 2
+                assert any(walks_in_the_workspace(p.cache) for p in realisation.programs.values())
     finally:
         torch.set_num_threads(threads)
     assert all(one == found[0] for one in found)
@@ -376,6 +378,27 @@ def walks_in_a_group(cache: Any) -> int:
     program = inspection.planned(cache)
     groups = [g for k, g in zip(program.kernels, program.groups) if k and isinstance(k.nest, recurrence.Walk)]
     return max([groups.count(g) for g in groups], default=0)
+
+
+def walks_in_the_workspace(cache: Any) -> int:
+    """How many recurrences read or write values of which each thread has a chunk's piece alone."""
+    program = inspection.planned(cache) if inspection.is_native(cache) else None
+    walks = [k for k in program.kernels if k and isinstance(k.nest, recurrence.Walk)] if program else []
+    return sum(any(v in program.local for v, _ in k.operands) for k in walks)
+
+
+@pytest.mark.usefixtures("native_code")
+def test_long_sequences_stay_in_common_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too large for every thread to have its piece; the bits are the same."""
+    found = []
+    for most, is_small in ((local.MOST, True), (1000, False)):
+        monkeypatch.setattr(local, "MOST", most)
+        realisation.forget()
+        torch.manual_seed(0)
+        net = nn.LSTM(64, 96, num_layers=2, batch_first=True)
+        found.append(steps_of(net, torch.randn(32, 36, 64), False, 2))
+        assert any(walks_in_the_workspace(p.cache) for p in realisation.programs.values()) == is_small
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,6 +15,8 @@ from ..placing import IN_PLACE
 from .nest_loops import Kernel
 from .recurrence import Walk
 
+MOST = 1 << 22  # bytes that a chunk may have of what a recurrence reads or writes: each thread has room for as many
+
 
 def local_values(
     kernels: Sequence[Kernel | None],
@@ -29,21 +31,25 @@ def local_values(
         groups: the number of each one's group.
         home: whose memory a value lies in.
         kept: outputs and other values that must lie in memory as a whole, such as what NumPy reads. So must what
-            recurrences read and write.
+            recurrences read and write, but for small pieces of their chunks.
     """
     found: dict[Value, int] = {}
     used: dict[Value, set[int]] = {}
     read: set[Value] = set()
+    walked: set[Value] = set()
     shared = set(kept)
     for k, group in zip(kernels, groups):
         for v, written in k.operands if k is not None else ():
             used.setdefault(v, set()).add(group)
             read.update(() if written else (v,))
-            if home(v) is not v or isinstance(k.nest, Walk):  # type: ignore[union-attr]
+            in_pieces = k.nest.in_pieces() if k is not None and isinstance(k.nest, Walk) else None
+            walked.update(() if in_pieces is None else (v,))
+            if home(v) is not v or (in_pieces is not None and v not in in_pieces):
                 shared.update((v, home(v)))
             if written and k is not None and k.chunks > 1 and k.axis >= 0 and v.kind not in IN_PLACE:
                 store = next(s for s in k.nest.stores if s.value is v)
                 found[v] = k.apart(store.address) * v.dtype.itemsize
+    shared.update([v for v in walked if found.get(v, 0) > MOST])
     return {v: n for v, n in found.items() if n > 0 and v in read and v not in shared and len(used[v]) == 1}
 
 

@@ -111,6 +111,16 @@ class Walk(Nest):
         row, steps = prod(v.shape) // rows, rows // self.laid.batch
         return affine(0, {0: steps * group * row, 1: group * row * (steps > 1), 2: row})
 
+    def in_pieces(self) -> set[Value]:
+        """The sequences and results of which each chunk has a piece of memory to itself; all rows are in some chunk."""
+        laid, how = self.laid, self.laid.how
+        if not self.stores or laid.batch % laid.rows:
+            return set()
+        end = 1 + sum(laid.there)
+        start = end - sum(laid.there[1 + len(how.carries) :])
+        results = [v for k, v in self.parts.items() if k < len(how.results)]
+        return {*self.operands[start:end], *results}.difference(self.operands[:start], self.operands[end:])
+
     @property
     def title(self) -> str:
         """What it computes."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 from ...dtypes import dtype
@@ -27,25 +27,43 @@ from .vector_math import FUNCTIONS
 
 UNROLLED = 4  # products of each sum in one run through the innermost loop
 
+Name = tuple[str, int]  # what an operand is, and which of these
+
 _texts: dict[Any, tuple[str, int]] = {}
 
 
 def generate(n: Walk, target: Target) -> Kernel:
     """The kernel of a recurrence."""
     laid, needed = n.laid, tuple(sorted(n.parts))
-    text, workspace = text_of(laid, needed, n.parts[needed[0]].dtype, target)
     operands = [(v, False) for v in n.operands] + [(n.parts[k], True) for k in needed]
+    local = frozenset([name for name, (v, _) in zip(names(laid, needed), operands) if v in n.local])
+    text, workspace = text_of(laid, needed, n.parts[needed[0]].dtype, target, local)
     bases = [v.params[1][1] if v.kind == "input" else 0 for v, _ in operands]
     numbers = laid.batch, laid.steps
     axis, chunk = (0, laid.rows // laid.how.group) if n.stores else (-1, 0)
     return Kernel("kernel", text, operands, n, axis, chunk, laid.chunks, workspace, axis < 0, bases, numbers=numbers)
 
 
-def text_of(laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> tuple[str, int]:
-    """The text and the bytes of workspace. The code takes the operands, the needed results, and batch and steps."""
-    key = repr(laid.how), laid.tile, laid.rows, laid.there, laid.spaced, needed, dt, target
+def names(laid: Laid, needed: tuple[int, ...]) -> list[Name]:
+    """The operands in their order: weight, bias, initial, sequence, starts, result, after."""
+    how, results = laid.how, len(laid.how.results)
+    given = [("bias", 0), *[("initial", k) for k in range(len(how.carries))]]
+    given += [("sequence", k) for k in range(len(how.sequences))]
+    found = [("weight", 0), *[name for name, there in zip(given, laid.there) if there]]
+    found += [("starts", 0)] if how.packed else []
+    return found + [("result", k) if k < results else ("after", k - results) for k in needed]
+
+
+def text_of(
+    laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target, local: frozenset[Name] = frozenset()
+) -> tuple[str, int]:
+    """The text and the bytes of workspace. The code takes the operands, the needed results, and batch and steps.
+
+    ``local``: the operands of which a chunk has its piece in the workspace.
+    """
+    key = repr(laid.how), laid.tile, laid.rows, laid.there, laid.spaced, needed, dt, target, local
     if key not in _texts:
-        walker = Walker(laid, needed, dt, target)
+        walker = Walker(laid, needed, dt, target, local)
         _texts[key] = walker.text(), walker.size
     return _texts[key]
 
@@ -58,9 +76,12 @@ class Walker(Points):
         needed: which of its results, and of the carries after, are written.
         dt: of all its numbers.
         target: the processor.
+        local: the operands of which a chunk has its piece in the workspace.
     """
 
-    def __init__(self, laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target) -> None:
+    def __init__(
+        self, laid: Laid, needed: tuple[int, ...], dt: dtype, target: Target, local: frozenset[Name] = frozenset()
+    ) -> None:
         super().__init__(Nest([], []), None, laid.tile.lanes, target)
         self.laid = laid
         self.how = laid.how
@@ -71,7 +92,7 @@ class Walker(Points):
         self.size = 0  # bytes of the workspace
         self.carries = [self.room(k * laid.how.units) for k in self.how.carries]
         self.sums = self.room(laid.panels * laid.tile.width)
-        self.places = self.operand_places(needed)
+        self.places = self.operand_places(names(laid, needed), local)
         self.stages = stages(laid.how, self.written(), target.is_narrow)
         self.waiting = {v: k for k, v in enumerate(v for stage in self.stages for v in stage.later)}
         self.between = self.size
@@ -93,19 +114,20 @@ class Walker(Points):
         there = [("result", k) in self.places for k, n in enumerate(how.results) for _ in range(n)]
         return tuple([k for k in range(len(how.body.outputs)) if k >= len(there) or there[k]])
 
-    def operand_places(self, needed: tuple[int, ...]) -> dict[tuple[str, int], str]:
-        """The addresses of what is there: weight, bias, initial, sequence, starts, result, after."""
-        how, number = self.how, count(1)
-        names = [("bias", 0), *[("initial", k) for k in range(len(how.carries))]]
-        names += [("sequence", k) for k in range(len(how.sequences))]
-        places = {("weight", 0): 0} | {name: next(number) for name, there in zip(names, self.laid.there) if there}
-        if how.packed:
-            places["starts", 0] = next(number)
-        for k in needed:
-            inner = k - len(how.results)
-            places[("result", k) if inner < 0 else ("after", inner)] = next(number)
-        self.batch, self.steps = (self.argument(next(number), "i64") for _ in range(2))
-        return {name: self.argument(k, "ptr") for name, k in places.items()}
+    def operand_places(self, there: list[Name], local: frozenset[Name]) -> dict[Name, str]:
+        """The addresses of what is there."""
+        self.batch, self.steps = (self.argument(len(there) + k, "i64") for k in range(2))
+        return {name: self.piece(name, k) if name in local else self.argument(k, "ptr") for k, name in enumerate(there)}
+
+    def piece(self, name: Name, k: int) -> str:
+        """The address of what is in the workspace, less what the chunks before would take there."""
+        kind, number = name
+        size, how = self.dt.itemsize, self.how
+        row = self.laid.pitch(number, size) if kind == "result" else how.sequences[number] * how.units
+        before = self.put(f"mul nuw nsw i64 %chunk, {self.laid.rows * row * size}", self.entry)
+        before = self.put(f"mul nuw nsw i64 {before}, {self.steps}", self.entry)
+        place = self.put(f"sub nsw i64 {self.argument(k, 'i64')}, {before}", self.entry)
+        return self.put(f"getelementptr i8, ptr %workspace, i64 {place}", self.entry)
 
     def argument(self, k: int, t: str) -> str:
         """What the table of operands holds."""
