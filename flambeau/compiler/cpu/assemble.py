@@ -14,7 +14,12 @@ from typing import Any
 from . import machine
 from .target import Target, binding
 
-__all__ = ["CompileError", "assemble", "assemble_all", "assembly"]
+__all__ = ["PLAIN", "CompileError", "assemble", "assemble_all", "assembly"]
+
+# Begins a text that is plain, not clean: its helpers are put in where they are called, and memory that is nobody else's
+# becomes registers.
+PLAIN = "; plain\n"
+_PASSES = ("sroa", "simplify_cfg")
 
 # With fewer texts, threads cost more than they save.
 SHARED_FROM = 4
@@ -72,7 +77,19 @@ def _parsed(text: str, target: Target, generator: Any) -> Iterator[Any]:
         module.data_layout = str(generator.target_data)
         with _refusals(text):
             module.verify()
+        if text.startswith(PLAIN):
+            _clean(module, generator)
         yield module
+
+
+def _clean(module: Any, generator: Any) -> None:
+    llvm = binding()
+    builder = llvm.create_pass_builder(generator, llvm.create_pipeline_tuning_options(0))
+    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    for name in _PASSES:
+        getattr(passes, f"add_{name}_pass")()
+    passes.run(module, builder)
 
 
 def _emitted(generator: Any, module: Any) -> bytes:

@@ -10,13 +10,13 @@ Places = Sequence[tuple[int, Sequence[int]]]  # an offset, and where the table h
 
 
 def reader(symbol: str, places: Places, name: int, look_up: int) -> str:
-    """Text of a function (table, object, slot, flag) that gives what goes on being held, or null.
+    """Text of a function (table, object, kept) that gives what goes on being held, or null.
 
     Args:
         symbol: its name.
         places: where the attribute lies.
         name: where the table has the attribute's name.
-        look_up: where the table has Python's function, whose result is put into the slot; the flag says so.
+        look_up: where the table has Python's function, whose result is put into the list of what is kept.
     """
     fits = """  %x{k} = load ptr, ptr %at{k}
   %there{k} = icmp ne ptr %x{k}, null
@@ -55,7 +55,7 @@ def _ways(places: Places, fits: Callable[..., str]) -> str:
     return "\n".join([*lines, "  br label %slow"])
 
 
-_READER = """define internal ptr @{symbol}(ptr %T, ptr %object, ptr %slot, ptr %flag) {{
+_READER = """define internal ptr @{symbol}(ptr %T, ptr %object, ptr %kept) {{
   %typep = getelementptr inbounds i8, ptr %object, i64 8
   %type = load ptr, ptr %typep
 {ways}
@@ -67,9 +67,8 @@ slow:
   call void @more(ptr %object)
   %found = call ptr %f(ptr %object, ptr %name)
   call void @less(ptr %T, ptr %object)
-  call void @assign(ptr %T, ptr %slot, ptr %found)
-  store i1 true, ptr %flag
-  ret ptr %found
+  %held = call ptr @keep(ptr %T, ptr %kept, ptr %found)
+  ret ptr %held
 }}"""
 
 _WRITER = """define internal i32 @{symbol}(ptr %T, ptr %object, ptr %x) {{

@@ -76,7 +76,7 @@ class Calls(Expressions):
     def method(self, function: ast.Attribute, node: ast.Call) -> Value:
         """A call of an object's method."""
         base, *given = [self.safe(x) for x in self.values([function.value, *node.args])]
-        slot, done = self.slot(), self.name("done")
+        slot, done = self.meeting(), self.name("done")
         for cls, write in self._by_type().get((function.attr, len(given)), ()):
             fits, other = self.name("fits"), self.name("other")
             self.branch(self.is_type(base.text, cls), fits, other)
@@ -90,7 +90,7 @@ class Calls(Expressions):
         self.jump(done)
         self.label(done)
         self._drop_all([base, *given])
-        return Value(self.load(slot), slot)
+        return self.owned(self.load(slot))
 
     def _by_type(self) -> dict[tuple[str, int], list[tuple[type, Callable[[Value, list[Value]], str]]]]:
         """Methods with so many arguments that are written without a look for them, by the type of their object."""
@@ -133,8 +133,8 @@ class Calls(Expressions):
     def type_value(self, node: ast.Call) -> Value:
         """`type(x)`."""
         x = self.value(node.args[0])
-        found = Value(self.type_of(x.text), None, True)
-        if x.slot is not None:
+        found = Value(self.type_of(x.text), fragile=True)
+        if x.owned:
             found = self.safe(found)
         self.drop(x)
         return found

@@ -68,22 +68,26 @@ class Expressions(Writer):
     def attribute_value(self, node: ast.Attribute) -> Value:
         """An attribute: read from its place if the object is of a class that has one."""
         base = self.value(node.value)
-        if node.attr not in self.unit.places:
+        if node.attr not in self.unit.places or self._is_elsewhere(node):
             base = self.safe(base)
             found = self.new("PyObject_GetAttr", base.text, self.constant(node.attr).text)
             self.drop(base)
             return found
-        found = Value(self.attribute(base.text, node.attr), None, True)
-        if base.slot is not None:
+        found = Value(self.attribute(base.text, node.attr), fragile=True)
+        if base.owned:
             found = self.safe(found)
             self.drop(base)
         return found
 
+    def _is_elsewhere(self, node: ast.Attribute) -> bool:
+        """Is this an attribute of a known object, whose class has no place for it?"""
+        known = self.known(node.value)
+        return not isinstance(known, ast.AST) and node.attr not in self.unit.slots.get(type(known), ())
+
     def attribute(self, base: str, attr: str) -> str:
         """The value of an attribute that some classes have a place for; others' is kept as long as the frame."""
-        self.kept.append(self.name("%kept"))
-        given = f"ptr %T, ptr {base}, ptr {self.kept[-1]}, ptr %looked"
-        found = self.op(f"call ptr @{self.unit.reader(attr)}({given})")
+        self.keeps = True
+        found = self.op(f"call ptr @{self.unit.reader(attr)}(ptr %T, ptr {base}, ptr %kept)")
         self.raised(self.op(f"icmp eq ptr {found}, null"))
         return found
 
@@ -152,14 +156,14 @@ class Expressions(Writer):
     def chosen(self, write: Callable[[str, str], None]) -> Value:
         """True or False, as what ``write`` writes goes to its first or its second label."""
         yes, no, done = self.name("yes"), self.name("no"), self.name("done")
-        slot = self.slot()
+        slot = self.meeting()
         write(yes, no)
         for label, value in ((yes, True), (no, False)):
             self.label(label)
             self.line(f"store ptr {self.take(self.constant(value))}, ptr {slot}")
             self.jump(done)
         self.label(done)
-        return Value(self.load(slot), slot)
+        return self.owned(self.load(slot))
 
     def condition_value(self, node: ast.expr) -> Value:
         """A comparison or a negation as a value."""
@@ -182,30 +186,30 @@ class Expressions(Writer):
 
     def junction_value(self, node: ast.BoolOp) -> Value:
         """`a and b`, `a or b`: one of the values."""
-        slot, done = self.slot(), self.name("done")
-        for k, one in enumerate(node.values):
-            x = self.take(self.safe(self.value(one)))
-            self.line(f"store ptr {x}, ptr {slot}")
-            if k + 1 < len(node.values):
-                holds = self.is_true(x)
-                more = self.name("more")
-                self.branch(holds, *((more, done) if isinstance(node.op, ast.And) else (done, more)))
-                self.label(more)
-                self.assign(slot, "null")
+        slot, done = self.meeting(), self.name("done")
+        for one in node.values[:-1]:
+            x = self.value(one)
+            x = x if x.owned else self.owned(self.take(x))
+            holds, more = self.is_true(x.text), self.name("more")
+            self.line(f"store ptr {x.text}, ptr {slot}")
+            self.branch(holds, *((more, done) if isinstance(node.op, ast.And) else (done, more)))
+            self.label(more)
+            self.drop(x)
+        self.line(f"store ptr {self.take(self.value(node.values[-1]))}, ptr {slot}")
         self.jump(done)
         self.label(done)
-        return Value(self.load(slot), slot)
+        return self.owned(self.load(slot))
 
     def either_value(self, node: ast.IfExp) -> Value:
         """`a if c else b`."""
-        slot, yes, no, done = self.slot(), self.name("yes"), self.name("no"), self.name("done")
+        slot, yes, no, done = self.meeting(), self.name("yes"), self.name("no"), self.name("done")
         self.condition(node.test, yes, no)
         for label, one in ((yes, node.body), (no, node.orelse)):
             self.label(label)
             self.line(f"store ptr {self.take(self.value(one))}, ptr {slot}")
             self.jump(done)
         self.label(done)
-        return Value(self.load(slot), slot)
+        return self.owned(self.load(slot))
 
     # ---- arithmetic
 
@@ -287,7 +291,7 @@ class Expressions(Writer):
     def _numbered(self, whole: ast.expr, at: ast.Constant) -> Value:
         """An item by its number: of a list or a tuple without a call."""
         x = self.safe(self.value(whole))
-        slot, near, far, done = self.slot(), self.name("near"), self.name("far"), self.name("done")
+        slot, near, far, done = self.meeting(), self.name("near"), self.name("far"), self.name("done")
         item = self.op(f"call ptr @item_of(ptr %T, ptr {x.text}, i64 {at.value})")
         self.branch(self.op(f"icmp ne ptr {item}, null"), near, far)
         self.label(near)
@@ -301,7 +305,7 @@ class Expressions(Writer):
         self.jump(done)
         self.label(done)
         self.drop(x)
-        return Value(self.load(slot), slot)
+        return self.owned(self.load(slot))
 
     def _part(self, whole: ast.expr, part: ast.Slice) -> Value:
         none = ast.Constant(None)
@@ -385,7 +389,7 @@ class Expressions(Writer):
         items = [self._item(slot, i, end) for slot in sequences]
         before = set(self.assigned)
         for one, item in zip(targets, items):
-            self.assign_to(one, Value(item, None, True))
+            self.assign_to(one, Value(item, fragile=True))
         body(end, again)
         self.assigned = before
         self.jump(again)

@@ -42,7 +42,7 @@ class Statements(Calls):
             self.line(f"store ptr {self.take(self.constant(None))}, ptr %result")
             self.jump("leave")
         lines = [f"define internal ptr @{symbol}({', '.join(['ptr %T', *[f'ptr %given.{p}' for p in parameters]])}) {{"]
-        return "\n".join([*lines, "entry:", *self.frame(), *self.finished(), *self.ending(), "}"])
+        return "\n".join([*lines, "entry:", *self.frame(), *self.lines, *self.ending(), "}"])
 
     def _find_made(self, node: ast.FunctionDef, stored: list[str]) -> None:
         """Notes variables that are given a value once, which is a new object of a class without a constructor."""
@@ -85,7 +85,7 @@ class Statements(Calls):
         address = self.entry(self.unit.api("PyErr_SetObject"))
         self.line(f"call void {address}(ptr {self.type_of(x.text)}, ptr {x.text})")
         self.drop(x)
-        self.jump(self.error)
+        self.jump(self.failing())
         return False
 
     def choice(self, node: ast.If) -> bool:
@@ -160,7 +160,6 @@ class Statements(Calls):
             states.append(self.assigned)
         self.error = outer
         self.label(handler)
-        self.release_temporaries()
         for one in node.handlers:
             self.assigned = set(before)
             other = self.name("other")
@@ -188,7 +187,7 @@ class Statements(Calls):
     def assignment(self, node: ast.Assign) -> None:
         """`a = b = c`."""
         x = self.value(node.value)
-        if len(node.targets) > 1 and x.slot is None:
+        if len(node.targets) > 1 and not x.owned:
             x = self.safe(x)
         for target in node.targets[:-1]:
             self.assign_to(target, Value(x.text))
@@ -255,11 +254,11 @@ class Statements(Calls):
         message = self.constant(f"expected {len(targets)} values to unpack").text
         self.line(f"call void {self.entry(self.unit.api('PyErr_SetObject'))}(ptr {self.constant(ValueError).text}, "
                   f"ptr {message})")  # fmt: skip
-        self.jump(self.error)
+        self.jump(self.failing())
         self.label(right)
         for k, target in enumerate(targets):
             item = self.load(self.place(items.text, self.unit.tuple_items + WORD * k))
-            self.assign_to(target, Value(item, None, True))
+            self.assign_to(target, Value(item, fragile=True))
         self.drop(items)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import sys
 import textwrap
 from collections.abc import Sequence
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from ..cpu.assemble import PLAIN
 from . import attributes, layout
 from .layout import API, WORD, UnsupportedError
 from .linking import shape_of, symbol_of
@@ -88,7 +90,7 @@ class Unit:
         self._attributes: dict[str, str] = {}
         self.by_function: dict[Any, Twin] = {f: Twin(f, k) for k, f in enumerate(functions)}
         texts = [_HELPERS, *[self._text(t) for t in self.by_function.values()]]
-        self.text = self._filled("\n\n".join([*texts, *self._attributes.values()]))
+        self.text = PLAIN + self._filled("\n\n".join([*texts, *self._attributes.values()]))
 
     def api(self, name: str) -> int:
         """Where one of Python's functions is in the table."""
@@ -147,6 +149,8 @@ class Unit:
 
     def _filled(self, text: str) -> str:
         """The helpers' text with the places of what they read."""
+        for name, value in _COUNTING.items():
+            text = text.replace(f"${name}$", value)
         for name in API:
             text = text.replace(f"${name}$", str(WORD * self.api(name)))
         for name, value in _NAMED.items():
@@ -164,6 +168,19 @@ def _by_attribute(slots: dict[type, dict[str, int]]) -> dict[str, list[tuple[int
 
 
 _NAMED = {"None": None, "True": True, "False": False, "int": int, "str": str, "list": list, "tuple": tuple}
+
+# How references are counted: since Python 3.12 objects whose count is negative live for ever.
+_COUNTING = {
+    "count": "i32",
+    "forever": "; objects whose count is negative live for ever",
+    "more": """%mortal = icmp sge i32 %count, 0
+  %one = zext i1 %mortal to i32
+  %more = add i32 %count, %one""",
+    "if_forever": """%forever = icmp slt i32 %count, 0
+  br i1 %forever, label %out, label %mortal""",
+}
+if sys.version_info < (3, 12):
+    _COUNTING = {"count": "i64", "forever": "", "more": "%more = add i64 %count, 1", "if_forever": "br label %mortal"}
 
 _ENTRY = """define ptr @"call.{symbol}"(ptr %self, ptr %args, i64 %n, ptr %names) {{
 entry:
@@ -189,59 +206,96 @@ other:
 }}"""
 
 _HELPERS = """
-; A reference more; objects whose count is negative live for ever.
-define internal void @more(ptr %x) {
-  %count = load i32, ptr %x
-  %mortal = icmp sge i32 %count, 0
-  %one = zext i1 %mortal to i32
-  %more = add i32 %count, %one
-  store i32 %more, ptr %x
+; What a branch that is hardly ever taken weighs.
+!0 = !{!"branch_weights", i32 1, i32 4000}
+
+; A reference more$forever$.
+define internal void @more(ptr %x) alwaysinline {
+  %count = load $count$, ptr %x
+  $more$
+  store $count$ %more, ptr %x
   ret void
 }
 
 ; A reference less to an object, which may be the last one.
-define internal void @less(ptr %T, ptr %x) {
-  %count = load i32, ptr %x
-  %forever = icmp slt i32 %count, 0
-  br i1 %forever, label %out, label %mortal
+define internal void @less(ptr %T, ptr %x) alwaysinline {
+  %count = load $count$, ptr %x
+  $if_forever$
 mortal:
-  %less = sub i32 %count, 1
-  store i32 %less, ptr %x
-  %last = icmp eq i32 %less, 0
+  %less = sub $count$ %count, 1
+  store $count$ %less, ptr %x
+  %last = icmp eq $count$ %less, 0
   br i1 %last, label %free, label %out
 free:
+  call void @free(ptr %T, ptr %x)
+  br label %out
+out:
+  ret void
+}
+
+; The end of an object.
+define internal void @free(ptr %T, ptr %x) noinline {
   %p = getelementptr inbounds i8, ptr %T, i64 $_Py_Dealloc$
   %f = load ptr, ptr %p
-  call void %f(ptr %x)
-  br label %out
-out:
+  tail call void %f(ptr %x)
   ret void
 }
 
-; Puts a reference where another one is, or none.
-define internal void @assign(ptr %T, ptr %slot, ptr %x) {
-  %old = load ptr, ptr %slot
-  store ptr %x, ptr %slot
-  %none = icmp eq ptr %old, null
-  br i1 %none, label %out, label %drop
-drop:
-  call void @less(ptr %T, ptr %old)
-  br label %out
-out:
-  ret void
-}
-
-; Drops the reference in a slot, if there is one.
-define internal void @clear(ptr %T, ptr %slot) {
-  %x = load ptr, ptr %slot
+; A reference less, if there is one.
+define internal void @less_if(ptr %T, ptr %x) alwaysinline {
   %none = icmp eq ptr %x, null
   br i1 %none, label %out, label %drop
 drop:
-  store ptr null, ptr %slot
   call void @less(ptr %T, ptr %x)
   br label %out
 out:
   ret void
+}
+
+; The same after an error.
+define internal void @forget(ptr %T, ptr %x) cold noinline {
+  call void @less_if(ptr %T, ptr %x)
+  ret void
+}
+
+; Puts a reference where another one is, or none.
+define internal void @assign(ptr %T, ptr %slot, ptr %x) alwaysinline {
+  %old = load ptr, ptr %slot
+  store ptr %x, ptr %slot
+  call void @less_if(ptr %T, ptr %old)
+  ret void
+}
+
+; Puts a new reference, or null after an error, into a list, which is made for the first one. The same reference, borrowed.
+define internal ptr @keep(ptr %T, ptr %kept, ptr %x) cold noinline {
+  %failed = icmp eq ptr %x, null
+  br i1 %failed, label %error, label %found
+error:
+  ret ptr null
+found:
+  %old = load ptr, ptr %kept
+  %first = icmp eq ptr %old, null
+  br i1 %first, label %make, label %add
+make:
+  %newp = getelementptr inbounds i8, ptr %T, i64 $PyList_New$
+  %new = load ptr, ptr %newp
+  %made = call ptr %new(i64 0)
+  store ptr %made, ptr %kept
+  %unmade = icmp eq ptr %made, null
+  br i1 %unmade, label %lost, label %add
+add:
+  %list = phi ptr [%old, %found], [%made, %make]
+  %appendp = getelementptr inbounds i8, ptr %T, i64 $PyList_Append$
+  %append = load ptr, ptr %appendp
+  %status = call i32 %append(ptr %list, ptr %x)
+  %full = icmp slt i32 %status, 0
+  br i1 %full, label %lost, label %kept_now
+kept_now:
+  call void @less(ptr %T, ptr %x)
+  ret ptr %x
+lost:
+  call void @less(ptr %T, ptr %x)
+  ret ptr null
 }
 
 ; An item of a list or a tuple, which goes on holding it; null behind the last one.

@@ -1,11 +1,13 @@
 """The text of one twin: references, temporaries, labels, calls of Python's own functions.
 
-A value is a reference that is either *owned*, then it waits in a slot of the frame until somebody takes it, or
-*borrowed*: from a local variable or the table, which hold it as long as the twin runs, or *fragile*, from an attribute,
-which may be given another value by whatever is called next.
+A value is a reference that is either *owned*, then somebody must take it, or *borrowed*: from a local variable or the
+table, which hold it as long as the twin runs, or *fragile*, from an attribute, which may be given another value by
+whatever is called next.
 
-The frame has three parts: ``locals``, which live as long as the twin; ``temporaries``, which are empty between two
-statements; and ``kept``, results of attribute look-ups that did not find the attribute where they expected it.
+Which owned values there are is known at each place of the text (``held``). A call that may raise goes, if it does, to
+cold code that drops these; so no owned value needs a place in memory. Of the frame's memory LLVM makes registers:
+``locals``, which live as long as the twin; ``meetings``, in which a value arrives by several ways; the positions of
+loops. Only ``%kept`` stays, a list of what attribute look-ups gave that did not find the attribute where they expected it.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Value(NamedTuple):
-    """A reference: its name in the text, the slot that owns it (None: borrowed), and whether it is fragile."""
+    """A reference: its name in the text, whether it is owned, and whether it is fragile."""
 
     text: str
-    slot: str | None = None
+    owned: bool = False
     fragile: bool = False
 
 
@@ -35,10 +37,11 @@ class Writer:
         self.counted = 0
         self.error = "fail"  # where to go when a call has raised
         self.locals: list[str] = []
-        self.temporaries: list[str] = []
-        self.free: list[str] = []
-        self.kept: list[str] = []
+        self.meetings: list[str] = []
         self.indices: list[str] = []
+        self.held: list[str] = []  # the owned values
+        self.failures: dict[tuple[str, ...], str] = {}  # where these are dropped: the last of them, and where to go then
+        self.keeps = False  # may something be in ``%kept``?
         self.most_arguments = 1
 
     # ---- lines
@@ -66,9 +69,9 @@ class Writer:
         """Ends a block."""
         self.line(f"br label %{to}")
 
-    def branch(self, condition: str, yes: str, no: str) -> None:
+    def branch(self, condition: str, yes: str, no: str, weights: str = "") -> None:
         """Ends a block by a choice."""
-        self.line(f"br i1 {condition}, label %{yes}, label %{no}")
+        self.line(f"br i1 {condition}, label %{yes}, label %{no}{weights}")
 
     # ---- memory
 
@@ -108,25 +111,19 @@ class Writer:
         self.indices.append(self.name("%index"))
         return self.indices[-1]
 
-    def slot(self) -> str:
-        """An empty temporary."""
-        if self.free:
-            return self.free.pop()
-        self.temporaries.append(self.name("%temporary"))
-        return self.temporaries[-1]
+    def meeting(self) -> str:
+        """Memory for a value that arrives by several ways."""
+        self.meetings.append(self.name("%meeting"))
+        return self.meetings[-1]
 
     def owned(self, text: str) -> Value:
-        """A new reference, which waits in a temporary."""
-        slot = self.slot()
-        self.line(f"store ptr {text}, ptr {slot}")
-        return Value(text, slot)
+        """A new reference."""
+        self.held.append(text)
+        return Value(text, True)
 
     def more(self, text: str) -> None:
-        """Counts a reference more; objects whose count is negative live for ever."""
-        count = self.load(text, "i32")
-        mortal = self.op(f"icmp sge i32 {count}, 0")
-        one = self.op(f"zext i1 {mortal} to i32")
-        self.line(f"store i32 {self.op(f'add i32 {count}, {one}')}, ptr {text}")
+        """Counts a reference more."""
+        self.line(f"call void @more(ptr {text})")
 
     def less(self, text: str) -> None:
         """Counts a reference less."""
@@ -134,21 +131,17 @@ class Writer:
 
     def take(self, value: Value) -> str:
         """A reference that is given away with the value."""
-        if value.slot is None:
-            self.more(value.text)
+        if value.owned:
+            self.held.remove(value.text)
         else:
-            self._empty(value.slot)
+            self.more(value.text)
         return value.text
 
     def drop(self, value: Value) -> None:
         """The value is no longer used."""
-        if value.slot is not None:
-            self._empty(value.slot)
+        if value.owned:
+            self.held.remove(value.text)
             self.less(value.text)
-
-    def _empty(self, slot: str) -> None:
-        self.line(f"store ptr null, ptr {slot}")
-        self.free.append(slot)
 
     def safe(self, value: Value) -> Value:
         """The same value, whatever is called next."""
@@ -166,8 +159,20 @@ class Writer:
     def raised(self, condition: str) -> None:
         """Goes to where errors are handled if the condition holds."""
         good = self.name("good")
-        self.branch(condition, self.error, good)
+        self.branch(condition, self.failing(), good, ", !prof !0")
         self.label(good)
+
+    def failing(self) -> str:
+        """Where an error leads here: to what drops the owned values, one after the other, and goes where errors go."""
+        return self._failing((self.error, *self.held))
+
+    def _failing(self, path: tuple[str, ...]) -> str:
+        if len(path) == 1:
+            return path[0]
+        if path not in self.failures:
+            self._failing(path[:-1])
+            self.failures[path] = self.name("failing")
+        return self.failures[path]
 
     def api(self, function: str, *arguments: str, result: str = "ptr") -> str:
         """The result of one of Python's functions, unchecked."""
@@ -197,37 +202,23 @@ class Writer:
 
     def frame(self) -> list[str]:
         """The lines that make the frame."""
-        slots = [*self.locals, *self.temporaries, *self.kept]
-        lines = [
-            f"  %arguments = alloca [{self.most_arguments} x ptr]",
-            "  %result = alloca ptr",
-            "  %looked = alloca i1",
-        ]
-        lines += [f"  {slot} = alloca ptr" for slot in slots]
+        empty = [*self.locals, *["%kept"] * self.keeps]
+        lines = [f"  %arguments = alloca [{self.most_arguments} x ptr]", "  %result = alloca ptr"]
+        lines += [f"  {slot} = alloca ptr" for slot in (*empty, *self.meetings)]
         lines += [f"  {index} = alloca i64" for index in self.indices]
-        return [*lines, "  store i1 false, ptr %looked", *[f"  store ptr null, ptr {slot}" for slot in slots]]
+        return [*lines, *[f"  store ptr null, ptr {slot}" for slot in empty]]
 
     def ending(self) -> list[str]:
         """The lines that end it, well or by an error."""
-        end = ["  %returned = load ptr, ptr %result", "  ret ptr %returned"]
-        if self.kept:
-            more = ["  %any = load i1, ptr %looked", "  br i1 %any, label %forget, label %end", "forget:"]
-            end = [*more, *_cleared(self.kept), "  br label %end", "end:", *end]
-        slots = [*self.locals, *self.temporaries, *self.kept]
-        return ["leave:", *_cleared(self.locals), *end, "fail:", *_cleared(slots), "  ret ptr null"]
-
-    def release_temporaries(self) -> None:
-        """Drops what waits in temporaries, after an error."""
-        self.lines.append(TEMPORARIES)
-
-    def finished(self) -> list[str]:
-        """All lines, now that it is known which temporaries there are."""
-        cleared = _cleared(self.temporaries)
-        return [line for one in self.lines for line in (cleared if one == TEMPORARIES else [one])]
-
-
-TEMPORARIES = "; here all temporaries are dropped"
-
-
-def _cleared(slots: list[str]) -> list[str]:
-    return [f"  call void @clear(ptr %T, ptr {slot})" for slot in slots]
+        slots = [*self.locals, *["%kept"] * self.keeps]
+        lines = ["leave:"]
+        for k, slot in enumerate(slots):
+            lines += [f"  %last{k} = load ptr, ptr {slot}", f"  call void @less_if(ptr %T, ptr %last{k})"]
+        lines += ["  %returned = load ptr, ptr %result", "  ret ptr %returned"]
+        for (*path, last), label in self.failures.items():
+            lines += [f"{label}:", f"  call void @forget(ptr %T, ptr {last})"]
+            lines += [f"  br label %{self._failing(tuple(path))}"]
+        lines.append("fail:")
+        for k, slot in enumerate(slots):
+            lines += [f"  %lost{k} = load ptr, ptr {slot}", f"  call void @forget(ptr %T, ptr %lost{k})"]
+        return [*lines, "  ret ptr null"]
