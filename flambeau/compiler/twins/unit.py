@@ -266,7 +266,7 @@ define internal void @assign(ptr %T, ptr %slot, ptr %x) alwaysinline {
   ret void
 }
 
-; Puts a new reference, or null after an error, into a list, which is made for the first one. The same reference, borrowed.
+; Puts a new reference, if there is one, into a list, which is made for the first. The same reference, borrowed.
 define internal ptr @keep(ptr %T, ptr %kept, ptr %x) cold noinline {
   %failed = icmp eq ptr %x, null
   br i1 %failed, label %error, label %found

@@ -7,7 +7,8 @@ whatever is called next.
 Which owned values there are is known at each place of the text (``held``). A call that may raise goes, if it does, to
 cold code that drops these; so no owned value needs a place in memory. Of the frame's memory LLVM makes registers:
 ``locals``, which live as long as the twin; ``meetings``, in which a value arrives by several ways; the positions of
-loops. Only ``%kept`` stays, a list of what attribute look-ups gave that did not find the attribute where they expected it.
+loops. Only ``%kept`` stays, a list of what attribute look-ups gave that did not find the attribute where they expected
+it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Writer:
         self.meetings: list[str] = []
         self.indices: list[str] = []
         self.held: list[str] = []  # the owned values
-        self.failures: dict[tuple[str, ...], str] = {}  # where these are dropped: the last of them, and where to go then
+        self.failures: dict[tuple[str, ...], str] = {}  # where the last of these is dropped
         self.keeps = False  # may something be in ``%kept``?
         self.most_arguments = 1
 
