@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
@@ -166,6 +167,22 @@ def other() -> Other:
     return o
 
 
+class Own(threading.local):
+    ONCE = ("first",)
+
+    def __init__(self) -> None:
+        self.first = Plain()
+        self.first.a = self.first.b = self.second = threading.get_ident()
+
+
+own = Own()
+
+
+def of_this_thread(x: Any) -> Any:
+    first = own.first
+    return own.first.a, own.first is first, own.second, own.first.b == x
+
+
 CASES: list[tuple[Any, list[Callable[[], tuple[Any, ...]]]]] = [
     (attributes, [lambda: (plain(), other()), lambda: (other(), plain()), lambda: (child(), child()),
                   lambda: (Plain(), plain()), lambda: (1, plain()), lambda: (plain(), 1)]),
@@ -181,6 +198,7 @@ CASES: list[tuple[Any, list[Callable[[], tuple[Any, ...]]]]] = [
     (not_equal_to_itself, [lambda: (float("nan"),), lambda: (3,), lambda: ("x",), lambda: (np.ones(2),)]),
     (unpacked, [lambda: ((1, 2),), lambda: ([1, 2],), lambda: ("ab",), lambda: ((1, 2, 3),), lambda: (5,),
                 lambda: (iter((1, 2)),)]),
+    (of_this_thread, [lambda: (threading.get_ident(),), lambda: (0,)]),
 ]  # fmt: skip
 
 
@@ -220,6 +238,28 @@ def test_no_reference_is_lost_or_left(made: dict[Any, Any], function: Any, given
         gc.collect()
         after = [sys.getrefcount(x) for x in (*held, Plain, Other, ValueError)], len(gc.get_objects())
         assert all(abs(x - y) < 50 for x, y in zip(before[0], after[0])) and after[1] - before[1] < 50
+
+
+def test_each_thread_has_its_own(made: dict[Any, Any]) -> None:
+    twin, found, held = made[of_this_thread], [], []
+
+    def asks() -> None:
+        me = threading.get_ident()
+        for _ in range(200):
+            found.append(twin(me) == (me, True, me, True))
+        held.append(sys.getrefcount(own.first))
+
+    for _ in range(3):  # one after the other, so that addresses come again, and beside one another
+        threads = [threading.Thread(target=asks) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        asks()
+        for thread in threads:
+            thread.join()
+            again = threading.Thread(target=asks)
+            again.start()
+            again.join()
+    assert len(found) == 27 * 200 and all(found) and set(held) <= {2, 3}
 
 
 def test_names_of_arguments_are_left_to_the_function(made: dict[Any, Any]) -> None:

@@ -97,6 +97,8 @@ _last: list[Epoch | None] = [None]  # whose work may be pending, while there are
 
 
 class _Threads(threading.local):
+    ONCE = ("epoch",)  # what a thread is given once, so that twins may remember it
+
     def __init__(self) -> None:
         self.epoch = Epoch()
         self.task: Any = None  # the backward pass that runs

@@ -33,6 +33,22 @@ def writer(symbol: str, places: Places, name: int, store: int) -> str:
     return _WRITER.format(symbol=symbol, ways=_ways(places, fits.format), name=WORD * name, store=WORD * store)
 
 
+def own(at: int, holder: int, name: int, api: Callable[[str], int]) -> str:
+    """Text of a function (table) that gives what a thread has of its own, borrowed, or null.
+
+    The thread that asks again is known by its number, which no other thread gets.
+
+    Args:
+        at: where the table has the number of the thread that asked last, and what it was given.
+        holder: where it has the `threading.local`.
+        name: where it has the attribute's name.
+        api: says where it has Python's functions.
+    """
+    words = {"at": at, "found": at + 1, "holder": holder, "name": name, "get": api("PyThreadState_Get"),
+             "number": api("PyThreadState_GetID"), "look_up": api("PyObject_GetAttr")}  # fmt: skip
+    return _OWN.format(**{key: WORD * x for key, x in words.items()})
+
+
 def _ways(places: Places, fits: Callable[..., str]) -> str:
     """A way for each place, then to the label ``slow``."""
     lines = []
@@ -83,4 +99,39 @@ slow:
   %status = call i32 %f(ptr %object, ptr %name, ptr %x)
   call void @less(ptr %T, ptr %x)
   ret i32 %status
+}}"""
+
+_OWN = """define internal ptr @own(ptr %T) {{
+  %getp = getelementptr inbounds i8, ptr %T, i64 {get}
+  %get = load ptr, ptr %getp
+  %state = call ptr %get()
+  %numberp = getelementptr inbounds i8, ptr %T, i64 {number}
+  %number_of = load ptr, ptr %numberp
+  %number = call i64 %number_of(ptr %state)
+  %lastp = getelementptr inbounds i8, ptr %T, i64 {at}
+  %last = load i64, ptr %lastp
+  %knownp = getelementptr inbounds i8, ptr %T, i64 {found}
+  %known = load ptr, ptr %knownp
+  %same = icmp eq i64 %number, %last
+  %there = icmp ne ptr %known, null
+  %again = and i1 %same, %there
+  br i1 %again, label %good, label %slow
+good:
+  ret ptr %known
+slow:
+  %holderp = getelementptr inbounds i8, ptr %T, i64 {holder}
+  %holder = load ptr, ptr %holderp
+  %namep = getelementptr inbounds i8, ptr %T, i64 {name}
+  %name = load ptr, ptr %namep
+  %look_upp = getelementptr inbounds i8, ptr %T, i64 {look_up}
+  %look_up = load ptr, ptr %look_upp
+  %found = call ptr %look_up(ptr %holder, ptr %name)
+  %failed = icmp eq ptr %found, null
+  br i1 %failed, label %error, label %keep
+error:
+  ret ptr null
+keep:
+  store i64 %number, ptr %lastp
+  call void @assign(ptr %T, ptr %knownp, ptr %found)
+  ret ptr %found
 }}"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,6 +68,11 @@ class Expressions(Writer):
 
     def attribute_value(self, node: ast.Attribute) -> Value:
         """An attribute: read from its place if the object is of a class that has one."""
+        holder = self.known(node.value)
+        if isinstance(holder, threading.local) and node.attr in getattr(holder, "ONCE", ()):
+            found = self.op(f"call ptr @{self.unit.own(holder, node.attr)}(ptr %T)")
+            self.raised(self.op(f"icmp eq ptr {found}, null"))
+            return Value(found, fragile=True)
         base = self.value(node.value)
         if node.attr not in self.unit.places or self._is_elsewhere(node):
             base = self.safe(base)

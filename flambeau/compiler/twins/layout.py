@@ -20,8 +20,11 @@ API = (
     "PyNumber_Subtract", "PyObject_Call", "PyObject_GetAttr", "PyObject_GetItem", "PyObject_IsTrue",
     "PyObject_RichCompare", "PyObject_SetAttr", "PyObject_SetItem", "PyObject_Size", "PyObject_Vectorcall",
     "PyObject_VectorcallMethod", "PySequence_Contains", "PySequence_Fast", "PySequence_InPlaceConcat",
-    "PySequence_Tuple", "PySlice_New", "PyTuple_New", "PyType_GenericAlloc", "_Py_Dealloc",
+    "PySequence_Tuple", "PySlice_New", "PyThreadState_Get", "PyThreadState_GetID", "PyTuple_New",
+    "PyType_GenericAlloc", "_Py_Dealloc",
 )  # fmt: skip
+OWN = len(API)  # where the table has the number of the thread that was last asked for its own object, and that
+CONSTANTS = OWN + 2  # where the objects that code names begin
 
 
 class UnsupportedError(Exception):

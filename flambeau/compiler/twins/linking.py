@@ -48,7 +48,7 @@ def linked(
     functions: Sequence[FunctionType], constants: Sequence[Any], addresses: Mapping[str, int]
 ) -> dict[FunctionType, Any]:
     """The twins of functions, by the addresses of their code and the objects that it names."""
-    entries = [*map(layout.address_of, layout.API), *map(id, constants)]
+    entries = [*map(layout.address_of, layout.API), 0, 0, *map(id, constants)]
     table = (ctypes.c_void_p * len(entries))(*entries)
     place = bytes(ctypes.c_void_p(ctypes.addressof(table)))
     _alive.append((table, constants))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..cpu.assemble import PLAIN
 from . import attributes, layout
-from .layout import API, WORD, UnsupportedError
+from .layout import API, CONSTANTS, OWN, WORD, UnsupportedError
 from .linking import shape_of, symbol_of
 from .statements import Statements
 
@@ -88,6 +88,7 @@ class Unit:
         self.constants: list[Any] = []
         self._places: dict[int, int] = {}
         self._attributes: dict[str, str] = {}
+        self._own: tuple[Any, str] | None = None
         self.by_function: dict[Any, Twin] = {f: Twin(f, k) for k, f in enumerate(functions)}
         texts = [_HELPERS, *[self._text(t) for t in self.by_function.values()]]
         self.text = PLAIN + self._filled("\n\n".join([*texts, *self._attributes.values()]))
@@ -102,7 +103,7 @@ class Unit:
         if at is None:
             at = self._places[id(value)] = len(self.constants)
             self.constants.append(value)
-        return len(API) + at
+        return CONSTANTS + at
 
     def reader(self, attr: str) -> str:
         """The function that reads an attribute from its place."""
@@ -111,6 +112,19 @@ class Unit:
     def writer(self, attr: str) -> str:
         """The function that writes an attribute to its place."""
         return self._accessor(f"write.{attr}", attr, attributes.writer, "PyObject_SetAttr")
+
+    def own(self, holder: Any, attr: str) -> str:
+        """The function that reads what a thread has of its own, which it is given once.
+
+        Raises:
+            UnsupportedError: the table has a place for something else of this kind.
+        """
+        if (self._own or (holder, attr)) != (holder, attr):
+            raise UnsupportedError("two objects that each thread has of its own")
+        if self._own is None:
+            self._own = holder, attr
+            self._attributes["own"] = attributes.own(OWN, self.constant(holder), self.constant(attr), self.api)
+        return "own"
 
     def _accessor(self, symbol: str, attr: str, text: Any, other: str) -> str:
         if symbol not in self._attributes:
