@@ -35,7 +35,7 @@ HOLDERS = (
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
 READ_AFTER = 500  # realisations after which twins from the disk pay, or those that a process beside this one compiles
 ASKED_EVERY = 500  # after how many more they are looked for again
-COMPILED_AFTER = 10_000  # after which they are compiled here, if no other process can: that takes seconds, once
+COMPILED_AFTER = 50_000  # after which they are compiled here, if no other process can: seconds, about what they save
 
 
 def begin(at_once: bool = False) -> int | None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import Affine, NotAffineError, axis, linear, operand_coords, row_major
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cluster import LARGEST, clusters
+from flambeau.compiler.cluster import LARGEST, LONGEST, clusters
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.memory import Span, plan
 from flambeau.compiler.simplify import simplify
@@ -176,3 +176,22 @@ def test_values_that_live_together_do_not_overlap() -> None:
                 low, high = sorted((a, b), key=offsets.__getitem__)
                 assert offsets[low] + spans[low].nbytes <= offsets[high]
     assert size < sum(s.nbytes for s in spans.values())
+
+
+def state(steps: int, name: str) -> Function:
+    """A state of two elements, each of whose next values depends on both, as a solver of two equations has it."""
+    b = Builder()
+    q = b.input(0, (2,), dt.float64, ((1,), 0))
+    for _ in range(steps):
+        x, y = b.slice(q, 0, 0, 1), b.slice(q, 0, 1, 2)
+        both = b.map("sub", b.map(name, x), y), b.map("add", b.map(name, y), x)
+        q = b.map("add", *[b.pad(v, ((k, 1 - k),)) for k, v in enumerate(both)])
+    b.f.outputs = [q]
+    return b.f
+
+
+@pytest.mark.parametrize("name", ["neg", "tanh"])
+def test_a_state_whose_elements_are_read_by_themselves_is_not_computed_again_and_again(name: str) -> None:
+    found = clusters(simplify(state(12, name)), lambda v: v.kind in NATIVE)
+    assert max(c.length for c in found) <= LONGEST
+    assert sum(c.length for c in found) < 12 * 120, "2 ** 12 times as often as a step, if everything were one kernel"

@@ -8,6 +8,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 import flambeau as torch
@@ -165,4 +166,27 @@ def test_at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
         gc.enable()
     values, at = x.sort()
     (values * at).sum().backward()
+    assert x.grad.tolist() == before
+
+
+def test_at_the_exit_nodes_that_were_completed_at_once_go_too() -> None:
+    x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    seen = torch.from_numpy(np.ones(3, np.float32)) * 2  # from here on histories are completed at once
+    values, at = x.sort()
+    (values * values).sum().backward()
+    assert x.grad is not None
+    before = x.grad.tolist()
+    completed = [n for n in realisation.nodes.values() for n in (n, *(n.parts or ())) if n.elsewhere is not None]
+    nodes = [weakref.ref(n) for n in completed]
+    assert nodes
+    gc.collect()
+    gc.disable()
+    try:
+        del completed, seen, values, at
+        x.grad = None
+        realisation._let_go()
+        assert [n() for n in nodes] == [None] * len(nodes)
+    finally:
+        gc.enable()
+    (x.sort()[0] ** 2).sum().backward()
     assert x.grad.tolist() == before

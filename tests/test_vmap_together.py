@@ -432,3 +432,23 @@ def test_compiled():
     for _ in range(3):
         got = vmap(f, (None, 0))(w, x)
         torch.testing.assert_close(got, torch.stack([f(w, a) for a in x]))
+
+
+def test_what_is_pending_stays_so():
+    older = torch.arange(6.0).view(3, 2) * 2
+    found = torch.vmap(lambda x: x.sum() + older.sum())(older)
+    newer = older + 1
+    assert found.tolist() == [32.0, 40.0, 48.0]
+    assert newer.tolist() == [[1.0, 3.0], [5.0, 7.0], [9.0, 11.0]]
+
+
+def test_what_was_pending_is_not_written_by_samples_together():
+    older = torch.arange(3.0) * 2
+    torch.zeros(2)  # pending last
+
+    def f(x):
+        older.add_(x)
+        return older.sum()
+
+    assert torch.vmap(f)(torch.tensor([1.0, 10.0])).tolist() == [9.0, 39.0]
+    assert older.tolist() == [11.0, 13.0, 15.0]

@@ -15,6 +15,7 @@ from math import prod
 
 from .ir import Function, Value
 from .placing import IN_PLACE, PLACED, WRITABLE, domain, in_order
+from .repeated import Repeated
 from .sequence import Cluster, by_level, sequence
 from .simplify import readers
 from .triangles import hides
@@ -22,6 +23,8 @@ from .triangles import hides
 CHEAP = 6  # the cost below which a map is rather computed twice than stored
 PICKED = 3  # the cost of an element at an index that memory holds
 LARGEST = 120  # maps in one cluster
+LONGEST = 600  # maps and paddings in one cluster, each as often as its kernel computes it
+LONG = 150  # from which on what is computed several times over is stored
 COSTS = {"div": 4, "sqrt": 4, "reciprocal": 4, "floor_divide": 20, "trunc_divide": 20, "remainder": 20}
 SIMPLE = frozenset([
     "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "fmax", "fmin", "where", "sign", "signbit", "floor",
@@ -76,6 +79,7 @@ class _Clustering:
         self.outputs = frozenset(f.outputs)
         self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
         self.clusters: list[Cluster] = []
+        self.repeated = Repeated(self.users, self.homes)
         self.by_numpy: set[Value] = set()
         self.contracted: set[Value] = set()  # what contractions read
         self.padded: set[Value] = set()  # what they read through padding
@@ -130,9 +134,16 @@ class _Clustering:
         elif for_numpy or self.is_stored(v) or not self.fuses(v, readers):
             self.store(v, readers)
         else:
-            self.homes[v.index] = readers
-            for c in readers:
-                c.size += v.kind == "map"
+            self.fuse(v, readers)
+
+    def fuse(self, v: Value, readers: tuple[Cluster, ...]) -> None:
+        """A value that is computed by the clusters that read it."""
+        for c in readers:
+            ways = self.repeated.ways(v, c)
+            c.size += v.kind == "map"
+            if v.kind == "map" or v.name == "pad":
+                c.length += len(ways)
+        self.homes[v.index] = readers
 
     def source(self, v: Value, readers: tuple[Cluster, ...], for_numpy: list[Value]) -> None:
         """A constant: computed where it is used, by NumPy too for its own."""
@@ -153,7 +164,16 @@ class _Clustering:
         cheap = self.cost[v.index] <= CHEAP
         if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
             return False
+        if any(self.lengthens(v, c) for c in readers):
+            return False
         return cheap or not any(_repeats(v, c) for c in readers)
+
+    def lengthens(self, v: Value, c: Cluster) -> bool:
+        """Would the value make the cluster's kernel too long, or a long one compute it several times over?"""
+        ways = len(self.repeated.ways(v, c))
+        if c.length + ways > LONGEST:
+            return True
+        return c.length > LONG and self.cost[v.index] > CHEAP and ways * prod(c.domain) >= 4 * prod(v.shape)
 
     def alone(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """A value that NumPy computes (a view too when NumPy reads it: native readers look through it)."""

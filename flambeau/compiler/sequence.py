@@ -13,10 +13,11 @@ class Cluster:
     """What one kernel computes.
 
     ``domain``: the shape of its loops; ``dims``: those that its ``reduces`` run over; ``outputs`` are stored, those
-    in ``after`` over the kept loops only. ``native`` is False for one value that NumPy computes.
+    in ``after`` over the kept loops only. ``native`` is False for one value that NumPy computes. ``size`` is how many
+    maps it has, ``length`` how many where one counts as often as the kernel computes it (``repeated``).
     """
 
-    __slots__ = ("after", "dims", "domain", "native", "outputs", "readers", "reduces", "size")
+    __slots__ = ("after", "dims", "domain", "length", "native", "outputs", "readers", "reduces", "size")
 
     def __init__(self, domain: tuple[int, ...], native: bool = True) -> None:
         self.domain = domain
@@ -26,7 +27,7 @@ class Cluster:
         self.after: set[Value] = set()
         self.native = native
         self.readers: set[Cluster] = set()
-        self.size = 0
+        self.size = self.length = 0
 
     @property
     def placed(self) -> bool:

@@ -21,7 +21,7 @@ from .gradients import Gradients
 from .keeping import SWEEP_INTERVAL, buffers, kept_anew, renew, sweep
 from .node import LEAF, Node, Operator, forget_nodes, nodes
 from .program import Program, build
-from .sampling import NotTogether
+from .sampling import NotTogether, depths
 from .storage import Storage, lost, next_token, out_of_memory, tokens
 from .tape import settle
 from .traced import Several, traced
@@ -367,6 +367,7 @@ def forget() -> None:
     _next_check[0] = MANY_NODES
     forget_nodes()
     traced.clear()
+    depths.clear()
     programs.clear()
     _by_roots.clear()
     for hook in forget_hooks:
@@ -383,7 +384,9 @@ def _let_go() -> None:
     for p in programs.values():
         p.cache = None
     for n in nodes.values():
-        n.parts = None
+        for part in n.parts or ():
+            part.elsewhere = None
+        n.parts = n.elsewhere = n.twins = None
     for t in traced.values():
         if type(t) is not Node:
             t.passes = None

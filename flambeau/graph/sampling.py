@@ -34,12 +34,36 @@ def sample_node(t: Ty, depth: int, number: int) -> Node:
     return n
 
 
+depths: dict[Node, int] = {}  # of the samples on which a node depends, as bits; forgotten with the nodes
+
+
+def depends_on(node: Node, depth: int) -> bool:
+    """Does a value differ from sample to sample of the recording that lies in ``depth`` others?"""
+    found = depths.get(node)
+    return bool((_depths_of(node) if found is None else found) >> depth & 1)
+
+
+def _depths_of(node: Node) -> int:
+    known, stack = depths, [node]
+    while stack:
+        n = stack[-1]
+        missing = [i for i in n.ins if i not in known] if n not in known else ()
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        bits = 1 << n.attrs[0] if n.op is SAMPLE else 0
+        for i in n.ins:
+            bits |= known[i]
+        known[n] = bits
+    return known[node]
+
+
 class Sampling:
     """The recording of one sample in an epoch; ``depth`` is in how many others it lies.
 
     Args:
         epoch: the thread's epoch.
-        depends: does a node depend on the sample?
         sample: makes of a tensor of all samples one that stands for each.
         seen: for a tensor whose memory is a sample's, what all samples see there; None for others.
         checked: are indices known to be good?
@@ -50,7 +74,6 @@ class Sampling:
     def __init__(
         self,
         epoch: Any,
-        depends: Callable[[Node], bool],
         sample: Callable[[Any], Any],
         seen: Callable[[Any], Any],
         checked: bool,
@@ -58,7 +81,6 @@ class Sampling:
         postpone: Callable[[Any, Callable[[Any], None]], None],
     ) -> None:
         self.epoch = epoch
-        self.depends = depends
         self.sample = sample
         self.seen = seen
         self.checked = checked
@@ -66,8 +88,9 @@ class Sampling:
         self.postpone = postpone
         self.outer: Sampling | None = epoch.sampling
         self.depth: int = self.outer.depth + 1 if self.outer else 0
-        self.older = list(epoch.pend)
-        self.known = {id(s) for s in self.older}
+        self.last: Storage | None = epoch.pend[-1] if epoch.pend else None  # those up to it are older
+        self.older: set[int] | None = None  # the identities of these, once somebody asks
+        self.given: set[int] = set()  # and of the samples
         self.began = next_token()
         epoch.sampling = self
 
@@ -77,8 +100,24 @@ class Sampling:
         Raises:
             NotTogether: it may be older.
         """
-        if id(s) in self.known if s.pending else s.w < self.began:
+        if self._is_older(s) if s.pending else s.w < self.began:
             raise NotTogether
+
+    def _is_older(self, s: Storage) -> bool:
+        """Was a pending storage pending before, or is it a sample? Yes, where that cannot be told."""
+        begin = self._begin()
+        if begin is None:
+            return True
+        if self.older is None:
+            self.older = {id(x) for x in self.epoch.pend[:begin]}
+        return id(s) in self.older or id(s) in self.given
+
+    def _begin(self) -> int | None:
+        """From where on what is pending is the recording's own; None if what was pending before has been taken out."""
+        pend = self.epoch.pend
+        if self.last is None:
+            return 0
+        return next((k + 1 for k in range(len(pend) - 1, -1, -1) if pend[k] is self.last), None)
 
     def all_of(self, x: Any) -> Any:
         """A tensor of what all samples see where ``x`` sees one; ``x`` where that is no sample's memory."""
@@ -90,10 +129,12 @@ class Sampling:
         """Goes back to before. What somebody has kept that depends on the sample is lost."""
         epoch = self.epoch
         epoch.sampling = self.outer
-        older = {id(s) for s in self.older}
-        for s in [s for s in epoch.pend if id(s) not in older and self.depends(s.h)]:
-            epoch.bytes -= s.ty.nbytes
-            s.pending = False
-            s.h = None
-            s.w = next_token()
-        epoch.pend[:] = [s for s in epoch.pend if s.pending]
+        begin = self._begin() or 0
+        own = epoch.pend[begin:]
+        for s in own:
+            if s.pending and depends_on(s.h, self.depth):
+                epoch.bytes -= s.ty.nbytes
+                s.pending = False
+                s.h = None
+                s.w = next_token()
+        epoch.pend[begin:] = [s for s in own if s.pending]

@@ -18,7 +18,7 @@ from ..graph import packing
 from ..graph.epoch import Turn, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out
 from ..graph.node import LAYOUT, PART, SCALAR, UPDATE, VIEW, Node, Operator, intern, layout_node, update_node, view_node
-from ..graph.sampling import SAMPLE, NotTogether, Sampling, sample_node
+from ..graph.sampling import SAMPLE, NotTogether, Sampling, depends_on, sample_node
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, like, ty
 from ._registry import FUNCTIONS, call, fresh, requires_grad, view_edge
@@ -184,7 +184,6 @@ class Samples:
         self.draws = draws
         self.given: list[Given] = []
         self.postponed: list[tuple[Any, Taken, Callable[[Any], None]]] = []
-        self.over: dict[Node, bool] = {}
         self.values: dict[Node, Node] = {}  # of one sample -> of all
         self.results: dict[tuple[Fn, int], Any] = {}  # calls with a history -> tensors of all samples, or None
         self.roots: dict[int, Any] = {}  # of views among these, by their identity: what they are views of
@@ -194,7 +193,7 @@ class Samples:
         epoch = threads.epoch
         if epoch.crowded or not packing.all_harmless():
             raise NotTogether
-        self.sampling = Sampling(epoch, self.depends, self.sample, self._seen, self.checked, self.draws, self._postpone)
+        self.sampling = Sampling(epoch, self.sample, self._seen, self.checked, self.draws, self._postpone)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -211,9 +210,8 @@ class Samples:
         one = fresh(node, threads.epoch)
         if tracked:
             one.requires_grad_(True)
-        self.sampling.known.add(id(one._s))
+        self.sampling.given.add(id(one._s))
         self.given.append(Given(x, every, one, *_memory(every)))  # type: ignore[misc]
-        self.over[node] = True
         return one
 
     def take(self, x: TensorBase) -> Taken:
@@ -248,16 +246,7 @@ class Samples:
 
     def depends(self, node: Node) -> bool:
         """Does a value differ from sample to sample?"""
-        over, stack = self.over, [node]
-        while stack:
-            n = stack[-1]
-            missing = [i for i in n.ins if i not in over] if n not in over else ()
-            if missing:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            over[n] = over.get(n) or any([over[i] for i in n.ins])  # noqa: C419
-        return over[node]
+        return depends_on(node, self.sampling.depth)
 
     # ---- results
 
