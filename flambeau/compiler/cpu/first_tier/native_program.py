@@ -183,14 +183,14 @@ class NativeProgram:
         self.cut_for = threads, *sizes
 
     def _decide(self, sizes: Sequence[int], numbers: Sequence[int]) -> float:
-        """Writes what sizes decide of products, whose labels have these sizes; the nanoseconds that they take."""
+        """Writes what sizes decide of products, which are told these numbers; the nanoseconds that they take."""
         if not self.products:
             return 0.0
         threads = get_num_threads()
         words: list[int] = []
         cost, first = 0.0, 0
         for one in self.products:
-            last = first + len(one.product.labels)
+            last = first + len(one.sizes)
             cost += self._decide_of(one, threads, numbers[first:last], sizes)
             words += one.decided * len(one.which)
             first = last
@@ -203,15 +203,16 @@ class NativeProgram:
         if decisive == one.told:
             return one.cost
         one.told = []
-        lanes = one.in_lanes(numbers, sizes)
-        one.decided = matrices.units(lanes, one.dtype, numbers, value(one.product.columns, sizes))
+        *labels, columns = numbers[: one.count + 1]
+        lanes = one.in_lanes([*labels, *numbers[one.count + 1 :]], sizes)
+        one.decided = matrices.units(lanes, one.dtype, labels, columns)
         chunks = one.decided[-1]
         if (lanes, chunks) != one.before:
             one.before = lanes, chunks
             steps, segments = self.table.steps, self.table.segments
             steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), chunks
             segments[one.which, 2] = chunks
-        one.told, one.cost = decisive, prod(numbers) * matrices.NANOSECONDS[lanes] * len(one.which)
+        one.told, one.cost = decisive, prod(labels) * matrices.NANOSECONDS[lanes] * len(one.which)
         return one.cost
 
     # ---- runs
@@ -259,7 +260,8 @@ class _Alike:
 
     Attributes:
         which: the steps that they are.
-        sizes: of their labels.
+        count: of their labels, as the kernel is told.
+        sizes: of these, how far apart columns lie, and the sizes of labels of which one index alone is computed.
         words: where it has what is decided, one after the other.
         decisive: the sizes that decide, by their places.
         told: the number of threads and the sizes for which it was decided last.
@@ -270,7 +272,8 @@ class _Alike:
 
     def __init__(self, product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> None:
         self.product, self.which, self.dtype = product, np.array(which, np.intp), product.v.dtype
-        self.sizes = steps[which[0]].words[: len(product.labels)]
+        self.count = len(product.labels)
+        self.sizes = *steps[which[0]].words[: self.count], product.columns, *[n for _, n in product.whole]
         ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
         self.words = (ends[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
         self.decided: tuple[int, ...] = ()
@@ -288,12 +291,11 @@ class _Alike:
         read = zip(product.shapes, product.strides)
         self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
-    def in_lanes(self, numbers: Sequence[int], sizes: Sequence[int]) -> bool:
-        """Are the products added in lanes? ``numbers``: the sizes of the labels."""
-        product, labels = self.product, self.labels.copy()
-        given = [*numbers, *[value(n, sizes) for _, n in product.whole]]
+    def in_lanes(self, given: Sequence[int], sizes: Sequence[int]) -> bool:
+        """Are the products added in lanes? ``given``: the sizes of the labels, those that are whole last."""
         if self.one_by_one is not None and lasting(self.exact, self.one_by_one, given):
             return False
+        product, labels = self.product, self.labels.copy()
         for c, n in zip(self.names, given):
             if c:
                 labels[c] = n
