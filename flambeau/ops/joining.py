@@ -118,18 +118,20 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
     dim = dim if axis is None else axis
     if not xs:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    for i, x in enumerate(xs):
-        if x._ty.ndim == 0:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     tys = [x._ty for x in xs]
-    d = wrap_dim(dim, _kept(tys)[0].ndim) if any([t.shape != (0,) for t in tys]) else 0  # noqa: C419
+    shapes = [t.shape for t in tys]
+    if () in shapes:
+        raise RuntimeError(f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated")
+    first = _kept(tys)[0] if (0,) in shapes else tys[0]
+    d = wrap_dim(dim, first.ndim) if first.shape != (0,) else 0
     if out is not None:
         _check_out(xs, tys, out)
-    if out is None and (xs[0]._ty.dtype.kind in "iu" or is_batch(xs)):
-        y = join(xs, _cat_ty(tuple([x._ty for x in xs]), d), d)
+        return into(call(CAT, xs, d), out, "cat")
+    if tys[0].dtype.kind in "iu" or is_batch(xs):
+        y = join(xs, _cat_ty(tuple(tys), d), d)
         if y is not None:
             return y
-    return into(call(CAT, xs, d), out, "cat")
+    return call(CAT, xs, d)
 
 
 def _check_out(xs: Sequence[Any], tys: Sequence[Ty], out: Any) -> None:

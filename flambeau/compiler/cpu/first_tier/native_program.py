@@ -287,7 +287,7 @@ class _Alike:
         self.names = [*product.labels, *[c for c, _ in product.whole]]
         deciding = decisive(product.v)
         self.exact = [c in deciding for c in self.names]
-        self.one_by_one: list[int] | None = None  # the sizes of its labels for which they were last found to be
+        self.one_by_one: Sequence[int] | None = None  # the sizes of its labels for which they were last found to be
         read = zip(product.shapes, product.strides)
         self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
