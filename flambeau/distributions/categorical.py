@@ -51,15 +51,21 @@ class Categorical(CategoricalProbabilities):
         return self.mean
 
     def sample(self, sample_shape: Any = torch.Size()) -> Any:
-        sample_shape = torch.Size(sample_shape)
-        rows = self.probs.reshape(-1, self._num_events)
+        sample_shape, rows = torch.Size(sample_shape), self.probs
+        if rows.dim() != 2:
+            rows = rows.reshape(-1, self._num_events)
         drawn = torch.multinomial(rows, sample_shape.numel(), True)
-        return drawn.T.reshape(self._extended_shape(sample_shape))
+        if sample_shape:
+            return drawn.T.reshape(self._extended_shape(sample_shape))
+        return drawn.view(self._batch_shape)
 
     def log_prob(self, value: Any) -> Any:
         self._check(value)
-        at, log_probs = torch.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
-        return log_probs.gather(-1, at[..., :1]).squeeze(-1)
+        at, log_probs = value.long().unsqueeze(-1), self.logits
+        if value.shape != self._batch_shape:
+            at, log_probs = torch.broadcast_tensors(at, log_probs)
+            at = at[..., :1]
+        return log_probs.gather(-1, at).squeeze(-1)
 
     def entropy(self) -> Any:
         finite = self.logits.clamp(min=torch.finfo(self.logits.dtype).min)
