@@ -223,8 +223,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def _numpy(self) -> np.ndarray:
         """The values, read-only in spirit; bfloat16 as float32."""
-        t = self._ty
-        return _strided_view(self._flat_values(), t.shape, t.strides, t.offset)
+        t, flat = self._ty, self._flat_values()
+        if t.contiguous and flat.size == t.numel:
+            return flat.reshape(t.shape)
+        return _strided_view(flat, t.shape, t.strides, t.offset)
 
     def _flat_values(self) -> np.ndarray:
         """The whole memory as values of the tensor's dtype."""
