@@ -166,6 +166,7 @@ _LAZY_NAMES |= {
     "while_loop": "_control_flow",
 }
 
+_LAZY_NAMES |= dict.fromkeys("eig lstsq matrix_rank solve symeig".split(), "_linalg_utils")
 _LAZY_NAMES |= {"vmap": "func", "autocast": "amp", "GradScaler": "amp", "fork_rng": "random"}
 _LAZY_NAMES |= dict.fromkeys(
     "autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype "

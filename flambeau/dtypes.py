@@ -172,7 +172,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
         return type1
     known = _PROMOTED.get((type1, type2))
     if known is None:
-        known = _PROMOTED[type1, type2] = _promote(type1, type2)
+        known = _PROMOTED[type1, type2] = _promote(as_dtype(type1, "promote_types"), as_dtype(type2, "promote_types"))
     return known
 
 
@@ -245,7 +245,7 @@ def weak_dtype(value: Any) -> dtype:
 def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether a result of ``from_`` may be stored in place as ``to`` (``torch.can_cast``)."""
     order = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-    return order[from_.kind] <= order[to.kind]
+    return order[as_dtype(from_, "can_cast").kind] <= order[as_dtype(to, "can_cast").kind]
 
 
 # eps, max, tiny and resolution of floats that NumPy does not know
@@ -267,9 +267,11 @@ class _Limits:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _refuse_other_than_dtype(name: str, x: Any) -> None:
-    if not isinstance(x, dtype):
+def _limited(name: str, x: Any) -> dtype:
+    """The dtype whose limits are asked for, which may be one of Python's."""
+    if not isinstance(x, dtype) and x not in _OF_PYTHON:
         raise TypeError(f"{name}(): argument 'type' (position 1) must be torch.dtype, not {type(x).__name__}")
+    return as_dtype(x)
 
 
 class finfo(_Limits):
@@ -279,9 +281,8 @@ class finfo(_Limits):
         TypeError: ``type`` is no dtype, or not one of floating or complex numbers.
     """
 
-    def __init__(self, type: dtype | None = None) -> None:
-        type = get_default_dtype() if type is None else type
-        _refuse_other_than_dtype("finfo", type)
+    def __init__(self, type: Any = None) -> None:
+        type = get_default_dtype() if type is None else _limited("finfo", type)
         real = float16 if type is complex32 else type.to_real()
         if not real.is_floating_point:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{real}'")
@@ -292,7 +293,7 @@ class finfo(_Limits):
         else:
             info = np.finfo(real.np)
             self.eps, self.max, self.tiny = float(info.eps), float(info.max), float(info.tiny)
-            self.resolution = float(info.resolution)
+            self.resolution = float(str(info.resolution))  # 1e-06, not float32's nearest number
         self.min = -self.max
         self.smallest_normal = self.tiny
 
@@ -308,8 +309,8 @@ class iinfo(_Limits):
         TypeError: ``type`` is no dtype, or not one of integers.
     """
 
-    def __init__(self, type: dtype) -> None:
-        _refuse_other_than_dtype("iinfo", type)
+    def __init__(self, type: Any) -> None:
+        type = _limited("iinfo", type)
         if type is bool_:
             raise TypeError("torch.bool is not supported by torch.iinfo")
         if type.kind not in "ui":

@@ -45,3 +45,25 @@ def test_refused_limits(call: Any, message: str) -> None:
     with pytest.raises(TypeError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_types_of_python_are_dtypes() -> None:
+    assert repr(torch.finfo(float)) == repr(torch.finfo(torch.float64)) == repr(torch.finfo(complex))
+    assert torch.iinfo(int) == torch.iinfo(torch.int64)
+    assert torch.promote_types(float, torch.float32) is torch.float64
+    assert torch.can_cast(int, torch.float32)
+    assert torch.linalg.norm(torch.ones(2), dtype=float).dtype is torch.float64
+    assert torch.nn.Linear(2, 2).to(float).weight.dtype is torch.float64
+    assert torch.nn.Linear(2, 2).to(dtype=float).bias.dtype is torch.float64
+    assert torch.nn.Linear(2, 2).to("cpu", float).bias.dtype is torch.float64
+    with pytest.raises(TypeError, match="only accepts floating point or complex dtypes"):
+        torch.nn.Linear(2, 2).to(int)
+    with pytest.raises(TypeError, match="must be torch.dtype"):
+        torch.finfo(str)
+    with pytest.raises(TypeError, match="torch.bool is not supported by torch.iinfo"):
+        torch.iinfo(bool)
+
+
+def test_resolution_is_a_power_of_ten() -> None:
+    assert torch.finfo(torch.float32).resolution == 1e-06
+    assert torch.finfo(torch.float16).resolution == 1e-03

@@ -269,7 +269,7 @@ class autocast:
         if self.device == "cpu" and enabled and self.fast_dtype not in supported:
             warnings.warn(
                 "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                "CPU Autocast only supports dtype of " + ", ".join(map(str, supported)) + " currently.",
+                "CPU Autocast only supports dtypes of " + ", ".join(map(str, supported)) + " currently.",
                 stacklevel=4,
             )
             return False

@@ -20,7 +20,7 @@ _OUTPUTS = "outputs of the user-provided function"
 # ---- arguments and results
 
 
-def _as_tuple(x: Any, what: str, name: str) -> tuple[tuple[Any, ...], bool]:
+def _tensors_of(x: Any, what: str, name: str) -> tuple[tuple[Any, ...], bool]:
     """A tensor or tensors as a tuple, and whether it was one.
 
     Raises:
@@ -54,7 +54,7 @@ def _vector(v: Any, like: tuple[Any, ...], several: bool, create_graph: bool, na
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {missing} a single Tensor with a single element.")
         return None
-    v, _ = _as_tuple(v, "v", name)
+    v, _ = _tensors_of(v, "v", name)
     if len(v) != len(like):
         expected = f"v is a tuple of invalid length: should be {len(like)} but got {len(v)}."
         raise RuntimeError(expected if several else "The given v should contain a single Tensor.")
@@ -202,9 +202,9 @@ def jacobian(
         RuntimeError: in strict mode, an output does not depend on an input.
     """
     _check_ways("jacobian", create_graph, strict, vectorize, strategy)
-    xs, many_in = _as_tuple(inputs, "inputs", "jacobian")
+    xs, many_in = _tensors_of(inputs, "inputs", "jacobian")
     xs = _leaves(xs, create_graph)
-    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "jacobian")
+    ys, many_out = _tensors_of(func(*xs), _OUTPUTS, "jacobian")
     _require_dependent(ys, "outputs", strict)
     rows = [_done(_rows(y, xs, create_graph, strict, k), many_in, create_graph) for k, y in enumerate(ys)]
     return tuple(rows) if many_out else rows[0]
@@ -212,7 +212,7 @@ def jacobian(
 
 def _single(out: Any, name: str, strict: bool) -> Any:
     """The output of a function, which must be one number."""
-    ys, several = _as_tuple(out, _OUTPUTS, name)
+    ys, several = _tensors_of(out, _OUTPUTS, name)
     _require_dependent(ys, "outputs", strict)
     if several:
         raise RuntimeError(f"The function given to {name} should return a single Tensor")
@@ -235,7 +235,7 @@ def hessian(
     Raises:
         RuntimeError: the function's result is not one number.
     """
-    xs, many = _as_tuple(inputs, "inputs", "hessian")
+    xs, many = _tensors_of(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
 
@@ -260,9 +260,9 @@ def vjp(
     Raises:
         RuntimeError: ``v`` does not fit the outputs; in strict mode, an output does not depend on an input.
     """
-    xs, many_in = _as_tuple(inputs, "inputs", "vjp")
+    xs, many_in = _tensors_of(inputs, "inputs", "vjp")
     xs = _leaves(xs, create_graph)
-    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "vjp")
+    ys, many_out = _tensors_of(func(*xs), _OUTPUTS, "vjp")
     _require_dependent(ys, "outputs", strict)
     vs = _vector(v, ys, many_out, create_graph, "vjp", "the user-provided function returns")
     gs = _filled(_gradients(ys, xs, vs, create_graph), xs, strict, create_graph, "back")
@@ -295,10 +295,10 @@ def jvp(
     Raises:
         RuntimeError: ``v`` does not fit the inputs; in strict mode, an output does not depend on an input.
     """
-    xs, many_in = _as_tuple(inputs, "inputs", "jvp")
+    xs, many_in = _tensors_of(inputs, "inputs", "jvp")
     xs = _leaves(xs, create_graph)
     vs = _vector(v, xs, many_in, create_graph, "jvp", _OF_INPUT)
-    ys, many_out = _as_tuple(func(*xs), _OUTPUTS, "jvp")
+    ys, many_out = _tensors_of(func(*xs), _OUTPUTS, "jvp")
     _require_dependent(ys, "outputs", strict)
     seeds = [y.new_zeros(y.shape).requires_grad_(True) for y in ys]
     pulled = _gradients(ys, xs, seeds, True)
@@ -311,7 +311,7 @@ def _with_gradients(
     func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool, strict: bool, name: str
 ) -> tuple[Any, bool, Any, Any, Any]:
     """What a product with a Hessian begins with: inputs, were they several, the vector, the value, its gradients."""
-    xs, many = _as_tuple(inputs, "inputs", name)
+    xs, many = _tensors_of(inputs, "inputs", name)
     xs = _leaves(xs, create_graph)
     vs = _vector(v, xs, many, create_graph, name, _OF_INPUT)
     y = _single(func(*xs), name, strict)
@@ -348,3 +348,38 @@ def hvp(
     pulled = _gradients(gs, xs, seeds, True)
     out = _filled(_gradients(pulled, seeds, vs, create_graph), xs, strict, create_graph, "double_back_trick")
     return _done((y,), False, create_graph), _done(out, many, create_graph)
+
+
+# ---- PyTorch's private names, which packages import
+
+
+def _as_tuple(inp: Any, arg_name: str | None = None, fn_name: str | None = None) -> tuple[bool, tuple[Any, ...]]:
+    """Whether a tuple was given, and the tensors as one."""
+    tensors, several = _tensors_of(inp, arg_name or "inputs", fn_name or "functional")
+    return several, tensors
+
+
+def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
+    """The first of results, on both levels if ``to_unpack`` says so of both, where there was no tuple."""
+    if not isinstance(to_unpack, tuple):
+        return res if to_unpack else res[0]
+    inner = res if to_unpack[1] else tuple([el[0] for el in res])
+    return inner if to_unpack[0] else inner[0]
+
+
+def _grad_postprocess(inputs: Any, create_graph: bool) -> Any:
+    """Tensors, and tuples of them, without their history unless ``create_graph``."""
+    if isinstance(inputs, tuple):
+        return tuple([_grad_postprocess(x, create_graph) for x in inputs])
+    return inputs if create_graph else inputs.detach()
+
+
+def _construct_standard_basis_for(tensors: Sequence[Any], tensor_numels: Sequence[int]) -> tuple[Any, ...]:
+    """The columns of an identity matrix that belong to each of ``tensors``, in its dtype."""
+    total, start, found = sum(tensor_numels), 0, []
+    for x, n in zip(tensors, tensor_numels):
+        columns = x.new_zeros(total, n)
+        columns[start : start + n].fill_diagonal_(1)
+        found.append(columns)
+        start += n
+    return tuple(found)

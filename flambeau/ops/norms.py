@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bool_, get_default_dtype
+from ..dtypes import SCALAR_NAMES, as_dtype, bool_, get_default_dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._arguments import tensor_first
@@ -90,6 +90,7 @@ def vector_norm(
 def _norm_dtype(have: Any, asked: Any) -> Any:
     if asked is None:
         return have
+    asked = as_dtype(asked, "linalg_vector_norm")
     if asked.kind not in "fc":
         raise RuntimeError(
             f"linalg.vector_norm: dtype should be floating point or complex, but got {SCALAR_NAMES[asked]}"

@@ -110,3 +110,32 @@ def _cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) ->
     else:
         at = a.t - (a.t - b.t) * ((a.slope + d2 - d1) / (a.slope - b.slope + 2 * d2))
     return min(max(at, low), high)
+
+
+# ---- in PyTorch's private forms, which packages import
+
+
+def cubic_interpolate(x1: Any, f1: Any, g1: Any, x2: Any, f2: Any, g2: Any, bounds: Any = None) -> Any:
+    """The minimum of the cubic with the values ``f`` and slopes ``g`` at two places."""
+    return _cubic_minimum(Point(x1, f1, g1, g1), Point(x2, f2, g2, g2), bounds)
+
+
+def strong_wolfe_of(
+    obj_func: Callable[..., tuple[Any, Any]], x: Any, t: Any, d: Any, f: Any, g: Any, gtd: Any, c1: float = _SUFFICIENT,
+    c2: float = _CURVATURE, tolerance_change: float = _SMALL, max_ls: int = 25,
+) -> tuple[Any, Any, Any, int]:  # fmt: skip
+    """The loss, the gradient and the step length that were found along ``d``, and how often ``obj_func(x, t, d)``,
+    which gives the first two, was called.
+
+    Raises:
+        NotImplementedError: constants other than PyTorch's L-BFGS uses.
+    """
+    if (c1, c2, tolerance_change) != (_SUFFICIENT, _CURVATURE, _SMALL):
+        raise NotImplementedError("_strong_wolfe: c1, c2 and tolerance_change are those of torch.optim.LBFGS")
+
+    def evaluate(t: Any) -> Point:
+        loss, grad = obj_func(x, t, d)
+        return Point(t, loss, grad, grad.dot(d))
+
+    found, evaluations = strong_wolfe(evaluate, Point(0, f, g, gtd), t, d.abs().max(), max_ls)
+    return found.f, found.g, found.t, evaluations

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._line_search import Point, strong_wolfe
+from ._line_search import cubic_interpolate as _cubic_interpolate  # noqa: F401
+from ._line_search import strong_wolfe_of as _strong_wolfe  # noqa: F401
 from ._loop import State
 from .optimizer import Optimizer, ParamsT, _check_lr, _number, _realise, _to_scalar
 

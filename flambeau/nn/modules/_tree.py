@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import flambeau as torch
+from flambeau.dtypes import as_dtype
 from flambeau.nn.parameter import Parameter, UninitializedBuffer, is_lazy
 
 from ._hooks import ModuleHooks
@@ -39,15 +40,16 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     if isinstance(first, torch.Tensor):
         device, dtype = first.device, first.dtype
         rest = rest[1:]
-    elif isinstance(first, torch.dtype):
-        dtype = first
+    elif isinstance(first, (torch.dtype, type)):
+        dtype = as_dtype(first)
         rest = rest[1:]
     elif rest:
         device = rest.pop(0)
         if rest:
             dtype = rest.pop(0)
-            if dtype is not None and not isinstance(dtype, torch.dtype):
+            if dtype is not None and not isinstance(dtype, (torch.dtype, type)):
                 raise TypeError("to() received an invalid combination of arguments")
+    dtype = as_dtype(dtype)
     if device is not None and not isinstance(device, torch.device):
         device = torch.device(device)
     non_blocking = rest.pop(0) if rest else kwargs.pop("non_blocking", False)

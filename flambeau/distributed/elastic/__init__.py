@@ -1,0 +1,1 @@
+"""``torch.distributed.elastic``: what programs of one process use of it."""
