@@ -269,9 +269,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         s, t = self._s, self._ty
         if t.meta:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        if s.pending or s.raw is None or t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
+        if t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
             return self._flat_values().item(t.offset)
-        return s.seen.item(t.offset)  # type: ignore[union-attr]
+        return realised(s).item(t.offset)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""

@@ -30,6 +30,7 @@ PLACES = {
     "printing": "tensors",
     "_execution": "tensors",
     "_twins": "tensors",
+    "_twins_aside": "tensors",
     "_shared_memory": "tensors",
     "first_tier": "tensors",
     "_swapping": "tensors",

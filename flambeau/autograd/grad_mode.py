@@ -114,7 +114,7 @@ class no_grad(_Mode):
         return self if orig_func is None else self(orig_func)
 
     def _enter(self, epoch: Epoch) -> None:
-        epoch.grad = _recorded(False)
+        epoch.grad = bool(recording) and _recorded(False)
 
 
 class enable_grad(no_grad):

@@ -407,7 +407,7 @@ def realised(s: Storage) -> np.ndarray:
     """The storage's value as a flat array, to be read."""
     if s.h is not None and s.pending:
         realise(s.epoch, s)
-    values = s.seen
+    values = s.seen if flights else s.raw
     if values is None:
         raise lost(s)
     return values

@@ -83,13 +83,13 @@ def vector_norm(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[t.dtype]}"
         )
     dims = wrap_dims(dim, t.ndim)
-    _check_reducible(t, dims, p)
-    return into(call(VECTOR_NORM, (x,), (dims, keepdim, _norm_dtype(t.dtype, dtype), p)), out, "linalg_vector_norm")
+    if not t.numel:
+        _check_reducible(t, dims, p)
+    y = call(VECTOR_NORM, (x,), (dims, keepdim, t.dtype if dtype is None else _norm_dtype(t.dtype, dtype), p))
+    return y if out is None else into(y, out, "linalg_vector_norm")
 
 
 def _norm_dtype(have: Any, asked: Any) -> Any:
-    if asked is None:
-        return have
     asked = as_dtype(asked, "linalg_vector_norm")
     if asked.kind not in "fc":
         raise RuntimeError(
@@ -104,6 +104,7 @@ def _norm_dtype(have: Any, asked: Any) -> Any:
 
 
 def _check_reducible(t: Ty, dims: tuple[int, ...], p: float) -> None:
+    """Refuses norms of nothing that do not exist."""
     if t.numel or not (p < 0 or p == math.inf):
         return
     name = "inf" if p == math.inf else "-inf" if p == -math.inf else f"{p:g}"
