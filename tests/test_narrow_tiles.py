@@ -25,10 +25,10 @@ from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower
 VALID = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
 
 
-def step(batch: int) -> tuple[Function, list[np.ndarray]]:
+def step(batch: int, filters: int = 16) -> tuple[Function, list[np.ndarray]]:
     """LeNet's second convolution with both of its gradients."""
     b = Builder()
-    shapes = [(batch, 6, 14, 14), (16, 6, 5, 5)]
+    shapes = [(batch, 6, 14, 14), (filters, 6, 5, 5)]
     x, w = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
     y = b.map("tanh", lower_forward(b, x, w, (10, 10), VALID))
     b.f.outputs = [lower_weight(b, x, y, (5, 5), VALID), lower_input(b, y, w, (14, 14), VALID)]
@@ -36,8 +36,9 @@ def step(batch: int) -> tuple[Function, list[np.ndarray]]:
     return b.f, [rng.standard_normal(prod(s)).astype(np.float32) for s in shapes]
 
 
-@pytest.mark.parametrize("cpu", ["avx2", "sse4"])
-def test_tiles_of_convolutions_with_samples_in_lanes(monkeypatch: pytest.MonkeyPatch, cpu: str) -> None:
+@pytest.mark.parametrize("cpu, batch, filters", [("avx2", 64, 16), ("sse4", 64, 16), ("avx2", 1, 8)])
+def test_tiles_of_convolutions(monkeypatch: pytest.MonkeyPatch, cpu: str, batch: int, filters: int) -> None:
+    """Of samples in the lanes, and of one image in rows."""
     pool = pool_for(cpu)
     found: dict[tuple[int, ...], dict[int, int]] = {}
     choose = contract_plan.Tiles.best
@@ -47,11 +48,13 @@ def test_tiles_of_convolutions_with_samples_in_lanes(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(generating, "_known", {})
     monkeypatch.setattr(contract_plan.Tiles, "best", noted)
-    f, arrays = step(64)
+    f, arrays = step(batch, filters)
     fast = native(f, arrays, pool=pool)
-    if cpu == "avx2":
-        assert found[4, 16, 6, 5, 5, 16, 10, 10] == {1: 2, 4: 5}  # taps share what the step before has read
-        assert found[4, 6, 14, 14, 16, 16, 5, 5] == {1: 1, 3: 14}  # all of a row, so no product of padding
+    if batch == 1:
+        assert found[6, 14, 14, 8, 5, 5] == {0: 6, 2: 16}  # 12 sums, as no vector meets several taps
+    elif cpu == "avx2":
+        assert found[8, 16, 6, 5, 5, 8, 10, 10] == {1: 4, 2: 3}  # of all of a window's elements one at a time
+        assert found[8, 6, 14, 14, 8, 16, 5, 5] == {1: 1, 3: 14}  # all of a row, so no product of padding
     monkeypatch.setattr(generating, "_known", {})
     monkeypatch.setattr(contract_plan.Tiles, "best", lambda tiles: {})
     for a, b in zip(fast, native(f, arrays, pool=pool)):

@@ -377,28 +377,31 @@ class Tiles:
     def live(self, tile: dict[int | None, int]) -> int:
         """Registers that a step needs: for sums, for all elements of one side and for one of the other.
 
+        Elements of one tap are enough where none meets another tap too.
         Where all sums meet one vector and registers are few, LLVM moves sums about if only one is left for elements.
         """
-        sides = [self.loads(s, tile) for s in self.sides]
-        spare = 1 if self.registers > 16 or min(sides) > 1 else 3
-        return prod(tile.values()) + min(sides) + (spare if self.unrolled == 1 else 0)
+        every, one = [[len(self.places(s, tile, taps)) for s in self.sides] for taps in (self.p.taps, ())]
+        alone = self.registers <= 16 and every == [n * self.unrolled for n in one]  # no element meets several taps
+        least = min(one if alone else every)
+        spare = 1 if self.registers > 16 or least > 1 else 3
+        return prod(tile.values()) + least + (spare if alone or self.unrolled == 1 else 0)
 
     def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
         """How many different elements, or vectors, of an operand an unrolled step reads."""
-        return len(self.places(s, tile))
+        return len(self.places(s, tile, self.p.taps))
 
     def fetched(self, s: Operand, tile: dict[int | None, int]) -> int:
         """How many of them come from beyond the first cache: narrow vectors that the step before read do not."""
-        places, loops = self.places(s, tile), [k for k in self.gone if k not in self.p.taps]
+        places, loops = self.places(s, tile, self.p.taps), [k for k in self.gone if k not in self.p.taps]
         if not self.narrow or self.p.across or not loops:
             return len(places)
         return len(places - {at - s.of(loops[-1]) for at in places})
 
-    def places(self, s: Operand, tile: dict[int | None, int]) -> set[int]:
-        """Where an unrolled step reads an operand, from its first element on."""
+    def places(self, s: Operand, tile: dict[int | None, int], taps: tuple[int, ...]) -> set[int]:
+        """Where a step that unrolls these taps reads an operand, from its first element on."""
         lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in tile}
         places = {0}
-        for k, count in [*tile.items(), *[(k, self.n.sizes[k]) for k in self.p.taps]]:
+        for k, count in [*tile.items(), *[(k, self.n.sizes[k]) for k in taps]]:
             step = 0 if k is None else s.of(k) * lanes.get(k, 1)
             places = {at + step * i for at in places for i in range(count)} if step else places
         return places
