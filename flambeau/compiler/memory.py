@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Hashable
 from typing import NamedTuple, TypeVar
 
@@ -28,8 +29,7 @@ def plan(spans: dict[K, Span]) -> tuple[dict[K, int], int]:
     for key, span in sorted(spans.items(), key=lambda item: -item[1].nbytes):
         at = _lowest(span, placed)
         end = at + -(-span.nbytes // ALIGNMENT) * ALIGNMENT
-        placed.append((at, end, span))
-        placed.sort(key=lambda p: p[0])
+        insort(placed, (at, end, span))
         offsets[key] = at
         size = max(size, end)
     return offsets, size

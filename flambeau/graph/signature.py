@@ -36,10 +36,11 @@ def signature(order: Sequence[Node], roots: Sequence[Node], place: dict[int, int
     number = {node: k for k, node in enumerate(order)}
     parts = [get_default_dtype().name]
     try:
+        types = {t: _text(t) for t in {node.ty for node in order}}
         for node in order:
             attrs = place.get(node.attrs, node.attrs) if node.op is LEAF else node.attrs
             ins = ",".join([str(number[i]) for i in node.ins])
-            parts.append(f"{_operator(node.op)}({ins}){_text(attrs)}:{_text(node.ty)}")
+            parts.append(f"{_operator(node.op)}({ins}){_text(attrs)}:{types[node.ty]}")
     except (UnknownError, RecursionError):  # the latter from objects that lead to themselves
         return None
     parts.append(",".join([str(number[r]) for r in roots]))
@@ -50,7 +51,10 @@ def text_of(parts: Sequence[Any]) -> str | None:
     """The text of operators and constants; None if it has none."""
     try:
         return "\n".join(
-            [get_default_dtype().name, *[_operator(x) if type(x) is Operator else _text(x) for x in parts]]
+            [
+                get_default_dtype().name,
+                *[repr(x) if type(x) is int else _operator(x) if type(x) is Operator else _text(x) for x in parts],
+            ]
         )
     except (UnknownError, RecursionError):
         return None

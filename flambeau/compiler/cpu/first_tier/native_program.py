@@ -52,7 +52,7 @@ class NativeProgram:
         self.outputs = [(m.dtype.np, m.numel) for m in outputs]
         seen = dict.fromkeys([p.memory for s in steps for p in s.places])
         self.kept = [m for m in seen if m.kind in ("constant", "counts")]
-        self.own = [m for m in seen if m.kind == "own"]
+        self.lives = _lives(steps)
         numbers = [m for m in seen if m.kind == "number"]
         self.scalars = Scalars([(m.what, m.dtype) for m in numbers], given)
         self.arrays = {m: k for k, m in enumerate([*inputs.values(), *outputs, *self.kept])}
@@ -86,34 +86,31 @@ class NativeProgram:
         table = self.table = self.native.tables
         first = 0
         self.begins = []  # of each step's words
-        at: list[int] = []
+        self.words: list[tuple[int, Size]] = []  # those that follow from sizes, and where they are
         for s in self.steps:
             first += len(s.places)
             self.begins.append(first)
-            at += range(first, first + len(s.words))
+            table.operands[first : first + len(s.words)] = [word.factor for word in s.words]
+            self.words += [(k, word) for k, word in enumerate(s.words, first) if word.places]
             first += len(s.words)
-        words = [word for s in self.steps for word in s.words]
-        table.operands[at] = [word.factor for word in words]
-        varying = [(k, [word]) for k, word in zip(at, words) if word.places]
-        self.word_places, self.words = np.array([k for k, _ in varying], np.intp), [one for _, one in varying]
         self.where: list[tuple[Any, int, Place]] = []  # whose addends are written when memory is laid out anew
         rows = {True: 0, False: 0}
         for p in places:
             is_array = p.memory in self.arrays
             self.where.append((table.arrays if is_array else table.arguments, rows[is_array], p))
             rows[is_array] += 1
-        self.moving = [p.memory for *_, p in self.where if any(o.places for o in p.offset)]
+        self.moving = [one for one in self.where if any(o.places for o in one[2].offset)]
 
     def _tabulate_numbers(self) -> None:
         """Notes what is to be computed of sizes: words, offsets, elements of outputs and results, labels."""
-        moving = [(rows, at, p.offset) for rows, at, p in self.where if any(o.places for o in p.offset)]
-        words = self.table.operands.ctypes.data
-        places = [words + 8 * at for at in self.word_places]
-        places += [rows.ctypes.data + 8 * (3 * at + 2) for rows, at, _ in moving]
+        first = {id(a): a.ctypes.data for a in self.table}
+        words = first[id(self.table.operands)]
+        places = [words + 8 * k for k, _ in self.words]
+        places += [first[id(rows)] + 8 * (3 * at + 2) for rows, at, _ in self.moving]
         results = [times(*s.places[-1].shape) for s in self.steps]
         labels = [[n] for one in self.products for n in one.sizes]
-        sums = [*self.words, *[offset for *_, offset in moving], *[[n] for _, n in self.outputs], results, *labels]
-        self.numbers_of = Table(sums, places)
+        told = [*[[word] for _, word in self.words], *[p.offset for *_, p in self.moving]]
+        self.numbers_of = Table([*told, *[[n] for _, n in self.outputs], results, *labels], places)
 
     def _tabulate_walked(self) -> None:
         """Notes where the table has what cuts steps into parts: outermost dimensions, those of loops, and the parts."""
@@ -154,14 +151,12 @@ class NativeProgram:
         """Lays out the memory between steps, with room for sizes that have grown to grow further."""
         before = self.room or sizes
         self.room = tuple([most if n <= most else -(-3 * n // (2 * ROOM)) * ROOM for n, most in zip(sizes, before)])
-        spans: dict[Memory, Span] = {}
-        for k, s in enumerate(self.steps):
-            for p in s.places:
-                m = p.memory
-                if m.kind == "own":
-                    first = spans[m].first if m in spans else k
-                    spans[m] = Span(max(1, value(m.numel, self.room) * m.dtype.itemsize), first, k)
-        self.first, size = plan(spans)
+        self.first, size = plan(
+            {
+                m: Span(max(1, value(m.numel, self.room) * m.dtype.itemsize), first, last)
+                for m, (first, last) in self.lives.items()
+            }
+        )
         self.arena = aligned(size)
         self.addresses = address(self.arena), address(self.scalars.memory)
         self.data = [_made(m, self.room) for m in self.kept]
@@ -170,7 +165,7 @@ class NativeProgram:
                 rows[at, 2] = self.first[p.memory] + sum([o.factor for o in p.offset if not o.places])
             elif p.memory in self.arrays:
                 rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
-        self.numbers_of.added[len(self.words) :] = [self.first.get(m, 0) for m in self.moving]
+        self.numbers_of.added[len(self.words) :] = [self.first.get(p.memory, 0) for *_, p in self.moving]
 
     def _cut(self, sizes: Sequence[int]) -> None:
         """Cuts steps that take long for these sizes into parts, which threads share."""
@@ -240,6 +235,16 @@ def value(size: Size, sizes: Sequence[int]) -> int:
     found, places = size
     for k in places:
         found *= sizes[k]
+    return found
+
+
+def _lives(steps: Sequence[Step]) -> dict[Memory, tuple[int, int]]:
+    """The first and the last step that read or write each memory of a program's own."""
+    found: dict[Memory, tuple[int, int]] = {}
+    for k, s in enumerate(steps):
+        for p in s.places:
+            if p.memory.kind == "own":
+                found[p.memory] = found.get(p.memory, (k, k))[0], k
     return found
 
 
