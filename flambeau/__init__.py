@@ -23,6 +23,7 @@ from .device import (
     channels_last_3d,
     contiguous_format,
     device,
+    jagged,
     layout,
     memory_format,
     preserve_format,
@@ -118,6 +119,7 @@ _SUBMODULES = frozenset(
         "cpu",
         "_inductor",
         "export",
+        "nested",
         "package",
     ]
 )

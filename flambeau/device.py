@@ -116,8 +116,9 @@ class memory_format(_Named):
 
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")
-sparse_csr, sparse_csc = layout("sparse_csr"), layout("sparse_csc")  # names, to compare with: no tensor has these
-sparse_bsr, sparse_bsc = layout("sparse_bsr"), layout("sparse_bsc")
+sparse_csr, sparse_csc = layout("sparse_csr"), layout("sparse_csc")
+sparse_bsr, sparse_bsc = layout("sparse_bsr"), layout("sparse_bsc")  # names, to compare with: no tensor has these
+jagged = layout("jagged")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
