@@ -86,6 +86,7 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
 def test_steps_that_threads_share_have_the_bits_of_compiled_code(
     in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(walking, "LONG", 100)
     monkeypatch.setattr(walking, "PART", 100)
     monkeypatch.setattr(native_program, "get_num_threads", lambda: 4)
     torch.manual_seed(0)

@@ -17,7 +17,8 @@ from .text import Loop, Writer
 
 OUTER = 3  # dimensions around the loop
 PARTS = 2  # words that say how many parts there are
-PART, MOST_PARTS = 6_000, 8  # nanoseconds of a part, and how many there are at most
+LONG = 20_000  # nanoseconds of a step from which on threads share it
+PART, MOST_PARTS = 6_000, 8  # of a part, and how many there are at most
 NANOSECONDS = {"rows": 1.0, "take": 0.1}  # of an element (or byte), by the labels of steps
 OTHERS = 0.3  # of an element in other steps
 LINE = 16  # elements in which parts are counted, where a turn of the loop is one
@@ -88,7 +89,8 @@ def parts_of(nanoseconds: np.ndarray, threads: int, outermost: np.ndarray, count
         outermost: the sizes of the former dimensions.
         counts: those of the latter.
     """
-    wanted = np.clip(nanoseconds // PART, 1, MOST_PARTS if threads > 1 else 1).astype(np.int64)
+    most = np.where(nanoseconds >= LONG, MOST_PARTS if threads > 1 else 1, 1)
+    wanted = np.clip(nanoseconds // PART, 1, most).astype(np.int64)
     outer = np.minimum(wanted, outermost)
     return np.stack([outer, np.minimum(-(-wanted // outer), counts)])
 
