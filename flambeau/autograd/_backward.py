@@ -13,6 +13,7 @@ from ..ops._watching import watchers
 from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
 from . import memo
+from ._captured import captured
 from .engine import Task, split
 from .grad_mode import recording
 
@@ -189,8 +190,10 @@ def grad(
     captures: dict[Any, int] = {}
     for key in keys:
         captures.setdefault(key, len(captures))
-    task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
-    result = [task.captured.get(captures[key]) for key in keys]
+    result = None if create_graph else _remembered_gradients(outs, keys, grad_outputs, bool(retain_graph))
+    if result is None:
+        task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
+        result = [task.captured.get(captures[key]) for key in keys]
     if materialize_grads and any(g is None and given is not x for g, x, given in zip(result, ins, _given(inputs))):
         raise RuntimeError(
             "materialize_grads cannot be used when the given input is a GradientEdge because it is not possible to "
@@ -200,6 +203,30 @@ def grad(
         _missing(g, x, i, allow_unused or materialize_grads, materialize_grads, create_graph)
         for i, (g, x) in enumerate(zip(result, ins))
     )
+
+
+def _remembered_gradients(outs: tuple[Any, ...], keys: list[Any], given: Any, keep: bool) -> list[Any] | None:
+    """The gradients of one output with respect to leaves, looked up; None if they must go through the engine."""
+    epoch = threads.epoch
+    if len(outs) != 1 or epoch.crowded or epoch.sampling is not None or anomaly.state["enabled"] or watchers:
+        return None
+    (x,) = outs
+    edge = _edge(x)
+    if not isinstance(edge, Fn) or not all(type(node) is AccumulateGrad for node, _ in keys):
+        return None
+    before = epoch.grad
+    epoch.grad = False
+    try:
+        if given is None and x._ty.numel == 1 and x._ty.dtype.kind == "f":
+            start, seed = ones_node(x._ty), lambda: _root_grad(x, None)
+        else:
+            (root,) = _root_grads((x,), given)
+            start, seed = node_of(root), lambda: root
+        wanted = {node for node, _ in keys}
+        found = captured(edge, start, seed, wanted, keep or any(recording))
+    finally:
+        epoch.grad = before
+    return None if found is None else [found.get(node) for node, _ in keys]
 
 
 def grad_up_to(outputs: Any, inputs: Any, grads: Any) -> list[Any]:

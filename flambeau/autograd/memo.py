@@ -53,7 +53,7 @@ class Template:
 Retained = list[tuple[Fn, int, Callable[[], Any]]]  # outputs that retain their gradients, and references to them
 
 
-def _read(
+def read(
     root: Fn, epoch: Epoch, fns: list[Fn], leaves: list[AccumulateGrad], kept: Retained | None
 ) -> list[Any] | None:
     """The graph as a list: two graphs with equal lists have equal gradients. None if it must go through the engine.
@@ -164,7 +164,7 @@ def backward(root: Fn, start: Node, seed: Callable[[], Any], keep: bool) -> bool
         _retain(kept, known.retained, epoch)
     _add_all([acc.reference() for acc in leaves], leaves, known, epoch)
     if not keep:
-        _release(fns)
+        release(fns)
     return True
 
 
@@ -173,11 +173,10 @@ def _find(
     kept: Retained | None = None,
 ) -> Template | None:  # fmt: skip
     """The gradients of a graph, with the epoch's scalars that they read."""
-    read = _read(root, epoch, fns, leaves, kept)
-    if read is None:
+    found = read(root, epoch, fns, leaves, kept)
+    if found is None:
         return None
-    read.append(start)
-    key = tuple(read)
+    key = (*found, start)
     known = _templates.get(key)
     if known is None:
         return _learn(key, root, seed(), leaves, kept or [], epoch)
@@ -213,7 +212,7 @@ def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
         realise(epoch)
 
 
-def _release(fns: list[Fn]) -> None:
+def release(fns: list[Fn]) -> None:
     for fn in fns:
         if fn.__class__ is CopySlices:
             fn.release()  # type: ignore[attr-defined]
@@ -316,7 +315,7 @@ def _first_pass(x: Any, h: Any, keep: Any, epoch: Epoch) -> bool:
     finally:
         epoch.grad = before
     if not keep:
-        _release(fns)
+        release(fns)
     return True
 
 
@@ -354,7 +353,7 @@ def _learn(
     versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
                 for i, (g, acc) in enumerate(zip(grads, leaves))]  # fmt: skip
     learned = Template(nodes, retained, epoch.scalars[scalars:], versions)
-    if epoch.serial == serial and len(epoch.leaves) == before and _says_all(key, [*nodes, *retained]):
+    if epoch.serial == serial and len(epoch.leaves) == before and says_all(key, [*nodes, *retained]):
         learned.lasting = True
         if len(_templates) > MAX_TEMPLATES:
             _templates.clear()
@@ -362,7 +361,7 @@ def _learn(
     return learned
 
 
-def _says_all(key: tuple[Any, ...], grads: list[Node | None]) -> bool:
+def says_all(key: tuple[Any, ...], grads: list[Node | None]) -> bool:
     """Is the memory that the gradients read all in the nodes of the key?
 
     Tables that an operator keeps for its gradient are not: in the next epoch they may have another number, or none.

@@ -18,7 +18,8 @@ from .target import Target, current
 
 __all__ = ["CodeCache", "default"]
 
-EXPORTED = re.compile(r'^define (?!internal|private)[^@\n]*@"?([\w.$]+)"?\(', re.MULTILINE)
+DEFINED = "\ndefine "
+EXPORTED = re.compile(r'(?!internal|private)[^@\n]*@"?([\w.$]+)"?\(')  # behind that
 
 
 class CodeCache:
@@ -84,9 +85,22 @@ class CodeCache:
     def _compile(self, missing: dict[str, str], prepared: dict[str, bytes]) -> None:
         """Adds what the folder lacks, and keeps it there."""
         for (key, text), made in zip(missing.items(), assemble_all(list(missing.values()), self.target)):
-            prepared[key] = loader.prepare(made, EXPORTED.findall(text))
+            prepared[key] = loader.prepare(made, exported(text))
             self.store.put(key, prepared[key])
         self.compiled += len(missing)
+
+
+def exported(text: str) -> list[str]:
+    """The functions that a text defines for others."""
+    text = "\n" + text
+    found = []
+    at = text.find(DEFINED)
+    while at >= 0:  # many texts are a megabyte of anything but definitions
+        name = EXPORTED.match(text, at + len(DEFINED))
+        if name:
+            found.append(name[1])
+        at = text.find(DEFINED, at + 1)
+    return found
 
 
 @functools.cache
