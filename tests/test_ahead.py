@@ -18,7 +18,7 @@ import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import _execution, nn
 from flambeau.compiler import flight
-from flambeau.compiler.cpu import running
+from flambeau.compiler.cpu import pool, running
 from flambeau.graph import ahead, realisation
 
 
@@ -276,6 +276,19 @@ def test_training_does_not_begin_ahead(begun: list[Any]) -> None:
         optimizer.step()
         loss.item()
     assert not begun
+
+
+def test_what_no_other_thread_takes_begins_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = []
+    begin = running.Whole.begin
+    monkeypatch.setattr(running.Whole, "begin", lambda *args: count.append(None) or begin(*args))
+    with idle_workers(), torch.no_grad():
+        for cost in ("hot_cost", "cold_cost", "leave_cost"):
+            pool.default()._set(cost, 1 << 60)
+        net = network()
+        for x in inputs(40):
+            net(x).numpy()
+    assert len(count) == 1
 
 
 def test_one_thread_begins_nothing() -> None:

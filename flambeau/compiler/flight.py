@@ -37,6 +37,7 @@ class Flight:
         self.inputs = inputs
         self.held = held
         self.begun = False  # has it come back from native code?
+        self.ended = False  # was it done then?
 
     @functools.cached_property
     def late(self) -> frozenset[int]:

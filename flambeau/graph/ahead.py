@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_TRUST = 16
 MISTAKE = 8  # runs of the program that make up for one that began in vain
+UNSHARED = 64  # for one that no other thread took: it is short, or the machine has other work
 plain: list[Any] = []  # the executor whose programs may begin ahead; profilers and others may stand in its place
 
 
@@ -82,7 +83,9 @@ def begin(epoch: Epoch, leaf: Node, values: np.ndarray | None) -> None:
     kept = at_rest(expected.kept)
     if kept is not None and native is not None:
         expected.run = native.begin([values, *kept], expected.scalars)
-        epoch.ahead = program if expected.run is not None else None
+        if expected.run is not None:
+            epoch.ahead = program
+            expected.trust -= UNSHARED * expected.run.ended
 
 
 def outputs(epoch: Epoch, program: Program, inputs: list[Any]) -> list[Any] | None:

@@ -289,7 +289,7 @@ class Whole(Keeper):
         try:
             goes_on = self.native.run_packed(arguments, early.program)
         finally:
-            run.begun = True
+            run.begun, run.ended = True, not goes_on
             if not goes_on and early is not self.returns.get(AHEAD):
                 run.land()  # not only forgotten: a signal's handler may raise when it is just back, and goes on
 
