@@ -16,7 +16,7 @@ import time
 
 SHELL = "/bin/sh"
 PATIENCE = 60.0  # seconds after which it is no longer thought to be at work
-LATER = 10  # how much lower its priority is; with the lowest it took 15 seconds on a machine with other work
+LATER = 5  # how much lower its priority is; much lower, and it waits for minutes where other work goes on
 LOOK = 0.2  # seconds between two looks at whether the process that it works for is there
 _begun: list[float] = []  # when; for ever ago if it could not begin
 

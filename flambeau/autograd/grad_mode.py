@@ -113,12 +113,17 @@ class no_grad(_Mode):
         self = object.__new__(cls)
         return self if orig_func is None else self(orig_func)
 
-    def _enter(self, epoch: Epoch) -> None:
-        epoch.grad = bool(recording) and _recorded(False)
+    def __enter__(self) -> Any:  # as that of other modes, in one frame: it may surround little
+        epoch = threads.epoch
+        self._before = epoch.grad, epoch.inference, self._before
+        epoch.grad = bool(recording) and recording[-1]
+        return self
 
 
 class enable_grad(no_grad):
     """Within it, operators are recorded again (``torch.enable_grad``)."""
+
+    __enter__ = _Mode.__enter__
 
     def _enter(self, epoch: Epoch) -> None:
         epoch.grad = True
