@@ -1,7 +1,7 @@
 """The first tier: programs that run operator by operator until compiling them pays.
 
 ``by_operator`` runs them, each operator by a plan for its types. Programs that differ in sizes alone (``structure``)
-run as one native call (``shared_programs``, of the operators in ``shared_plans``), found again by ``patterns``, in
-other processes by ``kept_plans``; those of which that holds in part are split (``split_programs``). The kernels are in
-``compiler/cpu/first_tier``.
+run as one native call (``shared_programs``, planned by ``planning``, of the operators in ``shared_plans``), found again
+by ``patterns``, in other processes by ``kept_plans``; those of which that holds in part are split
+(``split_programs``). The kernels are in ``compiler/cpu/first_tier``.
 """
