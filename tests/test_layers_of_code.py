@@ -55,7 +55,6 @@ DOWNWARD = {
     ("printing", ""): "slices and sums of what is printed",
     ("random", ""): STATE,
     ("random.generator", ""): STATE,
-    ("_twins", "_twins_aside"): "twins compiled beside the program",
     ("_twins", "nn.parameter"): "a class of tensors",
     ("random", "utils.data"): "the seed of a DataLoader's worker",
 }
