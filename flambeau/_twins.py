@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ._later import imported
 from .compiler.twins import marked
 from .graph import realisation, tape
+from .graph.epoch import exchanged
 
 if TYPE_CHECKING:
     from .compiler.cpu.code_cache import CodeCache
@@ -96,6 +97,8 @@ def made(compile: bool) -> dict[Any, Any] | None:
         addresses, constants = _compiled(functions, classes, cache, name)
     else:
         return None
+    if linking.forget not in exchanged:
+        exchanged.append(linking.forget)
     return linking.linked(functions, constants, addresses[0])
 
 

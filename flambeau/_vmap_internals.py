@@ -30,6 +30,6 @@ def _passing_none(func: Callable[..., Any], in_dims: Any, out_dims: Any) -> Call
 
         there = iter(torch.func.vmap(without_none, in_dims, out_dims)(*args))
         results = tuple([None if gone else next(there) for gone in missing])
-        return results if len(results) > 1 else results[0]
+        return results[0] if len(results) == 1 else results
 
     return passing

@@ -311,6 +311,22 @@ def in_place() -> Iterator[None]:
     _twins.put({twin: function for function, twin in made.items()})
 
 
+def test_another_epoch_of_the_thread_is_seen(in_place: None) -> None:
+    x, y = torch.ones(3), torch.zeros(3)
+    realise()
+    u = x * 2
+    outer, other = epoch.threads.epoch, epoch.Epoch()
+    assert epoch.exchange(other) is outer
+    try:
+        z = y.exp()
+        assert z._s in other.pend and z._s not in outer.pend
+        assert z.tolist() == [1, 1, 1]
+    finally:
+        epoch.exchange(outer)
+    assert u._s in outer.pend
+    assert (u - 1).tolist() == [1, 1, 1]
+
+
 def trained(disturb: Callable[[Any, Any, int], None], steps: int = 14) -> list[np.ndarray]:
     """Parameters and states after steps of which some are disturbed."""
     torch.manual_seed(3)

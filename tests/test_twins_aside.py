@@ -80,7 +80,10 @@ ENDINGS = {
     "the end": ("", 0),
     "exit": ("sys.exit(3)", 3),
     "at once": ("os._exit(4)", 4),
-    "interrupted": ("os.kill(os.getpid(), signal.SIGINT); steps()", -signal.SIGINT),
+    "interrupted": (
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); steps()",
+        -signal.SIGINT,
+    ),
     "killed": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
 }
 

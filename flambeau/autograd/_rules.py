@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..graph.epoch import BUDGET, Epoch, node_of, number, threads
+from ..graph.epoch import BUDGET, Epoch, exchange, node_of, number, threads
 from ..graph.fn import Fn, Saved
 from ..graph.node import (
     LAYOUT,
@@ -222,15 +222,15 @@ def _memory(x: Any) -> Node | None:
 
 def _pattern(fn: Fn, grads: list[Any], rule: Rule) -> Pattern | None:
     """The pattern of a call's form, or None if it has none."""
-    outer, epoch = threads.epoch, Epoch()
-    epoch.grad, epoch.inference = False, outer.inference
-    threads.epoch = epoch
+    epoch = Epoch()
+    epoch.grad, epoch.inference = False, threads.epoch.inference
+    outer = exchange(epoch)
     try:
         found = _recorded(fn, grads, rule, epoch)
     except Exception:  # the rule itself says what is wrong, if something is
         found = None
     finally:
-        threads.epoch = outer
+        exchange(outer)
     realise_beside(epoch)  # if the rule has made a table that it keeps, others may read it
     return found
 

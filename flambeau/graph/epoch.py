@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ _last: list[Epoch | None] = [None]  # whose work may be pending, while there are
 
 
 class _Threads(threading.local):
-    ONCE = ("epoch",)  # what a thread is given once, so that twins may remember it
+    ONCE = ("epoch",)  # what twins remember: it is changed by ``exchange`` alone
 
     def __init__(self) -> None:
         self.epoch = Epoch()
@@ -147,6 +148,15 @@ def current() -> Epoch:
     return threads.epoch
 
 
+def exchange(epoch: Epoch) -> Epoch:
+    """Gives the calling thread another epoch; the one that it had."""
+    before, threads.epoch = threads.epoch, epoch
+    for forget in exchanged:
+        forget()
+    return before
+
+
+exchanged: list[Callable[[], None]] = []  # called after that
 begin_ahead: list[Any] = []  # ``realisation``
 settler: list[Any] = []  # ``tape.settle``
 maker: list[Any] = []  # ``resting.make``

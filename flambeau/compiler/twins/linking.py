@@ -28,6 +28,7 @@ class _Definition(ctypes.Structure):
 
 
 _alive: list[Any] = []  # what code may read at any time
+_tables: list[Any] = []
 _make: Callable[..., Any] = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)(
     ("PyCFunction_NewEx", ctypes.pythonapi)
 )
@@ -51,8 +52,15 @@ def linked(
     entries = [*map(layout.address_of, layout.API), 0, 0, *map(id, constants)]
     table = (ctypes.c_void_p * len(entries))(*entries)
     place = bytes(ctypes.c_void_p(ctypes.addressof(table)))
-    _alive.append((table, constants))
+    _alive.append(constants)
+    _tables.append(table)
     return {f: _callable(f, addresses["call." + symbol_of(f, k)], place) for k, f in enumerate(functions)}
+
+
+def forget() -> None:
+    """Has twins look again for what a thread has of its own: it has something else."""
+    for table in _tables:
+        table[layout.OWN] = 0  # the number of no thread
 
 
 def _callable(function: FunctionType, address: int, place: bytes) -> Any:
