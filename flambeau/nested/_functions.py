@@ -213,7 +213,7 @@ def _reduced(x: NestedTensor, dim: Any, keepdim: bool, dtype: Any, name: str) ->
     if k == 0:
         return _over_rows(x, keepdim, dtype, name)
     rows = getattr(x._rows, name)(k, keepdim=keepdim, **options)
-    order = x._order if keepdim else tuple([i - (i > k) for i in x._order if i != k])
+    order = x._order if keepdim else _order_without(x, k)
     return made(rows, x._lengths, x.layout, order)
 
 
@@ -229,6 +229,11 @@ def _over_rows(x: NestedTensor, keepdim: bool, dtype: Any, name: str) -> Any:
     rest = [k for k in x._order if k]
     found = total.permute(0, *rest)
     return found.unsqueeze(x._ragged_idx) if keepdim else found
+
+
+def _order_without(x: NestedTensor, k: int) -> tuple[int, ...]:
+    """The order of dimensions once dimension ``k`` of the rows is gone."""
+    return tuple([i - (i > k) for i in x._order if i != k])
 
 
 # ---- shapes
@@ -308,7 +313,7 @@ def _do_select(input: Any, dim: int, index: int) -> Any:
     if dim % input.ndim == 0:
         return input.unbind()[index]
     k = _dense_dim(input, dim, "select")
-    order = tuple([i - (i > k) for i in input._order if i != k])
+    order = _order_without(input, k)
     return made(input._rows.select(k, index), input._lengths, input.layout, order)
 
 

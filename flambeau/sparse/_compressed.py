@@ -148,19 +148,6 @@ class CompressedTensor(OfValues, torch.Tensor):
 
     T = property(t, doc="The transposed matrix.")  # type: ignore[assignment]
 
-    def matmul(self, other: Any) -> Any:
-        """The product with a dense matrix or vector, which is dense, or with a sparse one."""
-        from ._products import matmul
-
-        return matmul(self, other)
-
-    mm = mv = __matmul__ = matmul
-
-    def __rmatmul__(self, other: Any) -> Any:
-        from ._products import matmul
-
-        return matmul(other, self)
-
     def add(self, other: Any, *, alpha: Any = 1) -> Any:
         """The sum of two matrices of this layout; a dense one is added to gives a dense one."""
         if not isinstance(other, (CompressedTensor, SparseTensor)):
@@ -171,12 +158,6 @@ class CompressedTensor(OfValues, torch.Tensor):
 
     def __radd__(self, other: Any) -> Any:
         return other + self._coordinates()
-
-    def sub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """The difference of two matrices of this layout."""
-        return self.add(other, alpha=-alpha)
-
-    __sub__ = sub
 
     def mul(self, other: Any) -> Any:
         """All entries times a number, or elementwise times a matrix."""

@@ -170,19 +170,6 @@ class SparseTensor(OfValues, torch.Tensor):
         """The transposed matrix."""
         return self.transpose(0, 1) if self.sparse_dim() > 1 else self
 
-    def matmul(self, other: Any) -> Any:
-        """The product with a dense matrix or vector; dense."""
-        from ._products import matmul
-
-        return matmul(self, other)
-
-    mm = mv = __matmul__ = matmul
-
-    def __rmatmul__(self, other: Any) -> Any:
-        from ._products import matmul
-
-        return matmul(other, self)
-
     def add(self, other: Any, *, alpha: Any = 1) -> Any:
         """The sum of two sparse tensors.
 
@@ -200,12 +187,6 @@ class SparseTensor(OfValues, torch.Tensor):
         """``dense + sparse``."""
         dtype = torch.promote_types(other.dtype, self.dtype)
         return other.to(dtype).index_put(tuple(self._places), self._vals.to(dtype), accumulate=True)
-
-    def sub(self, other: Any, *, alpha: Any = 1) -> Any:
-        """The difference of two sparse tensors."""
-        return self.add(other, alpha=-alpha)
-
-    __sub__ = sub
 
     def __rsub__(self, other: Any) -> Any:
         return (-self).__radd__(other)

@@ -19,6 +19,7 @@ class OfValues:
 
     _vals: Any
     _with: Callable[[Any], Any]
+    add: Callable[..., Any]
     _once: Callable[[], Any]  # the same tensor without an index that occurs twice
 
     grad_fn = property(lambda self: self._vals.grad_fn, doc="Of the values.")
@@ -38,6 +39,25 @@ class OfValues:
     def data(self) -> Any:
         """The same entries without a history."""
         return self.detach()
+
+    def matmul(self, other: Any) -> Any:
+        """The product with a dense matrix or vector, which is dense, or with a sparse one."""
+        from ._products import matmul
+
+        return matmul(self, other)
+
+    mm = mv = __matmul__ = matmul
+
+    def __rmatmul__(self, other: Any) -> Any:
+        from ._products import matmul
+
+        return matmul(other, self)
+
+    def sub(self, other: Any, *, alpha: Any = 1) -> Any:
+        """The difference of two sparse tensors of this layout."""
+        return self.add(other, alpha=-alpha)
+
+    __sub__ = sub
 
     def norm(self, p: Any = "fro", dim: Any = None, keepdim: Any = False, dtype: Any = None) -> Any:
         """The norm of all elements.
