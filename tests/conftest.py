@@ -96,3 +96,12 @@ def no_class_answers_calls_of_the_next_test() -> Iterator[None]:
     """Functions ask for ``__torch_function__`` from the first tensor of a subclass on: not beyond a test."""
     yield
     _overriding.deactivate("classes")
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is as if it had had one thread, whatever tests ran before: with several, recording takes turns."""
+    from flambeau.graph import epoch
+
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):
+        monkeypatch.setattr(epoch.current(), field, value)

@@ -11,6 +11,8 @@ import pytest
 import flambeau as torch
 from flambeau.graph.realisation import counters
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPES = ((5,), (2, 3), (1,), (4, 1, 2))
 
 

@@ -11,6 +11,8 @@ from flambeau.graph import glimpse
 from flambeau.graph.epoch import threads
 from flambeau.graph.realisation import counters, realise
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
 def _clean() -> None:

@@ -18,14 +18,14 @@ from flambeau.compiler.cpu.first_tier import native_program, walking
 from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
 from flambeau.first_tier.shared_plans import serves_all_sizes
 from flambeau.first_tier.structure import structure
-from flambeau.graph import epoch, realisation
+from flambeau.graph import realisation
 from flambeau.graph.node import LEAF, SCALAR, VIEW
 
 F = nn.functional
 
 
 @pytest.fixture
-def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def in_both(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> Iterator[dict[str, int]]:
     """Every program runs compiled, operator by operator, and as one native call, planned when its structure is new."""
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
@@ -33,8 +33,6 @@ def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(patterns, "_patterns", {})
     monkeypatch.setattr(split_programs, "_behind", {})
     monkeypatch.setattr(by_operator, "_compiled", set())
-    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
-        monkeypatch.setattr(epoch.current(), field, value)
     realisation.forget()
     yield two_tiers.ran
     realisation.forget()
