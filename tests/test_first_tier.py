@@ -700,6 +700,7 @@ def test_a_sampler_that_crops_its_text_has_one_program(tier: Callable[[str], Non
     assert realisation.counters["compiles"] - before < 4
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_indices_that_are_pending_constants_become_memory() -> None:
     w, i = torch.arange(6.0).view(3, 2), torch.zeros(1, 2, dtype=torch.int64)
     after = i + 1
