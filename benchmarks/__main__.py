@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="beginnings of names of workloads; all if there is none")
     parser.add_argument("--threads", help="numbers of threads, with commas; 1 and all processors if not given")
-    parser.add_argument("--repeat", type=int, default=200, help="steps of each side (200)")
+    parser.add_argument("--repeat", type=int, default=200, help="steps of each side (200), in ten turns at least")
     parser.add_argument("--seconds", type=float, help="time after which a side has run enough (2; 60 with --loaded)")
     parser.add_argument("--peers", help="torch, channels_last, compile, jax; those installed if not given")
     parser.add_argument("--json", type=Path, help="where to write the results")

@@ -23,6 +23,7 @@ TOLERANCE = 2e-3
 FIRST_TIER_SECONDS = 10.0  # after which a workload that still is not compiled is timed as it is
 TURN_SECONDS = 0.03  # how long one side runs before it is another's turn
 PAUSE = 0.02  # in which the threads of the side before fall asleep
+TURNS = 10  # at least, unless the time for a side is over: what else the machine does comes and goes
 WARM = 2  # steps at the start of a turn that do not count: caches hold what the side before used
 
 
@@ -156,7 +157,8 @@ class Sides:
             self.steps[peer] = step
 
     def measure(self, repeat: int, seconds: float) -> dict[str, Found]:
-        """Times steps in turns: ``repeat`` of each side, or as many as the time for a side allows, three at least."""
+        """Times steps in turns: ``repeat`` and ``TURNS`` of each side, or what its time allows, three at least."""
+        turns = dict.fromkeys(self.steps, 0)
         pending = {peer: self.found[peer].times for peer in self.steps}
         for times in pending.values():
             times.clear()
@@ -167,8 +169,10 @@ class Sides:
                 return self.found
             if peer in pending:
                 times = pending[peer]
-                times += _turn(self.steps[peer].run, repeat - len(times))
-                if len(times) >= repeat or (len(times) >= 3 and sum(times) > seconds):
+                times += _turn(self.steps[peer].run)
+                turns[peer] += 1
+                enough = len(times) >= repeat and turns[peer] >= TURNS
+                if enough or (len(times) >= 3 and sum(times) > seconds):
                     del pending[peer]
         return self.found
 
@@ -192,7 +196,7 @@ def _runs_in_first_tier() -> int:
     return sum([getattr(p.cache, "runs", 0) for p in realisation.programs.values()])
 
 
-def _turn(run: Callable[[], Any], most: int) -> list[float]:
+def _turn(run: Callable[[], Any]) -> list[float]:
     """Seconds of the steps of one turn."""
     time.sleep(PAUSE)
     gc.collect()
@@ -203,15 +207,15 @@ def _turn(run: Callable[[], Any], most: int) -> list[float]:
             run()
             if time.perf_counter() - begin > TURN_SECONDS:
                 break
-        return _timed(run, most)
+        return _timed(run)
     finally:
         gc.enable()
 
 
-def _timed(run: Callable[[], Any], most: int) -> list[float]:
+def _timed(run: Callable[[], Any]) -> list[float]:
     times: list[float] = []
     begin = now = time.perf_counter()
-    while len(times) < most and now - begin < TURN_SECONDS:
+    while now - begin < TURN_SECONDS:
         run()
         before, now = now, time.perf_counter()
         times.append(now - before)

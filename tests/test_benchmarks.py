@@ -39,12 +39,21 @@ def test_losses_fall_in_training() -> None:
     assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.05
 
 
-def test_a_side_runs_and_is_timed() -> None:
+def test_a_side_runs_and_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter([[0.5], [0.25, 0.125], [0.5, 0.5, 0.5]])
+    monkeypatch.setattr(measuring, "TURNS", 3)
+    monkeypatch.setattr(measuring, "_turn", lambda run: [run() * 0 + t for t in next(turns)])
     [workload] = [w for w in lenets() if w.name == "lenet-004-inference-1"]
     found = measuring.Sides(workload, []).measure(4, 10.0)["flambeau"]
-    assert len(found.times) == 4 and found.least > 0 and found.first > 0
+    assert found.times == [0.5, 0.25, 0.125, 0.5, 0.5, 0.5] and found.least == 0.125 and found.first > 0
     row = report.row(workload, 1, {"flambeau": found})
-    assert row["sides"]["flambeau"]["steps"] == 4 and report.agreement(row) == "not compared"
+    assert row["sides"]["flambeau"]["steps"] == 6 and report.agreement(row) == "not compared"
+
+
+def test_a_turn_times_steps_one_by_one() -> None:
+    calls: list[int] = []
+    times = measuring._turn(lambda: calls.append(0))
+    assert len(calls) > len(times) > 0 and all(t >= 0 for t in times)  # the first do not count
 
 
 def test_an_operator_shows_its_whole_result() -> None:
