@@ -18,8 +18,10 @@ class device:
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
-        if isinstance(type, int):
-            type, index = "cuda", type
+        if isinstance(type, int) and index is None:
+            raise _numbered(type)
+        if not isinstance(type, str):
+            raise _not_named(type)
         if index is not None and index < 0:
             raise RuntimeError("Device index must not be negative")
         kind, colon, number = str(type).partition(":")
@@ -53,6 +55,24 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         _defaults.pop()
+
+
+def _numbered(d: int) -> Exception:
+    """The error of a device that is given by its number: those are an accelerator's, and there is none."""
+    if isinstance(d, bool):
+        return _not_named(d)
+    if d < 0:
+        return RuntimeError("Device index must not be negative")
+    return RuntimeError("Cannot access accelerator device when none is available.")
+
+
+def _not_named(d: Any) -> TypeError:
+    name = d.__class__.__name__
+    return TypeError(
+        f"device() received an invalid combination of arguments - got ({name}), but expected one of:\n"
+        f" * (torch.device device)\n      didn't match because some of the arguments have invalid types: (!{name}!)\n"
+        " * (str type, int index = -1)\n"
+    )
 
 
 CPU = device("cpu")

@@ -16,6 +16,7 @@ from .compiler.flight import land
 from .compiler.numpy import strided as _strided_view
 from .compiler.numpy import to_values
 from .device import CPU, META, device, strided
+from .device import device as _Device
 from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
 from .graph.glimpse import glimpse
@@ -216,7 +217,14 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return _shared_memory.memory_of(self._s) is not None
 
     def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
-        """Raises PyTorch's error: there is no CUDA."""
+        """Raises PyTorch's error: there is no CUDA, or the device is none of CUDA's.
+
+        Raises:
+            AssertionError: there is no CUDA.
+            RuntimeError: the device is another one.
+        """
+        if device is not None and _Device(device).type != "cuda":
+            raise RuntimeError("Invalid device, must be cuda device")
         raise AssertionError("Torch not compiled with CUDA enabled")
 
     # ---- values

@@ -27,6 +27,29 @@ def test_cuda_is_absent() -> None:
         assert call() is None
 
 
+def test_the_random_states_of_cuda_have_a_module() -> None:
+    assert cuda.random.get_rng_state_all() == [] and cuda.random.manual_seed_all(3) is None
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+        cuda.random.get_rng_state()
+
+
+def test_numbers_of_devices_are_an_accelerators() -> None:
+    for call in (lambda: torch.device(0), lambda: torch.ones(2).to(0), lambda: torch.ones(2).cuda(0)):
+        with pytest.raises(RuntimeError, match=r"^Cannot access accelerator device when none is available\.$"):
+            call()
+    with pytest.raises(RuntimeError, match="^Device index must not be negative$"):
+        torch.device(-1)
+    with pytest.raises(TypeError, match=r"got \(float\), but expected one of"):
+        torch.device(1.5)
+
+
+def test_cuda_of_another_device_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="^Invalid device, must be cuda device$"):
+        torch.ones(2).cuda("cpu")
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+        torch.ones(2).cuda("cuda:0")
+
+
 @pytest.mark.parametrize(
     "name", ["synchronize", "current_device", "get_device_name", "get_device_properties", "init", "current_stream"]
 )

@@ -168,3 +168,12 @@ def test_memory_that_only_pending_work_reads_stays(monkeypatch: pytest.MonkeyPat
     z = (torch.nn.Parameter(torch.tensor([3.0, 4.0])) + x.exp()).sum()
     z.backward()
     assert z.item() == pytest.approx(7 + np.exp(1) + np.exp(2))
+
+
+def test_memory_that_only_pending_work_reads_stays_where_a_rule_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rules, "TIMES", 0)
+    x = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    at = torch.tensor([1, 0])
+    z = (torch.nn.Parameter(torch.tensor([3.0, 4.0])) + x.exp())[at].sum()
+    z.backward()
+    assert z.item() == pytest.approx(7 + np.exp(1) + np.exp(2))

@@ -184,3 +184,21 @@ def test_permutations_of_small_integers_have_all_of_them(dtype: str, most: int) 
     assert sorted(x.tolist()) == list(range(most))
     with pytest.raises(RuntimeError, match="without overflow"):
         torch.randperm(most + 1, dtype=getattr(torch, dtype))
+
+
+def test_normal_takes_numbers_that_are_tensors() -> None:
+    one, two = torch.tensor(1.0), torch.tensor(2)
+    for mean, std, want in ((one, 1.0, [2.541, 0.7066, -1.1788]), (one, two, [4.082, 0.4131, -3.3576])):
+        torch.manual_seed(0)
+        assert torch.normal(mean, std, (3,)).tolist() == pytest.approx(want, abs=1e-4)
+    torch.manual_seed(0)
+    x = torch.normal(one, one, size=(2,), dtype=torch.float64)
+    assert x.dtype is torch.float64 and x.tolist() == pytest.approx([2.541, 0.7066], abs=1e-4)
+    several = torch.ones(3)
+    for call in (
+        lambda: torch.normal(several, 1.0, (3,)),
+        lambda: torch.normal(one.clone().requires_grad_(), one, (3,)),
+        lambda: torch.normal(one, one, dtype=torch.float64),
+    ):
+        with pytest.raises(TypeError, match=r"normal\(\) received an invalid combination of arguments - got"):
+            call()

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..graph.epoch import BUDGET, Epoch, exchange, node_of, number, threads
 from ..graph.fn import Fn, Saved
+from ..graph.keeping import beside
 from ..graph.node import (
     LAYOUT,
     LEAF,
@@ -33,7 +34,7 @@ from ..graph.node import (
     view_node,
 )
 from ..graph.program import in_order
-from ..graph.realisation import forget_hooks, realise, realise_beside
+from ..graph.realisation import forget_hooks, realise
 from ..graph.storage import Storage
 from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty
@@ -224,14 +225,15 @@ def _pattern(fn: Fn, grads: list[Any], rule: Rule) -> Pattern | None:
     """The pattern of a call's form, or None if it has none."""
     epoch = Epoch()
     epoch.grad, epoch.inference = False, threads.epoch.inference
-    outer = exchange(epoch)
-    try:
-        found = _recorded(fn, grads, rule, epoch)
-    except Exception:  # the rule itself says what is wrong, if something is
-        found = None
-    finally:
-        exchange(outer)
-    realise_beside(epoch)  # if the rule has made a table that it keeps, others may read it
+    with beside():
+        outer = exchange(epoch)
+        try:
+            found = _recorded(fn, grads, rule, epoch)
+        except Exception:  # the rule itself says what is wrong, if something is
+            found = None
+        finally:
+            exchange(outer)
+        realise(epoch)  # if the rule has made a table that it keeps, others may read it
     return found
 
 

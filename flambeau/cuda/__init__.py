@@ -58,6 +58,7 @@ __all__ = [
     "memory_stats",
     "memory_summary",
     "nvtx",
+    "random",
     "reset_peak_memory_stats",
     "seed",
     "seed_all",
@@ -283,3 +284,5 @@ class OutOfMemoryError(RuntimeError):
 
 
 CudaError = AcceleratorError = RuntimeError
+
+from flambeau.cuda import random  # noqa: E402  # it names what is above

@@ -8,7 +8,8 @@ that tensors have cached hold again, and nothing of it is recorded anew.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from sys import getrefcount
 from typing import Any
 
@@ -18,6 +19,7 @@ from .storage import Storage, next_token
 
 SWEEP_INTERVAL = 256  # epochs after which storages that nobody else holds are looked for
 kept_anew = [False]  # has a storage got its number since they were looked for?
+_held_off = [0]  # epochs beside others (``beside``)
 
 _slots: list[Storage | None] = []
 _free: list[int] = []
@@ -71,8 +73,20 @@ def _release(slot: int) -> None:
     heapq.heappush(_free, slot)
 
 
+@contextmanager
+def beside() -> Iterator[None]:
+    """While an epoch is beside the thread's own: what is pending in that may read memory that nobody holds."""
+    _held_off[0] += 1
+    try:
+        yield
+    finally:
+        _held_off[0] -= 1
+
+
 def sweep() -> None:
-    """Frees the storages that only their number keeps alive. Nothing may be pending."""
+    """Frees the storages that only their number keeps alive. Nothing may be pending: not in an epoch beside others."""
+    if _held_off[0]:
+        return
     kept_anew[0] = False
     for slot in range(len(_slots)):
         if _slots[slot] is not None and getrefcount(_slots[slot]) <= 2:

@@ -105,15 +105,6 @@ def realise(epoch: Epoch | None = None, wanted: Storage | None = None) -> None:
         _end(epoch, live)
 
 
-def realise_beside(epoch: Epoch) -> None:
-    """``realise`` of an epoch beside the thread's own, which goes on and may read memory that nobody else holds."""
-    anew, kept_anew[0] = kept_anew[0], False  # so nobody looks for such memory
-    try:
-        realise(epoch)
-    finally:
-        kept_anew[0] = anew or kept_anew[0]
-
-
 def finish() -> None:
     """Computes all that is pending in this thread, and waits until all is done."""
     realise()

@@ -261,6 +261,22 @@ def _check_permutation(n: int, dt: Any) -> None:
         raise RuntimeError(f"value cannot be converted to type {dt.name}_t without overflow")
 
 
+_OF_TENSORS = "*, torch.Generator generator = None, Tensor out = None)"
+_NORMALS = (
+    f"(Tensor mean, Tensor std, {_OF_TENSORS}",
+    f"(Tensor mean, float std = 1, {_OF_TENSORS}",
+    f"(float mean, Tensor std, {_OF_TENSORS}",
+    "(float mean, float std, tuple of ints size, *, torch.Generator generator = None, Tensor out = None, "
+    "torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, bool pin_memory = False, "
+    "bool requires_grad = False)",
+)
+
+
+def _is_one_number(x: Any) -> bool:
+    """Is it a number, or a tensor that stands for one?"""
+    return not is_tensor(x) or (x.ndim == 0 and not x.requires_grad)
+
+
 @function()
 def normal(
     mean: Any = 0.0,
@@ -276,14 +292,15 @@ def normal(
     requires_grad: bool = False,
 ) -> Any:
     """Normal values: of tensors ``mean`` and ``std`` (either may be a number), or of two numbers and a ``size``."""
-    if is_tensor(mean) or is_tensor(std):
+    if size is None and dtype is None and (is_tensor(mean) or is_tensor(std)):
         y = _normal_of_tensors(mean, std, generator)
         if out is None:
             return y
         out.resize_(y.shape)
         return out.copy_(y)
-    if size is None:
-        raise invalid_arguments("normal", (mean, std), {}, "(Tensor mean, Tensor std)", "(float, float, tuple of ints)")
+    if size is None or not (_is_one_number(mean) and _is_one_number(std)):
+        given = (mean, std) if size is None else (mean, std, size)
+        raise invalid_arguments("normal", given, {} if dtype is None else {"dtype": dtype}, *_NORMALS)
     dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     where = CPU if device is None else device  # PyTorch does not ask for the default device here
     return _filled(normal_sampler(mean, std), sizes((size,)), dt, generator, requires_grad, out, where)
