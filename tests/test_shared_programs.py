@@ -176,6 +176,15 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
         "argmax": lambda: (x.argmax(-1), x[:, -1].argmax(-1, keepdim=True), x.argmin(2),
                            (x > 0).float().argmax(-1), (x * 0 / (x > 0).float()).argmax(-1)),
         "clone": lambda: (x.transpose(0, 2).contiguous(), x[:, -1].clone(), x[-1:, :, k // 2].clone()),
+        "functions": lambda: (x.abs().log(), x.cos() + x.sin(), torch.erf(x[0]), x.abs().sqrt() - x.square(),
+                              torch.rsqrt(x.abs()), torch.reciprocal(x), x**3, x.abs() ** 1.5, 1 - x, F.leaky_relu(x)),
+        "choices": lambda: (torch.where(x > 0, x, x[:1]), x.clamp(min=0.5), torch.maximum(x, x[0]), i.clamp(1, 2),
+                            torch.minimum(i, i[:1]), torch.where(i > 1, i, 0)),
+        "truth": lambda: ((x > 0) & (x < 1), ~(x > 0) | (x < -1), torch.logical_and(x, x > 1), ~i & 3, i | 4),
+        "casts": lambda: (x.double() * 2, i.float() + 0.5, (x > 0).float(), x.long(), (x > 0).long()),
+        "sums": lambda: (x.sum(-1), x.double().sum(2, keepdim=True), i.sum(1), i[0].max(), i.min()),
+        "of one": lambda: (x[:1, :1, 0].max(), (x[:, :, :1] > 0).any(-1), x[:, :1].sum(1), i[:1].max()),
+        "isin": lambda: (torch.isin(i, torch.tensor([1])), torch.isin(x, 2.0, invert=True)),
     }  # fmt: skip
     for f in (*uniform(m, n, k).values(), *more.values()):
         yield from f()
@@ -207,6 +216,59 @@ def test_the_lowering_of_what_shares_programs_depends_on_their_structure_alone(m
             y.numpy()
     assert len(found) > 50
     assert all(len(texts) == 1 for texts in found.values())
+
+
+def test_numbers_that_functions_hold_are_those_of_the_sizes(in_both: dict[str, int]) -> None:
+    for width in (16, 24, 16):
+        for length in (5, 7):
+            x = torch.from_numpy(np.random.default_rng(0).standard_normal((3, length, width)).astype(np.float32))
+            (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)).tolist()
+    assert in_both["both"] == 6 > in_both["shared"] == 4  # a plan holds one width
+
+
+def test_heads_that_share_keys_are_told_apart_by_more_than_their_structure(in_both: dict[str, int]) -> None:
+    for heads, own in ((4, 2), (8, 2), (9, 3), (6, 3), (8, 4), (4, 2)):
+        for length in (11, 12):
+            q, k = torch.randn(1, heads, 1, 16), torch.randn(1, own, length, 16)
+            y = F.scaled_dot_product_attention(q, k, k * 2, enable_gqa=True)
+            wide = k.repeat_interleave(heads // own, 1)
+            np.testing.assert_allclose(y, F.scaled_dot_product_attention(q, wide, wide * 2), rtol=1e-5, atol=1e-6)
+    assert in_both["shared"] > 0.7 * in_both["both"]
+
+
+class Rotating(nn.Module):
+    """A Llama's attention: rotated queries and keys, of which several heads share one, and RMS norm."""
+
+    def __init__(self, n: int = 16, heads: int = 4, own: int = 2) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(n, n), nn.Linear(n, own * n // heads), nn.Linear(n, own * n // heads)
+        self.weight, self.size = nn.Parameter(torch.ones(n)), n // heads
+
+    def forward(self, x: Any, place: Any, past: Any) -> Any:
+        y = self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+        q, k, v = [f(y).view(*x.shape[:-1], -1, self.size).transpose(1, 2) for f in (self.q, self.k, self.v)]
+        angle = place[:, None].float() * torch.arange(1, 1 + self.size // 2)
+        cos, sin = [torch.cat((f(angle), f(angle)), -1) for f in (torch.cos, torch.sin)]
+        half = self.size // 2
+        q, k = [a * cos + torch.cat((-a[..., half:], a[..., :half]), -1) * sin for a in (q, k)]
+        if past is not None:
+            k, v = torch.cat((past[0], k), -2), torch.cat((past[1], v), -2)
+        y = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+        return x + y.transpose(1, 2).reshape(x.shape), (k, v)
+
+
+def test_heads_that_share_keys_are_one_call_a_token(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    letters, block, past, going = nn.Embedding(11, 16), Rotating(), None, torch.ones(1, dtype=torch.int64)
+    token, end = torch.zeros((1, 1), dtype=torch.int64), torch.tensor([10])
+    with torch.no_grad():
+        for step in range(2, 18):
+            x, past = block(letters(token), torch.tensor([step]), past)
+            token = (x @ letters.weight.t())[:, -1].argmax(-1, keepdim=True) * going
+            going = going & ~torch.isin(token[:, -1], end).any()
+            if bool(going.max() == 0):
+                break
+    assert in_both["shared"] >= 14
 
 
 def test_a_model_with_a_sampler_behind_it_has_the_bits_of_compiled_code(in_both: dict[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from ..compiler.affine import row_major as row_major_numbers
@@ -11,9 +12,8 @@ from ..compiler.cpu.first_tier.alone import Alone
 from ..compiler.cpu.first_tier.native_steps import Steps, seen_alone
 from ..compiler.cpu.first_tier.places import Memory, Place, Shape, Step
 from ..compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
-from ..compiler.ir import Function
+from ..compiler.ir import Function, Value
 from ..compiler.simplify import without_dead
-from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, values_read
 from ..graph.types import Ty
@@ -22,9 +22,8 @@ from .conditions import AsMany, Condition, FoundRowByRow
 from .kept_plans import Plan
 from .patterns import Told
 from .read_alone import ReadAlone
+from .shared_plans import DTYPES, reduced
 from .structure import Seen, Structure, memory_order, seen
-
-DTYPES = (float32, float64, int64, bool_)
 
 
 class Planner:
@@ -99,6 +98,7 @@ class Planner:
 
     def _operator(self, n: Node) -> None:
         self.operators += 1
+        self._holds(n)
         result, needed = self._result(n)
         given, found = [self.places[i] for i in n.ins], [self.found[i] for i in n.ins]
         memory = [p.memory for p in (*given, result)]
@@ -122,6 +122,18 @@ class Planner:
             steps, before, out = self.done[key]
             self.steps.again(steps, dict(zip(before, memory)))
         self.found[n] = row_major(self.lies[n].shape) if out is None else found[out]
+
+    def _holds(self, n: Node) -> None:
+        """Notes what must hold of sizes that are computed from others, or that a function holds as numbers."""
+        if n.op.name == "mean":
+            t, dims = n.ins[0].ty, reduced(n)
+            count = Size(prod([t.shape[d] for d in dims]))
+            self._as_many(self.steps.shape([t.shape[d] for d in dims]), (count,))
+        elif n.op.name == "scaled_dot_product_attention":
+            for i in n.ins[1:3]:
+                heads, own = n.ty.shape[1], i.ty.shape[1]
+                self.steps.fixed_sizes.add(heads // own)
+                self._as_many(self.steps.shape((heads,)), self.steps.shape((own, heads // own)))
 
     def _result(self, n: Node) -> tuple[Place, Alone | None]:
         """Where what is computed of an operator's result lies, and what that is, if it is not all."""
@@ -190,9 +202,15 @@ def _lowered(n: Node) -> Function:
     b.f.outputs = [n.op.lower(b, n.attrs, *args)]
     f = without_dead(b.f)
     out = f.outputs[0]
-    if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and out.args[0].kind not in ("const", "reduce"):
+    if isinstance(out, tuple) or rewritten(f) or out.kind == "view" and not _is_same_memory(out):
         raise UnsupportedError(repr(n.op))
     return f
+
+
+def _is_same_memory(out: Value) -> bool:
+    """Does a view of a value that is computed lie row by row as that does?"""
+    kind = out.args[0].kind
+    return kind in ("const", "reduce") or kind == "contract" and out.name == "reshape"
 
 
 def _told(n: Node, place: Place) -> Told:

@@ -13,6 +13,7 @@ from typing import Any
 from ..compiler.affine import row_major, same_strides
 from ..compiler.cpu.first_tier.operators import LARGE
 from ..compiler.shorten import LONGEST
+from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import SCALAR, Node
 from ..graph.types import Ty
 
@@ -30,13 +31,45 @@ UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
-MAPS = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "masked_fill"])
-NATIVE = frozenset([*UNIFORM, *MAPS, "argmax", "argmin", "bmm", "cat", "clone", "embedding", "full"])
+DTYPES = frozenset([float32, float64, int64, bool_])
+NATIVE = frozenset([
+    *UNIFORM, "eq", "ne", "lt", "le", "gt", "ge", "masked_fill", "argmax", "argmin", "bmm", "cat", "clone",
+    "embedding", "full",
+])  # fmt: skip
+MAPS = frozenset([  # of these dtypes
+    "_to_copy", "abs", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "cos", "erf", "leaky_relu", "log",
+    "logical_and", "logical_not", "logical_or", "maximum", "minimum", "pow", "reciprocal", "rsqrt", "rsub", "sin",
+    "sqrt", "square", "where",
+])  # fmt: skip
+REDUCTIONS = frozenset(["all", "any", "max", "mean", "min", "sum"])  # of rows, or of dimensions of one element
 
 
 def serves_all_sizes(n: Node) -> bool:
     """May an operator be planned as steps for all sizes? Floats of ``arange`` are computed otherwise at each size."""
-    return n.op.name in NATIVE or n.op.name == "arange" and n.ty.dtype.kind != "f"
+    name = n.op.name
+    if name in NATIVE:
+        return True
+    if name == "arange":
+        return n.ty.dtype.kind != "f"
+    if name not in MAPS and name not in REDUCTIONS and name != "isin":
+        return False
+    if not all([type(i.ty) is Ty and i.ty.dtype in DTYPES for i in (n, *n.ins)]):  # noqa: C419
+        return False
+    return name in MAPS or (n.ins[1].ty.numel == 1 if name == "isin" else _in_rows(n))
+
+
+def reduced(n: Node) -> tuple[int, ...]:
+    """The dimensions that a reduction goes over: all of them where it does not say which."""
+    return n.attrs[0] if n.attrs else tuple(range(n.ins[0].ty.ndim))
+
+
+def _in_rows(n: Node) -> bool:
+    """Does a reduction have steps: along the last dimension, or where there is nothing to reduce?"""
+    t, dims = n.ins[0].ty, reduced(n)
+    if all([t.shape[d] == 1 for d in dims]):  # noqa: C419
+        return t.dtype is n.ty.dtype
+    least = 2 if t.dtype.kind == "f" else 1
+    return t.dtype is n.ty.dtype and t.dtype is not bool_ and dims == (t.ndim - 1,) and t.ndim >= least
 
 
 # Those that networks compute again and again, and in many maps: a kernel of their own serves all sizes.

@@ -37,10 +37,13 @@ def signature(order: Sequence[Node], roots: Sequence[Node], place: dict[int, int
     parts = [get_default_dtype().name]
     try:
         types = {t: _text(t) for t in {node.ty for node in order}}
+        operators: dict[Operator, int] = {}
         for node in order:
             attrs = place.get(node.attrs, node.attrs) if node.op is LEAF else node.attrs
             ins = ",".join([str(number[i]) for i in node.ins])
-            parts.append(f"{_operator(node.op)}({ins}){_text(attrs)}:{types[node.ty]}")
+            which = operators.setdefault(node.op, len(operators))
+            parts.append(f"{which}({ins}){_text(attrs)}:{types[node.ty]}")
+        parts += map(_operator, operators)
     except (UnknownError, RecursionError):  # the latter from objects that lead to themselves
         return None
     parts.append(",".join([str(number[r]) for r in roots]))
@@ -49,15 +52,21 @@ def signature(order: Sequence[Node], roots: Sequence[Node], place: dict[int, int
 
 def text_of(parts: Sequence[Any]) -> str | None:
     """The text of operators and constants; None if it has none."""
+    operators: dict[Operator, int] = {}
+    found = [get_default_dtype().name]
     try:
-        return "\n".join(
-            [
-                get_default_dtype().name,
-                *[repr(x) if type(x) is int else _operator(x) if type(x) is Operator else _text(x) for x in parts],
-            ]
-        )
+        for x in parts:
+            kind = type(x)
+            if kind is int:
+                found.append(repr(x))
+            elif kind is Operator:
+                found.append(f"operator {operators.setdefault(x, len(operators))}")
+            else:
+                found.append(_text(x))
+        found += map(_operator, operators)
     except (UnknownError, RecursionError):
         return None
+    return "\n".join(found)
 
 
 def _operator(op: Operator) -> str:

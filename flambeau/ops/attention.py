@@ -31,7 +31,7 @@ def _seen(b: Any, attrs: Any, scores: Any, other: float = 0.0) -> Any:
 
 def _probabilities(b: Any, attrs: Any, q: Any, k: Any, mask: Any) -> Any:
     """Softmax of the scaled products; rows that the masks leave empty are 0."""
-    scores = b.contract("bhld,bhsd->bhls", q, k)
+    scores = _by_heads(b, "bhld,bhsd->bhls", q, k)
     scores = b.map("mul", scores, b.const(attrs[1], scores.dtype))
     low = b.const(-math.inf, scores.dtype)
     scores = _seen(b, attrs, scores, -math.inf)
@@ -43,6 +43,15 @@ def _probabilities(b: Any, attrs: Any, q: Any, k: Any, mask: Any) -> Any:
     total = b.reduce("sum", e, (-1,), True)
     total = b.where(b.map("eq", total, b.const(0, total.dtype)), b.const(1, total.dtype), total)
     return b.map("mul", e, b.map("reciprocal", total))
+
+
+def _by_heads(b: Any, spec: str, x: Any, y: Any) -> Any:
+    """Products of each head's rows with keys or values, which several heads may share: of one row, as its rows."""
+    n, heads, length, d = x.shape
+    if heads == y.shape[1] or length != 1:
+        return b.contract(spec, x, *_grouped(b, heads, y))
+    found = b.contract(spec, b.reshape(x, (n, y.shape[1], heads // y.shape[1], d)), y)
+    return b.reshape(found, (n, heads, 1, found.shape[-1]))
 
 
 def _grouped(b: Any, heads: int, *xs: Any) -> list[Any]:
@@ -58,9 +67,8 @@ def _grouped(b: Any, heads: int, *xs: Any) -> list[Any]:
 
 def _attention_lower(b: Any, attrs: Any, q: Any, k: Any, v: Any, mask: Any = None) -> Any:
     dt = wide(q.dtype)
-    k, v = _grouped(b, q.shape[1], b.cast(k, dt), b.cast(v, dt))
-    p = _probabilities(b, attrs, b.cast(q, dt), k, mask)
-    return b.cast(b.contract("bhls,bhsd->bhld", p, v), q.dtype)
+    p = _probabilities(b, attrs, b.cast(q, dt), b.cast(k, dt), mask)
+    return b.cast(_by_heads(b, "bhls,bhsd->bhld", p, b.cast(v, dt)), q.dtype)
 
 
 def _attention_backward_lower(b: Any, attrs: Any, g: Any, q: Any, k: Any, v: Any, mask: Any = None) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.builder import Builder
+from ..compiler.ir import Value
 from ..dtypes import SCALAR_NAMES, bool_, int32, int64, promote_types
 from ..graph.epoch import threads
 from ..graph.node import Operator
@@ -101,11 +103,14 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
 # ---- isin
 
 
-ISIN = Operator(
-    "isin",
-    lambda tys, invert: ty(tys[0].shape, bool_),
-    lambda b, invert, x, test: b.extern("isin", _isin, [x, test], [(x.shape, bool_)], invert),
-)
+def _lower_isin(b: Builder, invert: bool, x: Value, test: Value) -> Any:
+    """Beside one element, as the token that ends a text, a comparison."""
+    if math.prod(test.shape) == 1:
+        return b.map("ne" if invert else "eq", x, b.expand(b.reshape(test, ()), x.shape), dt=bool_)
+    return b.extern("isin", _isin, [x, test], [(x.shape, bool_)], invert)
+
+
+ISIN = Operator("isin", lambda tys, invert: ty(tys[0].shape, bool_), _lower_isin)
 
 
 def _isin(x: np.ndarray, test: np.ndarray, invert: bool) -> np.ndarray:

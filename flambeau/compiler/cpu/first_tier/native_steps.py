@@ -30,10 +30,14 @@ class Steps:
 
     Args:
         slots: of the sizes that occur, each with its place in the list of sizes.
+
+    Attributes:
+        fixed_sizes: others that occur in functions and that conditions hold to what they are.
     """
 
     def __init__(self, slots: Mapping[int, int]) -> None:
         self.slots = slots
+        self.fixed_sizes: set[int] = set()
         self.steps: list[Step] = []
         self._fixed: dict[Any, Memory] = {}
 
@@ -50,6 +54,8 @@ class Steps:
     def size(self, n: int) -> Size:
         """A size of the program, or one that is the same whatever they are."""
         if n <= 1 or n > LONGEST:
+            return Size(n)
+        if n in self.fixed_sizes and n not in self.slots:
             return Size(n)
         if n not in self.slots:
             raise UnsupportedError(f"a size of {n}")
@@ -244,8 +250,13 @@ class _Computed:
             return
         a, dt = v.args[0], v.dtype
         (p,) = self._operands(v)
-        plain = a.dtype is dt and dt in (float32, float64) and nest_reduce.supported(v.name, dt, dt)
-        if not plain or v.params != (a.ndim - 1,) or a.ndim < 2:
+        if a.dtype is dt and all(p.shape[d] == ONE for d in v.params):
+            kept = [d for d in range(a.ndim) if d not in v.params]
+            self.known[v] = p._replace(shape=target.shape, strides=tuple([p.strides[d] for d in kept]))
+            return
+        of_floats = dt in (float32, float64) and a.ndim > 1
+        plain = (of_floats or dt is int64) and a.dtype is dt and nest_reduce.supported(v.name, dt, dt)
+        if not plain or v.params != (a.ndim - 1,):
             raise UnsupportedError(repr(v))
         text = reductions.text(v.name, dt, default().target)
         step = times(p.strides[-1], Size(dt.itemsize))
@@ -276,13 +287,24 @@ class _Computed:
         self.known[v] = target
 
     def _contract(self, v: Value, target: Place) -> None:
-        if v.dtype not in (float32, float64) or any(a.kind == "view" for a in v.args):
+        if v.dtype not in (float32, float64) or not all(map(self._lies_in_rows, v.args)):
             raise UnsupportedError(repr(v))
         shapes = [self.steps.shape(a.shape) for a in v.args]
         strides = [self.strides.get(a, row_major(s)) for a, s in zip(v.args, shapes)]
         hidden = of_rows(v, hidden_below(v, self.users))
         self.steps.steps.append(_product(v, self._operands(v), shapes, strides, target, hidden))
         self.known[v] = target
+
+    def _lies_in_rows(self, a: Value) -> bool:
+        """Is it no view, or one of neighbours that compiled code finds row by row too?"""
+        if a.kind != "view":
+            return True
+        base, shape = a.args[0], self.steps.shape(a.shape)
+        if a.name != "reshape" or base.kind == "view":
+            return False
+        own = self.known[base]
+        found = _reshaped(own._replace(strides=self.strides.get(base, row_major(own.shape))), shape)
+        return all(n == ONE or s == own for n, s, own in zip(shape, found, row_major(shape)))
 
 
 # ---- products of matrices
