@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,19 @@ def test_several_elements_are_no_number() -> None:
         torch.linspace(0, 3, torch.tensor([4, 5]))
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         F.max_pool2d(torch.ones(1, 4, 4), (2.5, 2))
+
+
+@pytest.mark.parametrize("length", [torch.tensor(5), np.int64(5)], ids=["tensor", "numpy"])
+def test_a_length_may_be_an_integer_of_another_kind(length: Any) -> None:
+    assert torch.hann_window(length).tolist() == pytest.approx([0.0, 0.3455, 0.9045, 0.9045, 0.3455], abs=1e-4)
+    assert torch.kaiser_window(length, beta=5.0).tolist() == torch.kaiser_window(5, beta=5.0).tolist()
+    assert torch.bartlett_window(length).tolist() == pytest.approx([0.0, 0.4, 0.8, 0.8, 0.4])
+    assert torch.fft.fftfreq(length).tolist() == pytest.approx([0.0, 0.2, 0.4, -0.4, -0.2])
+
+
+@pytest.mark.parametrize("length", [5.0, None, torch.tensor(5.0)], ids=str)
+def test_a_length_is_an_integer(length: Any) -> None:
+    kind = type(length).__name__
+    for call, argument in ((torch.hann_window, "window_length"), (torch.fft.fftfreq, "n")):
+        with pytest.raises(TypeError, match=rf"argument '{argument}' \(position 1\) must be int, not {kind}$"):
+            call(length)

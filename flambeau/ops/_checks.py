@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, dtype, float32, int64, weak_dtype
 from ..graph.epoch import threads
 from ..graph.types import Ty
+from ._signatures import type_name
 
 
 def not_implemented(kernel: str, d: dtype) -> NotImplementedError:
@@ -70,6 +72,19 @@ def _fits(value: Any, dt: dtype) -> bool:
         return True
     largest = 3.3895313892515355e38 if dt.name == "bfloat16" else float(np.finfo(dt.np).max)
     return not math.isfinite(value) or abs(value) <= largest
+
+
+def whole(name: str, argument: str, position: int, n: Any) -> int:
+    """An integer, which a tensor of one integer may stand for.
+
+    Raises:
+        TypeError: it is none.
+    """
+    try:
+        return index(n)
+    except TypeError:
+        kind = type_name(n)
+        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be int, not {kind}") from None
 
 
 def at_hand(x: Any) -> np.ndarray | None:

@@ -16,6 +16,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, ty
+from ._checks import whole
 from ._matrices import is_half, tensor_argument
 from ._registry import call, int_tuple, into, wrap_dim
 from .creation import arange
@@ -402,8 +403,7 @@ def ifftshift(input: Any, dim: Any = None) -> Any:
 
 
 def _frequencies(name: str, n: Any, d: float, half: bool, out: Any, options: dict[str, Any]) -> Any:
-    if not isinstance(n, int):
-        raise TypeError(f"fft_{name}(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    n = whole(f"fft_{name}", "n", 1, n)
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     dt = options.get("dtype") or (out._ty.dtype if out is not None else get_default_dtype())

@@ -9,6 +9,7 @@ from typing import Any
 from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, get_default_dtype, int64
 from ..graph.node import Operator
 from ..graph.types import ty
+from ._checks import whole
 from ._matrices import tensor_argument
 from ._registry import call, export, function
 from .complex_views import view_as_real
@@ -277,10 +278,9 @@ def _joined(x: Any, n_fft: int, hop: int, window: Any, flags: tuple[Any, ...], t
 # ---- windows
 
 
-def _options(name: str, n: Any, dtype: Any, layout: Any) -> Any:
-    """The checked dtype of a window."""
-    if not isinstance(n, int):
-        raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type(n).__name__}")
+def _options(name: str, n: Any, dtype: Any, layout: Any) -> tuple[int, Any]:
+    """The checked length and dtype of a window."""
+    n = whole(name, "window_length", 1, n)
     dt = as_dtype(dtype) or get_default_dtype()
     if str(layout) == "torch.sparse_coo":
         raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
@@ -290,7 +290,7 @@ def _options(name: str, n: Any, dtype: Any, layout: Any) -> Any:
                            "memory_format=(nullopt))")  # fmt: skip
     if n < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={n}")
-    return dt
+    return n, dt
 
 
 def _window(n: int, periodic: bool, dt: Any, device: Any, requires_grad: bool, shape: Any) -> Any:
@@ -309,8 +309,8 @@ def _cosines(i: Any, intervals: int, alpha: float, beta: float) -> Any:
 def hann_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None, device: Any = None,
                 pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A raised cosine (https://docs.pytorch.org/docs/stable/generated/torch.hann_window.html)."""
-    dt = _options("hann_window", window_length, dtype, layout)
-    return _window(window_length, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, 0.5, 0.5))
+    n, dt = _options("hann_window", window_length, dtype, layout)
+    return _window(n, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, 0.5, 0.5))
 
 
 @function()
@@ -318,34 +318,34 @@ def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.5
                    dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
                    requires_grad: bool = False) -> Any:  # fmt: skip
     """A raised cosine that does not reach 0."""
-    dt = _options("hamming_window", window_length, dtype, layout)
-    return _window(window_length, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, alpha, beta))
+    n, dt = _options("hamming_window", window_length, dtype, layout)
+    return _window(n, periodic, dt, device, requires_grad, lambda i, n: _cosines(i, n, alpha, beta))
 
 
 @function()
 def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None,
                     device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A sum of two cosines."""
-    dt = _options("blackman_window", window_length, dtype, layout)
+    n, dt = _options("blackman_window", window_length, dtype, layout)
 
-    def shape(i: Any, n: int) -> Any:
-        angle = i * (math.pi / n)
+    def shape(i: Any, intervals: int) -> Any:
+        angle = i * (math.pi / intervals)
         return (angle * 4).cos() * 0.08 - (angle * 2).cos() * 0.5 + 0.42
 
-    return _window(window_length, periodic, dt, device, requires_grad, shape)
+    return _window(n, periodic, dt, device, requires_grad, shape)
 
 
 @function()
 def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any = None, layout: Any = None,
                     device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Any:  # fmt: skip
     """A triangle."""
-    dt = _options("bartlett_window", window_length, dtype, layout)
+    n, dt = _options("bartlett_window", window_length, dtype, layout)
 
-    def shape(i: Any, n: int) -> Any:
-        up = i * (2.0 / n)
-        return where(i <= n // 2, up, 2.0 - up)
+    def shape(i: Any, intervals: int) -> Any:
+        up = i * (2.0 / intervals)
+        return where(i <= intervals // 2, up, 2.0 - up)
 
-    return _window(window_length, periodic, dt, device, requires_grad, shape)
+    return _window(n, periodic, dt, device, requires_grad, shape)
 
 
 @function()
@@ -353,11 +353,11 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
                   layout: Any = None, device: Any = None, pin_memory: bool = False,
                   requires_grad: bool = False) -> Any:  # fmt: skip
     """Kaiser's window, whose shape ``beta`` sets."""
-    dt = _options("kaiser_window", window_length, dtype, layout)
+    n, dt = _options("kaiser_window", window_length, dtype, layout)
 
-    def shape(i: Any, n: int) -> Any:
+    def shape(i: Any, intervals: int) -> Any:
         height = tensor(beta, dtype=dt)
-        x = i * (2.0 * beta / n) - beta
+        x = i * (2.0 * beta / intervals) - beta
         return (height * height - x * x).clamp(min=0).sqrt().i0() / height.i0()
 
-    return _window(window_length, periodic, dt, device, requires_grad, shape)
+    return _window(n, periodic, dt, device, requires_grad, shape)
