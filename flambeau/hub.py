@@ -32,9 +32,13 @@ def get_dir() -> str:
     """The cache folder: what `set_dir` chose, else `$TORCH_HOME/hub`, else `~/.cache/torch/hub`."""
     if _chosen_dir is not None:
         return _chosen_dir
+    return os.path.join(_get_torch_home(), "hub")
+
+
+def _get_torch_home() -> str:
+    """`$TORCH_HOME`, else `~/.cache/torch`; packages keep files of their own there."""
     base = os.getenv("XDG_CACHE_HOME", "~/.cache")
-    home = os.path.expanduser(os.getenv("TORCH_HOME", os.path.join(base, "torch")))
-    return os.path.join(home, "hub")
+    return os.path.expanduser(os.getenv("TORCH_HOME", os.path.join(base, "torch")))
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:

@@ -374,3 +374,47 @@ def test_expanded_weights_are_refused() -> None:  # opacus
 
     with pytest.raises(NotImplementedError, match="hooks"):
         call_for_per_sample_grads(torch.nn.Linear(2, 2))
+
+
+# ---- litgpt, torchbearer, torchtext
+
+
+def test_functions_that_make_their_tensors_elsewhere() -> None:
+    from flambeau.utils import _device
+
+    @_device.set_device("meta")
+    def made() -> Any:
+        return torch.ones(2).device, _device.CURRENT_DEVICE
+
+    @_device.set_device(torch.device("meta"))
+    def one_by_one() -> Any:
+        yield torch.ones(1).device
+        yield torch.ones(1).device
+
+    meta = torch.device("meta")
+    assert made() == (meta, meta) and list(one_by_one()) == [meta, meta]
+    with _device.DeviceContext("meta"):
+        assert torch.zeros(3).device == meta
+    assert _device.CURRENT_DEVICE is None and torch.ones(1).device == torch.device("cpu")
+
+
+def test_what_cannot_be_decorated() -> None:
+    from contextlib import nullcontext
+
+    assert _contextlib.context_decorator(nullcontext(), lambda: 3)() == 3
+    with pytest.raises(RuntimeError, match="Cannot decorate classes"):
+        _contextlib.context_decorator(nullcontext, ModuleType)
+
+
+def test_where_packages_keep_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", "/somewhere")
+    assert torch.hub._get_torch_home() == "/somewhere" and torch.hub.get_dir() == "/somewhere/hub"
+    assert torch.serialization.pickle.dumps(1) == b"\x80\x04K\x01."
+
+
+def test_labels_of_any_type() -> None:  # keras
+    log_probs = (torch.arange(48.0).reshape(6, 2, 4) * 0.7).sin().log_softmax(-1)
+    for dtype in (torch.float32, torch.int16, torch.int32):
+        targets = torch.tensor([[1, 2, 1], [2, 1, 3]], dtype=dtype)
+        loss = torch.nn.functional.ctc_loss(log_probs, targets, (6, 6), (3, 2), reduction="none")
+        torch.testing.assert_close(loss, torch.tensor([4.7269206, 4.2182474]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, int32, int64
+from ..dtypes import int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented
@@ -167,11 +167,6 @@ def _check(log_probs: Ty, targets: Any, ins: Lengths, sizes: Lengths, blank: int
     for lengths, name in ((sizes, "target_lengths"), (ins, "input_lengths")):
         _check_range(name, [n for n in lengths if n < 0], "at least 0")
     t = targets._ty
-    if t.dtype not in (int64, int32):
-        raise RuntimeError(
-            "Expected tensor for argument #2 'targets' to have one of the following scalar types: Long, Int; but "
-            f"got torch.{SCALAR_NAMES[t.dtype]}Tensor instead (while checking arguments for ctc_loss_allocate_outputs)"
-        )
     if t.ndim == 1 and t.shape[0] != sum(sizes):
         raise RuntimeError(
             f"Expected tensor to have size {sum(sizes)} at dimension 0, but got size {t.shape[0]} for argument #2 "
@@ -213,6 +208,7 @@ def _ctc(
 ) -> Any:  # fmt: skip
     ins, sizes = _lengths(input_lengths, "input_lengths"), _lengths(target_lengths, "target_lengths")
     single = log_probs._ty.ndim == 2
+    targets = targets.to(int64)
     if single:
         log_probs = log_probs.unsqueeze(1)
         targets = targets.unsqueeze(0) if targets._ty.ndim == 1 else targets

@@ -6,6 +6,7 @@ directions (https://docs.pytorch.org/docs/stable/notes/serialization.html).
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 
 from ..device import device
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "location_tag",
     "normalize_storage_type",
+    "pickle",
     "register_package",
     "safe_globals",
     "save",

@@ -2,180 +2,68 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..return_types import Result
+from ._pytree_nodes import (
+    SUPPORTED_NODES,
+    GetAttrKey,
+    LeafSpec,
+    MappingKey,
+    NodeDef,
+    SequenceKey,
+    TreeSpec,
+    _dict_flatten,
+    _dict_flatten_with_keys,
+    _dict_unflatten,
+    _list_flatten,
+    _list_flatten_with_keys,
+    _list_unflatten,
+    keystr,
+)
+from ._pytree_nodes import get_node_type as _get_node_type
 
 __all__ = [
-    "GetAttrKey", "LeafSpec", "MappingKey", "SequenceKey", "TreeSpec", "arg_tree_leaves", "keystr",
-    "register_pytree_node", "tree_all", "tree_all_only", "tree_any", "tree_any_only", "tree_flatten",
-    "tree_flatten_with_path", "tree_is_leaf", "tree_iter", "tree_leaves", "tree_leaves_with_path", "tree_map",
-    "tree_map_", "tree_map_only", "tree_map_only_", "tree_map_with_path", "tree_structure", "tree_unflatten",
+    "GetAttrKey",
+    "LeafSpec",
+    "MappingKey",
+    "SequenceKey",
+    "TreeSpec",
+    "_dict_flatten",
+    "_dict_flatten_with_keys",
+    "_dict_unflatten",
+    "_list_flatten",
+    "_list_flatten_with_keys",
+    "_list_unflatten",
+    "arg_tree_leaves",
+    "key_get",
+    "keystr",
+    "register_constant",
+    "register_dataclass",
+    "register_pytree_node",
+    "tree_all",
+    "tree_all_only",
+    "tree_any",
+    "tree_any_only",
+    "tree_flatten",
+    "tree_flatten_with_path",
+    "tree_is_leaf",
+    "tree_iter",
+    "tree_leaves",
+    "tree_leaves_with_path",
+    "tree_map",
+    "tree_map_",
+    "tree_map_only",
+    "tree_map_only_",
+    "tree_map_with_path",
+    "tree_structure",
+    "tree_unflatten",
+    "treespec_leaf",
+    "treespec_pprint",
 ]  # fmt: skip
 
 PyTree = Any
-
-
-class MappingKey(NamedTuple):
-    """The step from a dictionary to one of its values."""
-
-    key: Any
-
-    def __str__(self) -> str:
-        return f"[{self.key!r}]"
-
-    def get(self, parent: Any) -> Any:
-        """The child of this parent."""
-        return parent[self.key]
-
-
-class SequenceKey(NamedTuple):
-    """The step from a sequence to one of its items."""
-
-    idx: int
-
-    def __str__(self) -> str:
-        return f"[{self.idx!r}]"
-
-    def get(self, parent: Any) -> Any:
-        """The child of this parent."""
-        return parent[self.idx]
-
-
-class GetAttrKey(NamedTuple):
-    """The step from an object to one of its attributes."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f".{self.name}"
-
-    def get(self, parent: Any) -> Any:
-        """The child of this parent."""
-        return getattr(parent, self.name)
-
-
-def keystr(kp: Iterable[Any]) -> str:
-    """A path of keys as Python would write it behind the tree's name: ``['a'][0]``."""
-    return "".join([str(key) for key in kp])
-
-
-class NodeDef(NamedTuple):
-    """How one type is taken apart: ``flatten_fn(x) -> (children, context)`` and back.
-
-    ``flatten_with_keys_fn(x) -> ([(key, child), ...], context)``: the same with the way to each child.
-    """
-
-    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
-    unflatten_fn: Callable[[Iterable[Any], Any], Any]
-    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None = None
-
-
-class TreeSpec(NamedTuple):
-    """The structure of a tree; ``type`` None is a leaf."""
-
-    type: Any
-    context: Any
-    children_specs: tuple[TreeSpec, ...]
-
-    def __repr__(self) -> str:
-        if self.type is None:
-            return "*"
-        children = ",\n".join([repr(child) for child in self.children_specs]).replace("\n", "\n  ")
-        return f"TreeSpec({self.type.__name__}, {self.context}, [{children}])"
-
-    @property
-    def num_leaves(self) -> int:
-        """How many leaves the tree has."""
-        return 1 if self.type is None else sum(child.num_leaves for child in self.children_specs)
-
-    @property
-    def num_children(self) -> int:
-        """How many children the root has."""
-        return len(self.children_specs)
-
-    def children(self) -> list[TreeSpec]:
-        """The structures of the root's children."""
-        return list(self.children_specs)
-
-    def child(self, index: int) -> TreeSpec:
-        """The structure of one child."""
-        return self.children_specs[index]
-
-    def is_leaf(self) -> bool:
-        """Is the tree one leaf?"""
-        return self.type is None
-
-    def unflatten(self, leaves: Iterable[Any]) -> Any:
-        """The tree with these leaves."""
-        return tree_unflatten(leaves, self)
-
-
-class _NamedTuple:
-    """Stands for all classes of named tuples."""
-
-
-def LeafSpec() -> TreeSpec:
-    """The structure of a leaf."""
-    return TreeSpec(None, None, ())
-
-
-def _dict_flatten(d: Any) -> tuple[list[Any], list[Any]]:
-    return list(d.values()), list(d)
-
-
-def _dict_unflatten(values: Iterable[Any], context: list[Any]) -> dict[Any, Any]:
-    return dict(zip(context, values))
-
-
-def _dict_flatten_with_keys(d: Any) -> tuple[list[tuple[Any, Any]], list[Any]]:
-    return [(MappingKey(key), value) for key, value in d.items()], list(d)
-
-
-def _mapping(make: Callable[[Any], Any]) -> NodeDef:
-    return NodeDef(_dict_flatten, lambda values, keys: make(zip(keys, values)), _dict_flatten_with_keys)
-
-
-def _items_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    return [(SequenceKey(i), item) for i, item in enumerate(x)], SUPPORTED_NODES[_get_node_type(x)].flatten_fn(x)[1]
-
-
-def _list_flatten(x: Any) -> tuple[list[Any], None]:
-    return list(x), None
-
-
-def _list_unflatten(values: Iterable[Any], context: None) -> list[Any]:
-    return list(values)
-
-
-def _list_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], None]:
-    return [(SequenceKey(i), item) for i, item in enumerate(x)], None
-
-
-SUPPORTED_NODES: dict[Any, NodeDef] = {
-    list: NodeDef(_list_flatten, _list_unflatten, _list_flatten_with_keys),
-    tuple: NodeDef(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
-    dict: _mapping(dict),
-    OrderedDict: _mapping(OrderedDict),
-    defaultdict: NodeDef(
-        lambda d: (list(d.values()), [d.default_factory, list(d)]),
-        lambda values, context: defaultdict(context[0], zip(context[1], values)),
-        lambda d: (_dict_flatten_with_keys(d)[0], [d.default_factory, list(d)]),
-    ),
-    deque: NodeDef(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit), _items_with_keys),
-    _NamedTuple: NodeDef(
-        lambda x: (list(x), type(x)),
-        lambda items, cls: cls(*items),
-        lambda x: ([(GetAttrKey(name), item) for name, item in zip(x._fields, x)], type(x)),
-    ),
-    Result: NodeDef(
-        lambda x: (list(x), type(x)),
-        lambda items, cls: cls(items),
-        lambda x: ([(GetAttrKey(name), item) for name, item in zip(x.fields, x)], type(x)),
-    ),
-}
 
 
 def register_pytree_node(
@@ -191,12 +79,61 @@ def register_pytree_node(
     SUPPORTED_NODES[cls] = NodeDef(flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
-def _get_node_type(x: Any) -> Any:
-    if type(x) in SUPPORTED_NODES:
-        return type(x)
-    if isinstance(x, Result):
-        return Result
-    return _NamedTuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+def register_dataclass(
+    cls: type, *, field_names: list[str] | None = None, drop_field_names: list[str] | None = None, **_: Any
+) -> None:
+    """Makes a dataclass one that is taken apart; fields that are None are no children.
+
+    Raises:
+        ValueError: the class is no dataclass and no fields are named, or not all of them are.
+    """
+    names = _fields_of(cls, field_names, drop_field_names or [])
+
+    def flatten(x: Any) -> tuple[list[Any], Any]:
+        there = [name for name in names if getattr(x, name) is not None]
+        return [getattr(x, name) for name in there], [there, [name for name in names if name not in there]]
+
+    def unflatten(values: Iterable[Any], context: Any) -> Any:
+        return cls(**dict(zip(context[0], values)), **dict.fromkeys(context[1]))
+
+    def flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
+        values, context = flatten(x)
+        return [(GetAttrKey(name), value) for name, value in zip(context[0], values)], context
+
+    register_pytree_node(cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys)
+
+
+def _fields_of(cls: type, named: list[str] | None, dropped: list[str]) -> list[str]:
+    if not dataclasses.is_dataclass(cls):
+        if named is None:
+            raise ValueError("field_names must be specified with a list of all fields used to "
+                             f"initialize {cls}, as it is not a dataclass.")  # fmt: skip
+        return named
+    made = [field.name for field in dataclasses.fields(cls) if field.init]
+    if named is None:
+        return made
+    missing, unexpected = set(made) - set(dropped) - set(named), set(named) - (set(made) - set(dropped))
+    if missing or unexpected:
+        raise ValueError(
+            "field_names does not include all dataclass fields.\n"
+            + (f"Missing fields in `field_names`: {missing}. If you want to include these fields in the pytree, please "
+               "add them to `field_names`, otherwise please add them to `drop_field_names`.\n" if missing else "")
+            + (f"Unexpected fields in `field_names`: {unexpected}. Please remove these fields, or add them to "
+               "`drop_field_names`.\n" if unexpected else "")
+        )  # fmt: skip
+    return named
+
+
+def register_constant(cls: type) -> None:
+    """Makes a class one whose objects have no leaves and are part of the structure.
+
+    Raises:
+        TypeError: the class does not say when its objects are equal, or has no hash.
+    """
+    for name in ("__eq__", "__hash__"):
+        if getattr(cls, name) in (None, getattr(object, name) if name == "__eq__" else None):
+            raise TypeError(f"register_constant(cls) expects `cls` to have a non-default `{name}` implementation.")
+    register_pytree_node(cls, lambda x: ([], x), lambda _, x: x, flatten_with_keys_fn=lambda x: ([], x))
 
 
 def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeSpec]:
@@ -220,21 +157,7 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
     Raises:
         ValueError: there are too few or too many.
     """
-    leaves = list(leaves)
-    if len(leaves) != treespec.num_leaves:
-        raise ValueError(
-            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a pytree that "
-            f"holds {treespec.num_leaves} items ({treespec})."
-        )
-    return _unflatten(iter(leaves), treespec)
-
-
-def _unflatten(leaves: Any, spec: TreeSpec) -> Any:
-    if spec.type is None:
-        return next(leaves)
-    return SUPPORTED_NODES[spec.type].unflatten_fn(
-        [_unflatten(leaves, child) for child in spec.children_specs], spec.context
-    )
+    return treespec.unflatten(leaves)
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
@@ -276,7 +199,7 @@ def tree_map_with_path(
 ) -> Any:
     """The tree of ``func(path, leaf, ...)``."""
     found, spec = tree_flatten_with_path(tree, is_leaf)
-    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    others = [spec.flatten_up_to(rest) for rest in rests]
     return tree_unflatten([func(path, leaf, *more) for (path, leaf), *more in zip(found, *others)], spec)
 
 
@@ -286,10 +209,14 @@ def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> T
 
 
 def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
-    """A tree of ``func`` of the leaves, of several trees of one structure if more are given."""
+    """A tree of ``func`` of the leaves; of what stands in their places in further trees, if there are any.
+
+    Raises:
+        ValueError: a further tree does not begin with the structure of the first.
+    """
     leaves, spec = tree_flatten(tree, is_leaf)
-    others = [tree_leaves(rest, is_leaf) for rest in rests]
-    return tree_unflatten([func(*row) for row in zip(leaves, *others, strict=True)], spec)
+    others = [spec.flatten_up_to(rest) for rest in rests]
+    return tree_unflatten([func(*row) for row in zip(leaves, *others)], spec)
 
 
 def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
@@ -355,3 +282,27 @@ def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: Any = None) -> boo
 def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: Any = None) -> bool:
     """Does the predicate hold for a leaf?"""
     return any(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def key_get(obj: Any, kp: Iterable[Any]) -> Any:
+    """What stands at the end of a path."""
+    for key in kp:
+        obj = key.get(obj)
+    return obj
+
+
+def treespec_leaf() -> TreeSpec:
+    """The structure of a leaf."""
+    return LeafSpec()
+
+
+class _Asterisk(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "*"
+
+
+def treespec_pprint(treespec: TreeSpec) -> str:
+    """The tree of a structure as Python would write it, with ``*`` for leaves."""
+    return repr(treespec.unflatten([_Asterisk()] * treespec.num_leaves))
