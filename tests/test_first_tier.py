@@ -19,7 +19,7 @@ from flambeau import _execution, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions, fused, matrices_text, unseen
+from flambeau.compiler.cpu.first_tier import contractions, fused, im2col, matrices_text, unseen
 from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, times
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
@@ -429,6 +429,9 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((5, 16, 2, 2), (24, 16, 3, 3), {"padding": 1, "stride": 2}),
     ((2, 3, 5, 4), (4, 3, 11, 9), {"padding": (5, 4), "stride": (3, 1)}),
     ((1, 6, 1, 40), (4, 3, 5, 3), {"padding": (4, 1), "groups": 2, "dilation": (2, 1)}),
+    ((4, 16, 2, 2), (64, 16, 3, 3), {"padding": 1}),
+    ((6, 20, 8, 7), (24, 20, 3, 3), {"padding": 1, "stride": 2}),
+    ((2, 24, 6, 6), (32, 12, 3, 3), {"padding": (2, 1), "groups": 2, "dilation": (2, 1)}),
 ]
 
 
@@ -442,6 +445,28 @@ def test_convolutions_and_their_gradients_have_the_same_bits(case: Any, dt: Any,
     (y * torch.randn(y.shape, dtype=dt)).sum().backward()
     assert x.grad.shape == x.shape and w.grad.sum().isfinite().item()
     assert in_both["both"] and not in_both["compiled"]
+
+
+@pytest.mark.parametrize("copied", [1, 40_000])
+def test_what_lies_under_windows_may_be_copied_in_parts(
+    copied: int, in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(im2col, "COPIED", copied)
+    torch.manual_seed(0)
+    x, w = torch.randn(5, 16, 7, 9).requires_grad_(), torch.randn(24, 16, 3, 3).requires_grad_()
+    (F.conv2d(x, w, padding=1) * torch.randn(5, 24, 7, 9)).sum().backward()
+    assert (x.grad.sum() + w.grad.sum()).isfinite().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
+@pytest.mark.parametrize("dt", [float32, torch.bfloat16])
+def test_padding_of_large_kernels_beside_infinities_is_compiled(dt: Any, in_both: dict[str, int]) -> None:
+    x, w = torch.ones(4, 16, 4, 4, dtype=dt), torch.ones(64, 16, 3, 3, dtype=dt)
+    F.conv2d(x * 3e38, w, padding=1).isinf().sum().item()
+    assert in_both["both"] and not in_both["compiled"]  # what overflows is no reason
+    w[5, 3, 0, 0] = float("inf")
+    assert F.conv2d(x, w, padding=1)[:, 5, 1:, 1:].isinf().all().item()
+    assert in_both["compiled"]
 
 
 def test_points_of_kernels_that_see_only_padding_are_left_out() -> None:

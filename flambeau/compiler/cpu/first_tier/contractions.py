@@ -26,6 +26,7 @@ from ..contract_direct_plan import direct
 from ..contract_packing import LEAST, of_matrices, pays
 from . import matrices, products
 from .errors import UnsupportedError
+from .im2col import Vectors, by_columns
 from .reading import read
 from .text import FLOATS, lanes_of
 from .unseen import useful_points, whole, without
@@ -60,11 +61,11 @@ def contraction(v: Value, known: Known) -> Call:
     part = of_sizes(v, *without(v, points)) if points else v
     call = _by_rows(part, reduced, strides) if order is None else _by_lanes(part, reduced, order)
     call = whole(v, points, call) if points else call
+    behind = [k for k, s in enumerate(strides) if s is None]
+    call = checked_padding(v, call, behind, bool(points)) if behind else call
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
-    if contract_plan.sees_windows(v):
-        call = _in_order(call)
-    return call if None not in strides else checked_padding(call, [k for k, s in enumerate(strides) if s is None])
+    return _in_order(call) if contract_plan.sees_windows(v) else call
 
 
 class Contraction:
@@ -117,13 +118,27 @@ def _sums(v: Value) -> dtype:
     return float64 if v.dtype is float64 else float32
 
 
-def checked_padding(call: Call, sides: list[int]) -> Call:
-    """The same where padding times the other operand is zero; compiled code may leave such products out."""
+def checked_padding(v: Value, call: Call, behind: list[int], some: bool = False) -> Call:
+    """The same where padding times the other operand is zero; compiled code may leave such products out.
+
+    If it is not, the result is not finite either, which is asked where the result is smaller than the operand.
+
+    Args:
+        v: the contraction.
+        call: its function.
+        behind: which operands are behind padding.
+        some: does ``call`` leave products out, so that its result does not say it?
+    """
+    others = [1 - k for k in behind]
+    small = not some and prod(v.shape) < sum([prod(v.args[k].shape) for k in others])
 
     def checked(*args: Any) -> Any:
-        if not all(np.isfinite(args[1 - k]).all() for k in sides):
+        if not small and not all(np.isfinite(args[k]).all() for k in others):
             raise UnsupportedError("padding times what is not finite")
-        return call(*args)
+        result = call(*args)
+        if small and not np.isfinite(result).all() and not all(np.isfinite(args[k]).all() for k in others):
+            raise UnsupportedError("padding times what is not finite")
+        return result
 
     return checked
 
@@ -240,9 +255,13 @@ def _nest(v: Value, known: Known) -> Nest:
 def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     la, lb, out = v.params
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
-    vector, n = _columns(v, strides, sizes)
+    vector, n, near = _columns(v, strides, sizes)
     labels = (la, lb) if vector else (lb, la)  # rows, columns
     m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
+    if contract_plan.sees_windows(v):
+        copied = by_columns(v, reduced, sizes, Vectors(sizes.get(n, 1), near, sizes.get(m, 1)), _sums(v))
+        if copied is not None:
+            return copied
     outer = [c for c in out if c not in (m, n)]
     plain = _of_matrices(False, v, sizes, labels, m, n)
     if plain is not None:
@@ -278,21 +297,21 @@ def _of_matrices(in_lanes: bool, v: Value, sizes: dict[str, int], own: tuple[str
     return matrices.product(in_lanes, _sums(v), sizes, own, out, "".join(reduced), m, n)
 
 
-def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
-    """Which operand is read in vectors, and along which label."""
+def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str, bool]:
+    """Which operand is read in vectors, along which label, and are its elements neighbours?"""
     la, lb, out = v.params
     lanes = lanes_of(_sums(v), default().target)
     if out and sizes[out[-1]] >= lanes and (out[-1] in la) != (out[-1] in lb):
-        return int(out[-1] in lb), out[-1]  # the result lies row by row
+        return int(out[-1] in lb), out[-1], True  # the result lies row by row
     total = prod(sizes.values())
-    best: tuple[float, int, str] = (float("inf"), 1, "")
+    best: tuple[float, int, str, bool] = (float("inf"), 1, "", True)
     for k, (own, other) in enumerate(((la, lb), (lb, la))):
         for c, step in zip(own, strides[k] or row_major(v.args[k].shape)):
             if c in out and c not in other and sizes[c] > 1:
                 vectors = -(-sizes[c] // lanes)
                 cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(v.args[k].shape))
-                best = min(best, (cost, k, c))
-    return best[1], best[2]
+                best = min(best, (cost, k, c, step == 1))
+    return best[1:]
 
 
 def grouped(sizes: list[int]) -> tuple[int, int, int]:

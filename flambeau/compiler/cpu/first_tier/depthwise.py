@@ -45,7 +45,7 @@ def depthwise(v: Value, known: Mapping[Value, Any]) -> Call | None:
         return None
     behind = [k for k, a in enumerate(v.args) if known.get(a, row_major(a.shape)) is None]
     call = _along(v, sizes, n)
-    return checked_padding(call, behind) if behind else call
+    return checked_padding(v, call, behind) if behind else call
 
 
 def _along(v: Value, sizes: dict[str, int], n: str) -> Call:
