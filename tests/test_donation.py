@@ -169,6 +169,75 @@ def test_what_may_refuse_a_value_runs_before(pool: Pool) -> None:
         assert all((c.buf == old).all() for c, old in zip(given, before))
 
 
+# ---- what NumPy computes among the kernels
+
+
+def _reversed(x: np.ndarray) -> np.ndarray:
+    return x[::-1]
+
+
+def _refused(x: np.ndarray) -> np.ndarray:
+    raise ValueError("refused")
+
+
+def test_an_update_behind_what_numpy_computes() -> None:
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    other = b.extern("reversed", _reversed, (b.map("exp", g),), [((100,), F32)])
+    b.f.outputs = [b.map("sub", w, other), b.map("mul", b.map("exp", b.flip(w, [0])), other)]
+    assert replaced(b.f, cells(100, 100), {0: 0}) == [True]
+
+
+def test_numpy_may_see_the_old_memory_to_the_end() -> None:
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    seen = b.extern("reversed", _reversed, (w,), [((100,), F32)])
+    b.f.outputs = [b.map("sub", w, b.map("exp", g)), b.map("add", seen, g)]
+    assert replaced(b.f, cells(100, 100), {0: 0}) == [False]
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    b.f.outputs = [b.map("sub", w, g), b.extern("reversed", _reversed, (b.map("exp", w),), [((100,), F32)]), w]
+    replaced(b.f, cells(100, 100), {0: 0})
+
+
+def test_what_numpy_refuses_comes_before_writes() -> None:
+    b = Builder()
+    w, g = vector(b, 0), vector(b, 1)
+    b.f.outputs = [b.map("sub", w, b.map("exp", g)), b.extern("refused", _refused, (g,), [((100,), F32)])]
+    given = cells(100, 100)
+    before = given[0].buf.copy()
+    program = Executable(b.f, types_of(b.f), None, {0: 0})
+    assert program.inplace == {0: 0}
+    with pytest.raises(ValueError, match="refused"):
+        program.run([c.buf for c in given], [], [given[0].buf, None])
+    assert np.array_equal(given[0].buf, before)
+
+
+# ---- rows of a table
+
+
+def added(b: Builder, w: Value, rows: Value, values: Value) -> Value:
+    return b.index_put("add", w, (0,), [rows], values)
+
+
+def test_rows_are_added_where_the_table_is() -> None:
+    """Also rows that are computed of it: they are read before the first is written."""
+    b = Builder()
+    w, rows = b.input(0, (50, 6), F32, ((6, 1), 0)), b.input(1, (20,), dt.int64, ((1,), 0))
+    b.f.outputs = [added(b, w, rows, b.map("exp", b.take(w, rows, 0)))]
+    given = [*cells(300), Cell(np.arange(20) * 7 % 11)]
+    assert replaced(b.f, given, {0: 0}) == [True]
+
+
+def test_a_copy_in_place_is_left_out() -> None:
+    """What copies the table for the case that others hold it touches nothing where they do not."""
+    b = Builder()
+    w, rows = b.input(0, (50, 6), F32, ((6, 1), 0)), b.input(1, (20,), dt.int64, ((1,), 0))
+    b.f.outputs = [added(b, w, rows, b.const(1.0, F32, (20, 6)))]
+    program = Executable(b.f, types_of(b.f), None, {0: 0})
+    assert "icmp eq ptr %p0, %p1" in next(k.text for k in program.kernels if k is not None)
+
+
 counted: list[bool] = []
 
 

@@ -76,6 +76,8 @@ def _learn(key: tuple[Any, ...], root: Fn, seed: Any, leaves: list[AccumulateGra
 
 def _are_own(grads: list[Any], pending: int) -> bool:
     """Does each gradient have memory that was made in this pass, all of it and alone?"""
+    if any(g.is_sparse for g in grads):
+        return False
     made = {id(s) for s in threads.epoch.pend[pending:]}
     own = {id(g._s) for g in grads if g._view is None and g._ty is g._s.ty and g._ty.dense and id(g._s) in made}
     return len(own) == len(grads)

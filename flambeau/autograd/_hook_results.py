@@ -38,7 +38,7 @@ def gradient(hook: Callable[..., Any], given: Any, result: Any) -> Any:
     if not isinstance(result, TensorBase):
         raise TypeError(f"expected Variable, but hook returned '{type_name(result)}'")
     x: Any = result
-    if x._ty.dtype is not given._ty.dtype:
+    if x._ty.dtype is not given._ty.dtype or x.layout is not given.layout:
         raise RuntimeError(f"hook '{_name(hook)}' has changed the type of value (was {given.type()} got {x.type()})")
     if x._ty.shape != given._ty.shape:
         raise RuntimeError(f"hook '{_name(hook)}' has changed the size of value")

@@ -177,6 +177,8 @@ def _form(fn: Fn, grads: list[Any]) -> tuple[Any, ...] | None:
     form += (node.attrs, tuple([i.ty for i in node.ins]), node.ty) if call is None else call
     form += [e is None for e in fn.edges]
     for g in grads:
+        if g is not None and g.is_sparse:
+            return None
         form += (None, None) if g is None else (g._ty, g._s.ty)
     for x in fn.saved:
         if x is None:

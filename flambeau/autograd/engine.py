@@ -207,6 +207,9 @@ class Task:
         if slots[k] is None:
             slots[k] = g
             return
+        if slots[k].is_sparse or g.is_sparse:
+            slots[k] = g + slots[k] if slots[k].is_sparse else slots[k] + g
+            return
         # PyTorch adds in place where nobody else sees the gradient, which the version of ``grad`` shows.
         alone = not self.create and _references(slots, k) <= _ALONE and slots[k]._ty.dense
         version = slots[k]._s.version + 1 if alone else None
@@ -412,8 +415,10 @@ def accumulate(node: AccumulateGrad, g: Any, create: bool) -> None:
     if x is None or x._edge is not node:
         return
     if x._grad is None:
-        x._grad = _own(g, x, create)
+        x._grad = _sparse_copy(g, create) if g.is_sparse else _own(g, x, create)
         g = g if create else x._grad
+    elif x._grad.is_sparse and not g.is_sparse:
+        x._grad = g + x._grad
     elif create:
         x._grad = x._grad + g
     else:
@@ -435,6 +440,11 @@ def obeys_layout(g: Any, leaf: Any) -> bool:
     if not leaf.dense:
         return g.contiguous
     return all(n == 1 or a == b for n, a, b in zip(g.shape, g.strides, leaf.strides))
+
+
+def _sparse_copy(g: Any, create: bool) -> Any:
+    """A sparse gradient with values of its own, which may be written."""
+    return g.clone() if create else g.detach().clone()
 
 
 def _own(g: Any, x: Any, create: bool) -> Any:

@@ -20,10 +20,11 @@ from ..graph.tape import Released, released, settle
 from ..graph.tensor_base import new_tensor
 from ..graph.traced import Traced, inner_nodes
 from ..graph.types import Ty, ty
-from ..ops._registry import HELD_BACK, fresh, version_of
+from ..ops._registry import HELD_BACK, version_of
 from ..ops._view_rules import CopySlices
 from ..ops.creation import ones_like, ones_node
 from . import anomaly_mode as anomaly
+from ._sparse_gradients import SparseNodes, fresh, plain_nodes
 from .engine import Task, accumulate, obeys_layout
 
 _templates: dict[tuple[Any, ...], Template] = {}
@@ -40,9 +41,7 @@ class Template:
 
     __slots__ = ("grads", "lasting", "retained", "scalars", "versions")
 
-    def __init__(
-        self, grads: list[Node | None], retained: list[Node | None], scalars: list[Any], versions: list[int]
-    ) -> None:
+    def __init__(self, grads: list[Any], retained: list[Any], scalars: list[Any], versions: list[int]) -> None:
         self.grads = grads
         self.retained = retained
         self.scalars = scalars
@@ -184,7 +183,7 @@ def _find(
     return known
 
 
-def _retain(kept: Retained, nodes: list[Node | None], epoch: Epoch) -> None:
+def _retain(kept: Retained, nodes: list[Any], epoch: Epoch) -> None:
     """Adds gradients to results that retain them, if they still live."""
     epoch.bytes -= HELD_BACK
     for (_, _, reference), node in zip(kept, nodes):
@@ -203,7 +202,9 @@ def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
             continue
         if x._grad is None:
             g = x._grad = fresh(node, epoch)
-            if version:
+            if node.__class__ is SparseNodes:
+                g._spread = False  # its memory is its own
+            elif version:
                 g._s.version = version
         else:
             accumulate(acc, fresh(node, epoch), False)
@@ -235,7 +236,8 @@ class Pass:
         self.versions = known.versions
         self.leaves = leaves
         self.nodes = nodes
-        self.together = None not in known.grads and len(set(leaves)) == len(leaves) > 0
+        dense = all([g.__class__ is Node for g in known.grads])  # noqa: C419
+        self.together = dense and len(set(leaves)) == len(leaves) > 0
         self.bytes = sum([g.ty.nbytes for g in known.grads if g is not None])
 
 
@@ -347,7 +349,7 @@ def _learn(
     with on_one_line():
         task.run([root], [seed])
     found = [task.captured.get(len(leaves) + i) for i in range(len(kept))]
-    retained = [None if g is None else node_of(g.clone()) for g in found]
+    retained = [None if g is None else SparseNodes(g) if g.is_sparse else node_of(g.clone()) for g in found]
     grads = [task.captured.get(i) for i in range(len(leaves))]
     nodes = [None if g is None else _laid_out(g, acc) for g, acc in zip(grads, leaves)]
     versions = [0 if g is None else _version(g, acc.leaf, any(g is o for o in grads[:i]))
@@ -361,13 +363,13 @@ def _learn(
     return learned
 
 
-def says_all(key: tuple[Any, ...], grads: list[Node | None]) -> bool:
+def says_all(key: tuple[Any, ...], grads: list[Any]) -> bool:
     """Is the memory that the gradients read all in the nodes of the key?
 
     Tables that an operator keeps for its gradient are not: in the next epoch they may have another number, or none.
     """
     seen = _reached([n for n in key if isinstance(n, Node)], set())
-    more = _reached([n for n in grads if n is not None], seen)
+    more = _reached(plain_nodes(grads), seen)
     return not any(n.op is LEAF and n.attrs >= 0 for n in more)
 
 
@@ -384,13 +386,17 @@ def _reached(nodes: list[Node], known: set[Node]) -> set[Node]:
 
 def _version(g: Any, leaf: Any, shared: bool) -> int:
     """PyTorch keeps a gradient that nobody else holds and that is laid out like its leaf; others are copied once."""
+    if g.is_sparse:
+        return 0
     if leaf is None or (not shared and obeys_layout(g._ty, leaf._ty)):
         return version_of(g)
     return int(leaf._ty.dense)
 
 
-def _laid_out(g: Any, acc: AccumulateGrad) -> Node:
+def _laid_out(g: Any, acc: AccumulateGrad) -> Any:
     """The gradient's node in its leaf's memory layout."""
+    if g.is_sparse:
+        return SparseNodes(g)
     h = node_of(g)
     leaf = acc.leaf
     t: Ty = leaf._ty if leaf is not None else h.ty

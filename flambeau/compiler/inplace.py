@@ -33,6 +33,41 @@ def owned(f: Function, generated: Callable[[Value], bool]) -> Function:
     return rewritten(f, own)
 
 
+def read_first(f: Function) -> set[Value]:
+    """What scatters put into a copy of an input and compute of elements of that input, which is to be stored before.
+
+    The kernel of the scatter would else read the input, and so could not write where it lies.
+    """
+    found: set[Value] = set()
+    for v in f.values:
+        if v.kind == "scatter" and v.args[-1].kind == "map":
+            base = _original(v.args[0])
+            if base is not None and _is_computed_of(v.args[-1], base):
+                found.add(v.args[-1])
+    return found
+
+
+def _original(a: Value) -> Value | None:
+    """The input of which a value is a copy."""
+    while a.kind == "scatter" or (a.kind == "map" and a.name == "cast" and a.args[0].dtype is a.dtype):
+        a = a.args[0]
+    return a if a.kind == "input" else None
+
+
+def _is_computed_of(a: Value, base: Value) -> bool:
+    """Is a value computed element by element of parts of another?"""
+    seen: set[Value] = set()
+    stack = [a]
+    while stack:
+        v = stack.pop()
+        if v is base:
+            return True
+        if v not in seen and v.kind in ("map", "view", "gather"):
+            seen.add(v)
+            stack.extend(v.args)
+    return False
+
+
 def apart(f: Function, count: int, generated: Callable[[Value], bool]) -> Function:
     """The function whose first ``count`` outputs are values of their own, if they are generated at all."""
     seen: set[Value] = set()

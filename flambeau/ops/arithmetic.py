@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import bool_, dtype, int64, weak_dtype
 from ..graph.node import Operator
-from ..graph.tensor_base import TensorBase
+from ..graph.tensor_base import NotDense, TensorBase
 from ..graph.types import Ty, ty
 from ._checks import check_numbers
 from ._elementwise import (
@@ -28,6 +28,7 @@ from ._immediate import ON_INTEGERS, at_once, integers, scalar
 from ._old_forms import factor_of_the_last
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
+from .sparsity import sparse_sum
 
 EVERY = Support("")
 _PLAIN = (float, int)
@@ -174,7 +175,10 @@ def add(input: Any, other: Any, *old: Any, alpha: Any = None, out: Any = None) -
     """``input + alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.add.html)."""
     if old:
         input, other, alpha = _old_form("add", (input, other, *old), alpha)
-    y = _sum(ADD, ADD_SCALED, _new, input, other, alpha)
+    try:
+        y = _sum(ADD, ADD_SCALED, _new, input, other, alpha)
+    except NotDense:
+        y = sparse_sum(input, other, alpha)
     return y if out is None else into(y, out, "add")
 
 
@@ -183,7 +187,10 @@ def sub(input: Any, other: Any, *old: Any, alpha: Any = None, out: Any = None) -
     """``input - alpha * other`` (https://docs.pytorch.org/docs/stable/generated/torch.sub.html)."""
     if old:
         input, other, alpha = _old_form("sub", (input, other, *old), alpha)
-    y = _sum(SUB, SUB_SCALED, _new, input, other, alpha)
+    try:
+        y = _sum(SUB, SUB_SCALED, _new, input, other, alpha)
+    except NotDense:
+        y = sparse_sum(input, other, alpha, -1)
     return y if out is None else into(y, out, "sub")
 
 
@@ -192,9 +199,12 @@ def add_(self: Any, other: Any, *old: Any, alpha: Any = None) -> Any:
     """In-place ``add``."""
     if old:
         self, other, alpha = _old_form("add_", (self, other, *old), alpha)
-    if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
-        return call_inplace(ADD, self, (other,))
-    return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
+    try:
+        if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
+            return call_inplace(ADD, self, (other,))
+        return _sum(ADD, ADD_SCALED, _written, self, other, alpha)
+    except NotDense:
+        return sparse_sum(self, other, alpha, 1, inplace=True)
 
 
 @export("subtract_", function=False)
@@ -202,9 +212,12 @@ def sub_(self: Any, other: Any, *old: Any, alpha: Any = None) -> Any:
     """In-place ``sub``."""
     if old:
         self, other, alpha = _old_form("sub_", (self, other, *old), alpha)
-    if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
-        return call_inplace(SUB, self, (other,))
-    return _sum(SUB, SUB_SCALED, _written, self, other, alpha)
+    try:
+        if alpha is None and (isinstance(other, TensorBase) or type(other) in _PLAIN):
+            return call_inplace(SUB, self, (other,))
+        return _sum(SUB, SUB_SCALED, _written, self, other, alpha)
+    except NotDense:
+        return sparse_sum(self, other, alpha, -1, inplace=True)
 
 
 @function()
@@ -271,7 +284,10 @@ def _direct_inplace(op: Operator, general: Callable[..., Any]) -> Callable[..., 
 
     def method(self: Any, other: Any) -> Any:
         if isinstance(other, TensorBase) or type(other) in _PLAIN:
-            return call_inplace(op, self, (other,))
+            try:
+                return call_inplace(op, self, (other,))
+            except NotDense:
+                pass
         return general(self, other)
 
     return method

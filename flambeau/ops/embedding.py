@@ -13,6 +13,7 @@ from ..graph.resting import make
 from ..graph.types import Ty, contiguous_strides, ty
 from ._checks import at_hand, counted, wide
 from ._registry import call, function
+from .sparse_rows import row_gradient
 
 FEW = 4096  # zeros that become memory at once
 
@@ -85,7 +86,15 @@ def _embedding_vjp(f: Any, g: Any) -> tuple[Any, None]:
     return call(EMBEDDING_BACKWARD, (g, f.saved(1)), (f.ins[0].shape[0], *f.attrs)), None
 
 
+def _embedding_rows_vjp(f: Any, g: Any) -> tuple[Any, None]:
+    padding, scale, _ = f.attrs
+    if scale:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    return row_gradient(g, f.saved(1), f.ins[0].shape[0], padding), None
+
+
 EMBEDDING = Operator("embedding", _embedding_ty, _embedding_lower, _embedding_vjp, saves=((1, (0,)),))
+SPARSE_EMBEDDING = Operator("embedding", _embedding_ty, _embedding_lower, _embedding_rows_vjp, saves=((1, (0,)),))
 
 
 def _add_rows(b: Any, rows: int, indices: Any, values: Any) -> Any:
@@ -142,7 +151,7 @@ def embedding_rows(
 ) -> Any:
     """``weight[indices]``; the row ``padding_idx`` gets no gradient (``torch.embedding``).
 
-    Gradients are dense also if ``sparse`` is true.
+    The gradient is a sparse tensor if ``sparse`` is true.
 
     Raises:
         IndexError: an index is out of range.
@@ -154,7 +163,8 @@ def embedding_rows(
     late = _check_rows(indices, weight._ty.shape[0])
     if indices._ty.contiguous:
         indices = _of_one_type(indices)
-    return call(EMBEDDING, (weight, indices), (padding_idx, scale_grad_by_freq, late))
+    op = SPARSE_EMBEDDING if sparse else EMBEDDING
+    return call(op, (weight, indices), (padding_idx, scale_grad_by_freq, late))
 
 
 def _of_one_type(indices: Any) -> Any:
@@ -181,7 +191,8 @@ def embedding(
     """``weight[input]``: indices (*) and a table (rows, size) -> (*, size)
     (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html).
 
-    ``max_norm`` shortens the rows that are looked up, in place. Gradients are dense also if ``sparse`` is true.
+    ``max_norm`` shortens the rows that are looked up, in place. The gradient of the table is a sparse tensor of the
+    rows that were looked up if ``sparse`` is true.
 
     Raises:
         IndexError: an index is out of range.
@@ -254,13 +265,39 @@ def _bag_backward_lower(b: Any, attrs: Any, g: Any, indices: Any, bags: Any, wei
 
 
 def _bag_vjp(f: Any, g: Any) -> tuple[Any, ...]:
-    indices, bags = f.saved(1), f.saved(2)
+    return _bag_gradients(f, g, _bag_table)
+
+
+def _bag_rows_vjp(f: Any, g: Any) -> tuple[Any, ...]:
+    return _bag_gradients(f, g, _bag_rows)
+
+
+def _bag_gradients(f: Any, g: Any, of_table: Any) -> tuple[Any, ...]:
     extra = (f.saved(3),) if len(f.ins) > 3 else ()
-    gw = call(BAG_BACKWARD, (g, indices, bags, *extra), (*f.attrs, f.ins[0].shape[0])) if f.needs(0) else None
+    gw = of_table(f, g, f.saved(1), f.saved(2), extra) if f.needs(0) else None
     gs = None
     if extra and f.needs(3):
-        gs = _sample_gradient(g, f.saved(0), indices, bags, f.attrs[2])
+        gs = _sample_gradient(g, f.saved(0), f.saved(1), f.saved(2), f.attrs[2])
     return (gw, None, None, gs)[: len(f.ins)]
+
+
+def _bag_table(f: Any, g: Any, indices: Any, bags: Any, extra: tuple[Any, ...]) -> Any:
+    return call(BAG_BACKWARD, (g, indices, bags, *extra), (*f.attrs, f.ins[0].shape[0]))
+
+
+def _bag_rows(f: Any, g: Any, indices: Any, bags: Any, extra: tuple[Any, ...]) -> Any:
+    """The gradient of the table as a sparse tensor of the rows that were looked up."""
+    mean, count, padding, scale = f.attrs
+    if scale:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    each = g.index_select(0, bags)
+    if mean:
+        counted = (indices != padding).to(g.dtype)
+        sizes = counted.new_zeros(count).index_add(0, bags, counted).clamp_min(1)
+        each = each / sizes.index_select(0, bags).unsqueeze(1)
+    for weights in extra:
+        each = each * weights.unsqueeze(1)
+    return row_gradient(each, indices, f.ins[0].shape[0], padding)
 
 
 def _bag_double(f: Any, gg: Any) -> tuple[Any, ...]:
@@ -279,9 +316,9 @@ def _sample_gradient(g: Any, table: Any, indices: Any, bags: Any, padding: int) 
     return (g.index_select(0, bags) * rows).sum(1).masked_fill(indices == padding, 0)
 
 
-BAG = Operator(
-    "embedding_bag", _bag_ty, _bag_lower, _bag_vjp, saves=((0, (3,)), (1, (0, 3)), (2, (0, 3)), (3, (0,))),
-)  # fmt: skip
+_BAG_SAVES = ((0, (3,)), (1, (0, 3)), (2, (0, 3)), (3, (0,)))
+BAG = Operator("embedding_bag", _bag_ty, _bag_lower, _bag_vjp, saves=_BAG_SAVES)
+SPARSE_BAG = Operator("embedding_bag", _bag_ty, _bag_lower, _bag_rows_vjp, saves=_BAG_SAVES)
 BAG_BACKWARD = Operator(
     "_embedding_bag_backward", lambda tys, attrs: ty((attrs[4], tys[0].shape[1]), tys[0].dtype), _bag_backward_lower,
     _bag_double, saves=((0, (3,)), (1, (0, 3)), (2, (0, 3)), (3, (0,))),
@@ -394,7 +431,8 @@ def embedding_bag_all(
         where = tensor(_largest_rows(weight.detach()._numpy(), at, ids, count, padding))
         return call(BAG_MAX, (weight, where)), bags, sizes, where.clamp_min(0)
     ins = (weight, indices, bags) if per_sample_weights is None else (weight, indices, bags, per_sample_weights)
-    return call(BAG, ins, (mode == 1, count, padding, scale_grad_by_freq)), bags, sizes, sizes
+    op = SPARSE_BAG if sparse else BAG
+    return call(op, ins, (mode == 1, count, padding, scale_grad_by_freq)), bags, sizes, sizes
 
 
 def _check_sample_weights(weight: Any, samples: Any) -> None:

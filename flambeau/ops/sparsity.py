@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ..device import strided
 from ._registry import method
 
 
@@ -51,3 +52,12 @@ def to_dense(self: Any, dtype: Any = None, *, masked_grad: bool | None = None) -
 def sparse_product(a: Any, b: Any) -> Any:
     """``a @ b`` where one of them is sparse."""
     return import_module("flambeau.sparse").matmul(a, b)
+
+
+def sparse_sum(x: Any, y: Any, alpha: Any, sign: int = 1, inplace: bool = False) -> Any:
+    """``x + sign * alpha * y`` where one of them is sparse; ``inplace``: in ``x``."""
+    alpha = sign if alpha is None else sign * alpha
+    if x.layout is not strided:
+        return (x.add_ if inplace else x.add)(y, alpha=alpha)
+    sums = import_module("flambeau.sparse._sums")
+    return (sums.add_to_dense_ if inplace else sums.add_to_dense)(x, y.to_sparse(), alpha)

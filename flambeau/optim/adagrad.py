@@ -9,7 +9,8 @@ import flambeau as torch
 
 from ._loop import Group, LoopOptimizer, State, decay_kind, with_decay, zero_step
 from ._rules import Update, apply_rule, gradients, plus_product, plus_quotient
-from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _number, _to_scalar
+from ._sparse import apply_to_rows, rows_at, summed, with_changes
+from .optimizer import ParamsT, _check_fused, _check_lr, _check_not_negative, _to_scalar
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -102,20 +103,20 @@ class Adagrad(LoopOptimizer):
         return Update(_adagrad, _KEYS, lambda count: (flags, _numbers(group, count)))
 
     def _update_sparse(self, group: Group) -> Sequence[Any]:
-        """A step of a group with sparse gradients, one parameter after another."""
+        """A step of a group with sparse gradients."""
+        if group["fused"]:
+            raise RuntimeError("`fused` does not support sparse grad or complex param")
         if group["weight_decay"] != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
         rows, states = self._gather(group, _KEYS)
         counts = self._mirror.announce([state["step"] for state in states])
-        for row, count in zip(rows, counts, strict=True):
+        for (param, grad, step, total), count in zip(rows, counts, strict=True):
             numbers = _numbers(group, count)
-            if not row[1].is_sparse:
-                apply_rule(_adagrad, (group["maximize"], False), [row], numbers)
+            if not grad.is_sparse:
+                apply_rule(_adagrad, (group["maximize"], False), [[param, grad, step, total]], numbers)
                 continue
-            param, grad, step, total = row
             step += 1
-            grad = -grad if group["maximize"] else grad
-            _update_rows(param, grad.coalesce(), total, _number(numbers[2]), numbers[1])
+            apply_to_rows(_adagrad_rows, group["maximize"], [[param, grad, total]], numbers)
         return rows
 
 
@@ -133,9 +134,12 @@ def _adagrad(flags: Any, tensors: Any, numbers: Any) -> list[Any]:
     return [plus_quotient(param, grad, total.sqrt() + eps, rate), None, step + 1, total]
 
 
-def _update_rows(param: Tensor, grad: Tensor, total: Tensor, rate: float, eps: float) -> None:
-    """One step of the entries that a coalesced gradient names."""
-    where, values = tuple(grad._indices()), grad._values()
-    sums = total[where] + values.pow(2)
-    total[where] = sums
-    param[where] += rate * (values / (sums.sqrt() + eps))
+def _adagrad_rows(form: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, None, sum of squares, of which only the rows with an entry change."""
+    param, values, index, total = tensors
+    _, eps, rate = numbers
+    grad, index, first = summed(-values if form[0] else values, index, form)
+    square = grad * grad
+    change = rate * (grad / ((rows_at(total, index, form) + square).sqrt() + eps))
+    changed = [with_changes(x, index, by, first, form) for x, by in ((param, change), (total, square))]
+    return [changed[0], None, None, changed[1]]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
+from ..ops.sparse_rows import with_added
 from ..ops.stepping import negative_zeros_like
 from ._loop import Group, LoopOptimizer, decay_kind, with_decay
 from ._rules import Update, apply_by_key, apply_rule, gradients, plus_scaled, steady
+from ._sparse import apply_to_rows, rows_of
 from .optimizer import ParamsT, _check_fused, _check_one_element, _to_scalar
 
 if TYPE_CHECKING:
@@ -91,7 +93,40 @@ class SGD(LoopOptimizer):
 
     def _update(self, group: Group) -> Sequence[Any]:
         update = self._describe(group)
-        params, grads = _dense_gradients(group)
+        params, grads = _with_gradients(group)
+        if any([grad.is_sparse for grad in grads]):  # noqa: C419
+            return self._update_sparse(group, update, params, grads)
+        return self._update_dense(group, update, params, grads)
+
+    def _update_sparse(self, group: Group, update: Update, params: list[Any], grads: list[Any]) -> Sequence[Any]:
+        """A step of a group some of whose gradients are sparse."""
+        if group["fused"]:
+            raise RuntimeError("`_fused_sgd` does not support sparse gradients")
+        dense = [k for k, grad in enumerate(grads) if not grad.is_sparse]
+        self._update_dense(group, update, [params[k] for k in dense], [grads[k] for k in dense])
+        rate = update.at()[1][0]
+        rows = []
+        for p, grad in zip(params, grads):
+            if grad.is_sparse:
+                rows.append([p, self._sparse_direction(group, p, -grad if group["maximize"] else grad)])
+        apply_to_rows(_sgd_rows, (), rows, [rate])
+        return params
+
+    def _sparse_direction(self, group: Group, p: Any, grad: Any) -> Any:
+        """Along what a parameter with a sparse gradient goes; the momentum is sparse too."""
+        if group["weight_decay"] != 0:
+            grad = grad.add(p, alpha=group["weight_decay"])
+        if group["momentum"] == 0:
+            return grad
+        state = self.state[p]
+        buffer = state.get("momentum_buffer")
+        if buffer is None:
+            buffer = state["momentum_buffer"] = grad.detach().clone()
+        else:
+            buffer.mul_(group["momentum"]).add_(grad, alpha=1 - group["dampening"])
+        return grad.add(buffer, alpha=group["momentum"]) if group["nesterov"] else buffer
+
+    def _update_dense(self, group: Group, update: Update, params: list[Any], grads: list[Any]) -> Sequence[Any]:
         buffers, fresh = self._buffers(params) if update.keys else ([], [])
         rows: list[Any] = list(zip(params, grads, buffers) if update.keys else zip(params, grads))
         if group["fused"]:
@@ -130,14 +165,21 @@ def _first_step(params: list[Any], flags: Any, numbers: Sequence[Any]) -> tuple[
     return flags, (rate, weight_decay, factor, 1.0)
 
 
-def _dense_gradients(group: Group) -> tuple[list[Any], list[Any]]:
+def _with_gradients(group: Group) -> tuple[list[Any], list[Any]]:
     """The parameters that have a gradient, and these."""
     params = group["params"]
     grads = gradients(params)
-    if any([grad is None or grad.is_sparse for grad in grads]):  # noqa: C419
+    if any([grad is None for grad in grads]):  # noqa: C419
         params = [p for p, grad in zip(params, grads) if grad is not None]
-        grads = [grad.to_dense() if grad.is_sparse else grad for grad in grads if grad is not None]
+        grads = [grad for grad in grads if grad is not None]
     return params, grads
+
+
+def _sgd_rows(form: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """The new value, of which only the rows with an entry change."""
+    param, values, index = tensors
+    index = index.clamp_min(0) if form[2] else index
+    return [with_added(rows_of(param, form), index, values * numbers[0]).view(param.shape)]
 
 
 def _sgd(flags: Any, tensors: Any, numbers: Any) -> list[Any]:

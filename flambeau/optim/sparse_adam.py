@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import flambeau as torch
 
 from ._loop import zeros_like
+from ._sparse import apply_to_rows, rows_at, summed, with_changes
 from .optimizer import Optimizer, ParamsT, _check_betas, _check_one_element, _evaluate, _number, _realise, _to_scalar
 
 if TYPE_CHECKING:
@@ -68,43 +69,47 @@ class SparseAdam(Optimizer):
             RuntimeError: a gradient is dense.
         """
         loss = _evaluate(closure)
-        touched = False
+        touched = 0
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._update(group, p)
-                    touched = True
+            touched += self._update(group)
         if touched:
             _realise()
         return loss
 
-    def _update(self, group: dict[str, Any], p: Tensor) -> None:
-        if not p.grad.is_sparse:
-            raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
-        state = self.state[p]
-        if not state:
-            state.update(step=0, exp_avg=zeros_like(p), exp_avg_sq=zeros_like(p))
-        state["step"] += 1
-        grad = -p.grad if group.get("maximize", False) else p.grad
-        _update_entries(p, grad.coalesce(), state, group)
+    def _update(self, group: dict[str, Any]) -> int:
+        """Updates the parameters of a group that have a gradient; how many these are."""
+        steps: dict[int, list[Any]] = {}
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            if not p.grad.is_sparse:
+                raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+            state = self.state[p]
+            if not state:
+                state.update(step=0, exp_avg=zeros_like(p), exp_avg_sq=zeros_like(p))
+            state["step"] += 1
+            steps.setdefault(state["step"], []).append([p, p.grad, state["exp_avg"], state["exp_avg_sq"]])
+        for step, rows in steps.items():
+            apply_to_rows(_sparse_adam, group.get("maximize", False), rows, _numbers(group, step))
+        return len(steps)
 
 
-def _update_entries(param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    """One step of the entries of a coalesced gradient."""
-    where, values = tuple(grad._indices()), grad._values()
-    if values.numel() == 0:
-        return
+def _numbers(group: dict[str, Any], step: int) -> tuple[float, ...]:
     beta1, beta2 = group["betas"]
-    mean = _moved(state["exp_avg"], where, values, 1 - beta1)
-    square = _moved(state["exp_avg_sq"], where, values.pow(2), 1 - beta2)
-    correction1, correction2 = 1 - beta1 ** state["step"], 1 - beta2 ** state["step"]
+    correction1, correction2 = 1 - beta1**step, 1 - beta2**step
     rate = _number(_to_scalar(group["lr"])) * math.sqrt(correction2) / correction1
-    param[where] -= rate * (mean / square.sqrt().add_(group["eps"]))
+    return 1 - beta1, 1 - beta2, -rate, group["eps"]
 
 
-def _moved(average: Tensor, where: tuple[Tensor, ...], values: Tensor, weight: float) -> Tensor:
-    """Moves entries of a running mean towards `values` in place; returns them."""
-    old = average[where]
-    new = old + (values - old) * weight
-    average[where] = new
-    return new
+def _sparse_adam(form: Any, tensors: Any, numbers: Any) -> list[Any]:
+    """New value, None, None, running means of the gradient and of its square."""
+    param, values, index, mean, square = tensors
+    weight1, weight2, rate, eps = numbers
+    grad, index, first = summed(-values if form[0] else values, index, form)
+    old_mean, old_square = rows_at(mean, index, form), rows_at(square, index, form)
+    mean_change = (grad - old_mean) * weight1
+    square_change = (grad * grad - old_square) * weight2
+    change = rate * ((old_mean + mean_change) / ((old_square + square_change).sqrt() + eps))
+    changes = (param, change), (mean, mean_change), (square, square_change)
+    changed = [with_changes(x, index, by, first, form) for x, by in changes]
+    return [changed[0], None, None, *changed[1:]]

@@ -117,6 +117,13 @@ class CompressedTensor(OfValues, torch.Tensor):
     def _with(self, values: Any) -> Any:
         return _compressed(self.layout, self._pointers, self._others, values, self.shape)
 
+    @property
+    def _own(self) -> Any:
+        return self._vals
+
+    def _on_all(self, values: Any) -> Any:
+        return self._with(values)
+
     def _state(self) -> tuple[Any, ...]:
         return self._pointers, self._others, self._vals, self.shape
 

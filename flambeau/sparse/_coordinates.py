@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NoReturn
 
 import flambeau as torch
+from flambeau.graph.node import Operator
 from flambeau.graph.storage import VersionCounter
 from flambeau.graph.tensor_base import NotDense
 from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
 
+from ._changes import Changes
 from ._values import OfValues
 
 
 def refuse(self: Any) -> NoReturn:
     """Raises NotDense."""
-    raise NotDense(f"this operator does not take sparse tensors (layout {self.layout}): call to_dense() first")
+    raise NotDense(f"{_operator()} does not take sparse tensors (layout {self.layout}): call to_dense() first")
 
 
-class SparseTensor(OfValues, torch.Tensor):
+def _operator() -> str:
+    """What is being recorded, as the nearest calls tell."""
+    frame = sys._getframe(2)
+    for _ in range(4):
+        op = frame.f_locals.get("op")
+        if isinstance(op, Operator):
+            return f"{op.name}()"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return "this operator"
+
+
+class SparseTensor(Changes, OfValues, torch.Tensor):
     """A tensor of layout ``torch.sparse_coo``: ``indices`` (sparse_dim, nnz) int64 and ``values`` (nnz, *dense dims).
 
     An index may occur several times: its values are added, which ``coalesce`` does once and for all.
     """
 
-    __slots__ = ("_coalesced", "_origin", "_places", "_vals")
+    __slots__ = ("_at", "_once_only", "_origin", "_own", "_padded", "_spread")
     __torch_function__ = disabled  # type: ignore[assignment]
 
     # What an operator asks a tensor for first: a sparse tensor has no memory to give.
@@ -57,13 +73,41 @@ class SparseTensor(OfValues, torch.Tensor):
 
     # ---- parts
 
+    # ``_at`` and ``_own`` may end with entries that are not there, of index -1 and value 0 (``ops/sparse_rows.py``),
+    # as long as nobody asks how many there are; ``_padded``: may they?
+    # ``_spread``: do the values of PyTorch's tensor not lie row by row, though these do?
+
+    def _cut(self) -> None:
+        """Leaves out what is not there."""
+        n = int((self._at[0] >= 0).sum())
+        self._at, self._own = self._at.narrow(1, 0, n), self._own.narrow(0, 0, n)
+        self._padded, self._once_only = False, self._once_only or n < 2
+
+    @property
+    def _places(self) -> Any:
+        if self._padded:
+            self._cut()
+        return self._at
+
+    @property
+    def _vals(self) -> Any:
+        if self._padded:
+            self._cut()
+        return self._own
+
+    @property
+    def _coalesced(self) -> bool:
+        if self._padded:
+            self._cut()
+        return self._once_only
+
     def sparse_dim(self) -> int:
         """How many dimensions have indices."""
-        return self._places.shape[0]
+        return self._at.shape[0]
 
     def dense_dim(self) -> int:
         """How many dimensions the values have of their own."""
-        return self._vals.ndim - 1
+        return self._own.ndim - 1
 
     def _nnz(self) -> int:
         return self._places.shape[1]
@@ -135,6 +179,13 @@ class SparseTensor(OfValues, torch.Tensor):
     def _with(self, values: Any) -> Any:
         return made(self._places, values, self.shape, self._coalesced)
 
+    def _with_entries(self, places: Any, values: Any, coalesced: bool) -> Any:
+        return made(places, values, self.shape, coalesced)
+
+    def _on_all(self, values: Any) -> Any:
+        """Other values for all entries, those that are not there among them: zeros that stay zeros."""
+        return made(self._at, values, self.shape, self._once_only, self._padded)
+
     def _state(self) -> tuple[Any, ...]:
         return self._places, self._vals, self.shape, self._coalesced
 
@@ -143,7 +194,8 @@ class SparseTensor(OfValues, torch.Tensor):
 
     def clone(self, *, memory_format: Any = None) -> Any:
         """A copy."""
-        return made(self._places.clone(), self._vals.clone(), self.shape, self._coalesced)
+        return made(self._at.clone(), self._own.clone(memory_format=torch.contiguous_format), self.shape,
+                    self._once_only, self._padded)  # fmt: skip
 
     def numpy(self, *, force: bool = False) -> NoReturn:
         """Raises TypeError."""
@@ -174,19 +226,21 @@ class SparseTensor(OfValues, torch.Tensor):
         """The sum of two sparse tensors.
 
         Raises:
-            RuntimeError: ``other`` is dense.
+            RuntimeError: ``other`` is dense, or of another shape.
         """
         if not isinstance(other, SparseTensor):
             raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
-        places = torch.cat([self._places, other._places], 1)
-        return made(places, torch.cat([self._vals, other._vals * alpha]), self.shape, False).coalesce()
+        from ._sums import total
+
+        return total(self, other, alpha)
 
     __add__ = add
 
     def __radd__(self, other: Any) -> Any:
         """``dense + sparse``."""
-        dtype = torch.promote_types(other.dtype, self.dtype)
-        return other.to(dtype).index_put(tuple(self._places), self._vals.to(dtype), accumulate=True)
+        from ._sums import add_to_dense
+
+        return add_to_dense(other, self, 1)
 
     def __rsub__(self, other: Any) -> Any:
         return (-self).__radd__(other)
@@ -194,7 +248,7 @@ class SparseTensor(OfValues, torch.Tensor):
     def mul(self, other: Any) -> Any:
         """All values times a number, or elementwise times a tensor; sparse."""
         if not isinstance(other, torch.Tensor) or other.numel() == 1:
-            return self._with(self._vals * other)
+            return self._on_all(self._own * _number(other))
         if not isinstance(other, SparseTensor):
             x = self.coalesce()
             return x._with(x._vals * other.expand(x.shape)[tuple(x._places)])
@@ -267,14 +321,27 @@ def indented(name: str, x: Any) -> str:
     return f"{name}={x!r}".replace("\n", "\n" + " " * (8 + len(name))).replace(f", dtype={x.dtype}", "")
 
 
-def made(places: Any, values: Any, shape: Any, coalesced: bool) -> SparseTensor:
+def made(places: Any, values: Any, shape: Any, coalesced: bool, padded: bool = False) -> SparseTensor:
     """A sparse tensor of its parts, which fit."""
     x = object.__new__(SparseTensor)
     x._ty = ty(tuple(int(n) for n in shape), values.dtype)
-    x._e = x._view = x._grad = None
+    x._e = x._view = x._g = None
     x._vc = VersionCounter()
-    x._places, x._vals, x._coalesced, x._origin = places, values, coalesced or places.shape[1] < 2, None
+    x._at, x._own, x._padded, x._spread = places, values, padded, False
+    x._once_only, x._origin = coalesced or places.shape[1] < 2, None
     return x
+
+
+def of_rows(at: Any, values: Any, rows: int, padded: bool) -> SparseTensor:
+    """A matrix of which some rows are there, as the gradient of a table."""
+    return made(at.view(1, -1), values, (rows, values.shape[-1]), False, padded)
+
+
+def _number(x: Any) -> Any:
+    """A number, or a tensor of one element without a dimension, which does not change the shape of values."""
+    if isinstance(x, SparseTensor):
+        x = x.to_dense()
+    return x.reshape(()) if isinstance(x, torch.Tensor) else x
 
 
 def sparse_coo_tensor(

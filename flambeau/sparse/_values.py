@@ -18,21 +18,23 @@ class OfValues:
     """A sparse tensor's ``_vals``, and ``_with``, which gives other values the same indices."""
 
     _vals: Any
+    _own: Any  # the values, with what is not there at their end where there is such
+    _on_all: Callable[[Any], Any]
     _with: Callable[[Any], Any]
     add: Callable[..., Any]
     _once: Callable[[], Any]  # the same tensor without an index that occurs twice
 
-    grad_fn = property(lambda self: self._vals.grad_fn, doc="Of the values.")
-    is_leaf = property(lambda self: self._vals.is_leaf, doc="Of the values.")
+    grad_fn = property(lambda self: self._own.grad_fn, doc="Of the values.")
+    is_leaf = property(lambda self: self._own.is_leaf, doc="Of the values.")
 
     @property
     def requires_grad(self) -> bool:
         """Do the values need a gradient?"""
-        return self._vals.requires_grad
+        return self._own.requires_grad
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Makes the values need a gradient."""
-        self._vals.requires_grad_(requires_grad)
+        self._own.requires_grad_(requires_grad)
         return self
 
     @property
@@ -71,7 +73,7 @@ class OfValues:
 
     def detach(self) -> Any:
         """The same entries without a history."""
-        return self._with(self._vals.detach())
+        return self._on_all(self._own.detach())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from flambeau._utils import reduced
@@ -91,12 +93,12 @@ class OfValues:
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """The values in another dtype."""
-        return self._with(self._vals.to(*args, **kwargs))
+        return self._on_all(self._own.to(*args, **kwargs))
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """The type's name, or the values in another dtype."""
         if dtype is None:
-            return self._vals.type().replace("torch.", "torch.sparse.")
+            return self._own.type().replace("torch.", "torch.sparse.")
         return self._with(self._vals.type(dtype))
 
     def double(self) -> Any:
@@ -141,14 +143,14 @@ class OfValues:
         return (
             self._with(self._once()._vals.div(other, rounding_mode=rounding_mode))
             if rounding_mode
-            else self._with(self._vals / other)
+            else self._on_all(self._own / other)
         )
 
     def __truediv__(self, other: Any) -> Any:
         return self.div(other)
 
     def __neg__(self) -> Any:
-        return self._with(-self._vals)
+        return self._on_all(-self._own)
 
     def __abs__(self) -> Any:
         x = self._once()

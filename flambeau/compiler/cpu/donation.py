@@ -3,7 +3,8 @@
 An optimizer's step gives each parameter a new value; nobody sees the old one afterwards. The new one may take its
 place in memory if all that reads the old one is done by then: kernels that run earlier, and the kernel that writes it
 as far as it reads, at each point of its loops, the very element that it writes there. A kernel that may fail counts as
-a reader: if it does, nothing has been written. Whether nobody else holds the old memory is known when the program runs;
+a reader: if it does, nothing has been written. So does what NumPy computes; memory of which it may keep a view is
+written by nobody. Whether nobody else holds the old memory is known when the program runs;
 the same kernels then get other addresses.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..ir import Value
+from ..loops import Nest
 from .nest_loops import Kernel
 
 Home = Callable[[Value], Value]
@@ -36,7 +38,7 @@ def donations(
     """What may be written in place.
 
     Args:
-        kernels: all that the program computes, in an order in which they can run.
+        kernels: all that the program computes, in an order in which they can run; ``by_numpy`` for what NumPy does.
         home: whose memory a value lies in.
         outputs: the values of the outputs that kernels write where they are given.
         olds: for outputs that replace an input: which.
@@ -47,6 +49,12 @@ def donations(
         if k in outputs and replaced[j] == 1:
             found.add(outputs[k], k, j)
     return Donations(found.order, found.inputs, found.homes)
+
+
+def by_numpy(v: Value) -> Kernel:
+    """What stands among the kernels for a value that NumPy computes, and may fail to."""
+    operands = [(a, False) for a in v.args]
+    return Kernel("", "", [*operands, (v, True)], Nest([], []), -1, 0, 1, fails=True)
 
 
 class _Search:

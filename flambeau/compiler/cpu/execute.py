@@ -19,7 +19,7 @@ from ..affine import NotAffineError, dense_strides, distinct, row_major, same_st
 from ..checks import flagged
 from ..cluster import clusters
 from ..equal_nests import Nests
-from ..inplace import apart, owned
+from ..inplace import apart, owned, read_first
 from ..ir import Function, Value
 from ..loops import Layout, Nest
 from ..memory import Span, plan
@@ -28,7 +28,7 @@ from ..placing import IN_PLACE, PLACED, WRITABLE
 from ..sequence import Cluster
 from . import contract, nest_maps, nest_reduce, recurrence
 from .between_runs import Arena, Keeper, address
-from .donation import donations
+from .donation import by_numpy, donations
 from .executor import Array as InArray
 from .executor import Buffer, Constant, Executor, Operand, Segment
 from .executor import Kernel as Native
@@ -111,7 +111,7 @@ def _has_instructions(v: Value, target: Target) -> bool:
 
 def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Steps:
     """The clusters of a function with their loop nests; what no affine access reaches is stored first, or NumPy's."""
-    forced: set[Value] = set()
+    forced = read_first(f)
     divided: set[Value] = set()
     opaque: set[Value] = set()
     native = {v for v in f.values if generated(v, target)}
@@ -267,11 +267,12 @@ class Executable(Keeper):
         """The steps as they run: what is written in place after what reads the old value, the rest side by side."""
         self.inplace: dict[int, int] = {}
         places: dict[Value, Value] = {}
-        order = list(range(len(steps)))
         native = [k for k in kernels if k is not None]
-        if len(native) == len(kernels) and len(self.filled) == len(self.types):
-            outputs = {k: self.f.outputs[k] for k in self.filled}
-            order, self.inplace, places = donations(native, self.home, outputs, olds)
+        outputs = {k: self.f.outputs[k] for k in self.filled}
+        seen = self._seen_by_numpy(steps, kernels)
+        replaced = {k: j for k, j in olds.items() if j not in seen}
+        everything = [by_numpy(c.outputs[0]) if k is None else k for (c, _), k in zip(steps, kernels)]
+        order, self.inplace, places = donations(everything, self.home, outputs, replaced)
         ordered = [kernels[i] for i in order]
         home = lambda v: places.get(v) or self.home(v)  # noqa: E731
         # A number that replaces no input is what the caller waits for: it comes as soon as it can.
@@ -283,6 +284,12 @@ class Executable(Keeper):
         )
         self.kernels = [ordered[i] for i in again]
         return [steps[order[i]] for i in again]
+
+    def _seen_by_numpy(self, steps: Steps, kernels: list[Kernel | None]) -> set[int]:
+        """The inputs of which NumPy may hold a view until the run is over, or which are outputs as they are."""
+        read = [a for (c, _), k in zip(steps, kernels) if k is None for a in c.outputs[0].args]
+        given = [v for k, v in enumerate(self.f.outputs[: len(self.types)]) if k not in self.filled]
+        return {v.params[0] for v in (*read, *given) if v.kind == "input"}
 
     def _localized(self, steps: Steps) -> None:
         """Gives values that live within a chunk their places in the workspace, which their kernels are told."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from ..affine import Affine
 from ..ir import Value
-from ..loops import Nest
+from ..loops import Nest, Node
 from .nest_choices import across
 from .points import Points
 from .pool_text import MAX_CHUNKS
@@ -84,6 +85,13 @@ def _bases(n: Nest) -> dict[tuple[Value, bool], int]:
     return bases
 
 
+def _copied(node: Node) -> Any:
+    """The load of which a node is the value as it is; None if it is something else."""
+    if node.op == "map" and node.name == "cast" and node.args[0].dtype is node.dtype:
+        node = node.args[0]
+    return node.params if node.op == "load" else None
+
+
 class Loops(Points):
     """A generator of one nest. What it emits between the entry and the return is its ``body``."""
 
@@ -107,8 +115,8 @@ class Loops(Points):
 
     def shortcut(self) -> list[str]:
         """What returns at once if a copy is written where the original lies."""
-        (s, *more), nodes = self.n.stores, self.n.nodes
-        load = s.node.params if s.node.op == "load" and not more and len(nodes) == 1 else None
+        s, *more = self.n.stores
+        load = None if more else _copied(s.node)
         if load is None or load.guards or (load.value.kind, load.address) != ("input", s.address):
             return []
         places = [self.operands[load.value, False], self.operands[s.value, True]]
