@@ -178,6 +178,23 @@ def test_values_that_live_together_do_not_overlap() -> None:
     assert size < sum(s.nbytes for s in spans.values())
 
 
+@pytest.mark.parametrize("longest", [2, 8, 9, 60])
+def test_values_lie_at_the_lowest_offset_that_is_free(longest: int) -> None:
+    draw = np.random.default_rng(longest).integers
+    firsts, lives, sizes = draw(0, 60, 80).tolist(), draw(0, longest + 1, 80).tolist(), draw(1, 500, 80).tolist()
+    spans = {k: Span(n, first, first + life) for k, (n, first, life) in enumerate(zip(sizes, firsts, lives))}
+    offsets, size = plan(spans)
+    placed: list[tuple[int, int, Span]] = []
+    for k in sorted(spans, key=lambda k: -spans[k].nbytes):
+        s, at = spans[k], 0
+        for low, high, other in sorted(placed):
+            if s.first <= other.last and other.first <= s.last and low < at + s.nbytes and at < high:
+                at = high
+        assert offsets[k] == at
+        placed.append((at, at + -(-s.nbytes // 64) * 64, s))
+    assert size == max(high for _, high, _ in placed)
+
+
 def state(steps: int, name: str) -> Function:
     """A state of two elements, each of whose next values depends on both, as a solver of two equations has it."""
     b = Builder()

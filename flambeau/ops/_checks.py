@@ -103,7 +103,7 @@ def values_to_check(x: Any) -> np.ndarray:
     """A tensor's values, now: where one sample is recorded those of all, or none if they need no check."""
     sampling = threads.epoch.sampling
     if sampling is None:
-        return x.detach()._numpy()
+        return x._numpy()
     return np.zeros(0, np.int64) if sampling.checked else sampling.all_of(x)._numpy()
 
 

@@ -11,7 +11,7 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
-from ._immediate import picked
+from ._immediate import picked, within
 from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values, realised_tensor
@@ -29,6 +29,8 @@ def first_outside(index: Any, low: int, high: int) -> int | None:
     if index._ty.meta:
         return None
     values = values_to_check(index)
+    if not low and values.dtype == np.int64 and within(values, high):
+        return None
     if not values.size or (_least(values) >= low and _greatest(values) < high):
         return None
     return int(values[(values < low) | (values >= high)].reshape(-1)[0])
@@ -72,7 +74,7 @@ def wrapped(index: Any, n: int) -> Any:
     if index._ty.meta:
         return index
     values = values_to_check(index)
-    if not values.size or int(values.min()) >= 0:
+    if not values.size or _least(values) >= 0:
         return index
     if threads.epoch.sampling is not None:
         return (index + n).where(index < 0, index)

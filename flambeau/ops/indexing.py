@@ -16,7 +16,7 @@ from ..graph.tensor_base import View, new_tensor
 from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
 from ._checks import check_value, values_to_check
-from ._immediate import assign, assign_part, fill
+from ._immediate import assign, assign_part, fill, within
 from ._overlapping import shared_places
 from ._placing import assign_row
 from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
@@ -126,6 +126,9 @@ def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
             out.append(i)
             continue
         values = values_to_check(i)
+        if values.dtype == np.int64 and within(values, n):
+            out.append(i)
+            continue
         if values.size and (int(values.min()) < -n or int(values.max()) >= n):
             raise _out_of_bounds(values, k, n)
         if values.size and int(values.min()) < 0:
