@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from operator import index
 from typing import Any
 
 import numpy as np
 
 from ..compiler.numpy import to_memory
-from ..device import CPU, META, chosen, strided
+from ..device import CPU, META, chosen, sparse_coo, strided
 from ..device import device as _device
 from ..dtypes import (
     SCALAR_NAMES,
@@ -249,6 +250,8 @@ def zeros(
     **kw: Any,
 ) -> Any:
     """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
+    if layout is sparse_coo:
+        return import_module("flambeau.sparse").sparse_coo_tensor(size=sizes(kw_size(size, kw), "zeros"), dtype=dtype)
     check_layout(layout, "zeros")
     return _new_full("zeros", sizes(kw_size(size, kw), "zeros"), 0, dtype, device, requires_grad, out)
 
@@ -327,6 +330,8 @@ def full(
 def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any) -> Any:
     if not is_tensor(x):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    if x.layout is not strided:
+        x._s  # raises NotDense, and the tensor's own function is asked  # noqa: B018
     where = device_beside(x, device)
     dt = as_dtype(dt, name)
     t = like(x._ty, dt)

@@ -9,11 +9,13 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
+from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
 from ._immediate import is_batch, join
 from ._layouts import is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
+from .sparsity import sparse_joined
 
 SHARED = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
@@ -116,6 +118,13 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
     """
     xs = tensor_list("cat", tensors)
     dim = dim if axis is None else axis
+    try:
+        return _joined(xs, dim, out)
+    except NotDense:
+        return into(sparse_joined("cat", xs, dim), out, "cat")
+
+
+def _joined(xs: tuple[Any, ...], dim: int, out: Any) -> Any:
     if not xs:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     tys = [x._ty for x in xs]
@@ -180,7 +189,11 @@ def stack(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = Non
         y = join(xs, _stack_ty(tuple([x._ty for x in xs]), d), d, np.stack)
         if y is not None:
             return y
-    return into(call(STACK, xs, d), out, "stack")
+    try:
+        y = call(STACK, xs, d)
+    except NotDense:
+        y = sparse_joined("stack", xs, d)
+    return into(y, out, "stack")
 
 
 # ---- by the number of dimensions

@@ -132,6 +132,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
         return into(matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype), out, "norm")
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    if input.is_sparse or input.is_sparse_csr:
+        return into(type(input).norm(input, p, dim, keepdim, dtype=dtype), out, "norm")
     if dim is not None:
         dim = int_tuple(dim)
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype, out=out)

@@ -152,6 +152,8 @@ def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], nam
 def _like(
     sampler: Sampler, x: Any, dt: Any, device: Any, requires_grad: bool, memory_format: Any, generator: Any
 ) -> Any:
+    if x.layout is not strided:
+        x._s  # raises NotDense  # noqa: B018
     t = like(x._ty, as_dtype(dt))
     t = on_meta(t) if device_beside(x, device) is META else ty(t.shape, t.dtype, t.strides)
     if memory_format is not None and memory_format.name != "preserve_format":

@@ -8,6 +8,7 @@ from typing import Any
 from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, bfloat16, bool_, float16, float32, int64, uint8
 from ..dtypes import dtype as _dtype
 from ..graph.node import OUT, Operator
+from ..graph.tensor_base import NotDense, tensor_class
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._registry import call, export, into, method, wrap_dim, wrap_dims
@@ -89,7 +90,14 @@ def sum(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = Non
     dt = asked_dtype(dtype, out) or sum_dtype(input._ty.dtype)
     if dt.kind not in "fc" and input.requires_grad:
         _check_differentiable(dt)
-    return into(call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt)), out, "sum")
+    try:
+        y = call(SUM if dim is EVERY else SUM_DIM, (input,), (dims, keepdim, dt))
+    except NotDense:
+        own = type(input).sum  # a sparse tensor's
+        if own is tensor_class[0].sum:
+            raise
+        y = own(input, None if dim is EVERY else dim, keepdim, dtype=dtype)
+    return into(y, out, "sum")
 
 
 def asked_dtype(dt: _dtype | None, out: Any) -> _dtype | None:

@@ -39,7 +39,14 @@ def _compressed(x: Any, layout: str, dense_dim: Any) -> Any:
 
 @method()
 def sparse_mask(self: Any, mask: Any) -> Any:
-    """The elements that a sparse tensor in coordinate form has, as a sparse tensor with its indices."""
+    """The elements that a sparse tensor in coordinate form has, as a sparse tensor with its indices.
+
+    Raises:
+        RuntimeError: it has another shape.
+    """
+    if self._ty.shape != mask._ty.shape:
+        raise RuntimeError(f"sparse_mask(): operands have incompatible sizes; self has size {list(self.shape)} but "
+                           f"mask has size {list(mask.shape)}")  # fmt: skip
     return mask._with(self[tuple(mask._indices())])
 
 
@@ -61,3 +68,8 @@ def sparse_sum(x: Any, y: Any, alpha: Any, sign: int = 1, inplace: bool = False)
         return (x.add_ if inplace else x.add)(y, alpha=alpha)
     sums = import_module("flambeau.sparse._sums")
     return (sums.add_to_dense_ if inplace else sums.add_to_dense)(x, y.to_sparse(), alpha)
+
+
+def sparse_joined(name: str, xs: Any, dim: int) -> Any:
+    """``cat`` or ``stack`` of tensors of which one is sparse."""
+    return getattr(import_module("flambeau.sparse._shapes"), name)(xs, dim)

@@ -1,8 +1,8 @@
 """Sparse tensors (``torch.sparse``) in coordinate form, and matrices with compressed rows or columns.
 
-They are made, converted, transposed, added and multiplied, and functions that keep zeros take their values; gradients
-flow to the values. Other operators refuse a sparse tensor with NotImplementedError: ``to_dense()`` makes one that they
-take. Indices are always checked.
+They are made, converted, transposed, joined, cut, added, summed and multiplied, and functions that keep zeros take
+their values; gradients flow to the values, or to all elements where PyTorch's do. Other operators refuse a sparse
+tensor with NotImplementedError: ``to_dense()`` makes one that they take. Indices are always checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import flambeau as torch
 from .._tensor_types import sparse_types
 from ._compressed import CompressedTensor, sparse_compressed_tensor, sparse_csc_tensor, sparse_csr_tensor
 from ._coordinates import SparseTensor, made, sparse_coo_tensor, to_sparse
-from ._products import matmul, product
+from ._products import matmul, product, reduced
 from ._products import softmax as _softmax
 
 __all__ = [
@@ -26,9 +26,16 @@ __all__ = [
 globals().update(sparse_types(sparse_coo_tensor))
 
 
-def mm(mat1: Any, mat2: Any) -> Any:
-    """The product of a sparse and a dense matrix, or of a dense and a sparse one, or of two sparse ones."""
-    return product(mat1, mat2)
+def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Any:
+    """The product of a sparse and a dense matrix, or of a dense and a sparse one, or of two sparse ones.
+
+    Args:
+        mat1: (n, k).
+        mat2: (k, m).
+        reduce: of a CSR matrix with a dense one: what becomes of the products of a row: ``"sum"``, ``"mean"``,
+            ``"amax"`` or ``"amin"``.
+    """
+    return product(mat1, mat2) if reduce is None else reduced(mat1, mat2, reduce)
 
 
 spmm = mm
@@ -41,7 +48,7 @@ def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1
 
 def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
     """The sum of all elements (``dim`` None), or a sparse tensor of the sums over ``dim``."""
-    return input.sum(dim, dtype=dtype)
+    return input._own.sum(dtype=dtype) if dim is None else input.sum(dim, dtype=dtype)
 
 
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:

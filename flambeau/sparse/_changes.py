@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flambeau as torch
 
-from ._values import OfValues
+from ._values import KEEP_ZERO, OfValues
 
 
 class Changes(OfValues):
@@ -66,10 +67,6 @@ class Changes(OfValues):
                                f"{self.type()} and src type = {other.type()}")  # fmt: skip
         return self._become(other.clone().to(self.dtype))  # type: ignore[attr-defined]
 
-    def neg_(self) -> Any:
-        """Negates."""
-        return self._become(-self)
-
     def detach_(self) -> Any:
         """Cuts this tensor from its graph."""
         x: Any = self
@@ -80,3 +77,17 @@ class Changes(OfValues):
     __isub__ = sub_
     __imul__ = mul_
     __itruediv__ = div_
+
+
+def _in_place(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._become(getattr(self, name)(*args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name + "_"
+    method.__doc__ = f"``{name}`` in place."
+    return method
+
+
+for _name in KEEP_ZERO:
+    if not _name.startswith("is"):
+        setattr(Changes, _name + "_", _in_place(_name))

@@ -11,17 +11,18 @@ from flambeau.ops._overriding import disabled
 from flambeau.printing import add_suffixes
 
 from ._coordinates import SparseTensor, indented, made, refuse, tail_of
+from ._leaves import Leaf
 from ._values import OfValues
 
 
-class CompressedTensor(OfValues, torch.Tensor):
+class CompressedTensor(Leaf, OfValues, torch.Tensor):
     """A matrix of layout ``torch.sparse_csr`` or ``torch.sparse_csc``.
 
     ``_pointers`` (rows + 1) says where the entries of each row begin, ``_others`` (nnz) in which column each entry is;
     of a CSC matrix it is the other way round. The entries of a row are in the order of their columns.
     """
 
-    __slots__ = ("_origin", "_others", "_pointers", "_vals", "layout")
+    __slots__ = ("_collects", "_origin", "_others", "_pointers", "_twin", "_vals", "layout")
     __torch_function__ = disabled  # type: ignore[assignment]
 
     _s = property(refuse)  # type: ignore[assignment]
@@ -30,15 +31,8 @@ class CompressedTensor(OfValues, torch.Tensor):
 
     is_sparse_csr = property(lambda self: self.layout is torch.sparse_csr, doc="Are rows compressed?")  # type: ignore[assignment]
 
-    @property
-    def grad(self) -> Any:
-        """The gradient of the entries that there are, with the same indices; None if there is none."""
-        g = self._vals.grad if self._vals.is_leaf else None
-        return None if g is None else self._with(g)
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        self._vals.grad = None if value is None else value._vals
+    def _same_places(self, other: Any) -> bool:
+        return other.layout is self.layout and torch.equal(other._others, self._others)
 
     # ---- parts
 
@@ -112,7 +106,8 @@ class CompressedTensor(OfValues, torch.Tensor):
 
     def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
         """An ordinary tensor of the same elements."""
-        return self._coordinates().to_dense(dtype)
+        dense = self._coordinates().to_dense()
+        return dense if dtype is None else dense.to(dtype)
 
     def _with(self, values: Any) -> Any:
         return _compressed(self.layout, self._pointers, self._others, values, self.shape)
@@ -174,6 +169,14 @@ class CompressedTensor(OfValues, torch.Tensor):
 
     __mul__ = __rmul__ = mul
 
+    def select(self, dim: int, index: Any) -> Any:
+        """A row or column, in coordinate form."""
+        return self._coordinates().select(dim, index)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A row, in coordinate form, or an element."""
+        return self._coordinates()[index]
+
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
         """The sum of all elements.
 
@@ -207,9 +210,10 @@ def _name(layout: Any) -> str:
 def _compressed(layout: Any, pointers: Any, others: Any, values: Any, shape: Any) -> CompressedTensor:
     x = object.__new__(CompressedTensor)
     x._ty = ty(tuple(int(n) for n in shape), values.dtype)
-    x._e = x._view = x._grad = None
+    x._e = x._view = x._g = None
     x._vc = VersionCounter()
     x._pointers, x._others, x._vals, x.layout, x._origin = pointers, others, values, layout, None
+    x._twin, x._collects = None, False
     return x
 
 

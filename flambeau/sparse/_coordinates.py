@@ -13,6 +13,8 @@ from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
 
 from ._changes import Changes
+from ._leaves import Leaf, is_leaf, through
+from ._shapes import Shapes
 from ._values import OfValues
 
 
@@ -34,13 +36,13 @@ def _operator() -> str:
     return "this operator"
 
 
-class SparseTensor(Changes, OfValues, torch.Tensor):
+class SparseTensor(Leaf, Changes, Shapes, OfValues, torch.Tensor):
     """A tensor of layout ``torch.sparse_coo``: ``indices`` (sparse_dim, nnz) int64 and ``values`` (nnz, *dense dims).
 
     An index may occur several times: its values are added, which ``coalesce`` does once and for all.
     """
 
-    __slots__ = ("_at", "_once_only", "_origin", "_own", "_padded", "_spread")
+    __slots__ = ("_at", "_collects", "_once_only", "_origin", "_own", "_padded", "_spread", "_twin")
     __torch_function__ = disabled  # type: ignore[assignment]
 
     # What an operator asks a tensor for first: a sparse tensor has no memory to give.
@@ -51,20 +53,8 @@ class SparseTensor(Changes, OfValues, torch.Tensor):
     layout = property(lambda self: torch.sparse_coo, doc="``torch.sparse_coo``.")
     is_sparse = property(lambda self: True, doc="True.")
 
-    @property
-    def grad(self) -> Any:
-        """The gradient of the entries that there are, as a sparse tensor with the same indices; None if there is none.
-
-        PyTorch's is dense after ``mm``, with what entries that are not there would get.
-        """
-        g = self._vals.grad if self._vals.is_leaf else None
-        return None if g is None else self._with(g)
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        if value is not None and not torch.equal(value._places, self._places):
-            raise NotImplementedError("the gradient of a sparse tensor must have the indices of that tensor")
-        self._vals.grad = None if value is None else value._vals
+    def _same_places(self, other: Any) -> bool:
+        return other.is_sparse and torch.equal(other._places, self._places)
 
     @property
     def T(self) -> Any:
@@ -164,8 +154,11 @@ class SparseTensor(Changes, OfValues, torch.Tensor):
 
     def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
         """An ordinary tensor of the same elements."""
-        dense = torch.zeros(self.shape, dtype=self.dtype).index_put(tuple(self._places), self._vals, accumulate=True)
-        return dense if dtype is None else dense.to(dtype)
+        if dtype is not None:
+            raise RuntimeError("dtype argument is not supported by sparse_to_dense")
+        if masked_grad is False and is_leaf(self):
+            raise NotImplementedError("to_dense(masked_grad=False) of a sparse tensor that requires grad")
+        return torch.zeros(self.shape, dtype=self.dtype).index_put(tuple(self._places), self._vals, accumulate=True)
 
     def to_sparse(self, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
         """This tensor, or the same in another layout."""
@@ -211,17 +204,6 @@ class SparseTensor(Changes, OfValues, torch.Tensor):
 
     # ---- arithmetic
 
-    def transpose(self, dim0: int, dim1: int) -> Any:
-        """Two sparse dimensions exchanged."""
-        order = list(range(self.sparse_dim()))
-        order[dim0], order[dim1] = order[dim1], order[dim0]
-        shape = [self.shape[i] for i in order] + list(self.shape[len(order) :])
-        return made(self._places[order], self._vals, shape, False)
-
-    def t(self) -> Any:
-        """The transposed matrix."""
-        return self.transpose(0, 1) if self.sparse_dim() > 1 else self
-
     def add(self, other: Any, *, alpha: Any = 1) -> Any:
         """The sum of two sparse tensors.
 
@@ -260,43 +242,61 @@ class SparseTensor(Changes, OfValues, torch.Tensor):
 
     def index_select(self, dim: int, index: Any) -> Any:
         """The slices of a sparse dimension that ``index`` names, in its order."""
-        if dim % self.ndim >= self.sparse_dim():
-            return self._with(self._vals.index_select(1 + dim % self.ndim - self.sparse_dim(), index))
+        d = dim % self.ndim
+        if d >= self.sparse_dim():
+            values = self._vals.index_select(1 + d - self.sparse_dim(), index)
+            shape = [*self.shape[:d], index.shape[0], *self.shape[d + 1 :]]
+            return made(self._places, values, shape, self._coalesced)
         from ._products import selected
 
         return selected(self, dim % self.ndim, index)
 
-    def __getitem__(self, index: Any) -> Any:
-        """The part that integers name, one for each of the first dimensions; dense if it is an element."""
-        numbers = index if isinstance(index, tuple) else (index,)
-        if not all(isinstance(i, int) for i in numbers) or len(numbers) > self.sparse_dim():
-            refuse(self)
-        x = self
-        for i in numbers:
-            x = x._slice(i)
-        return x
-
-    def _slice(self, i: int) -> Any:
-        n = self.shape[0]
-        if not -n <= i < n:
-            raise IndexError(f"index {i} is out of bounds for dimension 0 with size {n}")
-        at = (self._places[0] == i % n).nonzero().squeeze(1)
-        values = self._vals.index_select(0, at)
-        return made(self._places[1:, at], values, self.shape[1:], False) if self.sparse_dim() > 1 else values.sum(0)
-
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-        """The sum of all elements, or a sparse tensor of the sums over one sparse dimension."""
+        """The sum of all elements, or of some dimensions: sparse as long as a sparse one is left."""
+        if dim is None and is_leaf(self):
+            return through(self, self._vals.detach().sum(dtype=dtype), lambda g: g.to(self.dtype).expand(self.shape))
         if dim is None:
             return self._vals.sum(dtype=dtype)
         gone = {d % self.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
-        if keepdim or any(d >= self.sparse_dim() for d in gone):
-            refuse(self)
-        kept = [i for i in range(self.sparse_dim()) if i not in gone]
+        x = self if dtype is None else self.to(dtype)
+        n = self.sparse_dim()
+        inner = [1 + d - n for d in sorted(gone) if d >= n]
+        values = x._vals.sum(inner) if inner else x._vals
+        kept = [i for i in range(n) if i not in gone]
         if not kept:
-            return self._vals.sum(0, dtype=dtype)
-        shape = [n for i, n in enumerate(self.shape) if i not in gone]
-        found = made(self._places[kept], self._vals, shape, False).coalesce()
-        return found if dtype is None else found.to(dtype)
+            found = values.sum(0)
+        else:
+            shape = [size for i, size in enumerate(self.shape) if i not in gone]
+            found = made(self._places[kept], values, shape, len(kept) == n and self._coalesced).coalesce()
+        for d in sorted(gone) if keepdim else ():
+            found = found.unsqueeze(d)
+        return found
+
+    def bmm(self, mat2: Any) -> Any:
+        """The products of a batch of sparse matrices with one of dense ones, (b, n, k) and (b, k, m)."""
+        from ._products import batched
+
+        return batched(self, mat2)
+
+    def sparse_mask(self, mask: Any) -> Any:
+        """The elements at the indices of a coalesced sparse tensor, zeros where there are none."""
+        x = self.coalesce()
+        own, wanted = x._flat(), mask.coalesce()._flat()
+        at = torch.searchsorted(own, wanted).clamp_max(max(own.shape[0] - 1, 0))
+        if not own.shape[0]:
+            return mask._with(x._vals.new_zeros(wanted.shape[0], *x._vals.shape[1:]))
+        there = (own[at] == wanted).view(-1, *[1] * (x._vals.ndim - 1))
+        return mask.coalesce()._with(x._vals.index_select(0, at).where(there, 0))
+
+    def any(self) -> Any:
+        """Is an element true?"""
+        return self.coalesce()._vals.any()
+
+    def _coalesced_(self, coalesced: bool) -> Any:
+        """Says whether every index occurs once, in order."""
+        self._cut() if self._padded else None
+        self._once_only = coalesced
+        return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         lines = [indented("indices", self._places), indented("values", self._vals.detach())]
@@ -327,7 +327,8 @@ def made(places: Any, values: Any, shape: Any, coalesced: bool, padded: bool = F
     x._ty = ty(tuple(int(n) for n in shape), values.dtype)
     x._e = x._view = x._g = None
     x._vc = VersionCounter()
-    x._at, x._own, x._padded, x._spread = places, values, padded, False
+    x._at, x._own, x._padded, x._spread, x._twin = places, values, padded, False, None
+    x._collects = False
     x._once_only, x._origin = coalesced or places.shape[1] < 2, None
     return x
 
@@ -355,8 +356,10 @@ def sparse_coo_tensor(
     Raises:
         RuntimeError: the numbers of indices and values differ, or an index is outside ``size``.
     """
+    if size is None and values is None and isinstance(indices, (tuple, list, torch.Size)):
+        indices, size = None, indices
     if indices is None:
-        indices, values = torch.empty(len(size), 0, dtype=torch.int64), torch.empty(0, dtype=dtype)
+        indices, values = torch.empty(len(size or ()), 0, dtype=torch.int64), torch.empty(0, dtype=dtype)
     places = torch.as_tensor(indices).detach().to(torch.int64)
     vals = values if isinstance(values, torch.Tensor) else torch.tensor(values, dtype=dtype)
     vals = vals if dtype is None else vals.to(dtype)
@@ -367,15 +370,16 @@ def sparse_coo_tensor(
                            f"nnz from values: {vals.shape[0]}")  # fmt: skip
     if size is None:
         size = [*(places.amax(1) + 1).tolist(), *vals.shape[1:]]
-    _check_range(places, size)
+    _check_range(places, vals.ndim - 1, size)
     x = made(places, vals, size, bool(is_coalesced))
     return x.detach().requires_grad_(True) if requires_grad else x
 
 
-def _check_range(places: Any, size: Any) -> None:
-    if places.shape[0] > len(size):
+def _check_range(places: Any, dense: int, size: Any) -> None:
+    if places.shape[0] + dense != len(size):
         raise RuntimeError(
-            f"number of dimensions must be sparse_dim ({places.shape[0]}) + dense_dim, but got {len(size)}"
+            f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(size)}, sparse_dim = "
+            f"{places.shape[0]}, dense_dim = {dense}"
         )
     if not places.numel():
         return

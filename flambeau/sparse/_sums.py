@@ -8,6 +8,7 @@ import flambeau as torch
 from flambeau.ops.sparse_rows import add_to, merged, with_added
 
 from ._coordinates import SparseTensor, made
+from ._leaves import is_leaf, through
 
 
 def total(a: SparseTensor, b: SparseTensor, alpha: Any) -> SparseTensor:
@@ -54,6 +55,8 @@ def _check(a: SparseTensor, b: SparseTensor) -> None:
 
 def add_to_dense(dense: Any, x: SparseTensor, alpha: Any) -> Any:
     """``dense + alpha * x``."""
+    if is_leaf(x):
+        return through(x, add_to_dense(dense, x.detach(), alpha), lambda g: (g * alpha).to(x.dtype))
     values, places = _typed(dense, x, alpha)
     dense = dense.to(torch.promote_types(dense.dtype, x.dtype))
     if x.sparse_dim() == 1:

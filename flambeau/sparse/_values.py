@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ class OfValues:
     """A sparse tensor's ``_vals``, and ``_with``, which gives other values the same indices."""
 
     _vals: Any
+    _collects: builtins.bool  # does it collect gradients itself, rather than lead to a tensor that does?
     _own: Any  # the values, with what is not there at their end where there is such
     _on_all: Callable[[Any], Any]
     _with: Callable[[Any], Any]
@@ -25,7 +27,9 @@ class OfValues:
     _once: Callable[[], Any]  # the same tensor without an index that occurs twice
 
     grad_fn = property(lambda self: self._own.grad_fn, doc="Of the values.")
-    is_leaf = property(lambda self: self._own.is_leaf, doc="Of the values.")
+    is_leaf = property(
+        lambda self: self._collects or not self.requires_grad, doc="Does it collect gradients, or want none?"
+    )
 
     @property
     def requires_grad(self) -> bool:
@@ -35,6 +39,7 @@ class OfValues:
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Makes the values need a gradient."""
         self._own.requires_grad_(requires_grad)
+        self._collects = requires_grad
         return self
 
     @property
@@ -65,11 +70,11 @@ class OfValues:
         """The norm of all elements.
 
         Raises:
-            NotImplementedError: another than the Euclidean norm, or that of some dimensions, is asked for.
+            NotImplementedError: that of some dimensions, or of a matrix, is asked for.
         """
-        if p not in ("fro", 2, None) or dim is not None or keepdim:
-            raise NotImplementedError("norm() of a sparse tensor: only the Euclidean norm of all elements is supported")
-        return self._once()._vals.norm(dtype=dtype)
+        if isinstance(p, str) and p != "fro" or dim is not None or keepdim:
+            raise NotImplementedError("norm() of a sparse tensor: only norms of all elements are supported")
+        return self._once()._vals.norm(2 if p in ("fro", None) else p, dtype=dtype)
 
     def detach(self) -> Any:
         """The same entries without a history."""
@@ -140,14 +145,19 @@ class OfValues:
     def div(self, other: Any, *, rounding_mode: Any = None) -> Any:
         """All values divided by a number, or a tensor of one element."""
         _need_number("div", other)
-        return (
-            self._with(self._once()._vals.div(other, rounding_mode=rounding_mode))
-            if rounding_mode
-            else self._on_all(self._own / other)
-        )
+        if rounding_mode is None:
+            return self._on_all(self._own / other)
+        x = self._once()
+        return x._with(x._vals.div(other, rounding_mode=rounding_mode))
 
     def __truediv__(self, other: Any) -> Any:
         return self.div(other)
+
+    def floor_divide(self, other: Any) -> Any:
+        """All values divided by a number, rounded down."""
+        return self.div(other, rounding_mode="floor")
+
+    __floordiv__ = floor_divide
 
     def __neg__(self) -> Any:
         return self._on_all(-self._own)
@@ -173,6 +183,9 @@ class OfValues:
 
 
 def _need_number(name: str, other: Any) -> None:
+    if isinstance(other, torch.Tensor) and other.ndim and name == "div":
+        raise RuntimeError("Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
+                           f"{list(other.shape)} for divisor)")  # fmt: skip
     if isinstance(other, torch.Tensor) and other.numel() != 1:
         raise NotImplementedError(f"{name}() of a sparse tensor by a tensor is not supported: call to_dense() first")
 
