@@ -243,8 +243,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             flat = flat.view(self._ty.dtype.np)
         return to_values(flat, self._ty.dtype)
 
-    def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The values as a NumPy array that shares memory."""
+    def _check_numpy(self, force: bool = False) -> None:
+        """Raises PyTorch's error where there is no NumPy array of the values."""
         if not force and threads.epoch.grad and requires_grad(self):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self._ty.meta:
@@ -252,6 +252,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
                             "host memory first.")  # fmt: skip
         if self._ty.dtype.np != self._ty.dtype.compute:
             raise TypeError(f"Got unsupported ScalarType {dtypes.SCALAR_NAMES[self._ty.dtype]}")
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array that shares memory."""
+        self._check_numpy(force)
         flat = exposed(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()
@@ -263,8 +267,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return _strided_view(flat, t.shape, t.strides, t.offset)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy:  # NumPy relies on it: ``np.array(x)`` shares no memory
+            self._check_numpy()
+            return self._numpy().astype(self._ty.dtype.np if dtype is None else dtype)
         a = self.numpy()
-        return a if dtype is None else a.astype(dtype, copy=bool(copy))
+        return a if dtype is None else a.astype(dtype, copy=False)
 
     def item(self) -> Any:
         """The value of a tensor of one element as a Python number."""

@@ -819,3 +819,17 @@ def test_a_module_that_is_given_a_class_with_a_getattr() -> None:
 
 def test_other_modules_have_no_getattr() -> None:
     assert not hasattr(nn.Linear, "__getattr__")
+
+
+def test_a_class_beside_module_gets_the_arguments() -> None:  # keras makes a layer's configuration of them
+    class Noted:
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            made = object.__new__(cls)
+            made.__dict__["given"] = args, kwargs
+            return made
+
+    class Layer(nn.Module, Noted):
+        def __init__(self, units: int, bias: bool = True) -> None:
+            super().__init__()
+
+    assert Layer(3, bias=False).__dict__["given"] == ((3,), {"bias": False})

@@ -223,12 +223,14 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
             h = None  # it was initialised with a constant: else the first program to read it would be another one
         if h is None and s.raw is not None:
             h = settled_leaf(s)
-    x._w = s.w
     if x._ty is s.ty:
-        return h or _leaf(s, epoch)
-    if h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.raw is not None:
-        return _part_leaf(x, s, epoch)
-    return view_node(h or _leaf(s, epoch), x._ty)
+        h = h or _leaf(s, epoch)
+    elif h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.raw is not None:
+        h = _part_leaf(x, s, epoch)
+    else:
+        h = view_node(h or _leaf(s, epoch), x._ty)
+    x._w = s.w  # not before: memory that was lost has no leaf, and what x cached of it must not count again
+    return h
 
 
 @twin

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph.tensor_base import TensorBase
-from ._signatures import type_name
-
-NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+from ._signatures import NUMPY_NAMES, renamed, type_name
 
 
 def tensor_first(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,11 +39,6 @@ def _in_torch_words(error: TypeError) -> TypeError:
         return error
     names = ", ".join(f'"{name}"' for name in re.findall(r"'(\w+)'", found[3]))
     return TypeError(f"{found[1]} missing {found[2]} required positional arguments: {names}")
-
-
-def renamed(kw: dict[str, Any]) -> dict[str, Any]:
-    """Keywords with NumPy's names replaced."""
-    return {NUMPY_NAMES.get(k, k) if NUMPY_NAMES.get(k) not in kw else k: v for k, v in kw.items()}
 
 
 def check_first(name: str, args: tuple[Any, ...], kw: dict[str, Any]) -> None:

@@ -81,6 +81,9 @@ def whole(name: str, argument: str, position: int, n: Any) -> int:
         TypeError: it is none.
     """
     try:
+        t = getattr(n, "_ty", None)
+        if t is not None and t.dtype.kind not in "iu":
+            raise TypeError
         return index(n)
     except TypeError:
         kind = type_name(n)

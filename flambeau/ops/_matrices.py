@@ -12,9 +12,10 @@ from ..compiler.blas_threads import is_small, one_thread
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype, int32
 from ..graph.epoch import threads
 from ..graph.types import Ty, permuted_strides, ty
-from ._arguments import NUMPY_NAMES, _in_torch_words
+from ._arguments import _in_torch_words
 from ._checks import not_implemented
 from ._registry import into, is_tensor
+from ._signatures import NUMPY_NAMES
 from ._types import broadcast_shape
 from .creation import FULL
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..compiler.twins import twin
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, weak_dtype
 from ..graph import packing
@@ -237,6 +239,7 @@ def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
         if isinstance(x, TensorBase):
             hs.append(x._h if x._w == x._s.w else refresh(x))
         elif type(x) in Number or isinstance(x, numbers.Number):
+            x = x.item() if isinstance(x, np.number) else x
             hs.append(number(x, weak_dtype(x)))
         else:
             name = "input" if k == 0 else "other"
@@ -819,8 +822,8 @@ def is_tensor(x: Any) -> bool:
 
 
 def is_number(x: Any) -> bool:
-    """Is this a Python number?"""
-    return isinstance(x, Number)
+    """Is this a number, Python's or NumPy's?"""
+    return isinstance(x, (*Number, np.number))
 
 
 def wrap_dim(dim: int, ndim: int) -> int:

@@ -45,7 +45,7 @@ logaddexp(Tensor input, Tensor other) logaddexp2(Tensor input, Tensor other)
 index_select(Tensor input, int dim, Tensor index) gather(Tensor input, int dim, Tensor index)
 take_along_dim(Tensor input, Tensor indices, int dim=) cdist(Tensor x1, Tensor x2)
 multinomial(Tensor input, int num_samples) diagonal(Tensor input, int offset=, int dim1=, int dim2=)
-tensordot(Tensor input, Tensor other)
+tensordot(Tensor input, Tensor other) tensor_split(Tensor input) repeat_interleave(Tensor input)
 """
 _METHODS = """
 contiguous(*, memory_format memory_format=) float(*, memory_format memory_format=)
@@ -53,10 +53,16 @@ clone(*, memory_format memory_format=) double(*, memory_format memory_format=) h
 bfloat16(*, memory_format memory_format=) long(*, memory_format memory_format=) int(*, memory_format memory_format=)
 bool(*, memory_format memory_format=) expand(tuple size) expand_as(Tensor other) view_as(Tensor other)
 reshape_as(Tensor other) unsqueeze(int dim) new_full(tuple size, Number fill_value) uniform_(float from=, float to=)
-exponential_(float lambd=) chunk(int chunks, int dim=)
+exponential_(float lambd=) chunk(int chunks, int dim=) softmax(int dim) log_softmax(int dim) squeeze(any dim=)
+unbind(int dim=) repeat_interleave(any repeats) tensor_split(any indices_or_sections)
+take_along_dim(Tensor indices, int dim=)
 """
 
 Parameter = tuple[str, str, bool, bool]  # kind, name, may be left out, by keyword only
+
+# what NumPy calls arguments, as keywords
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
 
 _KINDS: dict[str, tuple[str, Any]] = {
     "Tensor": ("Tensor", TensorBase),
@@ -106,12 +112,20 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
             found = _foreign(args, kw)
             if found:
                 return answer(checked, found, args, kw)
-            wrong = complaint(name, _read(parameters), args[bound:], kw)
+            known = _read(parameters)
+            if not NUMPY_NAMES.keys().isdisjoint(kw.keys() - {p[1] for p in known}):
+                return checked(*args, **renamed(kw))
+            wrong = complaint(name, known, args[bound:], kw)
             if wrong is None:
                 raise
         raise TypeError(wrong)
 
     return checked
+
+
+def renamed(kw: dict[str, Any]) -> dict[str, Any]:
+    """Keywords with NumPy's names replaced."""
+    return {NUMPY_NAMES.get(k, k) if NUMPY_NAMES.get(k) not in kw else k: v for k, v in kw.items()}
 
 
 def _own_method(name: str, args: tuple[Any, ...]) -> Any:

@@ -298,7 +298,17 @@ METHODS["__sub__"] = _direct(SUB, reflected(sub))
 METHODS["__rsub__"] = reflected(rsub)
 METHODS["__mul__"] = METHODS["__rmul__"] = _direct(MUL, reflected(METHODS["mul"]))
 METHODS["__truediv__"] = METHODS["__div__"] = _direct(DIV, reflected(_method_div))
-METHODS["__rtruediv__"] = METHODS["__rdiv__"] = reflected(lambda x, y: x.reciprocal() * y)
+
+
+_reciprocally = reflected(lambda x, y: x.reciprocal() * y)
+
+
+def _divided_by(x: Any, y: Any) -> Any:
+    """``y / x``; an array times a tensor is NumPy's."""
+    return x.reciprocal() * y if isinstance(y, np.ndarray) else _reciprocally(x, y)
+
+
+METHODS["__rtruediv__"] = METHODS["__rdiv__"] = _divided_by
 METHODS["__iadd__"] = _direct_inplace(ADD, reflected(add_))
 METHODS["__isub__"] = _direct_inplace(SUB, reflected(sub_))
 METHODS["__imul__"] = _direct_inplace(MUL, reflected(METHODS["mul_"]))

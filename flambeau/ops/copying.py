@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..device import CPU, META, chosen
 from ..dtypes import as_dtype, dtype, int64
 from ..graph.epoch import node_of, threads
@@ -221,6 +223,7 @@ def fill_(self: Any, value: Any) -> Any:
     if is_tensor(value):
         value = value.clone() if value._s is self._s else value
         return call_inplace(FILL_TENSOR, self, (value,), dense(self._ty))
+    value = value.item() if isinstance(value, np.number) else value
     if self._ty.numel != 1 or self._ty.dtype.itemsize != 2:  # PyTorch has a way of its own for one element
         check_value(value, self._ty.dtype)
     return call_inplace(FILL, self, (value,), dense(self._ty), may_overlap=True)

@@ -51,10 +51,10 @@ def _recursion(scores: np.ndarray, skips: np.ndarray, starts: int) -> np.ndarray
     return alpha
 
 
-def _skips(labels: np.ndarray, blank: int) -> np.ndarray:
-    """May a state be reached from two before it?"""
+def _skips(labels: np.ndarray) -> np.ndarray:
+    """May a state be reached from two before it? Never from blank to blank; a label that is blank counts as a label."""
     out = np.zeros(labels.shape, bool)
-    out[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
+    out[:, 2:] = labels[:, 2:] != labels[:, :-2]
     return out
 
 
@@ -68,7 +68,7 @@ def _forward(
     ends = 2 * np.asarray(sizes, np.int64)
     if not len(log_probs):
         return np.where(ends == 0, 0.0, np.inf).astype(log_probs.dtype), scores
-    alpha = _recursion(scores, _skips(labels, blank), 2)
+    alpha = _recursion(scores, _skips(labels), 2)
     times = np.asarray(ins, np.int64) - 1
     final = alpha[times, n, ends]
     before = np.where(ends > 0, alpha[times, n, np.maximum(ends - 1, 0)], -np.inf)
@@ -90,7 +90,7 @@ def _backward(
         states = labels[i, : 2 * size + 1]
         reverse = states[::-1][None]
         scores = log_probs[:length, i][:, states]
-        beta = _recursion(scores[::-1, None, ::-1], _skips(reverse, blank), 2)[::-1, 0, ::-1]
+        beta = _recursion(scores[::-1, None, ::-1], _skips(reverse), 2)[::-1, 0, ::-1]
         both = alpha[:length, i, : len(states)] + beta
         total = np.full((length, log_probs.shape[2]), -np.inf, log_probs.dtype)
         for s, label in enumerate(states):

@@ -79,6 +79,11 @@ def _by_number(op: Operator, x: Any, value: float) -> Any:
     return call(op, (x, value))
 
 
+def _half(dx: Any) -> Any:
+    """Half of the distance between samples, which a tensor of one number may stand for."""
+    return 0.5 if dx is None else (dx.item() if is_tensor(dx) else dx) / 2.0
+
+
 def _sides(y: Any, dim: int) -> Any:
     """The sums of neighbours."""
     n = y._ty.shape[dim]
@@ -113,7 +118,7 @@ def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     if y._ty.shape[d] == 0:
         return y.new_zeros([n for k, n in enumerate(y._ty.shape) if k != d])
     if x is None:
-        return _by_number(MUL_NUMBER, _sides(y, d).sum(d), (1 if dx is None else dx) / 2.0)
+        return _by_number(MUL_NUMBER, _sides(y, d).sum(d), _half(dx))
     return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).sum(d), 2.0)
 
 
@@ -124,7 +129,7 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1
     if y._ty.shape[d] == 0:
         return y.new_zeros(y._ty.shape)
     if x is None:
-        return _by_number(MUL_NUMBER, _sides(y, d), (1 if dx is None else dx) / 2.0).cumsum(d)
+        return _by_number(MUL_NUMBER, _sides(y, d), _half(dx)).cumsum(d)
     return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).cumsum(d), 2.0)
 
 

@@ -13,6 +13,7 @@ from ..graph.types import Ty, beside, contiguous_strides, like, on_meta, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from ..random._engine import Engine
 from ..random._exact import INT_MAX, cast, round_to, widen
+from ._checks import whole
 from ._registry import FUNCTIONS, function, is_tensor
 from ._signatures import invalid_arguments
 from ._types import broadcast_shape
@@ -236,10 +237,9 @@ def randperm(
     pin_memory: bool = False,
 ) -> Any:
     """A random permutation of 0, …, n - 1, int64 by default."""
-    if isinstance(n, float) or not hasattr(n, "__index__"):
-        raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    n = whole("randperm", "n", 1, n)
     dt = as_dtype(dtype) or (int64 if out is None else out.dtype)
-    (n,) = sizes((int(n),))
+    (n,) = sizes((n,))
     if requires_grad and dt.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     _check_permutation(n, dt)

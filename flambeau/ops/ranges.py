@@ -13,6 +13,7 @@ from ..device import chosen
 from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, dtype, float32, float64, get_default_dtype, int64, weak_dtype
 from ..graph.node import Operator
 from ..graph.types import ty
+from ._checks import whole
 from ._progressions import between, linear
 from ._registry import call, function, into, into_flat, is_tensor
 from .creation import check_layout, check_out_dtype, from_values, with_grad
@@ -218,7 +219,8 @@ def eye(
     """Ones on the diagonal of an ``n`` by ``m`` matrix of zeros."""
     check_layout(layout, "eye")
     where = chosen(device)
-    m = n if m is None else m
+    n = whole("eye", "n", 1, n)
+    m = n if m is None else whole("eye", "m", 2, m)
     for k, name in ((n, "n"), (m, "m")):
         if k < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")

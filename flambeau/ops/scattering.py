@@ -290,6 +290,7 @@ SCATTER_REDUCE = Operator("scatter_reduce", _scatter_reduce_ty, _scatter_reduce_
 def _scatter_reduce(record: Record, x: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool) -> Any:
     need_tensor("scatter_reduce", "index", 3, index)
     need_tensor("scatter_reduce", "src", 4, src)
+    reduce = {"min": "amin", "max": "amax"}.get(reduce, reduce)
     if reduce not in _REDUCE:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     d = wrap_dim(dim, x._ty.ndim)

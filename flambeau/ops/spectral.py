@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, get_default_dtype, int64
+from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, float32, get_default_dtype, int64
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._checks import whole
@@ -301,8 +301,13 @@ def _window(n: int, periodic: bool, dt: Any, device: Any, requires_grad: bool, s
     return with_grad(shape(arange(n, dtype=dt, device=device), intervals), requires_grad)
 
 
+def _factor(x: float, i: Any) -> float:
+    """A number as PyTorch multiplies windows of 16 bits by it: rounded to their dtype."""
+    return tensor(x, dtype=i._ty.dtype).item() if i._ty.dtype.itemsize == 2 else x
+
+
 def _cosines(i: Any, intervals: int, alpha: float, beta: float) -> Any:
-    return (i * (2.0 * math.pi / intervals)).cos() * -beta + alpha
+    return (i * _factor(2.0 * math.pi / intervals, i)).cos() * _factor(-beta, i) + alpha
 
 
 @function()
@@ -329,8 +334,8 @@ def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any = N
     n, dt = _options("blackman_window", window_length, dtype, layout)
 
     def shape(i: Any, intervals: int) -> Any:
-        angle = i * (math.pi / intervals)
-        return (angle * 4).cos() * 0.08 - (angle * 2).cos() * 0.5 + 0.42
+        angle = i * _factor(math.pi / intervals, i)
+        return (angle * 4).cos() * _factor(0.08, i) - (angle * 2).cos() * 0.5 + 0.42
 
     return _window(n, periodic, dt, device, requires_grad, shape)
 
@@ -342,7 +347,7 @@ def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any = N
     n, dt = _options("bartlett_window", window_length, dtype, layout)
 
     def shape(i: Any, intervals: int) -> Any:
-        up = i * (2.0 / intervals)
+        up = i * _factor(2.0 / intervals, i)
         return where(i <= intervals // 2, up, 2.0 - up)
 
     return _window(n, periodic, dt, device, requires_grad, shape)
@@ -356,8 +361,9 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
     n, dt = _options("kaiser_window", window_length, dtype, layout)
 
     def shape(i: Any, intervals: int) -> Any:
-        height = tensor(beta, dtype=dt)
-        x = i * (2.0 * beta / intervals) - beta
-        return (height * height - x * x).clamp(min=0).sqrt().i0() / height.i0()
+        wide = float32 if dt.itemsize == 2 else dt
+        height = tensor(beta, dtype=wide)
+        x = i.to(wide) * (2.0 * beta / intervals) - beta
+        return ((height * height - x * x).clamp(min=0).sqrt().i0() / height.i0()).to(dt)
 
     return _window(n, periodic, dt, device, requires_grad, shape)

@@ -134,7 +134,8 @@ def _split_points(where: Any, n: int) -> Sequence[int]:
     """The indices at which ``n`` elements are split."""
     if is_tensor(where):
         where = _points_of(where)
-    if isinstance(where, int) and not isinstance(where, bool):
+    if hasattr(where, "__index__") and not isinstance(where, bool):
+        where = index(where)
         if where <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {where}")
         return [(n // where) * (i + 1) + min(i + 1, n % where) for i in range(where - 1)]

@@ -22,7 +22,19 @@ from ._elementwise import (
     wide,
 )
 from ._old_forms import factor_of_two
-from ._registry import FUNCTIONS, METHODS, c_name, call, call_inplace, export, function, into, is_tensor, method
+from ._registry import (
+    FUNCTIONS,
+    METHODS,
+    c_name,
+    call,
+    call_inplace,
+    export,
+    function,
+    into,
+    is_number,
+    is_tensor,
+    method,
+)
 from ._types import elementwise, result_dtype
 from .arithmetic import conj, type_of
 
@@ -284,7 +296,7 @@ LERP_TENSOR = _lerp_operator("lerp_kernel_tensor", "LerpBackward1")
 
 
 def _check_lerp(x: Any, y: Any, w: Any) -> Any:
-    if not (is_tensor(x) and is_tensor(y) and isinstance(w, OPERANDS)):
+    if not (is_tensor(x) and is_tensor(y) and (is_tensor(w) or is_number(w))):
         got = ", ".join("Tensor" if is_tensor(v) else type(v).__name__ for v in (x, y, w))
         raise TypeError(f"lerp() received an invalid combination of arguments - got ({got}), but expected one of:\n"
                         " * (Tensor input, Tensor end, Tensor weight, *, Tensor out = None)\n"

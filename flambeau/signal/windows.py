@@ -39,7 +39,7 @@ def _points(start: float, step: float, M: int, dtype: Any, device: Any, requires
 
 
 def _flat(M: int, dtype: Any, device: Any, requires_grad: bool) -> Any:
-    return torch.ones(M, dtype=dtype, device=device, requires_grad=requires_grad)
+    return torch.ones(int(M), dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, dtype: Any = None,

@@ -110,7 +110,8 @@ class ModuleAttributes:
     _load_state_dict_post_hooks: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        module = super().__new__(cls)
+        new = super().__new__
+        module = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)  # a class beside Module reads them
         # Here, so that it is there whatever __init__ or __setstate__ of a subclass do. Not on the class, because
         # Python looks up attributes faster that only instances have.
         module.__dict__["_hooked"] = True
