@@ -149,3 +149,10 @@ def test_a_blank_among_the_labels() -> None:  # keras counts its padding as labe
     log_probs = logits.transpose(0, 1).log_softmax(-1)
     loss = F.ctc_loss(log_probs, torch.tensor([[1, 2, 1, 0], [1, 2, 0, 2]]), (4, 4), (4, 4), reduction="none")
     np.testing.assert_allclose(loss.tolist(), [4.394582271575928, 4.384582042694092], rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [torch.from_numpy, torch.tensor, torch.as_tensor, torch.asarray, torch.FloatTensor])
+def test_bytes_in_another_order(f: Callable[..., Any]) -> None:
+    assert f(np.arange(3, dtype="<f4")).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="byte order different from the native byte order"):
+        f(np.arange(3, dtype=">f4"))

@@ -180,13 +180,13 @@ def from_numpy(ndarray: np.ndarray) -> Any:
 
     Raises:
         TypeError: not an array, or of a dtype that tensors do not have.
-        ValueError: the array has negative strides.
+        ValueError: the array has negative strides, or not the machine's order of bytes.
     """
     a = ndarray
     if not isinstance(a, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
     dt = _array_dtype(a.dtype)
-    _need_strides(a)
+    _need_layout(a)
     if not a.flags.writeable:
         warnings.warn(NOT_WRITABLE, stacklevel=2)
     if any(s % a.itemsize for s in a.strides):
@@ -220,12 +220,18 @@ def _array_dtype(d: np.dtype) -> dtype:
     return dt
 
 
-def _need_strides(a: np.ndarray) -> None:
+def _need_layout(a: np.ndarray) -> None:
+    """Raises PyTorch's error for an array that no tensor can share, and that PyTorch does not copy either."""
     if any(s < 0 for s in a.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides "
             "are not currently supported. (You can probably work around this by making a copy of your "
             "array  with array.copy().) "
+        )
+    if not a.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+            "currently not supported."
         )
 
 
@@ -259,7 +265,7 @@ def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
         return None
     dt = _array_dtype(data.dtype)
     if isinstance(data, np.ndarray):
-        _need_strides(data)
+        _need_layout(data)
     return np.asarray(data, dt.np), dt
 
 
