@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _collector, _twins
+from . import _beside, _collector, _twins
 from .compiler.numpy import execute, flatten, to_memory
 from .dtypes import dtype
 from .graph import ahead
@@ -20,6 +20,7 @@ LOOKS = 50  # new programs of a process that are looked for on the disk before t
 MISSES = 10  # unless so many were not there
 LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
+EARLY = float(os.environ.get("EARLY") or 0.1)  # of what compiling takes: what runs have taken when the program is asked for beside this process
 JOINING = 8  # runs from which on a program counts with its equals: to tell which these are takes about as long as one
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
@@ -119,18 +120,56 @@ _new = [0, 0, 0]  # programs so far, those that were not on the disk, and later 
 def _promoted(p: Program, inputs: list[Any]) -> Any:
     """What runs a program that has run in the first tier: once more that, or compiled code if it is at hand or pays."""
     _count(p)
-    if p.cache.done:
-        return _compiled(p, inputs)
-    looks = p.cache.runs == (1 if p.alike is None else 2)  # what is planned but for its sizes is there less often
-    return looks and _compiled(p, inputs, found_only=True) or p.cache
+    limited = p.cache
+    if limited.asked:
+        found = _from_beside(p, inputs)
+        if found is not None or limited.asked:
+            return found or limited
+    if limited.runs == (1 if p.alike is None else 2):  # what is planned but for its sizes is there less often
+        found = _compiled(p, inputs, found_only=True)
+        if found is not None:
+            return found
+    if limited.asked is None and limited.is_due(EARLY):
+        limited.asked = _ask(p, inputs) or False
+    return _compiled(p, inputs) if not limited.asked and limited.is_due() else limited
 
 
-def _compiled(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
+def _ask(p: Program, inputs: list[Any]) -> Any:
+    """Has it compiled beside this process; None if that cannot be."""
+    if not _beside.possible():
+        return None
+    from . import _programs_aside
+    from .compiler.cpu.running import replaced
+
+    asked: list[Any] = []
+    _in_parts(p, inputs, lambda part, given: asked.append(_programs_aside.ask(part, replaced(part.olds, given))))
+    return asked[0]
+
+
+def _from_beside(p: Program, inputs: list[Any]) -> Any:
+    """Compiled code from beside this process; None if it is not there yet, or will never be."""
+    from .first_tier import by_operator
+
+    asked = p.cache.asked
+    if asked.answer is None:
+        return None
+    p.cache.asked = False
+    found = asked.answer and _compiled(p, inputs, found_only=True, olds=asked.olds)
+    if not found:
+        return None
+    by_operator.note_compiled(p.order)
+    return found
+
+
+def _compiled(p: Program, inputs: list[Any], found_only: bool = False, olds: Any = None) -> Any:
     """Compiled code of a program that has run in the first tier, or of the front of one in two parts."""
+    return _in_parts(p, inputs, lambda part, given: _planned(part, given, found_only, olds))
+
+
+def _in_parts(p: Program, inputs: list[Any], plan: Any) -> Any:
+    """What a function makes of a program that has run in the first tier, or of the front of one in two parts."""
     with_front = getattr(p.cache, "with_front", None)
-    if with_front is None:
-        return _planned(p, inputs, found_only)
-    return with_front(lambda part, given: _planned(part, given, found_only), inputs)
+    return plan(p, inputs) if with_front is None else with_front(plan, inputs)
 
 
 def _count(p: Program) -> None:
@@ -148,8 +187,11 @@ _together: dict[int, list[int]] = {}
 realise.forget_hooks.append(_together.clear)
 
 
-def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
-    """What runs the program, imported when the first one runs: from the disk, or planned now, unless ``found_only``."""
+def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any = None) -> Any:
+    """What runs the program, imported when the first one runs: from the disk, or planned now, unless ``found_only``.
+
+    ``olds``: which outputs replace inputs in the program that a process beside this one has left there.
+    """
     from .compiler.cpu import pool, stored
     from .compiler.cpu.running import replaced
     from .compiler.cpu.target import MissingCompiler
@@ -158,9 +200,10 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False) -> Any:
         pool.default()
     except (MissingCompiler, NotImplementedError):
         return run_on_numpy
-    if found_only and stored.store().began_empty:
+    if found_only and olds is None and stored.store().began_empty:
         return None
-    olds = replaced(p.olds, inputs)
+    if olds is None:
+        olds = replaced(p.olds, inputs)
 
     def plan() -> Any:
         from .compiler.cpu.execute import Executable

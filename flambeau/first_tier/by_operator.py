@@ -71,22 +71,23 @@ class Limited:
         worth: what planning and compiling it takes, about.
         runs: how often it has run.
         together: how often it and its equals have run, as the one element of their common list; None if not known yet.
+        asked: the same program, asked for beside this process; None if not yet, False if that cannot be.
     """
 
     seconds: float
     worth: float
     runs: int
     together: list[int] | None = None
+    asked: Any = None
 
     @property
     def limit(self) -> int:
         """After how many runs it is compiled: those that cost as much."""
         return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
 
-    @property
-    def done(self) -> bool:
-        """Is it time to compile it? What is compiled serves all its equals."""
-        return (self.together[0] if self.together else self.runs) >= self.limit
+    def is_due(self, share: float = 1.0) -> bool:
+        """Have its runs cost a share of what compiling takes, and has it come back? That serves all its equals."""
+        return (self.together[0] if self.together else self.runs) >= max(share * self.limit, 2 * (share < 1))
 
 
 class LimitedLater(Limited):

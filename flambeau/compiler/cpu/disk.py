@@ -98,6 +98,11 @@ class Disk:
         except OSError:
             _ignoring_errors(os.unlink, temporary)
 
+    def drop(self, key: str) -> None:
+        """Removes what is stored under the key, if anything is."""
+        if self.folder is not None:
+            _ignoring_errors(os.unlink, os.path.join(self.folder, key))
+
     def evict(self) -> None:
         """Removes what writers left behind and, above the limit, the entries used the longest ago."""
         if self.folder is None:
