@@ -92,7 +92,7 @@ def _place_of(package: str) -> str:
 def settle(owner: int) -> None:
     """What such a process does first: it is modest, and ends with its owner."""
     os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
-    os.nice(int(os.environ.get("ASIDE_NICE") or LATER))
+    os.nice(LATER)
     _first_to_go()
     threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
 

@@ -20,7 +20,8 @@ LOOKS = 50  # new programs of a process that are looked for on the disk before t
 MISSES = 10  # unless so many were not there
 LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
-EARLY = float(os.environ.get("EARLY") or 0.1)  # of what compiling takes: what runs have taken when the program is asked for beside this process
+EARLY = 0.1  # of what compiling takes: what runs have taken when the program is asked for beside this process
+LEAST = 0.5  # seconds that compiling takes where it is asked for: less is over before another process has begun
 JOINING = 8  # runs from which on a program counts with its equals: to tell which these are takes about as long as one
 TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
@@ -129,9 +130,10 @@ def _promoted(p: Program, inputs: list[Any]) -> Any:
         found = _compiled(p, inputs, found_only=True)
         if found is not None:
             return found
-    if limited.asked is None and limited.is_due(EARLY):
+    limit = limited.limit
+    if limited.asked is None and limit * limited.seconds > LEAST and limited.ran >= max(2, EARLY * limit):
         limited.asked = _ask(p, inputs) or False
-    return _compiled(p, inputs) if not limited.asked and limited.is_due() else limited
+    return _compiled(p, inputs) if limited.ran >= limit and not limited.asked else limited
 
 
 def _ask(p: Program, inputs: list[Any]) -> Any:

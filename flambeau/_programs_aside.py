@@ -2,8 +2,8 @@
 
 What is asked for lies on the disk (``compiler.cpu.sent``), and so does what comes of it (``compiler.cpu.stored``), both
 private to the user and verified when read. Through a socket go their names alone: whoever asks looks at it without
-waiting, and the end of either process is its end. Nothing depends on an answer: a program without one stays in the first
-tier, and is compiled in this process if it comes too late.
+waiting, and learns of the other's end. Nothing depends on an answer: a program without one stays in the first tier, and
+is compiled in this process if the answer comes too late.
 """
 
 from __future__ import annotations
@@ -70,13 +70,10 @@ class Worker:
         self.heard = b""
 
     def ask(self, asked: Asked) -> bool:
-        """Asks for a program; False if there is nobody any more."""
+        """Asks for a program; False, or an error of the system, if there is nobody any more."""
         self.waiting[asked.name] = asked
-        try:
-            flags = getattr(socket, "MSG_NOSIGNAL", 0)
-            return self.is_own and self.connection.send(asked.name.encode(), flags) == NAME
-        except OSError:
-            return False
+        flags = getattr(socket, "MSG_NOSIGNAL", 0)
+        return self.is_own and self.connection.send(asked.name.encode(), flags) == NAME
 
     def listen(self) -> None:
         """Takes the answers that have come."""
@@ -127,19 +124,33 @@ def ask(p: Program, olds: Mapping[int, int]) -> Asked | None:
     from .compiler.cpu import sent, stored
 
     name = stored.name_of(p.signature, olds)
-    if name is None or name in _known:
-        return None if name is None else _known[name]
-    if _failures[0] >= FAILURES:
+    if name in _known:
+        return _known[name]
+    if name is None or _failures[0] >= FAILURES:
         return None
     try:
         content = sent.written(sent.Sent((*_about(), name), p.function, p.outputs, dict(olds)))
     except sent.NotSentError:
         return None
-    stored.store().put(_request(name, os.getpid()), content)
+    finally:
+        p.__dict__.pop("function", None)  # it is seldom wanted again
     asked = _known[name] = Asked(name, olds)
-    if not (_worker or _begin()) or not _worker[0].ask(asked):
+    stored.store().put(_request(name, os.getpid()), content)
+    if not _is_heard(asked):
+        asked.found = False
         _end(failed=True)
+        stored.store().drop(_request(name, os.getpid()))
     return asked
+
+
+def _is_heard(asked: Asked) -> bool:
+    """Sends it to the process, which is started where there is none."""
+    if _worker:
+        _worker[0].listen()  # it ends when nothing has been asked for a while
+    try:
+        return bool(_worker or _begin()) and _worker[0].ask(asked)
+    except OSError:  # too many files, for example
+        return False
 
 
 def _begin() -> bool:
@@ -151,10 +162,11 @@ def _begin() -> bool:
         own, given = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, ABOVE) for one in (ours, theirs)]
     connection = socket.socket(fileno=own)
     connection.setblocking(False)
-    began = _beside.began("_programs_aside", given)
-    os.close(given)
     _worker.append(Worker(connection))
-    return began
+    try:
+        return _beside.began(__name__.rpartition(".")[2], given)
+    finally:
+        os.close(given)
 
 
 def _end(failed: bool) -> None:
@@ -229,7 +241,7 @@ def _compiled(program: sent.Sent) -> bool:
     if stored.store().get(name) is not None:
         return True
     with _collector.resting():
-        found = Executable(program.function, program.outputs, olds=program.olds)
+        found = Executable(program.function, [*program.outputs], olds=program.olds)
     stored.keep(name, found)
     return found.whole is not None
 

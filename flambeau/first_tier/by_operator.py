@@ -85,9 +85,10 @@ class Limited:
         """After how many runs it is compiled: those that cost as much."""
         return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
 
-    def is_due(self, share: float = 1.0) -> bool:
-        """Have its runs cost a share of what compiling takes, and has it come back? That serves all its equals."""
-        return (self.together[0] if self.together else self.runs) >= max(share * self.limit, 2 * (share < 1))
+    @property
+    def ran(self) -> int:
+        """How often it has run, with its equals: what is compiled serves them all."""
+        return self.together[0] if self.together else self.runs
 
 
 class LimitedLater(Limited):
