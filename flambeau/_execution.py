@@ -204,7 +204,8 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any 
         return run_on_numpy
     if found_only and olds is None and stored.store().began_empty:
         return None
-    if olds is None:
+    from_beside = olds is not None
+    if not from_beside:
         olds = replaced(p.olds, inputs)
 
     def plan() -> Any:
@@ -219,6 +220,8 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any 
     try:
         name = stored.name_of(p.signature, olds)
         found = stored.restored(name, p.outputs, plan)
+        if found is not None:
+            found.beside = from_beside
         if found is None and not found_only:
             found = plan()
             stored.keep(name, found)

@@ -2,7 +2,8 @@
 
 Programs run on the NumPy executor, which needs no compilation, unless FLAMBEAU_EXECUTOR says ``native`` or a test asks
 for the fixture ``native_code``. Native programs are compiled at once; with ``FLAMBEAU_EXECUTOR=tiers`` they run in the
-first tier too, and the bits are compared. Functions have no twins, unless FLAMBEAU_TWINS says ``now``.
+first tier too, and the bits are compared. Functions have no twins, unless FLAMBEAU_TWINS says ``now``,
+and nothing is compiled beside the process, but where a test is about that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
 os.environ.setdefault("FLAMBEAU_TWINS", "off")
+os.environ.setdefault("FLAMBEAU_ASIDE", "off")
 import _two_tiers as two_tiers
 
 from flambeau import _collector, _execution

@@ -31,6 +31,8 @@ PLACES = {
     "_execution": "tensors",
     "_twins": "tensors",
     "_twins_aside": "tensors",
+    "_beside": "tensors",
+    "_programs_aside": "tensors",
     "_shared_memory": "tensors",
     "first_tier": "tensors",
     "_swapping": "tensors",

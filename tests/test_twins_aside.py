@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flambeau import _twins, _twins_aside
+from flambeau import _beside, _twins, _twins_aside
 from flambeau.compiler.cpu import machine, pool
 from flambeau.compiler.cpu.assemble import CompileError
 from flambeau.compiler.twins import layout
@@ -45,7 +45,7 @@ assert _twins_aside.at_work() and type(_registry.call).__name__ == "function"
 
 def run(program: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "FLAMBEAU_EXECUTOR": "native", "FLAMBEAU_TIER": "auto", "FLAMBEAU_TWINS": "auto"}
-    environment |= {"FLAMBEAU_CACHE": str(folder), "OMP_NUM_THREADS": "2", **more}
+    environment |= {"FLAMBEAU_ASIDE": "auto", "FLAMBEAU_CACHE": str(folder), "OMP_NUM_THREADS": "2", **more}
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -105,7 +105,7 @@ def test_nobody_waits_for_it(tmp_path: Path, ending: str) -> None:
 
 def test_it_ends_with_its_owner() -> None:
     owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    text = f"from flambeau import _twins_aside; _twins_aside._end_with({owner.pid})"
+    text = f"from flambeau import _beside; _beside._end_with({owner.pid})"
     watcher = subprocess.Popen([sys.executable, "-c", text])
     with pytest.raises(subprocess.TimeoutExpired):
         watcher.wait(1.5)
@@ -124,8 +124,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(_twins, "made", lambda compile: log.append(compile) or ({} if compile else None))
     monkeypatch.setattr(_twins, "put", lambda found: log.append("put"))
     monkeypatch.setattr(_twins_aside, "_begun", [])
-    monkeypatch.setattr(_twins_aside, "_possible", lambda: True)
-    monkeypatch.setattr(_twins_aside, "_began", lambda: log.append("begun") or True)
+    monkeypatch.setattr(_beside, "possible", lambda: True)
+    monkeypatch.setattr(_beside, "began", lambda module: log.append("begun") or True)
     monkeypatch.setitem(realisation.counters, "realisations", 500)
     return log
 
@@ -145,7 +145,7 @@ def test_who_has_waited_long_compiles(asked: list[Any], monkeypatch: pytest.Monk
     assert _twins.begin() is None and asked == [False, "begun", False, False, True, "put"]
 
 
-@pytest.mark.parametrize("missing", ["processor", "disk", "python", "shell", "refused"])
+@pytest.mark.parametrize("missing", ["processor", "disk", "python", "shell", "refused", "wish"])
 def test_without_a_process_many_steps_are_waited_for(
     asked: list[Any], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
@@ -154,6 +154,7 @@ def test_without_a_process_many_steps_are_waited_for(
     monkeypatch.setattr(_twins, "made", lambda compile: asked.append(compile))
     monkeypatch.setattr(_twins_aside, "_begun", [])
     monkeypatch.setitem(realisation.counters, "realisations", 500)
+    monkeypatch.setattr(_beside, "mode", ["off" if missing == "wish" else "auto"])
     monkeypatch.setattr(machine, "available_threads", lambda: 1 if missing == "processor" else 4)
     monkeypatch.setattr(pool.default(), "_threads", 4)
     if missing == "disk":
@@ -161,7 +162,7 @@ def test_without_a_process_many_steps_are_waited_for(
     if missing == "python":
         monkeypatch.setattr(sys, "executable", "/usr/sbin/uwsgi")
     if missing == "shell":
-        monkeypatch.setattr(_twins_aside, "SHELL", "/nowhere/sh")
+        monkeypatch.setattr(_beside, "SHELL", "/nowhere/sh")
     monkeypatch.setattr(os, "posix_spawn", _refused)
     assert _twins.begin() == _twins.COMPILED_AFTER - 500 and asked == [False]
 
@@ -176,6 +177,6 @@ def test_what_cannot_be_compiled_is_not_tried_again(asked: list[Any], monkeypatc
             raise CompileError
 
     monkeypatch.setattr(_twins, "made", made)
-    monkeypatch.setattr(_twins_aside, "_possible", lambda: False)
+    monkeypatch.setattr(_beside, "possible", lambda: False)
     realisation.counters["realisations"] = _twins.COMPILED_AFTER
     assert _twins.begin() is None

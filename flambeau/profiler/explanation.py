@@ -61,6 +61,7 @@ class ProgramReport(NamedTuple):
         by_numpy: what NumPy computes in it.
         memory: the memory plan of native code.
         tier: how it runs: compiled, NumPy, or in the first tier and until when.
+        beside: was it compiled by a process beside this one?
     """
 
     number: int
@@ -77,6 +78,7 @@ class ProgramReport(NamedTuple):
     by_numpy: list[str]
     memory: MemoryFacts | None
     tier: str
+    beside: bool = False
 
 
 class Explanation:
@@ -149,6 +151,7 @@ def _report(noted: Noted) -> ProgramReport:
         noted.first, noted.seconds / again, noted.native / again, kernels,
         [f"{v.kind} {v.name} -> {inspection.type_of(v)}" for v in values],
         inspection.memory(cache) if native else None, tier_of(noted.program.cache),
+        getattr(cache, "beside", False),
     )  # fmt: skip
 
 
@@ -156,7 +159,8 @@ def tier_of(cache: Any) -> str:
     """How a program runs."""
     if isinstance(cache, Limited):
         how = "operator by operator" if isinstance(cache, FirstTier) else "one native call for programs of all sizes"
-        return f"the first tier, {how}; compiled when it has run {cache.limit} times"
+        until = "being compiled beside this process" if cache.asked else f"compiled when it has run {cache.limit} times"
+        return f"the first tier, {how}; {until}"
     if isinstance(cache, WithFront):
         return "compiled code, and operator by operator behind it"
     return "compiled" if inspection.is_native(cache) else "NumPy"
@@ -202,6 +206,7 @@ def program_text(p: ProgramReport, whole: bool = False) -> str:
         lines.append(f"  runs by {p.tier}")
     if p.compiled:
         made = f" ({p.made} kernels by LLVM, {p.read} from the disk)" if p.kernels else ""
+        made = made.replace("(", "(by a process beside this one: ") if p.beside else made
         lines.append(f"  {'compiled' if p.kernels else 'new'} because: {p.compiled}{made}")
     for cause, n in p.causes.most_common(SHOWN_CAUSES):
         lines.append(f"  realised by {cause}" + (f" ({n} times)" if n > 1 else ""))

@@ -32,9 +32,13 @@ SOURCES = ("compiler", "first_tier", "graph", "ops")  # the folders that decide 
 
 
 class Restored(Whole):
-    """A program from the disk. ``planned`` plans it after all, for who wants to look at it."""
+    """A program from the disk. ``planned`` plans it after all, for who wants to look at it.
+
+    ``beside``: was it compiled for this process, by one beside it?
+    """
 
     plan: Callable[[], Executable]
+    beside = False
 
     @functools.cached_property
     def planned(self) -> Executable:
