@@ -56,7 +56,9 @@ def train(net: nn.Module, x: torch.Tensor, loss_of: Callable[[Any], torch.Tensor
 LABELS = torch.tensor([1, 0, 2, 3])
 NETWORKS: dict[str, Callable[[], None]] = {
     "convolutions": lambda: train(
-        nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)),
+        nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)
+        ),
         torch.randn(4, 1, 8, 8),
         lambda y: functional.cross_entropy(y, LABELS + 0),
     ),
