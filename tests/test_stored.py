@@ -320,3 +320,26 @@ def test_the_hash_of_the_source_follows_what_it_says(folder: Path, tmp_path: Pat
     assert stored.hash_of(str(home)) == first
     rewrite(home / "dtypes.py", "a = 2")
     assert stored.hash_of(str(home)) not in (first, second)
+
+
+ALIASED = """
+import torch
+from flambeau.graph import realisation
+x = torch.linspace(0.1, 0.9, 6, requires_grad=True)
+for loss in (torch.nn.BCELoss(), torch.nn.SmoothL1Loss(), torch.nn.KLDivLoss(reduction="sum")):
+    loss(x, torch.full((6,), 0.5)).backward()
+    print(x.grad.tolist())
+print({type(p.cache).__name__ for p in realisation.programs.values()})
+"""
+
+
+def test_programs_are_found_again_where_the_package_stands_for_torch(tmp_path: Path) -> None:
+    """There the classes of losses are shown under PyTorch's names."""
+    script = tmp_path / "losses.py"
+    script.write_text(ALIASED, encoding="utf-8")
+    environment = {**os.environ, "FLAMBEAU_CACHE": str(tmp_path / "cache"), "FLAMBEAU_EXECUTOR": "native"}
+    command = [sys.executable, "-m", "flambeau", "run", str(script)]
+    first, second = [subprocess.run(command, env=environment, capture_output=True, text=True) for _ in range(2)]
+    *numbers, planned = first.stdout.splitlines()
+    assert "Executable" in planned and not first.stderr
+    assert second.stdout.splitlines() == [*numbers, "{'Restored'}"]

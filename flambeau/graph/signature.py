@@ -6,6 +6,7 @@ of the package's source covers. Whatever cannot be told in this way (functions o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
@@ -103,9 +104,15 @@ def _text(x: Any) -> str:
         return f"{_text(x.__self__)}.{_text(x.__func__)}"
     if kind in (type, BuiltinFunctionType):
         return f"{x.__module__}.{x.__qualname__}"
-    if kind.__module__.startswith(PACKAGE) and hasattr(x, "__dict__"):
+    if _is_own(kind) and hasattr(x, "__dict__"):
         return f"{kind.__module__}.{kind.__qualname__}{_text(vars(x))}"
     raise UnknownError(repr(kind))
+
+
+def _is_own(kind: type) -> bool:
+    """Is it a class of this package, whose classes may show its modules under PyTorch's names?"""
+    module = sys.modules.get(kind.__module__)
+    return module is not None and module.__name__.startswith(PACKAGE)
 
 
 def _function(f: FunctionType) -> str:
