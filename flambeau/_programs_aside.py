@@ -27,7 +27,6 @@ PATIENCE = 60.0  # seconds after which an answer is no longer waited for
 IDLE = 20.0  # seconds after which the process ends if nothing is asked
 NAME = 64  # bytes of a name
 FAILURES = 2  # processes that ended without an answer: no further one is started
-CROWDED = 1.5  # of what waits for each processor of the machine: from there on there is none to spare
 ABOVE = 10  # numbers of files below this are left to the program
 
 
@@ -127,7 +126,7 @@ def ask(p: Program, olds: Mapping[int, int]) -> Asked | None:
     name = stored.name_of(p.signature, olds)
     if name in _known:
         return _known[name]
-    if name is None or _failures[0] >= FAILURES or _is_crowded():
+    if name is None or _failures[0] >= FAILURES:
         return None
     try:
         content = sent.written(sent.Sent((*_about(), name), p.function, p.outputs, dict(olds)))
@@ -142,14 +141,6 @@ def ask(p: Program, olds: Mapping[int, int]) -> Asked | None:
         _end(failed=True)
         stored.store().drop(_request(name, os.getpid()))
     return asked
-
-
-def _is_crowded() -> bool:
-    """Has the machine no processor to spare, as others work on it too?"""
-    try:
-        return os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1)
-    except OSError:
-        return False
 
 
 def _is_heard(asked: Asked) -> bool:

@@ -28,7 +28,6 @@ from flambeau import _beside, _execution, _programs_aside as aside, nn
 from flambeau.graph import realisation
 _execution.LEAST, _execution.EARLY, aside.PATIENCE = 0.0, 0.0, 300.0
 _execution._looks = lambda p: False
-aside._is_crowded = lambda: False
 
 def network(width):
     torch.manual_seed(0)
@@ -102,11 +101,6 @@ def test_a_program_comes_from_beside(folder: Path) -> None:
     assert without == [f"{losses} True []"]
     again = said(f"print(trained(least={steps}), beside(), others())", folder)  # from the disk
     assert again == [f"{losses} False []"]
-
-
-def test_on_a_crowded_machine_it_is_compiled_here(folder: Path) -> None:
-    more = "from importlib import reload\nreload(aside)\nos.getloadavg = lambda: (1e6, 0.0, 0.0)\n"
-    assert said(more + "trained(lambda: native(50), width=50); print(native(50), others())", folder) == ["True []"]
 
 
 @pytest.mark.parametrize("setting", ["FLAMBEAU_ASIDE=off", "OMP_NUM_THREADS=1", "FLAMBEAU_CACHE=off"])
