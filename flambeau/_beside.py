@@ -1,8 +1,8 @@
 """A process beside this one that compiles for it: twins (``_twins_aside``) or programs (``_programs_aside``).
 
 Compiling takes seconds, most of it in LLVM and in passes. In a thread of this process it would be in the way of whoever
-records, forks, ends or compiles meanwhile; a process of its own is in nobody's way. It has a low priority and is the
-first to go where memory is short. Nobody waits for it, and nobody finds it among their children. It ends with the
+records, forks, ends or compiles meanwhile; a process of its own is in nobody's way. It is the first to go where memory
+is short. Nobody waits for it, and nobody finds it among their children. It ends with the
 process that it works for, and leaves nothing behind but finished entries on the disk.
 
 ``FLAMBEAU_ASIDE``: "auto", or "off", which leaves all compiling to the process itself.
@@ -22,7 +22,6 @@ if mode[0] not in MODES:
     raise ValueError(f"FLAMBEAU_ASIDE={mode[0]}: expected one of {', '.join(MODES)}")
 
 SHELL = "/bin/sh"
-LATER = 5  # how much lower its priority is; much lower, and it waits for minutes where other work goes on
 LOOK = 0.2  # seconds between two looks at whether the process that it works for is there
 CHANNEL = 1  # what it is connected by, if it is: a shell leaves this one to what runs in the background
 
@@ -90,9 +89,8 @@ def _place_of(package: str) -> str:
 
 
 def settle(owner: int) -> None:
-    """What such a process does first: it is modest, and ends with its owner."""
+    """What such a process does first: it holds nothing of its owner's, is modest, and ends with it."""
     os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
-    os.nice(LATER)
     _first_to_go()
     threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
 

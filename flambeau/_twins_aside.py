@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import _beside
 
 PATIENCE = 60.0  # seconds after which it is no longer thought to be at work
+LATER = 5  # how much lower its priority is; much lower, and it waits for minutes where other work goes on
 _begun: list[float] = []  # when; for ever ago if it could not begin
 
 
@@ -21,6 +23,7 @@ def at_work() -> bool:
 def work(owner: int) -> None:
     """What the process does: one at a time of all that share a folder compiles, the others then find it done."""
     _beside.settle(owner)
+    os.nice(LATER)
     from . import _twins
     from .compiler.cpu import code_cache, disk
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import _two_tiers as two_tiers
@@ -12,7 +14,9 @@ import pytest
 from test_first_tier import SIZES, uniform
 
 import flambeau as torch
-from flambeau import _execution, nn
+from flambeau import _beside, _execution, _programs_aside, nn
+from flambeau.compiler.cpu import stored
+from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.compiler.cpu.first_tier import native_program, walking
 from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
@@ -461,11 +465,34 @@ def test_causal_attention_leaves_out_what_is_hidden(in_both: dict[str, int], dt:
     assert in_both["shared"] >= 10
 
 
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What is asked for beside this process is compiled in it, and there at the next run."""
+    asked: list[str] = []
+
+    def answer(one: Any) -> bool:
+        one.found = _programs_aside._is_there(one.name, os.getpid())
+        asked.append(one.name)
+        return True
+
+    place = Disk(tmp_path / "programs")
+    monkeypatch.setattr(stored, "store", lambda: place)
+    monkeypatch.setattr(_beside, "possible", lambda: True)
+    monkeypatch.setattr(_programs_aside, "_is_heard", answer)
+    monkeypatch.setattr(_programs_aside, "_known", {})
+    monkeypatch.setattr(_execution, "LEAST", 0.0)
+    return asked
+
+
+@pytest.mark.parametrize("beside", [False, True])
 def test_a_front_that_comes_again_is_compiled_and_gives_the_same_bits(
-    auto: None, monkeypatch: pytest.MonkeyPatch
+    auto: None, monkeypatch: pytest.MonkeyPatch, answered: list[str], beside: bool
 ) -> None:
+    """In this process at the fourth run, or beside it, asked for at the third."""
     monkeypatch.setattr(split_programs, "SHARE", 1.0)
-    monkeypatch.setattr(split_programs.SplitProgram, "done", property(lambda self: self.runs > 3))
+    monkeypatch.setattr(_beside, "possible", lambda: beside)
+    monkeypatch.setattr(split_programs.SplitProgram, "limit", 40 if beside else 4)
+    monkeypatch.setattr(_execution, "EARLY", 3 / 40)
     torch.manual_seed(0)
     net, found, seen = Text(), [], []
     with torch.no_grad():
@@ -475,6 +502,7 @@ def test_a_front_that_comes_again_is_compiled_and_gives_the_same_bits(
             found.append(repr((length, values.tolist(), at.tolist())))
             seen.append("WithFront" in kinds())
     assert seen == [False] * 7 + [True] * 4 and len(set(found)) == 4
+    assert len(answered) == beside
 
 
 class LastScores(nn.Module):
