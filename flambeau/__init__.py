@@ -149,7 +149,10 @@ _LAZY_NAMES |= dict.fromkeys(
     "_check_tensor_all_with _check_value _check_with".split(),
     "_assertions",
 )
-_LAZY_NAMES |= dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "_symbols")
+_LAZY_NAMES |= dict.fromkeys(
+    ["SymBool", "SymFloat", "SymInt", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt",
+     "sym_sum"], "_symbols"
+)  # fmt: skip
 _LAZY_NAMES |= {
     "Future": "futures",
     "TensorType": "_C",

@@ -418,3 +418,22 @@ def test_labels_of_any_type() -> None:  # keras
         targets = torch.tensor([[1, 2, 1], [2, 1, 3]], dtype=dtype)
         loss = torch.nn.functional.ctc_loss(log_probs, targets, (6, 6), (3, 2), reduction="none")
         torch.testing.assert_close(loss, torch.tensor([4.7269206, 4.2182474]))
+
+
+def test_functions_of_symbols_take_numbers() -> None:  # keras
+    assert torch.sym_float(2) == 2.0 and torch.sym_int(-2.7) == -2 and torch.sym_sqrt(9) == 3.0
+    assert torch.sym_max(1, 2) == 2 and repr(torch.sym_max(2, 1.0)) == "2.0" and repr(torch.sym_min(1, 2.5)) == "1.0"
+    assert torch.sym_not(False) and torch.sym_ite(True, 1, 2) == 1 and torch.sym_sum(1, 2) == torch.sym_sum([1, 2]) == 3
+    with pytest.raises(AssertionError, match="got <class 'str'>"):
+        torch.sym_max("a", 1)
+    with pytest.raises(AssertionError, match="type mismatch"):
+        torch.sym_ite(True, 1, 2.0)
+
+
+def test_the_older_comparison() -> None:
+    with pytest.warns(FutureWarning, match="assert_allclose"):
+        torch.testing.assert_allclose(torch.tensor([1.0]), [1.00005])
+    with pytest.warns(FutureWarning, match="assert_allclose"), pytest.raises(AssertionError, match="not close"):
+        torch.testing.assert_allclose(torch.tensor([1.0]), [1.001])
+    with pytest.warns(FutureWarning, match="assert_allclose"):
+        torch.testing.assert_allclose(torch.tensor([1], dtype=torch.int64), torch.tensor([1.0]))
