@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -14,10 +15,13 @@ from .. import nest_reduce
 from ..nest_choices import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
+from . import maps
 from .text import Loop, Writer
 from .ufuncs import made
 
 SIGNATURE = "(q,r)->()"
+FEW = 32  # elements of a result
+RESULTS = 80  # for each of its elements: a call takes as long as some of them in a loop
 
 
 @functools.cache
@@ -30,6 +34,8 @@ def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtyp
     f = _reduction(name, dt)
     if is_of_rows(shape, dims):
         return lambda a: f(a[..., None, :])
+    if _are_few(shape, dims):
+        return _by_elements(name, shape, dims, dt)
     last, before = _runs(shape, dims)
     kept = [d for d in range(len(shape)) if d not in dims]
     order = (*kept, *before, *last)
@@ -54,6 +60,50 @@ def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], lis
         elif shape[d] > 1 and last:
             break
     return last, [d for d in dims if d not in last]
+
+
+# ---- of few elements each, as windows of pools
+
+
+def _are_few(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
+    """Are there so many results of so few elements that these are combined one by one, in all results at once?"""
+    count = prod([shape[d] for d in dims])
+    return 1 < count <= FEW and prod(shape) >= RESULTS * count**2
+
+
+def _by_elements(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
+    lanes, f = _lanes(shape, dims), _combination(name, dt)
+
+    def call(a: Any) -> Any:
+        partial = [functools.reduce(f, [a[at] for at in places]) for places in lanes]
+        half = LANES // 2
+        while half:
+            first, second = partial[:half], partial[half:]
+            partial = [*map(f, first, second), *first[len(second) :]]
+            half //= 2
+        return partial[0]
+
+    return call
+
+
+def _lanes(shape: tuple[int, ...], dims: tuple[int, ...]) -> list[list[tuple[Any, ...]]]:
+    """Where the elements of each partial result lie, in their order."""
+    last, before = _runs(shape, dims)
+    lanes: list[list[tuple[Any, ...]]] = [[] for _ in range(LANES)]
+    for row in product(*[range(shape[d]) for d in before]):
+        for k, place in enumerate(product(*[range(shape[d]) for d in last])):
+            at = dict(zip((*before, *last), (*row, *place)))
+            lanes[k % LANES].append(tuple([at.get(d, slice(None)) for d in range(len(shape))]))
+    return [places for places in lanes if places]
+
+
+@functools.cache
+def _combination(name: str, dt: dtype) -> Callable[[Any, Any], Any]:
+    """The function of two arrays of partial results, whose result lies row by row."""
+    plain = {"sum": np.add, "prod": np.multiply}.get(name)  # NumPy's extremes choose among zeros by where they stand
+    c, extreme = dt.np.char, {"max": "maximum", "min": "minimum"}.get(name, "")
+    f = plain or made(maps.text, extreme, f"{c}{c}->{c}", extreme, (dt, dt), dt)
+    return functools.partial(f, order="C")
 
 
 def text(name: str, dt: dtype, target: Target) -> str:
