@@ -459,6 +459,28 @@ def test_what_lies_under_windows_may_be_copied_in_parts(
     assert in_both["both"] and not in_both["compiled"]
 
 
+POOLS = [nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d((2, 9), 1), nn.AvgPool2d(3, 1, 1)]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=str)
+def test_many_results_of_few_elements_have_the_same_bits(pool: Any, in_both: dict[str, int]) -> None:
+    x = torch.linspace(-3, 3, 4 * 8 * 33 * 32).sin().reshape(4, 8, 33, 32).requires_grad_()
+    y = pool(x * (x.detach() > 0))
+    (y * y).sum().backward()
+    x.grad.unflatten(2, (3, 11)).sum((1, 2)).sum().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
+def test_the_input_of_one_window_is_products_without_zeros(in_both: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(3, 8, 1, 1).requires_grad_(), torch.randn(8, 6, 4, 5).requires_grad_()
+    y = F.conv_transpose2d(x, w, stride=3, padding=(1, 0), output_padding=(1, 2), groups=2)
+    parts = [x[:, k : k + 4, 0, 0] @ w[k : k + 4].flatten(1) for k in (0, 4)]
+    whole = F.pad(torch.cat(parts, 1).reshape(3, 12, 4, 5)[:, :, 1:], (0, 2, 0, 0))
+    assert y.shape == (3, 12, 3, 7) and torch.allclose(y, whole[:, :, :3], atol=1e-6)
+    assert in_both["both"]
+
+
 @pytest.mark.parametrize("dt", [float32, torch.bfloat16])
 def test_padding_of_large_kernels_beside_infinities_is_compiled(dt: Any, in_both: dict[str, int]) -> None:
     x, w = torch.ones(4, 16, 4, 4, dtype=dt), torch.ones(64, 16, 3, 3, dtype=dt)

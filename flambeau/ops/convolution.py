@@ -216,6 +216,8 @@ def lower_weight(b: Any, x: Any, gy: Any, kernel: tuple[int, ...], g: Geometry) 
 
 def lower_input(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> Any:
     """The input's gradient, of spatial size ``size``: where windows step, phase by phase, each a convolution."""
+    if {*gy.shape[2:]} == {1} and {*g.dilation} == {1}:
+        return _input_of_one(b, gy, w, size, g)
     if max(g.stride) == 1 or 0 in (*size, *gy.shape):
         return _input_phase(b, gy, w, size, g)
     rows = [_phases(*along) for along in zip(size, g.pads, w.shape[2:], g.stride, g.dilation)]
@@ -224,6 +226,16 @@ def lower_input(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> 
         one = _spread(b, _input_phase(b, gy, _picked(b, w, phases), *_geometry_of(phases, g)), phases, shape, g.stride)
         total = one if total is None else b.map("add", total, one)
     return b.const(0, gy.dtype, shape) if total is None else total
+
+
+def _input_of_one(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> Any:
+    """The gradient of the input of one window: as a convolution it would be products with zeros, mostly."""
+    _, k = _letters(len(size))
+    one = b.reshape(gy, (gy.shape[0], g.groups, gy.shape[1] // g.groups))
+    under = b.contract(f"ngf,gfc{k}->ngc{k}", one, _grouped(b, w, 0, g.groups))
+    whole = b.reshape(under, (gy.shape[0], w.shape[1] * g.groups, *w.shape[2:]))
+    ends = [n + lo - kernel for n, (lo, _), kernel in zip(size, g.pads, w.shape[2:])]
+    return b.pad(whole, [(0, 0), (0, 0), *[(-lo, end) for (lo, _), end in zip(g.pads, ends)]])
 
 
 class _Phase(NamedTuple):
