@@ -205,20 +205,19 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any 
     if found_only and olds is None and stored.store().began_empty:
         return None
     from_beside = olds is not None
-    if not from_beside:
-        olds = replaced(p.olds, inputs)
+    own = replaced(p.olds, inputs) if olds is None else olds
 
     def plan() -> Any:
         from .compiler.cpu.execute import Executable
         from .first_tier.by_operator import note_compiled
 
         with _collector.resting():
-            found = Executable(p.function, p.outputs, olds=olds)
+            found = Executable(p.function, p.outputs, olds=own)
         note_compiled(p.order)
         return found
 
     try:
-        name = stored.name_of(p.signature, olds)
+        name = stored.name_of(p.signature, own)
         found = stored.restored(name, p.outputs, plan)
         if found is not None:
             found.beside = from_beside
