@@ -188,6 +188,9 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
         "casts": lambda: (x.double() * 2, i.float() + 0.5, (x > 0).float(), x.long(), (x > 0).long()),
         "sums": lambda: (x.sum(-1), x.double().sum(2, keepdim=True), i.sum(1), i[0].max(), i.min()),
         "of one": lambda: (x[:1, :1, 0].max(), (x[:, :, :1] > 0).any(-1), x[:, :1].sum(1), i[:1].max()),
+        "stack": lambda: (torch.stack((x, x * 2)), torch.stack((-x[..., 1::2], x[..., 1::2]), -1).flatten(-2),
+                          torch.stack((x[:, 0], x[:, -1], x[:, 0]), 1), torch.stack((i, i + 1), 2)),
+        "filled": lambda: (torch.full_like(x, 0.5).mul(x), torch.full((m, n), 2.5) + 1, x.fill_(0.25) * 2),
         "isin": lambda: (torch.isin(i, torch.tensor([1])), torch.isin(x, 2.0, invert=True)),
     }  # fmt: skip
     for f in (*uniform(m, n, k).values(), *more.values()):
@@ -238,6 +241,15 @@ def test_heads_that_share_keys_are_told_apart_by_more_than_their_structure(in_bo
             wide = k.repeat_interleave(heads // own, 1)
             np.testing.assert_allclose(y, F.scaled_dot_product_attention(q, wide, wide * 2), rtol=1e-5, atol=1e-6)
     assert in_both["shared"] > 0.7 * in_both["both"]
+
+
+def test_parts_of_no_elements_are_joined_in_no_steps(in_both: dict[str, int]) -> None:
+    for length in (5, 6, 7):
+        x = torch.from_numpy(np.random.default_rng(0).standard_normal((1, length, 2, 8)).astype(np.float32))
+        y = (x * 2).transpose(1, 2)
+        torch.cat((y[..., :8] + 1, y[..., 8:]), -1).tolist()
+        (y[:, :, -1:] * 3)[..., 4:].exp().tolist()  # a step of any size along what has one element
+    assert in_both["shared"] >= 3
 
 
 class Rotating(nn.Module):

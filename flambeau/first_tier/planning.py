@@ -151,7 +151,7 @@ class Planner:
         self, n: Node, given: list[Place], found: list[Shape], result: Place, needed: Alone | None
     ) -> int | None:
         """Appends the steps of an operator; the number of its input, if it gives just that."""
-        if n.op.name == "cat":
+        if n.op.name in ("cat", "stack"):
             self._joined(n, given, result)
             return None
         f = needed.function if needed else _lowered(n)
@@ -160,14 +160,22 @@ class Planner:
         return out.params[0] if out.kind == "input" else None
 
     def _joined(self, n: Node, given: list[Place], result: Place) -> None:
-        """Appends the steps of ``cat``."""
-        if not n.ty.contiguous or any(i.ty.ndim < n.ty.ndim for i in n.ins):
+        """Appends the steps of ``cat`` and ``stack``."""
+        dim = n.attrs
+        if n.op.name == "stack":
+            given = [p._replace(shape=_with(p.shape, dim, ONE), strides=_with(p.strides, dim, ZERO)) for p in given]
+        elif any(i.ty.ndim < n.ty.ndim for i in n.ins):
             raise UnsupportedError(repr(n))
-        self.steps.join(given, n.attrs, result)
+        if not n.ty.contiguous:
+            raise UnsupportedError(repr(n))
+        self.steps.join([p for p in given if ZERO not in p.shape], dim, result)
 
     def _view(self, n: Node) -> None:
+        if not n.ty.numel:
+            self._empty(n)
+            return
         base, how = self.lies[n.ins[0]], seen(n.ins[0].ty, n.ty)
-        if how is None or n.numbers or base.strides != row_major(base.shape) or n.ty.dtype is not base.dtype:
+        if how is None or n.numbers or not _in_rows(base) or n.ty.dtype is not base.dtype:
             raise UnsupportedError(repr(n))
         shape = self.steps.shape(n.ty.shape)
         lies, place = [one._replace(shape=shape, strides=_strides(how, one), offset=_first(how, one))
@@ -176,6 +184,15 @@ class Planner:
         self.found[n] = strides
         if self.found[n.ins[0]] != base.strides:
             self._found_otherwise(n, base.shape, shape, strides)
+
+    def _empty(self, n: Node) -> None:
+        """A view of no elements, which nothing reads."""
+        t, base = n.ty, self.lies[n.ins[0]]
+        strides = tuple([Size(s) for s in t.strides])
+        self.lies[n] = self.places[n] = base._replace(
+            shape=self.steps.shape(t.shape), strides=strides, offset=(Size(t.offset * t.dtype.itemsize),)
+        )
+        self.found[n] = strides
 
     def _as_many(self, a: Shape, b: Shape) -> None:
         """Supported where both shapes have as many elements."""
@@ -208,9 +225,21 @@ def _lowered(n: Node) -> Function:
 
 
 def _is_same_memory(out: Value) -> bool:
-    """Does a view of a value that is computed lie row by row as that does?"""
-    kind = out.args[0].kind
-    return kind in ("const", "reduce") or kind == "contract" and out.name == "reshape"
+    """Does a view of a value that is computed, or of a number, lie row by row as that does?"""
+    a = out.args[0]
+    if a.kind in ("const", "reduce", "scalar"):
+        return True
+    return a.kind == "contract" and out.name == "reshape" or a.name == "cast" and a.args[0].kind == "scalar"
+
+
+def _with(sizes: Shape, dim: int, one: Size) -> Shape:
+    """Sizes with one more before a dimension."""
+    return (*sizes[:dim], one, *sizes[dim:])
+
+
+def _in_rows(p: Place) -> bool:
+    """Does a value lie row by row, whatever the steps along dimensions of one element?"""
+    return all([n == ONE or s == own for n, s, own in zip(p.shape, p.strides, row_major(p.shape))])  # noqa: C419
 
 
 def _told(n: Node, place: Place) -> Told:

@@ -39,7 +39,7 @@ NATIVE = frozenset([
 MAPS = frozenset([  # of these dtypes
     "_to_copy", "abs", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "cos", "erf", "leaky_relu", "log",
     "logical_and", "logical_not", "logical_or", "maximum", "minimum", "pow", "reciprocal", "rsqrt", "rsub", "sin",
-    "sqrt", "square", "where",
+    "sqrt", "square", "stack", "where",
 ])  # fmt: skip
 REDUCTIONS = frozenset(["all", "any", "max", "mean", "min", "sum"])  # of rows, or of dimensions of one element
 
@@ -51,6 +51,8 @@ def serves_all_sizes(n: Node) -> bool:
         return True
     if name == "arange":
         return n.ty.dtype.kind != "f"
+    if name == "filled":
+        return n.ins[0].op is SCALAR and n.ty.dtype in DTYPES
     if name not in MAPS and name not in REDUCTIONS and name != "isin":
         return False
     if not all([type(i.ty) is Ty and i.ty.dtype in DTYPES for i in (n, *n.ins)]):  # noqa: C419
