@@ -274,3 +274,14 @@ def test_nodes_name_the_lines_of_their_calls_however_deep_these_are() -> None:
         ]
         assert lines == [(__file__, begin + (7 if size % 3 else 9)), (__file__, first), (__file__, begin + 10)]
         z.tolist()
+
+
+def test_nodes_of_a_backward_pass_name_the_line_that_began_it() -> None:
+    realisation.forget()
+    begin = test_nodes_of_a_backward_pass_name_the_line_that_began_it.__code__.co_firstlineno
+    w = torch.ones(3, 71, requires_grad=True)
+    w.tanh().sum().backward()
+    torch.autograd.grad(w.sigmoid().sum(), w)
+    names = ("tanh_backward", "sigmoid_backward")
+    places = {n.op.name: n.src for n in realisation.nodes.values() if n.op.name in names}
+    assert places == {"tanh_backward": (__file__, begin + 4), "sigmoid_backward": (__file__, begin + 5)}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -189,15 +188,20 @@ def line_of(place: Place | None) -> tuple[str, int] | None:
     return code.co_filename, known[1]
 
 
-@contextmanager
-def on_one_line() -> Iterator[None]:
-    """While this is held, all is recorded by the innermost caller outside the package: nobody looks for it again."""
-    before = _place[0]
-    _place[0] = user_place()
-    try:
-        yield
-    finally:
-        _place[0] = before
+class on_one_line:
+    """While this is held, all is recorded by the innermost caller outside the package: nobody looks for it again.
+
+    Not a generator of ``contextlib``, whose frame would be that caller.
+    """
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = _place[0]
+        _place[0] = user_place()
+
+    def __exit__(self, *exc: object) -> None:
+        _place[0] = self.before
 
 
 _place: list[Place | None] = [None]
