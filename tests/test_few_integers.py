@@ -75,6 +75,12 @@ def test_gather_refuses_what_is_out_of_range() -> None:
         x.gather(1, torch.tensor([0]))
 
 
+def test_gather_of_a_number() -> None:
+    x = torch.tensor(7)
+    assert x.gather(0, torch.tensor(0)).tolist() == 7
+    assert x.gather(0, torch.tensor([0])).tolist() == [7]
+
+
 def test_floats_are_written_as_truth_values() -> None:
     m = torch.zeros(3, 5).bool()
     assert not m.any()

@@ -48,6 +48,15 @@ def tier(monkeypatch: pytest.MonkeyPatch, native_code: None) -> Callable[[str], 
     return lambda name: monkeypatch.setattr(_execution, "tier", [name])
 
 
+# ---- views
+
+
+def test_views_of_no_elements_have_the_strides_of_their_type() -> None:
+    # NumPy's arrays of no elements have strides of zero.
+    assert first_tier.seen_under((2, 2, 0), (0, 0, 0), (0, 0, 1), (4, 0), (1, 1)) == (1, 1)
+    assert first_tier.seen_under((4, 0), (0, 0), (0, 1), (2, 2, 0), (2, 1, 1)) == (2, 1, 1)
+
+
 # ---- kernels
 
 

@@ -338,7 +338,7 @@ def picked(x: TensorBase, dim: int, index: TensorBase) -> Any:
         return None
     if not (0 < i.numel <= SMALL and t.numel <= SMALL and t.contiguous) or i.dtype is not int64:
         return None
-    if i.ndim != t.ndim or t.dtype is not s.ty.dtype or at.ty.dtype is not int64 or range_of(t.dtype) is None:
+    if not i.ndim == t.ndim > 0 or t.dtype is not s.ty.dtype or at.ty.dtype is not int64 or range_of(t.dtype) is None:
         return None
     if any([n > m for d, (n, m) in enumerate(zip(i.shape, t.shape)) if d != dim]):  # noqa: C419
         return None

@@ -453,7 +453,7 @@ def seen_under(
 
     ``own`` says how it lies. None if its dimensions are not seen one by one.
     """
-    if same_strides(layout, own, shape):
+    if 0 in seen or same_strides(layout, own, shape):
         return tuple(strides)
     if same_strides(strides, row_major(seen), seen) and prod(seen) == prod(shape):
         order = memory_order(layout, shape)
