@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 import flambeau as torch
 
@@ -72,3 +77,49 @@ def test_backward_in_another_thread() -> None:
     loss = (w * w).sum()
     in_thread(loss.backward)
     assert w.grad.tolist() == [2.0, 2.0]
+
+
+FORKS = """
+import os, threading
+import flambeau as torch
+
+def step(w, x):
+    ((torch.tanh(x @ w) + torch.rand(2)) ** 2).sum().backward()
+    with torch.no_grad():
+        w -= 0.1 * w.grad
+        w.grad = None
+
+def child():
+    w, x = torch.ones(3, 2, requires_grad=True), torch.ones(4, 3)
+    torch.manual_seed(0)
+    step(w, x)
+    w.sum().item()
+    return w.tolist()
+
+def forks(ends):
+    for _ in range(8):
+        pid = os.fork()
+        if not pid:
+            os._exit(child() != expected)
+        ends.append(os.waitpid(pid, 0)[1])
+
+expected = child()
+FIRST
+ends = []
+thread = threading.Thread(target=forks, args=(ends,))
+thread.start()
+w, x = torch.zeros(3, 2, requires_grad=True), torch.ones(4, 3)
+while thread.is_alive():
+    step(w, x)
+    w.sum().item()
+thread.join()
+print(ends == [0] * 8, bool(w.isfinite().all()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("first", ["", "threading.Thread(target=child).start()"], ids=["first to record", "one more"])
+def test_a_thread_forks_while_another_trains(first: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKS.replace("FIRST", first)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (found.stdout, found.stderr) == ("True True\n", "")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _forks
 from ..compiler.twins import twin
 from .keeping import settled_leaf
 from .node import Node, leaf_node, scalar_node, view_node
@@ -156,6 +157,14 @@ def exchange(epoch: Epoch) -> Epoch:
     return before
 
 
+def _before_fork() -> None:
+    """A thread that has recorded nothing becomes one of several: the one thread that has takes no lock."""
+    if _last[0] is not None:
+        current()
+    LOCK.acquire()
+
+
+_forks.quiet("recording", _before_fork, LOCK.release)
 exchanged: list[Callable[[], None]] = []  # called after that
 begin_ahead: list[Any] = []  # ``realisation``
 settler: list[Any] = []  # ``tape.settle``

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flambeau import _forks
 from flambeau.random._engine import DEFAULT_SEED, Engine
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _state_bytes(state: Any) -> bytes:
 
 default_generator = Generator()
 default_generator.seed()
+_forks.quiet("drawing", default_generator._engine.lock.acquire, default_generator._engine.lock.release)
 
 
 def engine_of(generator: Generator | None) -> Engine:

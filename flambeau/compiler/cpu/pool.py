@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import _forks
 from . import code_cache, machine, memory
 from .pool_text import (
     ARRAY_BASE,
@@ -330,8 +331,7 @@ def _at_exit() -> None:
         pool.at_exit()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+_forks.quiet("native", _before_fork, _after_fork)
 atexit.register(_at_exit)
 
 

@@ -10,13 +10,9 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import flambeau as torch
-
-from ....graph.epoch import LOCK
 from ....graph.realisation import realise
 from .channel import Channel, Message, pair
 from .loop import NUMBER_BYTES, Recipe, work
@@ -37,19 +33,6 @@ def _close_inherited() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_inherited)
-
-
-@contextmanager
-def _all_quiet() -> Iterator[None]:
-    """No other thread records, computes or draws random numbers meanwhile."""
-    with LOCK, torch.default_generator._engine.lock:
-        yield
-
-
-def _let_go() -> None:
-    """What `_all_quiet` holds, in a process that was forked within it."""
-    torch.default_generator._engine.lock.release()
-    LOCK.release()
 
 
 class Crew:
@@ -83,9 +66,8 @@ class Crew:
         _open.add(channel)
         self._channels.append(channel)
         self._selector.register(channel, selectors.EVENT_READ)
-        entered: Callable[[], None] | None = _let_go if context.get_start_method() == "fork" else None
-        with there, _all_quiet():
-            process = context.Process(target=work, args=(there, recipe, entered), daemon=True)
+        with there:
+            process = context.Process(target=work, args=(there, recipe), daemon=True)
             _launch(process)
         self.processes.append(process)
 

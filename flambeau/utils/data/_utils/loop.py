@@ -45,16 +45,13 @@ class StreamEnd:
     """Sent in place of a batch: the worker's iterable dataset has no more."""
 
 
-def work(end: socket.socket, recipe: Recipe, entered: Callable[[], None] | None) -> None:
+def work(end: socket.socket, recipe: Recipe) -> None:
     """The life of a worker process: loads what it is asked for until the loader hangs up.
 
     Args:
         end: the socket to the loader.
         recipe: what to load.
-        entered: called first in a forked process.
     """
-    if entered is not None:
-        entered()
     channel = Channel(end)
     try:
         _serve(channel, recipe)
