@@ -2,7 +2,7 @@
 
     python -m benchmarks.native_runtime
 
-prints the figures of docs/performance.md, section "Run-time". The kernels are hand-written: one that does nothing, one
+prints the figures of docs/performance/running.md. The kernels are hand-written: one that does nothing, one
 that computes for a given time, one that multiplies matrices in registers.
 """
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .generating import PARTS
 from .measuring import OURS, TOLERANCE, Found
 from .steps import Workload
 
 NAMES = {"torch": "PyTorch", "channels_last": "channels_last", "compile": "torch.compile", "jax": "JAX", OURS: OURS}
+SHORT = ("lenet-003-training-1", "lenet-003-training-64", "lenet-003-inference-1", "mlp-784", "gpt-small", "gpt-large",
+         "lstm", "resnet18", "mobilenet")  # fmt: skip
+_SHORT_SIDES = ("torch", "jax", OURS)
 
 
 def row(workload: Workload, threads: int, found: dict[str, Found]) -> dict[str, Any]:
@@ -103,14 +107,20 @@ def markdown(result: dict[str, Any], headline: bool = False) -> str:
     return table(head, body)
 
 
-def short_markdown(result: dict[str, Any]) -> str:
-    """The README's table: its rows with all processors, or with one thread where others kept the machine busy."""
-    counts = sorted({r["threads"] for r in result["rows"]})
-    count = counts[-1] if result["load"] <= counts[-1] else counts[0]
-    rows = [r for r in result["rows"] if r["headline"] and r["threads"] == count]
-    peers = [p for p in NAMES if p != "channels_last" and any(p in r["sides"] for r in rows)]
-    head = [f"ms a step, {count} thread{'s' * (count > 1)}", *[NAMES[p] for p in peers], "PyTorch / flambeau"]
-    return table(head, [[r["title"], *[_cell(r["sides"].get(p)) for p in peers], _ratio(r)] for r in rows])
+def short_markdown(machines: list[tuple[str, dict[str, Any]]]) -> str:
+    """The README's table: the rows of a few networks on each machine, all of a row measured on one machine.
+
+    Args:
+        machines: what each is called, and what ``python -m benchmarks --headline --json`` has written there.
+    """
+    body = []
+    for name in SHORT:
+        for machine, result in machines:
+            most = max(r["threads"] for r in result["rows"])
+            rows = [r for r in result["rows"] if r["name"] == name and r["threads"] == most]
+            body += [[r["title"], machine, *[_cell(r["sides"].get(p)) for p in _SHORT_SIDES], _ratio(r)] for r in rows]
+    head = ["ms a step, all threads", "processor", *[NAMES[p] for p in _SHORT_SIDES], "PyTorch / flambeau"]
+    return table(head, body)
 
 
 def loaded_markdown(rows: list[dict[str, Any]]) -> str:
@@ -128,6 +138,17 @@ def first_step_markdown(rows: list[dict[str, Any]]) -> str:
     for r in rows:
         name = f"{r['name']}, {NAMES[r['side']]}" + (f", {r['cache']}" if r["cache"] else "")
         body.append([name, *[_number(r.get(k)) for k in ("import", "first", "second")]])
+    return table(head, body)
+
+
+def generating_markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of ``--generating``: milliseconds a token, and seconds of 200 tokens."""
+    parts = [f"{a} to {b}" for a, b in PARTS]
+    head = ["context", "threads", "", "first", *parts, "slowest", "200 tokens, s", "least, s"]
+    body = []
+    for r in rows:
+        times = [_number(t) for t in (r["first"], *r["parts"], r["slowest"], r["all"], r["least"])]
+        body.append([r["name"], str(r["threads"]), NAMES[r["side"]], *times])
     return table(head, body)
 
 

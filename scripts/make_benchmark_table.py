@@ -1,11 +1,14 @@
-"""Writes the tables of times into README.md, README.zh.md and docs/performance.md.
+"""Writes the tables of times into README.md, README.zh.md and docs/performance.md, for the machines that were measured.
 
 python -m benchmarks --headline --json a.json
 python -m benchmarks --loaded --json b.json
 python -m benchmarks --first-step --json c.json
-python scripts/make_benchmark_table.py a.json b.json c.json   # takes over results, which docs/benchmarks.json keeps
-python scripts/make_benchmark_table.py                        # writes the tables again
-python scripts/make_benchmark_table.py --check                # exits with 1 if a table is out of date
+python -m benchmarks --generating --json d.json
+python scripts/make_benchmark_table.py avx512 a.json b.json c.json d.json   # takes over a machine's results
+python scripts/make_benchmark_table.py                                      # writes the tables again
+python scripts/make_benchmark_table.py --check                              # exits with 1 if a table is out of date
+
+A machine's results are kept in docs/benchmarks-NAME.json; a table never has a row with figures of two machines.
 """
 
 from __future__ import annotations
@@ -20,12 +23,19 @@ sys.path.append(str(ROOT))
 
 from benchmarks import report  # noqa: E402
 
-DIGEST = ROOT / "docs" / "benchmarks.json"
+MACHINES = {"avx512": "AVX-512", "avx2": "AVX2"}
+DIGESTS = {name: ROOT / "docs" / f"benchmarks-{name}.json" for name in MACHINES}
 BEGIN, END = "<!-- {}: made by scripts/make_benchmark_table.py -->", "<!-- end -->"
+TABLES = {
+    "avx512": ("machine", "whole", "loaded", "first step"),
+    "avx2": ("machine", "whole", "loaded", "first step", "generating"),
+}
 PAGES = {
     ROOT / "README.md": ("short",),
     ROOT / "README.zh.md": ("short",),
-    ROOT / "docs" / "performance.md": ("machine", "whole", "loaded", "first step"),
+    ROOT / "docs" / "performance.md": tuple(
+        f"{table} {machine}" for machine, tables in TABLES.items() for table in tables
+    ),
 }
 
 
@@ -46,14 +56,22 @@ def merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return known | new | {"rows": ordered, "peaks": peaks}
 
 
-def tables(results: dict[str, Any]) -> dict[str, str]:
+def tables(digests: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Every table, by the name that its place has in a page."""
+    found = {"short": report.short_markdown([(MACHINES[name], results) for name, results in digests.items()])}
+    for name, results in digests.items():
+        found |= {f"{table} {name}": text for table, text in _of_one(results).items()}
+    return found
+
+
+def _of_one(results: dict[str, Any]) -> dict[str, str]:
+    """The tables of one machine."""
     return {
-        "short": f"{report.short_markdown(results)}\n\n({results['machine']}; flambeau on {results['executor']})",
         "machine": machine(results),
         "whole": report.markdown(results),
         "loaded": report.loaded_markdown(results.get("loaded", [])),
         "first step": report.first_step_markdown(results.get("first_step", [])),
+        "generating": report.generating_markdown(results.get("generating", [])),
     }
 
 
@@ -88,23 +106,31 @@ def filled(page: str, found: dict[str, str], names: tuple[str, ...]) -> str:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    results = json.loads(DIGEST.read_text()) if DIGEST.exists() else {}
-    for path in arguments:
-        if path != "--check":
-            results = merged(results, json.loads(Path(path).read_text()))
-    found, old = tables(results), []
+    check = "--check" in arguments
+    digests = {name: json.loads(path.read_text()) for name, path in DIGESTS.items()}
+    if arguments and not check:
+        digests[arguments[0]] = with_files(digests[arguments[0]], arguments[1:])
+    found, old = tables(digests), []
     for page, names in PAGES.items():
         before = page.read_text(encoding="utf-8")
         after = filled(before, found, names)
         if after != before:
             old.append(page)
-    if "--check" in arguments:
+    if check:
         print("\n".join(f"{page} is out of date" for page in old), file=sys.stderr)
         return int(bool(old))
     for page in old:
         page.write_text(filled(page.read_text(encoding="utf-8"), found, PAGES[page]), encoding="utf-8")
-    DIGEST.write_text(json.dumps(results, indent=1) + "\n")
+    for name, results in digests.items():
+        DIGESTS[name].write_text(json.dumps(results, indent=1) + "\n")
     return 0
+
+
+def with_files(results: dict[str, Any], paths: list[str]) -> dict[str, Any]:
+    """A machine's results with those of newer files."""
+    for path in paths:
+        results = merged(results, json.loads(Path(path).read_text()))
+    return results
 
 
 if __name__ == "__main__":
