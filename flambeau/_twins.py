@@ -30,8 +30,8 @@ if mode not in MODES:
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
     "autograd.memo", "graph.ahead", "graph.alike", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
-    "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._deferred_views", "ops._registry",
-    "ops.classification_losses", "ops.stepping",
+    "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._calling", "ops._deferred_views",
+    "ops._histories", "ops._viewing", "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
 READ_AFTER = 500  # realisations after which twins from the disk pay, or those that a process beside this one compiles

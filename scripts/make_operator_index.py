@@ -55,11 +55,11 @@ def import_families() -> tuple[Table, Table]:
         package = types.ModuleType(name)
         package.__path__ = [str(ROOT / name.replace(".", "/"))]
         sys.modules[name] = package
-    registry = importlib.import_module("flambeau.ops._registry")
-    registry.FUNCTIONS, registry.METHODS = Table(), Table()
+    lists = importlib.import_module("flambeau.ops._listing")
+    lists.FUNCTIONS, lists.METHODS = Table(), Table()
     for path in sorted(OPS.glob("[a-z]*.py")):
         importlib.import_module(f"flambeau.ops.{path.stem}")
-    return registry.FUNCTIONS, registry.METHODS
+    return lists.FUNCTIONS, lists.METHODS
 
 
 def listing(name: str, table: Table) -> str:

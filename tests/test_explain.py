@@ -72,7 +72,7 @@ def test_a_step_of_an_optimizer_and_a_budget(by_numpy: None, monkeypatch: pytest
     (w * w).sum().backward()
     with explain() as e:
         optimizer.step()
-        monkeypatch.setattr("flambeau.ops._registry.BUDGET", 100)
+        monkeypatch.setattr("flambeau.ops._calling.BUDGET", 100)
         monkeypatch.setattr("flambeau.profiler._causes.BUDGET", 100)
         y = w + 1
     whats = [cause.what for program in e.programs() for cause in program.causes]

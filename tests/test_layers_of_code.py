@@ -18,6 +18,7 @@ LAYERS = ("ground", "compiler", "graph", "streams", "ops", "autograd", "tensors"
 # Modules that do not lie in the folder of their layer. What no list names is a library.
 PLACES = {
     "_collector": "ground",
+    "_forks": "ground",
     "_later": "ground",
     "dtypes": "ground",
     "device": "ground",

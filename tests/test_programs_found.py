@@ -133,9 +133,9 @@ def test_sparse_refusals(call, error, message):
 
 
 def test_first_step_of_a_large_group_records_in_one_epoch(monkeypatch):
-    from flambeau.ops import _registry
+    from flambeau.ops import _calling
 
-    monkeypatch.setattr(_registry, "BUDGET", 1 << 18)
+    monkeypatch.setattr(_calling, "BUDGET", 1 << 18)
     parameters = [torch.nn.Parameter(torch.full((64, 64), float(i))) for i in range(12)]
     optimizer = torch.optim.Adadelta(parameters, lr=1.0)
     for p in parameters:
@@ -367,13 +367,13 @@ def test_libraries_may_prepare_for_compilation():
 
 
 def test_a_realisation_by_budget_between_the_results_of_one_operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flambeau.ops import _registry
+    from flambeau.ops import _calling
 
     x = torch.arange(12.0).reshape(3, 4)
-    monkeypatch.setattr(_registry, "BUDGET", 1)
+    monkeypatch.setattr(_calling, "BUDGET", 1)
     values, indices = (x * 2).max(1)
     assert (values.tolist(), indices.tolist()) == ([6.0, 14.0, 22.0], [3, 3, 3])
-    monkeypatch.setattr(_registry, "BUDGET", 1 << 18)
+    monkeypatch.setattr(_calling, "BUDGET", 1 << 18)
     q, k, v = [torch.full((1, 1, 64, 8), float(i), requires_grad=True) for i in (1, 2, 3)]
     for _ in range(40):  # the budget is passed at every point of the step, also within the operator's backward
         for t in (q, k, v):

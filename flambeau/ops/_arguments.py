@@ -1,12 +1,16 @@
-"""How PyTorch reads arguments: NumPy's names for them, and its complaints about what is not a tensor."""
+"""How PyTorch reads arguments: NumPy's names for them, dimensions, and its complaints about what is not a tensor."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
+import numpy as np
+
+from ..dtypes import C_NAMES
 from ..graph.tensor_base import TensorBase
 from ._signatures import NUMPY_NAMES, renamed, type_name
 
@@ -48,3 +52,73 @@ def check_first(name: str, args: tuple[Any, ...], kw: dict[str, Any]) -> None:
     x = args[0] if args else kw["input"]
     if not isinstance(x, TensorBase):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(x)}")
+
+
+def is_tensor(x: Any) -> bool:
+    """Is this a tensor?"""
+    return isinstance(x, TensorBase)
+
+
+def is_number(x: Any) -> bool:
+    """Is this a number, Python's or NumPy's?"""
+    return isinstance(x, (bool, int, float, complex, np.number))
+
+
+def wrap_dim(dim: int, ndim: int) -> int:
+    """A dimension counted from the front.
+
+    Raises:
+        IndexError: it is out of range.
+        TypeError: it is no integer.
+    """
+    if type(dim) is not int:
+        dim = _integer(dim)
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
+
+
+def _integer(dim: Any) -> int:
+    """A dimension that may be a NumPy integer, or a tensor of one."""
+    try:
+        return index(dim)
+    except TypeError:
+        raise TypeError(f"argument 'dim' must be int, not {type_name(dim)}") from None
+
+
+def int_tuple(value: Any) -> tuple[int, ...]:
+    """One integer or several, also NumPy's and tensors without dimensions, as a tuple.
+
+    Raises:
+        TypeError: one is no integer.
+    """
+    if isinstance(value, int):
+        return (value,)
+    if hasattr(value, "__index__"):
+        return (index(value),)
+    return tuple([index(v) for v in value])
+
+
+def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
+    """Several dimensions counted from the front; None means all.
+
+    Raises:
+        RuntimeError: one appears twice.
+    """
+    if dims is None:
+        return tuple(range(ndim))
+    if isinstance(dims, int) or hasattr(dims, "__index__"):
+        dims = (dims,)
+    if len(dims) == 0:
+        return tuple(range(ndim))
+    out = tuple(wrap_dim(d, ndim) for d in dims)
+    for i, d in enumerate(out):
+        if d in out[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return tuple(d for d in out if ndim)
+
+
+def c_name(dt: Any) -> str:
+    """The dtype's name in PyTorch's C++ error messages."""
+    return C_NAMES[dt] if dt in C_NAMES else dt.name

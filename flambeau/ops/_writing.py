@@ -1,0 +1,258 @@
+"""Calling operators in place: the value of memory changes, for all that see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import SCALAR_NAMES, can_cast, weak_dtype
+from ..graph import packing
+from ..graph.epoch import NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
+from ..graph.fn import Fn, next_number, pack_saved, save_outputs
+from ..graph.node import Node, Operator, intern, layout_node, update_node, user_place, view_node
+from ..graph.realisation import realise
+from ..graph.storage import Storage, next_token
+from ..graph.tape import settle_before_write
+from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.traced import Traced
+from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
+from ._calling import record_fn
+from ._histories import rebase, requires_grad
+from ._immediate import AT_ONCE, FILLING, SMALL
+from ._immediate import write as write_at_once
+from ._view_rules import refuse_write
+
+REPEATED = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+    "Please clone() the tensor before performing the operation."
+)
+CAST = Operator(
+    "_to_copy",
+    lambda tys, attrs: attrs,
+    lambda b, attrs, x: b.cast(x, attrs.dtype),
+    lambda f, g: (g,),
+    grad_name="ToCopyBackward0",
+)
+
+
+def call_inplace(
+    op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False
+) -> Any:
+    """Records ``op(x, *others)`` and writes the result into ``x``; returns ``x``.
+
+    ``may_overlap``: elements of ``x`` may share memory, as PyTorch allows for a few operators (``fill_``).
+
+    Raises:
+        RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
+    """
+    epoch = threads.epoch
+    if epoch.crowded:
+        with Turn(epoch):
+            return call_inplace(op, x, others, attrs, may_overlap)
+    s, t = x._s, x._ty
+    if t.numel <= SMALL and op in (AT_ONCE if t.numel == 1 else FILLING) and write_at_once(op, x, others, epoch):
+        return x
+    if t is s.ty and t.dense and x._e is None and x._view is None and s.owner is None and _are_apart(others, s):
+        node = _written_node(op, (x, *others), attrs)
+        if node.ty is t:
+            _overwrite(x, node, epoch)
+        else:
+            check_result(op, node.ty, t)
+            write(x, node)
+        return x
+    repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
+    if repeated is not None:
+        return _piece_by_piece(op, x, others, attrs, repeated)
+    ins = (x, *others)
+    grad = begin_write(x, ins, may_overlap)
+    node = None if grad or op not in FILLING else _source(x, others)
+    if node is None:
+        node = _written_node(op, ins, attrs)
+    check_result(op, node.ty, x._ty)
+    fn = None
+    if grad and op.vjp is not None and x._ty.dtype.kind in "fc":
+        fn = record_fn(op, ins, attrs, node)
+        if fn is not None:
+            _keep_original(fn, x, node.ins[0])
+            if packing.active:
+                pack_saved(fn)
+    write(x, node, fn)
+    if fn is not None:
+        save_outputs(fn, (x,))
+    return x
+
+
+def _are_apart(ys: tuple[Any, ...], s: Storage) -> bool:
+    """Has no tensor a history, or memory in ``s``?"""
+    for y in ys:  # noqa: SIM110
+        if isinstance(y, TensorBase) and (y._s is s or y._e is not None or y._view is not None):
+            return False
+    return True
+
+
+def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
+    """The node of a call that autograd does not see."""
+    hs: Any = []
+    for x in ins:
+        if isinstance(x, TensorBase):
+            h = x._h if x._w == x._s.w else refresh(x)
+            hs.append(h.value if type(h) is Traced else h)
+        else:
+            hs.append(number(x, weak_dtype(x)))
+    return intern(op, tuple(hs), attrs)
+
+
+def _source(x: TensorBase, others: tuple[Any, ...]) -> Node | None:
+    """The value of a tensor that is copied to a part of memory as it is: a node that knows nothing of the place."""
+    y = others[0] if others else None
+    if not isinstance(y, TensorBase) or y._ty.shape != x._ty.shape or x._ty is x._s.ty or x._ty.meta or y._ty.meta:
+        return None
+    return fit(node_of(y), packed(x._ty))
+
+
+def packed(t: Ty) -> Ty:
+    """The type of a value that is written under a type."""
+    return t if t.dense and not t.offset else ty(t.shape, t.dtype)
+
+
+def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
+    """``record_write`` for a tensor that is all of its memory and has no history, and a value of that very type."""
+    s = x._s
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(s)
+    notes = s.notes or s.note()
+    settle_before_write(s, s.h or base_node(s), epoch)
+    s.h = x._h = node
+    if not s.pending:
+        s.pending = True
+        s.epoch = epoch
+        epoch.pend.append(s)
+        epoch.bytes += s.ty.nbytes + NODE_COST
+    s.w = x._w = next_token()
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    notes.written = user_place()
+
+
+def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, dim: int) -> Any:
+    """Windows that share elements are written one after the other, so that shared elements change several times."""
+
+    def piece(y: Any, i: int) -> Any:
+        at = dim - x._ty.ndim
+        if not isinstance(y, TensorBase) or y._ty.ndim < -at or y._ty.shape[at] == 1:
+            return y
+        return y.select(at, i)  # type: ignore[attr-defined]
+
+    counter = x._vc or x._s
+    version = counter.version + 1
+    for i in range(x._ty.shape[dim]):
+        call_inplace(op, x.select(dim, i), tuple([piece(y, i) for y in others]), attrs)
+    counter.version = version
+    return x
+
+
+def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) -> bool:
+    """Checks that ``x`` may be written; does the write take part in autograd?"""
+    if threads.epoch.sampling is not None:
+        threads.epoch.sampling.require_own(x._s)
+    grad = threads.epoch.grad and any([isinstance(i, TensorBase) and requires_grad(i) for i in ins])  # noqa: C419
+    if grad:
+        refuse_write(x)
+    if not may_overlap and overlaps_itself(x._ty):
+        raise RuntimeError(REPEATED)
+    for i in ins:
+        if i is not x and isinstance(i, TensorBase) and i._s is x._s:
+            refuse_overlap(x._ty, i._ty)
+    return grad
+
+
+def refuse_overlap(out: Ty, other: Ty) -> None:
+    """Raises if an input shares some, but not all, of the memory that is written."""
+    if out is other or out.numel == 0 or other.numel == 0:
+        return
+    if out.numel == other.numel and out.offset == other.offset and _same_layout(out, other):
+        return
+    if not (out.dense and other.dense):
+        return
+    if out.offset < other.offset + other.numel and other.offset < out.offset + out.numel:
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _same_layout(a: Ty, b: Ty) -> bool:
+    return a.strides == b.strides and a.shape == b.shape
+
+
+def check_result(op: Operator, result: Ty, target: Ty) -> None:
+    """Raises if ``result`` cannot be stored in place in ``target``."""
+    if not can_cast(result.dtype, target.dtype):
+        raise RuntimeError(f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
+                           f"{SCALAR_NAMES[target.dtype]}")  # fmt: skip
+    if result.shape != target.shape:
+        raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+                           f"{list(result.shape)}")  # fmt: skip
+
+
+def _keep_original(fn: Fn, x: TensorBase, h: Node) -> None:
+    """Where the gradient needs the value before the write, it is kept in memory of its own."""
+    for at, (which, _) in enumerate(fn.op.saves):
+        if which == 0 and at < len(fn.saved) and fn.saved[at] is x:
+            t = h.ty if h.ty.dense and not h.ty.offset else ty(h.ty.shape, h.ty.dtype)
+            s = Storage.of(t, layout_node(h, t))
+            hold(s, threads.epoch)
+            old = new_tensor(s, t)
+            old._edge = fn.edges[0]
+            fn.saved[at] = old  # type: ignore[index]
+            fn.versions[at] = 0  # type: ignore[index]
+
+
+def fit(node: Node, t: Ty) -> Node:
+    """The node's values with the dtype and memory layout of ``t``, whose shape they have."""
+    if node.ty is t:
+        return node
+    if node.ty.dtype is not t.dtype:
+        return intern(CAST, (node,), t)
+    return layout_node(node, t)
+
+
+def write(x: TensorBase, node: Node, fn: Any = None) -> None:
+    """Makes ``node`` the value of ``x``'s memory: a new version that all its views see."""
+    record_write(x, node, fn)
+    if x._s.owner is not None and x._s.shared:
+        # NumPy may look at this memory at any time.
+        realise(threads.epoch)
+
+
+def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
+    """``write`` that leaves it to the caller to realise memory shared with NumPy."""
+    s = x._s
+    epoch = threads.epoch
+    if epoch.sampling is not None:
+        epoch.sampling.require_own(s)
+    settle_before_write(s, base_node(s), epoch)  # the old value is a leaf of this epoch from now on, if it was not yet
+    if x._ty is s.ty:
+        s.h = node = fit(node, s.ty)
+    else:
+        t = packed(x._ty)
+        node = fit(node, t)
+        if fn is None and x._view is not None and t.numel <= SMALL and not s.pending:
+            epoch.placed.add(id(s))
+        s.h = update_node(s.h, node, x._ty)
+        node = view_node(s.h, x._ty)
+    if not s.pending:
+        hold(s, epoch)
+    s.w = next_token()
+    x._h, x._w = node, s.w if x._e is None and x._view is None else -1
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    s.note().written = user_place()
+    if fn is not None:
+        rebase(x, fn)
+
+
+def at_version(y: Any, version: int) -> Any:
+    """A fresh gradient that PyTorch makes by so many in-place writes, which its ``_version`` shows."""
+    y._s.version = version
+    return y
