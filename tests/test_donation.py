@@ -28,7 +28,7 @@ from flambeau.compiler.cpu.executor import KernelError
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 from flambeau.graph import realisation
-from flambeau.ops.embedding import _refuse_rows
+from flambeau.ops._table_rows import refuse_rows
 
 F32 = dt.float32
 
@@ -156,7 +156,7 @@ def test_what_may_refuse_a_value_runs_before(pool: Pool) -> None:
     b = Builder()
     table, g = b.input(0, (10, 4), F32, ((4, 1), 0)), b.input(1, (10, 4), F32, ((4, 1), 0))
     rows = b.map("add", b.input(2, (6,), dt.int64, ((1,), 0)), b.const(1, dt.int64))
-    rows = b.extern("check_rows", _refuse_rows, (rows,), [((6,), dt.int64)], 10)
+    rows = b.extern("check_rows", refuse_rows, (rows,), [((6,), dt.int64)], 10)
     b.f.outputs = [b.map("sub", table, b.map("exp", g)), b.take(table, rows, 0)]
     given = [*cells(40, 40), Cell(np.arange(6))]
     assert replaced(b.f, given, {0: 0}, pool) == [True]

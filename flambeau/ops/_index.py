@@ -61,7 +61,10 @@ FUNCTIONS: dict[str, str] = {
     det inverse logdet slogdet
     """,
     "embedding": """
-    embedding embedding_bag embedding_bag_all embedding_renorm_ embedding_rows
+    embedding embedding_renorm_ embedding_rows
+    """,
+    "embedding_bags": """
+    embedding_bag embedding_bag_all
     """,
     "extremes": """
     amax amin aminmax argmax argmin max min

@@ -1,0 +1,45 @@
+"""What embeddings and bags of them share: checks of indices, sums into the rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import SCALAR_NAMES, bool_, int32, int64
+
+
+def check_index_dtype(x: Any, caller: str) -> None:
+    """Raises unless indices are int64 or int32."""
+    d = x._ty.dtype
+    if d is not int64 and d is not int32:
+        name = "CPUBoolType" if d is bool_ else f"torch.{SCALAR_NAMES[d]}Tensor"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
+            f"but got {name} instead (while checking arguments for {caller})"
+        )
+
+
+def refuse_rows(values: np.ndarray, rows: int) -> np.ndarray:
+    """Indices, which are rows of a table.
+
+    Raises:
+        IndexError: one is not.
+    """
+    if values.size and (values.min() < 0 or values.max() >= rows):
+        raise IndexError("index out of range in self")
+    return values
+
+
+def add_rows(b: Any, rows: int, indices: Any, values: Any) -> Any:
+    """A table of zeros with ``values`` added at rows ``indices``."""
+    table = b.const(0, values.dtype, (rows, *values.shape[1:]))
+    return b.index_put("add", table, (0,), [indices], values)
+
+
+def without(b: Any, values: Any, at: Any, padding: int) -> Any:
+    """Rows of values with zeros where ``at`` names the padding, whatever is there."""
+    if padding < 0:
+        return values
+    counts = b.unsqueeze(b.map("ne", at, b.const(padding, int64)), 1)
+    return b.where(counts, values, b.const(0, values.dtype))
