@@ -17,7 +17,8 @@ from ..ops.pointwise import RELU
 
 # ---- linear layers and tables
 from ..ops.einsum import bilinear
-from ..ops.embedding import embedding, embedding_bag, one_hot
+from ..ops.embedding import embedding, one_hot
+from ..ops.embedding_bags import embedding_bag
 from ..ops.matrix_products import linear
 
 # ---- activations
