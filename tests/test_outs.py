@@ -84,3 +84,58 @@ def test_bounds_that_are_tensors_promote_as_operands_do() -> None:
 def test_the_quotient_of_two_numbers_is_a_tensor() -> None:
     assert repr(torch.floor_divide(7, 2)) == "tensor(3)"
     assert repr(torch.floor_divide(5.0, 2.0)) == "tensor(2.)"
+
+
+SHARED = "some elements of the input tensor and the written-to tensor refer to a single memory location"
+
+
+def test_memory_that_an_operator_reads_shifted_is_refused() -> None:
+    for f in (
+        lambda b: torch.add(b[:-1], 1, out=b[1:]),
+        lambda b: torch.exp(b[:6], out=b[3:9]),
+        lambda b: torch.mul(b[:9].view(3, 3), b[:9].view(3, 3).t(), out=b[:9].view(3, 3)),
+        lambda b: torch.where(b[:9] > 1, b[:9], b[1:], out=b[1:]),
+        lambda b: torch.index_select(b, 0, torch.arange(10), out=b),
+    ):
+        b = torch.arange(10.0)
+        with pytest.raises(RuntimeError, match=SHARED):
+            f(b)
+        assert b.tolist() == list(range(10))
+
+
+def test_memory_that_is_read_as_it_is_written_or_apart_is_taken() -> None:
+    b = torch.arange(10.0)
+    torch.add(b, 1, out=b)
+    assert b.tolist() == list(range(1, 11))
+    torch.mul(b[:5], 2, out=b[5:])
+    assert b.tolist() == [1, 2, 3, 4, 5, 2, 4, 6, 8, 10]
+    torch.add(b[::2], 1, out=b[1::2])
+    assert b.tolist() == [1, 2, 3, 4, 5, 6, 4, 5, 8, 9]
+
+
+def test_sums_and_products_may_be_written_over_what_they_are_made_of() -> None:
+    b = torch.arange(6.0)
+    torch.sum(b.view(2, 3), 0, out=b[:3])
+    assert b.tolist() == [3, 5, 7, 3, 4, 5]
+    m = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    torch.mm(m, m, out=m)
+    assert m.tolist() == [[7, 10], [15, 22]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda out: torch.mm(X, X.t(), out=out), DOUBLE),
+        (lambda out: torch.gather(X, 1, torch.zeros(2, 1).long(), out=out), DOUBLE),
+        (lambda out: torch.softmax(X, 1, out=out), DOUBLE),
+        (lambda out: torch.lerp(X, X, 0.5, out=out), "Found dtype Double but expected Float"),
+        (lambda out: torch.dot(X[0], X[1], out=out), "result dtype Double does not match input dtype Float"),
+        (lambda out: torch.index_select(X, 0, torch.tensor([0]), out=out),
+         "index_select(): self and result must have the same scalar type"),
+        (lambda out: torch.multinomial(X, 1, out=out), "multinomial expects Long tensor out, got: Double"),
+    ],
+)  # fmt: skip
+def test_operators_that_convert_no_result(call: Any, message: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        call(torch.zeros(0, dtype=torch.float64))
+    assert str(caught.value) == message

@@ -53,6 +53,12 @@ def check_value(value: Any, dt: dtype) -> None:
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
+def need_dims(t: Ty) -> None:
+    """Refuses to look for a dimension of a tensor without dimensions."""
+    if not t.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+
+
 def check_numbers(numbers: Iterable[Any], dt: Callable[[], dtype]) -> None:
     """Raises unless Python numbers can be converted to ``dt()``, which is asked if one of them is not small."""
     if not all([isinstance(v, (int, float)) and -127 <= v <= 127 for v in numbers]):  # noqa: C419

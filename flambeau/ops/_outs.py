@@ -10,6 +10,7 @@ from ..graph.epoch import node_of, threads
 from ..graph.tensor_base import TensorBase
 from ..graph.types import overlaps_itself
 from ._histories import requires_grad
+from ._refused_outs import check_dtype, check_memory
 from ._writing import REPEATED, write
 
 
@@ -33,6 +34,10 @@ def into(result: Any, out: Any, name: str = "") -> Any:
     if result._ty.meta is not out._ty.meta:
         raise RuntimeError(f"Attempting to copy from device {result.device} to device {out.device}, but cross-device "
                            "copies are not allowed!")  # fmt: skip
+    if result._ty.dtype is not out._ty.dtype:
+        check_dtype(name, result._ty.dtype, out._ty.dtype)
+    if result._s.pending:
+        check_memory(name, result, out)
     if not can_cast(result._ty.dtype, out._ty.dtype):
         raise RuntimeError(f"result type {SCALAR_NAMES[result._ty.dtype]} can't be cast to the desired output type "
                            f"{SCALAR_NAMES[out._ty.dtype]}")  # fmt: skip

@@ -173,10 +173,12 @@ def _sizes(name: str, t: Ty, output_size: Any, n: int) -> tuple[int, ...]:
     if len(given) == 1:
         given = given * n
     if len(given) != n:
-        if "avg_pool1d" in name:
+        if n == 1:
             raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
         must = "(): internal error: output_size.size()" if "max" in name else ": output_size"
         raise RuntimeError(f"{name}{must} must be {n}")
+    if t.ndim <= n and not hasattr(output_size, "__index__"):
+        raise ValueError(f"Input dimension should be at least {n + 1}")
     return tuple([t.shape[k - n] if o is None else int(o) for k, o in enumerate(given)])
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..graph.node import Operator
 from ..graph.types import ty
-from ._registry import FUNCTIONS, call, export, into, wrap_dim
+from ._registry import FUNCTIONS, call, export, into, is_tensor, wrap_dim
 from .complex_views import view_as_complex, view_as_real
+from .gathering import size_along
 from .splitting import split, split_rule, split_vjp, split_with_sizes, unbind
 from .strided_views import as_strided
 from .views import diagonal, narrow, permute, select, slice_view, squeeze, t, transpose, unsqueeze
@@ -61,6 +62,10 @@ NARROW_COPY = _copy_operator("narrow_copy", "NarrowCopyBackward0")
 @export()
 def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = None) -> Any:
     """A copy of what ``narrow`` shows."""
+    n = size_along(input._ty, wrap_dim(dim, input._ty.ndim))
+    if length < 0 and not is_tensor(start) and -n <= start <= n:
+        first = start + n if start < 0 else start
+        raise RuntimeError(f"start ({first}) + length ({length}) exceeds dimension size ({n}).")
     return into(_copied(narrow(input, dim, start, length), NARROW_COPY), out, "narrow_copy")
 
 

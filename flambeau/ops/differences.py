@@ -277,6 +277,8 @@ def _check_variables(x: Any, fweights: Any, aweights: Any) -> None:
                 f"input but got "
                 f"{w._ty.numel} != {n}"
             )
+        if not w._ty.meta and (w < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
 @export()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import Operator
-from ..graph.types import Ty, contiguous_strides, like, ty
+from ..graph.types import Ty, contiguous_strides, like, overlaps_itself, ty
 from ._checks import check_value
 from ._overlapping import shared_places
 from ._registry import call, call_inplace, export, is_number, is_tensor, method, wrap_dim
@@ -64,6 +64,8 @@ def _masked_fill(name: str, record: Callable[..., Any], x: Any, mask: Any, value
         if value._ty.ndim:
             raise RuntimeError("masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                                f"{value._ty.ndim} dimension(s).")  # fmt: skip
+        if value._ty.dtype.kind == "c" and x._ty.dtype.kind != "c" and not value._ty.meta:
+            check_value(value.item(), x._ty.dtype)
     elif is_number(value):
         check_value(value, x._ty.dtype)
     else:
@@ -322,4 +324,14 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
 @export()
 def as_strided_scatter(input: Any, src: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
     """A copy of ``input`` with ``src`` under the given strides."""
+    if not input._ty.contiguous and not overlaps_itself(input._ty):
+        return _scattered_in_memory(input, src, size, stride, storage_offset)
     return call(AS_STRIDED_SCATTER, (input, src), _seen(input, lambda x: x.as_strided(size, stride, storage_offset)))
+
+
+def _scattered_in_memory(x: Any, src: Any, size: Any, stride: Any, offset: int | None) -> Any:
+    """``as_strided_scatter`` where the strides are those of the memory that ``x`` sees a part of."""
+    t = x._ty
+    begin = t.offset if offset is None else offset
+    memory = x.as_strided((x._s.ty.numel,), (1,), 0)
+    return as_strided_scatter(memory, src, size, stride, begin).as_strided(t.shape, t.strides, t.offset)

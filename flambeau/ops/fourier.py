@@ -16,7 +16,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, permuted_strides, ty
-from ._checks import whole
+from ._checks import need_dims, whole
 from ._matrices import is_half, tensor_argument
 from ._registry import call, int_tuple, into, wrap_dim
 from .creation import arange
@@ -271,6 +271,8 @@ def _dims_and_sizes(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int
     s = None if s is None else int_tuple(s)
     if dim is not None:
         dims = tuple([wrap_dim(d, ndim) for d in int_tuple(dim)])
+        if dims:
+            need_dims(x._ty)
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):

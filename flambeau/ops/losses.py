@@ -233,7 +233,7 @@ def margin_ranking_loss(
     if not input1._ty.ndim == input2._ty.ndim == target._ty.ndim:
         raise RuntimeError("margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
                            f"{input1._ty.size}, input2: {input2._ty.size}, target: {target._ty.size} ")  # fmt: skip
-    return reduced((-target * (input1 - input2) + margin).clamp_min(0), code)
+    return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), code)
 
 
 def cosine_embedding_loss(

@@ -59,12 +59,10 @@ def _ends(name: str, start: Any, end: Any) -> list[Any]:
     Raises:
         RuntimeError: a tensor with dimensions.
     """
-    for where, v in (("start", start), ("end", end)):
-        if is_tensor(v) and v._ty.ndim:
-            raise RuntimeError(
-                f"{name} only supports 0-dimensional start and end tensors, but got {where} with {v._ty.ndim} "
-                "dimension(s)."
-            )
+    ends = (("start", start), ("end", end))
+    wide = [f"{where} with {v._ty.ndim} dimension(s)" for where, v in ends if is_tensor(v) and v._ty.ndim]
+    if wide:
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {' and '.join(wide)}.")
     return [v.item() if is_tensor(v) else v for v in (start, end)]
 
 

@@ -10,6 +10,7 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
+from ._checks import need_dims
 from ._registry import call, export, int_tuple, is_tensor, method, wrap_dim, wrap_dims
 
 # ---- flip, roll
@@ -104,6 +105,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
         return call(ROLL, (input,), (shifts, None))
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    need_dims(input._ty)
     return call(ROLL, (input,), (shifts, tuple([wrap_dim(d, input._ty.ndim) for d in dims])))
 
 

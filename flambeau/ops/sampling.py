@@ -30,6 +30,8 @@ from .random_fill import (
     with_history,
 )
 
+MOST_CATEGORIES = 2**24  # that multinomial draws from: float32 counts no further
+
 
 def not_implemented(name: str) -> Operator:
     """An operator for which PyTorch has no gradient: asking for it raises RuntimeError."""
@@ -105,6 +107,8 @@ def multinomial(
     """Indices of categories drawn by the weights in the last dimension of ``input``; int64."""
     t = input._ty
     _check_multinomial(t, num_samples, replacement)
+    if out is not None and out._ty.dtype is not int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {SCALAR_NAMES[out._ty.dtype]}")
     shape = (*t.shape[:-1], num_samples)
     if t.meta:
         return without_memory(ty(shape, int64))
@@ -134,6 +138,8 @@ def _check_multinomial(t: Ty, count: int, replacement: bool) -> None:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and count > t.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    if t.shape[-1] > MOST_CATEGORIES:
+        raise RuntimeError("number of categories cannot exceed 2^24")
 
 
 def _are_weights(values: np.ndarray) -> bool:

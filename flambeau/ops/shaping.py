@@ -95,7 +95,13 @@ def empty_permuted(
             f"Number of dimensions in size does not match the length of the physical_layout; i.e. "
             f"len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
         )
-    if sorted(order) != list(range(len(shape))):
+    for i, d in enumerate(order):
+        if not 0 <= d < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got {d} at index {i}).  "
+                "NB: negative dims not currently supported; file an issue if you want it."
+            )
+    if len(set(order)) != len(order):
         raise RuntimeError("Duplicate dim not allowed")
     t = ty(shape, as_dtype(dtype) or get_default_dtype(), permuted_strides(shape, order[::-1]))
     return with_grad(full_of(t, None), requires_grad, chosen(device))

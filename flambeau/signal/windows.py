@@ -148,9 +148,12 @@ def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, dtype: Any
 def _cosine_sum(name: str, coefficients: list[float], doc: str) -> Callable[..., Any]:
     def window(M: int, *, sym: bool = True, dtype: Any = None, layout: Any = torch.strided, device: Any = None,
                requires_grad: bool = False) -> Any:  # fmt: skip
+        dtype = _dtype(words, M, dtype, layout)
         return general_cosine(M, a=coefficients, sym=sym, dtype=dtype, layout=layout, device=device,
                               requires_grad=requires_grad)  # fmt: skip
 
+    # PyTorch checks the arguments of this window alone under its own name.
+    words = "blackman" if name == "blackman" else "general_cosine"
     window.__name__ = window.__qualname__ = name
     window.__doc__ = doc
     return window

@@ -1,0 +1,85 @@
+"""What PyTorch refuses as ``out=``: another dtype than the result's, memory that the operator reads shifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
+from ..graph.epoch import node_of
+from ..graph.node import VIEW, Node
+from ..graph.types import Ty
+
+if TYPE_CHECKING:
+    from ..graph.tensor_base import TensorBase
+
+# Where an operator is not named, the result is converted.
+_EXACT = """
+addmm addmv baddbmm bmm mm matmul linear cross linalg_cross linalg_eigh linalg_vector_norm diag gather take_along_dim
+index_add index_copy index_reduce scatter scatter_add scatter_reduce isin softmax log_softmax msort renorm tril triu
+alias_copy as_strided_copy diagonal_copy expand_copy permute_copy split_with_sizes_copy squeeze_copy t_copy
+transpose_copy unbind_copy unfold_copy unsqueeze_copy view_copy
+"""
+_FOUND = "lerp fft_ifft fft_ihfft fft_ihfft2 fft_ihfftn gelu hardshrink softplus softshrink"
+_TEXTS = {
+    **dict.fromkeys(_EXACT.split(), "Expected out tensor to have dtype {0}, but got {1} instead"),
+    **dict.fromkeys(_FOUND.split(), "Found dtype {3} but expected {2}"),
+    **dict.fromkeys(("dot", "vdot"), "result dtype {3} does not match input dtype {2}"),
+    **dict.fromkeys(
+        ("index_select", "masked_select"), "{4}(): self and result must have the same scalar type"
+    ),
+    **dict.fromkeys(("quantile", "nanquantile"), "quantile() out tensor must be same dtype as the input tensor"),
+    "take": "take(): self and out expected to have the same dtype, but got self.dtype = {0} and out.dtype = {1}",
+    "frexp": "torch.frexp() expects mantissa to have dtype {0} but got {1}",
+}  # fmt: skip
+# These read elements in another order than they write, so memory that is both is refused even where both see it alike.
+_ANYWHERE = frozenset(("cross", "linalg_cross", "gather", "index_select", "take", "take_along_dim"))
+_SHARED = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+    "location. Please clone() the tensor before performing the operation."
+)
+
+
+def check_dtype(name: str, result: dtype, out: dtype) -> None:
+    """Refuses an ``out`` of another dtype in the words of the operators that convert nothing.
+
+    Raises:
+        RuntimeError: the operator is one of these.
+    """
+    text = _TEXTS.get(name)
+    if text is not None:
+        raise RuntimeError(text.format(C_NAMES[result], C_NAMES[out], SCALAR_NAMES[result], SCALAR_NAMES[out], name))
+
+
+def check_memory(name: str, result: TensorBase, out: TensorBase) -> None:
+    """Refuses an ``out`` that sees some elements of an input of the operator, but not as the input does.
+
+    Values are captured when they are recorded, so the result would be right; PyTorch's is not, so it refuses.
+
+    Raises:
+        RuntimeError: it does.
+    """
+    whole, t = out._s.h, out._ty
+    if whole is None or not t.dense or not t.numel:
+        return
+    for i in node_of(result).ins:
+        seen = _seen_in(i, whole)
+        if seen is not None and _shifted(seen, t, name in _ANYWHERE):
+            raise RuntimeError(_SHARED)
+
+
+def _seen_in(node: Node, whole: Node) -> Ty | None:
+    if node is whole:
+        return node.ty
+    return node.ty if node.op is VIEW and node.ins[0] is whole else None
+
+
+def _shifted(seen: Ty, out: Ty, anywhere: bool) -> bool:
+    """Do both see some elements, and not all of them alike? Reductions read more than they write, and may."""
+    if not seen.dense or seen.numel > out.numel:
+        return False
+    meet = seen.offset < out.offset + out.numel and out.offset < seen.offset + seen.numel
+    return meet and (anywhere or not _alike(seen, out))
+
+
+def _alike(a: Ty, b: Ty) -> bool:
+    return a.offset == b.offset and a.numel == b.numel and a.strides == b.strides
