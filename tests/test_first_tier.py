@@ -19,7 +19,7 @@ from flambeau import _execution, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions, fused, im2col, matrices_text, unseen
+from flambeau.compiler.cpu.first_tier import contractions, fused, matrices_text, unseen, windows
 from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, times
 from flambeau.compiler.cpu.first_tier.text import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
@@ -456,16 +456,35 @@ def test_convolutions_and_their_gradients_have_the_same_bits(case: Any, dt: Any,
     assert in_both["both"] and not in_both["compiled"]
 
 
-@pytest.mark.parametrize("copied", [1, 40_000])
-def test_what_lies_under_windows_may_be_copied_in_parts(
-    copied: int, in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+UNDER_WINDOWS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 20, 16, 32), (70, 20, 3, 3), {"padding": 1}),  # rows of whole vectors
+    ((3, 40, 11, 13), (7, 40, 3, 3), {"dilation": (2, 1)}),  # vectors of several rows
+    ((5, 16, 3, 3), (40, 16, 2, 2), {"stride": 2, "padding": 1}),  # several images in a panel
+    ((2, 130, 8, 16), (9, 130, 1, 1), {}),
+    ((2, 4, 4, 6, 16), (6, 4, 3, 3, 3), {"padding": 1}),
+    ((3, 24, 9, 16), (36, 8, 3, 3), {"padding": 1, "groups": 3}),
+]
+
+
+@pytest.mark.parametrize("least", [1, 1 << 40], ids=["windows", "loops"])
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("case", UNDER_WINDOWS, ids=lambda case: f"{case[0]} {case[1]}")
+def test_products_under_windows_have_the_same_bits(
+    case: Any, dt: Any, least: int, in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(im2col, "COPIED", copied)
-    torch.manual_seed(0)
-    x, w = torch.randn(5, 16, 7, 9).requires_grad_(), torch.randn(24, 16, 3, 3).requires_grad_()
-    (F.conv2d(x, w, padding=1) * torch.randn(5, 24, 7, 9)).sum().backward()
-    assert (x.grad.sum() + w.grad.sum()).isfinite().item()
-    assert in_both["both"] and not in_both["compiled"]
+    monkeypatch.setattr(windows, "LEAST", least)
+    monkeypatch.setattr(by_operator, "SHARE", 1e9)
+    test_convolutions_and_their_gradients_have_the_same_bits(case, dt, in_both)
+
+
+def test_products_under_windows_are_shared_out_among_threads(in_both: dict[str, int]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        case = ((1, 64, 12, 12), (200, 64, 3, 3), {"padding": 1})
+        test_convolutions_and_their_gradients_have_the_same_bits(case, torch.float32, in_both)
+    finally:
+        torch.set_num_threads(before)
 
 
 POOLS = [nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d((2, 9), 1), nn.AvgPool2d(3, 1, 1)]

@@ -10,7 +10,7 @@ maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; pro
 fused        maps and reductions of rows in one kernel
 matrices     products of matrices, with threads; matrices_text: their kernels
 contractions which order a contraction adds in, and its operands as ``products`` takes them
-im2col       those under windows as products of matrices; copying: copies of short rows
+windows      those under windows as products of matrices; windows_text: their kernel
 depthwise    convolutions whose channels do not meet
 reading      where an operand is read, through views and padding
 operators    a function in the IR as a list of calls

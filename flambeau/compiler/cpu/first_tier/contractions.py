@@ -26,10 +26,10 @@ from ..contract_direct_plan import direct
 from ..contract_packing import LEAST, of_matrices, pays
 from . import matrices, products
 from .errors import UnsupportedError
-from .im2col import Vectors, by_columns
 from .reading import read
 from .text import FLOATS, lanes_of
 from .unseen import useful_points, whole, without
+from .windows import under_windows
 
 Known = Mapping[Value, Any]  # strides of values, in elements; None behind padding
 Strides = Sequence[Sequence[int] | None]  # of each operand, in elements; None behind padding
@@ -255,13 +255,13 @@ def _nest(v: Value, known: Known) -> Nest:
 def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     la, lb, out = v.params
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
-    vector, n, near = _columns(v, strides, sizes)
+    vector, n = _columns(v, strides, sizes)
     labels = (la, lb) if vector else (lb, la)  # rows, columns
     m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
     if contract_plan.sees_windows(v):
-        copied = by_columns(v, reduced, sizes, Vectors(sizes.get(n, 1), near, sizes.get(m, 1)), _sums(v))
-        if copied is not None:
-            return copied
+        found = under_windows(v, reduced, sizes, _sums(v))
+        if found is not None:
+            return found
     outer = [c for c in out if c not in (m, n)]
     plain = _of_matrices(False, v, sizes, labels, m, n)
     if plain is not None:
@@ -297,20 +297,20 @@ def _of_matrices(in_lanes: bool, v: Value, sizes: dict[str, int], own: tuple[str
     return matrices.product(in_lanes, _sums(v), sizes, own, out, "".join(reduced), m, n)
 
 
-def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str, bool]:
-    """Which operand is read in vectors, along which label, and are its elements neighbours?"""
+def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
+    """Which operand is read in vectors, and along which label?"""
     la, lb, out = v.params
     lanes = lanes_of(_sums(v), default().target)
     if out and sizes[out[-1]] >= lanes and (out[-1] in la) != (out[-1] in lb):
-        return int(out[-1] in lb), out[-1], True  # the result lies row by row
+        return int(out[-1] in lb), out[-1]  # the result lies row by row
     total = prod(sizes.values())
-    best: tuple[float, int, str, bool] = (float("inf"), 1, "", True)
+    best: tuple[float, int, str] = (float("inf"), 1, "")
     for k, (own, other) in enumerate(((la, lb), (lb, la))):
         for c, step in zip(own, strides[k] or row_major(v.args[k].shape)):
             if c in out and c not in other and sizes[c] > 1:
                 vectors = -(-sizes[c] // lanes)
                 cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(v.args[k].shape))
-                best = min(best, (cost, k, c, step == 1))
+                best = min(best, (cost, k, c))
     return best[1:]
 
 

@@ -107,12 +107,12 @@ def by_rows(dt: dtype, target: Target) -> str:
     pitch = widths[0] * w.lanes * dt.itemsize
     f = _Frame(w, dt, widths[0] * w.lanes)
     g = f.words
-    wide, vectors = _classes(w, f.left, [v * w.lanes for v in widths])
+    wide, full = classes(w, f.left, [v * w.lanes for v in widths])
     depth = Loop(w, "k", w.least(g["k"], w.put(f"add i64 {f.ahead}, {f.rows}")), "u.body", {}, "")
     count = w.least(w.put(f"sub i64 {g['k']}, %k"), str(DEPTH))
     x, y = [w.at(p, w.put(f"mul i64 %k, {g[s]}")) for p, s in ((f.x, "x.k"), (f.y, "y.k"))]
     asked = w.put(f"icmp ne i64 {g['packed']}, 0")
-    part = w.put(f"icmp slt i64 {f.left}, {w.put(f'mul i64 {vectors}, {w.lanes}')}")
+    part = w.put(f"icmp slt i64 {f.left}, {full}")
     w.do(f"%packed = or i1 {asked}, {part}")
     w.do("br i1 %packed, label %pack, label %ready")
     w.label("pack")
@@ -124,21 +124,21 @@ def by_rows(dt: dtype, target: Target) -> str:
     fresh = w.put("icmp eq i64 %k, 0")
     rows = Loop(w, "row", f.rows, "ready", {}, "")
     x, z = [w.at(p, w.put(f"mul i64 %row, {g[s]}")) for p, s in ((x, "x.m"), (f.z, "z.m"))]
-    high, step = _classes(w, w.put(f"sub i64 {f.rows}, %row"), heights, True)
+    high, step = classes(w, w.put(f"sub i64 {f.rows}, %row"), heights, True)
     behind = w.put(f"sub i64 {w.put(f'add i64 {f.ahead}, %row')}, %k")
     count = w.least(count, w.put(f"add i64 {behind}, {step}"))
     given = f"ptr {x}, ptr %y, ptr {z}, i64 {f.left}, i64 {count}, i64 {g['x.m']}, i64 {g['x.k']}, i64 %yk, " \
             f"i64 {g['z.m']}, i1 {fresh}"  # fmt: skip
     which = w.put(f"add i64 {w.put(f'mul i64 {high}, {len(widths)}')}, {wide}")
     names = [f"block_{r}_{v}" for r in heights for v in widths]
-    _switch(w, which, names, given)
+    switch(w, which, names, given)
     rows.end({}, step)
     depth.end({}, DEPTH)
     blocks = [_block(w, dt, r, v) for r in heights for v in widths]
     return f.end(w, _pack(w, dt, widths[0]), *blocks)
 
 
-def _classes(w: Writer, count: str, sizes: Sequence[int], whole: bool = False) -> tuple[str, str]:
+def classes(w: Writer, count: str, sizes: Sequence[int], whole: bool = False) -> tuple[str, str]:
     """Which of the falling sizes serves so many: the least that holds them, or (``whole``) the largest full one."""
     which, size = "0", str(sizes[0])
     for k in range(1, len(sizes)):
@@ -148,7 +148,7 @@ def _classes(w: Writer, count: str, sizes: Sequence[int], whole: bool = False) -
     return which, size
 
 
-def _switch(w: Writer, which: str, names: Sequence[str], given: str) -> None:
+def switch(w: Writer, which: str, names: Sequence[str], given: str) -> None:
     """Calls one of the functions."""
     cases = " ".join([f"i64 {k}, label %{name}" for k, name in enumerate(names)])
     w.do(f"switch i64 {which}, label %{names[-1]} [ {cases} ]")
@@ -260,7 +260,7 @@ def _turned(w: Writer, dt: dtype, vectors: int, pitch: int) -> None:
     places = [w.at(p, over) for p in columns]
     for p in places:
         w.do(f"call void @llvm.prefetch.p0(ptr {w.at(p, ahead)}, i32 0, i32 3, i32 1)")
-    square = _transposed(w, dt, [w.load(dt, p, mask) for p in places])
+    square = transposed(w, dt, [w.load(dt, p, mask) for p in places])
     to = w.at(to, w.put(f"mul i64 %k, {pitch}"))
     for k, row in enumerate(square):
         w.do(f"store {t} {row}, ptr {w.at(to, str(k * pitch))}, align {dt.itemsize}")
@@ -268,7 +268,7 @@ def _turned(w: Writer, dt: dtype, vectors: int, pitch: int) -> None:
     outer.end({})
 
 
-def _transposed(w: Writer, dt: dtype, rows: list[str]) -> list[str]:
+def transposed(w: Writer, dt: dtype, rows: list[str]) -> list[str]:
     """A square of vectors, transposed."""
     base, n, half = base_type(dt), w.lanes, 1
     t = type_of(dt, n)
