@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ._tensor import set_state
-from .device import CPU, sparse_coo, strided
+from .device import CPU, strided
 from .dtypes import complex32, dtype, uint8
 from .graph.storage import Storage, flat_type
 from .graph.tensor_base import new_tensor
@@ -182,14 +184,33 @@ def _rebuild_sparse_tensor(layout: Any, data: tuple[Any, ...]) -> Any:
     """A sparse tensor of its parts: those of a layout with coordinates, or with compressed rows or columns.
 
     Raises:
+        RuntimeError: the indices describe no tensor of this size.
         NotImplementedError: the layout is of blocks.
     """
-    from .sparse import sparse_compressed_tensor, sparse_coo_tensor
+    from .sparse._rebuilding import checked, unchecked
 
-    if layout is not sparse_coo:
-        return sparse_compressed_tensor(*data, layout=layout)
-    indices, values, size, *rest = data
-    return sparse_coo_tensor(indices, values, size, is_coalesced=rest[0] if rest else None)
+    if not _unread:
+        return checked(layout, data)
+    _unread[-1].append((layout, data))
+    return unchecked(layout, data)
+
+
+_unread: list[list[tuple[Any, tuple[Any, ...]]]] = []  # sparse tensors of a file whose bytes come behind its objects
+
+
+@contextmanager
+def checked_behind() -> Iterator[None]:
+    """Sparse tensors that are rebuilt within are checked at its end: their indices are not there before."""
+    waiting: list[tuple[Any, tuple[Any, ...]]] = []
+    _unread.append(waiting)
+    try:
+        yield
+    finally:
+        _unread.remove(waiting)
+    from .sparse._rebuilding import checked
+
+    for layout, data in waiting:
+        checked(layout, data)
 
 
 _rebuild_qtensor = _refused("quantized")

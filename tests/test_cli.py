@@ -70,8 +70,8 @@ def test_wrong_command_lines(args: list[str], message: str, capsys: pytest.Captu
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0 and main(["run", "--help"]) == 0
-    assert capsys.readouterr().out.count("usage: flambeau run") == 2
+    assert main(["--help"]) == 0 and main(["run", "--help"]) == 0 and main(["explain", "--help"]) == 0
+    assert capsys.readouterr().out.count("usage: flambeau run") == 3
 
 
 def test_torch_is_flambeau(script) -> None:

@@ -52,7 +52,7 @@ DOWNWARD = {
     ("ops.strided_views", "autograd.engine"): "the gradient of a written base runs through the gradient of its view",
     ("ops.classification_losses", "nn._reduction"): "the text of a deprecation warning",
     ("ops._watching", "_twins"): "who is told of all calls takes their place as twins do",
-    ("_utils", "sparse"): "sparse tensors are rebuilt when a file is loaded",
+    ("_utils", "sparse._rebuilding"): "sparse tensors are rebuilt when a file is loaded",
     ("_utils", "nn.parameter"): "parameters are rebuilt when a file is loaded",
     ("storage", "serialization"): "storages are pickled as torch.save writes them",
     ("printing", ""): "slices and sums of what is printed",

@@ -416,6 +416,30 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.load(buffer)
 
 
+# ---- sparse tensors
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+@pytest.mark.filterwarnings("ignore:Sparse C.. tensor support is in beta state")
+def test_sparse_tensors(layout: torch.layout, zipped: bool) -> None:
+    dense = torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, -1.0]])
+    file = saved({"a": dense.to_sparse(layout=layout)}, _use_new_zipfile_serialization=zipped)
+    assert b"_rebuild_sparse_tensor" in file.getvalue()  # PyTorch's own function, which its allow-list has
+    got = torch.load(file)["a"]
+    assert got.layout is layout and got.to_dense().tolist() == dense.tolist()
+
+
+def test_sparse_tensors_of_old_files_are_checked() -> None:
+    indices = torch.tensor([[0, 1], [1, 7]])
+    x = torch.sparse_coo_tensor(indices, torch.ones(2), (2, 8))
+    data = saved({"a": x}, _use_new_zipfile_serialization=False).getvalue()
+    small = data.replace(b"K\x08\x86", b"K\x07\x86")  # a size of 7, which comes before the indices
+    assert small != data
+    with pytest.raises(RuntimeError, match="size is inconsistent with indices: for dim 1, size is 7 but found index 7"):
+        torch.load(io.BytesIO(small))
+
+
 # ---- damaged files
 
 EXPECTED = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, safetensors.SafetensorError)

@@ -35,8 +35,9 @@ def load_legacy(file: Any, unpickling: Unpickling) -> Any:
         raise RuntimeError(f"Invalid protocol version: {version if isinstance(version, int) else type(version)}")
     system = unpickling.load(file)
     storages = _LegacyStorages(file, unpickling)
-    result = unpickling.load(file, storages.persistent_load)
-    storages.read(unpickling.load(file), _must_swap(system))
+    with _utils.checked_behind():
+        result = unpickling.load(file, storages.persistent_load)
+        storages.read(unpickling.load(file), _must_swap(system))
     return result
 
 

@@ -64,6 +64,8 @@ def _explain(args: list[str]) -> int:
             whole, args = True, args[1:]
         else:
             trace, args = _option(args, "a file")
+    if args and args[0] in ("-h", "--help"):
+        return _show_usage()
     program = _program(args, "explain")
     from flambeau.tools.explain import explained
 
