@@ -214,6 +214,7 @@ def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
 
 
 def release(fns: list[Fn]) -> None:
+    """Frees what these backward nodes saved, so that a second pass through them is refused."""
     for fn in fns:
         if fn.__class__ is CopySlices:
             fn.release()  # type: ignore[attr-defined]

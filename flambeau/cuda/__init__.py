@@ -76,6 +76,11 @@ has_magma = False
 
 
 def _no_cuda(*_args: Any, **_kwargs: Any) -> NoReturn:
+    """Needs a device, and there is none.
+
+    Raises:
+        AssertionError: always, in PyTorch's words.
+    """
     raise AssertionError("Torch not compiled with CUDA enabled")
 
 

@@ -156,10 +156,12 @@ class _InverseTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self) -> Any:
+        """The values that it takes: the other one of the map that it inverts."""
         return self._forward.codomain
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self) -> Any:
+        """The values that it gives: the other one of the map that it inverts."""
         return self._forward.domain
 
     @property
@@ -217,6 +219,7 @@ class ComposeTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self) -> Any:
+        """The values that it takes, with as many event dimensions as all of its maps need."""
         if not self.parts:
             return constraints.real
         dims = self.parts[-1].codomain.event_dim
@@ -227,6 +230,7 @@ class ComposeTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self) -> Any:
+        """The values that it gives, with as many event dimensions as all of its maps need."""
         if not self.parts:
             return constraints.real
         dims = self.parts[0].domain.event_dim
@@ -303,10 +307,12 @@ class IndependentTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self) -> Any:
+        """The values that it takes, whose right-most batch dimensions count as event dimensions."""
         return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self) -> Any:
+        """The values that it gives, whose right-most batch dimensions count as event dimensions."""
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     @property
@@ -360,10 +366,12 @@ class ReshapeTransform(Transform):
 
     @constraints.dependent_property
     def domain(self) -> Any:
+        """The values that it takes."""
         return constraints.independent(constraints.real, len(self.in_shape))
 
     @constraints.dependent_property
     def codomain(self) -> Any:
+        """The values that it gives."""
         return constraints.independent(constraints.real, len(self.out_shape))
 
     def _call(self, x: Any) -> Any:
@@ -559,6 +567,7 @@ class AffineTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self) -> Any:
+        """The values that it takes."""
         return _widened(constraints.real, self._event_dim)
 
     codomain = domain
@@ -798,10 +807,12 @@ class CatTransform(_Parts):
 
     @constraints.dependent_property
     def domain(self) -> Any:
+        """The values that it takes."""
         return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
 
     @constraints.dependent_property
     def codomain(self) -> Any:
+        """The values that it gives."""
         return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
 
 
@@ -832,10 +843,12 @@ class StackTransform(_Parts):
 
     @constraints.dependent_property
     def domain(self) -> Any:
+        """The values that it takes."""
         return constraints.stack([t.domain for t in self.transforms], self.dim)
 
     @constraints.dependent_property
     def codomain(self) -> Any:
+        """The values that it gives."""
         return constraints.stack([t.codomain for t in self.transforms], self.dim)
 
 
@@ -855,6 +868,7 @@ class CumulativeDistributionTransform(Transform):
 
     @property
     def domain(self) -> Any:
+        """The values that it takes."""
         return self.distribution.support
 
     def _call(self, x: Any) -> Any:

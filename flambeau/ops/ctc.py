@@ -206,6 +206,11 @@ def _ctc(
     log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: int = 1,
     zero_infinity: bool = False,
 ) -> Any:  # fmt: skip
+    """``torch.nn.functional.ctc_loss`` with a number for ``reduction``: 0 none, 1 mean, 2 sum.
+
+    Raises:
+        RuntimeError: sizes or lengths do not go together.
+    """
     ins, sizes = _lengths(input_lengths, "input_lengths"), _lengths(target_lengths, "target_lengths")
     single = log_probs._ty.ndim == 2
     targets = targets.to(int64)

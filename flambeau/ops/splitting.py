@@ -14,6 +14,7 @@ from .views import select_rule, slice_rule, slice_view, view_operator
 
 
 def split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:
+    """The types of the parts of these sizes along a dimension."""
     sizes, dim = attrs
     out, start = [], 0
     for n in sizes:
@@ -23,6 +24,7 @@ def split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:
 
 
 def split_vjp(f: Any, *grads: Any) -> tuple[Any]:
+    """The gradient of the whole: those of its parts, joined."""
     from .joining import cat
 
     return (cat(grads, f.attrs[1]),)

@@ -393,11 +393,13 @@ def _new_dim(dim: int, ndim: int) -> int:
 
 
 def squeeze_rule(t: Ty, dims: tuple[int, ...] | None) -> Ty:
+    """The type without dimensions of size 1: those of ``dims``, or all (None)."""
     keep = [i for i, n in enumerate(t.shape) if n != 1 or (dims is not None and i not in dims)]
     return _retyped(t, [t.shape[i] for i in keep], [t.strides[i] for i in keep])
 
 
 def squeeze_vjp(f: Any, g: Any) -> tuple[Any]:
+    """The gradient under the shape that the dimensions were taken from."""
     return (g.reshape(f.ins[0].shape),)
 
 
@@ -473,6 +475,7 @@ def broadcast_to(input: Any, size: Any) -> Any:
 
 
 def select_rule(t: Ty, attrs: tuple[int, int]) -> Ty:
+    """The type of what lies at one index of a dimension: ``(dimension, index)``."""
     dim, i = attrs
     cut = slice(None, dim), slice(dim + 1, None)
     return _retyped(t, t.shape[cut[0]] + t.shape[cut[1]], t.strides[cut[0]] + t.strides[cut[1]],
@@ -513,6 +516,7 @@ def select(input: Any, dim: int, index: Any) -> Any:
 
 
 def slice_rule(t: Ty, attrs: tuple[int, int, int, int]) -> Ty:
+    """The type of a slice: ``(dimension, first index, end, step)``, within the dimension."""
     dim, start, stop, step = attrs
     n = -(-(stop - start) // step)
     shape = t.shape[:dim] + (n,) + t.shape[dim + 1 :]
@@ -568,6 +572,7 @@ def _start(x: Any, dim: Any, start: Any, length: Any) -> int:
 
 
 def diagonal_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
+    """The type of a diagonal: ``(offset, dimension of rows, of columns)``; its elements become the last dimension."""
     offset, a, b = attrs
     rows, cols = t.shape[a], t.shape[b]
     n = max(0, min(rows, cols - offset) if offset >= 0 else min(rows + offset, cols))

@@ -164,6 +164,7 @@ def _open_without_links(path: str, flags: int) -> int:
 
 
 def create_private(path: str, flags: int) -> int:
+    """Opens a file, as ``open`` asks its opener to, that only this user may read and write; no link is followed."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 

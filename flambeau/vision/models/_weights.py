@@ -171,6 +171,8 @@ def weights_enum(name: str) -> Any:
     """The enumeration of a model's weights."""
     if name not in _enums:
         _enums[name] = WeightsEnum(name, _table()[name], module=WeightsEnum.__module__)  # type: ignore[call-overload]
+        members = ", ".join(_table()[name])
+        _enums[name].__doc__ = f"Trained weights of {name.removesuffix('_Weights')}: {members}; see ``Weights``."
     return _enums[name]
 
 
