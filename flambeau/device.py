@@ -9,21 +9,27 @@ _TYPES = (
     "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
 )  # fmt: skip
 
+_MISSING: Any = object()
+
 
 class device:
     """Where a tensor lives: a type and an index (``torch.device``)."""
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
-        if isinstance(type, device):
+    def __init__(self, type: Any = _MISSING, index: int | None = None, *, device: Any = _MISSING) -> None:
+        if type is _MISSING:
+            type = device
+        if isinstance(type, self.__class__):
             type, index = type.type, type.index
         if isinstance(type, int) and index is None:
             raise _numbered(type)
         if not isinstance(type, str):
             raise _not_named(type)
-        if index is not None and index < 0:
-            raise RuntimeError("Device index must not be negative")
+        if index is not None:
+            _check_index(index, type)
+        if not type:
+            raise RuntimeError("Device string must not be empty")
         kind, colon, number = str(type).partition(":")
         if kind not in _TYPES:
             names = ", ".join(_TYPES[:-1])
@@ -57,6 +63,16 @@ class device:
         _defaults.pop()
 
 
+def _check_index(index: Any, type: str) -> None:
+    if not hasattr(index, "__index__"):
+        name = index.__class__.__name__
+        raise TypeError(f"device(): argument 'index' (position 2) must be int, not {name}")
+    if index < 0:
+        raise RuntimeError("Device index must not be negative")
+    if ":" in type:
+        raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+
+
 def _numbered(d: int) -> Exception:
     """The error of a device that is given by its number: those are an accelerator's, and there is none."""
     if isinstance(d, bool):
@@ -67,6 +83,11 @@ def _numbered(d: int) -> Exception:
 
 
 def _not_named(d: Any) -> TypeError:
+    if d is _MISSING:
+        return TypeError(
+            "device() received an invalid combination of arguments - got (), but expected one of:\n"
+            " * (torch.device device)\n * (str type, int index = -1)\n"
+        )
     name = d.__class__.__name__
     return TypeError(
         f"device() received an invalid combination of arguments - got ({name}), but expected one of:\n"

@@ -68,3 +68,86 @@ def test_strides_of_a_scatter_are_those_of_the_memory() -> None:
     assert y.tolist() == [[0.0, -1.0, -1.0], [6.0, 8.0, 10.0], [12.0, 14.0, 16.0]]
     assert y.stride() == (6, 2)
     assert x[0, 1] == 2
+
+
+X = torch.arange(6.0).reshape(1, 2, 3)
+ONE = torch.zeros(1, 1, 1).long()
+WITH_AXIS: list[Any] = [
+    lambda x, d: x.squeeze_(**d), lambda x, d: x.unsqueeze_(**d), lambda x, d: x.cumsum_(**d),
+    lambda x, d: x.cumprod_(**d), lambda x, d: torch.trapezoid(x, x=X * 2, **d), lambda x, d: torch.trapz(x, **d),
+    lambda x, d: torch.cosine_similarity(x, X + 1, **d), lambda x, d: F.cosine_similarity(x, X + 1, **d),
+    lambda x, d: x.scatter_(index=ONE, value=7.0, **d), lambda x, d: x.scatter_add(index=ONE, src=X, **d),
+    lambda x, d: x.index_fill_(index=ONE[0, 0], value=7.0, **d), lambda x, d: x.gather(index=ONE, **d),
+    lambda x, d: x.narrow(start=0, length=1, **d), lambda x, d: x.select(index=0, **d),
+    lambda x, d: torch.unflatten(x, sizes=(-1, 1), **d), lambda x, d: x.unsafe_chunk(1, **d)[0],
+    lambda x, d: torch.gradient(x, **d)[0] if d.get("axis", d.get("dim")) else x,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", WITH_AXIS)
+@pytest.mark.parametrize("dim", [0, 1])
+def test_axis_is_dim(call: Any, dim: int) -> None:
+    assert torch.equal(call(X.clone(), {"axis": dim}), call(X.clone(), {"dim": dim}))
+
+
+INTEGERS: list[tuple[Any, str]] = [
+    (lambda n: torch.tril(X[0], n), "tril(): argument 'diagonal' (position 2)"),
+    (lambda n: torch.topk(X, n)[0], "topk(): argument 'k' (position 2)"),
+    (lambda n: X.select(1, n), "select(): argument 'index' (position 2)"),
+    (lambda n: X[0].diagonal(n), "diagonal(): argument 'offset' (position 1)"),
+    (lambda n: torch.triu_indices(n, 2), "triu_indices(): argument 'row' (position 1)"),
+    (lambda n: torch.randint(n, (2,)), "randint(): argument 'high' (position 1)"),
+    (lambda n: torch.unsqueeze(X, n), "unsqueeze(): argument 'dim' (position 2)"),
+    (lambda n: F.one_hot(ONE, n), "one_hot(): argument 'num_classes' (position 2)"),
+]
+
+
+@pytest.mark.parametrize(("call", "where"), INTEGERS)
+def test_a_float_is_no_integer(call: Any, where: str) -> None:
+    for n, kind in ((1.0, "float"), (torch.tensor(1.0), "Tensor")):
+        with pytest.raises(TypeError) as caught:
+            call(n)
+        assert str(caught.value) == f"{where} must be int, not {kind}"
+    assert call(torch.tensor(1)).shape == call(1).shape
+
+
+@pytest.mark.parametrize("n", [1.0, torch.tensor(1.0)])
+def test_sizes_are_no_floats(n: Any) -> None:
+    for call in (
+        lambda: X.expand(n, 2, 3),
+        lambda: X.repeat(n, 1, 1),
+        lambda: X.narrow(0, 0, n),
+        lambda: F.pad(X, (n, 1)),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_integers_move_by_a_float_tensor_without_dimensions() -> None:
+    y = torch.lerp(torch.tensor([1, 2]), torch.tensor([3, 8]), torch.tensor(0.5))
+    assert y.dtype is torch.float32
+    assert y.tolist() == [2.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: torch.device(""), RuntimeError, "Device string must not be empty"),
+        (lambda: torch.device("cpu:0", 0), RuntimeError,
+         "type (string) must not include an index because index was passed explicitly: cpu:0"),
+        (lambda: torch.device("cpu", "cuda"), TypeError,
+         "device(): argument 'index' (position 2) must be int, not str"),
+        (lambda: torch.device(), TypeError,
+         "device() received an invalid combination of arguments - got (), but expected one of:\n"
+         " * (torch.device device)\n * (str type, int index = -1)\n"),
+    ],
+)  # fmt: skip
+def test_devices_that_are_none(call: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_a_device_by_keyword() -> None:
+    assert torch.device(device="cpu") == torch.device("cpu")
+    assert torch.device(device=torch.device("cuda", 1)) == torch.device("cuda:1")

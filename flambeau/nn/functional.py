@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from ..ops import softmax as _softmax
+from ..ops._listing import FUNCTIONS as TORCH
 from ..ops._registry import call, call_inplace
 from ..ops._overriding import offer
 from ..ops._signatures import of_tensors
@@ -43,7 +44,7 @@ from ..ops.losses import (
 from ..ops.margin_losses import multi_margin_loss, multilabel_margin_loss
 
 # ---- distances
-from ..ops.similarity import cosine_similarity, normalize, pairwise_distance, pdist
+from ..ops.similarity import normalize, pairwise_distance, pdist
 
 # ---- random
 from ._noise import (
@@ -74,6 +75,8 @@ from ..ops.pooling_functions import (
 from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.unfolding import fold, unfold
+
+cosine_similarity = TORCH["cosine_similarity"]  # takes NumPy's names of arguments, as torch's own
 
 
 def relu(input: Any, inplace: bool = False) -> Any:

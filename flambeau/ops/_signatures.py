@@ -7,7 +7,7 @@ of the wrong kind is the error replaced.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..device import device, memory_format
@@ -46,6 +46,12 @@ index_select(Tensor input, int dim, Tensor index) gather(Tensor input, int dim, 
 take_along_dim(Tensor input, Tensor indices, int dim=) cdist(Tensor x1, Tensor x2)
 multinomial(Tensor input, int num_samples) diagonal(Tensor input, int offset=, int dim1=, int dim2=)
 tensordot(Tensor input, Tensor other) tensor_split(Tensor input) repeat_interleave(Tensor input)
+cosine_similarity(Tensor x1, Tensor x2, int dim=) trapezoid(Tensor y, Tensor x=) trapz(Tensor y, Tensor x=)
+cumulative_trapezoid(Tensor y, Tensor x=) gradient(Tensor input) unsafe_chunk(Tensor input, int chunks, int dim=)
+index_fill(Tensor input, int dim, Tensor index, any value) scatter(Tensor input, int dim, Tensor index)
+scatter_add(Tensor input, int dim, Tensor index, Tensor src) slice_scatter(Tensor input, Tensor src, int dim=)
+unflatten(Tensor input, any dim, any sizes) unsafe_split(Tensor input, any split_size, int dim=)
+narrow_copy(Tensor input, int dim, any start, int length)
 """
 _METHODS = """
 contiguous(*, memory_format memory_format=) float(*, memory_format memory_format=)
@@ -55,7 +61,14 @@ bool(*, memory_format memory_format=) expand(tuple size) expand_as(Tensor other)
 reshape_as(Tensor other) unsqueeze(int dim) new_full(tuple size, Number fill_value) uniform_(float from=, float to=)
 exponential_(float lambd=) chunk(int chunks, int dim=) softmax(int dim) log_softmax(int dim) squeeze(any dim=)
 unbind(int dim=) repeat_interleave(any repeats) tensor_split(any indices_or_sections)
-take_along_dim(Tensor indices, int dim=)
+take_along_dim(Tensor indices, int dim=) squeeze_(any dim=) unsqueeze_(int dim) cumsum_(int dim) cumprod_(int dim)
+gather(int dim, Tensor index) index_select(int dim, Tensor index) narrow(int dim, any start, int length)
+narrow_copy(int dim, any start, int length) select(int dim, int index) renorm_(Number p, int dim, Number maxnorm)
+index_fill(int dim, Tensor index, any value) index_fill_(int dim, Tensor index, any value)
+scatter(int dim, Tensor index) scatter_(int dim, Tensor index) scatter_add(int dim, Tensor index, Tensor src)
+scatter_add_(int dim, Tensor index, Tensor src) scatter_reduce(int dim, Tensor index, Tensor src, str reduce)
+scatter_reduce_(int dim, Tensor index, Tensor src, str reduce) slice_scatter(Tensor src, int dim=)
+unsafe_chunk(int chunks, int dim=) unsafe_split(any split_size, int dim=) diagonal(int offset=, int dim1=, int dim2=)
 """
 
 Parameter = tuple[str, str, bool, bool]  # kind, name, may be left out, by keyword only
@@ -114,7 +127,7 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
                 return answer(checked, found, args, kw)
             known = _read(parameters)
             if not NUMPY_NAMES.keys().isdisjoint(kw.keys() - {p[1] for p in known}):
-                return checked(*args, **renamed(kw))
+                return checked(*args, **renamed(kw, {p[1] for p in known}))
             wrong = complaint(name, known, args[bound:], kw)
             if wrong is None:
                 raise
@@ -123,9 +136,9 @@ def _explained(f: Callable[..., Any], name: str, parameters: str, bound: int) ->
     return checked
 
 
-def renamed(kw: dict[str, Any]) -> dict[str, Any]:
-    """Keywords with NumPy's names replaced."""
-    return {NUMPY_NAMES.get(k, k) if NUMPY_NAMES.get(k) not in kw else k: v for k, v in kw.items()}
+def renamed(kw: dict[str, Any], own: Collection[str] = ()) -> dict[str, Any]:
+    """Keywords with NumPy's names replaced, but for those that the function has itself."""
+    return {k if k in own or NUMPY_NAMES.get(k) in kw else NUMPY_NAMES.get(k, k): v for k, v in kw.items()}
 
 
 def _own_method(name: str, args: tuple[Any, ...]) -> Any:
@@ -221,7 +234,9 @@ def complaint(name: str, parameters: list[Parameter], args: tuple[Any, ...], kw:
 
 
 def _fits(kind: str, x: Any) -> bool:
-    return hasattr(type(x), "__index__") if kind == "int" else isinstance(x, _KINDS[kind][1])
+    if kind == "int":
+        return hasattr(type(x), "__index__") and not (isinstance(x, TensorBase) and x._ty.dtype.kind in "fc")
+    return isinstance(x, _KINDS[kind][1])
 
 
 def invalid_arguments(name: str, args: Sequence[Any], kw: dict[str, Any], *signatures: str) -> TypeError:

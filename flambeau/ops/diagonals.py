@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from ..dtypes import int64
@@ -49,7 +50,7 @@ def _check_matrix(name: str, x: Any) -> None:
 def tril(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     """The matrices' elements on and below a diagonal, zeros elsewhere."""
     _check_matrix("tril", input)
-    return into(call(TRIL, (input,), int(diagonal)), out, "tril")
+    return into(call(TRIL, (input,), index(diagonal)), out, "tril")
 
 
 @export()
@@ -57,21 +58,21 @@ def tril(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
 def triu(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     """The matrices' elements on and above a diagonal, zeros elsewhere."""
     _check_matrix("triu", input)
-    return into(call(TRIU, (input,), int(diagonal)), out, "triu")
+    return into(call(TRIU, (input,), index(diagonal)), out, "triu")
 
 
 @export(function=False)
 def tril_(self: Any, diagonal: int = 0) -> Any:
     """In-place ``tril``."""
     _check_matrix("tril", self)
-    return call_inplace(TRIL, self, (), int(diagonal))
+    return call_inplace(TRIL, self, (), index(diagonal))
 
 
 @export(function=False)
 def triu_(self: Any, diagonal: int = 0) -> Any:
     """In-place ``triu``."""
     _check_matrix("triu", self)
-    return call_inplace(TRIU, self, (), int(diagonal))
+    return call_inplace(TRIU, self, (), index(diagonal))
 
 
 # ---- diagonals
@@ -141,7 +142,7 @@ def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     n = input._ty.ndim
     if n not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
-    y = diag_embed(input, diagonal) if n == 1 else call(DIAGONAL_COPY, (input,), int(diagonal))
+    y = diag_embed(input, diagonal) if n == 1 else call(DIAGONAL_COPY, (input,), index(diagonal))
     return into(y, out, "diag")
 
 

@@ -11,7 +11,7 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.resting import make
 from ..graph.types import Ty, contiguous_strides, ty
-from ._checks import at_hand, counted, wide
+from ._checks import at_hand, counted, whole, wide
 from ._registry import call, function
 from ._table_rows import add_rows, check_index_dtype, refuse_rows, without
 from .sparse_rows import row_gradient
@@ -206,6 +206,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     t = tensor._ty
     if t.dtype is not int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    num_classes = whole("one_hot", "num_classes", 2, num_classes)
     if t.numel == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from ..dtypes import bfloat16, bool_, float16, float32, int64
@@ -10,6 +11,7 @@ from ..graph.types import Ty, ty
 from ._checks import check_value
 from ._layouts import formatted
 from ._registry import call, function
+from ._signatures import type_name
 
 
 def _amounts(pad: tuple[int, ...], ndim: int) -> list[tuple[int, int]]:
@@ -216,9 +218,19 @@ def _copied(x: Any, pad: tuple[int, ...], mode: str) -> Any:
     return call(COPIED[mode, n], (x,), (mode, pad))
 
 
+def _whole(at: int, amount: Any) -> int:
+    try:
+        return index(amount)
+    except TypeError:
+        kind = type_name(amount)
+        raise TypeError(
+            f"pad(): argument 'pad' (position 2) must be tuple of ints, but found element of type {kind} at pos {at}"
+        ) from None
+
+
 def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Any:
     """Pads the last dimensions; ``mode`` is 'constant', 'reflect', 'replicate' or 'circular'."""
-    amounts = tuple([int(p) for p in pad])
+    amounts = tuple([_whole(at, p) for at, p in enumerate(pad)])
     if len(amounts) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(amounts) > 2 * input._ty.ndim:

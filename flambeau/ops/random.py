@@ -144,9 +144,8 @@ def _integer_arguments(name: str, args: tuple[Any, ...], kw: dict[str, Any], nam
         tail = "".join(f", tuple of ints {n}" for n in names[2:])
         raise invalid_arguments(name, args, kw, f"(int high{tail})", f"(int low, int high{tail})")
     for key in ("low", "high"):
-        if isinstance(given[key], float) or not hasattr(given[key], "__index__"):
-            position, kind = free.index(key) + 1, type(given[key]).__name__
-            raise TypeError(f"{name}(): argument '{key}' (position {position}) must be int, not {kind}")
+        if type(given[key]) is not int:
+            given[key] = whole(name, key, free.index(key) + 1 if key in free else 1, given[key])
     return [int64_number(given["low"]), int64_number(given["high"]), *[given[n] for n in names[2:]]]
 
 

@@ -132,6 +132,7 @@ def logspace(
 
 
 def _triangle_indices(rows: int, cols: int, offset: int, dt: Any, lower: bool) -> Any:
+    rows, cols, offset = index(rows), index(cols), index(offset)
     for name, n in (("row", rows), ("col", cols)):
         if n < 0:
             raise RuntimeError(f"{name} must be non-negative, got{n}")

@@ -31,7 +31,7 @@ def integers(name: str, argument: str, values: Sequence[Any]) -> tuple[int, ...]
             raise TypeError(
                 f"{name}(): argument '{argument}' (position 1) must be tuple of ints, not {type(v).__name__}"
             )
-    return tuple([int(v) for v in values])
+    return tuple([index(v) for v in values])
 
 
 FLIP = Operator(

@@ -14,6 +14,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
+from ._checks import whole
 from ._registry import call, export, into, wrap_dim
 from .extremes import check_dims, into_named, place, selected_vjp
 from .reductions import reduced_ty
@@ -133,13 +134,13 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     t = input._ty
     if isinstance(dim, bool):
         raise TypeError("topk(): argument 'dim' (position 3) must be int, not bool")
-    d = wrap_dim(dim, t.ndim)
+    d, k = wrap_dim(dim, t.ndim), whole("topk", "k", 2, k)
     if not 0 <= k <= (t.shape[d] if t.ndim else 1):
         raise RuntimeError("selected index k out of range")
     if t.dtype.kind in "bc":
         kind = "complex" if t.dtype.kind == "c" else "bool"
         raise RuntimeError(f"{' ' if kind == 'complex' else ''}topk does not support {kind} dtypes on CPU")
-    return into_named(return_types.topk(call(TOPK, (input,), (int(k), d, bool(largest)))), out, "topk")
+    return into_named(return_types.topk(call(TOPK, (input,), (k, d, bool(largest)))), out, "topk")
 
 
 # ---- one element in order

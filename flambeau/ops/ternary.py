@@ -311,6 +311,8 @@ def _check_lerp(x: Any, y: Any, w: Any) -> Any:
 @export()
 def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     """``input + weight * (end - input)`` (https://docs.pytorch.org/docs/stable/generated/torch.lerp.html)."""
+    if is_tensor(weight) and not weight._ty.ndim and weight._ty.dtype.kind == "f" and input._ty.dtype.kind in "iu":
+        input, end = input.to(weight._ty.dtype), end.to(weight._ty.dtype)
     op = _check_lerp(input, end, weight)
     return into(call(op, (input, end, weight)), out, "lerp")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
 from operator import index
+from operator import index as integer
 from typing import Any
 
 from ..compiler.affine import strides_under
@@ -465,7 +466,7 @@ def expand(self: Any, *sizes: Any, implicit: bool = False, size: Any = None) -> 
     """Dimensions of size 1 repeated without copying; -1 keeps a size."""
     if size is None:
         size = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
-    return view(EXPAND, self, tuple([int(n) for n in size]))
+    return view(EXPAND, self, tuple([index(n) for n in size]))
 
 
 @export()
@@ -509,7 +510,7 @@ def select(input: Any, dim: int, index: Any) -> Any:
     if t.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     d = wrap_dim(dim, t.ndim)
-    i = int(index)
+    i = integer(index)
     if not -t.shape[d] <= i < t.shape[d]:
         raise IndexError(f"select(): index {i} out of range for tensor of size {list(t.shape)} at dimension {d}")
     return view(SELECT, input, (d, i % t.shape[d]))
@@ -544,7 +545,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     d, start = wrap_dim(dim, t.ndim), _start(input, dim, start, length)
-    n = t.shape[d]
+    n, length = t.shape[d], index(length)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -n <= start <= n:
@@ -595,7 +596,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     a, b = wrap_dim(dim1, n), wrap_dim(dim2, n)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return view(DIAGONAL, input, (offset, a, b))
+    return view(DIAGONAL, input, (index(offset), a, b))
 
 
 def _unfold_rule(t: Ty, attrs: tuple[int, int, int]) -> Ty:
