@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-import flambeau
+import flambeau as torch
+from flambeau.ops._meanings import MEANINGS
 
-HOME = Path(flambeau.__path__[0])
+HOME = Path(torch.__path__[0])
 NAMESPACES = """
     amp autograd autograd.functional autograd.graph autograd.profiler backends compiler cuda distributed distributions
     export fft func fx hub jit library linalg masked nested nn nn.attention nn.functional nn.init nn.parallel nn.utils
@@ -51,11 +53,47 @@ def test_what_a_namespace_holds_is_documented(name: str) -> None:
 
 
 def test_what_torch_and_tensors_hold_is_documented() -> None:
-    names = [n for n in dir(flambeau) if not n.startswith("_") and not isinstance(getattr(flambeau, n), ModuleType)]
-    own = {n: getattr(flambeau, n) for n in names if callable(getattr(flambeau, n)) and _is_ours(getattr(flambeau, n))}
+    names = [n for n in dir(torch) if not n.startswith("_") and not isinstance(getattr(torch, n), ModuleType)]
+    own = {n: getattr(torch, n) for n in names if callable(getattr(torch, n)) and _is_ours(getattr(torch, n))}
     assert len(own) > 600
     assert not [n for n, o in own.items() if not inspect.getdoc(o)]
-    assert not undocumented(flambeau.Tensor)
+    assert not undocumented(torch.Tensor)
+
+
+def test_modules_document_their_arguments() -> None:
+    modules = [getattr(torch.nn, n) for n in dir(torch.nn) if not n.startswith("Lazy")]
+    found = [m for m in modules if isinstance(m, type) and issubclass(m, torch.nn.Module)]
+    assert len(found) > 130
+    assert not [m.__name__ for m in found if _parameters(m) and "Args:" not in (inspect.getdoc(m) or "")]
+
+
+def _parameters(cls: type) -> list[str]:
+    parameters = inspect.signature(cls).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+KINDS = {
+    "truth values": torch.bool,
+    "integers": torch.int64,
+    "floats": torch.float32,
+    "complex numbers": torch.complex64,
+}
+
+
+@pytest.mark.parametrize("name", sorted(MEANINGS))
+def test_elementwise_functions_refuse_what_their_text_says(name: str) -> None:
+    called = "true_divide" if name == "div" else name  # ``div`` itself has a text of its own
+    found = getattr(torch, called, None) or getattr(torch.special, called)
+    raised = dict(re.findall(r"    (\w+Error): (.*) are given", found.__doc__))
+    two = "Operands are" in found.__doc__
+    for kind, dtype in KINDS.items():
+        x = torch.ones(2, dtype=dtype)
+        error = next((e for e, kinds in raised.items() if kind in kinds), None)
+        if error is None:
+            assert (found(x, x) if two else found(x)).shape == (2,)
+        else:
+            with pytest.raises(NotImplementedError if error.startswith("Not") else RuntimeError):
+                (found(x, x) if two else found(x)).tolist()
 
 
 def _is_ours(found: Any) -> bool:

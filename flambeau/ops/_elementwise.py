@@ -17,6 +17,7 @@ from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._immediate import function as function_at_once
+from ._meanings import described
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor, renamed
 from ._signatures import explained_function
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
@@ -160,9 +161,10 @@ def unary(
     def inplace_form(input: Any) -> Any:
         return written(op, tensor_argument(name + "_", input))
 
-    public(name, function, method, aliases, lists)
+    doc = described(name, result, kinds, False, _other(errors), lists == ("special",))
+    public(name, function, method, aliases, lists, doc)
     if inplace:
-        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], lists)
+        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], lists, in_place(name))
     return op
 
 
@@ -214,9 +216,13 @@ _INPLACE_FUNCTIONS = frozenset(["gcd_", "lcm_", "ldexp_", "xlogy_"])
 
 
 def public(
-    name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor")
-) -> None:
-    """Lists a function under torch or torch.special and a method under Tensor."""
+    name: str, function: Any, method: Any, aliases: Sequence[str] = (), lists: Sequence[str] = ("torch", "Tensor"),
+    doc: str | None = None,
+) -> None:  # fmt: skip
+    """Lists a function under torch or torch.special and a method under Tensor.
+
+    ``doc`` is their documentation where they have none of their own.
+    """
     for f, place, table in (
         (function, "torch", FUNCTIONS),
         (function, "special", SPECIAL),
@@ -224,11 +230,24 @@ def public(
     ):
         if place in lists:
             f.__name__ = f.__qualname__ = name
-            f.__doc__ = f.__doc__ or f"``{name}`` elementwise ({link(name.rstrip('_'))})."
+            f.__doc__ = f.__doc__ or doc or f"``{name}`` elementwise ({link(name)})."
             for n in (name, *aliases):
                 if place != "torch" or n not in _METHOD_ONLY:
                     g = f if n == name else renamed(f, n)
                     table[n] = explained_function(g, n) if place == "torch" else g
+
+
+def in_place(name: str) -> str:
+    """The documentation of the in-place form of an operator."""
+    return (
+        f"``{name}`` written into the tensor, which is given back.\n\n"
+        "Raises:\n"
+        "    RuntimeError: the result has a dtype or shape that does not fit, or the tensor is a leaf that needs grad."
+    )
+
+
+def _other(errors: dict[str, tuple[type, str]] | None) -> list[str]:
+    return [kind for kind, (error, _) in (errors or {}).items() if error is RuntimeError]
 
 
 # ---- two operands
@@ -254,17 +273,19 @@ def binary(
         Operator(name, *rules, refuse_derivative(name) if n == "NotImplemented" else vjp, tuple(saves), n)
         for n in (grad_names or (None,))
     ]
-    list_binary(ops, aliases, inplace, numbers, lists, check)
+    doc = described(name, result, kinds, True, _other(errors), lists == ("special",))
+    list_binary(ops, aliases, inplace, numbers, lists, check, doc)
     return ops[0]
 
 
 def list_binary(
     ops: Sequence[Operator], aliases: Sequence[str] = (), inplace: bool = True, numbers: str = "other",
-    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None,
+    lists: Sequence[str] = ("torch", "Tensor"), check: Callable[[Any, Any], None] | None = None, doc: str | None = None,
 ) -> None:  # fmt: skip
     """Lists the function, the method and the in-place form of an operator of two operands.
 
-    ``ops`` are its forms for two tensors, for a number as second and as first operand (or one for all).
+    ``ops`` are its forms for two tensors, for a number as second and as first operand (or one for all); ``doc`` is the
+    functions' documentation.
     """
     op = ops[0]
     name = op.name
@@ -308,10 +329,10 @@ def list_binary(
             check(self, other)
         return written(form, self, other)
 
-    public(name, function, method, aliases, lists)
+    public(name, function, method, aliases, lists, doc)
     if inplace and "Tensor" in lists:
         places = ("torch", "Tensor") if name + "_" in _INPLACE_FUNCTIONS else ("Tensor",)
-        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], places)
+        public(name + "_", inplace_form, inplace_form, [a + "_" for a in aliases], places, in_place(name))
 
 
 def written(op: Operator, x: Any, *others: Any) -> Any:

@@ -25,6 +25,7 @@ from ._elementwise import (
     type_rule,
 )
 from ._immediate import ON_INTEGERS, at_once, integers, scalar
+from ._meanings import described
 from ._old_forms import factor_of_the_last
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, is_number, is_tensor
 from ._types import result_dtype
@@ -230,8 +231,8 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
 
 
-list_binary([MUL], ("multiply",), numbers="any")
-list_binary([DIV], ("true_divide", "divide"), numbers="any")
+list_binary([MUL], ("multiply",), numbers="any", doc=described("mul", "same", "buifc", True))
+list_binary([DIV], ("true_divide", "divide"), numbers="any", doc=described("div", "float", "buifc", True))
 _div, _method_div, _inplace_div = FUNCTIONS["div"], METHODS["div"], METHODS["div_"]
 
 

@@ -515,8 +515,8 @@ def conv2d(
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
-    """Cross-correlation of (N, C, D, H, W) with kernels (F, C / groups, KD, KH, KW); padding may be 'same' or "
-    "'valid'."""
+    """Cross-correlation of (N, C, D, H, W) with kernels (F, C / groups, KD, KH, KW); padding may be 'same' or
+    'valid'."""
     return _conv(3, "conv3d", input, weight, bias, (stride, padding, dilation, groups))
 
 

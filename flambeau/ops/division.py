@@ -6,6 +6,7 @@ from typing import Any
 
 from ..graph.node import Operator
 from ._elementwise import Support, binary, check_divisor, list_binary, lowering, reflected, refuse_derivative, type_rule
+from ._meanings import described
 from ._registry import FUNCTIONS, METHODS, call, call_inplace
 
 _REAL = "uif"
@@ -51,7 +52,7 @@ FLOOR_DIVIDE = Operator(
     refuse_derivative("floor_divide"),
     grad_name="NotImplemented",
 )
-list_binary([FLOOR_DIVIDE], numbers="any", check=check_divisor)
+list_binary([FLOOR_DIVIDE], numbers="any", check=check_divisor, doc=described("floor_divide", "same", _REAL, True))
 
 
 def _remainder_vjp(mode: str) -> Any:

@@ -11,6 +11,7 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like
 from ..return_types import frexp as _frexp_result
 from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
+from ._meanings import described
 from ._registry import call, call_inplace, export, into, is_tensor
 from ._types import elementwise
 from .arithmetic import conj
@@ -78,7 +79,7 @@ def _nextafter_lower(b: Any, attrs: Any, x: Any, y: Any) -> Any:
 NEXTAFTER = Operator(
     "nextafter", type_rule("same", Support("nextafter_cpu", "f")), _nextafter_lower, _nextafter_vjp, _PAIR
 )
-list_binary([NEXTAFTER], numbers="")
+list_binary([NEXTAFTER], numbers="", doc=described("nextafter", "same", "f", True))
 
 
 def _ldexp_vjp(f: Any, g: Any) -> tuple[Any, Any]:
@@ -101,7 +102,7 @@ def _scaled(b: Any, x: Any, n: Any, dt: Any, raised: bool = False) -> Any:
 
 
 LDEXP = Operator("ldexp", type_rule("float", Support("ldexp_cpu")), _ldexp_lower, _ldexp_vjp, ((1, (0,)), (OUT, (1,))))
-list_binary([LDEXP], numbers="")
+list_binary([LDEXP], numbers="", doc=described("ldexp", "float", "buifc", True))
 
 
 # ---- heaviside

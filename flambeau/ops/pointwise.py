@@ -342,6 +342,11 @@ def tanh_backward(g: Any, y: Any) -> Any:
 
 
 def _abs_(self: Any) -> Any:
+    """``abs`` written into the tensor, which is given back.
+
+    Raises:
+        RuntimeError: the tensor is complex, or a leaf that wants a gradient.
+    """
     if self._ty.dtype.is_complex:
         raise RuntimeError("In-place abs is not supported for complex tensors.")
     return call_inplace(ABS, self)

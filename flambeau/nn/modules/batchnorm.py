@@ -9,6 +9,7 @@ import flambeau.nn.functional as F
 from flambeau.nn import init
 from flambeau.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 
+from ._arguments import with_arguments
 from .lazy import LazyModuleMixin
 from .module import Module
 
@@ -226,8 +227,9 @@ class _Check3d:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
 
 
+@with_arguments
 class BatchNorm1d(_Check1d, _BatchNorm):
-    """Batch normalisation of inputs (N, C) or (N, C, L); arguments: see ``_BatchNorm``."""
+    """Batch normalisation of inputs (N, C) or (N, C, L)."""
 
 
 class LazyBatchNorm1d(_Check1d, _LazyNormBase, _BatchNorm):
@@ -236,8 +238,9 @@ class LazyBatchNorm1d(_Check1d, _LazyNormBase, _BatchNorm):
     cls_to_become = BatchNorm1d
 
 
+@with_arguments
 class BatchNorm2d(_Check2d, _BatchNorm):
-    """Batch normalisation of inputs (N, C, H, W); arguments: see ``_BatchNorm``."""
+    """Batch normalisation of inputs (N, C, H, W)."""
 
 
 class LazyBatchNorm2d(_Check2d, _LazyNormBase, _BatchNorm):
@@ -246,8 +249,9 @@ class LazyBatchNorm2d(_Check2d, _LazyNormBase, _BatchNorm):
     cls_to_become = BatchNorm2d
 
 
+@with_arguments
 class BatchNorm3d(_Check3d, _BatchNorm):
-    """Batch normalisation of inputs (N, C, D, H, W); arguments: see ``_BatchNorm``."""
+    """Batch normalisation of inputs (N, C, D, H, W)."""
 
 
 class LazyBatchNorm3d(_Check3d, _LazyNormBase, _BatchNorm):

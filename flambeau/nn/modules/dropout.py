@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau.nn.functional as F
 
+from ._arguments import with_arguments
 from .module import Module
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
@@ -35,43 +36,49 @@ class _DropoutNd(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
+@with_arguments
 class Dropout(_DropoutNd):
-    """Zeroes single elements; the identity in evaluation mode. Arguments: ``p``, ``inplace``."""
+    """Zeroes single elements; the identity in evaluation mode."""
 
     def forward(self, input: Any) -> Any:
         return F.dropout(input, self.p, self.training, self.inplace)
 
 
+@with_arguments
 class Dropout1d(_DropoutNd):
-    """Zeroes whole channels of inputs (N, C, L) or (C, L). Arguments: ``p``, ``inplace``."""
+    """Zeroes whole channels of inputs (N, C, L) or (C, L)."""
 
     def forward(self, input: Any) -> Any:
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
+@with_arguments
 class Dropout2d(_DropoutNd):
-    """Zeroes whole channels of inputs (N, C, H, W) or (C, H, W). Arguments: ``p``, ``inplace``."""
+    """Zeroes whole channels of inputs (N, C, H, W) or (C, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
+@with_arguments
 class Dropout3d(_DropoutNd):
-    """Zeroes whole channels of inputs (N, C, D, H, W) or (C, D, H, W). Arguments: ``p``, ``inplace``."""
+    """Zeroes whole channels of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
+@with_arguments
 class AlphaDropout(_DropoutNd):
-    """Dropout that keeps mean and variance, for SELU networks. Arguments: ``p``, ``inplace``."""
+    """Dropout that keeps mean and variance, for SELU networks."""
 
     def forward(self, input: Any) -> Any:
         return F.alpha_dropout(input, self.p, self.training)
 
 
+@with_arguments
 class FeatureAlphaDropout(_DropoutNd):
-    """:class:`AlphaDropout` of whole channels. Arguments: ``p``, ``inplace``."""
+    """:class:`AlphaDropout` of whole channels."""
 
     def forward(self, input: Any) -> Any:
         return F.feature_alpha_dropout(input, self.p, self.training)

@@ -7,6 +7,7 @@ from typing import Any
 
 import flambeau.nn.functional as F
 
+from ._arguments import with_arguments
 from .batchnorm import _LazyNormBase, _NormBase
 
 __all__ = [
@@ -123,8 +124,9 @@ class _InstanceNorm(_NormBase):
         return self._apply_instance_norm(input)
 
 
+@with_arguments
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalisation of inputs (N, C, L) or (C, L); arguments: see ``_InstanceNorm``."""
+    """Instance normalisation of inputs (N, C, L) or (C, L)."""
 
     unbatched_dims = 2
 
@@ -136,8 +138,9 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
     unbatched_dims = 2
 
 
+@with_arguments
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalisation of inputs (N, C, H, W) or (C, H, W); arguments: see ``_InstanceNorm``."""
+    """Instance normalisation of inputs (N, C, H, W) or (C, H, W)."""
 
     unbatched_dims = 3
 
@@ -149,8 +152,9 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
     unbatched_dims = 3
 
 
+@with_arguments
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalisation of inputs (N, C, D, H, W) or (C, D, H, W); arguments: see ``_InstanceNorm``."""
+    """Instance normalisation of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     unbatched_dims = 4
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau.nn.functional as F
 
+from ._arguments import with_arguments
 from .module import Module
 from .utils import _ntuple
 
@@ -98,74 +99,86 @@ class _ReplicationPadNd(_PadNd):
     mode = "replicate"
 
 
+@with_arguments
 class CircularPad1d(_CircularPadNd):
-    """Pads the last dimension with the values from the other side. Arguments: ``padding``."""
+    """Pads the last dimension with the values from the other side."""
 
     spatial_dims = 1
 
 
+@with_arguments
 class CircularPad2d(_CircularPadNd):
-    """Pads the last 2 dimensions with the values from the other side. Arguments: ``padding``."""
+    """Pads the last 2 dimensions with the values from the other side."""
 
     spatial_dims = 2
 
 
+@with_arguments
 class CircularPad3d(_CircularPadNd):
-    """Pads the last 3 dimensions with the values from the other side. Arguments: ``padding``."""
+    """Pads the last 3 dimensions with the values from the other side."""
 
     spatial_dims = 3
 
 
+@with_arguments
 class ConstantPad1d(_ConstantPadNd):
-    """Pads the last dimension with a constant. Arguments: ``padding``, ``value``."""
+    """Pads the last dimension with a constant."""
 
     spatial_dims = 1
 
 
+@with_arguments
 class ConstantPad2d(_ConstantPadNd):
-    """Pads the last 2 dimensions with a constant. Arguments: ``padding``, ``value``."""
+    """Pads the last 2 dimensions with a constant."""
 
     spatial_dims = 2
 
 
+@with_arguments
 class ConstantPad3d(_ConstantPadNd):
-    """Pads the last 3 dimensions with a constant. Arguments: ``padding``, ``value``."""
+    """Pads the last 3 dimensions with a constant."""
 
     spatial_dims = 3
 
 
+@with_arguments
 class ReflectionPad1d(_ReflectionPadNd):
-    """Pads the last dimension with the values reflected at the border. Arguments: ``padding``."""
+    """Pads the last dimension with the values reflected at the border."""
 
     spatial_dims = 1
 
 
+@with_arguments
 class ReflectionPad2d(_ReflectionPadNd):
-    """Pads the last 2 dimensions with the values reflected at the border. Arguments: ``padding``."""
+    """Pads the last 2 dimensions with the values reflected at the border."""
 
     spatial_dims = 2
 
 
+@with_arguments
 class ReflectionPad3d(_ReflectionPadNd):
-    """Pads the last 3 dimensions with the values reflected at the border. Arguments: ``padding``."""
+    """Pads the last 3 dimensions with the values reflected at the border."""
 
     spatial_dims = 3
 
 
+@with_arguments
 class ReplicationPad1d(_ReplicationPadNd):
-    """Pads the last dimension with the value at the border. Arguments: ``padding``."""
+    """Pads the last dimension with the value at the border."""
 
     spatial_dims = 1
 
 
+@with_arguments
 class ReplicationPad2d(_ReplicationPadNd):
-    """Pads the last 2 dimensions with the value at the border. Arguments: ``padding``."""
+    """Pads the last 2 dimensions with the value at the border."""
 
     spatial_dims = 2
 
 
+@with_arguments
 class ReplicationPad3d(_ReplicationPadNd):
-    """Pads the last 3 dimensions with the value at the border. Arguments: ``padding``."""
+    """Pads the last 3 dimensions with the value at the border."""
 
     spatial_dims = 3
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau.nn.functional as F
 
+from ._arguments import with_arguments
 from .module import Module
 from .utils import _ntuple
 
@@ -71,8 +72,9 @@ class _MaxPoolNd(Module):
         )
 
 
+@with_arguments
 class MaxPool1d(_MaxPoolNd):
-    """The maxima of windows of inputs (N, C, L) or (C, L); arguments: see ``_MaxPoolNd``."""
+    """The maxima of windows of inputs (N, C, L) or (C, L)."""
 
     def forward(self, input: Any) -> Any:
         return F.max_pool1d(
@@ -86,8 +88,9 @@ class MaxPool1d(_MaxPoolNd):
         )
 
 
+@with_arguments
 class MaxPool2d(_MaxPoolNd):
-    """The maxima of windows of inputs (N, C, H, W) or (C, H, W); arguments: see ``_MaxPoolNd``."""
+    """The maxima of windows of inputs (N, C, H, W) or (C, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.max_pool2d(
@@ -101,8 +104,9 @@ class MaxPool2d(_MaxPoolNd):
         )
 
 
+@with_arguments
 class MaxPool3d(_MaxPoolNd):
-    """The maxima of windows of inputs (N, C, D, H, W) or (C, D, H, W); arguments: see ``_MaxPoolNd``."""
+    """The maxima of windows of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.max_pool3d(
@@ -138,8 +142,9 @@ class _MaxUnpoolNd(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
+@with_arguments
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Puts maxima back to their places, with zeros elsewhere; arguments: see ``_MaxUnpoolNd``."""
+    """Puts maxima back to their places, with zeros elsewhere."""
 
     spatial_dims = 1
 
@@ -147,8 +152,9 @@ class MaxUnpool1d(_MaxUnpoolNd):
         return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
+@with_arguments
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Puts maxima back to their places, with zeros elsewhere; arguments: see ``_MaxUnpoolNd``."""
+    """Puts maxima back to their places, with zeros elsewhere."""
 
     spatial_dims = 2
 
@@ -156,8 +162,9 @@ class MaxUnpool2d(_MaxUnpoolNd):
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
+@with_arguments
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Puts maxima back to their places, with zeros elsewhere; arguments: see ``_MaxUnpoolNd``."""
+    """Puts maxima back to their places, with zeros elsewhere."""
 
     spatial_dims = 3
 
@@ -250,15 +257,17 @@ class _AvgPoolWithDivisor(_AvgPoolNd):
         )
 
 
+@with_arguments
 class AvgPool2d(_AvgPoolWithDivisor):
-    """The means of windows of inputs (N, C, H, W) or (C, H, W); arguments: see ``_AvgPoolWithDivisor``."""
+    """The means of windows of inputs (N, C, H, W) or (C, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.avg_pool2d(input, *self._options())
 
 
+@with_arguments
 class AvgPool3d(_AvgPoolWithDivisor):
-    """The means of windows of inputs (N, C, D, H, W) or (C, D, H, W); arguments: see ``_AvgPoolWithDivisor``."""
+    """The means of windows of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.avg_pool3d(input, *self._options())
@@ -313,8 +322,9 @@ class _FractionalMaxPoolNd(Module):
         return self.kernel_size, self.output_size, self.output_ratio, self.return_indices
 
 
+@with_arguments
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """Fractional max pooling of inputs (N, C, H, W) or (C, H, W); arguments: see ``_FractionalMaxPoolNd``."""
+    """Fractional max pooling of inputs (N, C, H, W) or (C, H, W)."""
 
     spatial_dims = 2
 
@@ -322,8 +332,9 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
         return F.fractional_max_pool2d(input, *self._options(), _random_samples=self._random_samples)
 
 
+@with_arguments
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """Fractional max pooling of inputs (N, C, D, H, W) or (C, D, H, W); arguments: see ``_FractionalMaxPoolNd``."""
+    """Fractional max pooling of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     spatial_dims = 3
 
@@ -363,22 +374,25 @@ class _LPPoolNd(Module):
         )
 
 
+@with_arguments
 class LPPool1d(_LPPoolNd):
-    """The p-norms of windows of inputs (N, C, L) or (C, L); arguments: see ``_LPPoolNd``."""
+    """The p-norms of windows of inputs (N, C, L) or (C, L)."""
 
     def forward(self, input: Any) -> Any:
         return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
+@with_arguments
 class LPPool2d(_LPPoolNd):
-    """The p-norms of windows of inputs (N, C, H, W) or (C, H, W); arguments: see ``_LPPoolNd``."""
+    """The p-norms of windows of inputs (N, C, H, W) or (C, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
+@with_arguments
 class LPPool3d(_LPPoolNd):
-    """The p-norms of windows of inputs (N, C, D, H, W) or (C, D, H, W); arguments: see ``_LPPoolNd``."""
+    """The p-norms of windows of inputs (N, C, D, H, W) or (C, D, H, W)."""
 
     def forward(self, input: Any) -> Any:
         return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
@@ -403,22 +417,25 @@ class _AdaptiveMaxPoolNd(Module):
         return f"output_size={self.output_size}"
 
 
+@with_arguments
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, L) or (C, L) to a given size; see ``_AdaptiveMaxPoolNd``."""
+    """Max pooling of inputs (N, C, L) or (C, L) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
+@with_arguments
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, H, W) or (C, H, W) to a given size; see ``_AdaptiveMaxPoolNd``."""
+    """Max pooling of inputs (N, C, H, W) or (C, H, W) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
+@with_arguments
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Max pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size; see ``_AdaptiveMaxPoolNd``."""
+    """Max pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
@@ -441,22 +458,25 @@ class _AdaptiveAvgPoolNd(Module):
         return f"output_size={self.output_size}"
 
 
+@with_arguments
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, L) or (C, L) to a given size; see ``_AdaptiveAvgPoolNd``."""
+    """Average pooling of inputs (N, C, L) or (C, L) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
+@with_arguments
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, H, W) or (C, H, W) to a given size; see ``_AdaptiveAvgPoolNd``."""
+    """Average pooling of inputs (N, C, H, W) or (C, H, W) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
+@with_arguments
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Average pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size; see ``_AdaptiveAvgPoolNd``."""
+    """Average pooling of inputs (N, C, D, H, W) or (C, D, H, W) to a given size."""
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool3d(input, self.output_size)
