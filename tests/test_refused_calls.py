@@ -14,8 +14,15 @@ PERMUTED = (
     "Dimension out of range (expected to be between 0 and 0, but got 3 at index 0).  NB: negative dims not currently "
     "supported; file an issue if you want it."
 )
+ISIN = ", *, bool assume_unique = False, bool invert = False, Tensor out = None)\n"
 
 CASES: list[tuple[Any, type[Exception], str]] = [
+    (lambda: torch.as_strided(torch.zeros(6), (0, -2), (1, 1)), RuntimeError,
+     "Storage size calculation overflowed with sizes=[0, -2] and strides=[1, 1]"),
+    (lambda: torch.isin([1], 2, invert=True), TypeError,
+     "isin() received an invalid combination of arguments - got (list, int, invert=bool), but expected one of:\n"
+     f" * (Tensor elements, Tensor test_elements{ISIN} * (Number element, Tensor test_elements{ISIN}"
+     f" * (Tensor elements, Number test_element{ISIN}"),
     (lambda: torch.cov(torch.ones(3), fweights=torch.tensor([1, -1, 2])), RuntimeError,
      "cov(): fweights cannot be negative"),
     (lambda: torch.cov(torch.ones(3), aweights=torch.tensor([1.0, -1, 2])), RuntimeError,

@@ -100,12 +100,24 @@ def tanh(input: Any) -> Any:
 
 
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
-    """``exp(input)`` divided by its sum along ``dim``."""
+    """``exp(input)`` divided by its sum along ``dim``, without overflow
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html).
+
+    Without ``dim`` it is guessed as PyTorch does, with a warning. ``dtype`` converts the input first.
+
+    Raises:
+        NotImplementedError: the input is of integers, and ``dtype`` is not given.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _softmax.softmax(input, _dim("softmax", input, dim, _stacklevel), dtype)
 
 
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
-    """The logarithm of ``softmax``."""
+    """The logarithm of ``softmax`` along ``dim``, computed without its loss of digits
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html).
+
+    Arguments and errors are those of ``softmax``.
+    """
     return _softmax.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
 
 

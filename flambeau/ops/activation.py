@@ -540,13 +540,27 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
-    """``input`` where positive, else ``negative_slope * input``."""
+    """``input`` where positive, else ``negative_slope * input``
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html).
+
+    With ``inplace`` it is written into the input.
+
+    Raises:
+        NotImplementedError: the input is not of floats.
+    """
     inplace_op = LEAKY_INPLACE if negative_slope >= 0 else LEAKY_INPLACE_NEGATIVE
     return _apply(LEAKY, input, inplace, negative_slope, inplace_op)
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
-    """``input`` where positive, else ``alpha * (exp(input) - 1)``."""
+    """``input`` where positive, else ``alpha * (exp(input) - 1)``
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html).
+
+    With ``inplace`` it is written into the input.
+
+    Raises:
+        NotImplementedError: the input is not of floats.
+    """
     return _apply(ELU, input, inplace, (alpha, 1.0, 1.0), ELU_INPLACE if alpha >= 0 else ELU_NEGATIVE)
 
 
@@ -579,7 +593,11 @@ def gelu(input: Any, *, approximate: str = "none", out: Any = None) -> Any:
 
 
 def silu(input: Any, inplace: bool = False) -> Any:
-    """``input * sigmoid(input)``."""
+    """``input * sigmoid(input)``, elementwise
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html).
+
+    With ``inplace`` it is written into the input.
+    """
     return _apply(SILU, input, inplace)
 
 
@@ -630,7 +648,11 @@ def softsign(input: Any) -> Any:
 
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
-    """``input`` where above ``threshold``, else ``value``."""
+    """``input`` where above ``threshold``, else ``value``
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html).
+
+    With ``inplace`` it is written into the input.
+    """
     return threshold_(input, threshold, value) if inplace else call(THRESHOLD, (input,), (threshold, value))
 
 

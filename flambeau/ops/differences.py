@@ -22,7 +22,15 @@ def _step(x: Any, dim: int) -> Any:
 @export()
 @tensor_first
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, out: Any = None) -> Any:
-    """The ``n``-th differences along ``dim``."""
+    """The ``n``-th differences of neighbours along ``dim``, which is ``n`` shorter
+    (https://docs.pytorch.org/docs/stable/generated/torch.diff.html).
+
+    ``prepend`` and ``append`` are joined to the input before. Of truth values a difference is whether they differ.
+
+    Raises:
+        RuntimeError: ``n`` is negative, or the input has no dimension.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
@@ -232,7 +240,15 @@ def _gaps(x: Any, h: Any, dim: int, n: int) -> Any:
 @export()
 @tensor_first
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
-    """The covariance matrix of the variables in the rows."""
+    """The covariance matrix of the variables in the rows of (variables, observations)
+    (https://docs.pytorch.org/docs/stable/generated/torch.cov.html).
+
+    ``correction`` is taken from the number of observations; ``fweights`` (integers) say how often each was made,
+    ``aweights`` (floats) how much it counts.
+
+    Raises:
+        RuntimeError: the input has more than two dimensions, or weights have another number than observations.
+    """
     _check_variables(input, fweights, aweights)
     x = input.view(1, -1) if input._ty.ndim < 2 else input
     n = x._ty.shape[1]

@@ -248,14 +248,28 @@ def _several(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
 @export()
 @tensor_first
 def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
-    """The largest element over some dimensions; equal ones share the gradient."""
+    """The largest element over some dimensions, NaN where one is
+    (https://docs.pytorch.org/docs/stable/generated/torch.amax.html).
+
+    ``dim`` is one or several; all if there is none. Equal largest elements share the gradient.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input, or one of size 0.
+    """
     return _several(AMAX, input, dim, keepdim, out)
 
 
 @export()
 @tensor_first
 def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
-    """The smallest element over some dimensions; equal ones share the gradient."""
+    """The smallest element over some dimensions, NaN where one is
+    (https://docs.pytorch.org/docs/stable/generated/torch.amin.html).
+
+    ``dim`` is one or several; all if there is none. Equal smallest elements share the gradient.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input, or one of size 0.
+    """
     return _several(AMIN, input, dim, keepdim, out)
 
 
@@ -345,12 +359,26 @@ def _argument(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
 @export()
 @tensor_first
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """Where the largest element is: the first of equals."""
+    """The place of the largest element along ``dim``, or in the flattened input (int64)
+    (https://docs.pytorch.org/docs/stable/generated/torch.argmax.html).
+
+    The first of equal ones; the first NaN where there is one.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input, or one of size 0.
+    """
     return _argument(ARGMAX, input, dim, keepdim, out)
 
 
 @export()
 @tensor_first
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """Where the smallest element is: the first of equals."""
+    """The place of the smallest element along ``dim``, or in the flattened input (int64)
+    (https://docs.pytorch.org/docs/stable/generated/torch.argmin.html).
+
+    The first of equal ones; the first NaN where there is one.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input, or one of size 0.
+    """
     return _argument(ARGMIN, input, dim, keepdim, out)

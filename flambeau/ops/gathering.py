@@ -165,7 +165,15 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
 
 @export()
 def take_along_dim(input: Any, indices: Any, dim: int | None = None, *, out: Any = None) -> Any:
-    """As ``gather``, with input and indices broadcast against each other; without ``dim`` on the flattened input."""
+    """The elements at ``indices`` (int64) along ``dim``, both broadcast; without ``dim`` those of the flattened input
+    (https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html).
+
+    With ``dim`` indices outside of the dimension are counted round and round, as in PyTorch.
+
+    Raises:
+        RuntimeError: the indices are not int64, or the numbers of dimensions differ; without ``dim``, one is out of
+            range.
+    """
     t = indices._ty
     if t.dtype.kind not in "ui" or t.dtype is not int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {SCALAR_NAMES[t.dtype]}")

@@ -223,7 +223,12 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
 
 
 def local_response_norm(input: Any, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Any:
-    """``input / (k + alpha * mean of squares over size neighbouring channels) ** beta``."""
+    """``input / (k + alpha * mean of squares over size neighbouring channels) ** beta``, for inputs (N, C, …)
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html).
+
+    Raises:
+        ValueError: the input has fewer than three dimensions.
+    """
     t = input._ty
     if t.ndim < 3:
         raise ValueError(

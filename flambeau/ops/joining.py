@@ -180,7 +180,15 @@ STACK = Operator("stack", _stack_ty, _stack_lower, _stack_vjp)
 
 @function()
 def stack(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None) -> Any:
-    """Tensors of one shape joined along a new dimension."""
+    """Tensors of one shape joined along a new dimension
+    (https://docs.pytorch.org/docs/stable/generated/torch.stack.html).
+
+    Their dtypes are promoted to one.
+
+    Raises:
+        RuntimeError: there are none, or their shapes differ.
+        IndexError: ``dim`` is no dimension of the result.
+    """
     xs = tensor_list("stack", tensors)
     if not xs:
         raise RuntimeError("stack expects a non-empty TensorList")

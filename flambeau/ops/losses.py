@@ -73,7 +73,14 @@ def l1_loss(
     input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Any = None,
 ) -> Any:  # fmt: skip
-    """The absolute difference, its mean or its sum."""
+    """The absolute differences, their mean or their sum, as ``reduction`` says
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html).
+
+    Input and target are broadcast, with a warning where their shapes differ; ``weight`` multiplies the differences.
+
+    Raises:
+        ValueError: ``reduction`` is none of "none", "mean" and "sum".
+    """
     if target._ty.shape != input._ty.shape:
         _warn_sizes(input, target)
     code = reduction_code(reduction, size_average, reduce)

@@ -168,7 +168,14 @@ LOGSUMEXP = Operator("logsumexp", reduction_ty, _logsumexp_lower, _logsumexp_vjp
 @export()
 @tensor_first
 def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The logarithm of the sum of exponentials over ``dim``."""
+    """The logarithm of the sum of exponentials over ``dim``, one or several, without overflow
+    (https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html).
+
+    Integers give the default float.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     dt = t.dtype if t.dtype.kind in "fc" else get_default_dtype()
     return into(call(LOGSUMEXP, (input,), (wrap_dims(dim, t.ndim), keepdim, dt)), out, "logsumexp")

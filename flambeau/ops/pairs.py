@@ -169,5 +169,10 @@ FREXP = Operator(
 
 @export()
 def frexp(input: Any, *, out: Any = None) -> Any:
-    """Mantissas and exponents: ``input = mantissa * 2 ** exponent``."""
+    """Mantissas of the input's dtype, 0 or of size 0.5 to 1, and exponents (int32), as ``mantissa * 2 ** exponent``
+    (https://docs.pytorch.org/docs/stable/generated/torch.frexp.html).
+
+    Raises:
+        RuntimeError: the input is not of floats.
+    """
     return into(_frexp_result(call(FREXP, (tensor_argument("frexp", input),))), out, "frexp")

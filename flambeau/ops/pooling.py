@@ -489,7 +489,21 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Any:
-    """The mean of each window of (N, C, H, W) or (C, H, W)."""
+    """The mean of each window of (N, C, H, W) or (C, H, W)
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: zeros added on both sides, at most half the window.
+        ceil_mode: let windows begin in the input that end outside.
+        count_include_pad: do these zeros count?
+        divisor_override: what is divided by instead of the number of elements.
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -502,7 +516,21 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Any:
-    """The mean of each window of (N, C, D, H, W) or (C, D, H, W)."""
+    """The mean of each window of (N, C, D, H, W) or (C, D, H, W)
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool3d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: zeros added on both sides, at most half the window.
+        ceil_mode: let windows begin in the input that end outside.
+        count_include_pad: do these zeros count?
+        divisor_override: what is divided by instead of the number of elements.
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -515,7 +543,20 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
-    """The mean of each window of (N, C, L) or (C, L)."""
+    """The mean of each window of (N, C, L) or (C, L)
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool1d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: zeros added on both sides, at most half the window.
+        ceil_mode: let windows begin in the input that end outside.
+        count_include_pad: do these zeros count?
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     if input._ty.ndim not in (2, 3):
         raise RuntimeError(
             f"Expected 2 to 3 dimensions, but got {input._ty.ndim}-dimensional tensor for argument #1 'self' "

@@ -25,7 +25,21 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The maximum of each window; with ``return_indices`` also where they are."""
+    """The maximum of each window of (N, C, L) or (C, L); NaN where one is
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: minus infinities added on both sides, at most half the window.
+        dilation: the distance between the points of a window.
+        ceil_mode: let windows begin in the input that end outside.
+        return_indices: give the places of the maxima within each channel too (int64).
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     if return_indices:
         return max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
     return pooling.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode)
@@ -40,7 +54,21 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The maximum of each window; with ``return_indices`` also where they are."""
+    """The maximum of each window of (N, C, H, W) or (C, H, W); NaN where one is
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: minus infinities added on both sides, at most half the window.
+        dilation: the distance between the points of a window.
+        ceil_mode: let windows begin in the input that end outside.
+        return_indices: give the places of the maxima within each channel too (int64).
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     if return_indices:
         return max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
     try:  # the usual call with one frame less
@@ -58,7 +86,21 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The maximum of each window; with ``return_indices`` also where they are."""
+    """The maximum of each window of (N, C, D, H, W) or (C, D, H, W); NaN where one is
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool3d.html).
+
+    Args:
+        input: of floats or integers.
+        kernel_size: of the window: a number, or one for each dimension.
+        stride: from window to window; by default its size.
+        padding: minus infinities added on both sides, at most half the window.
+        dilation: the distance between the points of a window.
+        ceil_mode: let windows begin in the input that end outside.
+        return_indices: give the places of the maxima within each channel too (int64).
+
+    Raises:
+        RuntimeError: a size is wrong, or no window fits.
+    """
     if return_indices:
         return max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
     return pooling.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode)

@@ -199,7 +199,15 @@ def _placed(a: np.ndarray, low: float, high: float, bins: int, dt: Any) -> np.nd
 @export()
 @tensor_first
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: Any = None) -> Any:
-    """How many elements fall in each of ``bins`` equal intervals."""
+    """How many elements fall in each of ``bins`` equal intervals of [``min``, ``max``]
+    (https://docs.pytorch.org/docs/stable/generated/torch.histc.html).
+
+    Where both are 0 the interval is that of the elements, which are read at the call. The counts have their dtype.
+
+    Raises:
+        NotImplementedError: the input is not of floats.
+        RuntimeError: ``bins`` is not positive, ``max`` is below ``min``, or an end is not finite.
+    """
     t = input._ty
     if t.dtype.kind != "f":
         kernel = "linspace" if t.dtype.kind == "b" else "aminmax" if t.dtype.kind == "c" and min == max else "histogram"

@@ -39,7 +39,14 @@ def linspace(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Any:
-    """``steps`` evenly spaced values from ``start`` to ``end``, both included."""
+    """``steps`` evenly spaced values from ``start`` to ``end``, both included
+    (https://docs.pytorch.org/docs/stable/generated/torch.linspace.html).
+
+    Of the default float unless ``dtype`` says otherwise; rounded where PyTorch's kernel rounds.
+
+    Raises:
+        RuntimeError: ``steps`` is negative.
+    """
     check_layout(layout, "linspace")
     where = chosen(device)
     start, end = _ends("linspace", start, end)

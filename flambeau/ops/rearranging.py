@@ -153,7 +153,12 @@ def repeat(self: Any, *numbers: Any, repeats: Any = None) -> Any:
 @export()
 @tensor_first
 def tile(input: Any, *numbers: Any, dims: Any = None) -> Any:
-    """As ``repeat``; missing repetitions count as 1."""
+    """The input repeated ``dims`` times along its last dimensions; missing numbers count as 1
+    (https://docs.pytorch.org/docs/stable/generated/torch.tile.html).
+
+    Raises:
+        RuntimeError: a number is negative.
+    """
     times = integers("tile", "dims", numbers if dims is None else (dims,))
     return input.repeat((1,) * (input._ty.ndim - len(times)) + times)
 

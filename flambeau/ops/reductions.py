@@ -165,7 +165,15 @@ NANSUM = Operator("nansum", reduction_ty, _nansum_lower, _nansum_vjp, saves=((0,
 @export()
 @tensor_first
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
-    """The sum of the elements that are not NaN."""
+    """The sum of the elements that are not NaN, 0 where there is none
+    (https://docs.pytorch.org/docs/stable/generated/torch.nansum.html).
+
+    ``dim`` is a dimension, several, or None for all; with ``keepdim`` they stay with size 1.
+
+    Raises:
+        RuntimeError: the input is complex.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     if input._ty.dtype.kind == "c":
         raise RuntimeError("nansum on CPU does not support complex inputs")
     dims = wrap_dims(dim, input._ty.ndim)
@@ -217,7 +225,15 @@ def mean(input: Any, dim: Any = EVERY, keepdim: bool = False, *, dtype: Any = No
 @export()
 @tensor_first
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
-    """The mean of the elements that are not NaN."""
+    """The mean of the elements that are not NaN, NaN where there is none
+    (https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html).
+
+    ``dim`` is a dimension, several, or None for all; with ``keepdim`` they stay with size 1.
+
+    Raises:
+        RuntimeError: the input is of integers or truth values.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     if input._ty.dtype.kind not in "fc":
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {SCALAR_NAMES[input._ty.dtype]}"
@@ -268,7 +284,14 @@ PROD_DIM = Operator(
 @export()
 @tensor_first
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
-    """The product of all elements or along one dimension."""
+    """The product of all elements, or along one dimension
+    (https://docs.pytorch.org/docs/stable/generated/torch.prod.html).
+
+    Of integers and truth values it is int64, unless ``dtype`` says otherwise.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     dt = asked_dtype(dtype, out) or sum_dtype(t.dtype)
     if dtype is not None and dt is not t.dtype and input.requires_grad:
@@ -307,14 +330,28 @@ def _decide(op: Operator, x: Any, dim: Any, keepdim: bool, out: Any) -> Any:
 @export()
 @tensor_first
 def any(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """Is any element not zero? uint8 for uint8, else bool."""
+    """Is any element other than zero? (https://docs.pytorch.org/docs/stable/generated/torch.any.html).
+
+    ``dim`` is a dimension, several, or None for all; with ``keepdim`` they stay with size 1.
+    The result is bool, uint8 of uint8.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _decide(ANY, input, dim, keepdim, out)
 
 
 @export()
 @tensor_first
 def all(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """Are all elements not zero? uint8 for uint8, else bool."""
+    """Are all elements other than zero? (https://docs.pytorch.org/docs/stable/generated/torch.all.html).
+
+    ``dim`` is a dimension, several, or None for all; with ``keepdim`` they stay with size 1.
+    The result is bool, uint8 of uint8.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _decide(ALL, input, dim, keepdim, out)
 
 

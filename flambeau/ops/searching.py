@@ -14,7 +14,8 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._arguments import tensor_first
-from ._registry import call, export, function, into, is_tensor, wrap_dim
+from ._registry import call, export, function, into, is_number, is_tensor, wrap_dim
+from ._signatures import invalid_arguments
 from .creation import from_values
 from .from_data import tensor
 
@@ -128,15 +129,36 @@ def isin(
     element: Any = None,
     test_element: Any = None,
 ) -> Any:
-    """Is each element among ``test_elements``?"""
+    """Is each element among ``test_elements``? Truth values of the shape of ``elements``
+    (https://docs.pytorch.org/docs/stable/generated/torch.isin.html).
+
+    With ``invert`` whether it is not among them. ``assume_unique`` changes nothing.
+
+    Raises:
+        TypeError: one is neither a tensor nor a number, or both are numbers.
+        RuntimeError: one is of truth values or complex.
+    """
     elements = element if elements is None else elements
     test_elements = test_element if test_elements is None else test_elements
-    x, test = [v if is_tensor(v) else tensor(v) for v in (elements, test_elements)]
+    given = elements, test_elements
+    if not all(is_tensor(v) or is_number(v) for v in given) or not any(map(is_tensor, given)):
+        raise invalid_arguments("isin", given, {"invert": True} if invert else {}, *_ISIN)
+    x, test = [v if is_tensor(v) else tensor(v) for v in given]
     dt = promote_types(x._ty.dtype, test._ty.dtype)
     for t in (x._ty, test._ty):
         if t.dtype.kind in "bc":
             raise RuntimeError(f"Unsupported input type encountered for isin(): {SCALAR_NAMES[t.dtype]}")
     return into(call(ISIN, (x.to(dt), test.to(dt)), bool(invert)), out, "isin")
+
+
+_ISIN = [
+    f"({given}, *, bool assume_unique = False, bool invert = False, Tensor out = None)"
+    for given in (
+        "Tensor elements, Tensor test_elements",
+        "Number element, Tensor test_elements",
+        "Tensor elements, Number test_element",
+    )
+]
 
 
 # ---- unique

@@ -40,7 +40,12 @@ PIXEL_SHUFFLE = Operator("pixel_shuffle", _shuffle_ty, _shuffle_lower, lambda f,
 
 @function()
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
-    """(…, C * r * r, H, W) as (…, C, H * r, W * r)."""
+    """(…, C * r * r, H, W) as (…, C, H * r, W * r), with r = ``upscale_factor``
+    (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pixel_shuffle.html).
+
+    Raises:
+        RuntimeError: there are fewer than three dimensions, or the channels are no multiple of r * r.
+    """
     return call(PIXEL_SHUFFLE, (input,), index(upscale_factor))
 
 

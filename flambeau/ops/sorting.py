@@ -79,7 +79,14 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: Any = None
 @export()
 @tensor_first
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-    """The indices that sort along ``dim``; always stable."""
+    """The indices (int64) that sort along ``dim``
+    (https://docs.pytorch.org/docs/stable/generated/torch.argsort.html).
+
+    Equal elements keep their order, whether ``stable`` is asked for or not; NaN counts as the largest.
+
+    Raises:
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _sort(SORT, input, dim, descending)[1]
 
 
@@ -211,7 +218,13 @@ MODE = _chooser("mode", _most_frequent)
 @export()
 @tensor_first
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The ``k``-th smallest element along ``dim`` (from 1), and where it is."""
+    """The ``k``-th smallest element along ``dim``, counted from 1, and its place (int64)
+    (https://docs.pytorch.org/docs/stable/generated/torch.kthvalue.html).
+
+    Raises:
+        RuntimeError: ``k`` is not between 1 and the size of the dimension.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     d = wrap_dim(dim, t.ndim)
     check_dims("kthvalue", t, (d,)[: t.ndim])

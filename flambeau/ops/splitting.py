@@ -93,7 +93,13 @@ def _no_sizes(given: Any) -> TypeError:
 
 @export()
 def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """At most ``chunks`` views of equal size along a dimension."""
+    """Views of a dimension in at most ``chunks`` parts, all of one size but the last, which may be smaller
+    (https://docs.pytorch.org/docs/stable/generated/torch.chunk.html).
+
+    Raises:
+        RuntimeError: ``chunks`` is not positive.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")

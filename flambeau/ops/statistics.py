@@ -125,7 +125,15 @@ def _deviation(op: Operator, x: Any, dim: Any, unbiased: Any, correction: Any, k
 def var(
     input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
 ) -> Any:
-    """The variance; ``correction`` (1) is taken from the number of elements."""
+    """The variance over some dimensions, all if ``dim`` is None
+    (https://docs.pytorch.org/docs/stable/generated/torch.var.html).
+
+    The sum of squared distances from the mean over ``n - correction`` (by default 1; 0 with ``unbiased=False``).
+
+    Raises:
+        RuntimeError: the input is neither of floats nor complex.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return into(_deviation(VAR, input, dim, unbiased, correction, keepdim), out, "var")
 
 
@@ -143,7 +151,9 @@ def std(
 def var_mean(
     input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
 ) -> Any:
-    """Variance and mean."""
+    """The variance and the mean over some dimensions, all if ``dim`` is None
+    (https://docs.pytorch.org/docs/stable/generated/torch.var_mean.html). See ``var`` for ``correction`` and errors.
+    """
     return into(_deviation(VAR_MEAN, input, dim, unbiased, correction, keepdim), out, "var_mean")
 
 
@@ -152,5 +162,7 @@ def var_mean(
 def std_mean(
     input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
 ) -> Any:
-    """Standard deviation and mean."""
+    """The standard deviation and the mean over some dimensions, all if ``dim`` is None
+    (https://docs.pytorch.org/docs/stable/generated/torch.std_mean.html). See ``var`` for ``correction`` and errors.
+    """
     return into(_deviation(STD_MEAN, input, dim, unbiased, correction, keepdim), out, "std_mean")

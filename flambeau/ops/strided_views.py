@@ -21,12 +21,21 @@ def _extent(size: Sequence[int], stride: Sequence[int]) -> int:
 
 @export()
 def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
-    """The input's memory under any shape, strides and offset (in elements)."""
+    """The input's memory under any shape, strides and offset, in elements
+    (https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html).
+
+    Gradients of elements that are seen several times are added.
+
+    Raises:
+        RuntimeError: the view would leave the storage, or sizes and strides differ in number or are negative.
+    """
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if any(n < 0 for n in size):
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}")
     t = input._ty
     offset = t.offset if storage_offset is None else storage_offset
     if offset < 0:

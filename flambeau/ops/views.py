@@ -220,7 +220,13 @@ def reshape_as(self: Any, other: Any) -> Any:
 
 @export()
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
-    """Dimensions from ``start_dim`` to ``end_dim`` made one."""
+    """Dimensions from ``start_dim`` to ``end_dim`` made one, as a view where the strides allow it
+    (https://docs.pytorch.org/docs/stable/generated/torch.flatten.html).
+
+    Raises:
+        RuntimeError: ``start_dim`` is behind ``end_dim``.
+        IndexError: one is no dimension of the input.
+    """
     t = input._ty
     a, b = wrap_dim(start_dim, t.ndim), wrap_dim(end_dim, t.ndim)
     if a > b:
@@ -240,7 +246,13 @@ def ravel(input: Any) -> Any:
 
 @export()
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
-    """Dimension ``dim`` split into ``sizes``."""
+    """Dimension ``dim`` split into ``sizes``, of which one may be -1: a view
+    (https://docs.pytorch.org/docs/stable/generated/torch.unflatten.html).
+
+    Raises:
+        RuntimeError: the sizes do not multiply to that of the dimension.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     d = wrap_dim(dim, t.ndim)
     sizes = int_tuple(sizes)
@@ -303,14 +315,24 @@ T = view_operator("t", lambda t, a: _transpose_rule(t, (0, 1)) if t.ndim == 2 el
 
 @export("swapdims")
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
-    """Two dimensions exchanged."""
+    """A view with two dimensions exchanged
+    (https://docs.pytorch.org/docs/stable/generated/torch.transpose.html).
+
+    Raises:
+        IndexError: one is no dimension of the input.
+    """
     n = input._ty.ndim
     return view(TRANSPOSE, input, (wrap_dim(dim0, n), wrap_dim(dim1, n)))
 
 
 @export()
 def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
-    """As ``transpose``."""
+    """A view with two dimensions exchanged, as ``transpose``
+    (https://docs.pytorch.org/docs/stable/generated/torch.swapaxes.html).
+
+    Raises:
+        IndexError: one is no dimension of the input.
+    """
     return transpose(input, axis0, axis1)
 
 
@@ -324,7 +346,15 @@ def t(input: Any) -> Any:
 
 @export("moveaxis")
 def movedim(input: Any, source: Any, destination: Any) -> Any:
-    """Dimensions moved to new positions, the others in order."""
+    """A view with dimensions moved to new positions, the others in their order
+    (https://docs.pytorch.org/docs/stable/generated/torch.movedim.html).
+
+    ``source`` and ``destination`` are numbers, or sequences of as many.
+
+    Raises:
+        RuntimeError: there is another number of sources than of destinations, or one comes twice.
+        IndexError: one is no dimension of the input.
+    """
     src = int_tuple(source)
     dst = int_tuple(destination)
     n = input._ty.ndim
@@ -505,7 +535,12 @@ SELECT = view_operator("select", select_rule, lambda f, g: _embed(f, g, select_r
 
 @export()
 def select(input: Any, dim: int, index: Any) -> Any:
-    """One index of a dimension, which goes away."""
+    """A view of what lies at one index of a dimension, which goes away
+    (https://docs.pytorch.org/docs/stable/generated/torch.select.html).
+
+    Raises:
+        IndexError: the dimension or the index is out of range.
+    """
     t = input._ty
     if t.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -540,7 +575,13 @@ def slice_view(x: Any, dim: int, start: int | None, stop: int | None, step: int 
 
 @export()
 def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
-    """``length`` elements of a dimension from ``start`` on."""
+    """A view of ``length`` elements of a dimension from ``start`` on, which may be a tensor of one integer
+    (https://docs.pytorch.org/docs/stable/generated/torch.narrow.html).
+
+    Raises:
+        RuntimeError: they do not lie within the dimension.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -591,7 +632,13 @@ DIAGONAL = view_operator("diagonal", diagonal_rule, lambda f, g: _embed(f, g, di
 
 @export()
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """The diagonal of two dimensions, as the last dimension of a view."""
+    """The diagonal of two dimensions, ``offset`` above it, as the last dimension of a view
+    (https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html).
+
+    Raises:
+        RuntimeError: both are the same dimension.
+        IndexError: one is no dimension of the input.
+    """
     n = input._ty.ndim
     a, b = wrap_dim(dim1, n), wrap_dim(dim2, n)
     if a == b:
