@@ -743,6 +743,37 @@ def test_what_networks_compute_again_and_again_is_few_calls(
     assert calls_of("softmax", lambda x: torch.softmax(x, 0), monkeypatch) > 3
 
 
+CHANNELS = [(4, 6, 5, 7), (3, 2, 16, 17), (5, 33), (2, 4, 3, 5, 6), (3, 4, 17), (3, 4, 2, 1), (70, 3, 20, 20)]
+
+
+@pytest.mark.parametrize("shape", CHANNELS, ids=str)
+@pytest.mark.parametrize("affine", [False, True], ids=["plain", "affine"])
+@pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "turned"])
+def test_batch_norm_by_rows_has_the_same_bits(
+    shape: tuple[int, ...], affine: bool, turned: bool, in_both: dict[str, int]
+) -> None:
+    torch.manual_seed(0)
+    x = (torch.randn(shape) * 3 + 1).requires_grad_()
+    seen = x.transpose(0, -1) if turned else x
+    n = seen.shape[1]
+    w, b, mean, var = torch.randn(4, n).abs().unbind()
+    given = (w.clone().requires_grad_(), b.clone().requires_grad_()) if affine else (None, None)
+    for training in (True, False):
+        y = F.batch_norm(seen, mean, var, *given, training=training)
+        (y * torch.randn(y.shape)).sum().backward()
+        assert x.grad.isfinite().all().item() and mean.isfinite().all().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
+def test_what_meets_one_number_a_row_is_a_group_of_its_own() -> None:
+    b = Builder()
+    x, w = b.input(0, (4, 3, 5, 7), float32), b.input(1, (1, 3, 1, 1), float32)
+    y = b.map("sub", x, w)
+    root = b.map("sqrt", w)
+    b.f.outputs = [y, root, b.map("mul", x, x)]
+    assert set(fused.groups(b.f)) == {y}
+
+
 def test_no_group_has_values_that_others_read() -> None:
     b = Builder()
     x = b.input(0, (4, 8), float32)

@@ -75,7 +75,10 @@ def _in_rows(n: Node) -> bool:
 
 
 # Those that networks compute again and again, and in many maps: a kernel of their own serves all sizes.
-FUSED = frozenset(["gelu", "silu", "softmax", "log_softmax", "native_layer_norm", "scaled_dot_product_attention"])
+FUSED = frozenset([
+    "gelu", "silu", "softmax", "log_softmax", "native_layer_norm", "native_batch_norm", "native_batch_norm_backward",
+    "scaled_dot_product_attention",
+])  # fmt: skip
 
 
 def form_of(n: Node, strides: Sequence[Any]) -> Any:

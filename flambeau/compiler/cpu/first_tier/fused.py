@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ....dtypes import bool_, dtype, float32, int64
 from ...ir import Function, Value
@@ -51,7 +54,10 @@ def groups(f: Function) -> dict[Value, Group]:
         root = f.values[k]
         if root not in taken and _is_root(root):
             group = _under(root, f.values[:k], users)
-            if sum([v.kind != "view" for v in group.members]) >= LEAST:
+            if (
+                _merged(group, [a.shape for a in group.operands])
+                or sum([v.kind != "view" for v in group.members]) >= LEAST
+            ):
                 found[root] = group
                 taken.update(group.members)
     return found
@@ -67,14 +73,23 @@ def _is_generated(v: Value) -> bool:
 
 
 def _under(root: Value, before: Sequence[Value], users: dict[Value, list[Value | None]]) -> Group:
+    inside = _members(root, before, users, _fits)
+    reduces = any(v.kind == "reduce" for v in inside)
+    if not reduces:  # then what is smaller would be computed again for each element
+        inside = _members(root, before, users, lambda v, shape: v.shape == shape and _fits(v, shape))
+    read = dict.fromkeys([a for v in inside for a in v.args if a not in inside])
+    return Group(root, tuple(inside), tuple([a for a in read if not _is_part(a, reduces)]))
+
+
+def _members(
+    root: Value, before: Sequence[Value], users: dict[Value, list[Value | None]], fits: Callable[[Value, Any], bool]
+) -> list[Value]:
+    """The root and what it alone reads, step by step, as far as that fits."""
     members = {root}
     for v in reversed(before):
-        if v in users and all(u in members for u in users[v]) and _fits(v, root.shape):
+        if v in users and all(u in members for u in users[v]) and fits(v, root.shape):
             members.add(v)
-    inside = [v for v in (*before, root) if v in members]
-    reduces = any(v.kind == "reduce" for v in inside)
-    read = dict.fromkeys([a for v in inside for a in v.args if a not in members])
-    return Group(root, tuple(inside), tuple([a for a in read if not _is_part(a, reduces)]))
+    return [v for v in (*before, root) if v in members]
 
 
 def _fits(v: Value, shape: tuple[int, ...]) -> bool:
@@ -110,14 +125,54 @@ def fused(group: Group, shapes: Sequence[tuple[int, ...]]) -> Callable[..., Any]
     Raises:
         UnsupportedError: it reduces, and nothing that it reads varies along a row.
     """
-    text, varies, reduces = kernel_text(group, shapes)
-    f = _kernel(text, _letters(group), _signature(varies, reduces))
+    count = _merged(group, shapes)
+    text, varies, reduces = kernel_text(group, shapes, count > 0)
+    f = _kernel(text, _letters(group), _signature(varies, reduces or count > 0))
+    if count:
+        return _by_rows(f, [bool(s) and not own for s, own in zip(shapes, varies)], varies.index(True), count)
     at = tuple([k for k, (s, own) in enumerate(zip(shapes, varies)) if s and not own]) if reduces else ()
     return _without_last(f, at) if at else f
 
 
-def kernel_text(group: Group, shapes: Sequence[tuple[int, ...]]) -> tuple[str, tuple[bool, ...], bool]:
+def _merged(group: Group, shapes: Sequence[tuple[int, ...]]) -> int:
+    """How many last dimensions become the rows of a group that does not reduce, as its operands vary along all or none
+    of them; 0 if all operands vary alike: NumPy copies others, element by element, so that its own rows are longer.
+    """
+    own, count = group.root.shape, 0
+    several = [s for s in shapes if s]
+    if any(v.kind == "reduce" for v in group.members) or all(s == own for s in several):
+        return 0
+    alike = [s for s in several if s[-1] == own[-1]]
+    others = [s for s in several if s[-1] != own[-1]]
+    while count < len(own) and all(s[-1 - count :] == own[len(own) - 1 - count :] for s in alike) and not any(
+        prod(s[-1 - count :]) > 1 for s in others
+    ):  # fmt: skip
+        count += 1
+    return count if alike and others else 0
+
+
+def _by_rows(f: Any, repeats: Sequence[bool], first: int, count: int) -> Callable[..., Any]:
+    """The function ``f`` of rows for operands whose last dimensions, so many, are these.
+
+    ``repeats``: which operands have one element a row; ``first``: one that has rows.
+    """
+    one = (..., *[0] * count)
+
+    def call(*args: Any) -> Any:
+        given = [a[one] if again else a.reshape(*a.shape[: a.ndim - count], -1) if np.ndim(a) else a
+                 for a, again in zip(args, repeats)]  # fmt: skip
+        found = f(*given)
+        return found.reshape(*found.shape[:-1], *args[first].shape[args[first].ndim - count :])
+
+    return call
+
+
+def kernel_text(
+    group: Group, shapes: Sequence[tuple[int, ...]], rows: bool = False
+) -> tuple[str, tuple[bool, ...], bool]:
     """The module of the group's loop, which operands vary along a row, and whether it reduces: then it goes over rows.
+
+    ``rows``: does it go over rows in any case?
 
     Raises:
         UnsupportedError: it reduces, and nothing that it reads varies along a row.
@@ -128,11 +183,11 @@ def kernel_text(group: Group, shapes: Sequence[tuple[int, ...]]) -> tuple[str, t
     if reduces and not any(varies):
         raise UnsupportedError(repr(group.root))
     target = default().target
-    key = _form(group), varies, target
+    key = _form(group), varies, rows, target
     if key not in _texts:
         if len(_texts) >= MOST:
             _texts.clear()
-        _texts[key] = _Rows(group, varies, reduces, target).text()
+        _texts[key] = _Rows(group, varies, reduces, rows or reduces, target).text()
     return _texts[key], varies, reduces
 
 
@@ -199,20 +254,22 @@ def _without_last(f: Any, at: tuple[int, ...]) -> Callable[..., Any]:
 
 
 class _Rows:
-    """Writes the kernel: of rows, if it reduces; else of elements as any ufunc.
+    """Writes the kernel: of rows, or of elements as any ufunc.
 
     Attributes:
+        along: operands that differ along their last dimension.
         varying: values that differ along a row; the others are in ``regs`` once they are known.
         kept: a value that waits in the place of the result, once that ``is_kept``.
         i, mask: the place in the row, and which lanes lie in it; ``before``: the block before the next loop.
         end: behind which elements are zero; the row's, if there are none.
     """
 
-    def __init__(self, group: Group, varies: Sequence[bool], reduces: bool, target: Target) -> None:
-        self.group, self.reduces = group, reduces
+    def __init__(self, group: Group, varies: Sequence[bool], reduces: bool, rows: bool, target: Target) -> None:
+        self.group, self.reduces, self.rows = group, reduces, rows
         self.w = Writer(target, LANES)
         self.ops = self.w.ops()
-        self.varying = {a for a, own in zip(group.operands, varies) if own or not reduces}
+        self.varying = {a for a, own in zip(group.operands, varies) if own or not rows}
+        self.along = [a for a, own in zip(group.operands, varies) if own]
         for v in group.members:
             if v.kind != "reduce" and any(a in self.varying for a in v.args):
                 self.varying.add(v)
@@ -229,7 +286,7 @@ class _Rows:
         count, cores = len(operands) + 1, [a for a in operands if a in self.varying]
         places = [w.word("%args", k, "ptr") for k in range(count)]
         steps = [w.word("%steps", k) for k in range(count)]
-        if self.reduces:
+        if self.rows:
             rows, self.size = [w.word("%dims", k) for k in range(2)]
             inner = [w.word("%steps", count + k) for k in range(len(cores) + 1)]
         else:
@@ -248,9 +305,47 @@ class _Rows:
     def _row(self) -> None:
         for a in self.group.operands:
             if a not in self.varying:
-                t = memory_type(a.dtype)
-                one = self.w.put(f"load {t}, ptr {self.places[a]}, align {a.dtype.itemsize}")
-                self.regs[a] = nest_maps.from_memory(self.ops, self.w.splat(one, t), a.dtype)
+                self.regs[a] = self._repeated(a)
+        if self.reduces:
+            self._reductions()
+        else:
+            self._elements()
+
+    def _elements(self) -> None:
+        """Whole vectors where they are neighbours, or one element again and again; then, with masks, what is left."""
+        w, known = self.w, dict(self.regs)
+        simple = [w.put(f"icmp eq i64 {self.result_step}, {float32.itemsize}")]
+        for a, step in self.steps.items():
+            simple.append(w.put(f"icmp eq i64 {step}, {a.dtype.itemsize if a in self.along else 0}"))
+            if a not in known and a not in self.along:
+                known[a] = self._repeated(a)
+        all_simple = functools.reduce(lambda x, y: w.put(f"and i1 {x}, {y}"), simple)
+        whole = w.put(f"select i1 {all_simple}, i64 {w.put(f'and i64 {self.size}, {-LANES}')}, i64 0")
+        vectors = Loop(w, "all", whole, self.before, {}, "")
+        for a in self.along:
+            at = w.at(self.places[a], w.put(f"mul i64 %all, {a.dtype.itemsize}"))
+            known[a] = nest_maps.from_memory(self.ops, w.whole(a.dtype, at), a.dtype)
+        value, at = self._value(self.group.root, known), w.at(self.result, w.put(f"mul i64 %all, {float32.itemsize}"))
+        w.do(f"store <{LANES} x float> {value}, ptr {at}, align {float32.itemsize}")
+        vectors.end({}, LANES)
+        self._from(whole, "all.done", lambda: self._value(self.group.root, dict(self.regs)))
+
+    def _repeated(self, a: Value) -> str:
+        """An operand's first element in all lanes."""
+        t = memory_type(a.dtype)
+        one = self.w.put(f"load {t}, ptr {self.places[a]}, align {a.dtype.itemsize}")
+        return nest_maps.from_memory(self.ops, self.w.splat(one, t), a.dtype)
+
+    def _from(self, first: str, before: str, value: Callable[[], str]) -> None:
+        """Writes what is computed from an element on."""
+        w = self.w
+        loop = Loop(w, "rest", w.put(f"sub i64 {self.size}, {first}"), before, {}, "")
+        self.i = w.put(f"add i64 %rest, {first}")
+        self.mask = w.first(w.put(f"sub i64 {self.size}, {self.i}"))
+        self._store(value())
+        loop.end({}, LANES)
+
+    def _reductions(self) -> None:
         self.end = self.size
         if self.last is not None and self.last not in self.varying:
             last = self.w.put(f"extractelement <{LANES} x i64> {self._value(self.last, self.regs)}, i64 0")
@@ -268,13 +363,8 @@ class _Rows:
 
     def _zeros(self) -> None:
         """What is behind the end."""
-        w = self.w
-        first = w.put(f"and i64 {w.put(f'add i64 {self.end}, {LANES - 1}')}, {-LANES}")
-        loop = Loop(w, "rest", w.put(f"sub i64 {self.size}, {first}"), self.before, {}, "")
-        self.i = w.put(f"add i64 %rest, {first}")
-        self.mask = w.first(w.put(f"sub i64 {self.size}, {self.i}"))
-        self._store(constant(0, "float", LANES))
-        loop.end({}, LANES)
+        first = self.w.put(f"and i64 {self.w.put(f'add i64 {self.end}, {LANES - 1}')}, {-LANES}")
+        self._from(first, self.before, lambda: constant(0, "float", LANES))
 
     def _while_finite(self, total: str) -> None:
         """Has a row computed as a whole if its maximum is no finite number, as what is behind is not zero then."""
