@@ -122,6 +122,23 @@ CASES = {
                       x[:, 0].scatter_add(1, i[:, :1], x[:, 1]), torch.embedding(x[0], i)),
         X, ROWS,
     ),
+    "several indices": (
+        lambda x, i: (x[i[1], i[0]], x[:, i, i.t()], x[i[1], :, i[0]], x[0, i[0], i[1] - 4], x[i[1], [1, 0]],
+                      x[None, :, i[1], 1:, None][..., 0], x[i[1:], i[0]]),
+        X, ROWS,
+    ),
+    "writes at indices": (
+        lambda x, i: (x.index_put((i[1], i[0]), x[0, :2]), x.index_put((i[1],), x[0], accumulate=True),
+                      x.index_fill(1, i[0], 2.0), x.index_copy(2, i[0], x[..., :2]),
+                      x.index_add(1, i[0], x[:, 1:], alpha=2), x.index_add(0, i[1], x), x.select_scatter(x[0], 0, 1),
+                      x.slice_scatter(x[:, :1], 1, 2), x.index_put((x > 0,), torch.tensor(2.0))),
+        X, ROWS,
+    ),
+    "bags": (
+        lambda x, i: (F.embedding_bag(i, x[0]), F.embedding_bag(i, x[0], mode="max"),
+                      F.embedding_bag(i, x[0], mode="sum", per_sample_weights=x[0, :2, :2])),
+        X, ROWS,
+    ),
     "new tensors": (
         lambda x: (x + torch.zeros_like(x), torch.ones_like(x) * x, torch.full_like(x, 2) - x,
                    x.new_zeros(2) + x[0, 0, 0], x.new_ones(4) * x, x.new_full((4,), 3.0) * x, torch.arange(4) * x,
@@ -248,7 +265,7 @@ def test_layers(name):
 
 
 def test_every_translation_is_tested():
-    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; old names of ``__rdiv__``."""
+    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; old names of ``__rdiv__``; writes."""
     seen = set()
     for f, *inputs in [*CASES.values(), *LAYERS.values()]:
         f = f.eval() if isinstance(f, nn.Module) else f
@@ -258,7 +275,7 @@ def test_every_translation_is_tested():
     assert unseen == set(UNSEEN.split())
 
 
-UNSEEN = "bfloat16 rnn_relu rtruediv"
+UNSEEN = "bfloat16 rnn_relu rtruediv setitem"
 
 
 # ---- models
@@ -375,11 +392,78 @@ def test_writes_to_views_that_nobody_looks_at():
     check(f, X)
 
 
+def written(x):
+    """Constants and results under writes of all kinds; what a constant was matters when it is read."""
+    y = torch.zeros(2, 3, 4)
+    early = x + y
+    y.add_(1)
+    y[1] = x[0] * 2
+    y[:, 0, 1:3] = x[:, 1, :2]
+    y[0, 0, 0] = x.sum()
+    z = x.clone()
+    z[z < 0] = 0
+    z[:, 1] *= 3
+    z[:, :, [0, 2]] = 7.0
+    z[torch.arange(2), torch.tensor([0, 2])] = x[:, 0]
+    ones = torch.ones(4)
+    ones += x[0, 0]
+    torch.add(x[1, 1], 1, out=ones[:0].new_zeros(4))
+    return early, y, z, ones, torch.mul(ones, 2, out=torch.zeros(4))
+
+
+def test_writes_to_constants_and_at_indices():
+    check(written, X, others=(Y,))
+
+
+def test_writes_for_any_size():
+    def f(x):
+        y = torch.zeros(x.size(0), x.size(1) + 2, 4)
+        y[:, 1:-1] = x
+        y[:, 0] = 1
+        y[torch.arange(x.size(0)), 1] += x[:, 0]
+        return y
+
+    check(f, X, others=(numbers(5, 6, 4),), dynamic_axes={"x": {0: "n", 1: "t"}})
+
+
+def test_the_zeros_of_padding_are_decided_by_the_tokens():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 1).eval()
+
+    def f(x, tokens):
+        return encoder(x, src_key_padding_mask=tokens == 0)
+
+    at_end, between = torch.tensor([[1, 1, 0], [2, 0, 0]]), torch.tensor([[1, 0, 1], [2, 0, 0]])
+    for first, second in ((at_end, between), (between, at_end)):
+        check(f, X, first, others=(Y, second))
+
+
+def test_pixels_that_are_pooled_and_spread_again():
+    spread = nn.ConvTranspose2d(4, 4, 2, stride=2)
+    check(lambda x: spread(F.max_pool2d(x, 2)).flatten(2), IMAGES, others=(numbers(3, 4, 7, 6),),
+          dynamic_axes={"x": {0: "n", 2: "h"}})  # fmt: skip
+
+
 def shared(x):
     y = x.clone()
     z = y[0]
     y.add_(1)
     return z
+
+
+def shared_constant(x):
+    y = torch.zeros(3, 4)
+    y[0].copy_(x[0, 0])
+    return y
+
+
+def put_elsewhere(x):
+    y = x.clone()
+    z = y[0]
+    z += 1
+    y[1] = z
+    return y
 
 
 def of_size(x):
@@ -389,6 +473,9 @@ def of_size(x):
 REFUSED = {
     r"torch\.svd\(\) has no translation": lambda x: torch.svd(x)[0],
     "writes to memory that other tensors share": shared,
+    "was written to through another tensor": shared_constant,
+    "add_\\(\\) writes to memory that other tensors share": put_elsewhere,
+    "bags of embeddings with offsets": lambda x: F.embedding_bag(ROWS[0], x[0], torch.tensor([0])) + x[0, 0],
     "view\\(\\) as another dtype": lambda x: x.view(torch.int32),
     "dropout in training": lambda x: F.dropout(x, 0.5),
     "batch_norm in training": lambda x: F.batch_norm(x, None, None, training=True),
@@ -408,6 +495,8 @@ def test_refused(message):
 def test_masks_are_refused():
     with pytest.raises(NotImplementedError, match="indexing with a mask or several tensors"):
         torch.onnx.export(lambda x: x[x > 0], (X,))
+    with pytest.raises(NotImplementedError, match="a value for each element of a mask"):
+        torch.onnx.export(lambda x: x.index_put((x > 0,), torch.ones(int(MASK.sum()))), (X,))
 
 
 def test_the_other_kind_of_recurrent_network():

@@ -8,9 +8,9 @@ from typing import Any
 
 import flambeau as torch
 from flambeau.func._tree import map_leaves
-from flambeau.onnx import _elementwise, _layers, _reductions, _shapes  # noqa: F401  (they fill the table)
+from flambeau.onnx import _elementwise, _indexing, _layers, _reductions, _shapes  # noqa: F401  (they fill the table)
 from flambeau.onnx._graph import NUMBERS, Graph, Value
-from flambeau.onnx._recording import Call, base_name, no_translation, record, tensors_in, writes
+from flambeau.onnx._recording import Call, base_name, no_translation, record, tensors_in
 from flambeau.onnx._sizes import Axis, Size, found
 from flambeau.onnx._translations import TABLE
 
@@ -61,8 +61,18 @@ def _axes(names: Sequence[str], inputs: Sequence[Any], dynamic: Axes) -> list[Ax
         for dim, label in dynamic.get(name, {}).items():
             size = x.shape[dim]
             known = [a.sizes[1] for a in axes if a.name == label and a.sizes[0] == size]
-            axes.append(Axis(label, name, dim % x.dim(), (size, known[0] if known else size + 1 + 2 * len(axes))))
+            axes.append(Axis(label, name, dim % x.dim(), (size, known[0] if known else _other(size, len(axes)))))
     return axes
+
+
+def _other(size: int, k: int) -> int:
+    """The size of axis ``k`` in the second run.
+
+    It differs by more than remainders do, by another number for each axis, and is not divisible where the first is.
+    Large ones shrink, since what is made for them (a table of positions) may end there.
+    """
+    step = 5 + 6 * k
+    return size - step if size >= 16 + step else size + step
 
 
 def _resized(x: Any, axes: Sequence[Axis]) -> Any:
@@ -118,14 +128,14 @@ class _Export:
             )
         last = _last_uses(*self.runs[0])
         for k, column in enumerate(zip(*calls)):
-            if writes(column[0].name) and self._depends(column[0]):
-                self._require_alone(column[0], {i for i, at in last.items() if at > k})
+            if column[0].written and self._depends(column[0]):
+                self._require_alone(calls[0], k, {i for i, at in last.items() if at > k})
             self._translate(column)
 
     def _translate(self, column: tuple[Call, ...]) -> None:
         """Adds the nodes of one call, unless it depends on no input."""
         call = column[0]
-        args, kwargs = self._merged([(c.args, c.kwargs) for c in column])
+        args, kwargs = self._merged([(c.args, c.kwargs) for c in column], call.before)
         results = [tensors_in(c.result) for c in column]
         outs = [Value(ts[0], self._shape(ts)) for ts in zip(*results)]
         varying = any(isinstance(n, Size) for v in outs for n in v.shape)
@@ -142,27 +152,30 @@ class _Export:
     def _depends(self, call: Call) -> bool:
         return any(id(x) in self.values for x in tensors_in((call.args, call.kwargs)))
 
-    def _require_alone(self, call: Call, used: set[int]) -> None:
+    def _require_alone(self, calls: Sequence[Call], k: int, used: set[int]) -> None:
         """A write that others see, which are used later, has no translation."""
-        x = call.args[0]
-        if any(v.tensor is not x and v.tensor._s is x._s for i, v in self.values.items() if i in used):
-            raise NotImplementedError(
-                f"torch.onnx.export: {call.name}() writes to memory that other tensors share; write it out of place"
-            )
+        call = calls[k]
+        for x in call.written:
+            seen = [v.tensor for i, v in self.values.items() if i in used and v.tensor is not x and v.tensor._s is x._s]
+            if any(not _put_back(calls, k, x, y) for y in seen):
+                raise NotImplementedError(
+                    f"torch.onnx.export: {call.name}() writes to memory that other tensors share; write it out of place"
+                )
 
     # ---- arguments of both runs as one
 
-    def _merged(self, trees: Sequence[Any]) -> Any:
+    def _merged(self, trees: Sequence[Any], before: dict[int, Any]) -> Any:
         first = trees[0]
         if isinstance(first, torch.Tensor):
             known = self.values.get(id(first))
-            return known or Value(first, self._shape(trees))
+            return known or Value(before.get(id(first), first), self._shape(trees))
         if isinstance(first, dict):
-            return {k: self._merged([t[k] for t in trees]) for k in first}
+            return {k: self._merged([t[k] for t in trees], before) for k in first}
         if isinstance(first, (list, tuple)):
-            return type(first)([self._merged(column) for column in zip(*trees)])
+            parts = [self._merged(column, before) for column in zip(*trees)]
+            return parts if isinstance(first, list) else tuple(parts)
         if isinstance(first, slice):
-            return slice(*[self._merged([getattr(t, k) for t in trees]) for k in ("start", "stop", "step")])
+            return slice(*[self._merged([getattr(t, k) for t in trees], before) for k in ("start", "stop", "step")])
         if isinstance(first, bool) or not isinstance(first, int):
             return first
         return found(trees[0], trees[-1], self.axes)
@@ -189,6 +202,15 @@ class _Export:
 
 
 _IR_VERSION = 9  # of the file: what runtimes of 2023 read
+
+
+def _put_back(calls: Sequence[Call], k: int, x: Any, y: Any) -> bool:
+    """Is call ``k`` the middle of ``y[index] += ...``, which takes x out of y, writes to it and puts it back?"""
+    after = calls[k + 1] if k + 1 < len(calls) else None
+    if after is None or after.name != "__setitem__" or after.args[0] is not y or after.args[2] is not x:
+        return False
+    taken = next((c for c in reversed(calls[:k]) if c.result is x), None)
+    return taken is not None and taken.name == "__getitem__" and taken.args[0] is y and taken.args[1] is after.args[1]
 
 
 def _last_uses(calls: Sequence[Call], result: Any) -> dict[int, int]:

@@ -139,6 +139,8 @@ class Graph:
             found = self.op("Mul", found, self.const([n.factor]))
         if n.divisor != 1:
             found = self.op("Div", found, self.const([n.divisor]))
+        if n.times != 1:
+            found = self.op("Mul", found, self.const([n.times]))
         return self.op("Add", found, self.const([n.more])) if n.more else found
 
     def _axis(self, axis: Axis) -> str:

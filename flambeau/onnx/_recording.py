@@ -27,12 +27,19 @@ _VALUES = frozenset("item tolist __bool__ __int__ __float__ __index__ numpy equa
 
 
 class Call(NamedTuple):
-    """A call of a torch function by its name, such as ``relu_`` or ``__getitem__``."""
+    """A call of a torch function by its name, such as ``relu_`` or ``__getitem__``.
+
+    Attributes:
+        written: the arguments whose memory it wrote.
+        before: by identity, what constants among the arguments were at this call, if they are written in it or later.
+    """
 
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     result: Any
+    written: tuple[Any, ...]
+    before: dict[int, Any]
 
 
 class Unfollowed(NotImplementedError):
@@ -61,6 +68,8 @@ class Recorder(TorchFunctionMode):
         self.dependent = {id(x) for x in inputs}
         self.kept: list[Any] = [*inputs]  # so that no other tensor gets their identity
         self.followed = _Followed(inputs)
+        self.uses: dict[int, list[tuple[Any, dict[int, Any]]]] = {}  # of constants, by the identity of their storage
+        self.changed: dict[int, Any] = {}  # storages that something depending on the inputs was written to
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -73,28 +82,56 @@ class Recorder(TorchFunctionMode):
             return self._value(func, args, kwargs, dependent)
         if base_name(name) in self.translated or not isinstance(func, FunctionType):
             self.require_followed(f"an argument of {name}()", given)
-            result = func(*args, **kwargs)
-        else:
-            before = len(self.calls)
-            try:
-                with self:
-                    result = itself(func)(*args, **kwargs)
-            except Unfollowed:
-                raise Unfollowed(no_translation(name)) from None
-            self.kept.append(result)
-            if len(self.calls) > before or not dependent:
-                return result
-        self._note(name, args, kwargs, result, dependent)
+            return self._called(func, name, args, kwargs, given, dependent)
+        before = len(self.calls)
+        try:
+            with self:
+                result = itself(func)(*args, **kwargs)
+        except Unfollowed:
+            raise Unfollowed(no_translation(name)) from None
+        self.kept.append(result)
+        if len(self.calls) == before and dependent:
+            self._note(Call(name, args, kwargs, result, (), {}), dependent)
         return result
 
+    def _called(self, func: Any, name: str, args: Any, kwargs: Any, given: Sequence[Any], dependent: bool) -> Any:
+        """Calls a function that has a translation, and notes it."""
+        targets = written_by(name, args, kwargs)
+        before = self._kept_before(targets)
+        versions = [x._version for x in given]
+        result = func(*args, **kwargs)
+        written = tuple(targets) or tuple([x for x, version in zip(given, versions) if x._version != version])
+        if dependent:
+            self.changed |= {id(x._s): x._s for x in written}
+        for x in given:
+            if id(x) not in self.dependent and id(x) not in before:
+                self.uses.setdefault(id(x._s), []).append((x, before))
+        named = {k: v for k, v in kwargs.items() if k != "out"}
+        self._note(Call(name, args, named, args[0] if name == "__setitem__" else result, written, before), dependent)
+        return result
+
+    def _kept_before(self, targets: Sequence[Any]) -> dict[int, Any]:
+        """What constants are before a call writes to ``targets``, for this call and for those that have read them."""
+        before = {}
+        for t in targets:
+            if id(t) not in self.dependent:
+                before[id(t)] = t.clone()
+            for x, known in self.uses.pop(id(t._s), ()):
+                known[id(x)] = x.clone()
+        return before
+
     def require_followed(self, name: str, given: Sequence[Any]) -> None:
-        """A tensor that was computed of the inputs by calls that were not seen would become a constant.
+        """A tensor that was computed of the inputs, or written to, by calls that were not seen would become a constant.
 
         Raises:
             Unfollowed: there is one.
         """
         for x in given:
-            if id(x) not in self.dependent and self.followed.reaches(x):
+            if id(x) in self.dependent:
+                continue
+            if id(x._s) in self.changed:
+                raise Unfollowed(f"torch.onnx.export: {name} was written to through another tensor; write out of place")
+            if self.followed.reaches(x):
                 raise Unfollowed(f"torch.onnx.export: {name} was computed by functions that cannot be followed")
 
     def _value(self, func: Any, args: Any, kwargs: Any, dependent: bool) -> Any:
@@ -107,10 +144,10 @@ class Recorder(TorchFunctionMode):
             )
         return func(*args, **kwargs)
 
-    def _note(self, name: str, args: Any, kwargs: Any, result: Any, dependent: bool) -> None:
-        self.calls.append(Call(name, args, kwargs, result))
+    def _note(self, call: Call, dependent: bool) -> None:
+        self.calls.append(call)
         if dependent:
-            found = tensors_in(result)
+            found = tensors_in(call.result)
             self.dependent |= {id(x) for x in found}
             self.followed.add(found)
 
@@ -155,6 +192,12 @@ def writes(name: str) -> bool:
     """Does a function of this name write its first argument?"""
     inplace = name.endswith("_") and not name.endswith("__")
     return inplace or (name.startswith("__i") and name.strip("_") not in ("invert", "iter", "index", "int"))
+
+
+def written_by(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    """The tensors that a call will write to."""
+    targets = tensors_in(args[:1]) if writes(name) or name == "__setitem__" else []
+    return targets + tensors_in(kwargs.get("out"))
 
 
 def tensors_in(tree: Any) -> list[Any]:

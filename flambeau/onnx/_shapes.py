@@ -180,46 +180,6 @@ def narrow(g: Graph, out: Value, x: Value, dim: int, start: Any, length: Any) ->
     return g.op("Slice", g.value(x), g.ints([start]), g.ints([length if end is None else end]), g.const([d]))
 
 
-@translation("getitem")
-def getitem(g: Graph, out: Value, x: Value, index: Any) -> str:
-    """Integers, slices, None, an ellipsis, and one tensor of integers."""
-    items = list(index) if isinstance(index, tuple) else [index]
-    taken = sum(i is not None and i is not Ellipsis for i in items)
-    if not any(i is Ellipsis for i in items):
-        items.append(Ellipsis)
-    at = next(k for k, i in enumerate(items) if i is Ellipsis)
-    items[at : at + 1] = [slice(None)] * (x.ndim - taken)
-    return _selected(g, x, items)
-
-
-def _selected(g: Graph, x: Value, items: list[Any]) -> str:
-    name, d = g.value(x), 0
-    sliced = [(k, i) for k, i in enumerate([i for i in items if i is not None]) if i != slice(None)
-              if isinstance(i, slice)]  # fmt: skip
-    if sliced:
-        starts, ends, steps = zip(*[(i.start or 0, END if i.stop is None else i.stop, i.step or 1) for _, i in sliced])
-        axes = g.const([k for k, _ in sliced])
-        name = g.op("Slice", name, g.ints(starts), g.ints(ends), axes, g.ints(steps))
-    items = [_constant_index(i) if isinstance(i, list) else i for i in items]
-    tensors = [i for i in items if isinstance(i, Value)]
-    if len(tensors) > 1 or any(i.dtype is torch.bool for i in tensors):
-        raise NotImplementedError("torch.onnx.export: indexing with a mask or several tensors")
-    for i in items:
-        if i is None:
-            name, d = g.op("Unsqueeze", name, g.const([d])), d + 1
-        elif isinstance(i, slice):
-            d += 1
-        else:
-            name = g.op("Gather", name, g.value(i, torch.int64) if isinstance(i, Value) else g.number(i), axis=d)
-            d += i.ndim if isinstance(i, Value) else 0
-    return name
-
-
-def _constant_index(places: list[Any]) -> Value:
-    x = torch.tensor(places)
-    return Value(x, x.shape)
-
-
 @translation("flip")
 def flip(g: Graph, out: Value, x: Value, *dims: Any) -> str:
     """Turned around."""

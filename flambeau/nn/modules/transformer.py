@@ -362,19 +362,25 @@ class TransformerEncoder(Module):
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
-        if self._zeroes_padding(src, mask, src_key_padding_mask):
-            output = output.masked_fill((src_key_padding_mask != 0).unsqueeze(-1), 0.0)
+        if self._forgets_padding(src, mask, src_key_padding_mask):
+            output = _without_padding(output, src_key_padding_mask != 0, getattr(self, "mask_check", True))
         return output if self.norm is None else self.norm(output)
 
-    def _zeroes_padding(self, src: Any, mask: Any, padding: Any) -> bool:
-        """Whether PyTorch would take its path for inference with nested tensors, which forgets the padding."""
+    def _forgets_padding(self, src: Any, mask: Any, padding: Any) -> bool:
+        """Whether PyTorch may take its path for inference with nested tensors, which forgets the padding."""
         first = self.layers[0]
         if padding is None or mask is not None or not self.use_nested_tensor or first.training or src.dim() != 3:
             return False
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (src, *first.parameters())):
-            return False
-        kept = (padding == 0).to(torch.int64)
-        return not getattr(self, "mask_check", True) or bool((kept.cummin(1).values == kept).all())
+        return not (torch.is_grad_enabled() and any(t.requires_grad for t in (src, *first.parameters())))
+
+
+def _without_padding(output: Any, padding: Any, checks: bool) -> Any:
+    """Zeros where the padding is, unless ``checks`` find some before other tokens: those PyTorch computes densely."""
+    if checks and torch.onnx.is_in_onnx_export():
+        padding = padding & (padding[:, 1:] >= padding[:, :-1]).all()  # decided by the exported model
+    elif checks and not (padding[:, 1:] >= padding[:, :-1]).all():
+        return output
+    return output.masked_fill(padding.unsqueeze(-1), 0.0)
 
 
 class TransformerDecoder(Module):
