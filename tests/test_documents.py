@@ -18,7 +18,7 @@ CODE = [
     p for folder in ("flambeau", "tests", "benchmarks", "scripts", "examples") for p in (ROOT / folder).rglob("*.py")
 ]
 FILES = [f"/{p.relative_to(ROOT)}" for p in CODE] + [f"/{p.relative_to(ROOT)}" for p in (ROOT / "tests").rglob("*.*")]
-FOREIGN = {"sitecustomize.py", "train.py", "run.py", "test_fx.py"}  # a reader's, Python's and PyTorch's own
+FOREIGN = {"sitecustomize.py", "train.py", "step.py", "test_fx.py"}  # a reader's, Python's and PyTorch's own
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 SPAN = re.compile(r"`([^`\n]+)`")
 VARIABLE = re.compile(r"FLAMBEAU_[A-Z_]+")
@@ -106,12 +106,17 @@ def bound(body: list[ast.stmt]) -> Iterator[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_variables_that_are_named_are_read(name: str) -> None:
     named = set(VARIABLE.findall((ROOT / name).read_text(encoding="utf-8")))
-    assert named <= {v for path in CODE if path != Path(__file__) for v in VARIABLE.findall(path.read_text("utf-8"))}
+    assert named <= {v for text in texts() for v in VARIABLE.findall(text)}
+
+
+@cache
+def texts() -> list[str]:
+    """All code but this file."""
+    return [path.read_text(encoding="utf-8") for path in CODE if path != Path(__file__)]
 
 
 def test_all_variables_that_are_read_are_in_the_table() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in CODE if path != Path(__file__)]
-    read = {v for text in texts for pair in READ.findall(text) for v in pair if v}
+    read = {v for text in texts() for pair in READ.findall(text) for v in pair if v}
     page = (ROOT / "docs" / "seeing.md").read_text(encoding="utf-8")
     table = {v for line in page.splitlines() if line.startswith("| `FLAMBEAU_") for v in VARIABLE.findall(line)}
     assert read and table == read

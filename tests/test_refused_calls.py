@@ -19,6 +19,15 @@ ISIN = ", *, bool assume_unique = False, bool invert = False, Tensor out = None)
 CASES: list[tuple[Any, type[Exception], str]] = [
     (lambda: torch.as_strided(torch.zeros(6), (0, -2), (1, 1)), RuntimeError,
      "Storage size calculation overflowed with sizes=[0, -2] and strides=[1, 1]"),
+    (lambda: torch.zeros(2, names=("a",)), TypeError, "zeros() got an unexpected keyword argument 'names'"),
+    (lambda: torch.full((2,), 1.0, names=None), TypeError, "full() got an unexpected keyword argument 'names'"),
+    (lambda: torch.ones(2).new_zeros(2, other=1), TypeError, "new_zeros() got an unexpected keyword argument 'other'"),
+    (lambda: torch.empty((2,), size=(2,)), TypeError, "empty() got multiple values for argument 'size'"),
+    (lambda: torch.randn(2, names=None), TypeError,
+     "randn() received an invalid combination of arguments - got (int, names=NoneType), but expected one of:\n"
+     + "".join(f" * (tuple of ints size, *, {given}Tensor out = None, torch.dtype dtype = None, "
+               "torch.layout layout = None, torch.device device = None, bool pin_memory = False, "
+               "bool requires_grad = False)\n" for given in ("torch.Generator generator, ", ""))),
     (lambda: torch.isin([1], 2, invert=True), TypeError,
      "isin() received an invalid combination of arguments - got (list, int, invert=bool), but expected one of:\n"
      f" * (Tensor elements, Tensor test_elements{ISIN} * (Number element, Tensor test_elements{ISIN}"

@@ -246,14 +246,14 @@ def zeros(
     device: Any = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
-    names: Any = None,
     **kw: Any,
 ) -> Any:
     """A tensor of zeros of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.zeros.html)."""
+    shape = sizes(kw_size(size, kw, "zeros"), "zeros")
     if layout is sparse_coo:
-        return import_module("flambeau.sparse").sparse_coo_tensor(size=sizes(kw_size(size, kw), "zeros"), dtype=dtype)
+        return import_module("flambeau.sparse").sparse_coo_tensor(size=shape, dtype=dtype)
     check_layout(layout, "zeros")
-    return _new_full("zeros", sizes(kw_size(size, kw), "zeros"), 0, dtype, device, requires_grad, out)
+    return _new_full("zeros", shape, 0, dtype, device, requires_grad, out)
 
 
 @function()
@@ -265,12 +265,11 @@ def ones(
     device: Any = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
-    names: Any = None,
     **kw: Any,
 ) -> Any:
     """A tensor of ones of the given shape (https://docs.pytorch.org/docs/stable/generated/torch.ones.html)."""
     check_layout(layout, "ones")
-    return _new_full("ones", sizes(kw_size(size, kw), "ones"), 1, dtype, device, requires_grad, out)
+    return _new_full("ones", sizes(kw_size(size, kw, "ones"), "ones"), 1, dtype, device, requires_grad, out)
 
 
 @function()
@@ -283,28 +282,30 @@ def empty(
     pin_memory: bool = False,
     requires_grad: bool = False,
     memory_format: Any = None,
-    names: Any = None,
     **kw: Any,
 ) -> Any:
     """A tensor of undefined values: zeros, unless ``torch.utils.deterministic`` fills them with others."""
     check_layout(layout, "empty")
-    x = _new_full("empty", sizes(kw_size(size, kw), "empty"), None, dtype, device, False, out)
+    x = _new_full("empty", sizes(kw_size(size, kw, "empty"), "empty"), None, dtype, device, False, out)
     if memory_format is not None:
         x = x.contiguous(memory_format=memory_format)
     return with_grad(x, requires_grad)
 
 
-def kw_size(size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[Any, ...]:
-    """``size=`` as a keyword.
+def kw_size(size: tuple[Any, ...], kw: dict[str, Any], name: str) -> tuple[Any, ...]:
+    """``size=`` as a keyword of the function ``name``.
 
     Raises:
-        TypeError: another keyword was given.
+        TypeError: another keyword was given, or the size twice.
     """
-    if "size" in kw:
-        size = (kw.pop("size"),)
-    if kw:
-        raise TypeError(f"unexpected keyword argument '{next(iter(kw))}'")
-    return size
+    unknown = next((key for key in kw if key != "size"), None)
+    if unknown is not None:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{unknown}'")
+    if not kw:
+        return size
+    if size:
+        raise TypeError(f"{name}() got multiple values for argument 'size'")
+    return (kw["size"],)
 
 
 @function()
@@ -313,7 +314,6 @@ def full(
     fill_value: Any,
     *,
     out: Any = None,
-    names: Any = None,
     dtype: Any = None,
     layout: Any = None,
     device: Any = None,
@@ -422,7 +422,7 @@ def new_zeros(
     check_layout(layout, "new_zeros")
     return _new_full(
         "new_zeros",
-        sizes(kw_size(size, kw), "new_zeros"),
+        sizes(kw_size(size, kw, "new_zeros"), "new_zeros"),
         0,
         self.dtype if dtype is None else dtype,
         device_beside(self, device),
@@ -445,7 +445,7 @@ def new_ones(
     check_layout(layout, "new_ones")
     return _new_full(
         "new_ones",
-        sizes(kw_size(size, kw), "new_ones"),
+        sizes(kw_size(size, kw, "new_ones"), "new_ones"),
         1,
         self.dtype if dtype is None else dtype,
         device_beside(self, device),
@@ -468,7 +468,7 @@ def new_empty(
     check_layout(layout, "new_empty")
     return _new_full(
         "new_empty",
-        sizes(kw_size(size, kw), "new_empty"),
+        sizes(kw_size(size, kw, "new_empty"), "new_empty"),
         None,
         self.dtype if dtype is None else dtype,
         device_beside(self, device),

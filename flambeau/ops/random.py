@@ -57,29 +57,35 @@ def _filled(
     return fill(out, _OUT, sampler, generator)
 
 
-def _check_options(layout: Any, names: Any = None) -> None:
+def _check_options(layout: Any) -> None:
     if layout not in (None, strided):
         raise NotImplementedError(f"random tensors of layout {layout} are not supported; make a dense one")
-    if names is not None:
-        raise NotImplementedError("named tensors are not supported; leave out names=")
 
 
 def _shape(name: str, size: tuple[Any, ...], kw: dict[str, Any]) -> tuple[int, ...]:
     """The sizes given one by one, as one sequence, or by keyword."""
     if not size and "size" not in kw:
         raise invalid_arguments(name, (), {}, "(tuple of ints size, *, Generator generator, ...)")
+    if kw.keys() - {"size"}:
+        raise invalid_arguments(name, size, kw, *_FORMS)
     first = size[0] if size else kw["size"]
     if not isinstance(first, (tuple, list)) and (isinstance(first, float) or not hasattr(first, "__index__")):
         kind = type(first).__name__
         raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
-    return sizes(kw_size(size, kw))
+    return sizes(kw_size(size, kw, name))
+
+
+_OPTIONS = (
+    "Tensor out = None, torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, "
+    "bool pin_memory = False, bool requires_grad = False"
+)
+_FORMS = [f"(tuple of ints size, *, {given}{_OPTIONS})" for given in ("torch.Generator generator, ", "")]
 
 
 @function()
 def rand(
     *size: Any,
     generator: Any = None,
-    names: Any = None,
     out: Any = None,
     dtype: Any = None,
     layout: Any = None,
@@ -89,7 +95,7 @@ def rand(
     **kw: Any,
 ) -> Any:
     """Uniform values on [0, 1) (https://docs.pytorch.org/docs/stable/generated/torch.rand.html)."""
-    _check_options(layout, names)
+    _check_options(layout)
     dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     return _filled(UNIFORM, _shape("rand", size, kw), dt, generator, requires_grad, out, device)
 
@@ -98,7 +104,6 @@ def rand(
 def randn(
     *size: Any,
     generator: Any = None,
-    names: Any = None,
     out: Any = None,
     dtype: Any = None,
     layout: Any = None,
@@ -108,7 +113,7 @@ def randn(
     **kw: Any,
 ) -> Any:
     """Standard normal values (https://docs.pytorch.org/docs/stable/generated/torch.randn.html)."""
-    _check_options(layout, names)
+    _check_options(layout)
     dt = as_dtype(dtype) or (get_default_dtype() if out is None else out.dtype)
     return _filled(NORMAL, _shape("randn", size, kw), dt, generator, requires_grad, out, device)
 
