@@ -176,7 +176,7 @@ def test_nothing_is_scattered_over_gpus() -> None:
     from flambeau.nn.parallel import scatter_gather
 
     assert scatter_gather.is_namedtuple(Point(1, 2)) and not scatter_gather.is_namedtuple((1, 2))
-    for call in (scatter_gather.scatter, scatter_gather.gather):
+    for call in (scatter_gather.scatter, lambda x, devices: scatter_gather.scatter_kwargs(x, {}, devices)):
         with pytest.raises(AssertionError, match="not compiled with CUDA"):
             call(torch.ones(2), [0])
 

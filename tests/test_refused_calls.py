@@ -167,3 +167,38 @@ def test_devices_that_are_none(call: Any, kind: type[Exception], message: str) -
 def test_a_device_by_keyword() -> None:
     assert torch.device(device="cpu") == torch.device("cpu")
     assert torch.device(device=torch.device("cuda", 1)) == torch.device("cuda:1")
+
+
+EYE = torch.eye(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: torch.smm(EYE.to_sparse(), EYE), "smm() is not supported: use torch.sparse.mm()"),
+        (lambda: torch.hspmm(EYE.to_sparse(), EYE), "hspmm() is not supported: use torch.sparse.mm()"),
+        (lambda: EYE.to_sparse().sspaddmm(EYE.to_sparse(), EYE),
+         "sspaddmm() is not supported: use torch.sparse.addmm()"),
+        (lambda: EYE.to_sparse_bsr((1, 1)), "to_sparse_bsr() is not supported: there are no layouts of blocks"),
+        (lambda: EYE.to_sparse().sparse_resize_((3, 3), 2, 0), "sparse_resize_() is not supported"),
+        (lambda: torch.masked.masked_tensor(EYE, EYE > 0), "torch.masked.MaskedTensor is not supported: keep the mask"),
+        (lambda: torch.masked.MaskedTensor(EYE, EYE > 0), "torch.masked.MaskedTensor is not supported: keep the mask"),
+    ],
+)  # fmt: skip
+def test_what_there_is_not_says_what_to_do(call: Any, message: str) -> None:
+    with pytest.raises(NotImplementedError) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+def test_gpus_that_there_are_not() -> None:
+    parallel = torch.nn.parallel
+    assert not torch.masked.is_masked_tensor(EYE)
+    with pytest.raises(ValueError, match="Expected a non cpu device, but got: cpu"):
+        parallel.scatter(EYE, ["cpu"])
+    with pytest.raises(AssertionError, match="Gather function not implemented for CPU tensors"):
+        parallel.gather([EYE, EYE], 0)
+    with pytest.raises(AssertionError, match="Broadcast function not implemented for CPU tensors"):
+        parallel.replicate(torch.nn.Linear(1, 1), [0])
+    with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
+        parallel.parallel_apply([torch.nn.Identity()], [(EYE,)])

@@ -3,14 +3,14 @@
 An element takes part where the mask is true; without a mask all do. A mask may be broadcast to the input. Where nothing
 takes part a result is that of the operation on nothing: 0 for sums, 1 for products, NaN for means.
 
-``MaskedTensor``, PyTorch's prototype of a tensor that carries its mask, is not here.
+``MaskedTensor``, PyTorch's prototype of a tensor that carries its mask, is refused by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import flambeau as torch
 
@@ -339,3 +339,29 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """The products of all elements along a dimension up to each."""
     return torch.cumprod(_filled(input, mask, 1), _canonical_dim(dim, input.ndim)[0], dtype=dtype or input.dtype)
+
+
+# ---- tensors that carry their mask
+
+
+def masked_tensor(data: Any, mask: Any, requires_grad: bool = False) -> NoReturn:
+    """Raises NotImplementedError: keep tensor and mask apart."""
+    raise NotImplementedError(
+        "torch.masked.MaskedTensor is not supported: keep the mask beside the tensor and give it to the functions of "
+        "torch.masked (torch.masked.mean(x, 1, mask=mask))"
+    )
+
+
+as_masked_tensor = masked_tensor
+
+
+class MaskedTensor:
+    """A tensor that carries its mask; for annotations and ``isinstance``."""
+
+    def __init__(self, data: Any, mask: Any, requires_grad: bool = False) -> None:
+        masked_tensor(data, mask, requires_grad)
+
+
+def is_masked_tensor(obj: Any, /) -> bool:
+    """Is this a ``MaskedTensor``? Nothing is one."""
+    return isinstance(obj, MaskedTensor)

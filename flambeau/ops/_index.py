@@ -221,6 +221,9 @@ FUNCTIONS: dict[str, str] = {
     "sorting": """
     argsort kthvalue median mode msort nanmedian sort topk
     """,
+    "sparsity": """
+    hspmm smm sspaddmm
+    """,
     "special": """
     digamma erf erf_ erfc erfc_ erfinv i0 i0_ igamma igammac lgamma logit logit_ mvlgamma polygamma sinc sinc_ xlogy
     xlogy_
@@ -401,7 +404,8 @@ METHODS: dict[str, str] = {
     argsort kthvalue median mode msort nanmedian sort topk
     """,
     "sparsity": """
-    sparse_mask to_dense to_sparse to_sparse_csc to_sparse_csr
+    smm sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm to_dense to_sparse to_sparse_bsc to_sparse_bsr
+    to_sparse_csc to_sparse_csr
     """,
     "special": """
     digamma digamma_ erf erf_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ logit

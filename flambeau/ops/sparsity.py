@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from ..device import strided
-from ._registry import method
+from ._registry import export, function, method
 
 
 @method()
@@ -29,6 +29,28 @@ def to_sparse_csr(self: Any, dense_dim: Any = None) -> Any:
 def to_sparse_csc(self: Any, dense_dim: Any = None) -> Any:
     """The elements that are not zero, with columns compressed (https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_sparse_csc.html)."""
     return _compressed(self, "sparse_csc", dense_dim)
+
+
+def _refused(name: str, instead: str) -> Any:
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{name}() is not supported: {instead}")
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"Raises NotImplementedError: {instead}."
+    return refuse
+
+
+_BLOCKS = "there are no layouts of blocks; use to_sparse_csr()"
+for _name in ("to_sparse_bsr", "to_sparse_bsc"):
+    method()(_refused(_name, _BLOCKS))
+for _name in ("sparse_resize_", "sparse_resize_and_clear_"):
+    method()(_refused(_name, "make a tensor of the other shape by torch.sparse_coo_tensor()"))
+for _name, _instead in (
+    ("smm", "use torch.sparse.mm(), whose result is dense"),
+    ("sspaddmm", "use torch.sparse.addmm(), whose result is dense"),
+):
+    export()(_refused(_name, _instead))
+function()(_refused("hspmm", "use torch.sparse.mm(), whose result is dense"))
 
 
 def _compressed(x: Any, layout: str, dense_dim: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Distributing tensors over GPUs, of which there are none."""
+"""Distributing tensors over GPUs, of which there are none: PyTorch's refusals where it has no GPU."""
 
 from __future__ import annotations
 
@@ -17,15 +17,47 @@ def scatter(inputs: Any, target_gpus: Any, dim: int = 0) -> NoReturn:
 
     Raises:
         AssertionError: there is no GPU.
+        ValueError: the CPU is named as a target.
     """
+    _refuse_cpu(target_gpus)
     raise AssertionError("Torch not compiled with CUDA enabled")
 
 
 def scatter_kwargs(inputs: Any, kwargs: Any, target_gpus: Any, dim: int = 0) -> NoReturn:
     """``scatter`` of arguments by position and by name; raises its error."""
-    raise AssertionError("Torch not compiled with CUDA enabled")
+    scatter(inputs, target_gpus, dim)
 
 
 def gather(outputs: Any, target_device: Any, dim: int = 0) -> NoReturn:
-    """Joins tensors of several GPUs; raises the error of ``scatter``."""
-    raise AssertionError("Torch not compiled with CUDA enabled")
+    """Joins tensors of several GPUs.
+
+    Raises:
+        AssertionError: the tensors are the CPU's.
+    """
+    raise AssertionError("Gather function not implemented for CPU tensors")
+
+
+def replicate(network: Any, devices: Any, detach: bool = False) -> NoReturn:
+    """Copies a module to each of several GPUs.
+
+    Raises:
+        AssertionError: its parameters are the CPU's.
+        ValueError: the CPU is named as a target.
+    """
+    _refuse_cpu(devices)
+    raise AssertionError("Broadcast function not implemented for CPU tensors")
+
+
+def parallel_apply(modules: Any, inputs: Any, kwargs_tup: Any = None, devices: Any = None) -> NoReturn:
+    """Calls each module with its inputs on a GPU of its own.
+
+    Raises:
+        RuntimeError: there is no GPU; call the modules.
+    """
+    raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
+def _refuse_cpu(devices: Any) -> None:
+    for d in devices:
+        if str(d).partition(":")[0] == "cpu":
+            raise ValueError(f"Expected a non cpu device, but got: {d}")
