@@ -499,6 +499,32 @@ def test_many_results_of_few_elements_have_the_same_bits(pool: Any, in_both: dic
     assert in_both["both"] and not in_both["compiled"]
 
 
+BESIDE = [
+    ((2, 3, 9, 12), nn.MaxPool2d(2)),
+    ((2, 3, 9, 12), nn.MaxPool2d((3, 2), (3, 5))),
+    ((1, 2, 4, 5, 6), nn.MaxPool3d(2)),
+    ((3, 4, 17), nn.MaxPool1d(3)),
+    ((2, 2, 8, 9), nn.MaxPool2d(4)),
+    ((2, 2, 8, 9), nn.MaxPool2d((2, 1), (2, 3))),
+]
+
+
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "turned"])
+@pytest.mark.parametrize(("shape", "pool"), BESIDE, ids=lambda one: str(one))
+def test_gradients_of_maxima_of_windows_side_by_side_have_the_same_bits(
+    shape: tuple[int, ...], pool: Any, turned: bool, dt: Any, in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_operator, "SHARE", 1e9)
+    torch.manual_seed(0)
+    special = torch.tensor([float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 1.0, 1.0], dtype=dt)
+    x = special[torch.randint(0, 7, shape)].requires_grad_()
+    y = pool(x.transpose(0, 1) if turned else x)
+    y.backward(special[torch.randint(1, 7, y.shape)] * torch.randn(y.shape, dtype=dt).sign())
+    assert x.grad.isfinite().any().item()
+    assert in_both["both"] and not in_both["compiled"]
+
+
 def test_the_input_of_one_window_is_products_without_zeros(in_both: dict[str, int]) -> None:
     torch.manual_seed(0)
     x, w = torch.randn(3, 8, 1, 1).requires_grad_(), torch.randn(8, 6, 4, 5).requires_grad_()

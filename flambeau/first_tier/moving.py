@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from ..compiler.cpu.first_tier.pools import MOST, at_maximum
 from ..graph.node import SCALAR, Node
 from ..graph.types import Ty
 
@@ -81,7 +83,17 @@ def _max_pool_backward(n: Node) -> Call | None:
         return None
     if prod(kernel) == 1 or not n.ins[0].ty.numel:
         return None
-    return functools.partial(_pooled_back, kernel, stride, out)
+    if prod(kernel) > MOST:
+        return functools.partial(_pooled_back, kernel, stride, out)
+    places = [tuple([slice(k, k + (o - 1) * s + 1, s) for k, s, o in zip(at, stride, out)])
+              for at in product(*map(range, kernel))]  # fmt: skip
+    return functools.partial(_at_maxima, at_maximum(len(places), n.ty.dtype), [(..., *at) for at in places])
+
+
+def _at_maxima(f: Any, places: Sequence[Any], g: Any, x: Any) -> Any:
+    found = np.zeros(x.shape, x.dtype)
+    f(g, *[x[at] for at in places], *[found[at] for at in places])
+    return found
 
 
 def _each(value: Any, dims: int) -> tuple[int, ...]:

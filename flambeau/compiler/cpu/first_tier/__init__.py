@@ -12,6 +12,7 @@ matrices     products of matrices, with threads; matrices_text: their kernels
 contractions which order a contraction adds in, and its operands as ``products`` takes them
 windows      those under windows as products of matrices; windows_text: their kernel
 depthwise    convolutions whose channels do not meet
+pools        the gradient of maxima of windows side by side
 reading      where an operand is read, through views and padding
 operators    a function in the IR as a list of calls
 native_steps a function as steps of native code for all sizes; places: what these are; walking: their kernels;
