@@ -27,6 +27,10 @@ TIERS = ("auto", "first", "compiled")
 tier = [os.environ.get("FLAMBEAU_TIER") or "auto"]
 if tier[0] not in TIERS:
     raise ValueError(f"FLAMBEAU_TIER={tier[0]}: expected one of {', '.join(TIERS)}")
+EXECUTORS = ("native", "numpy")
+_chosen = os.environ.get("FLAMBEAU_EXECUTOR") or "native"
+if _chosen not in (*EXECUTORS, "tiers"):  # an executor of the tests, which they put in
+    raise ValueError(f"FLAMBEAU_EXECUTOR={_chosen}: expected one of {', '.join(EXECUTORS)}")
 
 
 def run_on_numpy(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
@@ -248,7 +252,7 @@ def of_one_number(op: Operator, dt: dtype) -> Any:
 _of_numbers: dict[tuple[Operator, dtype], Any] = {}
 realise.at_hand.append(of_one_number)
 ahead.plain.append(run_compiled)
-realise.executor.append(run_on_numpy if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy" else run_compiled)
+realise.executor.append(run_on_numpy if _chosen == "numpy" else run_compiled)
 if _twins.mode == "now" or (_twins.mode == "auto" and realise.executor[0] is run_compiled):
     realise.steady_hooks.append(_twins.begin)
     realise.steady_from[0] = 0 if _twins.mode == "now" else _twins.READ_AFTER

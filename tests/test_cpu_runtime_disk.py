@@ -176,3 +176,10 @@ def test_the_environment_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     store = disk.default()
     store.put(KEY, b"content")
     assert store.folder is None and store.get(KEY) is None
+
+
+def test_a_size_that_is_no_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAMBEAU_CACHE", str(tmp_path / "chosen"))
+    monkeypatch.setenv("FLAMBEAU_CACHE_SIZE", "1 GB")
+    with pytest.raises(ValueError, match="FLAMBEAU_CACHE_SIZE=1 GB: expected a number of megabytes"):
+        disk.default()

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-enabled = [os.environ.get("FLAMBEAU_OVERLAP") != "0"]  # may a run come back before its end?
+_chosen = os.environ.get("FLAMBEAU_OVERLAP") or "1"
+if _chosen not in ("0", "1"):
+    raise ValueError(f"FLAMBEAU_OVERLAP={_chosen}: expected one of 0, 1")
+enabled = [_chosen == "1"]  # may a run come back before its end?
 
 
 class Flight:

@@ -195,6 +195,14 @@ def default() -> Disk:
 
 
 def _limit() -> int:
-    """$FLAMBEAU_CACHE_SIZE in MB, else 256."""
-    chosen = os.environ.get("FLAMBEAU_CACHE_SIZE", "")
-    return int(float(chosen) * 1e6) if chosen.replace(".", "", 1).isdigit() else SIZE_LIMIT
+    """$FLAMBEAU_CACHE_SIZE in MB, else 256.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    chosen = os.environ.get("FLAMBEAU_CACHE_SIZE")
+    if not chosen:
+        return SIZE_LIMIT
+    if not chosen.replace(".", "", 1).isdigit():
+        raise ValueError(f"FLAMBEAU_CACHE_SIZE={chosen}: expected a number of megabytes")
+    return int(float(chosen) * 1e6)
