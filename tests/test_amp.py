@@ -88,3 +88,24 @@ def test_transforms_and_decompositions_are_wide():
 def test_devices_that_do_not_exist():
     with pytest.raises(RuntimeError, match="Invalid device string: 'toaster'"):
         torch.autocast("toaster")
+
+
+def test_recurrent_networks_take_inputs_of_the_lower_dtype():
+    x = torch.ones(3, 2, 4, dtype=torch.bfloat16)
+    for kind in (torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU):
+        m = kind(4, 3)
+        with pytest.raises(ValueError, match="RNN input dtype"):
+            m(x)
+        with torch.autocast("cpu"):
+            y = m(x)[0]
+        y.float().sum().backward()
+        assert y.dtype is torch.bfloat16 and m.weight_ih_l0.grad.dtype is torch.float32
+
+
+def test_local_response_norm_of_images_is_float32():
+    with torch.autocast("cpu"):
+        found = [
+            F.local_response_norm(torch.ones(shape, dtype=torch.bfloat16), 2).dtype
+            for shape in ((1, 2, 3), (1, 2, 3, 3))
+        ]
+    assert found == [torch.bfloat16, torch.float32]

@@ -65,6 +65,11 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
     return _mode.enabled[device_type]
 
 
+def is_any_autocast_enabled() -> bool:
+    """Is autocast on for any device in this thread?"""
+    return any(_mode.enabled.values())
+
+
 def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
     """Switches autocast on or off for a device in this thread; one argument means ``cuda``."""
     name, on = ("cuda", device_type) if enabled is None else (device_type, enabled)
@@ -175,6 +180,17 @@ def _widest(args: Any) -> Any:
     return torch.float32 if dtypes & low and torch.float32 in dtypes else None
 
 
+def _as_input(args: Any) -> Any:
+    """The lower dtype if the input has it: PyTorch's GRU keeps a float32 state beside products in the lower one."""
+    low = _mode.dtype["cpu"]
+    return low if args[0].dtype is low else None
+
+
+def _float32_of_images(args: Any) -> Any:
+    """Float32 for what is an ``avg_pool3d`` inside."""
+    return torch.float32 if args[0].dim() > 3 else None
+
+
 def _lower_contraction(args: Any) -> Any:
     """The lower dtype for an ``einsum`` that is a product of matrices: one that sums over what two operands share."""
     if not args or not isinstance(args[0], str):
@@ -216,6 +232,8 @@ def _install() -> None:
             (functions, FLOAT32, _float32),
             (functions, WIDEST, _widest),
             (functions, ("einsum",), _lower_contraction),
+            (functions, ("gru",), _as_input),
+            (functions, ("local_response_norm",), _float32_of_images),
             ((torch.linalg,), LINALG_LOWER, _lower),
             ((torch.linalg,), LINALG_FLOAT32, _float32),
             ((torch.fft,), FFT_FLOAT32, _float32),
