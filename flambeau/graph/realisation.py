@@ -377,7 +377,7 @@ def _let_go() -> None:
     for n in nodes.values():
         for part in n.parts or ():
             part.elsewhere = None
-        n.parts = n.elsewhere = n.twins = None
+        n.parts = n.elsewhere = n.traced_leaves = None
     for t in traced.values():
         if type(t) is not Node:
             t.passes = None
