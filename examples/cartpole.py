@@ -4,7 +4,7 @@
 
 REINFORCE (Williams, 1992): actions after which more was earned than usual become more likely. The world is the one of
 Barto, Sutton and Anderson (1983). An episode ends when the pole or the cart is out of bounds, so each has its own
-length, and the graph that backward() goes through is another one each time.
+length. N steps of several episodes make an update.
 """
 
 import argparse
@@ -44,15 +44,16 @@ class CartPole:
         return self.state, fallen or self.steps == self.longest
 
 
+@torch.no_grad()
 def play(world, policy):
-    """An episode: the logarithms of the odds of what was done, (steps,)."""
-    logs, state, over = [], world.reset(), False
+    """An episode: the states, (steps, 4), and what was done in each, (steps,)."""
+    states, actions, over = [world.reset()], [], False
     while not over:
-        odds = Categorical(logits=policy(torch.tensor(state)))   # of 2 actions
-        action = odds.sample()                                   # ()
-        logs.append(odds.log_prob(action))
-        state, over = world.step(action.item())
-    return torch.stack(logs)
+        odds = Categorical(logits=policy(torch.tensor(states[-1])))      # of 2 actions
+        actions.append(odds.sample().item())
+        state, over = world.step(actions[-1])
+        states.append(state)
+    return torch.tensor(states[:-1]), torch.tensor(actions)
 
 
 def returns(count, discount):
@@ -66,7 +67,7 @@ def returns(count, discount):
 
 def main():
     parser = argparse.ArgumentParser(description="Learn to balance a pole on a cart.")
-    parser.add_argument("--episodes", type=int, default=120)
+    parser.add_argument("--episodes", type=int, default=160)
     parser.add_argument("--together", type=int, default=4, help="episodes between two updates")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-2)
@@ -80,15 +81,14 @@ def main():
     optimizer = torch.optim.Adam(policy.parameters(), lr=options.lr)
     start, lengths, usual = time.perf_counter(), [], 0.0
     for first in range(0, options.episodes, options.together):
-        logs, earned = [], []
-        for _ in range(options.together):
-            logs.append(play(world, policy))
-            earned.append(returns(len(logs[-1]), options.discount))
-            lengths.append(len(logs[-1]))
-        gains = torch.cat(earned)                                # (steps of all episodes,)
+        episodes = [play(world, policy) for _ in range(options.together)]
+        lengths += [len(actions) for _, actions in episodes]
+        states = torch.cat([states for states, _ in episodes])   # (N, 4), the steps of all episodes
+        actions = torch.cat([actions for _, actions in episodes])        # (N,)
+        gains = torch.cat([returns(len(actions), options.discount) for _, actions in episodes])        # (N,)
         usual = 0.8 * usual + 0.2 * gains.mean().item() if first else gains.mean().item()
         advantage = (gains - usual) / gains.std()
-        loss = -(torch.cat(logs) * advantage).mean()
+        loss = -(Categorical(logits=policy(states)).log_prob(actions) * advantage).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
