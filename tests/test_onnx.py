@@ -514,11 +514,33 @@ def test_values_that_decide_are_told_of():
 
 
 def test_options():
-    with pytest.raises(ValueError, match="Unsupported ONNX opset version: 9; 18 to 22 are supported"):
-        torch.onnx.export(nn.Linear(2, 2), (numbers(1, 2),), opset_version=9)
+    with pytest.raises(ValueError, match="Unsupported ONNX opset version: 23; 18 to 22 are supported"):
+        torch.onnx.export(nn.Linear(2, 2), (numbers(1, 2),), opset_version=23)
     model = lenet()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.onnx.export(model, numbers(1, 1, 8, 8), opset_version=20, dynamo=False, do_constant_folding=True)
     with pytest.raises(NotImplementedError, match=r"call model\.eval\(\) first"):
         torch.onnx.export(model, numbers(1, 1, 8, 8), training=torch.onnx.TrainingMode.PRESERVE)
+
+
+def test_older_operators_where_the_model_can_be_converted(caplog):
+    model = lenet().eval()
+    older = check(model, numbers(1, 1, 8, 8), opset_version=17)
+    assert older.opset_import[0].version == 17
+    assert "the requested opset_version 17 is a lower version than we have" in caplog.text
+    kept = check(nn.GELU(), X, opset_version=11)
+    assert kept.opset_import[0].version == 18
+    assert "The model was not converted and is one of opset version 18" in caplog.text
+
+
+def test_dimensions_without_a_name():
+    dim = torch.export.Dim
+
+    def inputs(shapes):
+        model = torch.onnx.export(lambda x: x * 2, (X,), input_names=["x"], dynamic_shapes=shapes).model_proto
+        return [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+
+    assert inputs({"x": {0: dim.AUTO, 1: dim.DYNAMIC(max=9), 2: dim.STATIC}}) == ["x_dim_0", "x_dim_1", 4]
+    assert inputs(((dim("n"), None, 4),)) == ["n", 3, 4]
+    assert repr(dim.AUTO) == "Dim.AUTO"
