@@ -265,7 +265,7 @@ def test_layers(name):
 
 
 def test_every_translation_is_tested():
-    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; old names of ``__rdiv__``; writes."""
+    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; ``__rdiv__``; writes; draws."""
     seen = set()
     for f, *inputs in [*CASES.values(), *LAYERS.values()]:
         f = f.eval() if isinstance(f, nn.Module) else f
@@ -275,7 +275,7 @@ def test_every_translation_is_tested():
     assert unseen == set(UNSEEN.split())
 
 
-UNSEEN = "bfloat16 rnn_relu rtruediv setitem"
+UNSEEN = "bfloat16 rnn_relu rtruediv setitem rand rand_like randn randn_like"
 
 
 # ---- models
@@ -409,6 +409,34 @@ def written(x):
     ones += x[0, 0]
     torch.add(x[1, 1], 1, out=ones[:0].new_zeros(4))
     return early, y, z, ones, torch.mul(ones, 2, out=torch.zeros(4))
+
+
+def test_random_numbers_are_drawn_by_the_model():
+    def f(x):
+        return x * 0 + torch.randn(4), torch.randn_like(x), torch.rand(x.shape), torch.rand_like(x)
+
+    program = torch.onnx.export(f, (X,), dynamic_axes={"x": {0: "n"}})
+    first, second = program(X), program(X)
+    for a, b in zip(first, second):
+        assert a.shape == X.shape and a.dtype is torch.float32
+        assert not torch.equal(a, b)
+    assert all((u >= 0).all() and (u < 1).all() for u in first[2:])
+    large = program(torch.zeros(500, 3, 4))[1]
+    assert abs(large.mean()) < 0.05 and abs(large.std() - 1) < 0.05
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: torch.bernoulli(x.sigmoid()),
+        lambda x: x + torch.empty(4).normal_(),
+        lambda x: x + torch.randint(5, (4,)),
+        lambda x: x[torch.randperm(2)],
+    ],
+)
+def test_other_draws_are_no_constants(draw):
+    with pytest.raises(NotImplementedError, match="has no translation to ONNX"):
+        torch.onnx.export(draw, (X,))
 
 
 def test_writes_to_constants_and_at_indices():
