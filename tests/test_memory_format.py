@@ -59,3 +59,29 @@ def test_formats_of_other_ranks_are_refused() -> None:
         torch.ones(2, 3, 4, 5).cpu(memory_format=torch.channels_last_3d)
     with pytest.raises(RuntimeError, match="preserve memory format is unsupported by the contiguous operator"):
         torch.ones(2, 3).t().contiguous(memory_format=torch.preserve_format)
+
+
+def last(*shape: int) -> Any:
+    x = torch.ones(shape)
+    return x.contiguous(memory_format=LAST if x.dim() == 4 else torch.channels_last_3d)
+
+
+def test_operators_on_images_keep_the_format() -> None:
+    F = torch.nn.functional
+    x, y = last(2, 6, 4, 5), last(2, 6, 3, 4, 5)
+    for mode in ("constant", "reflect", "replicate"):
+        assert F.pad(x, (1, 1, 1, 1), mode).stride() == (252, 1, 42, 6)
+        assert F.pad(y, (1, 1, 1, 1, 1, 1), mode).stride() == (1260, 1, 252, 42, 6)
+    assert F.pad(x, (1, 1, 1, 1), "circular").stride() == (252, 42, 7, 1)
+    assert F.channel_shuffle(x, 3).stride() == F.native_channel_shuffle(x, 3).stride() == x.stride()
+    w = torch.ones(6, 3, 2, 2)
+    assert F.conv_transpose2d(x, w, stride=2).stride() == (240, 1, 30, 3)
+    assert F.conv_transpose2d(x.contiguous(), w.to(memory_format=LAST), stride=2).stride() == (240, 1, 30, 3)
+    assert F.conv_transpose2d(x.contiguous(), w, stride=2).stride() == (240, 80, 10, 1)
+    assert F.conv_transpose3d(y, torch.ones(6, 1, 2, 2, 2), stride=2, groups=2).stride() == (960, 1, 160, 20, 2)
+
+
+def test_row_major_results() -> None:
+    x = torch.ones(5, 3).t().contiguous().t()
+    assert torch.cross(x, x, dim=1).stride() == torch.renorm(x, 2, 0, 1.0).stride() == (3, 1)
+    assert torch.mvlgamma(x + 3, 2).stride() == (3, 1) and torch.view_copy(x, [15]).tolist() == [1.0] * 15

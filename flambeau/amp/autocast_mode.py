@@ -28,12 +28,14 @@ FLOAT32 = (
     "nll_loss hinge_embedding_loss view_as_complex "
     "poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss margin_ranking_loss "
     "soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss "
-    "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d"
+    "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d "
+    "adaptive_max_pool3d adaptive_max_pool3d_with_indices max_pool3d max_pool3d_with_indices max_unpool1d max_unpool2d "
+    "max_unpool3d linear_cross_entropy lu qr svd triangular_solve svd_lowrank pca_lowrank"
 ).split()
 LINALG_LOWER = "vecdot matmul multi_dot matrix_power".split()
 LINALG_FLOAT32 = (
-    "cond matrix_rank solve cholesky svdvals eigvals eigvalsh inv householder_product tensorinv tensorsolve qr svd eig "
-    "eigh lstsq"
+    "cond matrix_rank solve cholesky cholesky_ex inv_ex svdvals eigvals eigvalsh inv householder_product tensorinv "
+    "tensorsolve qr svd eig eigh lstsq"
 ).split()
 FFT_FLOAT32 = "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft".split()
 WIDEST = ("cat", "stack", "index_copy")
@@ -186,6 +188,11 @@ def _as_input(args: Any) -> Any:
     return low if args[0].dtype is low else None
 
 
+def _float32_of_copies(args: Any) -> Any:
+    """Float32 for padding with what is there, which PyTorch has operators of their own for."""
+    return torch.float32 if any(type(a) is str and a in ("reflect", "replicate") for a in args) else None
+
+
 def _float32_of_images(args: Any) -> Any:
     """Float32 for what is an ``avg_pool3d`` inside."""
     return torch.float32 if args[0].dim() > 3 else None
@@ -205,7 +212,7 @@ def _wrapped(function: Callable[..., Any], choose: Callable[[Any], Any]) -> Call
     def run(*args: Any, **kwargs: Any) -> Any:
         if not _mode.enabled["cpu"]:
             return function(*args, **kwargs)
-        dtype = choose(args)
+        dtype = choose((*args, *kwargs.values()))
         if dtype is None:
             return function(*args, **kwargs)
         _mode.enabled["cpu"] = False
@@ -234,6 +241,7 @@ def _install() -> None:
             (functions, ("einsum",), _lower_contraction),
             (functions, ("gru",), _as_input),
             (functions, ("local_response_norm",), _float32_of_images),
+            (functions, ("pad",), _float32_of_copies),
             ((torch.linalg,), LINALG_LOWER, _lower),
             ((torch.linalg,), LINALG_FLOAT32, _float32),
             ((torch.fft,), FFT_FLOAT32, _float32),

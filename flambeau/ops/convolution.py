@@ -365,10 +365,18 @@ _SAVES = ((0, (1,)), (1, (0,)))
 CONV = Operator("convolution", _conv_ty, _conv_lower, _conv_vjp, _SAVES)
 
 
-def _input_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+def _input_shape(tys: tuple[Ty, ...], attrs: Any) -> tuple[int, ...]:
     gy, w, *_ = tys
     size, (*_, groups) = attrs
-    return ty((gy.shape[0], w.shape[1] * groups, *size), gy.dtype)
+    return (gy.shape[0], w.shape[1] * groups, *size)
+
+
+def _input_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    return ty(_input_shape(tys, attrs), tys[0].dtype)
+
+
+def _transposed_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    return formatted(_input_shape(tys, attrs), tys[0].dtype, *tys[:2])
 
 
 def _input_lower(b: Any, attrs: Any, gy: Any, w: Any, *bias: Any) -> Any:
@@ -388,7 +396,7 @@ def _input_vjp(f: Any, gx: Any) -> tuple[Any, ...]:
 _SECOND = "ConvolutionBackwardBackward0"
 CONV_INPUT = Operator("convolution_input", _input_ty, _input_lower, _input_vjp, _SAVES, _SECOND)
 CONV_TRANSPOSED = Operator(
-    "convolution_transposed", _input_ty, _input_lower, _input_vjp, _SAVES, "ConvolutionBackward0"
+    "convolution_transposed", _transposed_ty, _input_lower, _input_vjp, _SAVES, "ConvolutionBackward0"
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy import to_memory
+from ..device import channels_last, channels_last_3d, contiguous_format
 from ..graph.epoch import complete_all, threads
 from ..graph.fn import next_number
 from ..graph.keeping import let_go
@@ -84,6 +85,9 @@ def _grow(s: Storage, flat: np.ndarray, count: int) -> None:
     s.buf, s.ty = buf, flat_type(count, s.ty.dtype)
 
 
+_FORMATS = {f.name: f for f in (channels_last, channels_last_3d, contiguous_format)}
+
+
 def _reorder(x: Any, memory_format: Any) -> Any:
     """Lays out the dimensions of a tensor that has just been resized in a memory format, whatever its values."""
     name, t = memory_format.name, x._ty
@@ -97,9 +101,7 @@ def _reorder(x: Any, memory_format: Any) -> Any:
 def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
     """``resize_`` to the shape of another tensor, and with ``torch.preserve_format`` to its memory format."""
     if memory_format is not None and memory_format.name == "preserve_format":
-        from .. import device
-
-        memory_format = getattr(device, suggested(the_template._ty))
+        memory_format = _FORMATS[suggested(the_template._ty)]
     return resize_(input, the_template._ty.shape, memory_format=memory_format)
 
 
