@@ -9,7 +9,7 @@ from typing import Any
 from ..compiler import numpy_linalg as kernels
 from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.node import Operator
-from ..graph.types import Ty, ty
+from ..graph.types import Ty, like, ty
 from ._checks import not_implemented
 from ._matrices import (
     H,
@@ -154,8 +154,7 @@ def trace(input: Any) -> Any:
 
 
 def _cross_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
-    t = elementwise(tys)
-    return ty(t.shape, t.dtype)
+    return elementwise(tys)
 
 
 def _cross_lower(b: Any, dim: int, x: Any, y: Any) -> Any:
@@ -378,11 +377,9 @@ def _renorm_lower(b: Any, attrs: tuple[float, int, float], x: Any) -> Any:
     return b.cast(b.map("mul", v, b.cast(factor, dt)), x.dtype)
 
 
-def _renorm_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
-    return ty(tys[0].shape, tys[0].dtype)
-
-
-RENORM = Operator("renorm", _renorm_ty, _renorm_lower, by_composition(_renorm_composition), saves=save_all(0))
+RENORM = Operator(
+    "renorm", lambda tys, attrs: like(tys[0]), _renorm_lower, by_composition(_renorm_composition), saves=save_all(0)
+)
 
 
 def _renorm_attrs(x: Any, p: Any, dim: int, maxnorm: Any) -> tuple[float, int, float]:
