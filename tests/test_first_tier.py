@@ -256,10 +256,16 @@ def test_training_has_the_same_bits(size: Any, in_both: dict[str, int]) -> None:
     assert in_both["both"] >= 3
 
 
+def gradients(f: Callable[[Any], Any], x: Any, g: Any) -> tuple[Any, ...]:
+    """Those of a function, with a gradient that has all its elements and with one that repeats one."""
+    v = x.clone().requires_grad_()
+    return (*torch.autograd.grad(f(v), v, g), *torch.autograd.grad(f(v).sum(), v))
+
+
 def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
     """Each operator that may share plans, with an attribute and with broadcasting where it has them."""
     x, y, w, row = torch.randn(m, n), torch.randn(m, n), torch.randn(k, n), torch.randn(n)
-    unary = {name: getattr(torch, name) for name in ("neg", "exp", "relu", "sigmoid", "tanh")}
+    unary = {name: getattr(torch, name) for name in ("neg", "exp", "relu", "sigmoid", "tanh", "abs", "log", "sqrt")}
     unary |= {"gelu": F.gelu, "silu": F.silu}
     found: dict[str, Callable[[], Any]] = {name: lambda f=f: (f(x), f(row)) for name, f in unary.items()}
     found["gelu"] = lambda: (F.gelu(x), F.gelu(x, approximate="tanh"))
@@ -275,6 +281,19 @@ def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
         F.scaled_dot_product_attention(q, *heads, is_causal=True), F.scaled_dot_product_attention(heads[0], q, q),
     )  # fmt: skip
     found["mm"] = lambda: (x @ w.t(), x.t() @ y)
+    for name in ("eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum"):
+        f = getattr(torch, name)
+        found[name] = lambda f=f: (f(x, y), f(x, row), f(row, row[:1]))
+    found["clamp"] = lambda: (x.clamp(-1, 1), x.clamp(min=0), x.clamp(row, row + 1))
+    found["where"] = lambda: (torch.where(x > y, x, y), torch.where(x > 0, row, 1.0))
+    found["sum"] = lambda: (x.sum(), x.sum(0), x.sum(1, keepdim=True), torch.stack([x, y]).sum((0, 2)), x.t().sum(1))
+    found["log_softmax"] = lambda: (F.log_softmax(x, -1), F.log_softmax(x, 0))
+    differentiable = {
+        "_softmax_backward_data": lambda v: v.softmax(-1), "_log_softmax_backward_data": lambda v: v.log_softmax(0),
+        "sigmoid_backward": torch.sigmoid, "tanh_backward": torch.tanh, "threshold_backward": torch.relu,
+    }  # fmt: skip
+    for name, f in differentiable.items():
+        found[name] = lambda f=f: gradients(f, x, y)
     found["native_layer_norm"] = lambda: (F.layer_norm(x, (n,)), F.layer_norm(x, (m, n)), F.layer_norm(x, (n,), row))
     return found
 

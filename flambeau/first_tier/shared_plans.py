@@ -22,19 +22,38 @@ def _none(attrs: Any) -> int:
     return 0
 
 
+# Those of which all is the same for all sizes, native steps too.
+_STEPPED = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "exp",
+    "relu",
+    "gelu",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "softmax",
+    "addmm",
+    "mm",
+]
+_COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
+
 # How many of the last dimensions the lowering reads the sizes of.
-UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys(
-    ["add", "sub", "mul", "div", "neg", "exp", "relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "addmm", "mm"],
-    _none,
-)
+UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys([
+    *_STEPPED, *_COMPARISONS, "abs", "clamp", "log", "maximum", "minimum", "sqrt", "where", "log_softmax", "sum",
+    "_softmax_backward_data", "_log_softmax_backward_data", "sigmoid_backward", "tanh_backward", "threshold_backward",
+], _none)  # fmt: skip
 UNIFORM["scaled_dot_product_attention"] = _none
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
 DTYPES = frozenset([float32, float64, int64, bool_])
 NATIVE = frozenset([
-    *UNIFORM, "eq", "ne", "lt", "le", "gt", "ge", "masked_fill", "argmax", "argmin", "bmm", "cat", "clone",
-    "embedding", "full",
+    *_STEPPED, *_COMPARISONS, "scaled_dot_product_attention", "native_layer_norm", "masked_fill", "argmax", "argmin",
+    "bmm", "cat", "clone", "embedding", "full",
 ])  # fmt: skip
 MAPS = frozenset([  # of these dtypes
     "_to_copy", "abs", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "cos", "erf", "leaky_relu", "log",

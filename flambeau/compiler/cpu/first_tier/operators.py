@@ -227,12 +227,11 @@ class Planned:
         if v.dtype.kind != "f" or not nest_reduce.supported(v.name, a.dtype, v.dtype) or 0 in a.shape or not v.params:
             self.step(v, functools.partial(reference._reduce, v), [self.whole(a)])
         else:
-            f = _as_it_is if self.final else reduced
             operand = self.whole(a)
             self.computing.add(len(self.steps))
-            self.step(
-                v, f(v.name, a.shape, v.params, a.dtype, v.dtype), [operand], sized=not is_of_rows(a.shape, v.params)
-            )
+            rows = is_of_rows(a.shape, v.params)
+            make = _as_it_is if self.final else reduced if rows else _of_any_shape
+            self.step(v, make(v.name, a.shape, v.params, a.dtype, v.dtype), [operand], sized=self.final and not rows)
         self.strides[v] = row_major(v.shape)
 
     def _contract(self, v: Value) -> None:
@@ -485,6 +484,12 @@ def reduced(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype
         if len(g.values) > 2:
             return Planned(g, 1, final=True).call
     return _as_it_is(name, shape, dims, old, new)
+
+
+def _of_any_shape(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
+    """The same for arrays of any shape, whose steps are found when they come."""
+    reduced(name, shape, dims, old, new)
+    return lambda x: reduced(name, x.shape, dims, old, new)(x)
 
 
 def _as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
