@@ -585,7 +585,8 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     t = input._ty
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    d, start = wrap_dim(dim, t.ndim), _start(input, dim, start, length)
+    start = _start(dim, start, length)
+    d = wrap_dim(dim, t.ndim)
     n, length = t.shape[d], index(length)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
@@ -597,19 +598,19 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     return view(SLICE, input, (d, start, start + length, 1))
 
 
-def _start(x: Any, dim: Any, start: Any, length: Any) -> int:
+def _start(dim: Any, start: Any, length: Any) -> int:
     """Where ``narrow`` starts.
 
     Raises:
         RuntimeError: a tensor that is no integer.
         TypeError: not integers.
     """
-    if isinstance(start, TensorBase):
-        if start._ty.ndim or start._ty.dtype.kind not in "ui":
-            raise RuntimeError("start must be an 0-dim integral Tensor.")
-    elif isinstance(start, bool) or not (hasattr(start, "__index__") and hasattr(length, "__index__")):
+    integers = (dim, length) if isinstance(start, TensorBase) else (dim, length, start)
+    if isinstance(start, bool) or not all([hasattr(i, "__index__") for i in integers]):  # noqa: C419
         forms = "(int dim, Tensor start, int length)", "(int dim, int start, int length)"
         raise invalid_arguments("narrow", (dim, start, length), {}, *forms)
+    if isinstance(start, TensorBase) and (start._ty.ndim or start._ty.dtype.kind not in "ui"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     return int(start)
 
 
