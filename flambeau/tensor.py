@@ -26,8 +26,9 @@ from .graph.realisation import exposed, realised
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
-from .graph.types import Size, Ty, beside, permuted_strides, ty
+from .graph.types import Size, Ty, beside, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
+from .ops._layouts import channels_last_strides
 from .ops._overriding import copied, note_class, offer, plain, state
 from .ops._registry import c_name, requires_grad, version_of, view_edge
 
@@ -158,7 +159,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         want = 4 if memory_format.name == "channels_last" else 5
         if t.ndim != want:
             return False
-        dense = permuted_strides(t.shape, [1, *range(want - 1, 1, -1), 0])
+        dense = channels_last_strides(t.shape)
         return all(n == 1 or a == b for n, a, b in zip(t.shape, t.strides, dense))
 
     def is_floating_point(self) -> bool:
@@ -186,12 +187,14 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     resolve_neg = resolve_conj
 
     def cpu(self, memory_format: Any = None) -> Tensor:
-        """The tensor itself if it is on the CPU.
+        """The tensor itself if it is on the CPU, and of the memory format.
 
         Raises:
             NotImplementedError: It is on the device "meta".
         """
-        return self.to("cpu") if self._ty.meta else self  # type: ignore[attr-defined]
+        if memory_format is None and not self._ty.meta:
+            return self
+        return self.to("cpu", memory_format=memory_format)  # type: ignore[attr-defined]
 
     def pin_memory(self, device: Any = None) -> Tensor:
         """The tensor itself: there is no device to pin for."""

@@ -88,3 +88,34 @@ def test_transforms_and_decompositions_are_wide():
 def test_devices_that_do_not_exist():
     with pytest.raises(RuntimeError, match="Invalid device string: 'toaster'"):
         torch.autocast("toaster")
+
+
+def test_recurrent_networks_take_inputs_of_the_lower_dtype():
+    x = torch.ones(3, 2, 4, dtype=torch.bfloat16)
+    for kind in (torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU):
+        m = kind(4, 3)
+        with pytest.raises(ValueError, match="RNN input dtype"):
+            m(x)
+        with torch.autocast("cpu"):
+            y = m(x)[0]
+        y.float().sum().backward()
+        assert y.dtype is torch.bfloat16 and m.weight_ih_l0.grad.dtype is torch.float32
+
+
+def test_local_response_norm_of_images_is_float32():
+    with torch.autocast("cpu"):
+        found = [
+            F.local_response_norm(torch.ones(shape, dtype=torch.bfloat16), 2).dtype
+            for shape in ((1, 2, 3), (1, 2, 3, 3))
+        ]
+    assert found == [torch.bfloat16, torch.float32]
+
+
+def test_what_computes_in_float32():
+    x, y = torch.ones(1, 2, 4, 4, dtype=torch.bfloat16), torch.ones(1, 1, 4, 4, 4, dtype=torch.bfloat16)
+    m = torch.eye(3, dtype=torch.bfloat16)
+    with torch.autocast("cpu"):
+        assert F.pad(x[0], (1, 1), mode="reflect").dtype is F.pad(x[0], (1, 1), "replicate").dtype is torch.float32
+        assert F.pad(x, (1, 1, 1, 1), mode="circular").dtype is F.pad(x, (1, 1)).dtype is torch.bfloat16
+        assert F.max_pool3d(y, 2).dtype is F.adaptive_max_pool3d(y, 2).dtype is torch.float32
+        assert torch.linalg.inv_ex(m)[0].dtype is torch.svd(m)[0].dtype is torch.qr(m)[0].dtype is torch.float32

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from flambeau.compiler.ir import KINDS
+from flambeau.compiler.passes import PASSES
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/performance/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -101,6 +104,18 @@ def bound(body: list[ast.stmt]) -> Iterator[str]:
             yield from (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
             yield from (a.asname or a.name for n in ast.walk(node) if isinstance(n, ast.ImportFrom) for a in n.names)
             yield from (n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
+def test_the_passes_are_named_in_their_order() -> None:
+    page = " ".join((ROOT / "docs" / "design.md").read_text(encoding="utf-8").split())
+    assert f"the order of the passes is {', '.join(one.__name__ for one in PASSES)})" in page
+
+
+def test_the_kinds_of_expression_are_those_of_the_ir() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    grammar = page.partition("expr := ")[2].partition("\n\n")[0]
+    named = {line.split()[0] for line in grammar.replace("|", " ").splitlines() if line.split()}
+    assert named == set(KINDS) - {"input", "scalar", "const", "part"} and len(named) == 10
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -265,7 +265,7 @@ def test_layers(name):
 
 
 def test_every_translation_is_tested():
-    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; old names of ``__rdiv__``; writes."""
+    """But for those listed: NumPy has no bfloat16, the reference no ReLU in RNNs; ``__rdiv__``; writes; draws."""
     seen = set()
     for f, *inputs in [*CASES.values(), *LAYERS.values()]:
         f = f.eval() if isinstance(f, nn.Module) else f
@@ -275,7 +275,7 @@ def test_every_translation_is_tested():
     assert unseen == set(UNSEEN.split())
 
 
-UNSEEN = "bfloat16 rnn_relu rtruediv setitem"
+UNSEEN = "bfloat16 rnn_relu rtruediv setitem rand rand_like randn randn_like"
 
 
 # ---- models
@@ -411,6 +411,34 @@ def written(x):
     return early, y, z, ones, torch.mul(ones, 2, out=torch.zeros(4))
 
 
+def test_random_numbers_are_drawn_by_the_model():
+    def f(x):
+        return x * 0 + torch.randn(4), torch.randn_like(x), torch.rand(x.shape), torch.rand_like(x)
+
+    program = torch.onnx.export(f, (X,), dynamic_axes={"x": {0: "n"}})
+    first, second = program(X), program(X)
+    for a, b in zip(first, second):
+        assert a.shape == X.shape and a.dtype is torch.float32
+        assert not torch.equal(a, b)
+    assert all((u >= 0).all() and (u < 1).all() for u in first[2:])
+    large = program(torch.zeros(500, 3, 4))[1]
+    assert abs(large.mean()) < 0.05 and abs(large.std() - 1) < 0.05
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: torch.bernoulli(x.sigmoid()),
+        lambda x: x + torch.empty(4).normal_(),
+        lambda x: x + torch.randint(5, (4,)),
+        lambda x: x[torch.randperm(2)],
+    ],
+)
+def test_other_draws_are_no_constants(draw):
+    with pytest.raises(NotImplementedError, match="has no translation to ONNX"):
+        torch.onnx.export(draw, (X,))
+
+
 def test_writes_to_constants_and_at_indices():
     check(written, X, others=(Y,))
 
@@ -493,7 +521,7 @@ def test_refused(message):
 
 
 def test_masks_are_refused():
-    with pytest.raises(NotImplementedError, match="indexing with a mask or several tensors"):
+    with pytest.raises(NotImplementedError, match="indexing with a mask, which gives a size"):
         torch.onnx.export(lambda x: x[x > 0], (X,))
     with pytest.raises(NotImplementedError, match="a value for each element of a mask"):
         torch.onnx.export(lambda x: x.index_put((x > 0,), torch.ones(int(MASK.sum()))), (X,))
@@ -514,11 +542,33 @@ def test_values_that_decide_are_told_of():
 
 
 def test_options():
-    with pytest.raises(ValueError, match="Unsupported ONNX opset version: 9; 18 to 22 are supported"):
-        torch.onnx.export(nn.Linear(2, 2), (numbers(1, 2),), opset_version=9)
+    with pytest.raises(ValueError, match="Unsupported ONNX opset version: 23; 18 to 22 are supported"):
+        torch.onnx.export(nn.Linear(2, 2), (numbers(1, 2),), opset_version=23)
     model = lenet()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.onnx.export(model, numbers(1, 1, 8, 8), opset_version=20, dynamo=False, do_constant_folding=True)
     with pytest.raises(NotImplementedError, match=r"call model\.eval\(\) first"):
         torch.onnx.export(model, numbers(1, 1, 8, 8), training=torch.onnx.TrainingMode.PRESERVE)
+
+
+def test_older_operators_where_the_model_can_be_converted(caplog):
+    model = lenet().eval()
+    older = check(model, numbers(1, 1, 8, 8), opset_version=17)
+    assert older.opset_import[0].version == 17
+    assert "the requested opset_version 17 is a lower version than we have" in caplog.text
+    kept = check(nn.GELU(), X, opset_version=11)
+    assert kept.opset_import[0].version == 18
+    assert "The model was not converted and is one of opset version 18" in caplog.text
+
+
+def test_dimensions_without_a_name():
+    dim = torch.export.Dim
+
+    def inputs(shapes):
+        model = torch.onnx.export(lambda x: x * 2, (X,), input_names=["x"], dynamic_shapes=shapes).model_proto
+        return [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+
+    assert inputs({"x": {0: dim.AUTO, 1: dim.DYNAMIC(max=9), 2: dim.STATIC}}) == ["x_dim_0", "x_dim_1", 4]
+    assert inputs(((dim("n"), None, 4),)) == ["n", 3, 4]
+    assert repr(dim.AUTO) == "Dim.AUTO"

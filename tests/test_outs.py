@@ -117,6 +117,9 @@ def test_sums_and_products_may_be_written_over_what_they_are_made_of() -> None:
     b = torch.arange(6.0)
     torch.sum(b.view(2, 3), 0, out=b[:3])
     assert b.tolist() == [3, 5, 7, 3, 4, 5]
+    torch.softmax(b[:2] * 0, 0, out=b[1:3])
+    torch.tril(b[:4].view(2, 2), out=b[2:].view(2, 2))
+    assert b.tolist() == [3, 0.5, 3, 0, 0.5, 3]
     m = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     torch.mm(m, m, out=m)
     assert m.tolist() == [[7, 10], [15, 22]]
@@ -128,7 +131,7 @@ def test_sums_and_products_may_be_written_over_what_they_are_made_of() -> None:
         (lambda out: torch.mm(X, X.t(), out=out), DOUBLE),
         (lambda out: torch.gather(X, 1, torch.zeros(2, 1).long(), out=out), DOUBLE),
         (lambda out: torch.softmax(X, 1, out=out), DOUBLE),
-        (lambda out: torch.lerp(X, X, 0.5, out=out), "Found dtype Double but expected Float"),
+        (lambda out: torch.lerp(X, X, X, out=out), "Found dtype Double but expected Float"),
         (lambda out: torch.dot(X[0], X[1], out=out), "result dtype Double does not match input dtype Float"),
         (lambda out: torch.index_select(X, 0, torch.tensor([0]), out=out),
          "index_select(): self and result must have the same scalar type"),

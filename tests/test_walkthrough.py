@@ -141,6 +141,15 @@ def test_it_names_files_that_are_there() -> None:
     assert [link for link in links if not (DOCUMENT.parent / link).exists()] == []
 
 
+def test_what_it_names_is_in_the_files_that_it_names() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    named = re.findall(r"((?:`\w+`(?:,| and)?\s)+)in\s\[[^\]]+\]\(([^)]+)\)", text)
+    pairs = [(name, path) for names, path in named for name in re.findall(r"\w+(?=`)", names)]
+    assert len(pairs) > 5
+    for name, path in pairs:
+        assert re.search(rf"^(?:def|class) {name}\b", (DOCUMENT.parent / path).read_text(), re.MULTILINE), (name, path)
+
+
 def rewrite() -> None:
     """Puts what is printed in the place of outputs that are no longer true."""
     text = DOCUMENT.read_text(encoding="utf-8")

@@ -28,12 +28,14 @@ FLOAT32 = (
     "nll_loss hinge_embedding_loss view_as_complex "
     "poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss margin_ranking_loss "
     "soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss "
-    "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d"
+    "binary_cross_entropy_with_logits fractional_max_pool2d fractional_max_pool3d adaptive_avg_pool3d "
+    "adaptive_max_pool3d adaptive_max_pool3d_with_indices max_pool3d max_pool3d_with_indices max_unpool1d max_unpool2d "
+    "max_unpool3d linear_cross_entropy lu qr svd triangular_solve svd_lowrank pca_lowrank"
 ).split()
 LINALG_LOWER = "vecdot matmul multi_dot matrix_power".split()
 LINALG_FLOAT32 = (
-    "cond matrix_rank solve cholesky svdvals eigvals eigvalsh inv householder_product tensorinv tensorsolve qr svd eig "
-    "eigh lstsq"
+    "cond matrix_rank solve cholesky cholesky_ex inv_ex svdvals eigvals eigvalsh inv householder_product tensorinv "
+    "tensorsolve qr svd eig eigh lstsq"
 ).split()
 FFT_FLOAT32 = "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft".split()
 WIDEST = ("cat", "stack", "index_copy")
@@ -63,6 +65,11 @@ def is_autocast_available(device_type: str) -> bool:
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Is autocast on for this device in this thread?"""
     return _mode.enabled[device_type]
+
+
+def is_any_autocast_enabled() -> bool:
+    """Is autocast on for any device in this thread?"""
+    return any(_mode.enabled.values())
 
 
 def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
@@ -175,6 +182,22 @@ def _widest(args: Any) -> Any:
     return torch.float32 if dtypes & low and torch.float32 in dtypes else None
 
 
+def _as_input(args: Any) -> Any:
+    """The lower dtype if the input has it: PyTorch's GRU keeps a float32 state beside products in the lower one."""
+    low = _mode.dtype["cpu"]
+    return low if args[0].dtype is low else None
+
+
+def _float32_of_copies(args: Any) -> Any:
+    """Float32 for padding with what is there, which PyTorch has operators of their own for."""
+    return torch.float32 if any(type(a) is str and a in ("reflect", "replicate") for a in args) else None
+
+
+def _float32_of_images(args: Any) -> Any:
+    """Float32 for what is an ``avg_pool3d`` inside."""
+    return torch.float32 if args[0].dim() > 3 else None
+
+
 def _lower_contraction(args: Any) -> Any:
     """The lower dtype for an ``einsum`` that is a product of matrices: one that sums over what two operands share."""
     if not args or not isinstance(args[0], str):
@@ -189,7 +212,7 @@ def _wrapped(function: Callable[..., Any], choose: Callable[[Any], Any]) -> Call
     def run(*args: Any, **kwargs: Any) -> Any:
         if not _mode.enabled["cpu"]:
             return function(*args, **kwargs)
-        dtype = choose(args)
+        dtype = choose((*args, *kwargs.values()))
         if dtype is None:
             return function(*args, **kwargs)
         _mode.enabled["cpu"] = False
@@ -216,6 +239,9 @@ def _install() -> None:
             (functions, FLOAT32, _float32),
             (functions, WIDEST, _widest),
             (functions, ("einsum",), _lower_contraction),
+            (functions, ("gru",), _as_input),
+            (functions, ("local_response_norm",), _float32_of_images),
+            (functions, ("pad",), _float32_of_copies),
             ((torch.linalg,), LINALG_LOWER, _lower),
             ((torch.linalg,), LINALG_FLOAT32, _float32),
             ((torch.fft,), FFT_FLOAT32, _float32),

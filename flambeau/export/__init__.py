@@ -25,10 +25,25 @@ _INSTEAD = (
 )
 
 
+class _DimHint:
+    """Whether a dimension may vary, without a name for it; called with bounds it is another one."""
+
+    def __init__(self, kind: str, min: int | None = None, max: int | None = None) -> None:
+        self.kind, self.min, self.max = kind, min, max
+
+    def __call__(self, min: int | None = None, max: int | None = None) -> _DimHint:
+        return _DimHint(self.kind, min, max)
+
+    def __repr__(self) -> str:
+        return f"Dim.{self.kind}"
+
+
 class Dim:
     """A dimension of a size that may vary, between ``min`` and ``max``."""
 
-    AUTO = DYNAMIC = STATIC = None
+    AUTO = _DimHint("AUTO")
+    DYNAMIC = _DimHint("DYNAMIC")
+    STATIC = _DimHint("STATIC")
 
     def __init__(self, name: str, *, min: int | None = None, max: int | None = None) -> None:
         if not name.isidentifier():

@@ -57,7 +57,7 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "attrs", "elsewhere", "ins", "op", "parts", "place", "read", "twins", "ty",
+        "__weakref__", "attrs", "elsewhere", "ins", "op", "parts", "place", "read", "traced_leaves", "ty",
     )  # fmt: skip
 
     def __init__(self, op: Any, ins: tuple[Node, ...], attrs: Any, t: Any, place: Place | None) -> None:
@@ -67,9 +67,10 @@ class Node:
         self.ty = t
         self.place = place
         self.parts: tuple[Node, ...] | None = None
-        self.read = False  # may a backward node read this value? What ``traced`` keeps with it:
+        self.read = False  # may a backward node read this value?
+        # Kept here by ``traced``: this value with a history that is not recorded in this epoch, and as leaves.
         self.elsewhere: Any = None
-        self.twins: list[Any] | None = None
+        self.traced_leaves: list[Any] | None = None
         if t.__class__ is tuple:
             self.parts = tuple([Node(PART, (self,), k, part, place) for k, part in enumerate(t)])
 
@@ -254,7 +255,7 @@ def _with_one_result(op: Operator, ins: tuple[Node, ...], attrs: Any, t: Ty, pla
     n.parts = None
     n.read = False
     n.elsewhere = None
-    n.twins = None
+    n.traced_leaves = None
     return n
 
 

@@ -24,12 +24,13 @@ class Alike(NamedTuple):
 
 
 class Program:
-    """A compiled realisation of ``roots``; each output is given flat, in its type's memory order.
+    """What a realisation computes: the values of ``roots``. Each output is given flat, in its type's memory order.
 
     Inputs are the epoch's leaves, ``leaves`` of them, then the kept storages whose ordinals are ``kept``. While it
     runs, ``olds`` has for each output the memory that its storage had so far; an output may be given in that array;
     ``wanted`` is the one output that the caller waits for: -1 if there is none, None if it is all.
     ``read``: the leaves that it needs. ``alike``: of which program it differs in sizes alone, if that was seen.
+    ``cache``: what runs it (``_execution``): compiled code, the first tier, NumPy; None before its first run.
     """
 
     def __init__(self, roots: tuple[Node, ...], alike: Alike | None = None) -> None:

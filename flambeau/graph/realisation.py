@@ -34,7 +34,7 @@ TWINS_PAY = 150_000  # from which on they are compiled
 
 programs: dict[tuple[Any, ...], Program] = {}  # by nodes and by what stands for several
 _by_roots: dict[tuple[Node, ...], Program] = {}  # by nodes alone
-counters = {"compiles": 0, "realisations": 0}
+counters = {"compiles": 0, "realisations": 0}  # programs that were new, whatever runs them; and runs
 executor: list[Callable[[Program, list[Any], list[Any]], list[np.ndarray]]] = []
 at_hand: list[Callable[[Operator, dtype], Any]] = []  # gives the function of one number, if it may be computed at once
 
@@ -377,7 +377,7 @@ def _let_go() -> None:
     for n in nodes.values():
         for part in n.parts or ():
             part.elsewhere = None
-        n.parts = n.elsewhere = n.twins = None
+        n.parts = n.elsewhere = n.traced_leaves = None
     for t in traced.values():
         if type(t) is not Node:
             t.passes = None

@@ -122,17 +122,17 @@ def history(h: Node) -> Traced:
 
 def leaf_of(h: Node, acc: Any, serial: int) -> Traced:
     """The value of a leaf to which ``acc`` adds; each leaf of an epoch has one of its own."""
-    twins: list[Traced] | None = h.twins
-    if twins is None:
-        twins = h.twins = []
-    for t in twins:
+    known: list[Traced] | None = h.traced_leaves
+    if known is None:
+        known = h.traced_leaves = []
+    for t in known:
         if t.leaf is acc.reference:
             t.serial = serial
             return t
-    t = next((t for t in twins if t.serial != serial and not _in_use(t)), None)
+    t = next((t for t in known if t.serial != serial and not _in_use(t)), None)
     if t is None:
         t = Traced(h, True)
-        twins.append(t)
+        known.append(t)
     t.leaf = acc.reference
     t.serial = serial
     return t

@@ -16,8 +16,6 @@ from ..ops._overriding import offer
 from ..ops._signatures import of_tensors
 from ..ops.pointwise import RELU
 
-from . import _reduction as _Reduction  # noqa: F401 - basicsr asks it here
-
 # ---- linear layers and tables
 from ..ops.einsum import bilinear
 from ..ops.embedding import embedding, one_hot
@@ -76,6 +74,7 @@ from ..ops.pooling_functions import (
 )  # fmt: skip
 from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from ..ops.shuffling import channel_shuffle as native_channel_shuffle
 from ..ops.unfolding import fold, unfold
 
 cosine_similarity = TORCH["cosine_similarity"]  # takes NumPy's names of arguments, as torch's own
@@ -149,7 +148,8 @@ __all__ = [
     "lp_pool3d", "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
     "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d",
     "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss",
-    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pad",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "native_channel_shuffle", "nll_loss", "normalize",
+    "one_hot", "pad",
     "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu",
     "relu6", "relu_", "rms_norm", "rrelu", "rrelu_", "scaled_dot_product_attention", "selu", "selu_", "sigmoid",
     "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import io
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -103,7 +104,8 @@ def export(
         verbose: prints the graph.
         input_names: their names in the graph; by default those of ``forward``'s parameters.
         output_names: of the outputs, by default ``output_0`` and so on.
-        opset_version: of ONNX's operators: 18 to 22; by default 18.
+        opset_version: of ONNX's operators: up to 22; by default 18. For older ones the model is converted, if ``onnx``
+            can do that; else it is one of 18, and a warning is logged.
         dynamo: accepted; both of PyTorch's exporters are this one.
         dynamic_axes: by the name of an input or output the dimensions that may vary, with a name for each.
         dynamic_shapes: the same by the name of a parameter of ``forward`` (or in their order), as
@@ -131,6 +133,7 @@ def export(
     _exporting.append(None)
     try:
         proto = exported(model, given, kwargs or {}, input_names, output_names, dynamic, opset)
+        proto = _converted(proto, opset_version, opset)
         program = ONNXProgram(proto)
         if verify:
             _verify(program, model, given, kwargs or {})
@@ -148,9 +151,31 @@ def export(
 def _opset(version: int | None) -> int:
     from flambeau.onnx._graph import OPSET
 
-    if version is not None and not OPSET <= version <= 22:
+    if version is not None and version > 22:
         raise ValueError(f"Unsupported ONNX opset version: {version}; {OPSET} to 22 are supported")
-    return version or OPSET
+    return max(version or OPSET, OPSET)
+
+
+def _converted(proto: Any, version: int | None, opset: int) -> Any:
+    """The model in older operators, where those are asked for and ``onnx`` knows how."""
+    if version is None or version >= opset:
+        return proto
+    logger = logging.getLogger("torch.onnx")
+    logger.warning(
+        "Setting ONNX exporter to use operator set version %s because the requested opset_version %s is a lower "
+        "version than we have implementations for. Automatic version conversion will be performed, which may not be "
+        "successful at converting to the requested version. If version conversion is unsuccessful, the opset version "
+        "of the exported model will be kept at %s. Please consider setting opset_version >=%s to leverage latest ONNX "
+        "features",
+        opset, version, opset, opset,
+    )  # fmt: skip
+    try:
+        found = import_module("onnx.version_converter").convert_version(proto, version)
+        import_module("onnx").checker.check_model(found)
+    except Exception as error:
+        logger.warning("The model was not converted and is one of opset version %s: %s", opset, error)
+        return proto
+    return found
 
 
 def _named_axes(axes: Mapping[str, Any] | None) -> dict[str, dict[int, str]]:
@@ -172,10 +197,16 @@ def _named_shapes(model: Any, args: tuple[Any, ...], shapes: Any) -> dict[str, d
 
         f = model.forward if isinstance(model, torch.nn.Module) else model
         shapes = dict(zip(inspect.signature(f).parameters, shapes))
+    return {name: _labels(name, dims) for name, dims in shapes.items() if dims}
+
+
+def _labels(name: str, dims: Any) -> dict[int, str]:
+    """Names of the dimensions that may vary: all but those that are None, a number or ``Dim.STATIC``."""
+    given = dims.items() if isinstance(dims, Mapping) else enumerate(dims)
     return {
-        name: {d: getattr(label, "__name__", None) or str(label) for d, label in dims.items() if label is not None}
-        for name, dims in shapes.items()
-        if dims
+        d: f"{name}_dim_{d}" if hasattr(label, "kind") else getattr(label, "__name__", None) or str(label)
+        for d, label in given
+        if label is not None and not isinstance(label, int) and getattr(label, "kind", "") != "STATIC"
     }
 
 

@@ -10,7 +10,7 @@ import flambeau as torch
 from flambeau.func._tree import map_leaves
 from flambeau.onnx import _elementwise, _indexing, _layers, _reductions, _shapes  # noqa: F401  (they fill the table)
 from flambeau.onnx._graph import NUMBERS, Graph, Value
-from flambeau.onnx._recording import Call, base_name, no_translation, record, tensors_in
+from flambeau.onnx._recording import DRAWS, Call, base_name, no_translation, record, tensors_in
 from flambeau.onnx._sizes import Axis, Size, found
 from flambeau.onnx._translations import TABLE
 
@@ -150,7 +150,7 @@ class _Export:
             self.values[id(value.tensor)] = value
 
     def _depends(self, call: Call) -> bool:
-        return any(id(x) in self.values for x in tensors_in((call.args, call.kwargs)))
+        return call.name in DRAWS or any(id(x) in self.values for x in tensors_in((call.args, call.kwargs)))
 
     def _require_alone(self, calls: Sequence[Call], k: int, used: set[int]) -> None:
         """A write that others see, which are used later, has no translation."""

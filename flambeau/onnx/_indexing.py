@@ -21,7 +21,9 @@ def _items(ndim: int, index: Any) -> list[Any]:
     items = [_constant_index(i) if isinstance(i, list) else i
              for i in (index if isinstance(index, tuple) else (index,))]  # fmt: skip
     if any(isinstance(i, bool) or (isinstance(i, Value) and i.dtype is torch.bool) for i in items):
-        raise NotImplementedError("torch.onnx.export: indexing with a mask or several tensors")
+        raise NotImplementedError(
+            "torch.onnx.export: indexing with a mask, which gives a size that depends on values; use where()"
+        )
     taken = sum(i is not None and i is not Ellipsis for i in items)
     if not any(i is Ellipsis for i in items):
         items.append(Ellipsis)

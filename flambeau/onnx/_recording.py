@@ -24,6 +24,11 @@ _LOOKS = frozenset(
 )
 # What makes Python numbers of a tensor:
 _VALUES = frozenset("item tolist __bool__ __int__ __float__ __index__ numpy equal allclose".split())
+# What draws random numbers: no constants, whatever it depends on.
+DRAWS = frozenset(
+    "rand randn rand_like randn_like randint randint_like randperm normal normal_ uniform_ bernoulli bernoulli_ "
+    "multinomial poisson random_ exponential_ geometric_ cauchy_ log_normal_".split()
+)
 
 
 class Call(NamedTuple):
@@ -77,10 +82,10 @@ class Recorder(TorchFunctionMode):
         if name in _LOOKS:
             return func(*args, **kwargs)
         given = tensors_in((args, kwargs))
-        dependent = any(id(x) in self.dependent for x in given)
+        dependent = name in DRAWS or any(id(x) in self.dependent for x in given)
         if name in _VALUES:
             return self._value(func, args, kwargs, dependent)
-        if base_name(name) in self.translated or not isinstance(func, FunctionType):
+        if name in DRAWS or base_name(name) in self.translated or not isinstance(func, FunctionType):
             self.require_followed(f"an argument of {name}()", given)
             return self._called(func, name, args, kwargs, given, dependent)
         before = len(self.calls)
@@ -92,6 +97,10 @@ class Recorder(TorchFunctionMode):
         self.kept.append(result)
         if len(self.calls) == before and dependent:
             self._note(Call(name, args, kwargs, result, (), {}), dependent)
+        elif dependent:
+            known = self.dependent | {id(x) for x in given}
+            if any(id(x) not in known for x in tensors_in(result)):  # it looked at values
+                raise Unfollowed(no_translation(name))
         return result
 
     def _called(self, func: Any, name: str, args: Any, kwargs: Any, given: Sequence[Any], dependent: bool) -> Any:

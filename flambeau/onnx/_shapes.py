@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau as torch
-from flambeau.onnx._graph import END, Graph, Value, fixed
+from flambeau.onnx._graph import END, NUMBERS, Graph, Value, fixed
 from flambeau.onnx._sizes import Size
 from flambeau.onnx._translations import same, translation
 
@@ -306,6 +306,16 @@ def new_full(g: Graph, out: Value, x: Value, size: Any, fill_value: Any, **kwarg
 def fill(g: Graph, out: Value, x: Value, value: Any = 0) -> str:
     """One number everywhere."""
     return _filled(g, out, value)
+
+
+def _enter_random(kind: str, *names: str) -> None:
+    @translation(*names)
+    def draw(g: Graph, out: Value, *args: Any, **kwargs: Any) -> str:
+        return g.op(kind, _filled(g, out, 0), dtype=NUMBERS[out.dtype])
+
+
+_enter_random("RandomNormalLike", "randn", "randn_like")
+_enter_random("RandomUniformLike", "rand", "rand_like")
 
 
 @translation("arange")

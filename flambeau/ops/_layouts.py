@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph.types import Ty, permuted_strides, ty
+from ..dtypes import dtype
+from ..graph.types import Ty, beside, contiguous_strides, like, ty
+
+RANKS = {"channels_last": 4, "channels_last_3d": 5}
 
 
 def is_channels_last(t: Ty) -> bool:
@@ -19,8 +22,44 @@ def is_channels_last(t: Ty) -> bool:
     return True
 
 
-def formatted(shape: tuple[int, ...], dt: Any, *like: Ty) -> Ty:
-    """A type that is channels-last if one of ``like`` is, else row-major."""
-    if len(shape) in (4, 5) and any(t.ndim == len(shape) and is_channels_last(t) for t in like):
-        return ty(shape, dt, permuted_strides(shape, [1, *range(len(shape) - 1, 1, -1), 0]))
+def suggested(t: Ty) -> str:
+    """The memory format that PyTorch takes a tensor's to be; row-major is also what all others are."""
+    if not is_channels_last(t):
+        return "contiguous_format"
+    return "channels_last" if t.ndim == 4 else "channels_last_3d"
+
+
+def channels_last_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of (N, C, *space) that lies as (N, *space, C)."""
+    strides, step = [0] * len(shape), 1
+    for d in (1, *range(len(shape) - 1, 1, -1), 0):
+        strides[d] = step
+        step *= shape[d]
+    return tuple(strides)
+
+
+def strides_in(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """The strides of a shape in a memory format, row-major or channels-last.
+
+    Raises:
+        RuntimeError: the format is one of other ranks.
+    """
+    rank = RANKS.get(name)
+    if rank is None:
+        return contiguous_strides(shape)
+    if len(shape) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {name} format")
+    return channels_last_strides(shape)
+
+
+def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
+    """A dense type of ``t``'s shape in a memory format (None preserves)."""
+    name = "preserve_format" if memory_format is None else memory_format.name
+    return like(t, dt) if name == "preserve_format" else beside(ty(t.shape, dt, strides_in(t.shape, name)), t)
+
+
+def formatted(shape: tuple[int, ...], dt: Any, *among: Ty) -> Ty:
+    """A type that is channels-last if one of ``among`` is, else row-major."""
+    if len(shape) in (4, 5) and any(t.ndim == len(shape) and is_channels_last(t) for t in among):
+        return ty(shape, dt, channels_last_strides(shape))
     return ty(shape, dt)

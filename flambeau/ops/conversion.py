@@ -41,7 +41,7 @@ for _name, _dt in _CONVERSIONS.items():
 _BY_TYPE_NAME = {f"torch.{name}Tensor": dt for dt, name in SCALAR_NAMES.items()}
 
 
-def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
+def _type(self: Any, dtype: Any = None, non_blocking: bool = False, *, memory_format: Any = None) -> Any:
     """The name of the tensor's type (``'torch.FloatTensor'``), or the tensor converted to a dtype or a type's name.
 
     Raises:
@@ -50,7 +50,7 @@ def _type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
     if dtype is None:
         where = "meta." if self._ty.meta else ""
         return f"torch.{where}{SCALAR_NAMES[self._ty.dtype]}Tensor"
-    return convert(self, _named(dtype))
+    return convert(self, _named(dtype), memory_format=memory_format)
 
 
 METHODS["type"] = _type

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..dtypes import dtype
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._registry import FUNCTIONS, call, export, into, is_tensor, wrap_dim
@@ -45,13 +46,19 @@ def _slice(x: Any, dim: int = 0, start: int | None = None, end: int | None = Non
     return slice_view(x, dim, start, end, step)
 
 
+def _view(x: Any, *size: Any, **kw: Any) -> Any:
+    """Another dtype, or another shape: that of a copy, where ``x`` does not lie so that a view has it."""
+    into_dtype = "dtype" in kw or isinstance(size[0] if size else None, dtype)
+    return x.view(*size, **kw) if into_dtype else x.reshape(*size, **kw)
+
+
 for _name, _of in {
     "alias": lambda x: x, "as_strided": as_strided, "detach": lambda x: x.detach(), "diagonal": diagonal,
     "expand": lambda x, *size, implicit=False, **kw: x.expand(*size, **kw), "permute": permute, "select": select,
     "slice": _slice,
     "split": split, "split_with_sizes": split_with_sizes, "squeeze": squeeze, "t": t, "transpose": transpose,
     "unbind": unbind, "unfold": lambda x, *a, **kw: x.unfold(*a, **kw), "unsqueeze": unsqueeze,
-    "view": lambda x, *a, **kw: x.view(*a, **kw), "view_as_complex": view_as_complex, "view_as_real": view_as_real,
+    "view": _view, "view_as_complex": view_as_complex, "view_as_real": view_as_real,
 }.items():  # fmt: skip
     _copying(_name + "_copy", _of)
 

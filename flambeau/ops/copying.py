@@ -11,9 +11,10 @@ from ..dtypes import as_dtype, dtype, int64
 from ..graph.epoch import node_of, threads
 from ..graph.node import Operator, intern
 from ..graph.storage import lost
-from ..graph.types import Ty, beside, like, on_meta, permuted_strides, ty
+from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
 from ._immediate import as_integers, at_once, copied
+from ._layouts import layout_of, suggested
 from ._registry import call, call_inplace, export, fresh, is_number, is_tensor, method
 from .creation import FULL
 from .views import expand_rule
@@ -34,19 +35,6 @@ def _to_vjp(f: Any, g: Any) -> tuple[Any]:
 TO = Operator("_to_copy", lambda tys, t: t, _identity, _to_vjp, grad_name="ToCopyBackward0")
 
 
-def layout_of(t: Ty, memory_format: Any, dt: dtype) -> Ty:
-    """A dense type of ``t``'s shape in a memory format (None preserves)."""
-    name = "preserve_format" if memory_format is None else memory_format.name
-    if name == "preserve_format":
-        return like(t, dt)
-    if name == "contiguous_format":
-        return ty(t.shape, dt)
-    want = 4 if name == "channels_last" else 5
-    if t.ndim != want:
-        raise RuntimeError(f"required rank {want} tensor to use {name} format")
-    return ty(t.shape, dt, permuted_strides(t.shape, [1, *range(want - 1, 1, -1), 0]))
-
-
 @export()
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A differentiable copy."""
@@ -64,7 +52,7 @@ def contiguous(self: Any, memory_format: Any = None) -> Any:
     """The tensor itself if it is contiguous in memory, else a contiguous copy."""
     if memory_format is None or memory_format.name == "contiguous_format":
         return self if self._ty.contiguous else _copy(self, ty(self._ty.shape, self._ty.dtype))
-    if memory_format.name == "preserve_format":
+    if memory_format.name == "preserve_format" and not self._ty.contiguous:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     return self if self.is_contiguous(memory_format=memory_format) else clone(self, memory_format=memory_format)
 
@@ -111,11 +99,8 @@ _dtype_class = dtype
 def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> Any:
     """``x`` as ``dt``: itself if it already is."""
     if x._ty.dtype is dt and not copy:
-        if (
-            memory_format is None
-            or memory_format.name == "preserve_format"
-            or x.is_contiguous(memory_format=memory_format)
-        ):
+        name = "preserve_format" if memory_format is None else memory_format.name
+        if name in ("preserve_format", suggested(x._ty)):
             return x
     if memory_format is None and dt.kind in "iub":
         y = as_integers(x) if dt is int64 else None

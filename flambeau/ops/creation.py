@@ -27,6 +27,7 @@ from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, beside, like, on_meta, ty
 from ._checks import check_value
+from ._layouts import layout_of
 from ._progressions import stepped
 from ._registry import call, fresh, function, into, into_flat, is_tensor, method
 from ._signatures import invalid_arguments, type_name
@@ -287,9 +288,7 @@ def empty(
     """A tensor of undefined values: zeros, unless ``torch.utils.deterministic`` fills them with others."""
     check_layout(layout, "empty")
     x = _new_full("empty", sizes(kw_size(size, kw, "empty"), "empty"), None, dtype, device, False, out)
-    if memory_format is not None:
-        x = x.contiguous(memory_format=memory_format)
-    return with_grad(x, requires_grad)
+    return with_grad(x if memory_format is None else x.to(memory_format=memory_format), requires_grad)
 
 
 def kw_size(size: tuple[Any, ...], kw: dict[str, Any], name: str) -> tuple[Any, ...]:
@@ -334,10 +333,8 @@ def _like(name: str, x: Any, value: Any, dt: Any, device: Any, requires_grad: bo
         x._s  # raises NotDense, and the tensor's own function is asked  # noqa: B018
     where = device_beside(x, device)
     dt = as_dtype(dt, name)
-    t = like(x._ty, dt)
+    t = layout_of(x._ty, memory_format, dt or x._ty.dtype)
     y = full_of(ty(t.shape, t.dtype, t.strides) if where is CPU else on_meta(t), value)
-    if memory_format is not None and memory_format.name != "preserve_format":
-        y = y.contiguous(memory_format=memory_format)
     return with_grad(y, requires_grad)
 
 

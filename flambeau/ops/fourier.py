@@ -224,41 +224,86 @@ def _from_real(name: str, x: Any, n: int | None, dim: int, norm: str | None, for
 
 @fourier
 def fft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The Fourier transform along ``dim`` (https://docs.pytorch.org/docs/stable/generated/torch.fft.fft.html).
+    """The Fourier transform along ``dim``, complex
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.fft.html).
 
     The input is cut or padded with zeros to ``n`` points. ``norm`` is ``"backward"`` (the default: only inverse
     transforms divide by n), ``"forward"`` or ``"ortho"``.
+
+    Raises:
+        RuntimeError: there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
     """
     return _store(_to_complex(input, n, dim, norm, True), out, "fft")
 
 
 @fourier
 def ifft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``fft``."""
+    """The inverse of ``fft``, complex
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.ifft.html).
+
+    ``n``, ``dim`` and ``norm`` are those of ``fft``.
+
+    Raises:
+        RuntimeError: there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _store(_to_complex(input, n, dim, norm, False), out, "ifft")
 
 
 @fourier
 def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The first half of a real signal's transform."""
+    """The first ``n // 2 + 1`` values of a real signal's transform, complex
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.rfft.html).
+
+    ``n``, ``dim`` and ``norm`` are those of ``fft``.
+
+    Raises:
+        RuntimeError: the input is complex, there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _store(_from_real("rfft", input, n, dim, norm, True), out, "rfft")
 
 
 @fourier
 def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``rfft``, of ``n`` points (an even number by default)."""
+    """The inverse of ``rfft``: ``n`` real points, by default an even number of them
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.irfft.html).
+
+    ``n``, ``dim`` and ``norm`` are those of ``fft``.
+
+    Raises:
+        RuntimeError: there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _store(_to_real(input, n, dim, norm, False), out, "irfft")
 
 
 @fourier
 def hfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The real transform of a signal with Hermitian symmetry, of which half is given."""
+    """The transform of a signal with Hermitian symmetry, of which half is given: ``n`` real points
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.hfft.html).
+
+    By default ``n`` is even. ``n``, ``dim`` and ``norm`` are those of ``fft``.
+
+    Raises:
+        RuntimeError: there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _store(_to_real(input, n, dim, norm, True), out, "hfft")
 
 
 @fourier
 def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``hfft``."""
+    """The inverse of ``hfft``: the first ``n // 2 + 1`` values, complex, of a real input
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.ihfft.html).
+
+    ``n``, ``dim`` and ``norm`` are those of ``fft``.
+
+    Raises:
+        RuntimeError: the input is complex, there are no points, ``norm`` is unknown, or the input is of half precision.
+        IndexError: ``dim`` is no dimension of the input.
+    """
     return _store(_from_real("ihfft", input, n, dim, norm, False), out, "ihfft")
 
 
@@ -311,19 +356,49 @@ def _half_dims(name: str, x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], li
 
 @fourier
 def fftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The transform over several dimensions, all by default."""
+    """The transform over several dimensions, complex
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.fftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``.
+
+    Raises:
+        RuntimeError: ``s`` and ``dim`` differ in length, a dimension comes twice or has no points,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     return _store(_all_complex(input, s, dim, norm, True), out, "fftn")
 
 
 @fourier
 def ifftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``fftn``."""
+    """The inverse of ``fftn``, complex
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.ifftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``.
+
+    Raises:
+        RuntimeError: ``s`` and ``dim`` differ in length, a dimension comes twice or has no points,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     return _store(_all_complex(input, s, dim, norm, False), out, "ifftn")
 
 
 @fourier
 def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The transform of real values over several dimensions, half of the last of them."""
+    """The transform of real values over several dimensions, complex, half of the last of them
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.rfftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``.
+
+    Raises:
+        RuntimeError: the input is complex, ``s`` and ``dim`` differ in length, a dimension comes twice or has no point,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     _need_real("rfftn", input, "real-valued")
     x = _promoted(input)
     dims, sizes = _dims_and_sizes(x, s, dim)
@@ -334,7 +409,17 @@ def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *
 
 @fourier
 def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``rfftn``."""
+    """The inverse of ``rfftn``, real
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.irfftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``. By default the last dimension has an even number of points.
+
+    Raises:
+        RuntimeError: ``s`` and ``dim`` differ in length, a dimension comes twice or has no points,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     x = _promoted(input, True)
     dims, sizes = _half_dims("irfftn", x, s, dim)
     x = _fitted(x, dims, [*sizes[:-1], sizes[-1] // 2 + 1])
@@ -343,7 +428,17 @@ def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, 
 
 @fourier
 def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The real transform of values with Hermitian symmetry, of which half of the last dimension is given."""
+    """The transform of values with Hermitian symmetry, real; of the last dimension half is given
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.hfftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``.
+
+    Raises:
+        RuntimeError: ``s`` and ``dim`` differ in length, a dimension comes twice or has no points,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     x = _promoted(input, True)
     dims, sizes = _half_dims("hfftn", x, s, dim)
     x = _fitted(x, dims, [*sizes[:-1], sizes[-1] // 2 + 1])
@@ -355,7 +450,17 @@ def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *
 
 @fourier
 def ihfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
-    """The inverse of ``hfftn``."""
+    """The inverse of ``hfftn``, complex, of a real input
+    (https://docs.pytorch.org/docs/stable/generated/torch.fft.ihfftn.html).
+
+    ``s`` gives the points of each dimension (-1: as they are), ``dim`` the dimensions, by default all; ``norm`` is that
+    of ``fft``.
+
+    Raises:
+        RuntimeError: the input is complex, ``s`` and ``dim`` differ in length, a dimension comes twice or has no point,
+            or ``norm`` is unknown.
+        IndexError: ``dim`` holds no dimension of the input.
+    """
     if input._ty.dtype.is_complex:
         raise RuntimeError(f"Only supports floating-point dtypes, but found: {SCALAR_NAMES[input._ty.dtype]}")
     x = _promoted(input)
@@ -378,8 +483,9 @@ def _of_two(name: str, doc: str) -> None:
     fourier(transform)
 
 
+_PAGES = "https://docs.pytorch.org/docs/stable/generated/torch.fft."
 for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
-    _of_two(_name, f"``{_name}n`` over two dimensions, the last two by default.")
+    _of_two(_name, f"``{_name}n`` over two dimensions, the last two by default ({_PAGES}{_name}2.html).")
 
 # ---- helpers
 

@@ -10,9 +10,9 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
-from ..graph.types import Ty, contiguous_strides, permuted_strides, ty
+from ..graph.types import Ty, contiguous_strides, ty
 from ._immediate import is_batch, join
-from ._layouts import is_channels_last
+from ._layouts import channels_last_strides, is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
 from .sparsity import sparse_joined
@@ -54,7 +54,7 @@ def _channels_last(tys: tuple[Ty, ...], shape: tuple[int, ...]) -> tuple[int, ..
         return None
     if not all([is_channels_last(t) for t in tys]):  # noqa: C419
         return None
-    return permuted_strides(shape, [1, *range(len(shape) - 1, 1, -1), 0])
+    return channels_last_strides(shape)
 
 
 def joined(b: Any, dim: int, xs: Sequence[Any]) -> Any:

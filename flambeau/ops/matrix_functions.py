@@ -9,7 +9,7 @@ from typing import Any
 from ..compiler import numpy_linalg as kernels
 from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.node import Operator
-from ..graph.types import Ty, like, ty
+from ..graph.types import Ty, ty
 from ._checks import not_implemented
 from ._matrices import (
     H,
@@ -154,7 +154,8 @@ def trace(input: Any) -> Any:
 
 
 def _cross_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
-    return elementwise(tys)
+    t = elementwise(tys)
+    return ty(t.shape, t.dtype)
 
 
 def _cross_lower(b: Any, dim: int, x: Any, y: Any) -> Any:
@@ -377,9 +378,11 @@ def _renorm_lower(b: Any, attrs: tuple[float, int, float], x: Any) -> Any:
     return b.cast(b.map("mul", v, b.cast(factor, dt)), x.dtype)
 
 
-RENORM = Operator(
-    "renorm", lambda tys, attrs: like(tys[0]), _renorm_lower, by_composition(_renorm_composition), saves=save_all(0)
-)
+def _renorm_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    return ty(tys[0].shape, tys[0].dtype)
+
+
+RENORM = Operator("renorm", _renorm_ty, _renorm_lower, by_composition(_renorm_composition), saves=save_all(0))
 
 
 def _renorm_attrs(x: Any, p: Any, dim: int, maxnorm: Any) -> tuple[float, int, float]:

@@ -107,7 +107,8 @@ def _copied_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t, (mode, pad) = tys[0], attrs
     amounts = _amounts(pad, t.ndim)
     _CHECKS[mode](t, pad, amounts)
-    return ty(tuple([n + lo + hi for n, (lo, hi) in zip(t.shape, amounts)]), t.dtype)
+    shape = tuple([n + lo + hi for n, (lo, hi) in zip(t.shape, amounts)])
+    return ty(shape, t.dtype) if mode == "circular" else formatted(shape, t.dtype, t)
 
 
 def _check_reflect(t: Ty, pad: tuple[int, ...], amounts: list[tuple[int, int]]) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..device import CPU, META, chosen, strided
 from ..dtypes import SCALAR_NAMES, as_dtype, get_default_dtype, int64
-from ..graph.types import Ty, beside, contiguous_strides, like, on_meta, ty
+from ..graph.types import Ty, on_meta, ty
 from ..random import _permutation, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from ..random._engine import Engine
 from ..random._exact import INT_MAX, cast, round_to, widen
 from ._checks import whole
+from ._layouts import layout_of
 from ._registry import FUNCTIONS, function, is_tensor
 from ._signatures import invalid_arguments
 from ._types import broadcast_shape
@@ -159,23 +160,9 @@ def _like(
 ) -> Any:
     if x.layout is not strided:
         x._s  # raises NotDense  # noqa: B018
-    t = like(x._ty, as_dtype(dt))
+    t = layout_of(x._ty, memory_format, as_dtype(dt) or x._ty.dtype)
     t = on_meta(t) if device_beside(x, device) is META else ty(t.shape, t.dtype, t.strides)
-    if memory_format is not None and memory_format.name != "preserve_format":
-        t = beside(_formatted(t, memory_format.name), t)
     return with_grad(drawn(sampler, t, generator), requires_grad)
-
-
-def _formatted(t: Ty, name: str) -> Ty:
-    """The type with the strides of a memory format."""
-    order = {"contiguous_format": t.ndim, "channels_last": 4, "channels_last_3d": 5}[name]
-    if order != t.ndim:
-        raise RuntimeError(f"required rank {order} tensor to use {name} format")
-    if name == "contiguous_format":
-        return ty(t.shape, t.dtype)
-    n, c, *space = t.shape
-    first, *middle, last = contiguous_strides((n, *space, c))
-    return ty(t.shape, t.dtype, (first, last, *middle))
 
 
 @function()

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..compiler.numpy import to_memory
+from ..device import channels_last, channels_last_3d, contiguous_format
 from ..graph.epoch import complete_all, threads
 from ..graph.fn import next_number
 from ..graph.keeping import let_go
 from ..graph.realisation import realised, settled
 from ..graph.storage import Storage, flat_type, next_token
 from ..graph.tensor_base import replaced
-from ..graph.types import contiguous_strides, on_meta, permuted_strides, ty
-from ._layouts import is_channels_last
+from ..graph.types import contiguous_strides, on_meta, ty
+from ._layouts import strides_in, suggested
 from ._registry import export, method, requires_grad
 from .creation import sizes, undefined
-
-RANKS = {"channels_last": 4, "channels_last_3d": 5}
 
 
 @method()
@@ -86,15 +85,15 @@ def _grow(s: Storage, flat: np.ndarray, count: int) -> None:
     s.buf, s.ty = buf, flat_type(count, s.ty.dtype)
 
 
+_FORMATS = {f.name: f for f in (channels_last, channels_last_3d, contiguous_format)}
+
+
 def _reorder(x: Any, memory_format: Any) -> Any:
     """Lays out the dimensions of a tensor that has just been resized in a memory format, whatever its values."""
     name, t = memory_format.name, x._ty
     if name == "preserve_format":
         raise RuntimeError("Unsupported memory formatPreserve")
-    if name in RANKS and t.ndim != RANKS[name]:
-        raise RuntimeError(f"required rank {RANKS[name]} tensor to use {name} format")
-    order = [1, *range(t.ndim - 1, 1, -1), 0] if name in RANKS else [*range(t.ndim - 1, -1, -1)]
-    _resize(x, t.shape, permuted_strides(t.shape, order))
+    _resize(x, t.shape, strides_in(t.shape, name))
     return x
 
 
@@ -102,10 +101,7 @@ def _reorder(x: Any, memory_format: Any) -> Any:
 def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
     """``resize_`` to the shape of another tensor, and with ``torch.preserve_format`` to its memory format."""
     if memory_format is not None and memory_format.name == "preserve_format":
-        from ..device import channels_last, channels_last_3d, contiguous_format
-
-        last = channels_last if the_template.ndim == 4 else channels_last_3d
-        memory_format = last if is_channels_last(the_template._ty) else contiguous_format
+        memory_format = _FORMATS[suggested(the_template._ty)]
     return resize_(input, the_template._ty.shape, memory_format=memory_format)
 
 

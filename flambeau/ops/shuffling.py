@@ -6,7 +6,7 @@ from operator import index
 from typing import Any
 
 from ..graph.node import Operator
-from ..graph.types import Ty, ty
+from ..graph.types import Ty
 from ._layouts import formatted
 from ._registry import call, function
 
@@ -101,7 +101,7 @@ def _channels_ty(tys: tuple[Ty, ...], groups: int) -> Ty:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {t.shape[1]} channels and {groups} groups."
         )
-    return ty(t.shape, t.dtype)
+    return formatted(t.shape, t.dtype, t)
 
 
 def _channels_lower(b: Any, groups: int, x: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..compiler.numpy_special import POLYNOMIALS
 from ..graph.node import Operator
+from ..graph.types import Ty, ty
 from ._elementwise import (
     SPECIAL,
     Support,
@@ -122,9 +123,15 @@ def _mvlgamma_vjp(f: Any, g: Any) -> tuple[Any]:
     return (g * total,)
 
 
-MVLGAMMA = Operator(
-    "mvlgamma", type_rule("float", Support("arange_cpu", "f")), _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),)
-)
+_MVLGAMMA_TY = type_rule("float", Support("arange_cpu", "f"))
+
+
+def _mvlgamma_ty(tys: tuple[Ty, ...], p: int) -> Ty:
+    t = _MVLGAMMA_TY(tys, p)
+    return ty(t.shape, t.dtype)
+
+
+MVLGAMMA = Operator("mvlgamma", _mvlgamma_ty, _mvlgamma_lower, _mvlgamma_vjp, ((0, (0,)),))
 
 
 def _check_mvlgamma(x: Any, p: int) -> int:

@@ -313,8 +313,10 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     """``input + weight * (end - input)`` (https://docs.pytorch.org/docs/stable/generated/torch.lerp.html)."""
     if is_tensor(weight) and not weight._ty.ndim and weight._ty.dtype.kind == "f" and input._ty.dtype.kind in "iu":
         input, end = input.to(weight._ty.dtype), end.to(weight._ty.dtype)
-    op = _check_lerp(input, end, weight)
-    return into(call(op, (input, end, weight)), out, "lerp")
+    y = call(_check_lerp(input, end, weight), (input, end, weight))
+    if is_tensor(weight) and weight._ty.ndim:
+        same_dtype(y, out)
+    return into(y, out, "lerp")
 
 
 @method()

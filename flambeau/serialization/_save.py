@@ -61,7 +61,7 @@ def save(
         with writing(f) as file:
             _write_legacy(obj, file, pickle_module, pickle_protocol, storages)
         return
-    pickled = _pickled(obj, pickle_module, pickle_protocol, storages)
+    pickled = pickle_of(obj, pickle_module, pickle_protocol, storages)
     with writing(f) as file:
         archive = ArchiveWriter(file.write, _archive_name(f), get_crc32_options())
         archive.record("data.pkl", pickled)
@@ -208,7 +208,8 @@ class _Named:
         self.__module__, self.__qualname__ = module, name
 
 
-def _pickled(obj: object, module: Any, protocol: int, storages: SavedStorages) -> bytes:
+def pickle_of(obj: object, module: Any, protocol: int, storages: SavedStorages) -> bytes:
+    """A pickle in which PyTorch's names stand for flambeau's."""
     buffer = io.BytesIO()
     _pickler(module, buffer, protocol, storages).dump(obj)
     return buffer.getvalue()
@@ -221,7 +222,7 @@ def _write_legacy(obj: object, file: Any, module: Any, protocol: int, storages: 
         "little_endian": sys.byteorder == "little",
         "type_sizes": {"short": 2, "int": 4, "long": 4},
     }
-    pickled = _pickled(obj, module, protocol, storages)
+    pickled = pickle_of(obj, module, protocol, storages)
     keys = sorted(storages.kept)
     for part in (MAGIC_NUMBER, PROTOCOL_VERSION, system):
         module.dump(part, file, protocol=protocol)

@@ -169,7 +169,7 @@ def _times(n: Nest, node: Node) -> int:
 
 
 def is_native(cache: Any) -> bool:
-    """Is this what ``run_native`` keeps for a program?"""
+    """Is this (``Program.cache``) native code, planned in this process or found on the disk?"""
     return isinstance(cache, (Executable, Restored))
 
 

@@ -12,7 +12,14 @@ from .base import LRScheduler
 
 
 class StepLR(LRScheduler):
-    """Multiplies the rates by `gamma` every `step_size` epochs."""
+    """Multiplies the rates by `gamma` every `step_size` epochs.
+
+    Args:
+        optimizer: the wrapped optimizer.
+        step_size: epochs.
+        gamma: the factor.
+        last_epoch: the epoch to resume after.
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size = step_size
@@ -31,7 +38,14 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """Multiplies the rates by `gamma` at each epoch in `milestones`."""
+    """Multiplies the rates by `gamma` at each epoch in `milestones`.
+
+    Args:
+        optimizer: the wrapped optimizer.
+        milestones: epochs; one that is there twice counts twice.
+        gamma: the factor.
+        last_epoch: the epoch to resume after.
+    """
 
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
@@ -123,7 +137,13 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Multiplies the rates by `gamma` every epoch."""
+    """Multiplies the rates by `gamma` every epoch.
+
+    Args:
+        optimizer: the wrapped optimizer.
+        gamma: the factor.
+        last_epoch: the epoch to resume after.
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma

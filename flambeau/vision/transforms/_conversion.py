@@ -87,7 +87,13 @@ class ConvertImageDtype(torch.nn.Module):
 
 
 class Normalize(torch.nn.Module):
-    """(image - mean) / std, channel by channel."""
+    """(image - mean) / std, channel by channel, of a tensor (…, C, H, W) of floats.
+
+    Args:
+        mean: of each channel.
+        std: of each channel, not 0.
+        inplace: write into the image.
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
@@ -104,7 +110,18 @@ class Normalize(torch.nn.Module):
 
 
 class Resize(torch.nn.Module):
-    """The image scaled to (height, width), or its shorter side to one number."""
+    """The image, Pillow or a tensor (…, H, W), scaled.
+
+    Args:
+        size: (height, width); one number: of the shorter side, with the aspect ratio kept.
+        interpolation: how values between pixels are found, an `InterpolationMode`.
+        max_size: where `size` is one number: at most so long the longer side becomes.
+        antialias: of tensors: filter before reducing; Pillow images always are, unless the mode is nearest.
+
+    Raises:
+        TypeError: `size` is neither a number nor a sequence.
+        ValueError: it is a sequence of more than two.
+    """
 
     def __init__(
         self,
@@ -135,7 +152,14 @@ class Resize(torch.nn.Module):
 
 
 class CenterCrop(torch.nn.Module):
-    """The middle of the image."""
+    """The middle of the image; what lies outside of it is 0.
+
+    Args:
+        size: (height, width), or one number for both.
+
+    Raises:
+        ValueError: `size` is a sequence of more than two.
+    """
 
     def __init__(self, size: Any) -> None:
         super().__init__()
@@ -158,7 +182,12 @@ class FiveCrop(CenterCrop):
 
 
 class TenCrop(CenterCrop):
-    """The four corners and the middle of the image and of its mirror image."""
+    """The four corners and the middle of the image and of its mirror image, as a tuple.
+
+    Args:
+        size: of the parts: (height, width), or one number for both.
+        vertical_flip: mirror top and bottom, not left and right.
+    """
 
     def __init__(self, size: Any, vertical_flip: bool = False) -> None:
         super().__init__(size)
@@ -173,7 +202,17 @@ class TenCrop(CenterCrop):
 
 
 class Pad(torch.nn.Module):
-    """The image with a border."""
+    """The image, Pillow or a tensor (…, H, W), with a border.
+
+    Args:
+        padding: pixels of the border: one number, (left and right, top and bottom), or (left, top, right, bottom).
+        fill: the colour of a constant border: a number, or one for each channel.
+        padding_mode: "constant", "edge", "reflect" or "symmetric".
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: another number of paddings, or an unknown mode.
+    """
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()

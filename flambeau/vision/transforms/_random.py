@@ -107,7 +107,18 @@ def _room(img: Any, size: tuple[int, int]) -> tuple[int, int]:
 
 
 class RandomCrop(torch.nn.Module):
-    """A rectangle of the image at a random place, after padding."""
+    """A rectangle of the image at a random place, after padding.
+
+    Args:
+        size: (height, width), or one number for both.
+        padding: a border added before, as for `Pad`; None for none.
+        pad_if_needed: add what is missing to `size`, on both sides.
+        fill: the colour of a constant border.
+        padding_mode: as for `Pad`.
+
+    Raises (when it is called):
+        ValueError: the image is smaller than `size`.
+    """
 
     def __init__(
         self,
@@ -152,7 +163,15 @@ class RandomCrop(torch.nn.Module):
 
 
 class RandomResizedCrop(torch.nn.Module):
-    """A rectangle of random area and aspect ratio, scaled to `size`."""
+    """A rectangle of random area and aspect ratio, scaled to `size`.
+
+    Args:
+        size: (height, width) of the result, or one number for both.
+        scale: the area, as a part of the image's: from and to.
+        ratio: width over height: from and to.
+        interpolation: how values between pixels are found, an `InterpolationMode`.
+        antialias: of tensors: filter before reducing; Pillow images always are, unless the mode is nearest.
+    """
 
     def __init__(
         self,
@@ -225,7 +244,18 @@ def _fill_for(img: Any, fill: Any) -> Any:
 
 
 class RandomRotation(torch.nn.Module):
-    """The image turned by a random angle."""
+    """The image turned by a random angle.
+
+    Args:
+        degrees: from and to, counter-clockwise; one number d: from -d to d.
+        interpolation: how values between pixels are found, an `InterpolationMode`.
+        expand: make the result large enough for all of the image.
+        center: (x, y) in pixels, around which it is turned; None: the middle.
+        fill: the colour of what is outside of the image: a number, or one for each channel.
+
+    Raises:
+        ValueError: `degrees` is one negative number, or a sequence of another length than two.
+    """
 
     def __init__(
         self,
@@ -263,7 +293,20 @@ class RandomRotation(torch.nn.Module):
 
 
 class RandomAffine(torch.nn.Module):
-    """The image turned, moved, scaled and sheared at random, its middle kept unless moved."""
+    """The image turned, moved, scaled and sheared at random, its middle kept unless moved.
+
+    Args:
+        degrees: of the turn, from and to; one number d: from -d to d.
+        translate: how far it is moved at most, as parts of width and height; None: not at all.
+        scale: from and to; None: as it is.
+        shear: degrees along x from and to (one number d: -d to d), and along y; None: not at all.
+        interpolation: how values between pixels are found, an `InterpolationMode`.
+        fill: the colour of what is outside of the image: a number, or one for each channel.
+        center: (x, y) in pixels, around which it is turned; None: the middle.
+
+    Raises:
+        ValueError: a part is not between 0 and 1, a scale is not positive, or a sequence has another length.
+    """
 
     def __init__(
         self,
@@ -334,7 +377,18 @@ class RandomAffine(torch.nn.Module):
 
 
 class ColorJitter(torch.nn.Module):
-    """Brightness, contrast, saturation and hue changed at random, in random order."""
+    """Brightness, contrast, saturation and hue changed at random, in random order.
+
+    Args:
+        brightness: the factor, from and to; one number d: from 1 - d (at least 0) to 1 + d.
+        contrast: the same.
+        saturation: the same.
+        hue: the turn of the colours, from and to within [-0.5, 0.5]; one number d: from -d to d.
+
+    Raises:
+        TypeError: one is neither a number nor two.
+        ValueError: one is out of its range.
+    """
 
     def __init__(self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0) -> None:
         super().__init__()
@@ -394,7 +448,15 @@ class ColorJitter(torch.nn.Module):
 
 
 class GaussianBlur(torch.nn.Module):
-    """The image blurred by a Gaussian bell of random width."""
+    """The image blurred by a Gaussian bell of random width.
+
+    Args:
+        kernel_size: pixels that the bell covers: (across, down), or one number for both; odd.
+        sigma: its standard deviation in pixels: from and to, or one number.
+
+    Raises:
+        ValueError: a size is even or not positive, or `sigma` is not positive.
+    """
 
     def __init__(self, kernel_size: Any, sigma: Any = (0.1, 2.0)) -> None:
         super().__init__()
@@ -426,7 +488,19 @@ class GaussianBlur(torch.nn.Module):
 
 
 class RandomErasing(torch.nn.Module):
-    """A random rectangle of a tensor image overwritten, with probability p."""
+    """A random rectangle of a tensor image (…, C, H, W) overwritten, with probability `p`.
+
+    Args:
+        p: the probability.
+        scale: the area, as a part of the image's: from and to.
+        ratio: height over width: from and to.
+        value: what is written: a number, one for each channel, or "random" for normal noise.
+        inplace: write into the image.
+
+    Raises:
+        TypeError: `scale`, `ratio` or `value` is of another type.
+        ValueError: `p` or `scale` is not within [0, 1], or `value` another word.
+    """
 
     def __init__(
         self,

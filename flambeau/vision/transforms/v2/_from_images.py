@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flambeau.nn.modules._arguments import with_arguments
 from flambeau.vision.transforms import transforms as v1
 from flambeau.vision.transforms._random import _below, _room
 from flambeau.vision.transforms.v2._joint import ImagesOnly, Joint, JointTones
@@ -157,3 +158,7 @@ class FiveCrop(ImagesOnly, v1.FiveCrop):
 
 class TenCrop(ImagesOnly, v1.TenCrop):
     """The four corners and the middle of the image and of its mirror image."""
+
+
+for _name in __all__:
+    with_arguments(globals()[_name])
