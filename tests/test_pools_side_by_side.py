@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,18 @@ def _gradient(monkeypatch: Any, tier: str, shape: tuple[int, ...], kernel: Any, 
     return x.grad.numpy().tobytes()
 
 
+def _noted(calls: list[str], name: str, call: Any, *args: Any) -> Any:
+    calls.append(name)
+    return call(*args)
+
+
 @pytest.mark.parametrize(("shape", "kernel", "stride", "ceil", "side_by_side"), CASES)
 def test_both_tiers_agree(
     monkeypatch: Any, shape: tuple[int, ...], kernel: Any, stride: Any, ceil: bool, side_by_side: bool
 ) -> None:
-    calls, put = [], moving._pooled_back
-    monkeypatch.setattr(moving, "_pooled_back", lambda *args: calls.append(args) or put(*args))
+    calls: list[str] = []
+    for name in ("_pooled_back", "_at_maxima"):  # windows of many points, and of few
+        monkeypatch.setattr(moving, name, functools.partial(_noted, calls, name, getattr(moving, name)))
     found = _gradient(monkeypatch, "first", shape, kernel, stride, ceil)
     assert bool(calls) == side_by_side
     by_operator._operators.clear()  # their functions note calls
