@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,6 +85,30 @@ has_mkl = has_mkldnn = has_cuda = has_mps = has_xpu = False  # ... not by way of
 def _get_tracing_state() -> None:
     """TorchScript's tracer at work: None."""
     return
+
+
+def _is_tracing() -> bool:
+    """Is TorchScript's tracer at work? There is none."""
+    return False
+
+
+def _switch() -> Callable[[bool], bool]:
+    """A setting of TorchScript's compiler, kept: a call sets it and gives what it was, at first True."""
+    kept = [True]
+
+    def change(value: bool) -> bool:
+        was, kept[0] = kept[0], value
+        return was
+
+    return change
+
+
+def _no_fuser(value: bool) -> None:
+    """TorchScript's fusers: nothing is told them."""
+
+
+_jit_set_profiling_executor, _jit_set_profiling_mode, _jit_set_autocast_mode = _switch(), _switch(), _switch()
+_jit_override_can_fuse_on_cpu = _jit_override_can_fuse_on_gpu = _jit_set_texpr_fuser_enabled = _no_fuser
 
 
 def _log_api_usage_once(event: str) -> None:

@@ -15,6 +15,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     import flambeau as torch
 
+    if name == "F":  # as PyTorch's module has it, and deepchem takes it
+        return torch.nn.functional
     if name in __all__:
         return getattr(torch, name)
     raise AttributeError(f"module 'torch.functional' has no attribute {name!r}")

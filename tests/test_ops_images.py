@@ -11,6 +11,9 @@ import pytest
 
 import flambeau as torch
 import flambeau.nn.functional as F
+from flambeau import dtypes
+from flambeau.compiler.builder import Builder
+from flambeau.ops.convolution import Geometry, lower_input
 
 ERRORS = json.loads((image_cases.GOLDEN / "image_errors.json").read_text())
 
@@ -150,3 +153,49 @@ BYTES: list[Any] = [
 def test_bytes_are_resampled_in_fixed_point(options: Any, values: list[int]) -> None:
     x = torch.arange(0, 250, 7, dtype=torch.uint8).mul(91).reshape(1, 1, 6, 6)
     assert torch.nn.functional.interpolate(x, **options).flatten().tolist() == values
+
+
+def _inputs_gradient(c: Any, w: Any, size: Any, strides: Any, pads: Any, dilations: Any, groups: int) -> Any:
+    """That of a convolution, window by window: what each adds at the places that it sees."""
+    whole = np.zeros((c.shape[0], groups, w.shape[1], *[k + 2 * p for k, p in zip(size, pads)]))
+    for at in np.ndindex(*c.shape[2:]):
+        along = zip(at, strides, dilations, w.shape[2:])
+        seen = tuple([slice(a * s, a * s + d * (k - 1) + 1, d) for a, s, d, k in along])
+        for g, (outputs, kernel) in enumerate(zip(np.split(c, groups, 1), np.split(w, groups))):
+            whole[(slice(None), g, slice(None), *seen)] += np.tensordot(outputs[(..., *at)], kernel, 1)
+    inside = tuple([slice(p, p + k) for k, p in zip(size, pads)])
+    return whole.reshape(c.shape[0], -1, *whole.shape[3:])[(slice(None), slice(None), *inside)]
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "strides", "pads", "dilations", "groups"),
+    [
+        ((401,), (60,), (24,), (7,), (1,), 2),
+        ((203,), (64,), (40,), (0,), (1,), 1),
+        ((300,), (17,), (34,), (3,), (1,), 1),
+        ((37, 41), (8, 8), (8, 8), (0, 0), (1, 1), 1),
+        ((30, 33), (6, 12), (5, 8), (3, 2), (2, 1), 2),
+    ],
+)
+def test_windows_that_step_far(
+    size: Any, kernel: Any, strides: Any, pads: Any, dilations: Any, groups: int
+) -> None:  # asteroid
+    n, call = len(size), (F.conv1d, F.conv2d)[len(size) - 1]
+    x = torch.zeros(2, 2 * groups, *size, dtype=torch.float64, requires_grad=True)
+    w = torch.arange(4.0 * groups * 2 * np.prod(kernel), dtype=torch.float64).sin().reshape(4 * groups, 2, *kernel)
+    y = call(x, w, stride=strides, padding=pads, dilation=dilations, groups=groups)
+    c = torch.arange(float(y.numel()), dtype=torch.float64).cos().reshape(y.shape)
+    (got,) = torch.autograd.grad(y, x, c)
+    want = _inputs_gradient(c.numpy(), w.numpy(), size, strides, pads, dilations, groups)
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
+    back = (F.conv_transpose1d, F.conv_transpose2d)[n - 1]
+    again = back(c, w, stride=strides, padding=pads, dilation=dilations, groups=groups).numpy()
+    common = (..., *[slice(min(k, m)) for k, m in zip(size, again.shape[2:])])
+    np.testing.assert_allclose(again[common], want[common], rtol=1e-9, atol=1e-9)
+
+
+def test_windows_that_step_far_are_few_products() -> None:
+    b = Builder()
+    gy, w = b.input(0, (1, 4, 20), dtypes.float32), b.input(1, (4, 1, 2048), dtypes.float32)
+    b.f.outputs.append(lower_input(b, gy, w, (21504,), Geometry((1024,), ((0, 0),), (1,), 1)))
+    assert [v.kind for v in b.f.values].count("contract") == 1 and len(b.f.values) < 30

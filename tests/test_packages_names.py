@@ -437,3 +437,52 @@ def test_the_older_comparison() -> None:
         torch.testing.assert_allclose(torch.tensor([1.0]), [1.001])
     with pytest.warns(FutureWarning, match="assert_allclose"):
         torch.testing.assert_allclose(torch.tensor([1], dtype=torch.int64), torch.tensor([1.0]))
+
+
+def test_gradients_of_softmax_by_their_operators() -> None:  # EDM
+    x = torch.arange(12.0).sin().reshape(3, 4).requires_grad_()
+    g = torch.arange(12.0).cos().reshape(3, 4)
+    for name in ("softmax", "log_softmax"):
+        backward = getattr(torch, f"_{name}_backward_data")
+        for dim in (0, -1):
+            y = getattr(torch, name)(x, dim)
+            (wanted,) = torch.autograd.grad(y, x, g)
+            assert torch.equal(backward(g, y.detach(), dim, torch.float32), wanted)
+            kept = torch.empty(3, 4)
+            given = {"grad_input" if name == "softmax" else "out": kept}
+            assert backward(g, y.detach(), dim, torch.float32, **given) is kept and torch.equal(kept, wanted)
+        with pytest.raises(RuntimeError, match="expected scalar type Float but found Double"):
+            backward(g, g.double(), 1, torch.float32)
+        with pytest.raises(RuntimeError, match="expected scalar type Float but found Half"):
+            backward(g, g, 1, torch.float16)
+        with pytest.raises(RuntimeError, match=r"\[4\] does not equal \[3, 4\]"):
+            backward(g[0], g, 1, torch.float32)
+        with pytest.raises(NotImplementedError, match=f"\"{name}_backward_kernel_impl\" not implemented for 'Long'"):
+            backward(g.long(), g.long(), 0, torch.int64)
+        with pytest.raises(RuntimeError, match="half to float conversion is not supported on CPU"):
+            getattr(torch, f"_{name}")(x, 1, True)
+
+
+def test_what_is_asked_of_torchscript() -> None:  # asteroid, RWKV, deepchem
+    assert torch._C._is_tracing() is False
+    for name in ("_jit_set_profiling_mode", "_jit_set_profiling_executor", "_jit_set_autocast_mode"):
+        switch = getattr(torch._C, name)
+        assert (switch(False), switch(True), switch(True)) == (True, False, True)
+    assert torch._C._jit_override_can_fuse_on_gpu(False) is torch._C._jit_set_texpr_fuser_enabled(False) is None
+    assert torch.functional.F is torch.nn.functional
+    assert torch.nn.functional._Reduction.get_enum("sum") == 2  # basicsr
+
+
+def test_the_home_of_functions_of_groups() -> None:  # avalanche
+    home = distributed.distributed_c10d
+    assert home._unpickler is home.pickle.Unpickler and home.all_reduce is distributed.all_reduce
+    assert set(distributed.__all__) <= set(dir(distributed)) and "all_reduce" in home.__all__
+    with pytest.raises(ValueError, match="Default process group has not been initialized"):
+        home._get_default_group()
+    distributed.init_process_group("gloo", rank=0, world_size=1, store=distributed.group)
+    try:
+        assert home._get_default_group() is distributed.group.WORLD
+    finally:
+        distributed.destroy_process_group()
+    with pytest.raises(AttributeError, match="distributed_c10d' has no attribute 'nothing'"):
+        home.nothing  # noqa: B018

@@ -107,6 +107,7 @@ send = isend = recv = irecv = _with_another
 
 def __getattr__(name: str) -> Any:
     """Loads submodules when they are first used."""
-    if name in ("algorithms", "checkpoint", "constants", "device_mesh", "fsdp", "nn", "optim", "rpc", "tensor"):
+    known = "algorithms checkpoint constants device_mesh distributed_c10d fsdp nn optim rpc tensor"
+    if name in known.split():
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'torch.distributed' has no attribute '{name}'")

@@ -16,6 +16,8 @@ from ..ops._overriding import offer
 from ..ops._signatures import of_tensors
 from ..ops.pointwise import RELU
 
+from . import _reduction as _Reduction  # noqa: F401 - basicsr asks it here
+
 # ---- linear layers and tables
 from ..ops.einsum import bilinear
 from ..ops.embedding import embedding, one_hot

@@ -216,7 +216,7 @@ FUNCTIONS: dict[str, str] = {
     cdist cosine_similarity pairwise_distance pdist
     """,
     "softmax": """
-    _log_softmax _softmax log_softmax softmax
+    _log_softmax _log_softmax_backward_data _softmax _softmax_backward_data log_softmax softmax
     """,
     "sorting": """
     argsort kthvalue median mode msort nanmedian sort topk

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from math import gcd
+from math import gcd, prod
 from operator import index, is_
 from typing import Any, NamedTuple
 
@@ -176,6 +176,8 @@ def _check_transposed(x: Ty, w: Ty, bias: Ty | None, g: Geometry) -> None:
 
 # ---- primitives
 
+MANY = 16  # phases: more pieces are not interleaved when their sum is compiled
+
 
 def _letters(n: int) -> tuple[str, str]:
     """Labels of output positions and of kernel points."""
@@ -221,11 +223,37 @@ def lower_input(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> 
     if max(g.stride) == 1 or 0 in (*size, *gy.shape):
         return _input_phase(b, gy, w, size, g)
     rows = [_phases(*along) for along in zip(size, g.pads, w.shape[2:], g.stride, g.dilation)]
+    blocks = _blocks(w.shape[2:], g)
+    if prod(map(len, rows)) > MANY and max(blocks) > 1:
+        return _input_by_blocks(b, gy, w, size, g, blocks)
     shape, total = (gy.shape[0], w.shape[1] * g.groups, *size), None
     for phases in product(*rows):
         one = _spread(b, _input_phase(b, gy, _picked(b, w, phases), *_geometry_of(phases, g)), phases, shape, g.stride)
         total = one if total is None else b.map("add", total, one)
     return b.const(0, gy.dtype, shape) if total is None else total
+
+
+def _blocks(kernel: tuple[int, ...], g: Geometry) -> list[int]:
+    """How many neighbours along each dimension are under the same windows, each at a point of the kernel of its own."""
+    return [gcd(k, s) if d == 1 else 1 for k, s, d in zip(kernel, g.stride, g.dilation)]
+
+
+def _input_by_blocks(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry, blocks: list[int]) -> Any:
+    """The input's gradient where there would be many phases: neighbours as channels, so windows step over blocks."""
+    n = len(size)
+    kernel = [k // r for k, r in zip(w.shape[2:], blocks)]
+    stride = tuple([s // r for s, r in zip(g.stride, blocks)])
+    split = b.reshape(w, (*w.shape[:2], *[k for pair in zip(kernel, blocks) for k in pair]))
+    inner = b.permute(split, (0, 1, *range(3, 3 + 2 * n, 2), *range(2, 2 + 2 * n, 2)))
+    inner = b.reshape(inner, (w.shape[0], w.shape[1] * prod(blocks), *kernel))
+    count = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(gy.shape[2:], stride, g.dilation, kernel)])
+    found = lower_input(b, gy, inner, count, Geometry(stride, ((0, 0),) * n, g.dilation, g.groups))
+    found = b.reshape(found, (gy.shape[0], w.shape[1] * g.groups, *blocks, *count))
+    found = b.permute(found, (0, 1, *[d for k in range(n) for d in (2 + n + k, 2 + k)]))
+    whole = [c * r for c, r in zip(count, blocks)]
+    found = b.reshape(found, (gy.shape[0], w.shape[1] * g.groups, *whole))
+    ends = [(-lo, k + lo - have) for k, (lo, _), have in zip(size, g.pads, whole)]
+    return b.pad(found, [(0, 0), (0, 0), *ends])
 
 
 def _input_of_one(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -> Any:

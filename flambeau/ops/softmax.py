@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ..dtypes import SCALAR_NAMES, float16, float32
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import need_float, wide
@@ -123,15 +124,61 @@ def log_softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> 
 
 
 @function()
-def _softmax(input: Any, dim: int, half_to_float: bool = False) -> Any:
+def _softmax(input: Any, dim: int, half_to_float: bool) -> Any:
     """``softmax`` by the name of PyTorch's operator."""
+    _same_float(half_to_float)
     return softmax(input, dim)
 
 
 @function()
-def _log_softmax(input: Any, dim: int, half_to_float: bool = False) -> Any:
+def _log_softmax(input: Any, dim: int, half_to_float: bool) -> Any:
     """``log_softmax`` by the name of PyTorch's operator."""
+    _same_float(half_to_float)
     return log_softmax(input, dim)
+
+
+def _same_float(half_to_float: bool) -> None:
+    if half_to_float:
+        raise RuntimeError("softmax with half to float conversion is not supported on CPU")
+
+
+@function()
+def _softmax_backward_data(
+    grad_output: Any, output: Any, dim: int, input_dtype: Any, *, grad_input: Any = None,
+) -> Any:  # fmt: skip
+    """The gradient of the input of ``softmax`` that gave ``output``.
+
+    Raises:
+        RuntimeError: ``grad_output`` has another shape or dtype than ``output``.
+        NotImplementedError: they are not floating.
+    """
+    made = _backward_data(SOFTMAX_BACKWARD, "softmax", grad_output, output, dim, input_dtype)
+    return into(made, grad_input, "_softmax_backward_data")
+
+
+@function()
+def _log_softmax_backward_data(
+    grad_output: Any, output: Any, dim: int, input_dtype: Any, *, out: Any = None,
+) -> Any:  # fmt: skip
+    """The gradient of the input of ``log_softmax`` that gave ``output``; raises as ``_softmax_backward_data`` does."""
+    made = _backward_data(LOG_SOFTMAX_BACKWARD, "log_softmax", grad_output, output, dim, input_dtype)
+    return into(made, out, "_log_softmax_backward_data")
+
+
+def _backward_data(op: Operator, of: str, g: Any, y: Any, dim: int, dtype: Any) -> Any:
+    a, b = g._ty, y._ty
+    if a.dtype is float32 and dtype is float16:
+        raise RuntimeError("expected scalar type Float but found Half")
+    if a.shape != b.shape:
+        raise RuntimeError("Expected tensor for argument #1 'grad' to have same size as tensor for argument #2 "
+                           f"'output'; but {list(a.shape)} does not equal {list(b.shape)} "
+                           f"(while checking arguments for {of}_backward)")  # fmt: skip
+    dim = wrap_dim(dim, b.ndim)
+    last = dim == max(b.ndim - 1, 0)
+    need_float(f"{of}_backward_lastdim_kernel_impl" if last else f"{of}_backward_kernel_impl", a)
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"expected scalar type {SCALAR_NAMES[a.dtype]} but found {SCALAR_NAMES[b.dtype]}")
+    return call(op, (g, y), dim)
 
 
 def implicit_dim(name: str, ndim: int, level: int) -> int:
