@@ -410,3 +410,14 @@ def test_the_gradient_of_a_view_of_windows():
     windows = (a * 1).unfold(0, 2, 1)
     (g,) = torch.autograd.grad((windows.as_strided((2,), (2,), 0) * torch.tensor([1.0, 10])).sum(), a)
     assert g.tolist() == [1, 0, 10, 0]
+
+
+def test_grad_refuses_what_is_no_input() -> None:
+    x = torch.ones(2, requires_grad=True)
+    y = (x * x).sum()
+    for none in ([], ()):
+        with pytest.raises(RuntimeError, match=r"`inputs` argument to `grad\(\)` cannot be empty"):
+            torch.autograd.grad(y, none)
+    for other, name in ((None, "NoneType"), (1, "int")):
+        with pytest.raises(RuntimeError, match=f"all inputs have to be Tensors or GradientEdges, but got {name}"):
+            torch.autograd.grad(y, [x, other])

@@ -172,7 +172,8 @@ def grad(
     (https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html).
 
     Raises:
-        RuntimeError: an input does not require grad, or was not used and ``allow_unused`` is false.
+        RuntimeError: there are no inputs, or one is no tensor, does not require grad, or was not used and
+            ``allow_unused`` is false.
     """
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
@@ -181,8 +182,12 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
+    if not ins:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     keys = []
     for x in ins:
+        if not isinstance(x, TensorBase):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
         edge = _edge(x)
         if edge is None and not requires_grad(x):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
