@@ -486,3 +486,21 @@ def test_the_home_of_functions_of_groups() -> None:  # avalanche
         distributed.destroy_process_group()
     with pytest.raises(AttributeError, match="distributed_c10d' has no attribute 'nothing'"):
         home.nothing  # noqa: B018
+
+
+def test_batches_need_not_be_pinned() -> None:  # speechbrain
+    from flambeau.utils.data._utils.pin_memory import pin_memory
+
+    batch = [torch.ones(2), {"x": torch.zeros(1)}]
+    assert pin_memory(batch) is batch and torch.equal(pin_memory(batch[0]), batch[0])
+    assert pin_memory(SimpleNamespace(pin_memory=lambda: 3)) == 3
+
+
+def test_broadcast_to_takes_sizes_number_by_number() -> None:  # speechbrain
+    x = torch.arange(3.0)
+    for y in (x.broadcast_to(2, 3), x.broadcast_to((2, -1)), x.broadcast_to(size=[2, 3])):
+        assert y.shape == (2, 3) and y.stride() == (0, 1)
+    with pytest.raises(TypeError, match="missing 1 required"):
+        x.broadcast_to()
+    with pytest.raises(RuntimeError, match="must match the existing size"):
+        x.broadcast_to(2, 2)

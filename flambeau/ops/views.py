@@ -500,9 +500,11 @@ def expand(self: Any, *sizes: Any, implicit: bool = False, size: Any = None) -> 
 
 
 @export()
-def broadcast_to(input: Any, size: Any) -> Any:
-    """``input.expand(size)``."""
-    return input.expand(tuple(size))
+def broadcast_to(input: Any, *sizes: Any, size: Any = None) -> Any:
+    """``input.expand(size)``; the sizes as a sequence or number by number."""
+    if size is None and not sizes:
+        raise TypeError('broadcast_to() missing 1 required positional arguments: "size"')
+    return input.expand(*sizes, size=size)
 
 
 def select_rule(t: Ty, attrs: tuple[int, int]) -> Ty:
