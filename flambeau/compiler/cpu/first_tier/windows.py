@@ -29,7 +29,7 @@ LEAST = 1 << 12  # products from which on a table pays
 NANOSECONDS = 0.02  # of a product
 WHOLE = 0.8  # what part of a panel an image must fill to be read by itself
 OUTER = 2  # dimensions of both operands, or of images
-TABLES = 1000  # that are remembered
+TABLES = 200  # that are remembered, of up to half a megabyte
 # In units of a multiplication of vectors:
 LATENCY, TURN = 4, 2  # of a block's products, at least, and what a turn of its loop takes besides
 PIECE, TURNED = 1.5, 5  # to read or write a vector that is packed, and more if it is transposed
@@ -170,7 +170,8 @@ class _Product:
         x, y, sizes = self.x, self.y, self.sizes
         sums, columns = [tuple([(sizes[c], y[c]) for c in labels]) for labels in (self.sums, self.columns)]
         rows = tuple([(sizes[c], x[c]) for c in self.rows])
-        self.table, parts, across = _table(tuple([x[c] for c in self.sums]), rows, sums, columns, self.dt)
+        self.lie = (tuple([x[c] for c in self.sums]), rows, sums, columns, self.dt)
+        _, parts, across = _table(*self.lie)
         o, p, m = [self._count(labels) for labels in (self.outer[:1], self.outer[1:], self.rows)]
         all_sizes = (o, p, self._count(self.image), m, self._count(self.sums), n)
         steps = [*[x.get(c, 0) for c in (*self.outer, q)], *[y.get(c, 0) for c in (*self.outer, q)], *self.z]
@@ -185,8 +186,8 @@ class _Product:
 
     def call(self, x: Any, y: Any) -> Any:
         """The result."""
-        z = np.empty(self.shape, self.dt.np)
-        self.program.run_packed(self.pack(id(x), id(y), id(z), id(self.table), *self.words))
+        z, (table, *_) = np.empty(self.shape, self.dt.np), _table(*self.lie)  # plans are many, and tables are large
+        self.program.run_packed(self.pack(id(x), id(y), id(z), id(table), *self.words))
         return z if self.back is None else z.transpose(self.back)
 
 
