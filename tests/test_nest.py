@@ -85,6 +85,25 @@ def check(
             np.testing.assert_allclose(a, b, rtol=8 * wide, atol=8 * wide * scale, err_msg=repr(f))
 
 
+def views_that_mix(count: int) -> Function:
+    """A sum of reshaped columns, each of which no affine access reaches."""
+    b = Builder()
+    x = b.input(0, (6, 10), dt.float32, ((10, 1), 0))
+    total = x
+    for k in range(count):
+        columns = b.transpose(b.map("mul", x, b.const(1 + k / 8, dt.float32)), 0, 1)
+        total = b.map("add", total, b.reshape(columns, (6, 10)))
+    b.f.outputs = [total]
+    return b.f
+
+
+def test_views_that_a_cluster_cannot_read_are_found_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = []
+    monkeypatch.setattr(execute, "clusters", lambda *args, known=execute.clusters: rounds.append(1) or known(*args))
+    check(views_that_mix(40), [np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)], exact=True)
+    assert execute.ALONE < len(rounds) <= execute.ALONE + 3
+
+
 def softmax_of_columns(rows: int, columns: int) -> Function:
     """Softmax down the columns."""
     b = Builder()

@@ -109,44 +109,88 @@ def _has_instructions(v: Value, target: Target) -> bool:
     )
 
 
+ALONE = 8  # rounds in which a cluster names one view that it cannot read: once it is cut there, it may read the others
+
+
+class _Marks(NamedTuple):
+    """What is done otherwise because affine accesses do not reach it."""
+
+    forced: set[Value]  # stored before it is read
+    divided: set[Value]  # reshapes whose own loops divide: what they show is stored too
+    opaque: set[Value]  # NumPy's
+
+    def note(self, v: Value, c: Cluster, layouts: Mapping[Value, Layout]) -> None:
+        """Has the next round read a view otherwise that a cluster cannot read."""
+        a = _behind(v)
+        if any(r.kind == "contract" for r in c.reduces) and v.kind == "view" and v not in self.forced:
+            self.forced.add(v)
+        elif a not in layouts and a not in self.forced and a.kind != "const":
+            self.forced.add(a)
+        elif v.name in ("reshape", "strided") and v.kind == "view" and v not in self.divided:
+            self.forced.add(v)
+            self.divided.add(v)
+        else:
+            self.opaque.add(v)
+
+
+def _behind(v: Value) -> Value:
+    """What is stored first, if a value cannot be read."""
+    return v if v.kind in ("reduce", "contract") else v.args[0]
+
+
 def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Steps:
     """The clusters of a function with their loop nests; what no affine access reaches is stored first, or NumPy's."""
-    forced = read_first(f)
-    divided: set[Value] = set()
-    opaque: set[Value] = set()
     native = {v for v in f.values if generated(v, target)}
     known = Nests(f.chunks, f.lanes)
-
+    marks = _Marks(read_first(f), set(), set())
+    turn = 0
     while True:
-        cs = clusters(f, _nested(f, native - opaque).__contains__, forced)
-        through = {
-            v for v in native - opaque if v.kind in ("view", "const")
-        }  # read where they are from, not NumPy's copy
-        stored = {v for c in cs for v in c.outputs if c.native or v not in through}
-        layouts = {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
+        cs = clusters(f, _nested(f, native - marks.opaque).__contains__, marks.forced)
+        layouts = _layouts(f, cs, native - marks.opaque, layout)
         found: list[tuple[Cluster, Nest | None]] = []
         failed: dict[Value, Cluster] = {}
         for c in cs:
             try:
-                if c.is_recurrence:
-                    found.append((c, recurrence.walk(c)))
-                    continue
-                found.append((c, known.of(c, layouts.__contains__, layouts, divided) if c.native else None))
+                found.append((c, _nest_of(c, known, layouts, marks)))
             except NotAffineError as e:
-                failed[e.view] = c
+                failed |= dict.fromkeys([e.view] if turn < ALONE else _unread(c, known, layouts, layout, marks), c)
         if not failed:
             return found
         for v, c in failed.items():
-            a = v if v.kind in ("reduce", "contract") else v.args[0]
-            if any(r.kind == "contract" for r in c.reduces) and v.kind == "view" and v not in forced:
-                forced.add(v)
-            elif a not in layouts and a not in forced and a.kind != "const":
-                forced.add(a)
-            elif v.name in ("reshape", "strided") and v.kind == "view" and v not in divided:
-                forced.add(v)
-                divided.add(v)
-            else:
-                opaque.add(v)
+            marks.note(v, c, layouts)
+        turn += 1
+
+
+def _layouts(
+    f: Function, cs: Sequence[Cluster], native: set[Value], layout: Callable[[Value], Layout]
+) -> dict[Value, Layout]:
+    """How lies what is in memory before a cluster runs. Native views are read where they are, not NumPy's copy."""
+    stored = {v for c in cs for v in c.outputs if c.native or not (v in native and v.kind in ("view", "const"))}
+    return {v: layout(v) for v in f.values if v in stored or v.kind in ("input", "scalar")}
+
+
+def _nest_of(c: Cluster, known: Nests, layouts: Mapping[Value, Layout], marks: _Marks) -> Nest | None:
+    if c.is_recurrence:
+        return recurrence.walk(c)
+    return known.of(c, layouts.__contains__, layouts, marks.divided) if c.native else None
+
+
+def _unread(
+    c: Cluster, known: Nests, layouts: Mapping[Value, Layout], layout: Callable[[Value], Layout], marks: _Marks
+) -> list[Value]:
+    """All views that a cluster cannot read, one found after the other as if what is behind them were stored."""
+    found: list[Value] = []
+    layouts = dict(layouts)
+    while True:
+        try:
+            _nest_of(c, known, layouts, marks)
+            return found
+        except NotAffineError as e:
+            found.append(e.view)
+            behind = _behind(e.view)
+            if behind in layouts:
+                return found
+            layouts[behind] = layout(behind)
 
 
 def _nested(f: Function, known: set[Value]) -> set[Value]:
