@@ -26,6 +26,8 @@ def spiral(count):
 class Noise(nn.Module):
     """Which noise is in a point, given how much there is. Coordinates and time come as sines and cosines, too."""
 
+    speed: torch.Tensor                                          # (waves,), a buffer
+
     def __init__(self, width, waves=6):
         super().__init__()
         self.register_buffer("speed", torch.exp(torch.linspace(0, 3, waves)))

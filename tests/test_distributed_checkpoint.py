@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import pickletools
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 import flambeau as torch
 from flambeau import nn
 from flambeau.distributed import checkpoint as dcp
+from flambeau.distributed.checkpoint import _metadata_file
+from flambeau.distributed.checkpoint.filesystem import _StorageInfo
 from flambeau.distributed.checkpoint.format_utils import dcp_to_torch_save, torch_save_to_dcp
 from flambeau.distributed.checkpoint.metadata import TensorStorageMetadata
 from flambeau.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
@@ -154,3 +158,74 @@ def test_refusals(tmp_path: Path) -> None:
         dcp.load({"a": 0}, checkpoint_id=tmp_path)
     with pytest.raises(NotImplementedError, match="flatten_optimizer_state_dict"):
         get_state_dict(nn.Linear(1, 1), [], options=StateDictOptions(flatten_optimizer_state_dict=True))
+
+
+class Named:
+    """A name, which a pickle asks for and calls with arguments."""
+
+    def __init__(self, module: str, name: str, *args: Any) -> None:
+        self.called = module, name, args
+
+
+def pickled(named: Named, state: Any = None) -> bytes:
+    """A pickle that calls what is named and gives the result a state."""
+    module, name, args = named.called
+    text = b"\x80\x04" + b"".join(pickle.SHORT_BINUNICODE + bytes([len(s)]) + s.encode() for s in (module, name))
+    given = pickle.dumps(args, 4)[2:-1] + pickle.REDUCE if args else b""
+    given += b"" if state is None else pickle.dumps(state, 4)[2:-1] + pickle.BUILD
+    return text + pickle.STACK_GLOBAL + given + pickle.STOP
+
+
+METADATA = "torch.distributed.checkpoint.metadata"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (pickled(Named("pathlib", "os.system", "true")), "pathlib.os.system is not expected"),
+        (pickled(Named("builtins", "eval", "1")), "builtins.eval is not expected"),
+        (pickled(Named("torch", "load", "x")), "torch.load is not expected"),
+        (pickled(Named(METADATA, "torch.load", "x")), "torch.load is not expected"),
+        (pickled(Named("torch", "Size", (1,))), "the metadata of a checkpoint is <class"),
+        (pickled(Named(METADATA, "StorageMeta", "x"), {"other": 1}), "StorageMeta has no 'other'"),
+        (pickled(Named(METADATA, "StorageMeta"), (None, {"modules": 1})), "gives a state to <class"),
+        (pickled(Named("torch.serialization", "_get_layout"), (None, {"x": 1})), "gives a state to <function"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", "EOFError"),
+        (b"", "EOFError"),
+    ],
+)
+def test_metadata_names_and_makes_nothing_else(written: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / ".metadata").write_bytes(written)
+    with pytest.raises(pickle.UnpicklingError, match=message):
+        dcp.FileSystemReader(tmp_path).read_metadata()
+
+
+def test_damaged_metadata_is_refused() -> None:
+    data, rng = bytearray((GOLDEN / ".metadata").read_bytes()), random.Random(0)
+    refused = 0
+    for _ in range(1500):
+        changed = data[:]
+        for _ in range(rng.randint(1, 3)):
+            changed[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            _metadata_file.read(bytes(changed[: rng.choice([len(data), rng.randrange(len(data))])]), _StorageInfo)
+        except pickle.UnpicklingError:
+            refused += 1
+    assert refused > 1000
+
+
+@pytest.mark.parametrize("place", [("../secret", 0, 6), ("__0_0.distcp", 0, 1 << 50), ("__0_0.distcp", -1, 1)])
+def test_entries_lie_in_the_folder(place: tuple[str, int, int], tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    dcp.save({"a": 1}, checkpoint_id=tmp_path / "c")
+    reader = dcp.FileSystemReader(tmp_path / "c")
+    metadata = reader.read_metadata()
+    metadata.storage_data = dict.fromkeys(metadata.storage_data, _StorageInfo(*place))
+    with pytest.raises(pickle.UnpicklingError, match="the metadata names bytes"):
+        reader.read_bytes(metadata, "a")
+
+
+def test_objects_of_other_classes_are_not_made(tmp_path: Path) -> None:
+    dcp.save({"a": Path("x")}, checkpoint_id=tmp_path)
+    with pytest.raises(dcp.CheckpointException, match="add_safe_globals"):
+        dcp.load({"a": None}, checkpoint_id=tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flambeau as torch
+from flambeau.distributed.checkpoint import _metadata_file
 from flambeau.distributed.checkpoint.metadata import (
     BytesStorageMetadata,
     ChunkStorageMetadata,
@@ -23,7 +24,6 @@ from flambeau.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 from flambeau.serialization._files import writing
-from flambeau.serialization._names import resolve
 from flambeau.serialization._save import SavedStorages, pickle_of
 
 __all__ = ["FileSystemReader", "FileSystemWriter"]
@@ -120,17 +120,6 @@ def _bytes_of(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-class _Unpickler(pickle.Unpickler):
-    """Reads ``.metadata``, which names PyTorch's classes, paths and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "pathlib":
-            return super().find_class(module, name)
-        if module == "torch" or module.startswith("torch."):
-            return resolve(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not expected in the metadata of a checkpoint")
-
-
 class FileSystemReader:
     """Reads checkpoints from a folder, also those that several processes have written.
 
@@ -142,27 +131,43 @@ class FileSystemReader:
         self.path = Path(path)
 
     def read_metadata(self) -> Metadata:
-        """What the checkpoint holds."""
-        with open(self.path / ".metadata", "rb") as file:
-            return _Unpickler(file).load()
+        """What the checkpoint holds.
+
+        Raises:
+            UnpicklingError: the file is damaged, or names what does not belong there.
+        """
+        return _metadata_file.read((self.path / ".metadata").read_bytes(), _StorageInfo)
 
     def read_bytes(self, metadata: Metadata, name: str) -> Any:
-        """An object that is no tensor."""
-        return self._read(metadata.storage_data[MetadataIndex(name)], False)
+        """An object that is no tensor.
+
+        Raises:
+            UnpicklingError: of a class that `torch.serialization.add_safe_globals` has not been told of.
+        """
+        return self._read(metadata.storage_data[MetadataIndex(name)])
 
     def read_tensor(self, metadata: Metadata, name: str, target: Any) -> None:
         """Copies a tensor to ``target``, part by part."""
         for chunk in metadata.state_dict_metadata[name].chunks:  # type: ignore[union-attr]
-            part = self._read(metadata.storage_data[MetadataIndex(name, chunk.offsets)], True)
+            part = self._read(metadata.storage_data[MetadataIndex(name, chunk.offsets)])
             place = target
             for dim, (start, length) in enumerate(zip(chunk.offsets, chunk.sizes)):
                 place = place.narrow(dim, start, length)
             place.copy_(part)
 
-    def _read(self, info: _StorageInfo, weights_only: bool) -> Any:
+    def _read(self, info: _StorageInfo) -> Any:
+        """An entry.
+
+        Raises:
+            UnpicklingError: it is not in a file of the folder.
+        """
         if info.transform_descriptors:
             raise NotImplementedError(f"entries of a checkpoint under {list(info.transform_descriptors)}")
-        with open(self.path / info.relative_path, "rb") as file:
-            file.seek(info.offset)
+        path = (self.path / info.relative_path).resolve()
+        begin, end = info.offset, info.offset + info.length
+        if not path.is_relative_to(self.path.resolve()) or not 0 <= begin <= end <= path.stat().st_size:
+            raise pickle.UnpicklingError(f"the metadata names bytes {begin} to {end} of {info.relative_path}")
+        with open(path, "rb") as file:
+            file.seek(begin)
             data = file.read(info.length)
-        return torch.load(io.BytesIO(data), weights_only=weights_only)
+        return torch.load(io.BytesIO(data), weights_only=True)

@@ -47,4 +47,4 @@ def _lengthen(entries: list[Any], k: int) -> None:
 
 def torch_save_to_dcp(torch_save_path: str | os.PathLike[str], dcp_checkpoint_dir: str | os.PathLike[str]) -> None:
     """Writes the state_dict of a file as a checkpoint."""
-    save(torch.load(torch_save_path, weights_only=False), checkpoint_id=dcp_checkpoint_dir)
+    save(torch.load(torch_save_path), checkpoint_id=dcp_checkpoint_dir)
