@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.epoch import node_of, threads
 from ..graph.tensor_base import TensorBase
 from ..graph.types import overlaps_itself
 from ._histories import requires_grad
 from ._refused_outs import check_dtype, check_memory
-from ._writing import REPEATED, write
+from ._writing import REPEATED, check_cast, write
 
 
 def into(result: Any, out: Any, name: str = "") -> Any:
@@ -38,9 +37,7 @@ def into(result: Any, out: Any, name: str = "") -> Any:
         check_dtype(name, result._ty.dtype, out._ty.dtype)
     if result._s.pending:
         check_memory(name, result, out)
-    if not can_cast(result._ty.dtype, out._ty.dtype):
-        raise RuntimeError(f"result type {SCALAR_NAMES[result._ty.dtype]} can't be cast to the desired output type "
-                           f"{SCALAR_NAMES[out._ty.dtype]}")  # fmt: skip
+    check_cast(result._ty.dtype, out._ty.dtype)
     if out._ty.shape != result._ty.shape:
         _resize_out(result, out)
     if overlaps_itself(out._ty):

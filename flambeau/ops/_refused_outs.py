@@ -8,6 +8,7 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
 from ..graph.epoch import node_of
 from ..graph.node import VIEW, Node
 from ..graph.types import Ty
+from ._writing import SHARED
 
 if TYPE_CHECKING:
     from ..graph.tensor_base import TensorBase
@@ -37,10 +38,6 @@ _FREE = frozenset(
 )
 # These read elements in another order than they write, so memory that is both is refused even where both see it alike.
 _ANYWHERE = frozenset(("cross", "linalg_cross", "gather", "index_select", "take", "take_along_dim"))
-_SHARED = (
-    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-    "location. Please clone() the tensor before performing the operation."
-)
 
 
 def check_dtype(name: str, result: dtype, out: dtype) -> None:
@@ -70,7 +67,7 @@ def check_memory(name: str, result: TensorBase, out: TensorBase) -> None:
     for i in node_of(result).ins:
         seen = _seen_in(i, whole)
         if seen is not None and _shifted(seen, t, name in _ANYWHERE):
-            raise RuntimeError(_SHARED)
+            raise RuntimeError(SHARED)
 
 
 def _seen_in(node: Node, whole: Node) -> Ty | None:

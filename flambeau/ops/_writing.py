@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, can_cast, weak_dtype
+from ..dtypes import SCALAR_NAMES, can_cast, dtype, weak_dtype
 from ..graph import packing
 from ..graph.epoch import NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
 from ..graph.fn import Fn, next_number, pack_saved, save_outputs
@@ -22,6 +22,10 @@ from ._immediate import AT_ONCE, FILLING, SMALL
 from ._immediate import write as write_at_once
 from ._view_rules import refuse_write
 
+SHARED = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+    "location. Please clone() the tensor before performing the operation."
+)
 REPEATED = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
     "Please clone() the tensor before performing the operation."
@@ -175,21 +179,23 @@ def refuse_overlap(out: Ty, other: Ty) -> None:
     if not (out.dense and other.dense):
         return
     if out.offset < other.offset + other.numel and other.offset < out.offset + out.numel:
-        raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
-            "memory location. Please clone() the tensor before performing the operation."
-        )
+        raise RuntimeError(SHARED)
 
 
 def _same_layout(a: Ty, b: Ty) -> bool:
     return a.strides == b.strides and a.shape == b.shape
 
 
+def check_cast(result: dtype, target: dtype) -> None:
+    """Raises if values of a dtype are not stored as another."""
+    if not can_cast(result, target):
+        raise RuntimeError(f"result type {SCALAR_NAMES[result]} can't be cast to the desired output type "
+                           f"{SCALAR_NAMES[target]}")  # fmt: skip
+
+
 def check_result(op: Operator, result: Ty, target: Ty) -> None:
     """Raises if ``result`` cannot be stored in place in ``target``."""
-    if not can_cast(result.dtype, target.dtype):
-        raise RuntimeError(f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
-                           f"{SCALAR_NAMES[target.dtype]}")  # fmt: skip
+    check_cast(result.dtype, target.dtype)
     if result.shape != target.shape:
         raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape "
                            f"{list(result.shape)}")  # fmt: skip

@@ -15,12 +15,8 @@ from ._immediate import is_batch, join
 from ._layouts import channels_last_strides, is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
+from ._writing import SHARED
 from .sparsity import sparse_joined
-
-SHARED = (
-    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-    "location. Please clone() the tensor before performing the operation."
-)
 
 
 def _kept(tys: Sequence[Ty]) -> list[Ty]:

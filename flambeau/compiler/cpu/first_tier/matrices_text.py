@@ -6,7 +6,7 @@ added one after the other, with vectors along ``n``, or in lanes along ``k``, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ....dtypes import dtype
 from ..target import Target
@@ -31,6 +31,23 @@ def tile(target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return ((6, 3, 1), (4, 2, 1)) if target.vector_registers == 32 else ((4, 2, 1), (2, 1))
 
 
+def units_of(w: Writer, words: Mapping[str, str], width: int) -> tuple[Loop, dict[str, str]]:
+    """The loop over a chunk's units, opened, and where the unit lies along ``o``, ``p``, ``m`` and ``n``."""
+    blocks, columns = w.over(words["m"], words["block"]), w.over(words["n"], str(width))
+    units = "1"
+    for size in (words["o"], words["p"], blocks, columns):
+        units = w.put(f"mul i64 {units}, {size}")
+    low, high = [w.put(f"udiv i64 {w.put(f'mul i64 {c}, {units}')}, {words['chunks']}")
+                 for c in ("%chunk", w.put("add i64 %chunk, 1"))]  # fmt: skip
+    loop = Loop(w, "u", w.put(f"sub i64 {high}, {low}"), "entry", {}, "")
+    rest, at = w.put(f"add i64 %u, {low}"), []
+    for size in (columns, blocks, words["p"]):
+        at.append(w.put(f"urem i64 {rest}, {size}"))
+        rest = w.put(f"udiv i64 {rest}, {size}")
+    row, column = w.put(f"mul i64 {at[1]}, {words['block']}"), w.put(f"mul i64 {at[0]}, {width}")
+    return loop, {"o": rest, "p": at[2], "m": row, "n": column}
+
+
 class _Frame:
     """The kernel around a unit, opened; ``end`` closes it.
 
@@ -45,20 +62,8 @@ class _Frame:
         w.label("entry")
         places = [w.word("%operands", k, "ptr") for k in range(OPERANDS)]
         self.words = g = {name: w.word("%operands", OPERANDS + k) for k, name in enumerate(WORDS)}
-        blocks, columns = w.over(g["m"], g["block"]), w.over(g["n"], str(width))
-        units = "1"
-        for size in (g["o"], g["p"], blocks, columns):
-            units = w.put(f"mul i64 {units}, {size}")
-        low, high = [w.put(f"udiv i64 {w.put(f'mul i64 {c}, {units}')}, {g['chunks']}")
-                     for c in ("%chunk", w.put("add i64 %chunk, 1"))]  # fmt: skip
-        self.loop = Loop(w, "u", w.put(f"sub i64 {high}, {low}"), "entry", {}, "")
-        unit = w.put(f"add i64 %u, {low}")
-        at = []
-        for size in (columns, blocks, g["p"]):
-            at.append(w.put(f"urem i64 {unit}, {size}"))
-            unit = w.put(f"udiv i64 {unit}, {size}")
-        row, column = w.put(f"mul i64 {at[1]}, {g['block']}"), w.put(f"mul i64 {at[0]}, {width}")
-        steps = {"o": unit, "p": at[2], "m": row, "n": column}
+        self.loop, steps = units_of(w, g, width)
+        row, column = steps["m"], steps["n"]
         places = [self._moved(w, p, name, steps) for p, name in zip(places, "xyz")]
         self.x, self.y = places[:2]
         self.z = w.at(places[2], w.put(f"mul i64 {column}, {dt.itemsize}"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type, constant, suffix, type_of
-from .matrices_text import DEPTH, KERNEL, classes, switch, transposed
+from .matrices_text import DEPTH, KERNEL, classes, switch, transposed, units_of
 from .products import multiply_add
 from .text import Loop, Writer, lanes_of
 
@@ -104,19 +104,9 @@ class _Unit:
         self.start = places.pop()
         self.table, rows, first, self.pieces, self.panel = [w.at(self.start, g[name]) for name in PLACES]
         self.across = w.put(f"icmp ne i64 {g['across']}, 0")
-        blocks, columns = w.over(g["m"], g["block"]), w.over(g["n"], str(width))
-        units = "1"
-        for size in (g["o"], g["p"], blocks, columns):
-            units = w.put(f"mul i64 {units}, {size}")
-        low, high = [w.put(f"udiv i64 {w.put(f'mul i64 {c}, {units}')}, {g['chunks']}")
-                     for c in ("%chunk", w.put("add i64 %chunk, 1"))]  # fmt: skip
-        self.loop = Loop(w, "u", w.put(f"sub i64 {high}, {low}"), "entry", {}, "")
-        unit, at = w.put(f"add i64 %u, {low}"), []
-        for size in (columns, blocks, g["p"]):
-            at.append(w.put(f"urem i64 {unit}, {size}"))
-            unit = w.put(f"udiv i64 {unit}, {size}")
-        row, self.column = w.put(f"mul i64 {at[1]}, {g['block']}"), w.put(f"mul i64 {at[0]}, {width}")
-        self.x, self.y, z = [self._moved(p, name, {"o": unit, "p": at[2], "m": row}) for p, name in zip(places, "xyz")]
+        self.loop, steps = units_of(w, g, width)
+        row, self.column = steps["m"], steps.pop("n")
+        self.x, self.y, z = [self._moved(p, name, steps) for p, name in zip(places, "xyz")]
         self.places = w.at(rows, w.put(f"mul i64 {row}, {WORD}"))
         self.z = w.at(z, w.put(f"mul i64 {self.column}, {dt.itemsize}"))
         self.rows = w.least(w.put(f"sub i64 {g['m']}, {row}"), g["block"])
