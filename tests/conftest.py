@@ -21,6 +21,7 @@ import pytest
 os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
 os.environ.setdefault("FLAMBEAU_TWINS", "off")
 os.environ.setdefault("FLAMBEAU_ASIDE", "off")
+import _costs
 import _two_tiers as two_tiers
 
 from flambeau import _collector, _execution
@@ -33,6 +34,16 @@ from flambeau.graph import realisation
 from flambeau.ops import _overriding
 
 sys.path.append(str(Path(__file__).parents[1]))  # for the benchmarks, which are not installed
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    says = "say how many processor seconds files and tests took (FILE: all of them, as JSON)"
+    parser.addoption("--costs", nargs="?", const="", metavar="FILE", help=says)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (file := config.getoption("--costs")) is not None:
+        config.pluginmanager.register(_costs.Costs(file))
 
 
 def verified(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -68,13 +79,18 @@ def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
     realisation.forget()
 
 
-@pytest.fixture
-def small_heap() -> Iterator[None]:
-    """Collections look at new objects alone: before many tests there are so many that each takes half a second."""
+def pytest_collection_finish() -> None:
+    """Collections leave out the tests themselves: to look through so many objects takes half a second each time."""
     _collector.take_back()
+    gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
+
+
+@pytest.fixture
+def small_heap() -> None:
+    """Collections look at what the test makes alone."""
+    gc.collect()
+    gc.freeze()
 
 
 stored.store = lambda: Disk(None)  # tests change how programs are planned

@@ -23,12 +23,15 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """The collector's settings stay those of the other tests."""
+    """The collector's settings stay those of the other tests, and nothing is set aside when a test begins."""
     realisation.forget()
+    gc.unfreeze()
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
     realisation.forget()
+    gc.collect()
+    gc.freeze()
 
 
 class Ring:

@@ -70,12 +70,10 @@ def workers_are_forked() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def older_objects_are_not_looked_at() -> Iterator[None]:
+def older_objects_are_not_looked_at() -> None:
     """What other tests have left is looked through neither by the collections below nor in each worker."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
