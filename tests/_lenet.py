@@ -13,6 +13,7 @@ from flambeau.compiler.ir import Function
 from flambeau.compiler.simplify import simplify
 from flambeau.graph import realisation
 from flambeau.graph.epoch import threads
+from flambeau.graph.program import Program
 from flambeau.nn import functional as F
 
 KINDS = ("max", "avg", "norm", "dropout", "tanh", "small")
@@ -42,20 +43,25 @@ class LeNet(nn.Module):
 def functions_of(run: Callable[[], Any]) -> list[Function]:
     """The simplified functions of the programs that ``run`` makes, as a process without other threads records them.
 
-    Where threads have been, gradients are recorded in another order, which listings show.
+    Where threads have been, gradients are recorded in another order, which listings show. The programs do not run.
     """
     realisation.realise()
     realisation.forget()
     epoch = threads.epoch
-    before = epoch.alone, epoch.deferring, epoch.crowded
-    epoch.alone, epoch.deferring, epoch.crowded = True, True, False
+    before = epoch.alone, epoch.deferring, epoch.crowded, realisation.executor[0]
+    epoch.alone, epoch.deferring, epoch.crowded, realisation.executor[0] = True, True, False, _zeros
     try:
         run()
     finally:
-        epoch.alone, epoch.deferring, epoch.crowded = before
+        epoch.alone, epoch.deferring, epoch.crowded, realisation.executor[0] = before
     found = [simplify(p.function) for p in realisation.programs.values()]
     realisation.forget()
     return found
+
+
+def _zeros(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
+    """Zeros in the place of what a program computes."""
+    return [np.zeros(1 + sum((n - 1) * s for n, s in zip(t.shape, t.strides)), t.dtype.np) for t in p.outputs]
 
 
 def step(net: Any, x: Any, y: Any, loss: Callable[..., Any] = F.cross_entropy) -> Function:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from _compiled import functions, on_numpy, types_of
 from _lenet import KINDS, arrays, lenet, step
+from _thorough import thorough
 from hypothesis import HealthCheck, given, settings
 
 import flambeau as torch
@@ -69,11 +70,13 @@ def test_samples_padded_with_a_number_up_to_a_whole_chunk() -> None:
 # ---- programs
 
 
-@pytest.mark.parametrize(
-    "kind, batch, lanes",
-    [*[(k, n, 16) for k in KINDS for n in (16, 20)], ("max", 12, 16), ("norm", 32, 16), ("max", 64, 16),
-     *[(k, 20, 8) for k in KINDS], ("max", 12, 8), ("norm", 64, 8)],
-)  # fmt: skip
+LENETS = [*[(k, 20, 16) for k in KINDS], ("max", 12, 16), ("max", 16, 16), ("norm", 32, 16), ("max", 20, 8),
+          ("norm", 16, 8), ("small", 12, 8)]  # fmt: skip
+MORE = [*[(k, 16, 16) for k in KINDS if k != "max"], ("max", 64, 16), *[(k, 20, 8) for k in KINDS if k != "max"],
+        ("max", 12, 8), ("norm", 64, 8)]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, batch, lanes", [*LENETS, *thorough(MORE)])
 def test_lenet(kind: str, batch: int, lanes: int) -> None:
     f = lenet(kind, batch)
     g = tiled(f, lanes=lanes)
@@ -265,8 +268,11 @@ def test_random_functions(case: Any) -> None:
 # ---- one order of sums
 
 
-@pytest.mark.parametrize("n", [12, 16, 24, 40, 64, 100])
-@pytest.mark.parametrize("op", ["sum", "prod", "max"])
+SUMS = [("sum", n) for n in (12, 24, 40, 100)] + [("prod", 24), ("max", 40)]
+MORE_SUMS = [("sum", n) for n in (16, 64)] + [(op, n) for op in ("prod", "max") for n in (12, 16, 64, 100)]
+
+
+@pytest.mark.parametrize("op, n", [*SUMS, *thorough([*MORE_SUMS, ("prod", 40), ("max", 24)])])
 @pytest.mark.parametrize("dims", [(0,), (0, 2, 3), (0, 1), (0, 1, 2, 3)])
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_bits_do_not_depend_on_the_tiling(lanes: int, dims: tuple[int, ...], op: str, n: int) -> None:
@@ -308,7 +314,7 @@ def test_bits_of_contractions_do_not_depend_on_the_tiling(name: str, n: int, lan
     assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("kind, batch", [("max", 16), ("avg", 20), ("norm", 32)])
+@pytest.mark.parametrize("kind, batch", [("max", 16), ("norm", 20), *thorough([("avg", 20), ("norm", 32)])])
 def test_bits_of_a_step_do_not_depend_on_the_tiling(kind: str, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     f = lenet(kind, batch)
     inputs, scalars = arrays(f)
