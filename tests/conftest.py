@@ -74,7 +74,8 @@ def as_declared(kind: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def native_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs run as native code."""
+    """Programs run as native code, and are the test's own: what tests before it have left pending is computed."""
+    realisation.realise()
     monkeypatch.setattr(realisation, "executor", [_execution.run_compiled])
     realisation.forget()
 

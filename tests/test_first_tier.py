@@ -35,6 +35,7 @@ F = nn.functional
 @pytest.fixture
 def in_both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """Every program runs in both tiers; how many did."""
+    realisation.realise()
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
     realisation.forget()
