@@ -12,7 +12,7 @@ from .graph.keeping import let_go
 from .graph.realisation import settled
 from .graph.storage import Storage
 from .graph.tensor_base import new_tensor
-from .graph.types import ty
+from .graph.types import lazily, ty
 
 
 class Memory(mmap.mmap):
@@ -81,7 +81,7 @@ def reduced(x: Any) -> Any:
     from multiprocessing.reduction import DupFd
 
     s, t = x._s, x._ty
-    form = t.dtype, t.shape, t.strides, t.offset
+    form = t.dtype, t.shape, t.strides, t.offset, t.lazy
     whole = s.ty.dtype, s.ty.shape, s.ty.strides
     return _rebuilt, (type(x), DupFd(memory.fd), s.buf.size, whole, form, x.requires_grad)  # type: ignore[union-attr]
 
@@ -91,6 +91,6 @@ def _rebuilt(cls: Any, descriptor: Any, size: int, whole: Any, form: Any, requir
     dt, shape, strides = whole
     s = Storage.of(ty(shape, dt, strides), None, _mapped(descriptor.detach(), dt.np, size))
     s.share()
-    dt, shape, strides, offset = form
-    x = new_tensor(s, ty(shape, dt, strides, offset))
+    dt, shape, strides, offset, lazy = form
+    x = new_tensor(s, lazily(ty(shape, dt, strides, offset), lazy))
     return cls(x, requires_grad) if cls is not type(x) else x.requires_grad_(requires_grad)

@@ -15,7 +15,7 @@ from .device import CPU, strided
 from .dtypes import complex32, dtype, uint8
 from .graph.storage import Storage, flat_type
 from .graph.tensor_base import new_tensor
-from .graph.types import beside, ty
+from .graph.types import CONJ, NEG, Ty, beside, lazily, ty
 from .storage import TypedStorage, UntypedStorage, new_storage
 
 _LARGEST = 2**63 - 1
@@ -85,12 +85,13 @@ def _finished(x: Any, requires_grad: Any, metadata: Any) -> Any:
 
 
 def _with_metadata(x: Any, metadata: Any) -> Any:
-    """PyTorch may save a conjugate or a negative as a mark on the original; here it is computed."""
+    """A view that conjugates or negates is saved as the original with a mark."""
     if not isinstance(metadata, dict):
         raise TypeError(f"expected dict, got {type(metadata).__name__}")
-    if metadata.get("conj"):
-        x = x.conj()
-    return -x if metadata.get("neg") else x
+    lazy = (CONJ if metadata.get("conj") else 0) | (NEG if metadata.get("neg") else 0)
+    if lazy & CONJ and not x._ty.dtype.is_complex:
+        raise RuntimeError("only complex tensors are saved as conjugates; the file is damaged")
+    return new_tensor(x._s, lazily(x._ty, lazy))
 
 
 def _rebuild_tensor(storage: Any, storage_offset: Any, size: Any, stride: Any) -> Any:
@@ -236,10 +237,21 @@ def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
         storage: UntypedStorage = _as_half_pairs(x)
     elif t.dtype in TypedStorage.LEGACY:
         storage = TypedStorage.LEGACY[t.dtype](x._s)
-        return _rebuild_tensor_v2, (storage, t.offset, t.shape, t.strides, x.requires_grad, OrderedDict())
+        return _rebuild_tensor_v2, (storage, *_form(x), OrderedDict(), *_marks(t))
     else:
         storage = UntypedStorage(x._s)
-    return _rebuild_tensor_v3, (storage, t.offset, t.shape, t.strides, x.requires_grad, OrderedDict(), t.dtype)
+    return _rebuild_tensor_v3, (storage, *_form(x), OrderedDict(), t.dtype, *_marks(t))
+
+
+def _form(x: Any) -> tuple[Any, ...]:
+    t = x._ty
+    return t.offset, t.shape, t.strides, x.requires_grad
+
+
+def _marks(t: Ty) -> tuple[dict[str, bool], ...]:
+    """What ``_with_metadata`` reads, if there is something to say."""
+    marks = {name: True for name, bit in (("conj", CONJ), ("neg", NEG)) if t.lazy & bit}
+    return (marks,) if marks else ()
 
 
 def _as_half_pairs(x: Any) -> UntypedStorage:

@@ -99,6 +99,14 @@ SCALAR_NAMES = {
     float8_e4m3fn: "Float8_e4m3fn", float8_e5m2: "Float8_e5m2",
 }  # fmt: skip
 
+_LEGACY = frozenset([uint8, int8, int16, int32, int64, float16, float32, float64])
+
+
+def type_text(dt: dtype) -> str:
+    """What PyTorch's messages call a type of tensors: ``torch.FloatTensor``, ``CPUBFloat16Type``."""
+    return f"torch.{SCALAR_NAMES[dt]}Tensor" if dt in _LEGACY else f"CPU{SCALAR_NAMES[dt]}Type"
+
+
 C_NAMES = {
     bool_: "bool", uint8: "unsigned char", int8: "signed char", int16: "short int", int32: "int", int64: "long int",
     float16: "c10::Half", bfloat16: "c10::BFloat16", float32: "float", float64: "double",

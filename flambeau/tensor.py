@@ -26,7 +26,7 @@ from .graph.realisation import exposed, realised
 from .graph.storage import Storage, VersionCounter, flat_type
 from .graph.tensor_base import TensorBase, new_tensor, register_class, replaced
 from .graph.traced import Traced
-from .graph.types import Size, Ty, beside, ty
+from .graph.types import CONJ, NEG, Size, Ty, beside, lazily, ty
 from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._layouts import channels_last_strides
 from .ops._overriding import copied, note_class, offer, plain, state
@@ -175,16 +175,18 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return self._ty.dtype.is_signed
 
     def is_conj(self) -> bool:
-        """False: conjugates are computed."""
+        """Is it a view that conjugates?"""
+        return self._ty.lazy & CONJ != 0
+
+    def is_neg(self) -> bool:
+        """Is it a view that negates?"""
+        return self._ty.lazy & NEG != 0
+
+    def is_inference(self) -> bool:
+        """False: no tensor is treated in another way because it was made in inference mode."""
         return False
 
-    is_neg = is_inference = is_pinned = is_coalesced = is_distributed = is_conj
-
-    def resolve_conj(self) -> Tensor:
-        """The tensor itself."""
-        return self
-
-    resolve_neg = resolve_conj
+    is_pinned = is_coalesced = is_distributed = is_inference
 
     def cpu(self, memory_format: Any = None) -> Tensor:
         """The tensor itself if it is on the CPU, and of the memory format.
@@ -236,8 +238,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The values, read-only in spirit; bfloat16 as float32."""
         t, flat = self._ty, self._flat_values()
         if t.contiguous and flat.size == t.numel:
-            return flat.reshape(t.shape)
-        return _strided_view(flat, t.shape, t.strides, t.offset)
+            values = flat.reshape(t.shape)
+        else:
+            values = _strided_view(flat, t.shape, t.strides, t.offset)
+        return _read_through(values, t.lazy) if t.lazy else values
 
     def _flat_values(self) -> np.ndarray:
         """The whole memory as values of the tensor's dtype."""
@@ -253,12 +257,19 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if self._ty.meta:
             raise TypeError("can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to "
                             "host memory first.")  # fmt: skip
+        if self._ty.lazy and not force:
+            bit, how = ("conjugate", "conj") if self._ty.lazy & CONJ else ("negative", "neg")
+            raise RuntimeError(
+                f"Can't call numpy() on Tensor that has {bit} bit set. Use tensor.resolve_{how}().numpy() instead."
+            )
         if self._ty.dtype.np != self._ty.dtype.compute:
             raise TypeError(f"Got unsupported ScalarType {dtypes.SCALAR_NAMES[self._ty.dtype]}")
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array that shares memory."""
         self._check_numpy(force)
+        if self._ty.lazy:
+            return self._numpy()
         flat = exposed(self._s)
         if not flat.flags.writeable:
             flat = self._s.buf = flat.copy()
@@ -287,8 +298,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         s, t = self._s, self._ty
         if t.meta:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        if t.dtype is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
-            return self._flat_values().item(t.offset)
+        if t.stored is not s.ty.dtype or t.dtype.np is not t.dtype.compute:
+            return self._numpy().item() if t.lazy else self._flat_values().item(t.offset)
         return realised(s).item(t.offset)
 
     def tolist(self) -> Any:
@@ -458,7 +469,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             if storage_offset < 0:
                 raise RuntimeError(f"Tensor: invalid storage offset {storage_offset}")
             t = ty(tuple(size), self.dtype, tuple(stride) if stride is not None else None, storage_offset)
-        t = beside(t, s.ty)
+        t = lazily(beside(t, s.ty), self._ty.lazy)
         _check_room(s, t)
         complete_all()
         replaced[0] += 1
@@ -621,8 +632,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             return memo[id(self)]
         import copy
 
-        s = copied_storage(self._s, memo)
-        x = Tensor._make_subclass(type(self), new_tensor(s, self._ty), requires_grad(self))
+        if self._ty.lazy:
+            whole = self.detach().clone()  # type: ignore[attr-defined]
+        else:
+            whole = new_tensor(copied_storage(self._s, memo), self._ty)
+        x = Tensor._make_subclass(type(self), whole, requires_grad(self))
         memo[id(self)] = x
         if self._grad is not None:
             x._grad = copy.deepcopy(self._grad, memo)
@@ -652,6 +666,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise TypeError("stream must be ``int`` or ``none``")
         if stream not in (None, -1):
             raise AssertionError("stream should be None on cpu.")
+        if self._ty.lazy:
+            bit = "conjugate" if self._ty.lazy & CONJ else "negative"
+            raise BufferError(f"Can't export tensors with the {bit} bit set")
         return self.numpy().__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -678,6 +695,12 @@ def _of_class(result: Any, cls: type) -> Any:
     if isinstance(result, (tuple, list)):
         return type(result)([_of_class(x, cls) for x in result])
     return result
+
+
+def _read_through(values: np.ndarray, lazy: int) -> np.ndarray:
+    """What a view that conjugates or negates reads where memory holds ``values``."""
+    values = np.conjugate(values) if lazy & CONJ else values
+    return np.negative(values) if lazy & NEG else values
 
 
 def _alias(x: Any) -> Any:
@@ -799,7 +822,7 @@ def _matrix_transpose(x: Any) -> Any:
 def _matrix_adjoint(x: Any) -> Any:
     from .ops.views import matrix_transpose
 
-    return matrix_transpose(x.conj() if x.is_complex() else x, "mH", "Consider using x.conj().")
+    return matrix_transpose(x, "mH", "Consider using x.conj().").conj()
 
 
 def _adjoint(x: Any) -> Any:
@@ -811,7 +834,7 @@ def _adjoint(x: Any) -> Any:
             f"tensor.H is only supported on matrices (2-D tensors). Got {n}-D tensor."
             + (" For batches of matrices, consider using tensor.mH" if n > 2 else "")
         )
-    return matrix_transpose(x.conj() if x.is_complex() else x, "H", "Consider using x.conj().")
+    return matrix_transpose(x, "H", "Consider using x.conj().").conj()
 
 
 def _refusal(name: str) -> Callable[[Any, Any], None]:

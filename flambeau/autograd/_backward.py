@@ -190,6 +190,8 @@ def grad(
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
         edge = _edge(x)
         if edge is None and not requires_grad(x):
+            _root_grads(outs, grad_outputs)
+            _root_edges(outs)
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         keys.append((x, 0) if edge is None else split(edge))
     captures: dict[Any, int] = {}

@@ -215,6 +215,8 @@ def _memory(x: Any) -> Node | None:
     if s.owner is not None and s.shared:
         return None
     h = node_of(x)
+    if x._ty.lazy:
+        return None
     if x._ty is not s.ty and h.op is VIEW:
         h = h.ins[0]
     return h if h.ty is s.ty else None

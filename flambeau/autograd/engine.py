@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES
+from ..dtypes import type_text
 from ..graph.epoch import threads
 from ..graph.fn import AccumulateGrad, Fn, Out, Saved, current_version, edge_of_saved, short_name
 from ..graph.node import OUT, line_of
@@ -69,7 +69,7 @@ def _overwritten(fn: Fn, s: Any, which: int, expected: int) -> str:
     t, storage = (s.ty, s.storage) if own else (s._ty, s._s)
     text = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{SCALAR_NAMES[t.dtype]}Tensor {list(t.shape)}]{_origin(fn, s, which)} is at version "
+        f"[{type_text(t.dtype)} {list(t.shape)}]{_origin(fn, s, which)} is at version "
         f"{current_version(s)}; "
         f"expected version {expected} instead. Hint: enable anomaly detection to find the operation that failed to "
         "compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."

@@ -218,7 +218,7 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
         settler[0](epoch)
         epoch.deferring = False  # a backward pass reads what the memory holds by then
         x._w = -1
-        if x._ty is not s.ty and x._ty.dtype is s.ty.dtype and not s.pending:
+        if x._ty is not s.ty and x._ty.stored is s.ty.dtype and not s.pending:
             return _shared_part(x, s, epoch)
         h = _shared_leaf(s, epoch)
         return h if x._ty is s.ty else view_node(h, x._ty)
@@ -234,7 +234,7 @@ def _find(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
             h = settled_leaf(s)
     if x._ty is s.ty:
         h = h or _leaf(s, epoch)
-    elif h is None and x._ty.offset and x._ty.dtype is s.ty.dtype and s.raw is not None:
+    elif h is None and x._ty.offset and x._ty.stored is s.ty.dtype and s.raw is not None:
         h = _part_leaf(x, s, epoch)
     else:
         h = view_node(h or _leaf(s, epoch), x._ty)

@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ..compiler.twins import twin
-from .types import Ty, beside, on_meta, ty
+from .types import CONJ, NEG, Ty, beside, like, on_meta, plainly, ty
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -265,6 +265,12 @@ _new = object.__new__
 @twin
 def inferred(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
     """What an operator gives for inputs of these types: without memory if one of them has none."""
+    t = inferred_view(op, tys, attrs)
+    return tuple([plainly(part) for part in t]) if t.__class__ is tuple else plainly(t)
+
+
+def inferred_view(op: Operator, tys: tuple[Ty, ...], attrs: Any) -> Any:
+    """As ``inferred`` for a view operator, whose rule may say that elements are read lazily."""
     _refuse_tensors(op, attrs)
     t = op.infer(tys, attrs)
     for i in tys:
@@ -352,10 +358,26 @@ def view_node(h: Node, t: Ty) -> Node:
     key: Any = (h, t)
     n = nodes.get(key)
     if n is None:
-        given: Any = h.ty
-        n = _with_one_result(VIEW, (h,), None, beside(t, given) if given.meta else t, user_place(VIEW))
-        nodes[key] = n
+        n = nodes[key] = _first_view(h, t)
     return n
+
+
+def _first_view(h: Node, t: Ty) -> Node:
+    if t.lazy:
+        return applied(view_node(h, plainly(t)), t.lazy)
+    given: Any = h.ty
+    return _with_one_result(VIEW, (h,), None, beside(t, given) if given.meta else t, user_place(VIEW))
+
+
+def applied(h: Node, lazy: int) -> Node:
+    """What is read where memory holds ``h``, and also what memory holds where ``h`` is written."""
+    if lazy & CONJ:
+        h = intern(CONJUGATED, (h,), ())
+    return intern(NEGATED, (h,), ()) if lazy & NEG else h
+
+
+CONJUGATED = Operator("conj", lambda tys, attrs: like(tys[0]), lambda b, attrs, x: b.map("conj", x))
+NEGATED = Operator("neg", lambda tys, attrs: like(tys[0]), lambda b, attrs, x: b.map("neg", x))
 
 
 def layout_node(h: Node, t: Ty) -> Node:
@@ -364,6 +386,8 @@ def layout_node(h: Node, t: Ty) -> Node:
         return h
     n = nodes.get((LAYOUT, h, t))
     if n is None:
+        if t.lazy:
+            return layout_node(h, plainly(t))
         n = nodes[LAYOUT, h, t] = Node(LAYOUT, (h,), None, beside(t, h.ty), user_place(LAYOUT))
     return n
 
@@ -373,5 +397,8 @@ def update_node(base: Node, value: Node, view: Ty) -> Node:
     key = (UPDATE, base, value, view)
     n = nodes.get(key)
     if n is None:
-        n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(UPDATE))
+        if view.lazy:
+            n = nodes[key] = update_node(base, applied(value, view.lazy), plainly(view))
+        else:
+            n = nodes[key] = Node(UPDATE, (base, value), view, base.ty, user_place(UPDATE))
     return n

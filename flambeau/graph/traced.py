@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .node import OUT, PART, VIEW, Node, Operator
+from .node import CONJUGATED, NEGATED, OUT, PART, VIEW, Node, Operator
 
 
 class Traced:
@@ -110,7 +110,10 @@ def mark_read(h: Node | None) -> None:
     """Notes that backward nodes may read this value, and the memory of which it is a view."""
     while h is not None and not h.read:
         h.read = True
-        h = h.ins[0] if h.op is VIEW else None
+        h = h.ins[0] if h.op in _SEEN else None
+
+
+_SEEN = frozenset([VIEW, CONJUGATED, NEGATED])
 
 
 def history(h: Node) -> Traced:

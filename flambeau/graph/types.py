@@ -69,12 +69,15 @@ class Ty:
 
     ``strides`` and ``offset`` count elements. ``weak`` marks a Python number, which takes part in
     promotion by its category alone. ``meta`` marks what has no memory: tensors on the device "meta".
+    ``lazy`` says what is done to elements when they are read and undone when they are written: ``CONJ``, ``NEG`` or
+    both; ``stored`` is the dtype, and None if there is something to do. Types of nodes are never lazy.
     """
 
     __slots__ = (
         "contiguous",
         "dense",
         "dtype",
+        "lazy",
         "leaves",
         "meta",
         "nbytes",
@@ -83,12 +86,15 @@ class Ty:
         "offset",
         "shape",
         "size",
+        "stored",
         "strides",
         "views",
         "weak",
     )
 
     meta: bool
+    lazy: int
+    stored: dtype | None
     shape: tuple[int, ...]
     size: Size
     dtype: dtype
@@ -106,8 +112,8 @@ class Ty:
     def moved(self, offset: int) -> Ty:
         """The type that differs in the offset alone."""
         key: Any = (self.shape, self.dtype, self.strides, offset, self.weak)
-        if self.meta:
-            key = (*key, True)
+        if self.meta or self.lazy:
+            key = (*key, self.meta, self.lazy)
         return _types.get(key) or _interned(key, self._at(offset))
 
     def _at(self, offset: int) -> Ty:
@@ -115,7 +121,7 @@ class Ty:
         t.shape, t.size, t.dtype, t.strides, t.weak = self.shape, self.size, self.dtype, self.strides, self.weak
         t.ndim, t.numel, t.nbytes = self.ndim, self.numel, self.nbytes
         t.contiguous, t.dense = self.contiguous, self.dense
-        t.offset, t.meta = offset, self.meta
+        t.offset, t.meta, t.lazy, t.stored = offset, self.meta, self.lazy, self.stored
         t.leaves = {}
         t.views = {}
         return t
@@ -125,7 +131,8 @@ class Ty:
         return f"{self.dtype.name}{list(self.shape)}{layout}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ty, (self.shape, self.dtype, self.strides, self.offset, self.weak)
+        form = self.shape, self.dtype, self.strides, self.offset, self.weak
+        return (_lazily_at, (self.lazy, *form)) if self.lazy else (ty, form)
 
 
 _new = object.__new__
@@ -152,6 +159,8 @@ def ty(
 def _made(shape: tuple[int, ...], dt: dtype, strides: tuple[int, ...], offset: int, weak: bool, meta: bool) -> Ty:
     t = _new(Ty)
     t.meta = meta
+    t.lazy = 0
+    t.stored = dt
     t.shape = shape
     t.size = tuple.__new__(Size, shape)
     t.dtype = dt
@@ -174,8 +183,37 @@ def on_meta(t: Ty) -> Ty:
     """The type of the same tensor without memory."""
     if t.meta:
         return t
-    key = (t.shape, t.dtype, t.strides, t.offset, t.weak, True)
-    return _types.get(key) or _interned(key, _made(*key))
+    form = t.shape, t.dtype, t.strides, t.offset, t.weak, True
+    key = (*form, t.lazy)
+    return _types.get(key) or _interned(key, _marked(_made(*form), t.lazy))
+
+
+CONJ, NEG = 1, 2  # for ``Ty.lazy``
+
+
+def lazily(t: Ty, lazy: int) -> Ty:
+    """The type of the same memory of which ``lazy`` is done to elements when they are read."""
+    if t.lazy == lazy:
+        return t
+    form = t.shape, t.dtype, t.strides, t.offset, t.weak
+    key = (*form, t.meta, lazy) if lazy or t.meta else form
+    return _types.get(key) or _interned(key, _marked(_made(*form, t.meta), lazy))
+
+
+def plainly(t: Ty) -> Ty:
+    """The type of the memory as it is."""
+    return lazily(t, 0) if t.lazy else t
+
+
+def _marked(t: Ty, lazy: int) -> Ty:
+    t.lazy = lazy
+    if lazy:
+        t.stored = None
+    return t
+
+
+def _lazily_at(lazy: int, *form: Any) -> Ty:
+    return lazily(ty(*form), lazy)
 
 
 def beside(t: Ty, other: Ty) -> Ty:
@@ -293,7 +331,7 @@ def integers_type(t: Ty, index: Any) -> Ty | None:
             return None
         offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
         first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
-        known = t.views[index] = beside(first, t).moved(offset)
+        known = t.views[index] = lazily(beside(first, t).moved(offset), t.lazy)
     return known
 
 

@@ -102,7 +102,7 @@ def at_hand(x: Any) -> np.ndarray | None:
     t = x._ty
     if s.pending or t.meta:
         return None
-    if t.contiguous and t.dtype is s.ty.dtype and s.raw is not None:
+    if t.contiguous and t.stored is s.ty.dtype and s.raw is not None:
         values = s.seen
         return values if t.numel == values.size else values[t.offset : t.offset + t.numel]
     return x._numpy()

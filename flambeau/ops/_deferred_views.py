@@ -7,9 +7,10 @@ from typing import Any
 from ..compiler.twins import twin
 from ..graph.epoch import Epoch, refresh
 from ..graph.fn import Out, fn_class, next_number, numbers_of_calls
-from ..graph.node import Operator, inferred, view_node
+from ..graph.node import Operator, inferred_view, view_node
 from ..graph.tensor_base import TensorBase, View, tensor_class
 from ..graph.traced import Several, Traced, call_again, traced
+from ..graph.types import Ty, lazily, plainly
 
 _new = object.__new__
 
@@ -20,8 +21,18 @@ def view_type(op: Operator, x: TensorBase, attrs: Any) -> Any:
     known = x._ty.views
     t = known.get((op, attrs))
     if t is None:
-        t = known[op, attrs] = inferred(op, (x._ty,), attrs)
+        t = known[op, attrs] = _inferred(op, x._ty, attrs)
     return t
+
+
+def _inferred(op: Operator, t: Ty, attrs: Any) -> Any:
+    """What the rule says of plain memory, read as ``t`` is; ``conj`` of what is read conjugated is plain."""
+    found = inferred_view(op, (plainly(t),), attrs)
+    if not t.lazy:
+        return found
+    if type(found) is tuple:
+        return tuple([lazily(part, part.lazy ^ t.lazy) for part in found])
+    return lazily(found, found.lazy ^ t.lazy)
 
 
 @twin
@@ -94,7 +105,7 @@ def _first_view(op: Operator, x: Any, attrs: Any) -> Traced:
     base: Any = x._s.h
     tys = types if type(types) is tuple else (types,)
     complete = base is not None and source.complete and not op.saves and cls.simple
-    complete = complete and all(t.dtype.kind in "fc" for t in tys)
+    complete = complete and all(t.dtype.kind in "fc" and not t.lazy for t in tys)
     values = [view_node(base, t) if complete else source.value for t in tys]  # type: ignore[arg-type]
     h = (
         Several(values, source.value, complete, op, (source,), attrs)

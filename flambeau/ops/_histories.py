@@ -7,7 +7,7 @@ from typing import Any
 from ..compiler.twins import twin
 from ..graph.fn import Fn, Out, hooks_of, record
 from ..graph.tensor_base import TensorBase
-from ._view_rules import AS_STRIDED, CopySlices, refuse_stale_view
+from ._view_rules import AS_STRIDED, AS_STRIDED_BY_NAME, CopySlices, refuse_stale_view
 
 
 @twin
@@ -42,7 +42,9 @@ def view_edge(x: TensorBase) -> Any:
 def strided_edge(x: TensorBase) -> Fn:
     """``AsStridedBackward0`` from the base of a view."""
     base = x._view.base  # type: ignore[union-attr]
-    return record(AS_STRIDED, x._ty, (base._edge,), (base._ty,), (x._ty,), None)
+    edge = x._edge
+    op = AS_STRIDED_BY_NAME.get(edge.op.grad_name, AS_STRIDED) if isinstance(edge, Fn) else AS_STRIDED
+    return record(op, x._ty, (base._edge,), (base._ty,), (x._ty,), None)
 
 
 def rebase(x: TensorBase, fn: Any) -> None:
@@ -59,6 +61,14 @@ def rebase(x: TensorBase, fn: Any) -> None:
     _move_retained(x, edge)
     x._edge = edge
     x._view.edge_version = version_of(x)
+
+
+def reshaped(x: TensorBase, fn: Any) -> None:
+    """The history of ``x`` after ``fn`` has changed its geometry in place: that of a base stays."""
+    _move_retained(x, fn)
+    x._edge = fn
+    if x._view is not None:
+        x._view.edge_version = version_of(x)
 
 
 def _move_retained(x: TensorBase, fn: Fn) -> None:

@@ -85,7 +85,7 @@ def _initialise(x: TensorBase, value: Any, epoch: Epoch) -> bool:
 def _element_range(x: TensorBase, epoch: Epoch) -> Range | None:
     """What numbers ``x`` holds; None if its elements cannot be written at once, be its memory at rest or not."""
     s, t = x._s, x._ty
-    if not t.numel or t.dtype is not s.ty.dtype or has_history(x, epoch):
+    if not t.numel or t.stored is not s.ty.dtype or has_history(x, epoch):
         return None
     if t.numel != 1 and (t is s.ty or overlaps_itself(t) or repeating_dim(t) is not None):
         return None
@@ -111,7 +111,7 @@ def _fill(x: TensorBase, value: Any, epoch: Epoch) -> bool:
 def _copy(x: TensorBase, y: TensorBase, epoch: Epoch) -> bool:
     """Copies values that are at hand."""
     t, u = x._ty, y._ty
-    if not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or u.dtype is not y._s.ty.dtype or has_history(y, epoch):
+    if not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or u.stored is not y._s.ty.dtype or has_history(y, epoch):
         return False
     if u.shape != t.shape and (u.numel != 1 or u.ndim > t.ndim) or (y._s is x._s and not _are_apart(t, u)):
         return False
@@ -177,7 +177,7 @@ def _operand(y: Any, t: Ty, held: Range, epoch: Epoch) -> Any:
         value = held.stored(y)
         return None if value is None else rounded(value, held)
     u, s = y._ty, y._s
-    if u.dtype is not t.dtype or u.numel != 1 or u.ndim > t.ndim or u.dtype is not s.ty.dtype or not readable(s):
+    if u.dtype is not t.dtype or u.numel != 1 or u.ndim > t.ndim or u.stored is not s.ty.dtype or not readable(s):
         return None
     return None if has_history(y, epoch) else s.raw.item(u.offset)  # type: ignore[union-attr]
 
@@ -210,7 +210,7 @@ def scalar(op: Operator, x: TensorBase, y: Any) -> Any:
         with Turn(epoch):
             return scalar(op, x, y)
     held = range_of(t.dtype)
-    if held is None or not readable(s) or t.dtype is not s.ty.dtype or has_history(x, epoch):
+    if held is None or not readable(s) or t.stored is not s.ty.dtype or has_history(x, epoch):
         return None
     b = _operand(y, t, held, epoch)
     if b is None:
@@ -229,7 +229,7 @@ def function(op: Operator, x: Any) -> Any:
         with Turn(epoch):
             return function(op, x)
     dt = t.dtype
-    if dt.kind != "f" or range_of(dt) is None or dt is not s.ty.dtype or not readable(s) or has_history(x, epoch):
+    if dt.kind != "f" or range_of(dt) is None or t.stored is not s.ty.dtype or not readable(s) or has_history(x, epoch):
         return None
     f = at_hand[0](op, dt)
     if f is None:
@@ -258,7 +258,7 @@ def join(xs: Sequence[TensorBase], t: Ty, dim: int, put: Callable[..., Any] = np
     ndim = t.ndim - (put is np.stack)
     for x in xs:
         own = x._ty
-        if own.dtype is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != ndim or not readable(x._s):
+        if own.stored is not t.dtype or x._s.ty.dtype is not t.dtype or own.ndim != ndim or not readable(x._s):
             return None
         if many and (x._e is not None or has_history(x, epoch)):
             return None
@@ -284,7 +284,7 @@ def as_integers(x: TensorBase) -> Any:
         u = t.views["int64"] = like(t, int64)
     if not (0 < t.numel <= SMALL and t.contiguous and u.contiguous) or not readable(s):
         return None
-    if t.dtype is not s.ty.dtype or range_of(t.dtype) is None:
+    if t.stored is not s.ty.dtype or range_of(t.dtype) is None:
         return None
     flat = s.raw[t.offset : t.offset + t.numel]
     if t.dtype.kind == "f" and not (flat.item(flat.argmin()) >= -EDGE and flat.item(flat.argmax()) < EDGE):
@@ -297,7 +297,7 @@ def copied(x: TensorBase, t: Ty) -> Any:
     s, own = x._s, x._ty
     if s.pending or s.raw is None or own.dtype.kind not in "iub" or threads.epoch.crowded:
         return None
-    if not (0 < own.numel <= SMALL and t.contiguous) or own.dtype is not s.ty.dtype or not readable(s):
+    if not (0 < own.numel <= SMALL and t.contiguous) or own.stored is not s.ty.dtype or not readable(s):
         return None
     if range_of(own.dtype) is None:
         return None
@@ -312,12 +312,12 @@ def integers(op: Operator, x: TensorBase, y: Any) -> Any:
     function, s, t = ON_INTEGERS.get(op), x._s, x._ty
     if function is None or s.pending or not 0 < t.numel <= SMALL or threads.epoch.crowded:
         return None
-    if not (t.contiguous or t.ndim == 1) or s.ty.dtype is not int64 or not readable(s):
+    if not (t.contiguous or t.ndim == 1) or not (t.stored is s.ty.dtype is int64) or not readable(s):
         return None
     b = y
     if isinstance(y, TensorBase):
         u = y._ty
-        if u.dtype is not int64 or u.shape != t.shape or not (u.contiguous or u.ndim == 1):
+        if u.stored is not int64 or u.shape != t.shape or not (u.contiguous or u.ndim == 1):
             return None
         if y._s.ty.dtype is not int64 or not readable(y._s):
             return None
@@ -336,9 +336,9 @@ def picked(x: TensorBase, dim: int, index: TensorBase) -> Any:
     s, t, at, i = x._s, x._ty, index._s, index._ty
     if at.pending or s.pending or t.dtype.kind not in "iub" or threads.epoch.crowded:
         return None
-    if not (0 < i.numel <= SMALL and t.numel <= SMALL and t.contiguous) or i.dtype is not int64:
+    if not (0 < i.numel <= SMALL and t.numel <= SMALL and t.contiguous) or i.stored is not int64:
         return None
-    if not i.ndim == t.ndim > 0 or t.dtype is not s.ty.dtype or at.ty.dtype is not int64 or range_of(t.dtype) is None:
+    if not i.ndim == t.ndim > 0 or t.stored is not s.ty.dtype or at.ty.dtype is not int64 or range_of(t.dtype) is None:
         return None
     if any([n > m for d, (n, m) in enumerate(zip(i.shape, t.shape)) if d != dim]):  # noqa: C419
         return None
@@ -366,7 +366,7 @@ def add_slices(x: TensorBase, dim: int, index: TensorBase, source: TensorBase) -
     at, from_ = index._s, source._s
     if axis < 0 or from_ is s or at is s or has_history(x, epoch) or has_history(source, epoch):
         return False
-    if not (t.dtype is s.ty.dtype is from_.ty.dtype and i.dtype is at.ty.dtype):
+    if not (t.stored is s.ty.dtype is from_.ty.dtype is u.stored and i.stored is at.ty.dtype):
         return False
     if at.pending:
         realised(at)
@@ -445,7 +445,7 @@ def assign(x: TensorBase, index: Any, value: Any) -> bool:
     if isinstance(value, TensorBase):
         return _assign_tensor(x, at, value, epoch)
     held = range_of(t.dtype)
-    if held is None or t.dtype is not s.ty.dtype:
+    if held is None or t.stored is not s.ty.dtype:
         return False
     stored = held.stored(value)
     if stored is None or not writable(s, epoch):
@@ -465,7 +465,7 @@ def assign_part(x: TensorBase, index: tuple[Any, ...], value: Any) -> bool:
         with Turn(epoch):
             return assign_part(x, index, value)
     held = range_of(t.dtype)
-    if held is None or not t.dense or t.dtype is not s.ty.dtype or has_history(x, epoch):
+    if held is None or not t.dense or t.stored is not s.ty.dtype or has_history(x, epoch):
         return False
     source = _source(value, x, held, epoch)
     if source is None or not is_plain(t, index) or not (rests(s, epoch) or (s.pending and make(s, epoch))):
@@ -488,7 +488,9 @@ def _source(value: Any, x: TensorBase, held: Range, epoch: Epoch) -> Any:
     if not isinstance(value, TensorBase):
         return held.stored(value)
     own, dt, s = value._ty.dtype, x._ty.dtype, value._s
-    if not (own is dt or converts(own, dt)) or s.ty.dtype is not own or s is x._s or has_history(value, epoch):
+    if value._ty.stored is not s.ty.dtype or not (own is dt or converts(own, dt)):
+        return None
+    if s is x._s or has_history(value, epoch):
         return None
     return value if readable(s) else None
 
@@ -512,10 +514,10 @@ def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> b
     s, t, u = x._s, x._ty, value._ty
     if u.ndim or not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or has_history(value, epoch):
         return False
-    if value._s is s and u.offset == at:  # after ``x[index] += y``: it has been written where it lies
+    if value._s is s and u.offset == at and u.lazy == t.lazy:  # after ``x[index] += y``: it lies there already
         (x._vc or s).version += 1
         return True
-    if t.dtype is not s.ty.dtype or u.dtype is not value._s.ty.dtype or range_of(t.dtype) is None:
+    if t.stored is not s.ty.dtype or u.stored is not value._s.ty.dtype or range_of(t.dtype) is None:
         return False
     if not _at_hand(value, epoch) or not writable(s, epoch):
         return False

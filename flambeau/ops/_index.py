@@ -16,7 +16,7 @@ FUNCTIONS: dict[str, str] = {
     allclose eq equal fmax fmin ge greater greater_equal gt isclose le less less_equal lt maximum minimum ne not_equal
     """,
     "complex_numbers": """
-    angle complex conj conj_physical conj_physical_ imag polar real resolve_conj resolve_neg
+    _conj _neg_view angle complex conj conj_physical imag polar real resolve_conj resolve_neg
     """,
     "complex_views": """
     view_as_complex view_as_real
@@ -270,7 +270,7 @@ METHODS: dict[str, str] = {
     not_equal_
     """,
     "complex_numbers": """
-    angle conj conj_physical conj_physical_ imag real
+    _conj _neg_view angle conj conj_physical conj_physical_ imag real resolve_conj resolve_neg
     """,
     "conversion": """
     __array_wrap__ __long__ __nonzero__ bfloat16 bool byte cdouble cfloat chalf char double float half int long short

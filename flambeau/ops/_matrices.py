@@ -252,7 +252,7 @@ def save_all(*inputs: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
 def H(x: Any) -> Any:
     """Conjugate transposes."""
     x = x.transpose(-2, -1)
-    return x.conj() if x.is_complex() else x
+    return x.conj_physical() if x.is_complex() else x
 
 
 def on_diagonal(d: Any) -> Any:

@@ -28,7 +28,7 @@ def assign_row(x: TensorBase, i: int, y: TensorBase) -> bool:
     if not 0 < u.numel <= SMALL:
         return False
     n = t.shape[0]
-    if n == 1 or not -n <= i < n or t.dtype is not s.ty.dtype or u.dtype is not source.ty.dtype or source is s:
+    if n == 1 or not -n <= i < n or t.stored is not s.ty.dtype or u.stored is not source.ty.dtype or source is s:
         return False
     if not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or has_history(x, epoch) or has_history(y, epoch):
         return False

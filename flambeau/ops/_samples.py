@@ -236,7 +236,7 @@ class Samples:
 
     def _seen(self, x: TensorBase) -> Any:
         given = self.input_seen(x)
-        if given is None or x._ty.dtype is not given.one._ty.dtype:
+        if given is None or x._ty.stored is not given.one._ty.dtype:
             return None
         t, every = x._ty, given.every
         t = ty((self.size, *t.shape), t.dtype, (given.step, *t.strides), every._ty.offset + t.offset)
@@ -355,7 +355,7 @@ class Samples:
     def _record_view(self, fn: Fn, k: int) -> None:
         """A view, also one of a view, is one of the memory below: gradients of views with gaps have no gradients."""
         edge, u, t = fn.edges[0], fn.ins[0], fn.outs[k]
-        x = None if edge is None or t.dtype is not u.dtype else self._with_history(edge, None)
+        x = None if edge is None or t.stored is not u.dtype else self._with_history(edge, None)
         if x is None:
             raise NotTogether
         root = self.roots.get(id(x), x)

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, bool_, int32, int64
+from ..dtypes import int32, int64, type_text
 
 
 def check_index_dtype(x: Any, caller: str) -> None:
     """Raises unless indices are int64 or int32."""
     d = x._ty.dtype
     if d is not int64 and d is not int32:
-        name = "CPUBoolType" if d is bool_ else f"torch.{SCALAR_NAMES[d]}Tensor"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
-            f"but got {name} instead (while checking arguments for {caller})"
+            f"but got {type_text(d)} instead (while checking arguments for {caller})"
         )
 
 

@@ -14,10 +14,15 @@ from ..graph.tensor_base import TensorBase
 def _as_strided_vjp(f: Any, g: Any) -> tuple[Any]:
     from .strided_views import as_strided_backward
 
-    return (as_strided_backward(g, f.ins[0], f.attrs),)
+    return (as_strided_backward(g, f.ins[0], f.outs[0]),)
 
 
 AS_STRIDED = Operator("as_strided", lambda tys, t: t, None, _as_strided_vjp)  # type: ignore[arg-type]
+# The same from the base of a view that changes what elements are, which PyTorch makes anew by its own operator:
+AS_STRIDED_BY_NAME = {
+    name: Operator("as_strided", AS_STRIDED.infer, None, _as_strided_vjp, (), name)  # type: ignore[arg-type]
+    for name in ("ConjBackward0", "NegViewBackward0", "ViewAsComplexBackward0", "ViewAsRealBackward0")
+}
 
 
 def _copy_slices_vjp(f: Any, g: Any) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
 from ..graph.traced import Traced
 from ..graph.types import Ty
 from ._deferred_views import deferred_view, view_type
-from ._histories import rebase, requires_grad, view_edge
+from ._histories import requires_grad, reshaped, view_edge
 from ._view_rules import refuse_write
 
 
@@ -113,5 +113,5 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     x._w = -1
     (x._vc or x._s).version += 1
     if fn is not None:
-        rebase(x, fn)
+        reshaped(x, fn)
     return x

@@ -66,6 +66,8 @@ def call_inplace(
         return x
     repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
+        if x._ty.lazy and op.name != "copy":
+            return x.copy_(call_inplace(op, x.clone(), others, attrs))
         return _piece_by_piece(op, x, others, attrs, repeated)
     ins = (x, *others)
     grad = begin_write(x, ins, may_overlap)
@@ -139,7 +141,11 @@ def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
 
 
 def _piece_by_piece(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, dim: int) -> Any:
-    """Windows that share elements are written one after the other, so that shared elements change several times."""
+    """Windows that share elements are written one after the other, so that shared elements change several times.
+
+    What is read through a conjugate or a negative is copied before, as in PyTorch.
+    """
+    others = tuple([y.clone() if isinstance(y, TensorBase) and y._ty.lazy else y for y in others])
 
     def piece(y: Any, i: int) -> Any:
         at = dim - x._ty.ndim
@@ -170,9 +176,12 @@ def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) ->
     return grad
 
 
-def refuse_overlap(out: Ty, other: Ty) -> None:
-    """Raises if an input shares some, but not all, of the memory that is written."""
-    if out is other or out.numel == 0 or other.numel == 0:
+def refuse_overlap(out: Ty, other: Ty, copies: bool = False) -> None:
+    """Raises if an input shares some, but not all, of the memory that is written.
+
+    PyTorch copies what is read or written through conjugates and negatives, but for ``copy_``.
+    """
+    if out is other or out.numel == 0 or other.numel == 0 or (out.lazy or other.lazy) and not copies:
         return
     if out.numel == other.numel and out.offset == other.offset and _same_layout(out, other):
         return

@@ -39,7 +39,7 @@ def conj(x: Any) -> Any:
     """The conjugate of complex values; others as they are."""
     if is_number(x):
         return x.conjugate()
-    return x.conj() if x._ty.dtype.is_complex else x
+    return x.conj_physical() if x._ty.dtype.is_complex else x
 
 
 def _add_vjp(f: Any, g: Any) -> tuple[Any, Any]:

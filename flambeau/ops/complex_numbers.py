@@ -7,23 +7,34 @@ from typing import Any
 
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
 from ..graph.node import OUT, Operator
-from ..graph.types import Ty
+from ..graph.types import CONJ, NEG, Ty, lazily, ty
 from ._elementwise import Support, same_dtype, tensor_argument, unary, wide
-from ._registry import FUNCTIONS, METHODS, call, export, function, into
-from ._types import elementwise, float_dtype, unary_ty
+from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, method, view
+from ._types import elementwise, float_dtype
 from .complex_views import view_as_real
 from .indexing import as_value
+from .views import view_operator
 
-CONJ = Operator("conj", unary_ty, lambda b, attrs, x: b.map("conj", x), lambda f, g: (g.conj(),))
+CONJ_VIEW = view_operator("conj", lambda t, attrs: lazily(t, CONJ), lambda f, g: (g.conj_physical(),))
+NEG_VIEW = view_operator("neg_view", lambda t, attrs: lazily(t, NEG), lambda f, g: (-g,))
 CONJ_PHYSICAL = unary(
     "conj_physical",
     lambda b, x: b.map("conj", x) if x.dtype.kind == "c" else x,
     lambda f, g: g.conj_physical(),
     check_out=same_dtype,
+    inplace=False,
 )
 
-
+_CONJ_PHYSICAL_IN_PLACE = Operator(
+    "conj_physical", CONJ_PHYSICAL.infer, CONJ_PHYSICAL.lower, CONJ_PHYSICAL.vjp, (), "ConjPhysicalBackward1"
+)
 _conj_physical = FUNCTIONS["conj_physical"]
+
+
+@method()
+def conj_physical_(self: Any) -> Any:
+    """In-place ``conj_physical``."""
+    return call_inplace(_CONJ_PHYSICAL_IN_PLACE, self)
 
 
 @export()
@@ -36,22 +47,41 @@ def conj_physical(input: Any, *, out: Any = None) -> Any:
 
 @export()
 def conj(input: Any) -> Any:
-    """The complex conjugate; real tensors themselves. (It is computed: the result does not share memory.)"""
-    if not tensor_argument("conj", input)._ty.dtype.is_complex:
-        return input
-    return call(CONJ, (input,))
+    """The complex conjugate as a view, which elements are conjugated through when they are read and written
+    (https://docs.pytorch.org/docs/stable/generated/torch.conj.html); real tensors themselves."""
+    return view(CONJ_VIEW, input) if tensor_argument("conj", input)._ty.dtype.is_complex else input
 
 
-@export(method=False)
+@export()
+def _conj(input: Any) -> Any:
+    """``conj`` under the name of PyTorch's own code."""
+    return conj(input)
+
+
+@export()
+def _neg_view(input: Any) -> Any:
+    """The negative as a view, as ``imag`` of a conjugate is one.
+
+    Raises:
+        NotImplementedError: the tensor is one of truth values.
+    """
+    if tensor_argument("_neg_view", input)._ty.dtype.kind == "b":
+        raise NotImplementedError("_neg_view: truth values have no negative; use logical_not")
+    return view(NEG_VIEW, input)
+
+
+@export()
 def resolve_conj(input: Any) -> Any:
-    """The tensor itself: conjugates are computed at once."""
-    return input
+    """A copy of a view that conjugates; other tensors themselves
+    (https://docs.pytorch.org/docs/stable/generated/torch.resolve_conj.html)."""
+    return input.clone() if tensor_argument("resolve_conj", input)._ty.lazy & CONJ else input
 
 
-@export(method=False)
+@export()
 def resolve_neg(input: Any) -> Any:
-    """The tensor itself: negation is computed at once."""
-    return input
+    """A copy of a view that negates; other tensors themselves
+    (https://docs.pytorch.org/docs/stable/generated/torch.resolve_neg.html)."""
+    return input.clone() if tensor_argument("resolve_neg", input)._ty.lazy & NEG else input
 
 
 def _computed_part(name: str, unit: Any) -> Operator:
@@ -73,7 +103,7 @@ def real(input: Any) -> Any:
     x = tensor_argument("real", input)
     if x._ty.dtype is complex32:
         return call(_REAL_PART, (x,))
-    return view_as_real(x).select(-1, 0) if x._ty.dtype.is_complex else x
+    return _pairs(x).select(-1, 0) if x._ty.dtype.is_complex else x
 
 
 @function()
@@ -86,7 +116,14 @@ def imag(input: Any) -> Any:
     x = tensor_argument("imag", input)
     if not x._ty.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return call(_IMAG_PART, (x,)) if x._ty.dtype is complex32 else view_as_real(x).select(-1, 1)
+    if x._ty.dtype is complex32:
+        return call(_IMAG_PART, (x,))
+    return (_neg_view(_pairs(x)) if x._ty.lazy & CONJ else _pairs(x)).select(-1, 1)
+
+
+def _pairs(x: Any) -> Any:
+    """The memory of a complex tensor as pairs, which a conjugate shares."""
+    return view_as_real(conj(x) if x._ty.lazy & CONJ else x)
 
 
 def _set_part(part: Any) -> Any:
@@ -105,7 +142,9 @@ METHODS["imag"] = property(imag, _set_part(imag), doc="The imaginary part, shari
 
 
 def _angle_ty(tys: Sequence[Ty], attrs: Any) -> Ty:
-    return elementwise(tys, float_dtype(tys[0].dtype).to_real())
+    t = tys[0]
+    dt = float_dtype(t.dtype).to_real()
+    return ty(t.shape, dt) if t.dtype.is_complex else elementwise(tys, dt)
 
 
 def _angle_lower(b: Any, attrs: Any, x: Any) -> Any:
@@ -161,8 +200,8 @@ def _polar_lower(b: Any, attrs: Any, r: Any, t: Any) -> Any:
 
 def _polar_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     y = f.out()
-    along = (g.conj() * y.sgn()).real if f.needs(0) else None
-    return along, (g.conj() * (y * 1j)).real if f.needs(1) else None
+    along = (g.conj_physical() * y.sgn()).real if f.needs(0) else None
+    return along, (g.conj_physical() * (y * 1j)).real if f.needs(1) else None
 
 
 def _complex_vjp(f: Any, g: Any) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
-from ..graph.types import Ty, ty
+from ..graph.types import CONJ, Ty, ty
 from ._registry import function, view
 from .views import view_operator
 
@@ -47,12 +47,24 @@ def _view_as_complex_rule(t: Ty, attrs: Any) -> Ty:
 
 
 VIEW_AS_REAL = view_operator("view_as_real", _view_as_real_rule, lambda f, g: (view_as_complex(g.contiguous()),))
-VIEW_AS_COMPLEX = view_operator("view_as_complex", _view_as_complex_rule, lambda f, g: (view_as_real(g),))
+VIEW_AS_COMPLEX = view_operator(
+    "view_as_complex", _view_as_complex_rule, lambda f, g: (view_as_real(g.resolve_conj()),)
+)
 
 
 @function()
 def view_as_real(input: Any) -> Any:
-    """A complex tensor's memory as pairs (real, imaginary) in a last dimension of 2."""
+    """A complex tensor's memory as pairs (real, imaginary) in a last dimension of 2.
+
+    Raises:
+        RuntimeError: the tensor is real, or a view that conjugates.
+    """
+    if input._ty.lazy & CONJ:
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can "
+            "view it as real, use self.resolve_conj(); however, be warned that the resulting tensor will NOT alias the "
+            "original."
+        )
     return view(VIEW_AS_REAL, input)
 
 

@@ -98,14 +98,14 @@ def is_complex(input: Any) -> bool:
 
 @function()
 def is_conj(input: Any) -> bool:
-    """False: conjugates are computed at once."""
+    """Is it a view that conjugates?"""
     return tensor_argument("is_conj", input).is_conj()
 
 
 @function()
 def is_neg(input: Any) -> bool:
-    """False: negation is computed at once."""
-    return tensor_argument("is_neg", input).is_conj()
+    """Is it a view that negates?"""
+    return tensor_argument("is_neg", input).is_neg()
 
 
 @function()

@@ -12,7 +12,7 @@ from math import gcd, prod
 from operator import index, is_
 from typing import Any, NamedTuple
 
-from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32
+from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32, type_text
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
@@ -111,9 +111,8 @@ def _by_onednn(x: Ty, w: Ty, groups: int) -> bool:
 
 
 def _two_types(x: Ty, w: Ty) -> str:
-    given = "CPUBFloat16Type" if x.dtype is bfloat16 else f"torch.{SCALAR_NAMES[x.dtype]}Tensor"
     return (
-        f"Input type ({given}) and weight type (torch.{SCALAR_NAMES[w.dtype]}Tensor) should be the same or input "
+        f"Input type ({type_text(x.dtype)}) and weight type ({type_text(w.dtype)}) should be the same or input "
         "should be a MKLDNN tensor and weight is a dense tensor"
     )
 
@@ -386,7 +385,7 @@ def _conv_vjp(f: Any, gy: Any) -> tuple[Any, ...]:
 
 def conj(x: Any) -> Any:
     """The conjugate of complex values."""
-    return x.conj() if x._ty.dtype.is_complex else x
+    return x.conj_physical() if x._ty.dtype.is_complex else x
 
 
 _SAVES = ((0, (1,)), (1, (0,)))

@@ -16,8 +16,9 @@ from ._checks import check_value
 from ._immediate import as_integers, at_once, copied
 from ._layouts import layout_of, suggested
 from ._registry import call, call_inplace, export, fresh, is_number, is_tensor, method
+from ._types import broadcast_shape
+from ._writing import refuse_overlap
 from .creation import FULL
-from .views import expand_rule
 
 
 def _identity(b: Any, attrs: Any, x: Any) -> Any:
@@ -131,7 +132,9 @@ def type_as(self: Any, other: Any) -> Any:
 
 
 def _copy_ty(tys: tuple[Ty, ...], t: Ty) -> Ty:
-    expand_rule(tys[1], t.shape)
+    shape = broadcast_shape(t.shape, tys[1].shape)
+    if shape != t.shape:
+        raise RuntimeError(f"output with shape {list(t.shape)} doesn't match the broadcast shape {list(shape)}")
     if tys[1].meta and not t.meta:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     return t
@@ -195,6 +198,8 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     if not is_tensor(src):
         src = _number_of(src)
     same = src._s is self._s and src._ty is self._ty
+    if src._s is self._s and (src._ty.lazy or self._ty.lazy):
+        refuse_overlap(self._ty, src._ty, copies=True)
     return call_inplace(COPY, self, (src,), dense(self._ty), may_overlap=same)
 
 
@@ -211,7 +216,7 @@ def fill_(self: Any, value: Any) -> Any:
     value = value.item() if isinstance(value, np.number) else value
     if self._ty.numel != 1 or self._ty.dtype.itemsize != 2:  # PyTorch has a way of its own for one element
         check_value(value, self._ty.dtype)
-    return call_inplace(FILL, self, (value,), dense(self._ty), may_overlap=True)
+    return call_inplace(FILL, self, (value,), dense(self._ty), may_overlap=not self._ty.lazy)
 
 
 @export(method=False)
@@ -223,4 +228,4 @@ def fill(input: Any, value: Any) -> Any:
 @export()
 def zero_(self: Any) -> Any:
     """Writes zeros."""
-    return call_inplace(ZERO, self, (), dense(self._ty), may_overlap=True)
+    return call_inplace(ZERO, self, (), dense(self._ty), may_overlap=not self._ty.lazy)

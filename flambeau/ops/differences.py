@@ -262,7 +262,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         spread = total - correction * (w * aweights).sum() / total
     x = x - mean.unsqueeze(1)
     y = (x if w is None else x * w).t()
-    c = x @ (y.conj() if y._ty.dtype.is_complex else y)
+    c = x @ (y.conj_physical() if y._ty.dtype.is_complex else y)
     return c.true_divide(spread if is_tensor(spread) else max(spread, 0)).squeeze()
 
 

@@ -185,10 +185,10 @@ def inverse(input: Any, *, out: Any = None) -> Any:
 def _cofactors_vjp(f: Any, g: Any) -> tuple[Any]:
     """Differentiates det(A) A^-H; where A is singular the result is not finite."""
     a = f.saved(0)
-    back = inverse_ex(H(a))[0]
-    d = call(DET, (a,)).conj()[..., None, None]
-    total = (g.conj() * (back * d)).sum((-2, -1), keepdim=True)
-    return ((total * back.conj() - d.conj() * (back.conj() @ g.mT.conj() @ back.conj())).conj(),)
+    back, g = inverse_ex(H(a))[0], g.conj_physical()
+    inner, d = back.conj_physical(), call(DET, (a,))[..., None, None]
+    total = (g * (back * d.conj_physical())).sum((-2, -1), keepdim=True)
+    return ((total * inner - d * (inner @ g.mT @ inner)).conj_physical(),)
 
 
 COFACTORS = Operator(
@@ -200,7 +200,7 @@ COFACTORS = Operator(
 )
 DET = Operator(
     "linalg_det", lambda tys, attrs: ty(tys[0].shape[:-2], tys[0].dtype), lapack(np.linalg.det),
-    lambda f, g: (g[..., None, None] * call(COFACTORS, (f.saved(0),)).conj(),), saves=((0, (0,)),),
+    lambda f, g: (g[..., None, None] * call(COFACTORS, (f.saved(0),)).conj_physical(),), saves=((0, (0,)),),
 )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _slogdet_vjp(f: Any, gsign: Any, glog: Any) -> tuple[Any]:
     back = H(inverse_ex(f.saved(0))[0])
     g = glog.to(back.dtype)
     if back.is_complex():
-        turn = (f.out(0).conj() * gsign).imag
+        turn = (f.out(0).conj_physical() * gsign).imag
         g = g + turn * 1j
     return (g[..., None, None] * back,)
 

@@ -317,8 +317,10 @@ def _assign(x: Any, value: Any) -> None:
     value = _without_leading_ones(value, x._ty.ndim)
     if value._ty.ndim == 0 and x._ty.ndim:
         x.fill_(value)
-    else:
-        x.copy_(value)
+        return
+    if value._ty.shape != x._ty.shape:
+        expand_rule(value._ty, x._ty.shape)
+    x.copy_(value)
 
 
 def _fill_later(x: Any, value: Any) -> bool:

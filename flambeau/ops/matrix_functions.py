@@ -175,7 +175,7 @@ def _cross_vjp(f: Any, g: Any) -> tuple[Any, Any]:
 
 
 def _conj(x: Any) -> Any:
-    return x.conj() if x.is_complex() else x
+    return x.conj_physical() if x.is_complex() else x
 
 
 CROSS = Operator("linalg_cross", _cross_ty, _cross_lower, _cross_vjp, saves=((1, (0,)), (0, (1,))))

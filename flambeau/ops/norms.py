@@ -159,7 +159,7 @@ def _logsumexp_vjp(f: Any, g: Any) -> tuple[Any]:
     dims, keepdim, dt = f.attrs
     x, n = f.saved(0), len(f.ins[0].shape)
     weights = (x - restore(f.out(), n, dims, keepdim)).exp()
-    return (restore(g, n, dims, keepdim) * (weights.conj() if dt.is_complex else weights),)
+    return (restore(g, n, dims, keepdim) * (weights.conj_physical() if dt.is_complex else weights),)
 
 
 LOGSUMEXP = Operator("logsumexp", reduction_ty, _logsumexp_lower, _logsumexp_vjp, saves=((0, (0,)), (OUT, (0,))))

@@ -147,7 +147,7 @@ def _reflected(v: Any, tau: Any, c: Any, order: range, adjoint: bool = False) ->
             ..., None
         ]
         t = tau[..., i, None, None]
-        c = c - (t.conj() if adjoint else t) * (w @ (H(w) @ c))
+        c = c - (t.conj_physical() if adjoint else t) * (w @ (H(w) @ c))
     return c
 
 

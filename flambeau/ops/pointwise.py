@@ -80,7 +80,7 @@ ATANH = unary("atanh", "atanh", lambda f, g: g / conj(1 - f.saved(0).pow(2)), sa
 def _acosh_vjp(f: Any, g: Any) -> Any:
     x = f.saved(0)
     if x._ty.dtype.is_complex:
-        return g * ((x + 1).rsqrt() * (x - 1).rsqrt()).conj()
+        return g * ((x + 1).rsqrt() * (x - 1).rsqrt()).conj_physical()
     return g * (x * x - 1).rsqrt()
 
 
@@ -125,7 +125,7 @@ def _sgn_vjp(f: Any, g: Any) -> Any:
     from .ternary import where
 
     size, y = x.abs(), f.out()
-    across = (g / size - (g / size * y.conj()).real * y) / 1
+    across = (g / size - (g / size * y.conj_physical()).real * y) / 1
     return where(size == 0, 0, across)
 
 

@@ -271,8 +271,8 @@ def _prod_vjp(f: Any, g: Any) -> tuple[Any]:
     if not shape or 0 in shape:
         return (g if not shape else x.new_zeros(shape),)
     if len(dims) == 1:
-        return (unreduce(g, shape, dims, keepdim) * others_product(x, dims[0]).conj(),)
-    return (g * others_product(x.reshape(-1), 0).reshape(shape).conj(),)
+        return (unreduce(g, shape, dims, keepdim) * others_product(x, dims[0]).conj_physical(),)
+    return (g * others_product(x.reshape(-1), 0).reshape(shape).conj_physical(),)
 
 
 PROD = Operator("prod", reduction_ty, _prod_lower, _prod_vjp, saves=((0, (0,)), (OUT, (0,))))

@@ -16,7 +16,7 @@ from ..graph.keeping import let_go
 from ..graph.realisation import realised, settled
 from ..graph.storage import Storage, flat_type, next_token
 from ..graph.tensor_base import replaced
-from ..graph.types import contiguous_strides, on_meta, ty
+from ..graph.types import contiguous_strides, lazily, on_meta, ty
 from ._layouts import strides_in, suggested
 from ._registry import export, method, requires_grad
 from .creation import sizes, undefined
@@ -54,10 +54,10 @@ def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     """Gives ``x`` a dense geometry on its storage, made larger if need be."""
     s, t = x._s, x._ty
     if t.meta:
-        new = on_meta(ty(shape, t.dtype, strides))
+        new = lazily(on_meta(ty(shape, t.dtype, strides)), t.lazy)
         x._s, x._ty, x._w = Storage.of(new), new, -1
         return
-    new = ty(shape, t.dtype, strides, t.offset)
+    new = lazily(ty(shape, t.dtype, strides, t.offset), t.lazy)
     grows = (new.numel + t.offset) * t.dtype.itemsize > s.ty.numel * s.ty.dtype.itemsize
     if grows and s.shared:
         raise RuntimeError("Trying to resize storage that is not resizable")

@@ -53,8 +53,8 @@ def _cumprod_vjp(f: Any, g: Any) -> tuple[Any]:
     from .joining import cat
 
     before = cat([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim)
-    after = cat([x.narrow(dim, 1, n - 1), one], dim).flip(dim).conj()
-    return (before.conj() * recurrence(after, g.flip(dim), dim).flip(dim),)
+    after = cat([x.narrow(dim, 1, n - 1), one], dim).flip(dim).conj_physical()
+    return (before.conj_physical() * recurrence(after, g.flip(dim), dim).flip(dim),)
 
 
 CUMSUM = Operator("cumsum", _scan_ty, _scan_lower("sum"), _cumsum_vjp)
@@ -121,9 +121,9 @@ def _recurrence_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     dim, a = f.attrs, f.saved(0)
     n = a.shape[dim]
     one = a.new_zeros([1 if d == dim else m for d, m in enumerate(a.shape)])
-    shifted = cat([a.narrow(dim, 1, n - 1), one], dim).flip(dim).conj()
+    shifted = cat([a.narrow(dim, 1, n - 1), one], dim).flip(dim).conj_physical()
     gx = recurrence(shifted, g.flip(dim), dim).flip(dim)
-    ga = gx * cat([one, f.out().narrow(dim, 0, n - 1)], dim).conj()
+    ga = gx * cat([one, f.out().narrow(dim, 0, n - 1)], dim).conj_physical()
     return ga, gx
 
 
@@ -255,8 +255,8 @@ def _linear_log_sums_vjp(g: Any, x: Any, y: Any, dim: int) -> Any:
     n = y.shape[dim]
     before, after = y.narrow(dim, 0, n - 1), y.narrow(dim, 1, n - 1)
     ratios = _ratio(before, after)
-    factors = cat([ratios, y.narrow(dim, 0, 1) * 0], dim).flip(dim).conj()
-    return recurrence(factors, g.flip(dim), dim).flip(dim) * _ratio(x, y).conj()
+    factors = cat([ratios, y.narrow(dim, 0, 1) * 0], dim).flip(dim).conj_physical()
+    return recurrence(factors, g.flip(dim), dim).flip(dim) * _ratio(x, y).conj_physical()
 
 
 def _ratio(a: Any, b: Any) -> Any:

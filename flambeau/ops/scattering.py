@@ -15,6 +15,7 @@ from ..graph.types import Ty, ty
 from ._checks import check_numbers, check_value
 from ._immediate import add_slices
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
+from ._writing import refuse_overlap
 from .gathering import check_along, check_range, need_tensor, size_along
 
 Record = Callable[..., Any]
@@ -398,6 +399,8 @@ def index_add_(self: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     """In-place ``index_add``."""
     if alpha == 1 and is_tensor(index) and is_tensor(source) and add_slices(self, dim, index, source):
         return self
+    if is_tensor(source) and source._s is self._s:
+        refuse_overlap(self._ty, source._ty)
     return _index_add(True, self, dim, index, source, alpha)
 
 

@@ -275,7 +275,7 @@ def _eig_vjp(f: Any, gw: Any, gv: Any) -> tuple[Any]:
         if f.ins[0].dtype.is_complex:
             _check_turn("linalg_eig_backward", inner)
         inner = inner - (H(v) @ v) * inner.diagonal(0, -2, -1).real.unsqueeze(-2)
-        gaps = (w.unsqueeze(-2) - w.unsqueeze(-1)).conj()
+        gaps = (w.unsqueeze(-2) - w.unsqueeze(-1)).conj_physical()
         eye = on_diagonal(w.real.new_ones(w._ty.shape))
         inner = inner / (gaps + eye) * (1 - eye) + on_diagonal(gw)
     from .elimination import solve

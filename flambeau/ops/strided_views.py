@@ -9,7 +9,7 @@ from typing import Any
 from ..dtypes import int64
 from ..graph.epoch import Epoch, node_of, threads
 from ..graph.node import Operator, update_node, view_node
-from ..graph.types import Ty, like, overlaps_itself, repeating_dim, ty
+from ..graph.types import CONJ, NEG, Ty, like, overlaps_itself, plainly, repeating_dim, ty
 from ._registry import at_version, call, export, fit, fresh, view, view_inplace
 from ._view_rules import AS_STRIDED
 
@@ -55,7 +55,7 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
 @export()
 def as_strided_(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
     """In-place ``as_strided``."""
-    return view_inplace(AS_STRIDED, input, as_strided(input.detach(), size, stride, storage_offset)._ty)
+    return view_inplace(AS_STRIDED, input, plainly(as_strided(input.detach(), size, stride, storage_offset)._ty))
 
 
 AS_STRIDED.infer = lambda tys, t: t
@@ -119,12 +119,14 @@ def _strided_sum_backward(g: Any, base: Ty, part: Ty) -> Any:
 
 def as_strided_backward(g: Any, base: Ty, part: Ty) -> Any:
     """The gradient of the base of ``as_strided``: elements seen several times add up."""
+    if part.lazy or base.lazy:
+        return _through(as_strided_backward(_through(g, part.lazy), plainly(base), plainly(part)), base.lazy)
     from .complex_views import view_as_complex, view_as_real
 
     if base.dtype.is_complex and not part.dtype.is_complex:
         return view_as_complex(as_strided_backward(g, _as_pairs(base), part))
     if part.dtype.is_complex and not base.dtype.is_complex:
-        return as_strided_backward(view_as_real(g), base, _as_pairs(part))
+        return as_strided_backward(view_as_real(g.resolve_conj()), base, _as_pairs(part))
     span = 1 + max(
         [t.offset + sum((n - 1) * s for n, s in zip(t.shape, t.strides)) for t in (base, part) if t.numel] or [0]
     )
@@ -136,8 +138,18 @@ def _as_pairs(t: Ty) -> Ty:
     return ty((*t.shape, 2), t.dtype.to_real(), (*[2 * s for s in t.strides], 1), 2 * t.offset)
 
 
+def _through(g: Any, lazy: int) -> Any:
+    """The gradient of memory from that of a view which conjugates or negates, and the other way."""
+    g = g.conj_physical() if lazy & CONJ else g
+    return -g if lazy & NEG else g
+
+
 def _piece_of(whole: Any, base: Ty, part: Ty) -> Any:
-    """A view of ``whole``, which is laid out like ``base`` at offset 0, as ``part`` is one of the base."""
+    """A view of ``whole``, laid out like the memory ``base`` at offset 0, as ``part`` is one of that memory."""
+    if part.lazy:
+        piece = _piece_of(whole, base, plainly(part))
+        piece = piece.conj() if part.lazy & CONJ else piece
+        return piece._neg_view() if part.lazy & NEG else piece
     from .complex_views import view_as_complex, view_as_real
 
     if base.dtype.is_complex and not part.dtype.is_complex:
@@ -155,11 +167,11 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
     if f.fn.freed:
         raise RuntimeError(FREED)
     base, part, epoch = f.ins[0], f.attrs, threads.epoch
-    simple = base.dense and base.dtype.is_complex is part.dtype.is_complex and not overlaps_itself(part)
+    simple = base.dense and base.stored is part.stored is not None and not overlaps_itself(part)
     if simple and not epoch.grad and not epoch.crowded:
         return _with_part_replaced(f, g, epoch)
     whole = g.new_zeros(base.shape) if not base.dense else g.new_empty_strided(base.shape, base.strides)
-    whole = whole.copy_(g)
+    whole = whole.copy_(_through(g, base.lazy))
     piece = _piece_of(whole, base, part)
     first, *rest = _through_write(f, piece.clone())
     if f.fn.edges[0] is None:
@@ -168,7 +180,7 @@ def copy_slices_backward(f: Any, g: Any) -> tuple[Any, ...]:
         piece.zero_()
     else:
         piece.copy_(first)
-    return (whole, *rest)
+    return (_through(whole, base.lazy), *rest)
 
 
 def _with_part_replaced(f: Any, g: Any, epoch: Epoch) -> tuple[Any, ...]:

@@ -11,11 +11,11 @@ from operator import index as integer
 from typing import Any
 
 from ..compiler.affine import strides_under
-from ..dtypes import SCALAR_NAMES
+from ..dtypes import SCALAR_NAMES, type_text
 from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase, new_tensor
-from ..graph.types import Ty, contiguous_strides, ty
+from ..graph.types import CONJ, Ty, contiguous_strides, ty
 from ._deferred_views import view_type
 from ._registry import (
     alias,
@@ -171,7 +171,14 @@ VIEW_DTYPE = view_operator("view_dtype", _dtype_rule, lambda f, g: (None,))
 
 
 def view_dtype(x: Any, dt: Any) -> Any:
-    """The same memory read as a dtype, without a history."""
+    """The same memory read as a dtype, without a history.
+
+    Raises:
+        RuntimeError: it is a view that conjugates or negates.
+    """
+    if x._ty.lazy:
+        kind = "conjugate view tensors" if x._ty.lazy & CONJ else "tensors with negative bit set"
+        raise RuntimeError(f"torch.Tensor.view is not supported for {kind} when converting to a different dtype.")
     y = view(VIEW_DTYPE, alias(x) if requires_grad(x) else x, dt)
     if dt.kind not in "fc":
         y._view = None
@@ -365,11 +372,13 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     for dims, what in ((s, "source"), (d, "destination")):
         if len(set(dims)) != len(dims):
             raise RuntimeError(f"movedim: repeated dim in `{what}` ({list(src if what == 'source' else dst)})")
+    if not n:
+        return alias_view(input)
     order = [-1] * n
     for a, b in zip(s, d):
         order[b] = a
     rest = iter([i for i in range(n) if i not in s])
-    return view(PERMUTE, input, tuple([next(rest) if o == -1 else o for o in order])) if n else alias_view(input)
+    return view(PERMUTE, input, tuple([next(rest) if o == -1 else o for o in order]))
 
 
 @export()
@@ -379,8 +388,7 @@ def adjoint(input: Any) -> Any:
     Raises:
         RuntimeError: there is one dimension.
     """
-    y = input.conj() if input._ty.dtype.kind == "c" else input
-    return matrix_transpose(y, "adjoint()", "Consider using x.conj().")
+    return matrix_transpose(input, "adjoint()", "Consider using x.conj().").conj()
 
 
 def matrix_transpose(x: Any, name: str, otherwise: str) -> Any:
@@ -461,7 +469,7 @@ def expand_rule(t: Ty, shape: tuple[int, ...]) -> Ty:
     """
     lead = len(shape) - t.ndim
     if lead < 0:
-        raise RuntimeError(f"expand(torch.{SCALAR_NAMES[t.dtype]}Tensor{{{list(t.shape)}}}, size={list(shape)}): the "
+        raise RuntimeError(f"expand({type_text(t.dtype)}{{{list(t.shape)}}}, size={list(shape)}): the "
                            f"number of sizes provided ({len(shape)}) must be "
                            f"greater or equal to the number of dimensions in the tensor ({t.ndim})")  # fmt: skip
     sizes, strides = list(shape), [0] * len(shape)

@@ -78,7 +78,8 @@ def _parts(tensors: dict[str, Any], metadata: dict[str, str] | None) -> list[Any
 
 
 def _bytes_of(x: Any) -> memoryview:
-    raw = x.detach().untyped_storage()._memory(np.uint8)
+    x = x.detach().resolve_conj().resolve_neg()
+    raw = x.untyped_storage()._memory(np.uint8)
     start = x.storage_offset() * x.dtype.itemsize
     return memoryview(raw[start : start + x.nbytes]) if x.nbytes else memoryview(b"")
 

@@ -79,7 +79,7 @@ class _Pickler(ForkingPickler):
             return NotImplemented
         if obj.requires_grad and not obj.is_leaf:
             raise RuntimeError(_NOT_A_LEAF)
-        if type(obj) is not torch.Tensor or obj.__dict__ or obj.is_sparse:
+        if type(obj) is not torch.Tensor or obj.__dict__ or obj.is_sparse or obj._ty.lazy:
             return NotImplemented
         storage = obj._s
         span = self.spans.setdefault(id(storage), _Span(len(self.spans), storage))
