@@ -254,5 +254,5 @@ realise.at_hand.append(of_one_number)
 ahead.plain.append(run_compiled)
 realise.executor.append(run_on_numpy if _chosen == "numpy" else run_compiled)
 if _twins.mode == "now" or (_twins.mode == "auto" and realise.executor[0] is run_compiled):
-    realise.steady_hooks.append(_twins.begin)
+    realise.steady_hooks.append(_twins.begin if _twins.mode == "now" else _twins.in_parts)
     realise.steady_from[0] = 0 if _twins.mode == "now" else _twins.READ_AFTER

@@ -10,7 +10,7 @@ import importlib
 import marshal
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,22 @@ HOLDERS = (
     "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._calling", "ops._deferred_views",
     "ops._histories", "ops._viewing", "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
+ALIASES = ("_ty", "tensor_over", "fresh_tensor")  # other names under which modules import them
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
 READ_AFTER = 500  # realisations after which twins from the disk pay, or those that a process beside this one compiles
 ASKED_EVERY = 500  # after how many more they are looked for again
 COMPILED_AFTER = 50_000  # after which they are compiled here, if no other process can: seconds, about what they save
+
+
+def in_parts() -> int | None:
+    """``begin``, what it needs one part a call: none of the steps meanwhile, which follow each other, takes long."""
+    if not _parts or mode == "off":
+        return begin()
+    try:
+        _parts.pop(0)()
+    except _refusals():
+        _parts.clear()
+    return 0
 
 
 def begin(at_once: bool = False) -> int | None:
@@ -45,22 +57,18 @@ def begin(at_once: bool = False) -> int | None:
     If they are not, they are compiled: beside this process, where that can be, or here, if they pay.
     ``at_once``: here, whether they pay or not.
     """
-    from . import _twins_aside
-    from .compiler.cpu.assemble import CompileError
-    from .compiler.cpu.loader import LoadError
-    from .compiler.cpu.target import MissingCompiler
     from .compiler.twins import layout
 
     if mode == "off" or not layout.supported():
         return None
     try:
         found = made(compile=at_once or mode == "now")
-        if found is None and _twins_aside.at_work():
+        if found is None and _are_compiled_aside():
             return ASKED_EVERY
         steps = realisation.counters["realisations"]
         if found is None and (steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY):
             found = made(compile=True)
-    except (MissingCompiler, CompileError, LoadError, layout.UnsupportedError, NotImplementedError, OSError):
+    except _refusals():
         return None
     if found is None:
         return COMPILED_AFTER - steps
@@ -68,14 +76,34 @@ def begin(at_once: bool = False) -> int | None:
     return None
 
 
+def _are_compiled_aside() -> bool:
+    """Are they being compiled beside this process?"""
+    from . import _twins_aside
+
+    return _twins_aside.at_work()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What says that there are no twins."""
+    from .compiler.cpu.assemble import CompileError
+    from .compiler.cpu.loader import LoadError
+    from .compiler.cpu.target import MissingCompiler
+    from .compiler.twins import layout
+
+    return MissingCompiler, CompileError, LoadError, layout.UnsupportedError, NotImplementedError, OSError
+
+
 def put(found: Mapping[Any, Any]) -> None:
     """Puts twins in the place of their functions (or the other way round): nothing may be pending in other threads."""
     root = __name__.partition(".")[0] + "."
+    called = {*ALIASES, *[f.__name__ for f in found]}
     for name, module in list(sys.modules.items()):
         if name.startswith(root) and isinstance(module, ModuleType):
             names = imported(module)
-            for key in [key for key, value in names.items() if value.__class__ in _FUNCTIONS and value in found]:
-                names[key] = found[names[key]]
+            for key in names.keys() & called:
+                value = names[key]
+                if value.__class__ in _FUNCTIONS and value in found:
+                    names[key] = found[value]
     tape.UNHELD[0], realisation.UNHELD[0] = tape._baseline(), realisation._baseline()
 
 
@@ -85,21 +113,28 @@ def made(compile: bool) -> dict[Any, Any] | None:
     from .compiler.twins import linking
 
     functions, classes = _functions(), _classes()
-    cache, name = pool.default().cache, _entry()
-    content = cache.store.get(name)
-    addresses = None
-    if content is not None:
-        key, descriptions = marshal.loads(content)
-        addresses = cache.find([key])
+    addresses, descriptions = _kept()
     if addresses is not None:
-        constants = linking.found(descriptions, functions, classes)  # type: ignore[possibly-unbound]
+        constants = linking.found(descriptions, functions, classes)
     elif compile:
-        addresses, constants = _compiled(functions, classes, cache, name)
+        addresses, constants = _compiled(functions, classes, pool.default().cache, _entry())
     else:
         return None
     if linking.forget not in exchanged:
         exchanged.append(linking.forget)
     return linking.linked(functions, constants, addresses[0])
+
+
+def _kept() -> tuple[Any, Any]:
+    """The addresses of the code on the disk, and what is written there of what it reads; None if there is none."""
+    from .compiler.cpu import pool
+
+    cache = pool.default().cache
+    content = cache.store.get(_entry())
+    if content is None:
+        return None, None
+    key, descriptions = marshal.loads(content)
+    return cache.find([key]), descriptions
 
 
 @functools.cache
@@ -108,7 +143,7 @@ def _entry() -> str:
     from .compiler.cpu import disk, pool, stored
     from .compiler.twins import layout, linking
 
-    shapes = repr([layout.slots_of(cls) for cls in _classes()])
+    shapes = repr([(cls.__basicsize__, layout.names_of(cls)) for cls in _classes()])
     prints = map(linking.fingerprint, _functions())
     return disk.key_of("twins", stored.source(), sys.version, pool.default().cache.target.key, shapes, *prints)
 
@@ -152,3 +187,6 @@ def _classes() -> list[type]:
 
     return [Storage, tensor_class[0], Parameter, Epoch, traced.Traced, traced.Several, Node, Ty, Notes, View, Standing,
             Gradients, Pass, tape.Released, Expected]  # fmt: skip
+
+
+_parts: list[Callable[[], Any]] = [_functions, _entry, _kept]  # of what ``begin`` needs, what is still to come

@@ -321,12 +321,14 @@ steady_from = [0]  # after how many
 
 
 def _begin_steady() -> None:
-    """Calls the hook, which may ask to be called again, so many steps later."""
+    """Calls the hook, which may ask to be called again, so many steps later, or (0) after the next one."""
     more = steady_hooks[0]()
     if more is None:
         steady_hooks.clear()
-    else:
+    elif more:
         steady_from[0] = counters["realisations"] + more
+    else:
+        _next_check[0] = 0
 
 
 _next_check = [MANY_NODES]  # the number of nodes at which something is done about them

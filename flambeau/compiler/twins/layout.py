@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
-import sysconfig
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,12 +35,19 @@ def supported() -> bool:
     return (
         platform.python_implementation() == "CPython"
         and (3, 11) <= sys.version_info < (3, 15)
-        and (sys.version_info < (3, 13) or not sysconfig.get_config_var("Py_GIL_DISABLED"))  # 2 ms to ask
+        and (sys.version_info < (3, 13) or not _is_without_lock())
         and not hasattr(sys, "gettotalrefcount")
         and sys.byteorder == "little"
         and object.__basicsize__ == 2 * WORD
         and type_place() == WORD
     )
+
+
+def _is_without_lock() -> bool:
+    """Is Python built to run without its lock? (2 ms to ask.)"""
+    import sysconfig
+
+    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def address_of(name: str) -> int:
@@ -92,7 +98,7 @@ def bytes_content() -> int:
 def slots_of(cls: type, make: Callable[[type], Any] = object.__new__) -> dict[str, int]:
     """The attributes of a class that have a place in its objects, with these places."""
     probe, found = make(cls), {}
-    for name in _names(cls):
+    for name in names_of(cls):
         value = object()
         setattr(probe, name, value)
         at = _find(id(probe), cls.__basicsize__, id(value))
@@ -101,7 +107,8 @@ def slots_of(cls: type, make: Callable[[type], Any] = object.__new__) -> dict[st
     return found
 
 
-def _names(cls: type) -> Sequence[str]:
+def names_of(cls: type) -> Sequence[str]:
+    """The attributes that may have a place: Python gives them theirs by these names alone."""
     given = [c.__dict__.get("__slots__", ()) for c in cls.__mro__]
     names = [name for one in given for name in ((one,) if isinstance(one, str) else one)]
     return [name for name in names if not name.startswith("__") and type(getattr(cls, name)) is _MEMBER]
