@@ -80,7 +80,7 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
 
 def _refusals() -> tuple[type[Exception], ...]:
     from .compiler.cpu.executor import KernelError
-    from .compiler.cpu.first_tier import UnsupportedError
+    from .compiler.cpu.first_tier.errors import UnsupportedError
 
     return KernelError, UnsupportedError
 
@@ -94,7 +94,7 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     if at_hand is not None:
         return at_hand
     _new[1] += looks
-    from .compiler.cpu.first_tier import UnsupportedError
+    from .compiler.cpu.first_tier.errors import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
     from .first_tier.by_operator import FirstTier
     from .first_tier.shared_programs import shared

@@ -11,7 +11,7 @@ import numpy as np
 
 from flambeau import _execution
 from flambeau.compiler import flight
-from flambeau.compiler.cpu.first_tier import UnsupportedError
+from flambeau.compiler.cpu.first_tier.errors import UnsupportedError
 from flambeau.first_tier import by_operator, shared_programs, split_programs
 from flambeau.graph.program import Program, in_order
 

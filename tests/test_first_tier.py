@@ -16,12 +16,13 @@ import pytest
 
 import flambeau as torch
 from flambeau import _execution, nn
+from flambeau.compiler import affine
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import code_cache, contract_packing, contract_plan, first_tier
+from flambeau.compiler.cpu import code_cache, contract_order, contract_packing
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.cpu.first_tier import contractions, fused, matrices_text, unseen, windows
-from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, times
-from flambeau.compiler.cpu.first_tier.text import lanes_of
+from flambeau.compiler.cpu.first_tier import contractions, fused, operators, orders, unseen, widths, windows
+from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, flat, times
+from flambeau.compiler.cpu.first_tier.widths import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
 from flambeau.first_tier import by_operator, shared_plans
 from flambeau.graph import realisation
@@ -54,8 +55,8 @@ def tier(monkeypatch: pytest.MonkeyPatch, native_code: None) -> Callable[[str], 
 
 def test_views_of_no_elements_have_the_strides_of_their_type() -> None:
     # NumPy's arrays of no elements have strides of zero.
-    assert first_tier.seen_under((2, 2, 0), (0, 0, 0), (0, 0, 1), (4, 0), (1, 1)) == (1, 1)
-    assert first_tier.seen_under((4, 0), (0, 0), (0, 1), (2, 2, 0), (2, 1, 1)) == (2, 1, 1)
+    assert affine.seen_under((2, 2, 0), (0, 0, 0), (0, 0, 1), (4, 0), (1, 1)) == (1, 1)
+    assert affine.seen_under((4, 0), (0, 0), (0, 1), (2, 2, 0), (2, 1, 1)) == (2, 1, 1)
 
 
 # ---- kernels
@@ -103,14 +104,14 @@ CONTRACTIONS: list[tuple[str, tuple[int, ...], tuple[int, ...], Any, Any, bool]]
 def test_sums_of_any_length_have_the_bits_of_compiled_code(rows: int) -> None:
     """Some steps stand between two jumps: what is left over is added behind them, in every block of the sums."""
     rng = np.random.default_rng(0)
-    for depth in (*range(1, 10), matrices_text.DEPTH + 1, 2 * matrices_text.DEPTH + 6):
+    for depth in (*range(1, 10), widths.DEPTH + 1, 2 * widths.DEPTH + 6):
         f = Builder()
         shapes = (rows, depth), (depth, 21)
         x, y = [f.input(k, s, float32, (strides_of(s, None), 0)) for k, s in enumerate(shapes)]
         v = f.contract("mk,kn->mn", x, y)
         f.f.outputs = [v]
         arrays = [rng.standard_normal(s).astype(np.float32) for s in shapes]
-        found = np.ascontiguousarray(first_tier.planned(f.f, 2).call(*arrays))
+        found = np.ascontiguousarray(operators.planned(f.f, 2).call(*arrays))
         expected = Executable(f.f, [ty(v.shape, float32)]).run([a.reshape(-1) for a in arrays], [])[0]
         assert found.tobytes() == expected.tobytes(), depth
 
@@ -127,7 +128,7 @@ def test_a_contraction_adds_in_the_order_of_compiled_code(case: Any, dt: dtype) 
     rng = np.random.default_rng(0)
     flat = [rng.standard_normal(prod(s)).astype(dt.np) for s in (a, b)]
     arrays = [np.ndarray(s, m.dtype, m, 0, [n * m.itemsize for n in own]) for s, own, m in zip((a, b), strides, flat)]
-    found = np.ascontiguousarray(first_tier.planned(f.f, 2).call(*arrays))
+    found = np.ascontiguousarray(operators.planned(f.f, 2).call(*arrays))
     expected = Executable(f.f, [ty(v.shape, dt)]).run(flat, [])[0]
     assert found.tobytes() == expected.tobytes()
     if dt is float32:
@@ -144,10 +145,10 @@ def test_an_order_that_lasts_is_that_of_the_sizes(spec: str, dense: bool) -> Non
     for _ in range(3000):
         before = dict(zip(labels, rng.choice([1, 2, 5, 16, 33, 64], len(labels)).tolist()))
         sizes = {c: n * int(rng.choice([1, 1, 1, 2])) + int(rng.choice([0, 0, 0, 1])) for c, n in before.items()}
-        if contractions.by_sizes(v, before, dense) is None:
-            exact = [c in contract_plan.decisive(v) for c in labels]
-            if contractions.lasting(exact, list(before.values()), list(sizes.values())):
-                assert contractions.by_sizes(v, sizes, dense) is None
+        if orders.by_sizes(v, before, dense) is None:
+            exact = [c in contract_order.decisive(v) for c in labels]
+            if orders.lasting(exact, list(before.values()), list(sizes.values())):
+                assert orders.by_sizes(v, sizes, dense) is None
                 lasted += sizes != before
             else:
                 assert sizes != before
@@ -165,8 +166,8 @@ def test_sizes_say_whether_products_of_matrices_are_packed(outer: tuple[int, ...
         v = f.contract(f"{letters}mk,{letters}nk->{letters}mn", x, y)
         strides = [strides_of(a.shape, None) for a in (x, y)]
         expected = contract_packing.pays(contractions._nest(v, dict(zip((x, y), strides))), target, 4)
-        sizes = contract_plan.sizes_of(v)
-        assert contractions._in_panels(v, sizes, prod(sizes.values()), lanes) == expected, (m, n, k)
+        sizes = contract_order.sizes_of(v)
+        assert orders._in_panels(v, sizes, prod(sizes.values()), lanes) == expected, (m, n, k)
 
 
 @pytest.mark.parametrize("dt", [float32, float64], ids=["float32", "float64"])
@@ -184,7 +185,7 @@ def test_a_reduction_has_the_tree_of_compiled_code(shape: Any, dims: Any, name: 
     x.flat[::7] = -0.0
     for a in (x, np.where(x == x.max(), np.nan, x)):
         with np.errstate(all="ignore"):
-            found = np.ascontiguousarray(first_tier.planned(f.f, 1).call(a))
+            found = np.ascontiguousarray(operators.planned(f.f, 1).call(a))
         assert two_tiers.same(found.reshape(-1), Executable(f.f, [ty(v.shape, dt)]).run([a.reshape(-1)], [])[0])
 
 
@@ -197,7 +198,7 @@ def test_a_function_serves_all_shapes_and_strides(name: str, dt: dtype) -> None:
         one = f.input(0, a.shape, dt, (strides_of(a.shape, None), 0))
         f.f.outputs = [f.map(name, *[one] * (1 + (name in ("pow", "atan2"))))]
         with np.errstate(all="ignore"):
-            found = first_tier.planned(f.f, 1).call(a)
+            found = operators.planned(f.f, 1).call(a)
         if a.size:
             flat = Executable(f.f, [ty(a.shape, dt)]).run([np.array(a).reshape(-1)], [])[0]
             assert np.ascontiguousarray(found).tobytes() == flat.tobytes()
@@ -215,7 +216,7 @@ def test_a_choice_serves_all_shapes_and_strides(dt: dtype) -> None:
             for k, (i, d) in enumerate(zip(arrays, (bool_, dt, dt)))
         ]
         f.f.outputs = [f.where(*values)]
-        found = first_tier.planned(f.f, 3).call(*arrays)
+        found = operators.planned(f.f, 3).call(*arrays)
         assert np.array_equal(found, np.where(a > 0, b, c))
 
 
@@ -971,12 +972,12 @@ def test_tables_of_sizes_are_evaluated_together() -> None:
     a, b = Size(1, (0,)), Size(1, (1,))
     moved = np.zeros(3, np.int64)
     sums = [[times(a, a, b)], [a, Size(-4), times(Size(3), b)], [ONE], [a, b]]
-    table = Table(sums, [moved.ctypes.data, moved.ctypes.data + 16])
+    table = Table(flat(sums), [moved.ctypes.data, moved.ctypes.data + 16])
     table.added[1] = 1000
     for x, y in ((5, 7), (2**20, 3), (0, 1)):
         table.evaluate((x, y, 99))
         assert moved.tolist() == [x * x * y, 0, 1000 + x - 4 + 3 * y]
         assert table.found.tolist() == [1, x + y]
-    none = Table([])
+    none = Table(flat([]))
     none.evaluate((3,))
     assert none.found.tolist() == []

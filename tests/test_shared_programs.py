@@ -18,7 +18,7 @@ from flambeau import _beside, _execution, _programs_aside, nn
 from flambeau.compiler.cpu import stored
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Executor
-from flambeau.compiler.cpu.first_tier import native_program, walking
+from flambeau.compiler.cpu.first_tier import native_program, parts
 from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
 from flambeau.first_tier.shared_plans import serves_all_sizes
 from flambeau.first_tier.structure import structure
@@ -88,8 +88,8 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
 def test_steps_that_threads_share_have_the_bits_of_compiled_code(
     in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "LONG", 100)
-    monkeypatch.setattr(walking, "PART", 100)
+    monkeypatch.setattr(parts, "LONG", 100)
+    monkeypatch.setattr(parts, "PART", 100)
     monkeypatch.setattr(native_program, "get_num_threads", lambda: 4)
     torch.manual_seed(0)
     net = Text()
@@ -99,8 +99,8 @@ def test_steps_that_threads_share_have_the_bits_of_compiled_code(
             F.softmax(net(i)[:, -1], -1).tolist()
     assert in_both["shared"] == in_both["both"] == 6
     native = [one.native for one in shared_programs._known.values() if one]
-    parts = [one.table.operands[one.part_places].max(1).tolist() for one in native]
-    assert parts and all(outer > 1 and inner > 1 for outer, inner in parts)
+    cut = [one.table.operands[one.part_places].max(1).tolist() for one in native]
+    assert cut and all(outer > 1 and inner > 1 for outer, inner in cut)
 
 
 class Remembering(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from .ir import Value
@@ -257,3 +258,26 @@ _VIEWS: dict[str, Callable[[Value, Coords], Coords]] = {
     "permute": _permute, "expand": _expand, "slice": _slice, "flip": _flip, "window": _window, "diagonal": _diagonal,
 }  # fmt: skip
 _REGROUPING: dict[str, Callable[[Value, Coords, Sequence[int]], Coords]] = {"reshape": _reshape, "strided": _strided}
+
+
+def seen_under(
+    shape: Sequence[int], layout: Sequence[int], own: Sequence[int], seen: Sequence[int], strides: Sequence[int]
+) -> tuple[int, ...] | None:
+    """The strides of what is seen of an array: ``seen`` with ``strides`` where it lies as ``layout`` says.
+
+    ``own`` says how it lies. None if its dimensions are not seen one by one.
+    """
+    if 0 in seen or same_strides(layout, own, shape):
+        return tuple(strides)
+    if same_strides(strides, row_major(seen), seen) and prod(seen) == prod(shape):
+        order = memory_order(layout, shape)
+        form, steps = [shape[d] for d in order], [own[d] for d in order]
+        return strides_under(form, steps, seen) or row_major(seen)
+    out = []
+    for n, s in zip(seen, strides):
+        fits = [d for d in range(len(shape)) if shape[d] > 1 and s and s % layout[d] == 0]
+        d = max(fits, key=layout.__getitem__, default=None)
+        if n > 1 and s and (d is None or (n - 1) * (s // layout[d]) >= shape[d]):
+            return None
+        out.append(own[d] * (s // layout[d]) if d is not None else 0)
+    return tuple(out)

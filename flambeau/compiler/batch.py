@@ -21,7 +21,7 @@ from math import prod
 from ..dtypes import int32
 from .axes import Axes, Axis
 from .chunked import CHANNELS, CHUNK, is_batch
-from .cpu.contract_packing import LEAST
+from .cpu.contract_order import LEAST
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 from .unstride import unstride

@@ -10,9 +10,9 @@ as one more output, where no cycle comes of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from math import prod
 
+from .cpu.contract_order import domain_labels
 from .ir import Function, Value
 from .placing import IN_PLACE, PLACED, WRITABLE, domain, in_order
 from .repeated import Repeated
@@ -271,17 +271,6 @@ def reduced_domain(v: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
     sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
     labels = domain_labels(v)
     return tuple([sizes[c] for c in labels]), tuple(range(len(out), len(labels)))
-
-
-def domain_labels(v: Value) -> str:
-    """A contraction's labels in the order of its loops: those of the result, then those that it sums over."""
-    return labels_of(*v.params)
-
-
-@lru_cache(1000)
-def labels_of(la: str, lb: str, out: str) -> str:
-    """``domain_labels`` of a contraction with these."""
-    return out + "".join(dict.fromkeys([c for c in la + lb if c not in out]))
 
 
 def _squeezed(shape: tuple[int, ...]) -> list[int]:

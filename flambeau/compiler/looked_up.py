@@ -11,8 +11,7 @@ from collections.abc import Callable
 from math import prod
 
 from .affine import row_major
-from .cpu.contract_packing import of_matrices
-from .cpu.contract_plan import adds_lanes
+from .cpu.contract_order import adds_lanes, of_matrices
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 

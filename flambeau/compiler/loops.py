@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..dtypes import dtype
 from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major, same_strides
-from .cluster import domain_labels
+from .cpu.contract_order import domain_labels
 from .ir import Value
 from .picking import INDEXED, picked, regrouped, spaced
 from .placing import PLACED, place

@@ -11,7 +11,6 @@ from math import prod
 from typing import Any
 
 from ..dtypes import bfloat16, dtype, float16, float32
-from .cpu.nest_reduce import identity
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten
 
@@ -63,6 +62,8 @@ def _in_blocks(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype)
     block = next((k for k in range(BLOCK, SHORTEST - 1, -1) if n % k == 0), BLOCK)
     whole = -(-n // block) * block
     if whole != n:
+        from .cpu.nest_reduce import identity  # brings vector functions, of which a planned program needs none
+
         pads = tuple([(0, whole - n) if k == d else (0, 0) for k in range(a.ndim)])
         shape = (*a.shape[:d], whole, *a.shape[d + 1 :])
         a = r.view("pad", a, (pads, identity(op, a.dtype), (0,) * a.ndim), shape)

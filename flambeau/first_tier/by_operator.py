@@ -13,15 +13,15 @@ import functools
 from collections.abc import Callable, Sequence
 from math import prod
 from sys import getrefcount
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..compiler import float8
 from ..compiler import numpy as reference
-from ..compiler.affine import row_major
+from ..compiler.affine import row_major, seen_under
 from ..compiler.builder import Builder
-from ..compiler.cpu.first_tier import Planned, UnsupportedError, planned, seen_under
+from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..compiler.cpu.target import MissingCompiler
 from ..compiler.simplify import without_dead
 from ..dtypes import bfloat16
@@ -31,6 +31,9 @@ from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .moving import is_itself, moving
 from .shared_plans import FUSED, form_of
+
+if TYPE_CHECKING:
+    from ..compiler.cpu.first_tier.operators import Planned
 
 # Seconds, about:
 STEP = 4e-6  # of an operator
@@ -366,6 +369,8 @@ def _of_form(n: Node, strides: list[Any]) -> Operator:
 
 
 def _planned(n: Node, strides: list[Any]) -> Operator:
+    from ..compiler.cpu.first_tier.operators import planned
+
     b = Builder()
     args = [
         b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype, (own, 0))

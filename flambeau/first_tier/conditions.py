@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import NamedTuple
 
-from ..compiler.affine import row_major, same_strides
-from ..compiler.cpu.first_tier import seen_under
-from ..compiler.cpu.first_tier.native_program import value
-from ..compiler.cpu.first_tier.places import Shape
-from ..compiler.cpu.first_tier.sizes import times
+from ..compiler.affine import row_major, same_strides, seen_under
+from ..compiler.cpu.first_tier.sizes import Size, value
 
 
 class AsMany(NamedTuple):
     """Both shapes have as many elements."""
 
-    a: Shape
-    b: Shape
+    a: tuple[Size, ...]
+    b: tuple[Size, ...]
 
     def __call__(self, sizes: Sequence[int]) -> bool:
         """Does it hold?"""
-        return value(times(*self.a), sizes) == value(times(*self.b), sizes)
+        return prod([value(n, sizes) for n in self.a]) == prod([value(n, sizes) for n in self.b])
 
 
 class FoundRowByRow(NamedTuple):
@@ -32,10 +30,10 @@ class FoundRowByRow(NamedTuple):
         shape, strides: the view's, of a base that lies row by row.
     """
 
-    base: Shape
-    own: Shape
-    shape: Shape
-    strides: Shape
+    base: tuple[Size, ...]
+    own: tuple[Size, ...]
+    shape: tuple[Size, ...]
+    strides: tuple[Size, ...]
 
     def __call__(self, sizes: Sequence[int]) -> bool:
         """Does it hold?"""

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.cpu.first_tier.pools import MOST, at_maximum
 from ..graph.node import SCALAR, Node
 from ..graph.types import Ty
 
@@ -83,6 +82,8 @@ def _max_pool_backward(n: Node) -> Call | None:
         return None
     if prod(kernel) == 1 or not n.ins[0].ty.numel:
         return None
+    from ..compiler.cpu.first_tier.pools import MOST, at_maximum
+
     if prod(kernel) > MOST:
         return functools.partial(_pooled_back, kernel, stride, out)
     places = [tuple([slice(k, k + (o - 1) * s + 1, s) for k, s, o in zip(at, stride, out)])

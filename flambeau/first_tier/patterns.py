@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..compiler.cpu.first_tier.sizes import Size, Table
+from ..compiler.cpu.first_tier.sizes import Size, Table, flat
 from ..compiler.shorten import LONGEST
 from ..graph import program
 from ..graph.alike import arguments, fit
@@ -78,8 +78,8 @@ class Pattern:
         known = dict.fromkeys([(types[n.ty], told[n]) for n in p.order])
         self._rows = [k for k, one in known if one and one.row_major]
         self._others = [k for k, one in known if one and not one.row_major]
-        self._table = Table([s for row_major in (True, False) for _, one in known if one and one.row_major is row_major
-                             for s in one.sums])  # fmt: skip
+        self._table = Table(flat([s for row_major in (True, False) for _, one in known
+                                  if one and one.row_major is row_major for s in one.sums]))  # fmt: skip
         self._kinds = [_kind(t) for t in types]
         places = {n: (k, d) for t, k in types.items() if type(t) is Ty for d, n in enumerate(t.shape)}
         self._places = [places[n] for n in sizes]

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..compiler.affine import row_major as row_major_numbers
 from ..compiler.builder import Builder
-from ..compiler.cpu.first_tier import UnsupportedError, rewritten
 from ..compiler.cpu.first_tier.alone import Alone
+from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..compiler.cpu.first_tier.native_steps import Steps, seen_alone
+from ..compiler.cpu.first_tier.native_tables import tables
+from ..compiler.cpu.first_tier.operators import rewritten
 from ..compiler.cpu.first_tier.places import Memory, Place, Shape, Step
 from ..compiler.cpu.first_tier.sizes import ONE, ZERO, Size, row_major, times
 from ..compiler.ir import Function, Value
@@ -19,7 +21,7 @@ from ..graph.program import Program, values_read
 from ..graph.types import Ty
 from .by_operator import kinds_of
 from .conditions import AsMany, Condition, FoundRowByRow
-from .kept_plans import Plan
+from .kept_plans import Planned
 from .patterns import Told
 from .read_alone import ReadAlone
 from .shared_plans import DTYPES, reduced
@@ -30,9 +32,7 @@ class Planner:
     """Plans what programs of one structure share.
 
     Attributes:
-        plan: the native program.
-        operators, kinds: how many of them there are.
-        types: what sizes say of the types of nodes, in order; None for those that are not computed.
+        planned: what they share.
 
     Raises:
         UnsupportedError: an operator has no steps that serve all sizes.
@@ -62,9 +62,9 @@ class Planner:
         for n in self.alone.reshaped:
             self._as_many(self.lies[n].shape, self.lies[n.ins[0]].shape)
         memory = [place.memory for place in outputs]
-        self.plan = Plan(self.steps.steps, self.inputs, memory, self.given, list(self.conditions))
-        self.kinds = len(kinds_of(p.order))
-        self.types = [_told(n, self.lies[n]) if n in self.lies else None for n in p.order]
+        made = tables(self.steps.steps, self.inputs, memory, self.given, list(self.conditions))
+        types = [_told(n, self.lies[n]) if n in self.lies else None for n in p.order]
+        self.planned = Planned(*made, self.operators, len(kinds_of(p.order)), types)
 
     def _memory(self, t: Any, kind: str, what: Any = None) -> Place:
         """Memory in which a type without gaps lies."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..compiler.affine import row_major, same_strides
-from ..compiler.cpu.first_tier.operators import LARGE
+from ..compiler.cpu.first_tier.widths import LARGE
 from ..compiler.shorten import LONGEST
 from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import SCALAR, Node

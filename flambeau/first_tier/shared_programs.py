@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.cpu.first_tier import UnsupportedError
+from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..compiler.cpu.target import MissingCompiler
 from ..graph.node import LEAF, SCALAR, VIEW
 from ..graph.program import Program
@@ -67,15 +67,14 @@ def _planned(p: Program, s: Structure) -> Planned | bool:
     from .planning import Planner
 
     try:
-        planner = Planner(p, s)
-        planned = Planned(planner.plan, planner.operators, planner.kinds, planner.types)
+        planned = Planner(p, s).planned
     except MissingCompiler:
         return False
     except UnsupportedError:
         kept_plans.refuse(kept_plans.name_of(text(p, s)))
         return False
     note(p, s.sizes, planned.told(p), planned)
-    kept_plans.keep(kept_plans.name_of(text(p, s)), planner.plan, planned)
+    kept_plans.keep(kept_plans.name_of(text(p, s)), planned)
     return planned
 
 

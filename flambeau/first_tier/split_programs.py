@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.cpu.first_tier import UnsupportedError
+from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
 from .by_operator import SHARE, FirstTier, LimitedLater

@@ -15,10 +15,10 @@ from math import inf, prod
 
 from ..affine import Guard
 from ..loops import Load, Nest, Node
+from .contract_order import DEEP, FEWEST, LEAST
 from .contract_plan import LATENCY, Operand, Plan, operands, together
 from .target import Target
 
-LEAST = 1 << 19  # products below which nothing is packed
 DEPTH = 400  # products of a result between which it waits in the workspace, about
 ROWS = 8  # of a loop that makes good tiles
 SAME_SET = 512  # elements, or a multiple of them, between rows of which the first cache holds few at a time
@@ -26,8 +26,6 @@ NEAR = 512  # elements between rows that are read in vectors where they lie, at 
 STRETCH = 0.08 / 512  # for each element between such rows: by how much products take longer
 AFAR = 0.5  # cycles to bring an element near
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
-FEWEST = 24  # rows that a panel must serve
-DEEP = 8  # products of a result, at least
 PANELS = 176 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
 NEAREST = 8 * 1024  # elements of a panel that stays in the first cache
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
@@ -88,12 +86,6 @@ def packing(n: Nest, target: Target, itemsize: int) -> Packing | None:
 def pays(n: Nest, target: Target, itemsize: int) -> bool:
     """Does ``packing`` find a way?"""
     return any(score for score, _, _ in _scores(n, max(2, target.vector_bytes // itemsize)))
-
-
-def of_matrices(m: int, n: int, k: int, products: int, lanes: int) -> bool:
-    """Does it for products of matrices, so many in all?"""
-    fits = any(rows >= FEWEST and size * 2 >= lanes for rows, size in ((m, n), (n, m)))
-    return fits and k >= DEEP and products >= LEAST
 
 
 def _scores(n: Nest, lanes: int) -> Iterator[tuple[float, int, int]]:

@@ -198,8 +198,35 @@ class Executor:
         self.pack = struct.Struct(f"@{arrays + buffers}P" + "".join(SCALARS[scalar] for scalar in scalars)).pack
         if functions is None:
             functions = self.pool.cache.load([kernel.text for kernel in self.kernels])
-        self._table = self._tabulate(functions, arrays, arrays + buffers)
-        self._header = self._describe(cost)
+        self._begin(self._tabulate(functions, arrays, arrays + buffers), len(self.segments), cost)
+
+    @classmethod
+    def of_tables(cls, told: Sequence[bytes], labels: Sequence[str], addresses: int, workspace: int) -> Executor:
+        """A program whose tables were made before, each of its segments one kernel without scratch memory.
+
+        Args:
+            told: segments, steps, operands, arguments and arrays as in ``Tables``, where functions are not set yet and
+                operands, instead of addresses, numbers of words in their table.
+            labels: of the kernels.
+            addresses: how many each run gets, those of arrays first.
+            workspace: as of other programs.
+        """
+        self = cls.__new__(cls)
+        self.segments, self.kernels = (), tuple([Kernel("", (), label=label) for label in labels])
+        self.pool = pools.default()
+        self.pool.reserve(workspace, 0)
+        self.pack = struct.Struct(f"@{addresses}P").pack
+        segments, steps, operands, arguments, arrays = map(_words_of, told)
+        self._begin(_Table(segments, steps, operands, arguments, _words(()), arrays), len(labels), None)
+        first, t = ctypes.addressof(operands), self.tables
+        for rows, column in ((t.steps, 1), (t.arguments, 0), (t.arrays, 0)):
+            rows[:, column] = rows[:, column] * 8 + first
+        return self
+
+    def _begin(self, table: _Table, segments: int, cost: float | None) -> None:
+        """Notes what a run is told."""
+        self._table = table
+        self._header = self._describe(segments, cost)
         self._program = ctypes.c_void_p(ctypes.addressof(self._header))
         self._returning: list[Any] = []
         self._run = self.pool.native["run"]
@@ -354,20 +381,24 @@ class Executor:
             first += count
         return words
 
-    def _describe(self, cost: float | None) -> Any:
+    def _describe(self, segments: int, cost: float | None) -> Any:
         table = self._table
         whole = 1 << 62 if cost is None else int(min(max(cost, 0), 1 << 62))
         places = [ctypes.addressof(part) for part in table]
         return _words(
             [
-                *(len(self.segments), places[0], places[1]),
+                *(segments, places[0], places[1]),
                 *(places[3], len(table.arguments) // 3, places[4], len(table.scratch) // 3),
                 *(whole, 0, 0),
                 *(places[5], len(table.arrays) // 3),
-                *(len(self.segments), 0),
+                *(segments, 0),
             ]
         )
 
 
 def _words(values: Sequence[int]) -> Any:
     return (ctypes.c_int64 * len(values))(*values)
+
+
+def _words_of(content: bytes) -> Any:
+    return (ctypes.c_int64 * (len(content) // 8)).from_buffer_copy(content)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..ir import Value
 from ..loops import Nest, Node
-from . import contract, contract_plan, nest, recurrence_kernel
+from . import contract, contract_order, nest, recurrence_kernel
 from .nest_loops import Kernel
 from .recurrence import Walk
 from .target import Target
@@ -55,7 +55,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         return values.setdefault(v, len(values)), v.dtype, n.local.get(v)
 
     def of(v: Value) -> tuple[Any, ...]:
-        return (*place(v), v.kind, v.name, contract_plan.form(v) if v.kind == "contract" else None)
+        return (*place(v), v.kind, v.name, contract_order.form(v) if v.kind == "contract" else None)
 
     return (
         tuple(n.sizes),

@@ -9,6 +9,7 @@ text         the frame of such a loop
 maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; products: other contractions
 fused        maps and reductions of rows in one kernel
 matrices     products of matrices, with threads; matrices_text: their kernels
+orders       in which order a contraction adds, by its sizes; widths: of vectors and tiles
 contractions which order a contraction adds in, and its operands as ``products`` takes them
 windows      those under windows as products of matrices; windows_text: their kernel
 depthwise    convolutions whose channels do not meet
@@ -19,7 +20,3 @@ native_steps a function as steps of native code for all sizes; places: what thes
              sizes: what they are told
 native_program  steps as one native call
 """
-
-from .operators import Planned, UnsupportedError, planned, rewritten, seen_under
-
-__all__ = ["Planned", "UnsupportedError", "planned", "rewritten", "seen_under"]

@@ -7,28 +7,29 @@ The order follows from the shapes and strides of the contraction by itself, as `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from math import prod
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ....dtypes import bfloat16, dtype, float16, float32, float64
+from ....dtypes import bfloat16, dtype, float16, float32
 from ...affine import axis, linear, row_major
-from ...cluster import domain_labels, reduced_domain
+from ...cluster import reduced_domain
 from ...ir import Value
 from ...loops import Nest, Node, Reduction, Store, _merged, _runs
 from ...numpy_maps import cast
 from .. import contract_plan
 from ..code_cache import default
 from ..contract_direct_plan import direct
-from ..contract_packing import LEAST, of_matrices, pays
+from ..contract_order import domain_labels, sees_windows, sizes_of
+from ..contract_packing import pays
 from . import matrices, products
 from .errors import UnsupportedError
+from .orders import Lanes, by_sizes, of_sizes, sums_of
 from .reading import read
-from .text import FLOATS, lanes_of
 from .unseen import useful_points, whole, without
+from .widths import FLOATS, lanes_of
 from .windows import under_windows
 
 Known = Mapping[Value, Any]  # strides of values, in elements; None behind padding
@@ -65,7 +66,7 @@ def contraction(v: Value, known: Known) -> Call:
     call = checked_padding(v, call, behind, bool(points)) if behind else call
     if v.dtype in (float16, bfloat16):
         call = _converted(call, v.dtype)
-    return _in_order(call) if contract_plan.sees_windows(v) else call
+    return _in_order(call) if sees_windows(v) else call
 
 
 class Contraction:
@@ -95,14 +96,6 @@ class Contraction:
         return call
 
 
-def of_sizes(v: Value, *shapes: tuple[int, ...]) -> Value:
-    """The contraction of operands with these shapes."""
-    args = tuple([Value("input", "input", (), (k, (row_major(s), 0)), s, a.dtype)
-                  for k, (s, a) in enumerate(zip(shapes, v.args))])  # fmt: skip
-    sizes = {c: n for labels, s in zip(v.params, shapes) for c, n in zip(labels, s)}
-    return Value(v.kind, v.name, args, v.params, tuple([sizes[c] for c in v.params[2]]), v.dtype)
-
-
 def _converted(call: Call, dt: dtype) -> Call:
     """The same for 16-bit floats, which are added in float32."""
     return lambda *args: cast(call(*[cast(a, dt, float32) for a in args]), float32, dt)
@@ -111,11 +104,6 @@ def _converted(call: Call, dt: dtype) -> Call:
 def _in_order(call: Call) -> Call:
     """The same with the result in the order of its dimensions, as what is computed with it lies, mostly."""
     return lambda a, b: np.ascontiguousarray(call(a, b))
-
-
-def _sums(v: Value) -> dtype:
-    """The dtype in which products are added."""
-    return float64 if v.dtype is float64 else float32
 
 
 def checked_padding(v: Value, call: Call, behind: list[int], some: bool = False) -> Call:
@@ -146,16 +134,6 @@ def checked_padding(v: Value, call: Call, behind: list[int], some: bool = False)
 # ---- the order
 
 
-class Lanes(NamedTuple):
-    """Products added in lanes: the reduced loops as three, and the one that runs inside that in lanes, if one does.
-
-    ``form``: the sizes, of which the last is in lanes. ``taps``: does the second run inside, or outside?
-    """
-
-    form: tuple[int, int, int]
-    taps: bool
-
-
 def in_lanes(v: Value, known: Known) -> Lanes | None:
     """How the products are added in lanes along the last reduced loop; None: one after the other.
 
@@ -165,12 +143,12 @@ def in_lanes(v: Value, known: Known) -> Lanes | None:
     target = default().target
     strides = [known.get(a, row_major(a.shape)) for a in v.args]
     dense = None not in strides and all(step for own in strides for step in own or ())
-    simple = by_sizes(v, contract_plan.sizes_of(v), dense)
+    simple = by_sizes(v, sizes_of(v), dense)
     if simple is not NotImplemented:
         return simple
-    lanes = lanes_of(_sums(v), target)
+    lanes = lanes_of(sums_of(v), target)
     n = _nest(v, known)
-    if pays(n, target, _sums(v).itemsize) or direct(n, target, _sums(v).itemsize) is not None:
+    if pays(n, target, sums_of(v).itemsize) or direct(n, target, sums_of(v).itemsize) is not None:
         return None
     best = contract_plan.in_vectors(n, lanes)
     if best is None or not n.reduced[best]:
@@ -183,55 +161,6 @@ def in_lanes(v: Value, known: Known) -> Lanes | None:
     if taps:
         return Lanes((prod(outside), prod([n.sizes[k] for k in taps]), n.sizes[last]), True)
     return Lanes((prod(outside[:1]), prod(outside[1:]), n.sizes[last]), False)
-
-
-def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
-    """``in_lanes`` for labels of these sizes, where they alone say it; else NotImplemented.
-
-    ``dense``: is each element of both operands read where it lies, from memory of its own?
-    """
-    lanes, out = lanes_of(_sums(v), default().target), v.params[2]
-    labels = [c for c in domain_labels(v) if sizes[c] > 1]
-    kept, gone = [c for c in labels if c in out], [c for c in labels if c not in out]
-    if contract_plan.candidates(v, kept, gone, lanes, sizes) == kept:
-        return None
-    products = prod(sizes.values())
-    if len(gone) == 1 and kept and products < LEAST and not contract_plan.sees_windows(v):
-        return Lanes((1, 1, sizes[gone[0]]), False)
-    return None if dense and _in_panels(v, sizes, products, lanes) else NotImplemented
-
-
-def lasting(exact: Sequence[bool], before: Sequence[int], sizes: Sequence[int]) -> bool:
-    """Does an order that ``by_sizes`` found for other sizes (``before``) hold, if it was one after the other?
-
-    Only some labels' sizes say whether lanes suit sums (``exact``: those of ``contract_plan.decisive``); the more
-    products, the more are they packed. So it holds for larger sizes of the other labels.
-    """
-    for same, b, n in zip(exact, before, sizes):  # noqa: SIM110
-        if n != b and (n < b or b == 1 or same):
-            return False
-    return True
-
-
-def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) -> bool:
-    """Do its sizes say that a product of matrices is packed?"""
-    if contract_plan.sees_windows(v):
-        return False
-    labels = _of_one_each(*v.params)
-    if not labels:
-        return False
-    m, n, k = [sizes[c] for c in labels]
-    return min(m, n) > 1 and of_matrices(m, n, k, products, lanes)
-
-
-@lru_cache(MOST)
-def _of_one_each(la: str, lb: str, out: str) -> str:
-    """The labels of rows, of columns and of the sum, if there is one of each."""
-    rows, columns, others = [
-        [c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]
-        for own, first, second, kept in ((out, 1, 0, 1), (out, 0, 1, 1), (la, 1, 1, 0))
-    ]
-    return "".join([*rows, *columns, *others]) if len(rows) == len(columns) == len(others) == 1 else ""
 
 
 def _nest(v: Value, known: Known) -> Nest:
@@ -258,8 +187,8 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     vector, n = _columns(v, strides, sizes)
     labels = (la, lb) if vector else (lb, la)  # rows, columns
     m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
-    if contract_plan.sees_windows(v):
-        found = under_windows(v, reduced, sizes, _sums(v))
+    if sees_windows(v):
+        found = under_windows(v, reduced, sizes, sums_of(v))
         if found is not None:
             return found
     outer = [c for c in out if c not in (m, n)]
@@ -272,7 +201,7 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     order = [*outer, m, n]
     back = tuple([order.index(c) for c in out])
     shape = tuple([sizes[c] for c in outer] + [sizes.get(m, 1), sizes.get(n, 1)])
-    f, size = products.along_kept(_sums(v)), _sums(v).itemsize
+    f, size = products.along_kept(sums_of(v)), sums_of(v).itemsize
     drop = tuple([k for k, c in enumerate(order) if not c])
 
     def call(a: Any, b: Any) -> Any:
@@ -294,13 +223,13 @@ def _of_matrices(in_lanes: bool, v: Value, sizes: dict[str, int], own: tuple[str
     reduced = [c for c in domain_labels(v) if c not in out and sizes[c] > 1]
     if len(reduced) > 1:
         return None
-    return matrices.product(in_lanes, _sums(v), sizes, own, out, "".join(reduced), m, n)
+    return matrices.product(in_lanes, sums_of(v), sizes, own, out, "".join(reduced), m, n)
 
 
 def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, str]:
     """Which operand is read in vectors, and along which label?"""
     la, lb, out = v.params
-    lanes = lanes_of(_sums(v), default().target)
+    lanes = lanes_of(sums_of(v), default().target)
     if out and sizes[out[-1]] >= lanes and (out[-1] in la) != (out[-1] in lb):
         return int(out[-1] in lb), out[-1]  # the result lies row by row
     total = prod(sizes.values())
@@ -358,8 +287,8 @@ def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
     order = [*outer, n]
     back = tuple([order.index(c) for c in out])
     f, size, shape = (
-        products.along_reduced(_sums(v), lanes.taps),
-        _sums(v).itemsize,
+        products.along_reduced(sums_of(v), lanes.taps),
+        sums_of(v).itemsize,
         (*[sizes[c] for c in outer], sizes.get(n, 1)),
     )
 

@@ -15,12 +15,12 @@ import numpy as np
 from ....dtypes import float32, float64
 from ... import numpy as reference
 from ...affine import row_major
-from ...cluster import domain_labels
 from ...ir import Value
 from ..code_cache import default
+from ..contract_order import domain_labels
 from . import products
 from .contractions import arranged, checked_padding, grouped, in_lanes
-from .text import lanes_of
+from .widths import lanes_of
 
 Call = Callable[[Any, Any], Any]
 ROWS = 4  # results that share what is read under windows, from which on pixels are better than channels

@@ -11,8 +11,9 @@ from .. import nest_maps
 from ..target import Target
 from ..text import memory_type
 from ..vector_math import FUNCTIONS
-from .text import Writer, lanes_of
+from .text import Writer
 from .ufuncs import made
+from .widths import lanes_of
 
 
 def is_function(name: str) -> bool:

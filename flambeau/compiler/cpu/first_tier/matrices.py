@@ -14,8 +14,7 @@ from ...affine import row_major
 from ..code_cache import default
 from ..executor import Array, Constant, Executor, Kernel, Scalar, Segment
 from ..pool import get_num_threads
-from . import matrices_text
-from .text import lanes_of
+from .widths import DEPTH, lanes_of, tile
 
 Call = Callable[[Any, Any], Any]
 FEW = 12  # rows below which columns that are neighbours are read where they lie
@@ -125,7 +124,7 @@ def _width(in_lanes: bool, dt: dtype) -> int:
     """The columns of a unit."""
     target = default().target
     lanes = lanes_of(dt, target)
-    return lanes if in_lanes else lanes * matrices_text.tile(target)[1][0]
+    return lanes if in_lanes else lanes * tile(target)[1][0]
 
 
 kernels: dict[tuple[bool, dtype], int] = {}  # their addresses
@@ -143,12 +142,14 @@ def kernel(in_lanes: bool, dt: dtype) -> int:
 def workspace(dt: dtype) -> int:
     """The bytes that a chunk needs."""
     target = default().target
-    return matrices_text.DEPTH * matrices_text.tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
+    return DEPTH * tile(target)[1][0] * lanes_of(dt, target) * dt.itemsize
 
 
 @functools.lru_cache(1000)
 def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
     """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
+    from . import matrices_text
+
     own = text(in_lanes, dt)
     numbers = len(matrices_text.WORDS) - 1
     operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
@@ -160,4 +161,6 @@ def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
 @functools.cache
 def text(in_lanes: bool, dt: dtype) -> str:
     """The kernel as LLVM assembly."""
+    from . import matrices_text
+
     return (matrices_text.by_lanes if in_lanes else matrices_text.by_rows)(dt, default().target)

@@ -12,7 +12,8 @@ from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type, constant, fenced, lane_list, type_of
 from .products import added, added_together, multiply_add
-from .text import Loop, Writer, lanes_of
+from .text import Loop, Writer
+from .widths import DEPTH, lanes_of, tile
 
 OPERANDS = 3  # x, y, z; then words, strides in bytes:
 SIZES = ("o", "p", "m", "k", "n")
@@ -20,15 +21,9 @@ STRIDES = ("x.o", "x.p", "x.m", "x.k", "y.o", "y.p", "y.k", "y.n", "z.o", "z.p",
 # A triangle, rows of a unit, does y go into panels?
 WORDS = (*SIZES, *STRIDES, "triangle", "block", "packed", "chunks")
 HIDDEN, ZEROS = 1, 2  # triangles: nobody sees results behind the diagonal; products behind it are zeros
-DEPTH = 128  # products between which results wait in memory
 TOGETHER = 4  # steps of products between two jumps, where registers are few
 FEW = 3  # columns from which on they are added up together
 KERNEL = "define void @kernel(ptr %operands, i64 %chunk, ptr %workspace) nounwind"
-
-
-def tile(target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """How many rows, and vectors of columns, may be in registers."""
-    return ((6, 3, 1), (4, 2, 1)) if target.vector_registers == 32 else ((4, 2, 1), (2, 1))
 
 
 def units_of(w: Writer, words: Mapping[str, str], width: int) -> tuple[Loop, dict[str, str]]:

@@ -5,120 +5,148 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....dtypes import get_dtype
 from ...flight import flights, land
+from ...ir import Value
 from ...memory import Span, plan
 from ..allocation import empty
 from ..between_runs import address, aligned
-from ..contract_plan import decisive
-from ..executor import Array, Buffer, Executor, Kernel, Segment
+from ..executor import Executor
 from ..pool import get_num_threads
 from ..running import Scalars
-from . import matrices, walking
-from .contractions import by_sizes, in_lanes, lasting, of_sizes
+from . import matrices, parts
 from .errors import UnsupportedError
-from .places import Memory, Place, Product, Step
-from .sizes import ONE, Size, Table, times
+from .orders import by_sizes, lasting, of_sizes
+from .sizes import Sums, Table, value
 
-ARENA, NUMBERS = 0, 1  # buffers of a run
+BUFFERS = 2  # behind a run's arrays: memory between steps, and run-time numbers
 ROOM = 64  # a size that has grown has memory for half as much again, in such steps
+Product = tuple[int, tuple[int, ...]]  # a number and the places of sizes, which are multiplied
+Holds = Callable[[Sequence[int]], bool]
+
+
+class Tables(NamedTuple):
+    """What a program is, whatever the sizes: numbers, texts, and bytes of numbers (``native_tables``).
+
+    Attributes:
+        inputs: the numbers of the inputs that its steps read.
+        outputs: the dtypes of its outputs.
+        kept: of constants and counts the kind, the value, how many elements, and the dtype.
+        own: of memory between steps how many elements, bytes of one, the first and the last step.
+        numbers: the ordinals of run-time numbers, and dtypes in which they are read.
+        given: their ordinals, and dtypes in which they come.
+        labels: of steps.
+        kernels: of steps; -1 for products.
+        executor: its tables.
+        fixed: rows of (argument, memory between steps, byte there).
+        moving: of what begins where sizes say: in which memory between steps it is, or -1.
+        places: rows of (table, byte), where what follows from sizes is written.
+        words: how many of these come first that are words.
+        sums: what is written, then the outputs' elements, elements of all results, what decides of products.
+        walked: steps that are no products, where their words begin, and how many operands they have.
+        work: of these the nanoseconds of an element, and how many elements there are.
+        products: those that are alike, as ``AlikeTold``.
+        conditions: what must hold of sizes, by name (``flambeau.first_tier.conditions``).
+    """
+
+    inputs: list[int]
+    outputs: list[str]
+    kept: list[tuple[str, Any, Product, str]]
+    own: list[tuple[Product, int, int, int]]
+    numbers: list[tuple[int, str]]
+    given: list[tuple[int, str]]
+    labels: list[str]
+    kernels: list[int]
+    executor: list[bytes]
+    fixed: bytes
+    moving: bytes
+    places: bytes
+    words: int
+    sums: tuple[Any, ...]
+    walked: bytes
+    work: list[tuple[float, Product]]
+    products: list[tuple[Any, ...]]
+    conditions: list[tuple[str, Any]]
+
+
+class AlikeTold(NamedTuple):
+    """Products that are the same but for their memory.
+
+    Attributes:
+        name, params, shape, dtype, operands: of the contraction, at some sizes.
+        which: the steps that they are.
+        words: where each one's end.
+        count: of their labels, as the kernel is told.
+        asked: how many numbers decide of them: those of labels, how far apart columns lie, of what is whole.
+        decisive: the sizes that decide, by their places.
+        names: the labels, "" for what the kernel has none of, and those of which one index alone is computed.
+        exact: which of them decide by their very size.
+        dense: is each element of both operands read where it lies?
+        shapes, strides: of the operands, as compiled code finds them.
+        sums: how far apart in memory, in bytes, neighbours along the sum lie in both operands.
+    """
+
+    name: str
+    params: Any
+    shape: tuple[int, ...]
+    dtype: str
+    operands: list[tuple[tuple[int, ...], str]]
+    which: list[int]
+    words: list[int]
+    count: int
+    asked: int
+    decisive: list[int]
+    names: list[str]
+    exact: list[bool]
+    dense: bool
+    shapes: list[list[Product]]
+    strides: list[list[Product]]
+    sums: list[Product]
 
 
 class NativeProgram:
     """The program.
 
     Args:
-        steps: its steps, in order.
-        inputs: the numbers of the inputs that they read, with their memory.
-        outputs: the memory of its outputs.
-        given: the dtypes of the run-time numbers, by ordinal.
-        conditions: what must hold of sizes for the steps to serve them.
+        t: what it is.
+        kernels: the addresses of its kernels.
+        conditions: what must hold of sizes for it to serve them.
 
     Attributes:
         seconds: what the products of a run take for the present sizes, about.
         elements: how many elements its steps give.
     """
 
-    def __init__(
-        self, steps: Sequence[Step], inputs: dict[int, Memory], outputs: Sequence[Memory], given: dict[int, Any],
-        conditions: Sequence[Callable[[Sequence[int]], bool]],
-    ) -> None:  # fmt: skip
-        self.steps = steps
-        self.conditions = conditions
-        self.inputs = list(inputs)
-        self.outputs = [(m.dtype.np, m.numel) for m in outputs]
-        seen = dict.fromkeys([p.memory for s in steps for p in s.places])
-        self.kept = [m for m in seen if m.kind in ("constant", "counts")]
-        self.lives = _lives(steps)
-        numbers = [m for m in seen if m.kind == "number"]
-        self.scalars = Scalars([(m.what, m.dtype) for m in numbers], given)
-        self.arrays = {m: k for k, m in enumerate([*inputs.values(), *outputs, *self.kept])}
-        self.numbers = {m: 8 * k for k, m in enumerate(numbers)}
-        segments = [Segment((self._kernel(s),), 1) for s in steps]
-        room = max([matrices.workspace(s.product.v.dtype) for s in steps if s.product], default=0)
-        functions = [{"kernel": s.kernel} for s in steps]
-        self.native = Executor(segments, arrays=len(self.arrays), buffers=2, workspace=room, functions=functions)
-        self._tabulate()
-        self.products = _alike(steps, self.begins)
-        self._tabulate_walked()
-        self.decided_places = _joined([one.words for one in self.products])
-        self._tabulate_numbers()
+    def __init__(self, t: Tables, kernels: Sequence[int], conditions: Sequence[Holds]) -> None:
+        self.tables, self.conditions, self.inputs = t, conditions, t.inputs
+        self.outputs = [get_dtype(dt).np for dt in t.outputs]
+        self.scalars = Scalars([(k, get_dtype(dt)) for k, dt in t.numbers], {k: get_dtype(dt) for k, dt in t.given})
+        self.products = [_Alike(AlikeTold(*one)) for one in t.products]
+        room = max([matrices.workspace(one.dtype) for one in self.products], default=0)
+        arrays = len(t.inputs) + len(t.outputs) + len(t.kept)
+        self.native = Executor.of_tables(t.executor, t.labels, arrays + BUFFERS, room)
+        self.table = self.native.tables
+        self.table.steps[:, 0] = [kernels[k] if k >= 0 else 0 for k in t.kernels]  # of products sizes decide
+        self.fixed, self.moving = _rows(t.fixed, 3), _rows(t.moving, 1)[:, 0]
+        written = (self.table.operands, self.table.arguments, self.table.arrays)
+        tables, at = _rows(t.places, 2).T
+        places = np.array([address(a) if a.size else 0 for a in written], np.int64)[tables] + at
+        self.numbers_of = Table(Sums(*t.sums), places)
+        self.decided_places = np.concatenate([np.zeros(0, np.int64), *[one.words for one in self.products]])
+        self._note_walked()
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
         self.seconds, self.elements = 0.0, 0
         self.lock = threading.RLock()
 
-    def _kernel(self, s: Step) -> Kernel:
-        return Kernel("", tuple(map(self._operand, s.places)), label=s.label, zeros=len(s.words))
-
-    def _operand(self, p: Place) -> Array | Buffer:
-        m = p.memory
-        if m in self.arrays:
-            return Array(self.arrays[m])
-        return Buffer(ARENA) if m.kind == "own" else Buffer(NUMBERS, self.numbers[m])
-
-    def _tabulate(self) -> None:
-        """Notes where the table has what follows from sizes, and writes what does not."""
-        places = [p for s in self.steps for p in s.places]
-        table = self.table = self.native.tables
-        first = 0
-        self.begins = []  # of each step's words
-        self.words: list[tuple[int, Size]] = []  # those that follow from sizes, and where they are
-        for s in self.steps:
-            first += len(s.places)
-            self.begins.append(first)
-            table.operands[first : first + len(s.words)] = [word.factor for word in s.words]
-            self.words += [(k, word) for k, word in enumerate(s.words, first) if word.places]
-            first += len(s.words)
-        self.where: list[tuple[Any, int, Place]] = []  # whose addends are written when memory is laid out anew
-        rows = {True: 0, False: 0}
-        for p in places:
-            is_array = p.memory in self.arrays
-            self.where.append((table.arrays if is_array else table.arguments, rows[is_array], p))
-            rows[is_array] += 1
-        self.moving = [one for one in self.where if any(o.places for o in one[2].offset)]
-
-    def _tabulate_numbers(self) -> None:
-        """Notes what is to be computed of sizes: words, offsets, elements of outputs and results, labels."""
-        first = {id(a): a.ctypes.data for a in self.table}
-        words = first[id(self.table.operands)]
-        places = [words + 8 * k for k, _ in self.words]
-        places += [first[id(rows)] + 8 * (3 * at + 2) for rows, at, _ in self.moving]
-        results = [times(*s.places[-1].shape) for s in self.steps]
-        labels = [[n] for one in self.products for n in one.sizes]
-        told = [*[[word] for _, word in self.words], *[p.offset for *_, p in self.moving]]
-        self.numbers_of = Table([*told, *[[n] for _, n in self.outputs], results, *labels], places)
-
-    def _tabulate_walked(self) -> None:
+    def _note_walked(self) -> None:
         """Notes where the table has what cuts steps into parts: outermost dimensions, those of loops, and the parts."""
-        self.walked = np.array([k for k, s in enumerate(self.steps) if s.product is None], np.intp)
-        walked = [self.steps[k] for k in self.walked]
-        self.rates = [walking.NANOSECONDS.get(s.label, walking.OTHERS) for s in walked]
-        firsts = np.array([self.begins[k] for k in self.walked], np.intp)
-        behind = firsts + np.array([walking.OUTER * (1 + len(s.places)) for s in walked], np.intp)
+        self.walked, firsts, operands = np.frombuffer(self.tables.walked, np.int64).reshape(3, -1)
+        behind = firsts + parts.OUTER * (1 + operands)
         self.part_places, self.dims_places = np.stack([behind, behind + 1]), np.stack([firsts, behind + 2])
         self.cut_for: tuple[int, ...] = (0,)  # the number of threads and the sizes for which that was decided
         self.shared = 0.0  # the nanoseconds of what is cut
@@ -151,28 +179,25 @@ class NativeProgram:
         """Lays out the memory between steps, with room for sizes that have grown to grow further."""
         before = self.room or sizes
         self.room = tuple([most if n <= most else -(-3 * n // (2 * ROOM)) * ROOM for n, most in zip(sizes, before)])
-        self.first, size = plan(
-            {
-                m: Span(max(1, value(m.numel, self.room) * m.dtype.itemsize), first, last)
-                for m, (first, last) in self.lives.items()
-            }
-        )
+        spans = {
+            k: Span(max(1, value(numel, self.room) * size), first, last)
+            for k, (numel, size, first, last) in enumerate(self.tables.own)
+        }
+        found, size = plan(spans)
         self.arena = aligned(size)
         self.addresses = address(self.arena), address(self.scalars.memory)
-        self.data = [_made(m, self.room) for m in self.kept]
-        for rows, at, p in self.where:
-            if p.memory.kind == "own":
-                rows[at, 2] = self.first[p.memory] + sum([o.factor for o in p.offset if not o.places])
-            elif p.memory in self.arrays:
-                rows[at, 2] = sum([o.factor for o in p.offset if not o.places])
-        self.numbers_of.added[len(self.words) :] = [self.first.get(p.memory, 0) for *_, p in self.moving]
+        self.data = [_made(*one, self.room) for one in self.tables.kept]
+        begins = np.array([*[found[k] for k in spans], 0], np.int64)  # the last one of what is no memory between steps
+        rows, memory, first = self.fixed.T
+        self.table.arguments[rows, 2] = begins[memory] + first
+        self.numbers_of.added[self.tables.words :] = begins[self.moving]
 
     def _cut(self, sizes: Sequence[int]) -> None:
         """Cuts steps that take long for these sizes into parts, which threads share."""
         operands, threads = self.table.operands, get_num_threads()
-        taken = np.array([rate * value(self.steps[k].work, sizes) for k, rate in zip(self.walked, self.rates)])
-        parts = operands[self.part_places] = walking.parts_of(taken, threads, *operands[self.dims_places])
-        chunks = parts[0] * parts[1]
+        taken = np.array([rate * value(work, sizes) for rate, work in self.tables.work])
+        found = operands[self.part_places] = parts.parts_of(taken, threads, *operands[self.dims_places])
+        chunks = found[0] * found[1]
         self.table.steps[self.walked, 3] = self.table.segments[self.walked, 2] = chunks
         self.shared = float(taken[chunks > 1].sum())
         self.cut_for = threads, *sizes
@@ -185,7 +210,7 @@ class NativeProgram:
         words: list[int] = []
         cost, first = 0.0, 0
         for one in self.products:
-            last = first + len(one.sizes)
+            last = first + one.told.asked
             cost += self._decide_of(one, threads, numbers[first:last], sizes)
             words += one.decided * len(one.which)
             first = last
@@ -194,12 +219,13 @@ class NativeProgram:
 
     def _decide_of(self, one: _Alike, threads: int, numbers: Sequence[int], sizes: Sequence[int]) -> float:
         """Notes what sizes decide of products that are alike; the nanoseconds that they take."""
-        decisive = [threads, *[sizes[k] for k in one.decisive]]
-        if decisive == one.told:
+        decisive = [threads, *[sizes[k] for k in one.told.decisive]]
+        if decisive == one.decided_for:
             return one.cost
-        one.told = []
-        *labels, columns = numbers[: one.count + 1]
-        lanes = one.in_lanes([*labels, *numbers[one.count + 1 :]], sizes)
+        one.decided_for = []
+        count = one.told.count
+        *labels, columns = numbers[: count + 1]
+        lanes = one.in_lanes([*labels, *numbers[count + 1 :]], sizes)
         one.decided = matrices.units(lanes, one.dtype, labels, columns)
         chunks = one.decided[-1]
         if (lanes, chunks) != one.before:
@@ -207,7 +233,7 @@ class NativeProgram:
             steps, segments = self.table.steps, self.table.segments
             steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), chunks
             segments[one.which, 2] = chunks
-        one.told, one.cost = decisive, prod(labels) * matrices.NANOSECONDS[lanes] * len(one.which)
+        one.decided_for, one.cost = decisive, prod(labels) * matrices.NANOSECONDS[lanes] * len(one.which)
         return one.cost
 
     # ---- runs
@@ -224,28 +250,14 @@ class NativeProgram:
             if sizes != self.sizes:
                 self.fill(sizes)
             self.scalars.write(scalars)
-            outs = [empty(n, dt) for (dt, _), n in zip(self.outputs, self.lengths)]
+            outs = [empty(n, dt) for dt, n in zip(self.outputs, self.lengths)]
             ids = map(id, (*[inputs[k] for k in self.inputs], *outs, *self.data))
             self.native.run_packed(self.native.pack(*ids, *self.addresses))
             return outs
 
 
-def value(size: Size, sizes: Sequence[int]) -> int:
-    """A product of sizes."""
-    found, places = size
-    for k in places:
-        found *= sizes[k]
-    return found
-
-
-def _lives(steps: Sequence[Step]) -> dict[Memory, tuple[int, int]]:
-    """The first and the last step that read or write each memory of a program's own."""
-    found: dict[Memory, tuple[int, int]] = {}
-    for k, s in enumerate(steps):
-        for p in s.places:
-            if p.memory.kind == "own":
-                found[p.memory] = found.get(p.memory, (k, k))[0], k
-    return found
+def _rows(content: bytes, width: int) -> np.ndarray:
+    return np.frombuffer(content, np.int64).reshape(-1, width)
 
 
 def _differ(sizes: Sequence[int], before: Sequence[int]) -> bool:
@@ -253,78 +265,60 @@ def _differ(sizes: Sequence[int], before: Sequence[int]) -> bool:
     return any([4 * n > 5 * m or n < m for n, m in zip(sizes, before)])  # noqa: C419
 
 
-def _made(m: Memory, sizes: Sequence[int]) -> np.ndarray:
+def _made(kind: str, what: Any, numel: Product, dt: str, sizes: Sequence[int]) -> np.ndarray:
     """The array of a constant, or of as many counts as there may be."""
-    if m.kind == "counts":
-        return np.arange(value(m.numel, sizes), dtype=m.dtype.np)
-    return np.full(1, m.what, m.dtype.np)
+    if kind == "counts":
+        return np.arange(value(numel, sizes), dtype=get_dtype(dt).np)
+    return np.full(1, what, get_dtype(dt).np)
 
 
 class _Alike:
     """Products that are the same but for their memory, which sizes decide of together.
 
     Attributes:
+        told: what they are.
         which: the steps that they are.
-        count: of their labels, as the kernel is told.
-        sizes: of these, how far apart columns lie, and the sizes of labels of which one index alone is computed.
-        words: where it has what is decided, one after the other.
-        decisive: the sizes that decide, by their places.
-        told: the number of threads and the sizes for which it was decided last.
+        words: where the table has what is decided, one after the other.
+        decided_for: the number of threads and the sizes for which it was decided last.
         decided: what of each.
         cost: the nanoseconds that they take.
         before: the order and the number of chunks that were decided last.
     """
 
-    def __init__(self, product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> None:
-        self.product, self.which, self.dtype = product, np.array(which, np.intp), product.v.dtype
-        self.count = len(product.labels)
-        self.sizes = *steps[which[0]].words[: self.count], product.columns, *[n for _, n in product.whole]
-        ends = np.array([begins[k] + len(steps[k].words) for k in which], np.intp)
-        self.words = (ends[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
+    def __init__(self, told: AlikeTold) -> None:
+        self.told, self.which, self.dtype = told, np.array(told.which, np.intp), get_dtype(told.dtype)
+        self.words = (np.array(told.words)[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
         self.decided: tuple[int, ...] = ()
         self.before: tuple[bool, int] | None = None
-        shapes = [n for own in (*product.shapes, *product.strides, product.sums) for n in own]
-        told = [*shapes, product.columns, *steps[which[0]].words, *[n for _, n in product.whole]]
-        self.decisive = sorted({k for n in told for k in n.places})
-        self.told: list[int] = []
+        self.decided_for: list[int] = []
         self.cost = 0.0
-        self.labels = dict.fromkeys(product.v.params[0] + product.v.params[1], 1)
-        self.names = [*product.labels, *[c for c, _ in product.whole]]
-        deciding = decisive(product.v)
-        self.exact = [c in deciding for c in self.names]
+        args = tuple([Value("input", "input", (), (k, None), shape, get_dtype(dt))
+                      for k, (shape, dt) in enumerate(told.operands)])  # fmt: skip
+        self.v = Value("contract", told.name, args, told.params, told.shape, self.dtype)
+        self.labels = dict.fromkeys(told.params[0] + told.params[1], 1)
         self.one_by_one: Sequence[int] | None = None  # the sizes of its labels for which they were last found to be
-        read = zip(product.shapes, product.strides)
-        self.dense = all(s.factor or n == ONE for shape, own in read for n, s in zip(shape, own))
 
     def in_lanes(self, given: Sequence[int], sizes: Sequence[int]) -> bool:
         """Are the products added in lanes? ``given``: the sizes of the labels, those that are whole last."""
-        if self.one_by_one is not None and lasting(self.exact, self.one_by_one, given):
+        if self.one_by_one is not None and lasting(self.told.exact, self.one_by_one, given):
             return False
-        product, labels = self.product, self.labels.copy()
-        for c, n in zip(self.names, given):
+        labels = self.labels.copy()
+        for c, n in zip(self.told.names, given):
             if c:
                 labels[c] = n
-        found = by_sizes(product.v, labels, self.dense)
+        found = by_sizes(self.v, labels, self.told.dense)
         self.one_by_one = given if found is None else None
         if found is NotImplemented:
-            shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
-                               for both in (product.shapes, product.strides)]  # fmt: skip
-            v = of_sizes(product.v, *shapes)
-            found = in_lanes(v, dict(zip(v.args, strides)))
-        if found is not None and any(value(s, sizes) != self.dtype.itemsize for s in product.sums):
+            found = self._by_loops(sizes)
+        if found is not None and any(value(s, sizes) != self.dtype.itemsize for s in self.told.sums):
             raise UnsupportedError("sums in lanes whose elements lie apart")
         return found is not None
 
+    def _by_loops(self, sizes: Sequence[int]) -> Any:
+        """How they are added in lanes, where sizes alone do not say it."""
+        from .contractions import in_lanes
 
-def _joined(places: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.zeros(0, np.intp), *places])
-
-
-def _alike(steps: Sequence[Step], begins: Sequence[int]) -> list[_Alike]:
-    """The products of a program, those together that are the same but for their memory."""
-    found: dict[Any, tuple[Product, list[int]]] = {}
-    for k, s in enumerate(steps):
-        p = s.product
-        if p is not None:
-            found.setdefault((p.v.params, p.v.name, p.v.dtype, *p[1:], s.words), (p, []))[1].append(k)
-    return [_Alike(p, which, steps, begins) for p, which in found.values()]
+        shapes, strides = [[tuple([value(n, sizes) for n in own]) for own in both]
+                           for both in (self.told.shapes, self.told.strides)]  # fmt: skip
+        v = of_sizes(self.v, *shapes)
+        return in_lanes(v, dict(zip(v.args, strides)))

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....dtypes import dtype, float32, float64, int64
-from ...cluster import domain_labels
 from ...ir import Function, Value
 from ...shorten import LONGEST
 from ...simplify import readers
 from ...triangles import hidden_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
-from . import maps, matrices, matrices_text, reductions, walking
+from ..contract_order import domain_labels
+from . import maps, matrices, matrices_text, parts, reductions, walking
 from .alone import Alone, Lone, aligned, operand_dim
 from .errors import UnsupportedError
 from .fused import Group, groups, kernel_text
@@ -139,10 +139,10 @@ class Steps:
         dims = _merged([(n, tuple([own[d] for own in steps])) for d, n in enumerate(shape) if n != ONE])
         none: tuple[Size, tuple[Size, ...]] = ONE, (ZERO,) * len(places)
         *outer, (count, along) = dims or [none]
-        if len(outer) > walking.OUTER:
+        if len(outer) > parts.OUTER:
             raise UnsupportedError("many dimensions")
-        outer = [*outer[:1], *[none] * (walking.OUTER - len(outer)), *outer[1:]]
-        words = [n for n, _ in outer] + [s for _, own in outer for s in own] + [ONE] * walking.PARTS
+        outer = [*outer[:1], *[none] * (parts.OUTER - len(outer)), *outer[1:]]
+        words = [n for n, _ in outer] + [s for _, own in outer for s in own] + [ONE] * parts.PARTS
         words += [count, *sizes, *along, *inner]
         kernel = walking.walker(loop, len(places), 1 + len(sizes))
         self.steps.append(Step(label, kernel, places, tuple(words), work=times(*shape, *sizes)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....dtypes import bfloat16, bool_, dtype, float16, float32, float64
 from ... import numpy as reference
-from ...affine import memory_order, row_major, same_strides, strides_under
+from ...affine import row_major, same_strides, seen_under, strides_under
 from ...chunked import by_sample, chunked, over_samples
 from ...composed_maps import CONSTANT, FORMULAS
 from ...forms import formed
@@ -28,7 +28,7 @@ from .depthwise import depthwise
 from .fused import Group, fused, groups
 from .recurrences import recurrence
 from .reductions import is_of_rows, reduction
-from .text import FLOATS
+from .widths import FLOATS, LARGE
 from .writes import onto_blank, written
 
 Call = Callable[..., Any]
@@ -373,7 +373,6 @@ def _rounded(f: Call, dt: dtype) -> Call:
     return f
 
 
-LARGE = 4096  # elements from which on memory is used again
 
 
 def _is_plain(f: Call) -> bool:
@@ -443,29 +442,6 @@ def _view(v: Value) -> Call:
         where = (slice(None),) * dim + (slice(start, stop, step),)
         return lambda a: a[where]
     return functools.partial(reference._view, v)
-
-
-def seen_under(
-    shape: Sequence[int], layout: Sequence[int], own: Strides, seen: Sequence[int], strides: Sequence[int]
-) -> Strides | None:
-    """The strides of what is seen of an array: ``seen`` with ``strides`` where it lies as ``layout`` says.
-
-    ``own`` says how it lies. None if its dimensions are not seen one by one.
-    """
-    if 0 in seen or same_strides(layout, own, shape):
-        return tuple(strides)
-    if same_strides(strides, row_major(seen), seen) and prod(seen) == prod(shape):
-        order = memory_order(layout, shape)
-        form, steps = [shape[d] for d in order], [own[d] for d in order]
-        return strides_under(form, steps, seen) or row_major(seen)
-    out = []
-    for n, s in zip(seen, strides):
-        fits = [d for d in range(len(shape)) if shape[d] > 1 and s and s % layout[d] == 0]
-        d = max(fits, key=layout.__getitem__, default=None)
-        if n > 1 and s and (d is None or (n - 1) * (s // layout[d]) >= shape[d]):
-            return None
-        out.append(own[d] * (s // layout[d]) if d is not None else 0)
-    return tuple(out)
 
 
 # ---- reductions

@@ -12,8 +12,9 @@ from typing import Any
 from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type
-from .text import Loop, Writer, lanes_of
+from .text import Loop, Writer
 from .ufuncs import made
+from .widths import lanes_of
 
 MOST = 12  # points: NumPy takes 32 operands and results
 

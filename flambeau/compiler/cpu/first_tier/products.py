@@ -14,8 +14,9 @@ from typing import Any
 from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
-from .text import Loop, Writer, lanes_of
+from .text import Loop, Writer
 from .ufuncs import made
+from .widths import lanes_of
 
 ROWS = 4
 NAMES = ("rows", "a", "b", "c", "columns")

@@ -44,6 +44,44 @@ def row_major(shape: Sequence[Size]) -> tuple[Size, ...]:
     return tuple(reversed(strides))
 
 
+def value(size: Sequence[Any], sizes: Sequence[int]) -> int:
+    """A product of sizes, a ``Size`` or such a tuple."""
+    found, places = size
+    for k in places:
+        found *= sizes[k]
+    return found
+
+
+class Sums(NamedTuple):
+    """Sums of products of sizes, as they are kept: numbers of 8 bytes.
+
+    Attributes:
+        terms: for each a factor, and as many places (from 1 on; 0 for none).
+        most: how many places.
+        sizes: so many are read.
+        ends: where the terms of each sum end, in ``members``.
+        members: which terms.
+    """
+
+    terms: bytes
+    most: int
+    sizes: int
+    ends: bytes
+    members: bytes
+
+
+def flat(sums: Sequence[Sequence[Size]]) -> Sums:
+    """Sums as they are kept."""
+    terms = list(dict.fromkeys([s for one in sums for s in one]))
+    at = {s: k for k, s in enumerate(terms)}
+    most = max([len(places) for _, places in terms], default=0)
+    rows = [[factor, *[k + 1 for k in places], *[0] * (most - len(places))] for factor, places in terms]
+    sizes = max([1 + k for _, places in terms for k in places], default=0)
+    ends = np.cumsum(np.array([len(one) for one in sums], np.int64))
+    members = np.array([at[s] for one in sums for s in one], np.int64)
+    return Sums(np.array(rows, np.int64).tobytes(), most, sizes, ends.tobytes(), members.tobytes())
+
+
 class Table:
     """Sums of products of sizes, which native code evaluates together.
 
@@ -56,20 +94,16 @@ class Table:
         found: the others.
     """
 
-    def __init__(self, sums: Sequence[Sequence[Size]], places: Sequence[int] = ()) -> None:
-        terms = list(dict.fromkeys([s for one in sums for s in one]))
-        at = {s: k for k, s in enumerate(terms)}
-        most = max([len(s.places) for s in terms], default=0)
-        rows = [[s.factor, *[k + 1 for k in s.places], *[0] * (most - len(s.places))] for s in terms]
-        self.added, self.found = [np.zeros(n, np.int64) for n in (len(places), len(sums) - len(places))]
-        self._given = np.ones(1 + max([1 + k for s in terms for k in s.places], default=0), np.int64)
-        counts = np.array([len(one) for one in sums], np.int64)
-        members = np.array([at[s] for one in sums for s in one], np.int64)
+    def __init__(self, sums: Sums, places: Sequence[int] | np.ndarray = ()) -> None:
+        terms, ends, members = [np.frombuffer(part, np.int64) for part in (sums.terms, sums.ends, sums.members)]
+        self.added, self.found = [np.zeros(n, np.int64) for n in (len(places), len(ends) - len(places))]
+        self._given = np.ones(1 + sums.sizes, np.int64)
         first = self.found.ctypes.data
-        to = np.array([*places, *range(first, first + self.found.nbytes, 8)], np.int64)
-        table = np.array(rows, np.int64), np.zeros(len(terms), np.int64), np.cumsum(counts), members, self.added, to
-        numbers = len(terms), most, len(places), len(sums)
-        self._told = np.array([self._given.ctypes.data, *[a.ctypes.data for a in table], *numbers], np.int64)
+        to = np.concatenate([np.array(places, np.int64), np.arange(first, first + self.found.nbytes, 8)])
+        count = len(terms) // (1 + sums.most)
+        table = terms, np.zeros(count, np.int64), ends, members, self.added, to
+        numbers = count, sums.most, len(places), len(ends)
+        self._told = np.array([a.ctypes.data for a in (self._given, *table)] + [*numbers], np.int64)
         self._kept = table
         self._evaluate, self._address = evaluating(), ctypes.c_void_p(self._told.ctypes.data)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ....dtypes import bfloat16, dtype, float16, float32, float64
+from ....dtypes import dtype
 from ..nest_maps import Ops
 from ..target import Target
 from ..text import lane_list, memory_type, suffix
 from ..vector_math import Module, VectorMath
-
-FLOATS = frozenset([float16, bfloat16, float32, float64])
 
 
 class Writer:
@@ -164,8 +162,3 @@ class Loop:
         w.do(f"%{name}.next = add i64 %{name}, {step}")
         w.do(f"br label %{name}.head")
         w.label(f"{name}.done")
-
-
-def lanes_of(dt: dtype, target: Target) -> int:
-    """As many lanes as a vector has."""
-    return max(2, target.vector_bytes // dt.itemsize)

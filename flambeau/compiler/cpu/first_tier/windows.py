@@ -21,8 +21,7 @@ from ..executor import Array, Constant, Executor, Kernel, Scalar, Segment
 from ..pool import get_num_threads
 from . import windows_text
 from .matrices import CHUNKS, FEW, ROWS, UNITS
-from .matrices_text import DEPTH
-from .text import lanes_of
+from .widths import DEPTH, lanes_of
 
 Call = Callable[[Any, Any], Any]
 LEAST = 1 << 12  # products from which on a table pays

@@ -12,9 +12,10 @@ from __future__ import annotations
 from ....dtypes import dtype
 from ..target import Target
 from ..text import base_type, constant, suffix, type_of
-from .matrices_text import DEPTH, KERNEL, classes, switch, transposed, units_of
+from .matrices_text import KERNEL, classes, switch, transposed, units_of
 from .products import multiply_add
-from .text import Loop, Writer, lanes_of
+from .text import Loop, Writer
+from .widths import DEPTH, lanes_of
 
 OPERANDS = 4  # x, y, z and the table; then words, strides and places in the table in bytes:
 SIZES = ("o", "p", "q", "m", "k", "n")
