@@ -20,6 +20,7 @@ PLACES = {
     "_collector": "ground",
     "_forks": "ground",
     "_later": "ground",
+    "_records": "ground",
     "dtypes": "ground",
     "device": "ground",
     "version": "ground",

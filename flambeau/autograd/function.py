@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..graph import packing
 from ..graph.epoch import threads
 from ..graph.fn import Fn, Out, Saved, current_version
@@ -265,7 +266,7 @@ def _given_tangents(node: Any, tangents: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([_no_tangent(node, ty) if t is None else t for ty, t in zip(node.ins, tangents)])
 
 
-class _Tangents(NamedTuple):
+class _Tangents(Record):
     """What ``jvp`` gave for the outputs of a call, and which of the arguments' tangents it wrote."""
 
     outputs: Any

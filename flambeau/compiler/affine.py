@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from .ir import Value
 
 
-class Affine(NamedTuple):
+class Affine(Record):
     """``const`` + the sum of coefficient * index over the ``terms`` (axis, coefficient), sorted by axis."""
 
     const: int
@@ -41,7 +42,7 @@ class Affine(NamedTuple):
         return self.const + low, self.const + high
 
 
-class Guard(NamedTuple):
+class Guard(Record):
     """Holds where ``0 <= index < size``; elsewhere a padded view reads its constant."""
 
     index: Affine

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import NamedTuple
 
+from .._records import Record
 from ..dtypes import uint8
 from .affine import row_major
 from .ir import Function, Value
@@ -21,7 +21,7 @@ from .simplify import Rewriter, constant_of, copied, without_dead
 MOST = 16  # pieces
 
 
-class Spread(NamedTuple):
+class Spread(Record):
     """``piece`` with its elements ``steps`` apart from ``first`` on, zero elsewhere and in all of ``shape``."""
 
     piece: Value

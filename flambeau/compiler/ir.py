@@ -15,8 +15,9 @@ expr := map f(a, …)                 elementwise, equal shapes
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..dtypes import dtype
 
 KINDS = (
@@ -25,7 +26,7 @@ KINDS = (
 )  # fmt: skip
 
 
-class Origin(NamedTuple):
+class Origin(Record):
     """The user's call that a value comes from: PyTorch's operator, file and line."""
 
     operator: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..dtypes import dtype
 from .affine import Affine, Coords, Guard, NotAffineError, axis, linear, operand_coords, row_major, same_strides
 from .cpu.contract_order import domain_labels
@@ -48,14 +49,14 @@ class Node:
         return node
 
 
-class Layout(NamedTuple):
+class Layout(Record):
     """How a value lies in memory, counted in elements."""
 
     strides: tuple[int, ...]
     offset: int
 
 
-class Load(NamedTuple):
+class Load(Record):
     """An element of a value in memory; read only where the guards hold."""
 
     value: Value
@@ -63,7 +64,7 @@ class Load(NamedTuple):
     guards: tuple[Guard, ...]
 
 
-class Store(NamedTuple):
+class Store(Record):
     """A node's value written to its place in an output."""
 
     node: Node
@@ -71,14 +72,14 @@ class Store(NamedTuple):
     address: Affine
 
 
-class RunTime(NamedTuple):
+class RunTime(Record):
     """An index that a node computes: at least 0 and below ``size``."""
 
     node: Node
     size: int
 
 
-class Reduction(NamedTuple):
+class Reduction(Record):
     """A reduce over the reduced loops."""
 
     value: Value

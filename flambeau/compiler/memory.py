@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Hashable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+from .._records import Record
 
 ALIGNMENT = 64
 SHORT = 8  # steps
 K = TypeVar("K", bound=Hashable)
 
 
-class Span(NamedTuple):
+class Span(Record):
     """A value's size in bytes, and the first and last step at which it is needed."""
 
     nbytes: int

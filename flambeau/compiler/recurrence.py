@@ -14,13 +14,14 @@ rows ``starts[t]`` to ``starts[t + 1]``. A row without a sequence in a step keep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..dtypes import int64
 from .ir import Function, Value
 
 
-class Recurrence(NamedTuple):
+class Recurrence(Record):
     """What a recurrence computes.
 
     Args:
@@ -57,7 +58,7 @@ class Recurrence(NamedTuple):
         return Operands(args[0], args[1], list(args[2:at]), list(given), more[0] if self.packed else None)
 
 
-class Operands(NamedTuple):
+class Operands(Record):
     """The arguments of a recurrence: a matrix, a vector, carries before, sequences; ``starts`` if it is packed."""
 
     weight: Any

@@ -13,10 +13,11 @@ import functools
 from collections.abc import Callable, Sequence
 from math import prod
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._records import Record
 from ..compiler import float8
 from ..compiler import numpy as reference
 from ..compiler.affine import row_major, seen_under
@@ -48,7 +49,7 @@ SHARE = 0.25  # of what compiling takes: what a run in this tier may take
 Call = Callable[..., Any]
 
 
-class Operator(NamedTuple):
+class Operator(Record):
     """How an operator is computed.
 
     Attributes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import NamedTuple
 
+from .._records import Record
 from ..compiler.affine import row_major, same_strides, seen_under
 from ..compiler.cpu.first_tier.sizes import Size, value
 
 
-class AsMany(NamedTuple):
+class AsMany(Record):
     """Both shapes have as many elements."""
 
     a: tuple[Size, ...]
@@ -21,7 +21,7 @@ class AsMany(NamedTuple):
         return prod([value(n, sizes) for n in self.a]) == prod([value(n, sizes) for n in self.b])
 
 
-class FoundRowByRow(NamedTuple):
+class FoundRowByRow(Record):
     """A view of what compiled code finds otherwise lies row by row.
 
     Attributes:

@@ -7,8 +7,9 @@ pattern here. A program that fits it is run so without a look at its operators, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..compiler.cpu.first_tier.sizes import Size, Table, flat
 from ..compiler.shorten import LONGEST
 from ..graph import program
@@ -21,7 +22,7 @@ MOST = 4  # patterns of programs whose results come from the same operators
 KINDS = 1000  # such operators of results
 
 
-class Told(NamedTuple):
+class Told(Record):
     """What sizes say of a type.
 
     Attributes:

@@ -7,10 +7,11 @@ before it has. So a program is split: at the front all that can be shared, behin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .._records import Record
 from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
@@ -24,7 +25,7 @@ LEAST = 16  # operators at the front
 GIVEN = frozenset([LEAF, SCALAR])
 
 
-class Split(NamedTuple):
+class Split(Record):
     """A program in two parts.
 
     Attributes:
@@ -159,7 +160,7 @@ def _given(part: Program, p: Program, inputs: Sequence[Any], more: Sequence[Any]
     return [*[*inputs[: p.leaves], *more][: part.leaves], *[kept[i] for i in part.kept]]
 
 
-class PlannedInParts(NamedTuple):
+class PlannedInParts(Record):
     """What programs share that differ in the sizes of their fronts alone."""
 
     parts: Split

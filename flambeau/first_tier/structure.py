@@ -7,8 +7,9 @@ list, strides by how a type lies or what it sees of its base. So two programs of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..compiler.shorten import LONGEST
 from ..graph.alike import arguments
 from ..graph.node import LEAF, SCALAR, VIEW, Node
@@ -17,14 +18,14 @@ from ..graph.signature import text_of
 from ..graph.types import Ty
 
 
-class Structure(NamedTuple):
+class Structure(Record):
     """What programs share, and the sizes of this one, in the order in which they first occur."""
 
     key: tuple[Any, ...]
     sizes: tuple[int, ...]
 
 
-class Seen(NamedTuple):
+class Seen(Record):
     """What a view sees of a base that lies row by row.
 
     ``dims``: for each dimension which one of the base it goes along (None if it has one element, -1 if it repeats

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from .._records import Record
 from . import packing
 from .epoch import complete_all
 from .node import OUT, Operator
@@ -20,7 +21,7 @@ numbers_of_calls = itertools.count()
 next_number = numbers_of_calls.__next__
 
 
-class Saved(NamedTuple):
+class Saved(Record):
     """An output that its own node keeps: storage and geometry, because the tensor itself holds the node."""
 
     storage: Storage

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from .epoch import complete_all, threads
 from .tensor_base import TensorBase, new_tensor
 
 
-class Packed(NamedTuple):
+class Packed(Record):
     """What a pack hook made of a saved tensor, and the hook that gives the tensor back."""
 
     packed: Any

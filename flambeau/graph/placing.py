@@ -9,10 +9,11 @@ memory when the program has run; there is one program for all rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .._records import Record
 from ..compiler.flight import let_be
 from .epoch import Epoch
 from .node import LEAF, UPDATE, Node
@@ -23,7 +24,7 @@ SMALL = 4096  # elements of a part of memory that are put in place so
 MOST = 32  # writes to one memory
 
 
-class Placed(NamedTuple):
+class Placed(Record):
     """Memory at rest, and what its parts are to hold: for each a storage that gets the value, and where it belongs."""
 
     memory: Storage

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..compiler.builder import Builder
 from ..compiler.ir import Function, Origin, Value
 from ..compiler.simplify import without_dead
@@ -15,7 +16,7 @@ from .signature import signature
 OVERWRITING = frozenset(["copy", "fill", "zero"])  # operators that read nothing of their first input
 
 
-class Alike(NamedTuple):
+class Alike(Record):
     """A program of which another one differs in sizes alone, the sizes of that, and what runs all such programs."""
 
     program: Program

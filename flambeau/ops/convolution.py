@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from math import gcd, prod
 from operator import index, is_
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._records import Record
 from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32, type_text
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
@@ -265,7 +266,7 @@ def _input_of_one(b: Any, gy: Any, w: Any, size: tuple[int, ...], g: Geometry) -
     return b.pad(whole, [(0, 0), (0, 0), *[(-lo, end) for (lo, _), end in zip(g.pads, ends)]])
 
 
-class _Phase(NamedTuple):
+class _Phase(Record):
     """Every ``stride``-th place of an input from ``first`` on: ``count`` of them, that points of the kernel reach.
 
     ``points``: the first such point and how far they lie apart; the first place reads gradient ``reach`` at that point,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .._records import Record
 from ..compiler.numpy import to_memory
 from ..compiler.twins import twin
 from ..dtypes import dtype, float64
@@ -108,7 +109,7 @@ def _memory(columns: Sequence[Sequence[Any]]) -> tuple[list[Storage], list[Any]]
     return [x._s for xs in columns for x in xs], [x._vc or x._s for xs in columns for x in xs]
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """A step known as a whole: what it writes, for parameters with these nodes."""
 
     leaves: list[Any]
@@ -118,7 +119,7 @@ class Plan(NamedTuple):
     scalars: list[Any]
 
 
-class Taken(NamedTuple):
+class Taken(Record):
     """A step that was taken: where a ``Standing`` finds it again, if it does. ``whole``: with all that was pending."""
 
     key: Any

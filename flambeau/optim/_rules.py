@@ -9,10 +9,11 @@ for one that stays. So one look-up can record the step of all parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import flambeau as torch
 
+from .._records import Record
 from ..ops import stepping
 from .optimizer import _number
 
@@ -29,7 +30,7 @@ def one_more(values: Sequence[float], rounded: Callable[[float], float]) -> tupl
     return (values[0] + 1.0,)
 
 
-class Update(NamedTuple):
+class Update(Record):
     """How the parameters of a group are updated, as its options say.
 
     Attributes:

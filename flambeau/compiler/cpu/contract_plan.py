@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import NamedTuple
 
+from ..._records import Record
 from ..affine import Affine, Guard
 from ..loops import Nest, Node
 from .contract_order import STRIDED, candidates, of_sums, used_by
@@ -39,7 +39,7 @@ BESIDE = 0.1, 0.4  # cycles that a load costs though multiplications take longer
 STORED = 3  # cycles to store what is made of a sum, or of several in a vector
 
 
-class Operand(NamedTuple):
+class Operand(Record):
     """What is read of one side of the products: a constant, or memory at an address."""
 
     node: Node

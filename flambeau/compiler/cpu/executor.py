@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 import numpy as np
 
+from ..._records import Record
 from . import pool as pools
 from .pool_text import MAX_CHUNKS
 
@@ -16,33 +17,33 @@ __all__ = ["Array", "Buffer", "Constant", "Executor", "Kernel", "KernelError"]
 __all__ += ["Operand", "Profile", "Scalar", "Scratch", "Segment"]
 
 
-class Buffer(NamedTuple):
+class Buffer(Record):
     """An operand: the address `index` of a run's addresses plus `offset` bytes."""
 
     index: int
     offset: int = 0
 
 
-class Array(NamedTuple):
+class Array(Record):
     """An operand: where the data of the NumPy array `index` of a run's arrays begins, plus `offset` bytes."""
 
     index: int
     offset: int = 0
 
 
-class Scratch(NamedTuple):
+class Scratch(Record):
     """An operand: the address `offset` bytes into memory that lasts for one run."""
 
     offset: int = 0
 
 
-class Scalar(NamedTuple):
+class Scalar(Record):
     """An operand: the scalar `index` of a run, in the first bytes of the 8."""
 
     index: int
 
 
-class Constant(NamedTuple):
+class Constant(Record):
     """An operand: a 64-bit integer, the same in every run."""
 
     value: int
@@ -54,7 +55,7 @@ Operand = Union[Buffer, Array, Scratch, Scalar, Constant]
 SCALARS = {"float64": "d", "float32": "f4x", "int64": "q", "uint64": "Q", "int32": "i4x", "bool": "?7x"}
 
 
-class Kernel(NamedTuple):
+class Kernel(Record):
     """A function of LLVM text, `void (ptr operands, i64 chunk, ptr workspace)`, and what it works on.
 
     Operands lie at `operands`, 8 bytes each. The workspace belongs to the thread, is aligned to 128 bytes and keeps
@@ -73,7 +74,7 @@ class Kernel(NamedTuple):
     zeros: int = 0
 
 
-class Segment(NamedTuple):
+class Segment(Record):
     """Kernels that run one after another for each of so many chunks, while chunks run in any order.
 
     ``beside``: further kernels, with chunks of their own, that run at the same time; none depends on others of them.
@@ -104,7 +105,7 @@ class KernelError(RuntimeError):
         self.code, self.value, self.step, self.chunk = code, value, step, chunk
 
 
-class Profile(NamedTuple):
+class Profile(Record):
     """What ran when in one run: an entry for each chunk of each kernel, in the order of threads and time.
 
     Attributes:
@@ -130,7 +131,7 @@ class Profile(NamedTuple):
         return np.bincount(self.step, self.end - self.begin, len(self.labels))
 
 
-class _Table(NamedTuple):
+class _Table(Record):
     """A program's arrays, which native code reads."""
 
     segments: Any
@@ -141,7 +142,7 @@ class _Table(NamedTuple):
     arrays: Any
 
 
-class Tables(NamedTuple):
+class Tables(Record):
     """What native code reads, to be changed between runs: ``segments`` of (first step, steps, chunks), ``steps`` of
     (function, operands, first chunk, chunks), ``arguments`` and ``arrays`` of (operand, offset of the source, addend).
     """

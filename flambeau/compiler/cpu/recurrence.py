@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from math import copysign, prod
-from typing import NamedTuple
 
+from ..._records import Record
 from ...dtypes import dtype, float32, float64
 from ..affine import Affine, affine, row_major, same_strides
 from ..ir import Function, Value
@@ -26,7 +26,7 @@ MOST = 4096  # chunks
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
-class Tile(NamedTuple):
+class Tile(Record):
     """Rows and vectors of the product that stay in registers."""
 
     rows: int
@@ -39,7 +39,7 @@ class Tile(NamedTuple):
         return self.vectors * self.lanes
 
 
-class Laid(NamedTuple):
+class Laid(Record):
     """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
     those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk;
     ``spaced``: the results whose rows have a cache line between them.

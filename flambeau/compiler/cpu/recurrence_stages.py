@@ -7,8 +7,7 @@ new cell would for its gates, keep more of them under way. Bits do not change.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..._records import Record
 from ..ir import Value
 from ..recurrence import Recurrence
 from .vector_math import FUNCTIONS
@@ -16,7 +15,7 @@ from .vector_math import FUNCTIONS
 TOGETHER = 3  # functions in a loop, at most
 
 
-class Stage(NamedTuple):
+class Stage(Record):
     """A loop over the units of a row.
 
     Attributes:

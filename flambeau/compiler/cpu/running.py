@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._records import Record
 from ...dtypes import float32, float64
 from .. import flight
 from .. import numpy as reference
@@ -307,7 +308,7 @@ class Whole(Keeper):
         return outs
 
 
-class Early(NamedTuple):
+class Early(Record):
     """How a run comes back with an output: the native program that does, and all outputs that are done then."""
 
     program: Any

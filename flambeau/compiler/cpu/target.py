@@ -12,8 +12,9 @@ import importlib.util
 import os
 import platform
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..._records import Record
 from . import disk, machine
 
 __all__ = ["LINE", "MissingCompiler", "Target", "binding", "compiler_version", "current", "host", "named"]
@@ -31,7 +32,7 @@ def _enabled(features: str) -> frozenset[str]:
     return frozenset(word[1:] for word in features.split(",") if word.startswith("+"))
 
 
-class Target(NamedTuple):
+class Target(Record):
     """What code is made for and by: all that its bytes depend on beside its text."""
 
     triple: str

@@ -7,19 +7,18 @@ is computed in the order that it would have among them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...._records import Record
 from ...ir import Function, Value
 
 
-class Lone(NamedTuple):
+class Lone(Record):
     """The one index of a dimension that is read. ``at``: counted from the end, if it is below 0."""
 
     dim: int
     at: int
 
 
-class Alone(NamedTuple):
+class Alone(Record):
     """What is needed of a function.
 
     Attributes:

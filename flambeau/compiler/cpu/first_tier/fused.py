@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ...._records import Record
 from ....dtypes import bool_, dtype, float32, int64
 from ...ir import Function, Value
 from ...shorten import LONGEST
@@ -37,7 +38,7 @@ KNOWN = (float32, int64, bool_)  # dtypes of operands
 PLAIN = frozenset([0, 1, -1, float("inf"), float("-inf")])  # constants that are part of a kernel that reduces
 
 
-class Group(NamedTuple):
+class Group(Record):
     """Values that one kernel computes: ``root`` is its result, ``operands`` are read."""
 
     root: Value

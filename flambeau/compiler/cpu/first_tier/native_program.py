@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ...._records import Record
 from ....dtypes import get_dtype
 from ...flight import flights, land
 from ...ir import Value
@@ -29,7 +30,7 @@ Product = tuple[int, tuple[int, ...]]  # a number and the places of sizes, which
 Holds = Callable[[Sequence[int]], bool]
 
 
-class Tables(NamedTuple):
+class Tables(Record):
     """What a program is, whatever the sizes: numbers, texts, and bytes of numbers (``native_tables``).
 
     Attributes:
@@ -73,7 +74,7 @@ class Tables(NamedTuple):
     conditions: list[tuple[str, Any]]
 
 
-class AlikeTold(NamedTuple):
+class AlikeTold(Record):
     """Products that are the same but for their memory.
 
     Attributes:

@@ -373,8 +373,6 @@ def _rounded(f: Call, dt: dtype) -> Call:
     return f
 
 
-
-
 def _is_plain(f: Call) -> bool:
     """Is it an elementwise ufunc?"""
     return isinstance(f, np.ufunc) and f.signature is None

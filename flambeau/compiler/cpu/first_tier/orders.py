@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...._records import Record
 from ....dtypes import dtype, float32, float64
 from ...affine import row_major
 from ...ir import Value
@@ -22,7 +23,7 @@ def sums_of(v: Value) -> dtype:
     return float64 if v.dtype is float64 else float32
 
 
-class Lanes(NamedTuple):
+class Lanes(Record):
     """Products added in lanes: the reduced loops as three, and the one that runs inside that in lanes, if one does.
 
     ``form``: the sizes, of which the last is in lanes. ``taps``: does the second run inside, or outside?

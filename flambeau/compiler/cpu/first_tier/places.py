@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...._records import Record
 from ....dtypes import dtype
 from ...ir import Value
 from .sizes import ZERO, Size
@@ -25,7 +26,7 @@ class Memory:
         self.kind, self.what, self.numel, self.dtype = kind, what, numel, dt
 
 
-class Place(NamedTuple):
+class Place(Record):
     """Where a value lies.
 
     Attributes:
@@ -46,7 +47,7 @@ class Place(NamedTuple):
         return self.memory.dtype
 
 
-class Product(NamedTuple):
+class Product(Record):
     """What the sizes of a product of matrices decide.
 
     Attributes:
@@ -68,7 +69,7 @@ class Product(NamedTuple):
     whole: tuple[tuple[str, Size], ...]
 
 
-class Step(NamedTuple):
+class Step(Record):
     """A kernel, where its operands lie, its result last, and the words that it is told.
 
     ``product``: if it is one of matrices. ``work``: the elements that another one goes through.

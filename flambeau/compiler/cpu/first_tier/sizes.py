@@ -9,14 +9,15 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ...._records import Record
 from ..code_cache import default
 
 
-class Size(NamedTuple):
+class Size(Record):
     """A number times sizes, which are given by their places, in order."""
 
     factor: int
@@ -52,7 +53,7 @@ def value(size: Sequence[Any], sizes: Sequence[int]) -> int:
     return found
 
 
-class Sums(NamedTuple):
+class Sums(Record):
     """Sums of products of sizes, as they are kept: numbers of 8 bytes.
 
     Attributes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ...._records import Record
 from ....dtypes import dtype
 from ...affine import row_major
 from ...ir import Value
@@ -36,7 +37,7 @@ RESULT = 3  # of a result that is put in another order
 FAR = 1024  # bytes: rows so far apart fall into few sets of the first cache
 
 
-class Loops(NamedTuple):
+class Loops(Record):
     """The labels of both operands, of rows, of sums and of columns, in the order of their loops."""
 
     outer: list[str]

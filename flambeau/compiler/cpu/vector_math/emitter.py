@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from ...._records import Record
 from . import (
     algebraic,
     error_function,
@@ -22,7 +22,7 @@ from .ssa import Block, Kind, Module, Vector
 ELEMENT = {"float32": "float", "float64": "double"}
 
 
-class Function(NamedTuple):
+class Function(Record):
     """One vector function: its body, the number of its operands, and the arithmetic of its float32 form.
 
     ``outlined``: it has branches, so it is emitted once as an internal function and called.

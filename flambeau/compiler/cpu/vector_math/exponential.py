@@ -6,8 +6,7 @@ exact factors, of which the second may round into the subnormal numbers. No tabl
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...._records import Record
 from .formats import (
     Format,
     Word,
@@ -25,7 +24,7 @@ from .formats import (
 from .ssa import Vector
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """Arguments beyond which the result no longer changes."""
 
     low: float
@@ -44,7 +43,7 @@ LIMITS = {
 }
 
 
-class Reduced(NamedTuple):
+class Reduced(Record):
     """``x = n ln 2 + r + low``; ``shifted`` is n + exponent magic."""
 
     shifted: Vector

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
+from ...._records import Record
 from .coefficients import COEFFICIENTS, CONSTANTS, FRACTION_BITS
 from .ssa import Number, Vector
 
 
-class Format(NamedTuple):
+class Format(Record):
     """How numbers are held while a function is computed.
 
     ``wide`` is float64 arithmetic for a float32 result: 29 spare bits make all compensation needless, so low words are

@@ -6,7 +6,8 @@ A vector of one lane is a scalar. Every operation rounds on its own; only :meth:
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+
+from ...._records import Record
 
 Number = float | int
 
@@ -14,7 +15,7 @@ SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i16": "i16", "i32": "i32
 INTEGER_OF = {"float": "i32", "double": "i64"}
 
 
-class Kind(NamedTuple):
+class Kind(Record):
     """An LLVM type: ``lanes`` elements of ``element``."""
 
     element: str

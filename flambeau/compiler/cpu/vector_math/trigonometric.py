@@ -8,8 +8,7 @@ These functions have branches, so they are outlined.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...._records import Record
 from .coefficients import TWO_OVER_PI
 from .formats import F64, Format, Word, negated, plus, polynomial, quick_sum, two_product, two_sum
 from .ssa import Block, Kind, Module, Vector
@@ -21,7 +20,7 @@ TABLE = "@flambeau.two_over_pi"
 INT64 = Kind("i64", 1)
 
 
-class Angle(NamedTuple):
+class Angle(Record):
     """``x = n pi/2 + r + low``; n stands in the lowest bits of n + magic."""
 
     n: Vector
