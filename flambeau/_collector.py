@@ -51,6 +51,15 @@ def resting() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def beginning() -> Iterator[None]:
+    """A time in which the collector rests and much is made that stays: what there is at its end is set aside."""
+    with resting():
+        yield
+    if gc.isenabled() and _around in gc.callbacks:
+        gc.freeze()
+
+
 def set_aside() -> None:
     """From now on full collections that begin by themselves leave out what most of them would find alive again.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -64,7 +65,8 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     Nothing has been written then, and the reference executor raises the error, in its words.
     """
     if p.cache is None:
-        p.cache = _first(p, inputs) or _planned(p, inputs)
+        with contextlib.nullcontext() if _new[0] else _collector.beginning():  # modules are imported
+            p.cache = _first(p, inputs) or _planned(p, inputs)
     elif tier[0] == "auto" and getattr(p.cache, "runs", 0):
         p.cache = _promoted(p, inputs)
     if p.cache is run_on_numpy:
@@ -96,19 +98,25 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     _new[1] += looks
     from .compiler.cpu.first_tier.errors import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
-    from .first_tier.by_operator import FirstTier
     from .first_tier.shared_programs import shared
-    from .first_tier.split_programs import in_parts
 
     try:
         with _collector.resting():
-            found = shared(p) or in_parts(p) or FirstTier(p)
+            found = shared(p) or _in_first_tier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING and _new[2] < MISSES:
         at_hand = _planned(p, inputs, found_only=True)
         _new[2] += at_hand is None
     return at_hand or found
+
+
+def _in_first_tier(p: Program) -> Any:
+    """The program in the first tier, where it does not serve all sizes as a whole."""
+    from .first_tier.by_operator import FirstTier
+    from .first_tier.split_programs import in_parts
+
+    return in_parts(p) or FirstTier(p)
 
 
 def _looks(p: Program) -> bool:
@@ -231,6 +239,14 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any 
         return found
     except MissingCompiler:
         return run_on_numpy
+
+
+def get_ready() -> None:
+    """Imports what every program needs and looks at the source's files: who has parameters will run some."""
+    if realise.executor[0] is run_compiled:
+        from .compiler.cpu import stored
+
+        stored.get_ready()
 
 
 def of_one_number(op: Operator, dt: dtype) -> Any:

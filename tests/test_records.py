@@ -49,7 +49,12 @@ def test_values_and_methods_are_those_of_named_tuples() -> None:
     for given, named in (((1,), {}), ((1, (2, 3)), {}), ((1,), {"third": "x"}), ((), {"second": (4,), "first": 2})):
         known, made = Known(*given, **named), Made(*given, **named)
         assert made == known and hash(made) == hash(known) and repr(made) == repr(known).replace("Known", "Made")
-        assert (made.first, made.second, made.third, made.sum()) == (known.first, known.second, known.third, known.sum())
+        assert (made.first, made.second, made.third, made.sum()) == (
+            known.first,
+            known.second,
+            known.third,
+            known.sum(),
+        )
         assert made.again == known.again and type(made.again) is Made
         assert made._asdict() == known._asdict() and Made._make(made) == made
         for other in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):

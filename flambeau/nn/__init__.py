@@ -7,12 +7,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # isort: skip
+from .._execution import get_ready
 from .._later import Package
 from . import functional, init, modules, parameter
 from .modules import _HOMES
 
 if TYPE_CHECKING:
     from .modules import *  # noqa: F403
+
+get_ready()
 
 _LAZY = ("attention", "common_types", "grad", "parallel", "utils")
 

@@ -67,7 +67,11 @@ def name_of(signature: str | None, olds: Mapping[int, int]) -> str | None:
 @functools.cache
 def source() -> str:
     """The hash of the code that makes programs."""
-    return hash_of(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    return hash_of(_home())
+
+
+def _home() -> str:
+    return os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 
 def hash_of(home: str) -> str:
@@ -76,9 +80,7 @@ def hash_of(home: str) -> str:
     It is kept on the disk for files that are as they were: Python runs byte code by their time and size alone, here the
     time of the last change of any kind and the number of the file count too, which nobody can set back.
     """
-    found = [(os.path.join(home, "dtypes.py"), os.stat(os.path.join(home, "dtypes.py")))]
-    for name in SOURCES:
-        found += _files(os.path.join(home, name))
+    found = _looked_at.pop(home, None) or files(home)
     if os.name != "posix":
         return _hash(home, [path for path, _ in found])
     states = [f"{path} {s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}" for path, s in found]
@@ -88,6 +90,22 @@ def hash_of(home: str) -> str:
         known = _hash(home, [path for path, _ in found]).encode()
         store().put(name, known)
     return known.decode()
+
+
+def get_ready() -> None:
+    """Looks at the files of the source before the first program needs it."""
+    _looked_at[_home()] = files(_home())
+
+
+_looked_at: dict[str, list[tuple[str, os.stat_result]]] = {}
+
+
+def files(home: str) -> list[tuple[str, os.stat_result]]:
+    """The files in a folder that decide what programs become, and their states."""
+    found = [(os.path.join(home, "dtypes.py"), os.stat(os.path.join(home, "dtypes.py")))]
+    for name in SOURCES:
+        found += _files(os.path.join(home, name))
+    return found
 
 
 def _hash(home: str, paths: Sequence[str]) -> str:
