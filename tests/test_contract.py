@@ -27,6 +27,7 @@ from flambeau.compiler.cpu import (
     contract,
     contract_direct,
     contract_direct_plan,
+    contract_order,
     contract_packing,
     contract_plan,
     execute,
@@ -273,7 +274,7 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     fast = native(b.f, arrays)
     assert any(chosen)
     monkeypatch.setattr(contract, "direct", lambda *a: None)
-    monkeypatch.setattr(contract_plan, "adds_lanes", lambda v, lanes, sizes: False)
+    monkeypatch.setattr(contract_order, "adds_lanes", lambda v, lanes, sizes: False)
     monkeypatch.setattr(contract_plan, "_suits", lambda n, a, b, k, lanes: 1 / (1 + k))
     monkeypatch.setattr(contract_packing, "LEAST", 1 << 60)
     monkeypatch.setattr(generating, "_known", {})

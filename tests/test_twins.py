@@ -20,6 +20,7 @@ import pytest
 
 import flambeau as torch
 from flambeau import _twins, nn
+from flambeau._later import imported
 from flambeau.compiler.cpu import code_cache
 from flambeau.compiler.twins import layout, linking
 from flambeau.compiler.twins.layout import UnsupportedError
@@ -472,6 +473,15 @@ def test_a_process_takes_twins_from_the_disk(in_place: None) -> None:
         found = subprocess.run([sys.executable, "-c", PROGRAM], env={**environment, "FLAMBEAU_TWINS": mode},
                                capture_output=True, text=True, check=True)  # fmt: skip
         assert found.stdout.split() == [expected]
+
+
+def test_twins_are_in_place_under_all_names(in_place: None) -> None:
+    """Modules are searched by the functions' names and ``ALIASES`` alone."""
+    left = set(_twins._functions())
+    modules = [m for name, m in sys.modules.items() if name.startswith("flambeau.")]
+    found = [(m.__name__, key) for m in modules for key, value in imported(m).items()
+             if value.__class__ is FunctionType and value in left]  # fmt: skip
+    assert found == []
 
 
 def test_a_file_that_was_replaced_gives_no_twins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

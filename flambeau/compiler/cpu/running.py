@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._records import Record
-from ...dtypes import float32, float64
+from ...dtypes import float32, float64, int64
 from .. import flight
 from .. import numpy as reference
 from ..ir import Function, Value
@@ -148,6 +148,7 @@ OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its st
 
 AHEAD = -2  # whoever comes back with this output waits for none, and asks for all later
 LARGEST = float(np.finfo(np.float32).max)
+INTEGERS = 1 << 63
 INPUTS, OLDS = 4, 5  # where native code finds these lists in the table of ``Before``
 
 
@@ -172,7 +173,10 @@ class Scalars:
         for at, k, dt, slot in self.slots:
             value = scalars[k]
             if value is not self.last[at]:
-                if type(value) is float and (dt is float64 or (dt is float32 and -LARGEST <= value <= LARGEST)):
+                kind = type(value)
+                if kind is float and (dt is float64 or (dt is float32 and -LARGEST <= value <= LARGEST)):
+                    slot[0] = value
+                elif kind is int and dt is int64 is self.given[k] and -INTEGERS <= value < INTEGERS:
                     slot[0] = value
                 else:
                     with np.errstate(all="ignore"):

@@ -138,6 +138,7 @@ class NativeProgram:
         places = np.array([address(a) if a.size else 0 for a in written], np.int64)[tables] + at
         self.numbers_of = Table(Sums(*t.sums), places)
         self.decided_places = np.concatenate([np.zeros(0, np.int64), *[one.words for one in self.products]])
+        self.decided: list[int] = []
         self._note_walked()
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
@@ -215,7 +216,8 @@ class NativeProgram:
             cost += self._decide_of(one, threads, numbers[first:last], sizes)
             words += one.decided * len(one.which)
             first = last
-        self.table.operands[self.decided_places] = words
+        if words != self.decided:
+            self.table.operands[self.decided_places] = self.decided = words
         return cost
 
     def _decide_of(self, one: _Alike, threads: int, numbers: Sequence[int], sizes: Sequence[int]) -> float:
