@@ -25,7 +25,7 @@ def spent() -> float:
 class Costs:
     """Marks each report with what was spent since the one before, and adds the marks up where reports come together."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str | None) -> None:
         self.file = file
         self.before = 0.0  # what a process spent before its first test: imports and collection
         self.last = 0.0
@@ -55,7 +55,9 @@ class Costs:
     def pytest_testnodedown(self, node: Any) -> None:
         self.starts.append(node.workeroutput["costs"])
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        if hasattr(config, "workerinput"):
+            return
         files: dict[str, float] = defaultdict(float)
         for name, seconds in self.tests.items():
             files[name.split("::")[0]] += seconds

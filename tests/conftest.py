@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 os.environ.setdefault("FLAMBEAU_TIER", "compiled")  # also for new processes
 os.environ.setdefault("FLAMBEAU_TWINS", "off")
 os.environ.setdefault("FLAMBEAU_ASIDE", "off")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products are small here: more threads wait for one another
 import _costs
+import _thorough
 import _two_tiers as two_tiers
+import numpy as np
 
 from flambeau import _collector, _execution
 from flambeau.compiler import numpy as reference
@@ -37,13 +39,14 @@ sys.path.append(str(Path(__file__).parents[1]))  # for the benchmarks, which are
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    says = "say how many processor seconds files and tests took (FILE: all of them, as JSON)"
-    parser.addoption("--costs", nargs="?", const="", metavar="FILE", help=says)
+    parser.addoption("--costs", action="store_true", help="say how many processor seconds files and tests took")
+    parser.addoption("--costs-file", metavar="FILE", help="the same of all tests, as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if (file := config.getoption("--costs")) is not None:
-        config.pluginmanager.register(_costs.Costs(file))
+    _thorough.asked[0] = "search" in (config.option.markexpr or "")
+    if config.getoption("--costs") or config.getoption("--costs-file"):
+        config.pluginmanager.register(_costs.Costs(config.getoption("--costs-file")))
 
 
 def verified(build: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from _late import idle_workers
-from hypothesis import given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
@@ -320,7 +321,7 @@ MIDDLES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@search(30)
 @given(middles=st.lists(st.sampled_from(list(MIDDLES)), min_size=6, max_size=16), at=st.integers(1, 4))
 def test_whatever_comes_in_the_middle(middles: list[str], at: int) -> None:
     def make() -> Any:

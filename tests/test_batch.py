@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from _compiled import functions, on_numpy, types_of
 from _lenet import KINDS, arrays, lenet, step
-from _thorough import thorough
-from hypothesis import HealthCheck, given, settings
+from _thorough import search, thorough
+from hypothesis import given
 
 import flambeau as torch
 from flambeau import dtypes as dt
@@ -30,7 +30,6 @@ from flambeau.nn import functional as F
 from flambeau.ops.convolution import geometry, lower_forward, lower_input, lower_weight
 
 GOLDEN = Path(__file__).parent / "golden"
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
 
 def read(b: Builder, *shape: int, k: int = 0, dtype: Any = dt.float32) -> Value:
@@ -255,7 +254,7 @@ def test_too_many_conversions_leave_the_function_alone() -> None:
     assert any(v.kind == "contract" and v.shape == (32, 3, 6, 5) for v in g.values)
 
 
-@settings(max_examples=40, **SETTINGS)
+@search(40)
 @given(functions())
 def test_random_functions(case: Any) -> None:
     f, inputs, exact = case

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from _compiled import chain, functions, normalised, softmax
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import Affine, NotAffineError, axis, linear, operand_coords, row_major
@@ -17,7 +18,6 @@ from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.memory import Span, plan
 from flambeau.compiler.simplify import simplify
 
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 NATIVE = ("input", "scalar", "const", "map", "view", "reduce")
 
 
@@ -78,7 +78,7 @@ def test_a_deep_chain_is_several() -> None:
     assert len(found) == 4 and all(c.size <= LARGEST for c in found)
 
 
-@settings(max_examples=60, **SETTINGS)
+@search(60)
 @given(functions())
 def test_clusters_come_after_what_they_read(case: Any) -> None:
     f = simplify(case[0])

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
 import subprocess
 import sys
-import weakref
-from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
 import pytest
+from _collector_cases import CASES
 
-import flambeau as torch
 from flambeau import _collector
-from flambeau.graph import realisation
 
 # In Python 3.13 a collection that begins by itself leaves some garbage; 3.14 has no full ones that do.
 pytestmark = pytest.mark.skipif(
@@ -21,124 +20,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """The collector's settings stay those of the other tests, and nothing is set aside when a test begins."""
-    realisation.forget()
-    gc.unfreeze()
-    before = gc.get_threshold()
-    yield
-    gc.set_threshold(*before)
-    realisation.forget()
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(scope="module")
+def endings() -> dict[str, str]:
+    """How each case ended."""
+    home = str(Path(_collector.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "_collector_cases.py")], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": home, "FLAMBEAU_EXECUTOR": "numpy"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-class Ring:
-    """Garbage that only the collector finds."""
-
-    def __init__(self) -> None:
-        self.own = self
-
-
-def until_one_begins_by_itself() -> list[list[int]]:
-    """Makes new objects until a full collection has begun and set them aside; gives them."""
-    gc.collect()
-    before = gc.get_stats()[2]["collections"]
-    gc.set_threshold(20, 1, 1)
-    kept: list[list[int]] = []
-    while gc.get_stats()[2]["collections"] == before:
-        kept.append([])
-    gc.set_threshold(100_000, 10, 10)
-    return kept
-
-
-def test_what_survives_is_set_aside_until_somebody_asks() -> None:
-    _collector.set_aside()
-    ring = Ring()
-    known = weakref.ref(ring)
-    kept = until_one_begins_by_itself()
-    assert gc.get_freeze_count() > len(kept)
-    del ring
-    kept += until_one_begins_by_itself()
-    gc.collect()
-    assert known() is None and not gc.get_freeze_count()
-
-
-def test_what_came_since_is_found() -> None:
-    _collector.set_aside()
-    kept = until_one_begins_by_itself()
-    known = weakref.ref(Ring())
-    gc.set_threshold(20, 1, 1)
-    while known() is not None:
-        kept.append([])
-    assert gc.get_freeze_count() > len(kept) // 2
-
-
-def test_all_is_looked_at_again_when_there_is_much_more() -> None:
-    _collector.set_aside()
-    ring = Ring()
-    known = weakref.ref(ring)
-    kept = until_one_begins_by_itself()
-    del ring
-    kept += [[] for _ in range(_collector.GROWTH * gc.get_freeze_count())]
-    gc.set_threshold(20, 1, 1)
-    while known() is not None:
-        kept.append([])
-    assert len(kept) < 2 * _collector.GROWTH * gc.get_freeze_count()
-
-
-def test_many_nodes_are_set_aside_until_they_are_forgotten() -> None:
-    realisation._next_check[0] = 10  # until all nodes are forgotten
-    x = torch.ones(3)
-    for k in range(20):
-        x = x.reshape(3, 1).reshape(3) + torch.ones(3, k + 1).sum(1)
-        x.tolist()
-    assert _collector._around in gc.callbacks
-    until_one_begins_by_itself()
-    assert gc.get_freeze_count()
-    realisation.forget()
-    assert _collector._around not in gc.callbacks and not gc.get_freeze_count()
-
-
-def until_one_of_the_newest(kept: list[list[int]]) -> None:
-    """Makes new objects until a collection of the newest ones has begun by itself."""
-    before = gc.get_stats()[0]["collections"]
-    gc.set_threshold(20, 1_000, 1_000)
-    while gc.get_stats()[0]["collections"] == before:
-        kept.append([])
-    gc.set_threshold(100_000, 10, 10)
-
-
-def test_new_nodes_are_set_aside_before_a_full_collection() -> None:
-    gc.collect()
-    gc.set_threshold(100_000, 10, 10)
-    realisation._next_check[0] = 10
-    kept: list[list[int]] = []
-    ring = Ring()
-    known = weakref.ref(ring)
-    torch.ones(3).tolist()
-    until_one_of_the_newest(kept)
-    assert not gc.get_freeze_count()
-    _collector.set_new_aside()
-    until_one_of_the_newest(kept)
-    first = gc.get_freeze_count()
-    assert first > len(kept) // 2
-    until_one_of_the_newest(kept)
-    assert gc.get_freeze_count() == first
-    del ring
-    gc.collect()
-    assert known() is None
-    assert not gc.get_freeze_count()
-
-
-def test_a_program_that_sets_objects_aside_itself_is_left_alone() -> None:
-    gc.freeze()
-    try:
-        _collector.set_aside()
-        assert _collector._around not in gc.callbacks
-    finally:
-        gc.unfreeze()
+@pytest.mark.parametrize("name", [case.__name__ for case in CASES])
+def test_collections(name: str, endings: dict[str, str]) -> None:
+    assert not endings[name], endings[name]
 
 
 def test_thresholds_that_a_program_chose_are_kept() -> None:
@@ -150,46 +46,3 @@ def test_thresholds_that_a_program_chose_are_kept() -> None:
         for n in (900, _collector.PYTHONS_OWN[0])
     ]
     assert told == ["(900, 7, 9)", f"({_collector.YOUNG}, 7, 9)"]
-
-
-def test_at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
-    x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
-    values, at = x.sort()
-    (values * at).sum().backward()
-    before = x.grad.tolist()
-    node = weakref.ref(next(n for n in realisation.nodes.values() if n.parts is not None))
-    gc.collect()
-    gc.disable()
-    try:
-        del values, at
-        x.grad = None
-        realisation._let_go()
-        assert node() is None
-    finally:
-        gc.enable()
-    values, at = x.sort()
-    (values * at).sum().backward()
-    assert x.grad.tolist() == before
-
-
-def test_at_the_exit_nodes_that_were_completed_at_once_go_too() -> None:
-    x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
-    seen = torch.from_numpy(np.ones(3, np.float32)) * 2  # from here on histories are completed at once
-    values, at = x.sort()
-    (values * values).sum().backward()
-    assert x.grad is not None
-    before = x.grad.tolist()
-    completed = [n for n in realisation.nodes.values() for n in (n, *(n.parts or ())) if n.elsewhere is not None]
-    nodes = [weakref.ref(n) for n in completed]
-    assert nodes
-    gc.collect()
-    gc.disable()
-    try:
-        del completed, seen, values, at
-        x.grad = None
-        realisation._let_go()
-        assert [n() for n in nodes] == [None] * len(nodes)
-    finally:
-        gc.enable()
-    (x.sort()[0] ** 2).sum().backward()
-    assert x.grad.tolist() == before

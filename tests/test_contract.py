@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
@@ -41,7 +42,6 @@ from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.numpy import to_memory
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
 
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 SIZES = [1, 2, 3, 5, 8, 16, 17, 30, 33]
 DTYPES = [dt.float32, dt.float32, dt.float64, dt.int64, dt.int8, dt.float16, dt.bfloat16]
 
@@ -125,19 +125,19 @@ def convolutions(draw: Any, dtypes: list[Any] = DTYPES, dims: int = 2, channels:
     return c.finished(lower_input(c.b, c.operand(y), c.operand(w), size, g))
 
 
-@settings(max_examples=120, **SETTINGS)
+@search(120)
 @given(sums())
 def test_einstein_sums_as_numpy(case: Any) -> None:
     check(*case)
 
 
-@settings(max_examples=100, **SETTINGS)
+@search(100)
 @given(convolutions())
 def test_convolutions_as_numpy(case: Any) -> None:
     check(*case)
 
 
-@settings(max_examples=120, **SETTINGS)
+@search(120)
 @given(st.one_of(sums(), convolutions()), st.sampled_from([4, 20, 400]))
 def test_in_panels(case: Any, depth: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -145,7 +145,7 @@ def test_in_panels(case: Any, depth: int) -> None:
         check(*case)
 
 
-@settings(max_examples=80, **SETTINGS)
+@search(80)
 @given(sums())
 def test_short_sums_read_where_operands_lie(case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -187,7 +187,7 @@ def test_weight_gradients_pack_what_they_must(rows: int, columns: int, copied: b
     check(f, [memory(a.reshape(-1).astype(np.float64), dt.float32) for a in numbers], True)
 
 
-@settings(max_examples=40, **SETTINGS)
+@search(40)
 @given(case=st.one_of(sums([dt.float32, dt.float64]), convolutions([dt.float32, dt.float64])))
 def test_in_panels_on_other_processors(pool: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -200,7 +200,7 @@ def wide_convolutions() -> Any:
     return convolutions([dt.float32, dt.float64], dims=3, channels=(5, 16, 17, 35))
 
 
-@settings(max_examples=150, **SETTINGS)
+@search(150)
 @given(wide_convolutions(), st.sampled_from([64, 2000, 100_000]))
 def test_direct_convolutions(case: Any, cache: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -208,7 +208,7 @@ def test_direct_convolutions(case: Any, cache: int) -> None:
         check(*case)
 
 
-@settings(max_examples=60, **SETTINGS)
+@search(60)
 @given(wide_convolutions(), st.sampled_from([64, 2000, 100_000]))
 def test_direct_convolutions_on_other_processors(pool: Pool, case: Any, cache: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -320,7 +320,7 @@ def depthwise(draw: Any) -> Any:
     return c.finished(lower_forward(c.b, x, w, (x.shape[2], out), g))
 
 
-@settings(max_examples=80, **SETTINGS)
+@search(80)
 @given(case=depthwise())
 def test_lanes_out_of_vectors_of_neighbours(pool: Pool, case: Any) -> None:
     check(*case, pool=pool)
@@ -342,19 +342,19 @@ def pool(request: Any) -> Pool:
     return pool_for(request.param)
 
 
-@settings(max_examples=15, **SETTINGS)
+@search(15)
 @given(case=sums([dt.float32, dt.float64, dt.int32]))
 def test_einstein_sums_on_other_processors(pool: Pool, case: Any) -> None:
     check(*case, pool=pool)
 
 
-@settings(max_examples=15, **SETTINGS)
+@search(15)
 @given(case=convolutions([dt.float32, dt.float64]))
 def test_convolutions_on_other_processors(pool: Pool, case: Any) -> None:
     check(*case, pool=pool)
 
 
-@settings(max_examples=40, **SETTINGS)
+@search(40)
 @given(case=st.one_of(sums(), convolutions()))
 def test_in_many_chunks_on_four_threads(four_threads: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:

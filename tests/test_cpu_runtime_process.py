@@ -136,12 +136,12 @@ def test_other_processors_compute_the_same(cache: Path, tmp_path: Path, name: st
 
 def test_processes_that_share_a_new_cache(tmp_path: Path) -> None:
     code = """
-    for i in range(25):
+    for i in range(10):
         found = {result(make(1000, variant=i % 5)) for _ in range(3)}
         assert len(found) == 1
     print(result(make(1000)).hex())
     """
-    processes = [start(code, tmp_path / "cache") for _ in range(4)]
+    processes = [start(code, tmp_path / "cache") for _ in range(3)]
     outputs = {process.communicate(timeout=100) for process in processes}
     assert len(outputs) == 1 and outputs.pop()[1] == ""
     assert not list((tmp_path / "cache").rglob(".*"))
@@ -174,7 +174,7 @@ class TestFork:
                 assert result(program) == expected
         worker = threading.Thread(target=work)
         worker.start()
-        for _ in range(20):
+        for _ in range(8):
             child = os.fork()
             if not child:
                 os._exit(0 if result(program) == expected else 1)
@@ -229,7 +229,7 @@ class TestExit:
         time.sleep(0.01)
         sys.exit(3)
         """
-        for _ in range(3):
+        for _ in range(2):
             run(code, cache, status=3)
 
     def test_programs_after_it_run_on_one_thread(self, cache: Path) -> None:
@@ -263,7 +263,7 @@ class TestExit:
 class TestInterrupt:
     def test_in_a_program(self, cache: Path) -> None:
         code = """
-        program = make(100_000, 300)
+        program = make(100_000, 100)
         short = make()
         expected = result(short)
         start(program)
@@ -323,9 +323,9 @@ def test_a_loaded_machine_slows_programs_down_a_few_times_at_most(cache: Path) -
         program = make(20_000, 2, threads)
         result(program)
         begin = time.perf_counter()
-        for _ in range(400):
+        for _ in range(150):
             result(program)
-        return (time.perf_counter() - begin) / 400
+        return (time.perf_counter() - begin) / 150
     print(mean(1), mean(max(2, pools.default_threads())))
     """
     alone, together = map(float, run(code, cache).split())

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _compiled import functions, types_of
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 
 import flambeau as torch
 from flambeau import _execution, nn
@@ -241,7 +242,7 @@ def test_a_copy_in_place_is_left_out() -> None:
 counted: list[bool] = []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@search(60)
 @given(case=functions([dt.float32, dt.int32]))
 def check_random(pool: Pool, case: Any) -> None:
     f, inputs, _ = case

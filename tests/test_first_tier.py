@@ -142,7 +142,7 @@ def test_an_order_that_lasts_is_that_of_the_sizes(spec: str, dense: bool) -> Non
     labels = sorted(set(spec) - set(",->"))
     x, y = [f.input(k, (4,) * len(own), float32) for k, own in enumerate(spec.split("->")[0].split(","))]
     v = f.contract(spec, x, y)
-    for _ in range(3000):
+    for _ in range(1000):
         before = dict(zip(labels, rng.choice([1, 2, 5, 16, 33, 64], len(labels)).tolist()))
         sizes = {c: n * int(rng.choice([1, 1, 1, 2])) + int(rng.choice([0, 0, 0, 1])) for c, n in before.items()}
         if orders.by_sizes(v, before, dense) is None:
@@ -152,7 +152,7 @@ def test_an_order_that_lasts_is_that_of_the_sizes(spec: str, dense: bool) -> Non
                 lasted += sizes != before
             else:
                 assert sizes != before
-    assert lasted > 100
+    assert lasted > 30
 
 
 @pytest.mark.parametrize("outer", [(), (3,), (2, 3)], ids=str)
@@ -316,7 +316,7 @@ SIZES = [
 
 def test_plans_that_serve_all_sizes_do(in_both: dict[str, int]) -> None:
     assert uniform(1, 1, 1).keys() == shared_plans.UNIFORM.keys()
-    for sizes in [*SIZES, *reversed(SIZES)]:
+    for sizes in [*SIZES, *SIZES[1:4]]:
         for f in uniform(*sizes).values():
             for y in f():
                 y.sum().item()

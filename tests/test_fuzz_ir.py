@@ -15,6 +15,7 @@ pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _fuzz_long import for_a_while, if_asked_for
 from _fuzzing import FORMS, Case, case_of, check, read, smaller, text_of
+from _thorough import thorough
 
 # Functions that native code once got wrong or refused, as small as they would get.
 FOUND = {
@@ -109,7 +110,7 @@ def test_found(name: str) -> None:
     check(read(FOUND[name]), 0, sorted(FORMS))
 
 
-@pytest.mark.parametrize("first", range(0, 100, 20))
+@pytest.mark.parametrize("first", [0, 20, *thorough(range(40, 200, 20))])
 def test_short(first: int) -> None:
     for seed in range(first, first + 20):
         tried(seed)

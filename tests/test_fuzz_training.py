@@ -23,6 +23,7 @@ pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 from _fuzz_long import for_a_while, if_asked_for
 from _late import all_late
 from _random_training import World, written
+from _thorough import thorough
 
 import flambeau
 from flambeau import _execution
@@ -183,7 +184,7 @@ def test_found(name: str) -> None:
     check(FOUND[name].strip().splitlines())
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *thorough(range(4, 16))])
 def test_short(seed: int) -> None:
     program = written(seed)
     assert runs(program)
@@ -192,7 +193,7 @@ def test_short(seed: int) -> None:
 
 @pytest.mark.live
 @pytest.mark.skipif(not TORCH, reason="PyTorch is not installed")
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *thorough(range(4, 16))])
 def test_as_pytorch(seed: int) -> None:
     compare_with_pytorch(written(seed))
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
@@ -113,22 +114,19 @@ def softmax_of_columns(rows: int, columns: int) -> Function:
     return b.f
 
 
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
-
-
-@settings(max_examples=150, **SETTINGS)
+@search(150)
 @given(functions())
 def test_random_functions_as_numpy(case: Any) -> None:
     check(*case)
 
 
-@settings(max_examples=20, **SETTINGS)
+@search(20)
 @given(case=functions([dt.float32, dt.float64, dt.int32, dt.uint8]))
 def test_random_functions_on_other_processors(pool: Pool, case: Any) -> None:
     check(*case, pool=pool)
 
 
-@settings(max_examples=60, **SETTINGS)
+@search(60)
 @given(case=functions())
 def test_random_functions_in_many_chunks(four_threads: Pool, case: Any) -> None:
     """Chunks of a few elements: kernels share segments, the arena and threads."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
@@ -22,8 +23,6 @@ from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 from flambeau.graph.types import contiguous_strides
 from flambeau.ops.joining import joined
-
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
 
 @st.composite
@@ -133,14 +132,14 @@ def indexed_shape(shape: tuple[int, ...], where: tuple[int, ...], indices: list[
     return np.empty(shape, np.int8)[tuple(key)].shape
 
 
-@settings(max_examples=300, **SETTINGS)
+@search(300)
 @given(programs())
 def test_random_programs_as_numpy(case: Any) -> None:
     check(*case)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=40, **SETTINGS)
+@search(40)
 @given(case=programs([dt.float32, dt.float64, dt.int32, dt.uint8, dt.bool_]))
 def test_random_programs_on_other_processors(name: str, case: Any) -> None:
     check(*case, pool=pool_for(name))
@@ -151,7 +150,7 @@ def four_threads() -> Pool:
     return Pool(4, default())
 
 
-@settings(max_examples=100, **SETTINGS)
+@search(100)
 @given(case=programs())
 def test_random_programs_in_many_chunks(four_threads: Pool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:

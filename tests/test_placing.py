@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flambeau as torch
@@ -268,7 +269,7 @@ class Both:
         assert np.array_equal(self.x.numpy(), self.a)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
+@search(60)
 @given(STEPS)
 def test_random_writes_leave_what_numpy_has(steps: list[tuple[str, int, int]]) -> None:
     both = Both()

@@ -77,10 +77,10 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     torch.manual_seed(0)
     net = Text()
     with torch.no_grad():
-        for length in (1, 2, 3, 5, 6, 7, 9, 8, 11, 13, 16, 23, 24, 25, 41, 48, 64, 70, 6):
+        for length in (1, 2, 3, 5, 6, 9, 8, 16, 25, 41, 70, 6):
             i = torch.from_numpy(np.random.default_rng(0).integers(0, 11, (1, length)))
             F.softmax(net(i)[:, -1], -1).tolist()
-    assert in_both["shared"] == in_both["both"] == 19
+    assert in_both["shared"] == in_both["both"] == 12
     planned = [one for one in shared_programs._known.values() if one]
     assert len(planned) <= 3  # of one letter, of two, as many as heads, and of all others
 
@@ -126,7 +126,7 @@ def test_joined_keys_and_values_have_the_bits_of_compiled_code(in_both: dict[str
     letters, blocks, head = nn.Embedding(11, 16), [Remembering(), Remembering()], nn.Linear(16, 11)
     token, past = torch.zeros((1, 3), dtype=torch.int64), [None, None]
     with torch.no_grad():
-        for _ in range(24):
+        for _ in range(16):
             x, after = letters(token), []
             for block, one in zip(blocks, past):
                 x, kept = block(x, one)
@@ -134,8 +134,8 @@ def test_joined_keys_and_values_have_the_bits_of_compiled_code(in_both: dict[str
             past = after
             token = head(x)[:, -1].argmax(-1, keepdim=True)
             token.item()
-    assert in_both["shared"] == in_both["both"] - 1 == 23  # not what looks at parts of a product
-    assert past[0][0].shape == (1, 2, 26, 8)
+    assert in_both["shared"] == in_both["both"] - 1 == 15  # not what looks at parts of a product
+    assert past[0][0].shape == (1, 2, 18, 8)
     assert len([one for one in shared_programs._known.values() if one]) <= 4
 
 
@@ -198,7 +198,7 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
 
 
 def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) -> None:
-    for sizes in [*SIZES, *reversed(SIZES)]:
+    for sizes in [*SIZES, *SIZES[1:3]]:
         for y in of_sizes(*sizes):
             y.numpy()
     assert in_both["shared"] > 0.7 * in_both["both"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from _compiled import as_values, functions, on_numpy
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
@@ -14,8 +15,6 @@ from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.shorten import LONGEST, shorten
 from flambeau.compiler.simplify import simplify
 from flambeau.compiler.verifier import verify
-
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
 
 def lines(b: Builder, *outputs: Value) -> list[str]:
@@ -91,7 +90,7 @@ def test_a_converted_number_is_a_number_of_that_dtype() -> None:
     assert found[1] == "%1 = scalar scalar() 0 : float32[]"
 
 
-@settings(max_examples=60, **SETTINGS)
+@search(60)
 @given(functions())
 def test_random_functions_keep_their_bits(case: Any) -> None:
     f, inputs, _ = case

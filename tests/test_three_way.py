@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flambeau as torch
 from flambeau.autograd import gradcheck
-
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-FEW = settings(QUICK, max_examples=25)
 
 Step = tuple[Any, ...]
 Two = tuple[Callable[..., Any], Callable[..., Any]]  # with tensors, with arrays
@@ -152,7 +150,7 @@ def check(tensors: list[Any], arrays: list[np.ndarray]) -> None:
         assert x.tolist() == a.tolist()
 
 
-@QUICK
+@search(120)
 @given(shapes, dtypes, programs)
 def test_programs_equal_numpy(shape: tuple[int, ...], dtype: str, program: list[Step]) -> None:
     tensors, arrays = start(torch, shape, dtype)
@@ -162,7 +160,7 @@ def test_programs_equal_numpy(shape: tuple[int, ...], dtype: str, program: list[
 
 @pytest.mark.live
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
-@QUICK
+@search(120)
 @given(shapes, dtypes, programs)
 def test_programs_equal_pytorch(shape: tuple[int, ...], dtype: str, program: list[Step]) -> None:
     real = importlib.import_module("torch")
@@ -210,7 +208,7 @@ def _written(z: Any, y: Any) -> Any:
     return z
 
 
-@FEW
+@search(25)
 @given(st.lists(st.sampled_from(sorted(SMOOTH)), min_size=1, max_size=5), st.integers(0, 1000))
 def test_gradients_of_compositions(names: list[str], seed: int) -> None:
     r = np.random.RandomState(seed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 import training_curves as curves
+from _thorough import thorough
 
 import flambeau as torch
 from flambeau.graph import counters
@@ -23,21 +25,26 @@ def golden(name: str) -> list[float]:
     return json.loads((curves.GOLDEN / f"lenet_{name}.json").read_text(encoding="utf-8"))
 
 
+def check_losses(name: str, dataset: Any = None, steps: int | None = None) -> None:
+    """The loss of each step is PyTorch's; ``steps``: of the first ones."""
+    assert list(islice(curves.losses(torch, name, dataset), steps)) == pytest.approx(golden(name)[:steps], rel=1e-3)
+
+
 @pytest.mark.parametrize("name", ["digits_sgd", "digits_adam_dropout"])
-def test_loss_on_shipped_digits(name: str) -> None:
-    assert list(curves.losses(torch, name)) == pytest.approx(golden(name), rel=1e-3)
+@pytest.mark.parametrize("steps", [10, *thorough([30])])
+def test_loss_on_shipped_digits(name: str, steps: int) -> None:
+    check_losses(name, steps=steps)
 
 
 @pytest.mark.parametrize("name", ["digits_sgd", "digits_adam_dropout"])
 def test_loss_by_native_code(name: str, native_code: None) -> None:
     pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
-    assert list(curves.losses(torch, name)) == pytest.approx(golden(name), rel=1e-3)
+    check_losses(name)
 
 
-@pytest.mark.shared
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["mnist_sgd", "mnist_adam_dropout"])
-def test_loss_on_mnist(name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def mnist(tmp_path: Path) -> Any:
+    """The first 8000 images."""
     if not curves.MNIST.is_dir():
         pytest.skip("../shared/data/mnist is not there")
     raw = tmp_path / "MNIST" / "raw"
@@ -45,8 +52,21 @@ def test_loss_on_mnist(name: str, tmp_path: Path) -> None:
     for path in curves.MNIST.iterdir():
         for split in ("t10k", "train"):
             (raw / path.name.replace("t10k", split)).symlink_to(path)
-    dataset = torch.utils.data.Subset(MNIST(str(tmp_path), transform=ToTensor()), range(8000))
-    assert list(curves.losses(torch, name, dataset)) == pytest.approx(golden(name), rel=1e-3)
+    return torch.utils.data.Subset(MNIST(str(tmp_path), transform=ToTensor()), range(8000))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["mnist_sgd", "mnist_adam_dropout"])
+def test_loss_on_mnist_by_native_code(name: str, mnist: Any, native_code: None) -> None:
+    pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+    check_losses(name, mnist)
+
+
+@pytest.mark.shared
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["mnist_sgd", "mnist_adam_dropout"])
+def test_loss_on_mnist(name: str, mnist: Any) -> None:
+    check_losses(name, mnist)
 
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {

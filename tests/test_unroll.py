@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from _compiled import as_values, functions, on_numpy, types_of
 from _lenet import arrays, functions_of
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 
 import flambeau as torch
 from flambeau import dtypes as dt
@@ -26,7 +27,6 @@ from flambeau.graph import realisation
 from flambeau.nn import functional as F
 from flambeau.ops.convolution import Geometry, lower_input
 
-SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 OPS = ["sum", "prod", "max", "min", "any", "all"]
 DTYPES = [dt.float32, dt.float64, dt.float16, dt.bfloat16, dt.int64, dt.int8, dt.uint8, dt.bool_]
 
@@ -104,7 +104,7 @@ def test_what_gains_nothing_stays(shape: tuple[int, ...], dims: tuple[int, ...])
     assert kinds(unrolled(b.f)) == ["input", "reduce"]
 
 
-@settings(max_examples=60, **SETTINGS)
+@search(60)
 @given(functions())
 def test_random_functions_keep_their_values(case: Any) -> None:
     f, inputs, exact = case

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from _thorough import search
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flambeau as torch
@@ -341,7 +342,7 @@ class Machine:
             self.kept.append(w * x)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(150)
 @given(st.lists(st.sampled_from(DTYPES), min_size=3, max_size=3), st.lists(statements, max_size=40))
 def test_random_small_writes_leave_what_recorded_ones_do(dtypes: Any, program: Any) -> None:
     at_once = Machine(dtypes).run(program)
