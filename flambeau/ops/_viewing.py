@@ -92,6 +92,12 @@ def alias(x: TensorBase) -> Any:
     return y
 
 
+def forgetting(y: TensorBase) -> Any:
+    """A view of a fresh tensor that nobody else has, as a tensor that is no view."""
+    y._view = None
+    return y
+
+
 def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     """Gives ``x`` itself the geometry of a view (``t_``): memory stays, its version and history change."""
     try:

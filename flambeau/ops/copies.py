@@ -1,4 +1,4 @@
-"""Copies of what view operators show (``view_copy``, ``expand_copy``, …) and the splits whose parts may be written."""
+"""Copies of what view operators show (``view_copy``, ``expand_copy``, …) and unguarded splits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from ..dtypes import dtype
 from ..graph.node import Operator
+from ..graph.storage import VersionCounter
 from ..graph.types import ty
-from ._registry import FUNCTIONS, call, export, into, is_tensor, wrap_dim
+from ._registry import FUNCTIONS, call, export, forgetting, into, is_tensor, views, wrap_dim
 from .complex_views import view_as_complex, view_as_real
 from .gathering import size_along
 from .splitting import split, split_rule, split_vjp, split_with_sizes, unbind
 from .strided_views import as_strided
-from .views import diagonal, narrow, permute, select, slice_view, squeeze, t, transpose, unsqueeze
+from .views import diagonal, narrow, permute, select, slice_view, squeeze, t, transpose, unsqueeze, view_operator
 
 
 def _copied(y: Any, op: Operator) -> Any:
@@ -79,46 +80,32 @@ def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = Non
 # ---- splits
 
 
-UNSAFE_SPLIT = Operator(
-    "unsafe_split",
-    lambda tys, attrs: tuple([ty(v.shape, v.dtype) for v in split_rule(tys[0], attrs)]),
-    lambda b, attrs, x: _pieces(b, attrs, x),
-    split_vjp,
-)
-
-
-def _pieces(b: Any, attrs: Any, x: Any) -> tuple[Any, ...]:
-    sizes, dim = attrs
-    out, start = [], 0
-    for n in sizes:
-        out.append(b.slice(x, dim, start, start + n))
-        start += n
-    return tuple(out)
-
-
-UNSAFE_SPLIT_WITH_SIZES = Operator(
-    "unsafe_split", UNSAFE_SPLIT.infer, UNSAFE_SPLIT.lower, split_vjp, (), "UnsafeSplitWithSizesBackward0"
-)
+UNSAFE_SPLIT = view_operator("unsafe_split", split_rule, split_vjp)
+UNSAFE_SPLIT_WITH_SIZES = view_operator("unsafe_split", split_rule, split_vjp, "UnsafeSplitWithSizesBackward0")
 
 
 def _unsafe(x: Any, parts: tuple[Any, ...], dim: int, op: Operator = UNSAFE_SPLIT) -> Any:
+    """Parts on the memory of ``x`` that autograd takes for tensors of their own, each with its own versions."""
     d = wrap_dim(dim, x._ty.ndim)
-    return call(op, (x,), (tuple([p._ty.shape[d] for p in parts]), d))
+    found = views(op, x.resolve_conj().resolve_neg(), (tuple([p._ty.shape[d] for p in parts]), d))
+    for y in found:
+        forgetting(y)._vc = VersionCounter()
+    return found
 
 
 @export()
 def unsafe_split(tensor: Any, split_size: int, dim: int = 0) -> Any:
-    """As ``split``, but the parts are copies that may be written in place."""
+    """As ``split``, but the parts may be written, and autograd does not see that ``tensor`` changes with them."""
     return _unsafe(tensor, split(tensor.detach(), split_size, dim), dim)
 
 
 @export()
 def unsafe_split_with_sizes(self: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
-    """As ``split_with_sizes``, but the parts are copies that may be written in place."""
+    """As ``unsafe_split``, with the given sizes."""
     return _unsafe(self, split_with_sizes(self.detach(), split_sizes, dim), dim, UNSAFE_SPLIT_WITH_SIZES)
 
 
 @export()
 def unsafe_chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """As ``chunk``, but the parts are copies that may be written in place."""
+    """As ``unsafe_split``, in at most so many parts."""
     return _unsafe(input, input.detach().chunk(chunks, dim), dim)

@@ -12,7 +12,7 @@ from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._immediate import picked, within
-from ._registry import at_version, call, export, into, is_tensor, method, wrap_dim
+from ._registry import at_version, call, export, forgetting, into, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .creation import from_values, realised_tensor
 
@@ -356,9 +356,8 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
         rows = np.stack(np.nonzero(values)).astype(np.int64)
     else:
         rows = np.empty((0, int(bool(values))), np.int64)
-    return (
-        into(from_values(rows, int64).t(), out, "nonzero") if rows.shape[0] else into(_no_columns(rows), out, "nonzero")
-    )
+    found = forgetting(from_values(rows, int64).t()) if rows.shape[0] else _no_columns(rows)
+    return into(found, out, "nonzero")
 
 
 def _no_columns(rows: np.ndarray) -> Any:

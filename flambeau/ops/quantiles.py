@@ -14,7 +14,7 @@ from ..dtypes import SCALAR_NAMES, bfloat16, float64, int64
 from ..graph.epoch import threads
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
-from ._registry import call, export, function, into, is_tensor, view, wrap_dim
+from ._registry import call, export, forgetting, function, into, is_tensor, view, wrap_dim
 from .creation import from_values
 from .searching import no_derivative
 from .views import view_operator
@@ -63,7 +63,7 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, how: st
     d = None if dim is None else wrap_dim(dim, x._ty.ndim)
     s = _in_order(x, d, keepdim)
     y = _interpolated(s, _ranks(q.reshape(-1), s.detach(), name == "nanquantile"), how)
-    return into(view(PLACED, y, q._ty.ndim), out, name)
+    return into(forgetting(view(PLACED, y, q._ty.ndim)), out, name)
 
 
 def _placed_rule(t: Ty, several: int) -> Ty:
@@ -299,7 +299,7 @@ def histogramdd(input: Any, bins: Any, range: Any = None, weight: Any = None, de
         hist = hist / hist.sum()
         for k, e in enumerate(edges):
             hist = hist / np.diff(e).reshape([-1 if d == k else 1 for d in _range(n)])
-    edge_tensors = tuple([from_values(e.copy(), t.dtype) for e in edges])
+    edge_tensors = tuple([b if is_tensor(b) else from_values(e.copy(), t.dtype) for b, e in zip(given, edges)])
     return return_types.histogramdd((from_values(hist.astype(a.dtype), t.dtype), edge_tensors))
 
 

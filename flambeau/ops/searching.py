@@ -14,7 +14,7 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._arguments import tensor_first
-from ._registry import call, export, function, into, is_number, is_tensor, wrap_dim
+from ._registry import call, export, forgetting, function, into, is_number, is_tensor, wrap_dim
 from ._signatures import invalid_arguments
 from .creation import from_values
 from .from_data import tensor
@@ -211,7 +211,7 @@ def _answer(find: Any, op: Operator, x: Any, inverse: bool, counts: bool, dim: i
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     values, where, many = find(np.moveaxis(a, d, 0) if along else a, along)
     y = from_values(np.ascontiguousarray(values).reshape(values.shape), t.dtype)
-    y = _tied(op, x, y.movedim(0, d) if along and d else y)
+    y = _tied(op, x, forgetting(y.movedim(0, d)) if along and d else y)
     out = [y]
     if inverse:
         out.append(from_values(where.reshape(-1 if along else t.shape).astype(np.int64), int64))

@@ -12,10 +12,10 @@ from ..device import chosen
 from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
 from ._arguments import tensor_first
-from ._registry import export, function, into, is_tensor, method, view
+from ._registry import export, function, into, is_tensor, method
 from .creation import from_values, full_of, sizes, with_grad
 from .from_data import tensor
-from .views import UNSAFE_VIEW
+from .views import fresh_view
 
 
 @export()
@@ -27,7 +27,7 @@ def kron(input: Any, other: Any, *, out: Any = None) -> Any:
     n = max(input._ty.ndim, other._ty.ndim)
     a, b = [(1,) * (n - x._ty.ndim) + x._ty.shape for x in (input, other)]
     y = input.reshape([m for k in a for m in (k, 1)]) * other.reshape([m for k in b for m in (1, k)])
-    return into(view(UNSAFE_VIEW, y, tuple([i * j for i, j in zip(a, b)])), out, "kron")
+    return into(fresh_view(y, tuple([i * j for i, j in zip(a, b)])), out, "kron")
 
 
 @method()

@@ -22,6 +22,7 @@ from ._registry import (
     at_version,
     call,
     export,
+    forgetting,
     int_tuple,
     method,
     requires_grad,
@@ -201,9 +202,7 @@ def fresh_view(x: Any, shape: tuple[int, ...]) -> Any:
     """A fresh tensor under another shape, forgetting the first (``_unsafe_view``)."""
     if not threads.epoch.grad:
         return seen_as(UNSAFE_VIEW, x, shape)
-    y = view(UNSAFE_VIEW, x, shape)
-    y._view = None
-    return y
+    return forgetting(view(UNSAFE_VIEW, x, shape))
 
 
 def seen_as(op: Operator, x: Any, attrs: Any) -> Any:
