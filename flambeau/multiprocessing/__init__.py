@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 from multiprocessing import *  # noqa: F403
 from multiprocessing.reduction import ForkingPickler
 from typing import Any

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 get_ready()
 
-_LAZY = ("attention", "common_types", "grad", "parallel", "utils")
+_LAZY = ("attention", "common_types", "grad", "parallel", "quantized", "utils")
 
 
 def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:

@@ -352,6 +352,13 @@ def _make_deprecate(fn: Callable[..., Any]) -> Callable[..., Any]:
 # Whoever answers calls is asked for these, and for the methods of tensors that the others call.
 offer("torch.nn.init", {f.__name__: f for f in (uniform_, normal_, constant_, kaiming_uniform_)})
 
+# Initialisations that packages write themselves end in these.
+_no_grad_uniform_ = uniform_
+_no_grad_normal_ = normal_
+_no_grad_trunc_normal_ = trunc_normal_
+_no_grad_fill_ = constant_
+_no_grad_zero_ = zeros_
+
 uniform = _make_deprecate(uniform_)
 normal = _make_deprecate(normal_)
 constant = _make_deprecate(constant_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar
 
 from ._overriding import copied as renamed
@@ -11,7 +12,33 @@ from ._signatures import explained_function, explained_method
 
 F = TypeVar("F", bound=Callable[..., Any])
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # torch.<name>
-METHODS: dict[str, Any] = {}  # Tensor.<name>
+# Whose names in PyTorch are others than those they are found under.
+_KNOWN_AS = {
+    "__pow__": "pow", "__ipow__": "pow_", "__itruediv__": "__idiv__", "__rtruediv__": "__rdiv__", "__abs__": "abs",
+    "__neg__": "neg", "__pos__": "positive",
+}  # fmt: skip
+_MADE = frozenset(["method", "inplace_form", "<lambda>", "getitem", "setitem"])  # what many methods are made as
+
+
+class _Methods(dict[str, Any]):
+    """Methods by name; each shows the name that PyTorch's has, by which handlers of calls look for it."""
+
+    def __setitem__(self, name: str, f: Any) -> None:
+        shown = _KNOWN_AS.get(name, name)
+        if isinstance(f, FunctionType) and f.__name__ != shown:
+            f = _shown_as(f, shown)
+        super().__setitem__(name, f)
+
+
+def _shown_as(f: FunctionType, name: str) -> FunctionType:
+    """The function itself under a name, or another one, if it has a public name already."""
+    if f.__name__ not in _MADE and (not f.__name__.startswith("_") or f.__name__.startswith("__")):
+        return renamed(f, name)
+    f.__name__ = f.__qualname__ = name
+    return f
+
+
+METHODS: dict[str, Any] = _Methods()  # Tensor.<name>
 offer("torch", FUNCTIONS)
 offer("torch.Tensor", METHODS)
 

@@ -20,6 +20,8 @@ from ._pytree_nodes import (
     _list_flatten,
     _list_flatten_with_keys,
     _list_unflatten,
+    _namedtuple_flatten,
+    _namedtuple_unflatten,
     keystr,
 )
 from ._pytree_nodes import get_node_type as _get_node_type
@@ -36,6 +38,8 @@ __all__ = [
     "_list_flatten",
     "_list_flatten_with_keys",
     "_list_unflatten",
+    "_namedtuple_flatten",
+    "_namedtuple_unflatten",
     "arg_tree_leaves",
     "key_get",
     "keystr",

@@ -222,6 +222,14 @@ def _list_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], None]:
     return [(SequenceKey(i), item) for i, item in enumerate(x)], None
 
 
+def _namedtuple_flatten(x: Any) -> tuple[list[Any], type]:
+    return list(x), type(x)
+
+
+def _namedtuple_unflatten(items: Iterable[Any], cls: Any) -> Any:
+    return cls(*items)
+
+
 SUPPORTED_NODES: dict[Any, NodeDef] = {
     list: NodeDef(_list_flatten, _list_unflatten, _list_flatten_with_keys),
     tuple: NodeDef(lambda x: (list(x), None), lambda items, _: tuple(items), _items_with_keys),
@@ -234,8 +242,8 @@ SUPPORTED_NODES: dict[Any, NodeDef] = {
     ),
     deque: NodeDef(lambda x: (list(x), x.maxlen), lambda items, limit: deque(items, limit), _items_with_keys),
     namedtuple: NodeDef(
-        lambda x: (list(x), type(x)),
-        lambda items, cls: cls(*items),
+        _namedtuple_flatten,
+        _namedtuple_unflatten,
         lambda x: ([(GetAttrKey(name), item) for name, item in zip(x._fields, x)], type(x)),
     ),
     Result: NodeDef(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..device_mesh import DeviceMesh, init_device_mesh
 from ..tensor import DTensor
 
-__all__ = ["DTensor"]
+__all__ = ["DTensor", "DeviceMesh", "init_device_mesh"]

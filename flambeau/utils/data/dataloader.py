@@ -129,7 +129,7 @@ class DataLoader(Generic[T_co]):
         if self._dataset_kind == _DatasetKind.Iterable:
             _check_stream_options(shuffle, sampler, batch_sampler)
         _check_order_options(batch_size, shuffle, sampler, batch_sampler, drop_last)
-        order: Any = self._default_sampler(shuffle, generator) if sampler is None else sampler
+        order: Any = self._default_sampler(dataset, shuffle, generator) if sampler is None else sampler
         if batch_sampler is not None:
             batch_size, drop_last = None, False
         elif batch_size is not None:
@@ -146,10 +146,9 @@ class DataLoader(Generic[T_co]):
         self._iterator = None
         self.check_worker_number_rationality()
 
-    def _default_sampler(self, shuffle: bool | None, generator: Generator | None) -> Any:
+    def _default_sampler(self, dataset: Any, shuffle: bool | None, generator: Generator | None) -> Any:
         if self._dataset_kind == _DatasetKind.Iterable:
             return _InfiniteConstantSampler()
-        dataset: Any = self.dataset
         return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
 
     def __setattr__(self, attr: str, val: Any) -> None:

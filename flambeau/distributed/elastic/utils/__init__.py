@@ -1,0 +1,1 @@
+"""``torch.distributed.elastic.utils``: what programs of one process use of it."""
