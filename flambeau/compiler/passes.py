@@ -10,13 +10,16 @@ from .forms import formed
 from .interleave import interleave
 from .ir import Function
 from .looked_up import looked_up
+from .planar import planar
 from .shorten import shorten
 from .simplify import simplify
 from .unroll import unroll
 from .upright import upright
 
 Pass = Callable[[Function], Function]
-PASSES: tuple[Pass, ...] = (simplify, looked_up, chunked, tile_batch, unroll, interleave, formed, shorten, upright)
+PASSES: tuple[Pass, ...] = (
+    simplify, looked_up, chunked, tile_batch, unroll, interleave, formed, shorten, upright, planar,
+)  # fmt: skip
 
 
 def prepared(f: Function, after: Callable[[Pass, Function], None] = lambda one, f: None) -> Function:

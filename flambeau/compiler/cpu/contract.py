@@ -18,6 +18,7 @@ from .contract_packed import Packed
 from .contract_packing import packing
 from .contract_panels import InPanels
 from .contract_plan import plan
+from .contract_planes import PlaneByPlane, planes
 from .contract_tile import Contraction
 from .nest_loops import Kernel
 from .target import Target
@@ -31,6 +32,9 @@ def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     whole = direct(n, target, dt.itemsize)
     if whole is not None:
         return DirectConvolution(n, whole, dt, target, name).kernel()
+    depthwise = planes(n, target, dt.itemsize)
+    if depthwise is not None:
+        return PlaneByPlane(n, depthwise, dt, target, name).kernel()
     packed = packing(n, target, dt.itemsize)
     if packed is not None and packed.direct:
         made = InPanels if packed.ahead else Contraction

@@ -10,16 +10,17 @@ from ...dtypes import dtype
 from ..affine import Affine
 from ..loops import Nest
 from . import nest_maps as maps
-from .contract_direct_plan import Direct, Source, extent, load
-from .contract_tile import Contraction
+from .contract_direct_plan import Direct
+from .contract_sources import Source, extent, load
+from .contract_steps import Stepping
 from .nest_loops import Kernel
 from .target import Target
-from .text import Loop, Scope, When, base_type, constant, lane_list, vector
+from .text import Loop, Scope, When, constant, lane_list
 
 UNROLLED = 8  # vectors of a row that are copied without a loop
 
 
-class DirectConvolution(Contraction):
+class DirectConvolution(Stepping):
     """Emits one kernel. In it, an index within a chunk or block counts from where that begins (``low``)."""
 
     def __init__(self, n: Nest, d: Direct, dt: dtype, target: Target, name: str) -> None:
@@ -27,8 +28,6 @@ class DirectConvolution(Contraction):
         self.d = d
         self.v: int = d.axis  # type: ignore[assignment]
         self.p, self.q = self.sides[d.vector], self.sides[1 - d.vector]
-        self.base = base_type(dt)
-        self.full = vector(self.base, self.lanes)
         self.width = d.wide * self.lanes
         self.depth_of_panel = prod([d.count[k] for k in self.gone])
         self.height = prod([d.count[k] for k in d.rows])
@@ -72,43 +71,11 @@ class DirectConvolution(Contraction):
         self.conclude()
         self.leave(1)
 
-    # ---- scopes and places
-
-    def scope(self) -> None:
-        """Opens a scope, so that what comes stays behind what was before."""
-        self.open(Scope(self.chain[-1].axes, False))
-
-    def each(self, high: int, step: int = 1, low: int = 0) -> str:
-        """Opens a loop and gives its index; of one step, a scope."""
-        if high - low <= step:
-            self.scope()
-            return str(low)
-        index = self.fresh()
-        self.open(Loop(self.chain[-1].axes, False, index, str(low), str(high), step, False))
-        return index
-
-    def times(self, index: str, c: int) -> str:
-        """An index times a constant."""
-        if "%" not in index:
-            return str(int(index) * c)
-        return index if c == 1 else self.put(f"mul nsw i64 {index}, {c}")
-
-    def step_from(self, pointer: str, index: str, c: int = 1) -> str:
-        """The address ``index * c`` elements further."""
-        offset = self.times(index, c)
-        return pointer if offset == "0" else self.put(f"getelementptr {self.base}, ptr {pointer}, i64 {offset}")
+    # ---- places
 
     def part(self, name: str) -> str:
         """The address of a part of the workspace."""
         return self.step_from("%workspace", str(self.begins[name]))
-
-    def put_at(self, reg: str, pointer: str) -> None:
-        """Stores a vector."""
-        self.chain[-1].body.append(f"  store {self.full} {reg}, ptr {pointer}, align {self.dt.itemsize}")
-
-    def vector_at(self, pointer: str) -> str:
-        """Loads a vector."""
-        return self.put(f"load {self.full}, ptr {pointer}, align {self.dt.itemsize}")
 
     def at_low(self, x: Affine) -> str:
         """An expression where the chunk, or the block, begins."""

@@ -20,8 +20,9 @@ from math import inf, prod
 
 from ...dtypes import float32, float64
 from ..affine import Affine, Guard, distinct
-from ..loops import Load, Nest, Node, accesses
+from ..loops import Nest, Node, accesses
 from .contract_plan import LATENCY, Operand, Plan, in_vectors, operands
+from .contract_sources import Source, extent, load, sources_of
 from .pool_text import MAX_CHUNKS
 from .target import LINE, Target
 
@@ -43,19 +44,6 @@ PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
 STEPS = 9  # of the reduced loops between two jumps, where registers are few
 FINISHING = 3  # cycles that a vector of results takes behind the sums
-
-
-@dataclass
-class Source:
-    """A dimension of what a chunk copies of Q: where it is in the operand, and the loops that lead along it.
-
-    ``step``: elements of the operand from one index to the next; ``index``: the index, by the loops; ``size``: indices
-    outside ``0 … size`` read as zero (None: there are none).
-    """
-
-    step: int
-    index: Affine
-    size: int | None
 
 
 @dataclass
@@ -97,12 +85,6 @@ def direct(n: Nest, target: Target, itemsize: int) -> Direct | None:
         if axis is not None and not _wasted(n, axis, q, lanes):
             return _planned(n, axis, vector, lanes, target, itemsize)
     return None
-
-
-def load(s: Operand) -> Load:
-    """What a side reads."""
-    node: Node = s.node.args[0] if s.node.op == "pad" else s.node
-    return node.params
 
 
 # ---- which contractions
@@ -192,7 +174,7 @@ def steps_inside(first: int, step: int, count: int, size: int) -> int:
 def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsize: int) -> Direct | None:
     sides = operands(n)
     p, q = sides[vector], sides[1 - vector]
-    sources = _sources(n, q)
+    sources = sources_of(n, q)
     if sources is None:
         return None
     kept = [k for k, r in enumerate(n.reduced) if not r]
@@ -214,32 +196,6 @@ def _workspace(n: Nest, d: Direct) -> int:
     panel = prod([d.count[k] for k, r in enumerate(n.reduced) if r])
     waiting = prod([d.count[k] for k in d.rows])
     return d.panels * d.wide * d.lanes * (panel + waiting) + prod([extent(s, d.count) for s in d.sources])
-
-
-def _sources(n: Nest, q: Operand) -> list[Source] | None:
-    """The dimensions of Q's copy, the outermost in memory first; none without padding, None where they are unknown."""
-    at = load(q)
-    guards: tuple[Guard, ...] = at.guards
-    if not guards:
-        return []
-    guarded = [k for g in guards for k, _ in g.index.terms]
-    if len(set(guarded)) != len(guarded):
-        return None
-    found = []
-    for g in guards:
-        steps = {at.address.of(k) / c for k, c in g.index.terms}
-        if len(steps) != 1 or not all(float(s).is_integer() and s > 0 for s in steps):
-            return None
-        found.append(Source(int(steps.pop()), g.index, g.size))
-    found += [
-        Source(abs(c), Affine(0, ((k, 1 if c > 0 else -1),)), None) for k, c in at.address.terms if k not in guarded
-    ]
-    return sorted(found, key=lambda s: -s.step)
-
-
-def extent(s: Source, count: dict[int, int]) -> int:
-    """How many indices of a source the loops of a chunk reach."""
-    return 1 + sum(abs(c) * (count[k] - 1) for k, c in s.index.terms)
 
 
 def _divisors(size: int) -> list[int]:

@@ -54,7 +54,8 @@ class Operand(Record):
 class Plan:
     """The choices. ``tile``: indices of kept loops that are in registers; ``chunk``: of the first of ``order``;
     ``beside``: the kept loop along which sums of lanes can be stored in vectors; ``nested``: the kept loops from the
-    outside in, if that is not ``order``; ``together``: steps of the innermost reduced loop that are code of their own.
+    outside in, if that is not ``order``; ``together``: steps of the innermost reduced loop that are code of their own;
+    ``outside``: how many of the first kept loops take one index after the other.
     """
 
     axis: int | None
@@ -68,6 +69,7 @@ class Plan:
     beside: int | None = None
     nested: list[int] = field(default_factory=list)
     together: int = 1
+    outside: int = 0
 
 
 def operands(n: Nest) -> tuple[Operand, Operand]:
@@ -85,7 +87,7 @@ def _guards(node: Node) -> tuple[Guard, ...]:
     return node.params[0] if node.op == "pad" else ()
 
 
-def plan(n: Nest, target: Target, itemsize: int) -> Plan:
+def plan(n: Nest, target: Target, itemsize: int, outside: int = 0) -> Plan:
     """How to run the contraction of a loop nest."""
     a, b = operands(n)
     lanes = max(2, target.vector_bytes // itemsize)
@@ -93,7 +95,7 @@ def plan(n: Nest, target: Target, itemsize: int) -> Plan:
     gone = [k for k, r in enumerate(n.reduced) if r]
     axis = in_vectors(n, lanes)
     across = axis is not None and axis in gone
-    p = Plan(axis, 0 if axis is None else lanes, across, kept)
+    p = Plan(axis, 0 if axis is None else lanes, across, kept, outside=max(outside, n.chunked))
     p.taps = _taps(n, [k for k in gone if k != axis])
     p.beside = _beside_stored(n, kept) if across else None
     p.tile = Tiles(n, a, b, p, target.vector_registers, itemsize).best()
@@ -182,16 +184,23 @@ class Tiles:
 
     def best(self) -> dict[int, int]:
         """The quickest tile by the estimate of ``cycles``."""
-        a, b = self.sides
         best: tuple[float, dict[int, int]] = (float("inf"), {})
-        for x in self.candidates(a, b):
-            for y in self.candidates(b, a):
-                best = min(best, self.of(x, y), key=lambda found: found[0])
+        for x, y in self.pairs():
+            best = min(best, self.of(x, y), key=lambda found: found[0])
         return best[1]
+
+    def pairs(self) -> list[tuple[int | None, int | None]]:
+        """The loops that may be tiled together: one of each side's; for sums of lanes two, if one has all."""
+        a, b = self.sides
+        found = self.candidates(a, b), self.candidates(b, a)
+        every = max(found, key=len)
+        if self.p.across and len(found[0]) + len(found[1]) == len(every) + 1 > 3:
+            return [(x, y) for at, x in enumerate(every) for y in every[at + 1 :]]
+        return [(x, y) for x in found[0] for y in found[1]]
 
     def candidates(self, own: Operand, other: Operand) -> list[int | None]:
         """The loops on which one side alone depends, innermost first."""
-        order = self.p.order[self.n.chunked :]
+        order = self.p.order[self.p.outside :]
         found = [k for k in reversed(order) if self.steps(k) > 1 and own.of(k) and not other.of(k)]
         return [*found, None]
 
