@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import flambeau as torch
 from flambeau.utils import _pytree as pytree
 
 Pair = namedtuple("Pair", "a b")
@@ -106,3 +107,11 @@ def test_what_cannot_be_registered() -> None:
 def test_paths_lead_to_their_leaves() -> None:
     tree = {"a": [1, Pair(2, 3)]}
     assert [pytree.key_get(tree, path) for path, _ in pytree.tree_leaves_with_path(tree)] == [1, 2, 3]
+
+
+def test_the_parameters_of_a_module_are_taken_apart_as_a_dictionary() -> None:
+    layer = torch.nn.Linear(2, 1)
+    leaves, spec = pytree.tree_flatten((1, layer._parameters))
+    assert leaves[1] is layer.weight and leaves[2] is layer.bias and "TreeSpec(dict, ['weight', 'bias']" in str(spec)
+    doubled = pytree.tree_map(lambda t: 2 * t, layer._parameters)
+    assert type(doubled) is dict and torch.equal(doubled["bias"], 2 * layer.bias)

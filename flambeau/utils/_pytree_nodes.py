@@ -262,4 +262,6 @@ def get_node_type(x: Any) -> Any:
         return type(x)
     if isinstance(x, Result):
         return Result
-    return namedtuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return namedtuple
+    return getattr(type(x), "_stands_for", None)

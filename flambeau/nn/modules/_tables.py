@@ -25,6 +25,7 @@ class Table(dict):
     """
 
     __slots__ = ("__weakref__", "owners")
+    _stands_for = dict  # where classes are looked up as they are, as in pytrees
 
     def __init__(self, items: Any = ()) -> None:
         super().__init__(items)
