@@ -8,7 +8,7 @@ less. (Other convolutions copy what a chunk reads anyway, and have channels in t
 from __future__ import annotations
 
 from .affine import row_major
-from .cluster import labels_of
+from .cpu.contract_order import labels_of
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 
