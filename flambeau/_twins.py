@@ -96,7 +96,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 def put(found: Mapping[Any, Any]) -> None:
     """Puts twins in the place of their functions (or the other way round): nothing may be pending in other threads."""
     root = __name__.partition(".")[0] + "."
-    called = {*ALIASES, *[f.__name__ for f in found]}
+    called = {*ALIASES, *[f.__name__ for pair in found.items() for f in pair]}
     for name, module in list(sys.modules.items()):
         if name.startswith(root) and isinstance(module, ModuleType):
             names = imported(module)

@@ -342,7 +342,7 @@ def test_bits(kind: str) -> None:
     threads = torch.get_num_threads()
     try:
         found = []
-        for looked, count in ((False, 1), (False, 2), (False, 4), (True, 1), (True, 3)):
+        for looked, count in ((False, 1), (False, 4), (True, 1), (True, 3)):
             torch.manual_seed(0)
             net = KINDS[kind](9, 20, num_layers=2, bidirectional=True)
             found.append(steps_of(net, torch.randn(5, 21, 9), looked, count))
@@ -358,7 +358,7 @@ def test_a_batch_that_comes_first_runs_in_pieces(kind: str) -> None:
     threads = torch.get_num_threads()
     try:
         found = []
-        for looked, count in ((False, 1), (False, 3), (False, 4), (True, 4)):
+        for looked, count in ((False, 1), (False, 3), (True, 4)):
             realisation.forget()
             torch.manual_seed(0)
             net = KINDS[kind](64, 96, num_layers=2, batch_first=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _thorough import thorough
 
 import flambeau as torch
 from flambeau.serialization import safetensors
@@ -534,11 +535,11 @@ def test_damaged_files() -> None:
     mutate_and_load(400, seed=1, measured=1)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_ten_thousand_damaged_files() -> None:
+@pytest.mark.parametrize("count", [1500, *thorough([10_000])])
+def test_many_damaged_files(count: int) -> None:
     with little_memory():
-        mutate_and_load(10_000, seed=0, measured=8)
+        mutate_and_load(count, seed=0, measured=8)
 
 
 @pytest.mark.parametrize("end", [0, 3, 4, 100, 1000, -1])

@@ -11,7 +11,8 @@ from typing import Any
 import _two_tiers as two_tiers
 import numpy as np
 import pytest
-from test_first_tier import SIZES, uniform
+from _thorough import thorough
+from test_first_tier import MORE_SIZES, SIZES, uniform
 
 import flambeau as torch
 from flambeau import _beside, _execution, _programs_aside, nn
@@ -197,8 +198,11 @@ def of_sizes(m: int, n: int, k: int) -> Iterator[Any]:
         yield from f()
 
 
-def test_operators_that_share_programs_serve_all_sizes(in_both: dict[str, int]) -> None:
-    for sizes in [*SIZES, *SIZES[1:3]]:
+@pytest.mark.parametrize("all_sizes", [[*SIZES, SIZES[1]], *thorough([[*SIZES, *MORE_SIZES]])], ids=len)
+def test_operators_that_share_programs_serve_all_sizes(
+    all_sizes: list[tuple[int, ...]], in_both: dict[str, int]
+) -> None:
+    for sizes in all_sizes:
         for y in of_sizes(*sizes):
             y.numpy()
     assert in_both["shared"] > 0.7 * in_both["both"]

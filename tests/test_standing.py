@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _thorough import thorough
 
 import flambeau as torch
 from flambeau import nn
@@ -155,9 +156,14 @@ def _train(name: str, disturb: Callable[[Any, Any], None] | None, pending: bool)
     return found
 
 
-@pytest.mark.parametrize("pending", [False, True])
+OTHERS = ["momentum", "rmsprop", "nadam", "asgd", "adam groups"]
+DISTURBED = [*[(name, pending) for name in ("adam", "groups") for pending in (False, True)],
+             *[(name, bool(k % 2)) for k, name in enumerate(OTHERS)],
+             *thorough([(name, not k % 2) for k, name in enumerate(OTHERS)])]  # fmt: skip
+
+
 @pytest.mark.parametrize("disturb", DISTURBANCES)
-@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop", "nadam", "asgd", "groups", "adam groups"])
+@pytest.mark.parametrize(("name", "pending"), DISTURBED)
 def test_disturbed_steps_are_those_of_the_plain_way(
     name: str, disturb: Any, pending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

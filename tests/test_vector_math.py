@@ -18,6 +18,7 @@ from flambeau.compiler.cpu.vector_math import FUNCTIONS, Module, VectorMath
 
 pytest.importorskip("llvmlite", reason="vector functions are compiled by llvmlite")
 
+from _thorough import thorough
 from _vector_math import AVX2, AVX512, NEON, SSE2, Machine, compiled, loop_text, runnable, ulps
 
 HERE = Path(__file__).resolve().parent
@@ -110,9 +111,10 @@ def specials(dtype: str) -> Array:
 # ---- accuracy
 
 
+@pytest.mark.parametrize("step", [5003, *thorough([1009])])
 @pytest.mark.parametrize("name", UNARY)
-def test_float32_over_bit_patterns(name: str) -> None:
-    patterns = np.arange(0, 2**32, 5003 if name in SLOW else 1009, dtype=np.uint64).astype(np.uint32)
+def test_float32_over_bit_patterns(name: str, step: int) -> None:
+    patterns = np.arange(0, 2**32, 5 * step if name in SLOW else step, dtype=np.uint64).astype(np.uint32)
     check(name, "float32", best(), [np.concatenate([patterns.view(np.float32), specials("float32")])], np.float64)
 
 

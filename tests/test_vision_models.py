@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
+from _thorough import thorough
 from model_cases import PATTERNED, RUN, named, numbers_of, patterned, shape_of
 
 import flambeau as torch
@@ -21,6 +22,7 @@ from flambeau.vision.models.regnet import BlockParams
 from flambeau.vision.models.swin_transformer import ShiftedWindowAttention
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "models.json").read_text())
+LARGE = ("alexnet",)  # of 61 million parameters
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_a_seed_gives_torchvisions_weights_and_results(name: str) -> None:
     close(found["evaluation"], expected["evaluation"])
 
 
-@pytest.mark.parametrize("name", PATTERNED)
+@pytest.mark.parametrize("name", [*[n for n in PATTERNED if n not in LARGE], *thorough(LARGE)])
 def test_large_models_give_torchvisions_results(name: str, no_numbers_drawn: None) -> None:
     close(patterned(torch, models, *PATTERNED[name]), GOLDEN["patterned"][name])
 
