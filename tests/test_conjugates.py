@@ -459,3 +459,14 @@ def test_vmap_and_optimizers():
     optimizer.step()
     np.testing.assert_allclose(np.array(p.tolist()), before * 0, atol=1e-6)
     assert p.is_conj()
+
+
+def test_results_that_are_conjugates():
+    x, a = torch.arange(4.0), numbers(3, 3)
+    assert torch.fft.ifft(x).is_conj() and torch.fft.ihfft(x).is_conj() and not torch.fft.fft(x).is_conj()
+    assert torch.svd(a).V.is_conj() and not torch.svd(a).U.is_conj() and torch.svd_lowrank(a)[2].is_conj()
+    np.testing.assert_allclose(torch.fft.ifft(x).resolve_conj().numpy(), np.fft.ifft(x.numpy()), rtol=1e-6, atol=1e-7)
+    z = torch.tensor(torch.svd(a).V.tolist())
+    u, s, v = torch.svd(a)
+    torch.testing.assert_close(u @ torch.diag(s).to(u.dtype) @ v.mH, a)
+    torch.testing.assert_close(z, v.resolve_conj())

@@ -23,8 +23,8 @@ def signal(*shape: int, is_complex: bool = False, seed: int = 0) -> Any:
 
 
 def close(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
-    expected = expected.detach().numpy() if torch.is_tensor(expected) else expected
-    np.testing.assert_allclose(found.detach().numpy(), expected, tolerance, tolerance)
+    expected = expected.detach().numpy(force=True) if torch.is_tensor(expected) else expected
+    np.testing.assert_allclose(found.numpy(force=True), expected, tolerance, tolerance)
 
 
 NORMS = [None, "backward", "forward", "ortho"]

@@ -199,3 +199,12 @@ def test_windows_that_step_far_are_few_products() -> None:
     gy, w = b.input(0, (1, 4, 20), dtypes.float32), b.input(1, (4, 1, 2048), dtypes.float32)
     b.f.outputs.append(lower_input(b, gy, w, (21504,), Geometry((1024,), ((0, 0),), (1,), 1)))
     assert [v.kind for v in b.f.values].count("contract") == 1 and len(b.f.values) < 30
+
+
+@pytest.mark.parametrize("also_the_input", [False, True])
+def test_places_that_change_nothing_have_gradients_of_zero(also_the_input: bool) -> None:
+    x = torch.arange(9.0).reshape(1, 1, 3, 3).requires_grad_(also_the_input)
+    grid = torch.tensor([[[[0.1, 0.2], [-0.9, 0.9]]]], requires_grad=True)
+    y = F.grid_sample(x, grid, mode="nearest", align_corners=False)
+    (found,) = torch.autograd.grad(y.sum(), grid)
+    assert y.grad_fn.name() == "GridSampler2DBackward0" and found.tolist() == [[[[0, 0], [0, 0]]]]

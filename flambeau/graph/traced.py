@@ -21,7 +21,8 @@ class Traced:
     is then a weak reference to its tensor, taken in the epoch ``serial``. ``complete``: does the node tell the whole
     graph up to its leaves? If not, some input's history was recorded elsewhere. ``passes`` are the backward
     passes known to begin here, ``numbers`` the ordinals of the Python numbers that they may have read. ``again``
-    stands for a second call of this form in the same epoch.
+    stands for a second call of this form in the same epoch. ``ty`` is the tensor's type: that of the value, or one by
+    which the value is read conjugated or negated.
     """
 
     __slots__ = (
@@ -43,9 +44,11 @@ class Traced:
     traced = True
     accumulates = False
 
-    def __init__(self, value: Node, complete: bool, op: Any = None, ins: tuple[Any, ...] = (), attrs: Any = ()) -> None:
+    def __init__(
+        self, value: Node, complete: bool, op: Any = None, ins: tuple[Any, ...] = (), attrs: Any = (), t: Any = None
+    ) -> None:
         self.value = value
-        self.ty: Any = value.ty
+        self.ty: Any = t or value.ty
         self.cost = 0  # bytes of a pending result, and what the record itself counts as
         self.op = op
         self.ins = ins
@@ -89,7 +92,7 @@ def _equal_call(g: Any) -> Any:
         values: list[Any] = [h.value if type(h) is Traced else h for h in g.parts]
         h: Any = Several(values, g.value, g.complete, g.op, g.ins, g.attrs)
     else:
-        h = Traced(g.value, g.complete, g.op, g.ins, g.attrs)
+        h = Traced(g.value, g.complete, g.op, g.ins, g.attrs, g.ty)
     h.fn_class, h.cost = g.fn_class, g.cost
     return h
 

@@ -54,6 +54,7 @@ def _edge(x: Any) -> Any:
 
 
 def _gradients(f: Any, g: Any, compute: Callable[..., Any], inputs: int) -> tuple[Any, ...]:
+    """The gradients of the inputs that want one: zeros where the result is constant in one, as by the nearest pixel."""
     from ..autograd._backward import grad
 
     epoch = threads.epoch
@@ -63,10 +64,12 @@ def _gradients(f: Any, g: Any, compute: Callable[..., Any], inputs: int) -> tupl
         xs = [_variable(f.saved(i), f.needs(i), again) for i in range(inputs)]
         y = compute(*xs, *f.attrs)
         wanted = [x for i, x in enumerate(xs) if f.needs(i)]
-        found = iter(grad(y, wanted, g, create_graph=again, allow_unused=True))
+        flow = requires_grad(y)
+        found = grad(y, wanted, g, create_graph=again, allow_unused=True) if flow else (None,) * len(wanted)
     finally:
         epoch.grad = again
-    return tuple([next(found) if f.needs(i) else None for i in range(inputs)])
+    given = iter([x.new_zeros(x.shape) if gx is None else gx for x, gx in zip(wanted, found)])
+    return tuple([next(given) if f.needs(i) else None for i in range(inputs)])
 
 
 def _variable(x: Any, needed: bool, again: bool) -> Any:

@@ -105,13 +105,20 @@ def _first_view(op: Operator, x: Any, attrs: Any) -> Traced:
     base: Any = x._s.h
     tys = types if type(types) is tuple else (types,)
     complete = base is not None and source.complete and not op.saves and cls.simple
-    complete = complete and all(t.dtype.kind in "fc" and not t.lazy for t in tys)
+    complete = complete and all(t.dtype.kind in "fc" for t in tys) and _says_how(source, x._ty, types)
     values = [view_node(base, t) if complete else source.value for t in tys]  # type: ignore[arg-type]
     h = (
         Several(values, source.value, complete, op, (source,), attrs)
         if type(types) is tuple
-        else Traced(values[0], complete, op, (source,), attrs)
+        else Traced(values[0], complete, op, (source,), attrs, types)
     )
     h.fn_class = cls
     traced[op, source, base, attrs] = h
     return h
+
+
+def _says_how(source: Any, t: Ty, types: Any) -> bool:
+    """Do the traced nodes of a view and of what it is one of say how elements are read? Those of several do not."""
+    if type(types) is tuple:
+        return not t.lazy
+    return source.ty.lazy == t.lazy

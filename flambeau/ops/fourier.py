@@ -200,7 +200,7 @@ def _to_complex(x: Any, n: int | None, dim: int, norm: str | None, forward: bool
     if x._ty.dtype.is_complex:
         return call(C2C, (x,), ((d,), power, forward))
     y = call(R2C, (x,), ((d,), power, False))
-    return y if forward else y.conj_physical()
+    return y if forward else y.conj()
 
 
 def _to_real(x: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Any:
@@ -209,7 +209,7 @@ def _to_real(x: Any, n: int | None, dim: int, norm: str | None, forward: bool) -
     size = 2 * (x._ty.shape[d] - 1) if n is None else index(n)
     _positive(size)
     x = _fitted(x, (d,), (size // 2 + 1,))
-    return call(C2R, (x.conj_physical() if forward else x,), ((d,), _power(norm, forward), size))
+    return call(C2R, (x.conj() if forward else x,), ((d,), _power(norm, forward), size))
 
 
 def _from_real(name: str, x: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Any:
@@ -219,7 +219,7 @@ def _from_real(name: str, x: Any, n: int | None, dim: int, norm: str | None, for
     size = x._ty.shape[d] if n is None else index(n)
     _positive(size)
     y = call(R2C, (_fitted(x, (d,), (size,)),), ((d,), _power(norm, forward), True))
-    return y if forward else y.conj_physical()
+    return y if forward else y.conj()
 
 
 @fourier
@@ -445,7 +445,7 @@ def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, *
     power = _power(norm, True)
     if len(dims) > 1:
         x = call(C2C, (x,), (dims[:-1], power, True))
-    return _store(call(C2R, (x.conj_physical(),), (dims[-1:], power, sizes[-1])), out, "hfftn")
+    return _store(call(C2R, (x.conj(),), (dims[-1:], power, sizes[-1])), out, "hfftn")
 
 
 @fourier
@@ -468,7 +468,7 @@ def ihfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None, 
     if not dims:
         raise RuntimeError("ihfftn must transform at least one axis")
     power = _power(norm, False)
-    y = call(R2C, (_fitted(x, dims, sizes),), (dims[-1:], power, True)).conj_physical()
+    y = call(R2C, (_fitted(x, dims, sizes),), (dims[-1:], power, True)).conj()
     return _store(call(C2C, (y,), (dims[:-1], power, False)) if len(dims) > 1 else y, out, "ihfftn")
 
 

@@ -43,7 +43,7 @@ def svd_lowrank(A: Any, q: int | None = 6, niter: int | None = 2, M: Any = None)
     if M is not None:
         small = small - _matmul(H(basis), M)
     u, s, vh = singular_vectors(small, False)
-    u, v = _matmul(basis, u), H(vh)
+    u, v = _matmul(basis, u), vh.mH
     return (v, s, u) if wide else (u, s, v)
 
 

@@ -176,7 +176,7 @@ def _torch_svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: A
         raise RuntimeError(f"linalg.svd: input should have at least 2 dimensions, but has {t.ndim} dimensions instead")
     if compute_uv:
         u, s, vh = singular_vectors(input, not some)
-        return into_exactly(return_types.svd((u, s, H(vh))), out, "svd")
+        return into_exactly(return_types.svd((u, s, vh.mH)), out, "svd")
     m, n = t.shape[-2:]
     empty = [input.new_zeros((*t.shape[:-2], size, size)) for size in (m, n)]
     return into_exactly(return_types.svd((empty[0], svdvals(input), empty[1])), out, "svd")
