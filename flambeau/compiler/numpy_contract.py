@@ -6,6 +6,8 @@ from math import prod
 
 import numpy as np
 
+from .blas_threads import one_thread
+
 
 def contract(spec: tuple[str, str, str], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``spec = (labels of a, labels of b, labels of the result)``; half precision is summed in float32."""
@@ -29,7 +31,8 @@ def contract(spec: tuple[str, str, str], a: np.ndarray, b: np.ndarray) -> np.nda
     if dt == np.bool_:
         r = np.matmul(x.astype(np.int64), y.astype(np.int64)) != 0
     else:
-        r = np.matmul(x, y)
+        with one_thread():
+            r = np.matmul(x, y)
     labels = batch + left + right
     r = r.reshape([sizes[c] for c in labels]).transpose([labels.index(c) for c in out])
     return r.astype(dt, copy=False)

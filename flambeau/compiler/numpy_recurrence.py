@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas_threads import one_thread
 from .ir import Function, Value
 from .recurrence import Recurrence, shapes
 
@@ -14,6 +15,7 @@ Array = np.ndarray
 Body = Callable[[Function, list[Array]], list[Array]]
 
 
+@one_thread()
 def recurrence(v: Value, args: tuple[Array, ...], run: Body) -> list[Array]:
     """The results and the carries after; ``run`` computes a body."""
     how: Recurrence = v.params

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..compiler.blas_threads import is_small, one_thread
+from ..compiler.blas_threads import one_thread
 from ..dtypes import C_NAMES, SCALAR_NAMES, dtype, int32
 from ..graph.epoch import threads
 from ..graph.types import Ty, permuted_strides, ty
@@ -178,7 +178,7 @@ def batches(*tys: Ty) -> tuple[int, ...]:
 def _run(*args: Any) -> Any:
     """Calls ``fn`` on the arrays and gives its results their dtypes; the last three arguments belong to the call."""
     *arrays, fn, dtypes, params = args
-    with one_thread(all([is_small(a) for a in arrays])):  # noqa: C419
+    with one_thread():
         found = fn(*arrays, *params)
     if len(dtypes) == 1:
         return np.asarray(found, dtypes[0])
