@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -22,6 +23,7 @@ from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_order, contract_packing
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.first_tier import contractions, fused, operators, orders, unseen, widths, windows
+from flambeau.compiler.cpu.first_tier.present import CountingBuilder
 from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, flat, times
 from flambeau.compiler.cpu.first_tier.widths import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
@@ -266,7 +268,7 @@ def gradients(f: Callable[[Any], Any], x: Any, g: Any) -> tuple[Any, ...]:
 
 
 def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
-    """Each operator that may share plans, with an attribute and with broadcasting where it has them."""
+    """Operators that may share plans, with an attribute and with broadcasting where it has them."""
     x, y, w, row = torch.randn(m, n), torch.randn(m, n), torch.randn(k, n), torch.randn(n)
     unary = {name: getattr(torch, name) for name in ("neg", "exp", "relu", "sigmoid", "tanh", "abs", "log", "sqrt")}
     unary |= {"gelu": F.gelu, "silu": F.silu}
@@ -301,6 +303,99 @@ def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
     return found
 
 
+def of_any_size(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
+    """These and the others that may."""
+    x, y = torch.randn(m, n), torch.randn(m, n)
+    return uniform(m, n, k) | _of_counts(x, y) | _of_indices(x, y) | _of_batches(x)
+
+
+def _of_counts(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
+    """Operators that divide by how many elements there are."""
+    found: dict[str, Callable[[], Any]] = {}
+    moments = {"mean": torch.mean, "std": partial(torch.std, correction=0), "var": partial(torch.var, correction=0.5)}
+    for name, f in moments.items():
+        found[name] = lambda f=f: (f(x), f(x, 0), f(x, 1, keepdim=True), f(torch.stack([x, y]), (0, 2)))
+    targets = y.sigmoid()
+    for name in ("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy"):
+        loss = getattr(F, name)
+        found[name] = lambda f=loss: tuple(f(x.sigmoid(), targets, reduction=r) for r in ("mean", "sum", "none"))
+        found[name + "_backward"] = lambda f=loss: (
+            *torch.autograd.grad(f(v := x.sigmoid().requires_grad_(), targets), v),
+            *torch.autograd.grad(f(v, targets, reduction="none"), v, y),
+        )
+    return found
+
+
+def _of_indices(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
+    """Operators that read elements at indices, or say where they are."""
+    m, n = x.shape
+    at, rows = torch.arange(m * n).view(m, n), torch.arange(2 * m).view(2, m)
+    labels, table = torch.arange(m) % n, torch.randn(11, n)
+    weight = torch.rand(n)
+    found: dict[str, Callable[[], Any]] = {
+        "gather": lambda: (x.gather(1, at % n), x.gather(0, at % m), x.gather(1, (at % n)[:, :1])),
+        "scatter_add": lambda: (
+            x.scatter_add(1, at % n, y), x.scatter_add(0, (at % m)[:1], y), x[0].scatter_add(0, at[0] % n, y[0]),
+        ),
+        "argmax": lambda: (x.argmax(1), x.argmax(0), x.argmax()),
+        "argmin": lambda: (x.argmin(1), x.argmin(0, keepdim=True)),
+        "embedding": lambda: (F.embedding(labels % 11, table), F.embedding(rows % 11, table)),
+        "nll_loss": lambda: (
+            F.nll_loss(x, labels), F.nll_loss(x, labels, weight), F.nll_loss(x[0], labels[0]),
+            F.nll_loss(x, labels, reduction="sum", ignore_index=1), F.nll_loss(x, labels, reduction="none"),
+        ),
+    }  # fmt: skip
+    found["nll_loss_backward"] = lambda: (
+        *torch.autograd.grad(F.nll_loss(v := (x + 0).requires_grad_(), labels), v),
+        *torch.autograd.grad(F.nll_loss(v, labels, weight, ignore_index=1), v),
+        *torch.autograd.grad(F.nll_loss(v, labels, reduction="none"), v, y[:, 0]),
+    )
+    found["embedding_dense_backward"] = lambda: (
+        *torch.autograd.grad(F.embedding(labels % 11, w := (table + 0).requires_grad_()), w, y),
+        *torch.autograd.grad(F.embedding(rows % 11, w, padding_idx=1), w, torch.stack([x, y])),
+    )
+    return found
+
+
+def _of_batches(x: Any) -> dict[str, Callable[[], Any]]:
+    """Batch norm of rows and of images."""
+    m, n = x.shape
+    images = torch.stack([x, x.exp(), x - 1]).view(3, 1, m, n).expand(3, 2, m, n) + torch.ones(2, 1, 1)
+    samples = x.expand(2, m, n).reshape(2 * m, n)
+    row, mean, var = torch.rand(n), torch.zeros(n), torch.ones(n)
+
+    def gradients(v: Any, c: int, training: bool) -> tuple[Any, ...]:
+        w, b = torch.ones(c, requires_grad=True), torch.zeros(c, requires_grad=True)
+        v = (v + 0).requires_grad_()
+        y = F.batch_norm(v, torch.zeros(c), torch.ones(c), w, b, training)
+        return torch.autograd.grad(y, (v, w, b), y.detach().cos())
+
+    return {
+        "native_batch_norm": lambda: (
+            F.batch_norm(samples, mean.clone(), var.clone(), row, row, True), F.batch_norm(samples, mean, var),
+            F.batch_norm(images, None, None, training=True),
+            F.batch_norm(images, torch.zeros(2), torch.ones(2), training=True),
+        ),
+        "native_batch_norm_backward": lambda: (
+            *gradients(samples, n, True), *gradients(samples, n, False), *gradients(images, 2, True),
+        ),
+    }  # fmt: skip
+
+
+def recurrent(steps: int, batch: int, units: int) -> dict[str, Callable[[], Any]]:
+    """Recurrent layers and their gradients."""
+
+    def run(layer: Any) -> tuple[Any, ...]:
+        net = layer(units + 1, units)
+        x = torch.randn(steps, batch, units + 1, requires_grad=True)
+        y = net(x)[0]
+        return (y.detach(), *torch.autograd.grad(y, (x, *net.parameters()), y.detach().cos()))
+
+    layers = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn_tanh": nn.RNN, "rnn_relu": partial(nn.RNN, nonlinearity="relu")}
+    found = {name: lambda layer=layer: run(layer) for name, layer in layers.items()}
+    return found | {name + "_backward": lambda: () for name in layers}
+
+
 SIZES = [
     (1, 1, 1),
     (2, 3, 4),
@@ -315,12 +410,25 @@ MORE_SIZES = [(12, 20, 13), (5, 1025, 7), (7, 5, 9), *SIZES[::-1]]
 
 @pytest.mark.parametrize("all_sizes", [[*SIZES, SIZES[1]], *thorough([[*SIZES, *MORE_SIZES]])], ids=len)
 def test_plans_that_serve_all_sizes_do(all_sizes: list[tuple[int, ...]], in_both: dict[str, int]) -> None:
-    assert uniform(1, 1, 1).keys() == shared_plans.UNIFORM.keys()
     for sizes in all_sizes:
-        for f in uniform(*sizes).values():
+        for f in of_any_size(*sizes).values():
             for y in f():
                 y.sum().item()
     assert in_both["compiled"] <= 6 < 100 < in_both["both"]  # the former are three that are large, both ways
+
+
+RECURRENT = [(5, 3, 4), (9, 2, 4), (6, 1, 4), (3, 4, 9), (13, 16, 9), (2, 1, 4)]
+
+
+def test_plans_of_recurrent_layers_serve_all_sizes(in_both: dict[str, int]) -> None:
+    for sizes in RECURRENT:
+        for f in recurrent(*sizes).values():
+            for y in f():
+                y.sum().item()
+    assert in_both["compiled"] == 0 < 100 < in_both["both"]
+
+
+COUNTS = ("counted", "iota")  # constants that are found again by the sizes of arguments, or belong to the form
 
 
 def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,14 +438,15 @@ def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypat
     def planned(n: Node, strides: list[Any]) -> Any:
         form = shared_plans.form_of(n, strides)
         if form is not None:
-            b = Builder()
+            b = CountingBuilder()
             args = [b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype)
                     for k, i in enumerate(n.ins)]  # fmt: skip
             b.ty = n.ty
             n.op.lower(b, n.attrs, *args)
             at = {v: k for k, v in enumerate(b.f.values)}
             told = [(v.kind, v.name, v.dtype, len(v.shape), [at[a] for a in v.args],
-                     v.params if v.kind in ("const", "reduce", "contract") else None) for v in b.f.values]  # fmt: skip
+                     v.params if v.kind in ("const", "reduce", "contract") and v.name not in COUNTS else None)
+                    for v in b.f.values]  # fmt: skip
             found.setdefault(form, set()).add(repr(told))
         return original(n, strides)
 
@@ -346,10 +455,10 @@ def test_the_lowering_of_what_shares_plans_depends_on_their_form_alone(monkeypat
         monkeypatch.setattr(by_operator, table, {})
     monkeypatch.setattr(realisation, "executor", [lambda p, *args: by_operator.FirstTier(p).run(*args)])
     monkeypatch.setattr(by_operator, "SHARE", 1e9)
-    for sizes in SIZES:
-        for f in uniform(*sizes).values():
-            for y in f():
-                y.sum().item()
+    assert of_any_size(1, 1, 1).keys() | recurrent(1, 1, 1).keys() == shared_plans.UNIFORM.keys()
+    for f in [*[of_any_size(*sizes) for sizes in SIZES], *[recurrent(*sizes) for sizes in RECURRENT]]:
+        for y in [y for one in f.values() for y in one()]:
+            y.sum().item()
     realisation.forget()
     assert len(found) > 30
     assert all(len(texts) == 1 for texts in found.values())

@@ -60,6 +60,11 @@ class Builder:
         c = self._add("const", "const", (), value, (), dt)
         return self.expand(c, tuple(shape)) if shape else c
 
+    def counted(self, sizes: Sequence[int], dt: dtype, of: Callable[[int], Any] | None = None) -> Value:
+        """The constant that is the number of elements of these sizes, or what a function says of that number."""
+        n = prod(sizes)
+        return self.const(of(n) if of else n, dt)
+
     def iota(self, n: int, dt: dtype = int64) -> Value:
         """0, 1, … n - 1."""
         return self._add("const", "iota", (), n, (n,), dt)

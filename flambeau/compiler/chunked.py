@@ -38,7 +38,7 @@ def chunked(f: Function) -> Function:
 
 def _chunked(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
     if v.kind == "reduce" and over_samples(v):
-        return _reduced(r, v, args[0])
+        return reduced_over_samples(r, v, args[0])
     if v.kind == "contract" and by_sample(v):
         la, lb, out = v.params
         each = r.contract(f"{la},{lb}->{la[0]}{out}", *args, name="ordered")
@@ -73,7 +73,8 @@ def by_sample(v: Value) -> bool:
     return is_batch(samples) and positions >= POSITIONS and few
 
 
-def _reduced(r: Rewriter, v: Value, a: Value) -> Value:
+def reduced_over_samples(r: Any, v: Value, a: Value) -> Value:
+    """What a builder makes of a reduction of ``a`` over samples: within each, over those of a chunk, over chunks."""
     within = [d for d in v.params if d]
     if within:
         a = r.reduce(v.name, a, within, dt=_partial(v))
@@ -84,7 +85,7 @@ def _partial(v: Value) -> dtype:
     return _wide(v.name, v.dtype)
 
 
-def sum_of_samples(r: Rewriter, op: str, a: Value, dt: dtype) -> Value:
+def sum_of_samples(r: Any, op: str, a: Value, dt: dtype) -> Value:
     """The leading dimension reduced: over the samples of each chunk, then over the chunks."""
     n, *rest = a.shape
     whole = -(-n // CHUNK) * CHUNK

@@ -308,7 +308,7 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
         src = src[tuple(map(slice, index.shape))]
         flat = places(out.shape, index, at)
         if flat is not None:
-            return _rounded(_put_flat(v.name, out, flat, src).reshape(v.shape), v.dtype)
+            return _rounded(_put_flat(v.name, out, flat, src).reshape(np.shape(a)), v.dtype)
         grids = np.ogrid[tuple(map(slice, index.shape))]
         where: tuple[Any, ...] = tuple(index if d == at else g for d, g in enumerate(grids))
     else:
@@ -317,7 +317,7 @@ def _scatter(v: Value, a: Array, *rest: Array) -> Array:
         out[where] = src
     else:
         _combine(v.name, out, where, src)
-    return _rounded(out.reshape(v.shape), v.dtype)
+    return _rounded(out.reshape(np.shape(a)), v.dtype)
 
 
 def _put_flat(name: str, out: Array, at: Array, src: Array) -> Array:

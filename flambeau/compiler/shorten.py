@@ -28,10 +28,11 @@ def shorten(f: Function) -> Function:
 def _short(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
     if v.kind != "reduce" or v.name not in SPLIT or v.dtype.kind == "c" or 0 in args[0].shape:
         return copied(r, v, args)
-    return _reduced(r, v.name, args[0], v.params, v.dtype)
+    return in_short_ones(r, v.name, args[0], v.params, v.dtype)
 
 
-def _reduced(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Value:
+def in_short_ones(r: Any, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Value:
+    """What a builder makes of a reduction, with at most ``LONGEST`` elements in each result."""
     if prod([a.shape[d] for d in dims]) <= LONGEST:
         return _reduce(r, op, a, dims, dt)
     first = _innermost(a.shape, dims)
@@ -39,7 +40,7 @@ def _reduced(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -
         a, dims, first = _in_blocks(r, op, a, dims, dt)
     part = _reduce(r, op, a, first, _wide(op, dt))
     left = [d for d in dims if d not in first]
-    return _reduced(r, op, part, tuple([d - sum(k < d for k in first) for d in left]), dt)
+    return in_short_ones(r, op, part, tuple([d - sum(k < d for k in first) for d in left]), dt)
 
 
 def _innermost(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -55,7 +56,7 @@ def _innermost(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]
     return tuple(reversed(taken)) if total > 1 else ()
 
 
-def _in_blocks(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Any:
+def _in_blocks(r: Any, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Any:
     """The last long dimension as two: blocks and their elements, the last block filled up with what changes nothing."""
     d = max(dims, key=lambda k: (a.shape[k] > LONGEST, k))
     n = a.shape[d]
@@ -71,7 +72,7 @@ def _in_blocks(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype)
     return a, tuple(sorted([k if k <= d else k + 1 for k in dims] + [d + 1])), (d + 1,)
 
 
-def _reduce(r: Rewriter, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Value:
+def _reduce(r: Any, op: str, a: Value, dims: tuple[int, ...], dt: dtype) -> Value:
     shape = tuple([n for d, n in enumerate(a.shape) if d not in dims])
     return r.make("reduce", op, (a,), dims, shape, dt)
 

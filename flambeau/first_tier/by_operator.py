@@ -23,7 +23,9 @@ from ..compiler import numpy as reference
 from ..compiler.affine import row_major, seen_under
 from ..compiler.builder import Builder
 from ..compiler.cpu.first_tier.errors import UnsupportedError
+from ..compiler.cpu.first_tier.present import CountingBuilder
 from ..compiler.cpu.target import MissingCompiler
+from ..compiler.ir import Value
 from ..compiler.simplify import without_dead
 from ..dtypes import bfloat16
 from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_node
@@ -31,7 +33,7 @@ from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .moving import is_itself, moving
-from .shared_plans import FUSED, form_of
+from .shared_plans import FUSED, UNIFORM, every_size, form_of, results
 
 if TYPE_CHECKING:
     from ..compiler.cpu.first_tier.operators import Planned
@@ -58,6 +60,7 @@ class Operator(Record):
         calls: how many calls it is.
         strides: in elements, with which compiled code would find its value in memory; None where that cannot be told.
         sized: does it serve these sizes alone?
+        held: sizes that it serves alone, where it serves all others.
     """
 
     call: Call
@@ -65,6 +68,7 @@ class Operator(Record):
     calls: int
     strides: Any
     sized: bool = True
+    held: frozenset[int] = frozenset()
 
 
 class Limited:
@@ -316,7 +320,8 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
 
 _operators: dict[Any, Operator | None] = {}
 _forms: dict[Any, Operator] = {}  # those that serve all sizes, their work for each element
-exit_hooks.extend([_operators.clear, _forms.clear])
+_exact: dict[Any, tuple[int, ...]] = {}  # the sizes that plans of a form hold, by their places
+exit_hooks.extend([_operators.clear, _forms.clear, _exact.clear])
 MOST = 100_000  # operators that are remembered
 
 
@@ -340,6 +345,7 @@ def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
     if len(_operators) >= MOST:
         _operators.clear()
         _forms.clear()
+        _exact.clear()
     try:
         _refuse_float8(n)
         return _moving(n, strides) or _of_form(n, strides)
@@ -359,37 +365,82 @@ def _of_form(n: Node, strides: list[Any]) -> Operator:
     """The operator, planned anew unless it has been planned for other sizes and serves these too."""
     form = form_of(n, strides)
     if form is None:
-        return _STRUCTURAL.get(n.op, _planned)(n, strides)
+        return (_full if n.op.name == "full" else _STRUCTURAL.get(n.op, _planned))(n, strides)
+    exact = _exact.get(form, ())
+    if exact:
+        form = form, *_sizes(n, exact)
     if form not in _forms:
         one = _planned(n, strides)
-        if one.sized or one.strides != row_major(n.ty.shape):
+        if one.sized or one.strides != _in_rows(n.ty):
             return one
-        _forms[form] = one._replace(work=one.work / n.ty.numel)
+        if one.held and not exact:
+            form = _of_some_sizes(n, form, one.held)
+        if form is None:
+            return one
+        _forms[form] = one._replace(work=one.work / _elements(n))
     one = _forms[form]
-    return one._replace(work=one.work * n.ty.numel, strides=row_major(n.ty.shape))
+    return one._replace(work=one.work * _elements(n), strides=_in_rows(n.ty))
+
+
+def _of_some_sizes(n: Node, form: Any, held: frozenset[int]) -> Any:
+    """The form with these sizes, which a plan holds; None where some of them is no dimension's."""
+    sizes = [size for t in (*results(n.ty), *[i.ty for i in n.ins]) for size in t.shape]
+    if not held <= {*sizes}:
+        return None
+    exact = _exact[form] = tuple([k for k, size in enumerate(sizes) if size in held])
+    return form, *_sizes(n, exact)
+
+
+def _sizes(n: Node, places: Sequence[int]) -> list[int]:
+    """Some of the sizes of a node's results and inputs."""
+    sizes = [size for t in (*results(n.ty), *[i.ty for i in n.ins]) for size in t.shape]
+    return [sizes[k] for k in places]
+
+
+def _elements(n: Node) -> int:
+    """How many elements results and inputs have: what work grows with, about."""
+    return sum([t.numel for t in (*results(n.ty), *[i.ty for i in n.ins])])
+
+
+def _in_rows(t: Any) -> Any:
+    """The strides of what lies row by row, of each if there are several."""
+    return tuple([row_major(one.shape) for one in t]) if type(t) is tuple else row_major(t.shape)
 
 
 def _planned(n: Node, strides: list[Any]) -> Operator:
-    from ..compiler.cpu.first_tier.operators import planned
+    """The operator, planned anew; constants that count elements serve all sizes, but where passes look at constants."""
+    from ..compiler.cpu.first_tier.operators import planned, rewritten
 
-    b = Builder()
+    b = CountingBuilder() if UNIFORM.get(n.op.name) is every_size else Builder()
+    several = _lower(n, strides, b)
+    f = without_dead(b.f)
+    if rewritten(f) and any([v.name == "counted" for v in f.values]):  # noqa: C419
+        b = Builder()
+        several = _lower(n, strides, b)
+        f = without_dead(b.f)
+    one = planned(f, len(n.ins), several, n.op.name in FUSED)
+    own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
+    held = frozenset([size for size in one.sizes.held if size > 1])
+    return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized, held)
+
+
+def _lower(n: Node, strides: list[Any], b: Builder) -> bool:
+    """Has a builder make an operator's function; does that have several results?"""
     args = [
         b.scalar(k, i.ty.dtype) if i.op is SCALAR else b.input(k, i.ty.shape, i.ty.dtype, (own, 0))
         for k, (i, own) in enumerate(zip(n.ins, strides))
     ]
     b.ty = n.ty
     result = n.op.lower(b, n.attrs, *args)
-    several = isinstance(result, tuple)
-    b.f.outputs = list(result) if several else [result]
-    one = planned(without_dead(b.f), len(args), several, n.op.name in FUSED)
-    if n.op.name == "full":  # one element, repeated
-        return Operator(_always(one.call()), 0, 1, row_major(n.ty.shape))
-    own = tuple([one.strides.get(v, row_major(v.shape)) for v in one.f.outputs])
-    return Operator(one.call, _work(one), len(one.steps), own if several else own[0], one.sized or several)
+    b.f.outputs = list(result) if isinstance(result, tuple) else [result]
+    return isinstance(result, tuple)
 
 
-def _always(value: Any) -> Call:
-    return lambda: value
+def _full(n: Node, strides: list[Any]) -> Operator:
+    """One element, repeated."""
+    value, t = n.attrs
+    one = reference._const(Value("const", "const", (), value, (), t.dtype))
+    return Operator(functools.partial(np.broadcast_to, one, t.shape), 0, 1, row_major(t.shape))
 
 
 def of_one_number(op: Any, dt: Any) -> Call | None:

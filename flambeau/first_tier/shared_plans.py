@@ -18,7 +18,8 @@ from ..graph.node import SCALAR, Node
 from ..graph.types import Ty
 
 
-def _none(attrs: Any) -> int:
+def every_size(attrs: Any) -> int:
+    """The lowering reads the sizes of no dimension."""
     return 0
 
 
@@ -41,12 +42,27 @@ _STEPPED = [
 ]
 _COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
 
+_OF_COUNTS = [
+    "mean", "std", "var", "mse_loss", "mse_loss_backward", "smooth_l1_loss", "smooth_l1_loss_backward", "huber_loss",
+    "huber_loss_backward", "binary_cross_entropy", "binary_cross_entropy_backward", "native_batch_norm",
+    "native_batch_norm_backward",
+]  # fmt: skip
+_OF_INDICES = [
+    "nll_loss", "nll_loss_backward", "gather", "scatter_add", "argmax", "argmin", "embedding",
+    "embedding_dense_backward",
+]  # fmt: skip
+_RECURRENT = ["lstm", "gru", "rnn_tanh", "rnn_relu"]
+# Of those whose arguments say sizes: what else they say.
+_ATTRS: dict[str, Callable[[Any], Any]] = {"nll_loss_backward": lambda attrs: attrs[1:]}
+_ATTRS |= {name + "_backward": lambda attrs: (attrs[0], attrs[1].dtype) for name in _RECURRENT}
+
 # How many of the last dimensions the lowering reads the sizes of.
 UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys([
     *_STEPPED, *_COMPARISONS, "abs", "clamp", "log", "maximum", "minimum", "sqrt", "where", "log_softmax", "sum",
     "_softmax_backward_data", "_log_softmax_backward_data", "sigmoid_backward", "tanh_backward", "threshold_backward",
-], _none)  # fmt: skip
-UNIFORM["scaled_dot_product_attention"] = _none
+    *_OF_COUNTS, *_OF_INDICES, *_RECURRENT, *[name + "_backward" for name in _RECURRENT],
+], every_size)  # fmt: skip
+UNIFORM["scaled_dot_product_attention"] = every_size
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])
 
 # Those that have steps of native code for all sizes: of the others too the lowering depends on the form alone.
@@ -108,15 +124,22 @@ def form_of(n: Node, strides: Sequence[Any]) -> Any:
         strides: in elements, with which compiled code would find its operands in memory.
     """
     fixed = UNIFORM.get(n.op.name)
-    if fixed is None or type(n.ty) is not Ty or not n.ty.numel:
+    outs = results(n.ty)
+    if fixed is None or not all([t.numel for t in outs]):  # noqa: C419
         return None
     exact, seen = fixed(n.attrs), {}
-    parts = [_pattern(n.ty, exact, seen)]
+    parts = [_pattern(t, exact, seen) for t in outs]
     for i, own in zip(n.ins, strides):
         if own is None:
             return None
         parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen), _lies(i.ty, own)))
-    return n.op, n.attrs, n.ty.numel >= LARGE, tuple(parts)
+    attrs = _ATTRS.get(n.op.name)
+    return n.op, attrs(n.attrs) if attrs else n.attrs, max([t.numel for t in outs]) >= LARGE, tuple(parts)
+
+
+def results(t: Any) -> tuple[Ty, ...]:
+    """The types of all results of a node of this type."""
+    return t if type(t) is tuple else (t,)
 
 
 def _lies(t: Ty, own: Any) -> tuple[int, ...]:

@@ -105,10 +105,11 @@ class Storage:
 class Notes:
     """What is known of a storage that was written in place or shared."""
 
-    __slots__ = ("checked", "kept", "parted", "source", "token", "written")
+    __slots__ = ("checked", "forms", "kept", "parted", "source", "token", "written")
 
     def __init__(self) -> None:
         self.checked: Any = None  # the buffer whose values were last looked at, for what, and what came of it
+        self.forms: dict[Any, int] | None = None  # how many of what follows its gradients were new (``ops.new_forms``)
         self.kept: Any = None  # the node of its leaf, if it keeps it from epoch to epoch
         self.token = 0  # what ``w`` is while that node stands for the value
         self.parted = -1  # the last epoch in which part of it was a leaf

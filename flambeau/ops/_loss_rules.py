@@ -93,7 +93,7 @@ class Loss:
         slope = self.slope(b, params, *[b.cast(v, w) for v in ins])
         g = b.cast(g, w)
         if code == 1:
-            g = b.map("div", g, b.const(prod(slope.shape), w))
+            g = b.map("div", g, b.counted(slope.shape, w))
         return b.cast(b.map("mul", slope, g), dt)
 
     def _double(self, f: Any, gg: Any) -> tuple[Any, ...]:
@@ -119,7 +119,7 @@ def reduce(b: Any, code: int, loss: Any) -> Any:
     if code == 0:
         return loss
     total = b.reduce("sum", loss, range(loss.ndim))
-    return b.map("div", total, b.const(prod(loss.shape), loss.dtype)) if code == 1 else total
+    return b.map("div", total, b.counted(loss.shape, loss.dtype)) if code == 1 else total
 
 
 def reduced(loss: Any, code: int) -> Any:

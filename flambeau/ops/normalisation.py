@@ -24,8 +24,8 @@ def _wide(b: Any, *values: Any) -> list[Any]:
 
 
 def _mean(b: Any, x: Any, dims: tuple[int, ...]) -> Any:
-    n = prod([x.shape[d] for d in dims])
-    return b.map("div", b.reduce("sum", x, dims, True), b.const(n, x.dtype))
+    n = b.counted([x.shape[d] for d in dims], x.dtype)
+    return b.map("div", b.reduce("sum", x, dims, True), n)
 
 
 def _centred(b: Any, x: Any, dims: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -123,9 +123,14 @@ def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *given: An
     y = b.cast(_affine(b, b.map("mul", xc, _inverse_std(b, batch_var, eps)), w, bias), dt)
     if mean is None:
         return y
-    n = prod([x.shape[d] for d in dims])
-    unbiased = b.map("mul", batch_var, b.const(n / (n - 1) if n > 1 else float("nan"), batch_var.dtype))
+    correction = b.counted([x.shape[d] for d in dims], batch_var.dtype, _correction)
+    unbiased = b.map("mul", batch_var, correction)
     return y, _running(b, mean, batch_mean, momentum, dt), _running(b, var, unbiased, momentum, dt)
+
+
+def _correction(n: int) -> float:
+    """By which the variance of so many elements is multiplied."""
+    return n / (n - 1) if n > 1 else float("nan")
 
 
 def _running(b: Any, old: Any, new: Any, momentum: Any, dt: Any) -> Any:

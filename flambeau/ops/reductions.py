@@ -187,7 +187,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 def _mean_lower(b: Any, attrs: Any, x: Any) -> Any:
     dims, keepdim, dt = attrs[:3]
     total = b.reduce("sum", b.cast(b.cast(x, dt), wide(dt)), dims, keepdim)
-    return b.cast(b.map("div", total, b.const(count(x.shape, dims), total.dtype)), dt)
+    return b.cast(b.map("div", total, b.counted([x.shape[d] for d in dims], total.dtype)), dt)
 
 
 def _mean_vjp(f: Any, g: Any) -> tuple[Any]:

@@ -23,9 +23,9 @@ def _var_ty(tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> Ty:
 def _moments(b: Any, attrs: Any, x: Any) -> tuple[Any, Any]:
     """Mean and variance in two passes, in the accumulation dtype, reduced dimensions kept."""
     dims, _, correction = attrs
-    n = count(x.shape, dims)
+    sizes = [x.shape[d] for d in dims]
     x = b.cast(x, running(x.dtype))
-    mean = b.map("div", b.reduce("sum", x, dims, True), b.const(n, x.dtype))
+    mean = b.map("div", b.reduce("sum", x, dims, True), b.counted(sizes, x.dtype))
     d = b.map("sub", x, mean)
     square = (
         b.map("real", b.map("mul", d, b.map("conj", d)), dt=x.dtype.to_real())
@@ -33,8 +33,8 @@ def _moments(b: Any, attrs: Any, x: Any) -> tuple[Any, Any]:
         else b.map("mul", d, d)
     )
     total = b.reduce("sum", square, dims, True)
-    rest = n - correction if n > correction else 0
-    return mean, b.map("div", total, b.const(rest, total.dtype))
+    freedom = b.counted(sizes, total.dtype, lambda n: n - correction if n > correction else 0)
+    return mean, b.map("div", total, freedom)
 
 
 def _shaped(b: Any, attrs: Any, x: Any, y: Any, dt: Any) -> Any:

@@ -30,6 +30,7 @@ from ..graph.tensor_base import TensorBase, new_tensor, replaced
 from ..graph.traced import Traced
 from ..graph.types import Ty, like, ty
 from ._registry import fit, record_write
+from .new_forms import comes_apart
 
 Rule = Callable[..., Sequence[Any]]
 
@@ -82,6 +83,10 @@ def step_all(
     handles = _handles(*columns)
     key = rule, flags, start, len(numbers), *chain.from_iterable(handles)
     known = _steps.get(key)
+    if known is None and _pending(columns[1]) and comes_apart((rule, *handles[1]), columns[0][0], rule):
+        del epoch.scalars[start:]
+        realise(epoch)
+        return step_all(rule, flags, parameters, numbers, last)
     if known is None:
         known = _steps[key] = _learn(rule, flags, columns, _plain(handles, columns), start, len(numbers))
     else:
@@ -101,6 +106,11 @@ def step_all(
     if type(g) is not Gradients:
         return Taken(None, None, bool(last))
     return Taken((rule, flags, g.known, start, len(numbers)), plan, bool(last))
+
+
+def _pending(grads: Sequence[Any]) -> bool:
+    """Are some gradients not computed yet?"""
+    return type(grads[0]) is Gradients or any([g._s.pending for g in grads])  # noqa: C419
 
 
 def _memory(columns: Sequence[Sequence[Any]]) -> tuple[list[Storage], list[Any]]:

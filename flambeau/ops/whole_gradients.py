@@ -9,8 +9,9 @@ from typing import Any
 from ..graph.epoch import Epoch, node_of, threads
 from ..graph.gradients import Gradients, gradients
 from ..graph.node import Node
-from ..graph.realisation import forget_hooks
+from ..graph.realisation import forget_hooks, realise
 from ._registry import fit, fresh
+from .new_forms import comes_apart
 from .stepping import stand_in
 
 Rule = Callable[[list[Any]], tuple[Any, Sequence[Any]]]
@@ -55,6 +56,9 @@ def change_all(params: Sequence[Any], rule: Rule, key: Any) -> Any:
     known = _changes.get(name)
     if known is not None:
         epoch.scalars.extend(known.scalars)
+    elif comes_apart(name[:-1], params[0], key):
+        realise(epoch)
+        return None
     elif len(set(places)) == len(places):
         known = _learn(name, g, places, rule, epoch)
     else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ....dtypes import bfloat16, dtype, float16, float32
+from ....dtypes import bfloat16, dtype, float16, float32, float64
 from ...affine import axis, linear, row_major
 from ...cluster import reduced_domain
 from ...ir import Value
@@ -75,13 +75,14 @@ class Contraction:
     ``lie``: the strides of both, in elements, which are the same for all sizes; () for what lies row by row.
     """
 
-    __slots__ = ("known", "lie", "v")
+    __slots__ = ("dense", "known", "lie", "v")
 
     def __init__(self, v: Value, lie: Sequence[tuple[int, ...]]) -> None:
         shapes = [a.shape for a in v.args]
         self.v, self.lie = of_sizes(v, *shapes), lie
+        self.dense = all([all(own) for own in lie])  # noqa: C419
         self.known: dict[Any, Call] = {}
-        self.planned(*shapes)
+        self.known[tuple(shapes)] = self._planned(*shapes)
 
     def __call__(self, a: Any, b: Any) -> Any:
         found = self.known.get((a.shape, b.shape)) or self.planned(a.shape, b.shape)
@@ -91,9 +92,26 @@ class Contraction:
         """The function for these shapes."""
         if len(self.known) >= MOST:
             self.known.clear()
-        v = of_sizes(self.v, x, y)
-        call = self.known[x, y] = contraction(v, {a: own for a, own in zip(v.args, self.lie) if own})
+        call = self.known[x, y] = self._of_matrices(x, y) or self._planned(x, y)
         return call
+
+    def _planned(self, *shapes: tuple[int, ...]) -> Call:
+        v = of_sizes(self.v, *shapes)
+        return contraction(v, {a: own for a, own in zip(v.args, self.lie) if own})
+
+    def _of_matrices(self, *shapes: tuple[int, ...]) -> Call | None:
+        """The same, where sizes alone say all of a product of matrices."""
+        v = self.v
+        sizes = {c: n for labels, s in zip(v.params, shapes) for c, n in zip(labels, s)}
+        if v.dtype not in (float32, float64) or 0 in sizes.values():
+            return None
+        order = by_sizes(v, sizes, self.dense)
+        if order is NotImplemented:
+            return None
+        if order is not None:
+            return _lanes_of_matrices(v, sizes)[0]
+        strides = [own or row_major(s) for own, s in zip(self.lie, shapes)]
+        return _rows_of_matrices(v, sizes, strides)[0]
 
 
 def _converted(call: Call, dt: dtype) -> Call:
@@ -182,19 +200,15 @@ def _nest(v: Value, known: Known) -> Nest:
 
 
 def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
-    la, lb, out = v.params
-    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
-    vector, n = _columns(v, strides, sizes)
-    labels = (la, lb) if vector else (lb, la)  # rows, columns
-    m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
+    out, sizes = v.params[2], sizes_of(v)
     if sees_windows(v):
         found = under_windows(v, reduced, sizes, sums_of(v))
         if found is not None:
             return found
-    outer = [c for c in out if c not in (m, n)]
-    plain = _of_matrices(False, v, sizes, labels, m, n)
+    plain, vector, labels, m, n = _rows_of_matrices(v, sizes, strides)
     if plain is not None:
-        return plain if vector else lambda a, b: plain(b, a)
+        return plain
+    outer = [c for c in out if c not in (m, n)]
     form = grouped([sizes[c] for c in reduced])
     rows = arranged(labels[0], [*outer, m, *reduced], sizes, len(outer) + 1, form)
     columns = arranged(labels[1], [*outer, *reduced, n], sizes, len(outer), form, True)
@@ -217,6 +231,19 @@ def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
     return call
 
 
+def _rows_of_matrices(v: Value, sizes: dict[str, int], strides: Strides) -> tuple[Any, int, tuple[str, str], str, str]:
+    """The product of matrices whose products are added one by one, None if it is more than that.
+
+    Then which operand is read in vectors, the labels of rows and of columns, and the largest ones that each has alone.
+    """
+    la, lb, out = v.params
+    vector, n = _columns(v, strides, sizes)
+    labels = (la, lb) if vector else (lb, la)
+    m = max([c for c in labels[0] if c in out and c not in labels[1]], key=sizes.__getitem__, default="")
+    plain = _of_matrices(False, v, sizes, labels, m, n)
+    return (plain if vector or plain is None else lambda a, b: plain(b, a)), vector, labels, m, n
+
+
 def _of_matrices(in_lanes: bool, v: Value, sizes: dict[str, int], own: tuple[str, str], m: str, n: str) -> Call | None:
     """The product of operands with these labels, if one sum of each result is all that there is."""
     out = v.params[2]
@@ -235,10 +262,11 @@ def _columns(v: Value, strides: Strides, sizes: dict[str, int]) -> tuple[int, st
     total = prod(sizes.values())
     best: tuple[float, int, str] = (float("inf"), 1, "")
     for k, (own, other) in enumerate(((la, lb), (lb, la))):
-        for c, step in zip(own, strides[k] or row_major(v.args[k].shape)):
+        shape = [sizes[c] for c in own]
+        for c, step in zip(own, strides[k] or row_major(shape)):
             if c in out and c not in other and sizes[c] > 1:
                 vectors = -(-sizes[c] // lanes)
-                cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(v.args[k].shape))
+                cost = total / sizes[c] * vectors / 4 + (0 if step == 1 else prod(shape))
                 best = min(best, (cost, k, c))
     return best[1:]
 
@@ -268,20 +296,29 @@ def arranged(
 # ---- in lanes
 
 
-def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
+def _lanes_of_matrices(v: Value, sizes: dict[str, int]) -> tuple[Any, bool, str]:
+    """The product of matrices whose products are added in lanes, None if it is more than that.
+
+    Then whether the operands change places, and the label of columns.
+    """
     la, lb, out = v.params
-    sizes = dict(zip(la, v.args[0].shape)) | dict(zip(lb, v.args[1].shape))
-    form = lanes.form
     first, second = [max([c for c in own if c in out and c not in other], key=sizes.__getitem__, default="")
                      for own, other in ((la, lb), (lb, la))]  # fmt: skip
     swapped = sizes.get(first, 1) > sizes.get(second, 1)
     n = first if swapped else second
-    outer = [c for c in out if c != n]
     own = (lb, la) if swapped else (la, lb)
-    m = max([c for c in own[0] if c in outer and c not in own[1]], key=sizes.__getitem__, default="")
+    m = max([c for c in own[0] if c in out and c != n and c not in own[1]], key=sizes.__getitem__, default="")
     plain = _of_matrices(True, v, sizes, own, m, n)
+    return (lambda a, b: plain(b, a)) if swapped and plain is not None else plain, swapped, n
+
+
+def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
+    la, lb, out = v.params
+    sizes, form = sizes_of(v), lanes.form
+    plain, swapped, n = _lanes_of_matrices(v, sizes)
     if plain is not None:
-        return (lambda a, b: plain(b, a)) if swapped else plain
+        return plain
+    outer = [c for c in out if c != n]
     x = arranged(lb if swapped else la, [*outer, *reduced], sizes, len(outer), form)
     y = arranged(la if swapped else lb, [*outer, n, *reduced], sizes, len(outer) + 1, form)
     order = [*outer, n]

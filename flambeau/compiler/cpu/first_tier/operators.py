@@ -26,8 +26,10 @@ from . import maps
 from .contractions import Contraction, UnsupportedError, contraction
 from .depthwise import depthwise
 from .fused import Group, fused, groups
+from .present import Sizes, count, sized
 from .recurrences import recurrence
-from .reductions import is_of_rows, reduction
+from .reduced_in_steps import ReducedInSteps, as_it_is
+from .reductions import is_of_rows
 from .widths import FLOATS, LARGE
 from .writes import onto_blank, written
 
@@ -53,6 +55,7 @@ class Planned:
         call: from arguments to results.
         strides: in elements, of values as compiled code finds them in memory; None behind padding.
         sized: do the calls serve these sizes alone?
+        sizes: of the arguments, and those that the calls hold beside.
 
     Raises:
         UnsupportedError: something in it cannot be run to the bits of compiled code.
@@ -70,6 +73,7 @@ class Planned:
         self.computing: set[int] = set()  # steps of reductions and contractions
         self.strides: dict[Value, Strides | None] = {}
         self.sized = False
+        self.sizes = Sizes({v.params[0]: v.shape for v in f.values if v.kind == "input"})
         self.chained = reference.chained_updates(f)
         together = groups(f) if fuse else {}
         inside = {v for group in together.values() for v in group.members} - set(together)
@@ -140,11 +144,11 @@ class Planned:
         if self.shapes[k] == v.shape:
             return k
         if v not in self.exact:
-            shape, self.sized = v.shape, True
+            found, given = self.sizes.shape(v.shape)
             self.regs.append(None)
-            self.shapes.append(shape)
+            self.shapes.append(v.shape)
             self.exact[v] = len(self.regs) - 1
-            self.steps.append((lambda a: np.broadcast_to(a, shape), (k,), self.exact[v]))
+            self.steps.append((sized(found, given, np.broadcast_to), (k, *given), self.exact[v]))
         return self.exact[v]
 
     # ---- kinds
@@ -159,11 +163,16 @@ class Planned:
         self.shapes[v.params] = ()
 
     def _const(self, v: Value) -> None:
+        if v.name == "counted":
+            sizes, of = v.params
+            found, given = self.sizes.shape(sizes)
+            self.step(v, count(found, given, of, v.dtype), given, sized=False)
+            return
         a = reference._const(v)
         a.flags.writeable = False  # it may be given out
         if v.name == "iota" and self._counted(v):
             return
-        self.sized |= v.shape != ()
+        self.sizes.held.update(v.shape)
         self.put(v, a, v.shape)
 
     def _counted(self, v: Value) -> bool:
@@ -204,8 +213,12 @@ class Planned:
         if v.name == "expand":
             self.at[v] = self._number(a) if a.kind == "scalar" else self.at[a]
         else:
-            one = _with_ones(v)
-            self.step(v, one or _view(v), [self._number(a) if a.kind == "scalar" else self.whole(a)], sized=one is None)
+            one, given = _with_ones(v), []
+            if one is None and v.name == "reshape" and not self.final:
+                found, given = self.sizes.elements(a.shape, v.shape)
+                one = sized(found, given, np.reshape)
+            own = self._number(a) if a.kind == "scalar" else self.whole(a)
+            self.step(v, one or _view(v), [own, *given], sized=one is None)
         self.strides[v] = self._steps_through(v)
 
     def _steps_through(self, v: Value) -> Strides | None:
@@ -225,12 +238,12 @@ class Planned:
     def _reduce(self, v: Value) -> None:
         a = v.args[0]
         if v.dtype.kind != "f" or not nest_reduce.supported(v.name, a.dtype, v.dtype) or 0 in a.shape or not v.params:
-            self.step(v, functools.partial(reference._reduce, v), [self.whole(a)])
+            self.step(v, functools.partial(reference._reduce, v), [self.whole(a)], sized=False)
         else:
             operand = self.whole(a)
             self.computing.add(len(self.steps))
             rows = is_of_rows(a.shape, v.params)
-            make = _as_it_is if self.final else reduced if rows else _of_any_shape
+            make = as_it_is if self.final or (rows and a.shape[-1] <= LONGEST) else _of_any_shape
             self.step(v, make(v.name, a.shape, v.params, a.dtype, v.dtype), [operand], sized=self.final and not rows)
         self.strides[v] = row_major(v.shape)
 
@@ -240,7 +253,7 @@ class Planned:
             self.step(v, functools.partial(reference._contract, v), ins)
         else:
             lie: list[Any] = [self._lies(a) for a in v.args]
-            free = v.params[0][:1] in v.params[2] and None not in lie
+            free = _sums_over_samples_alone(v) and None not in lie
             call = Contraction(v, lie) if free else contraction(v, self.strides)
             under_windows = None if free else depthwise(v, self.strides)
             if under_windows is not None:
@@ -251,13 +264,14 @@ class Planned:
 
     def _lies(self, a: Value) -> Strides | None:
         """The strides of an operand that is no view, () if it lies row by row."""
-        own = self.strides.get(a)
+        own = self.strides.get(a, row_major(a.shape))
         if own is None or a.kind == "view":
             return None
         return () if same_strides(own, row_major(a.shape), a.shape) else own
 
     def _other(self, v: Value) -> None:
-        self.step(v, functools.partial(reference._KINDS[v.kind], v), self.arguments(v))
+        f = _OF_ANY_SIZE.get(v.kind) if v.name != "index" and v.ndim > 0 else None
+        self.step(v, functools.partial(f or reference._KINDS[v.kind], v), self.arguments(v), sized=f is None)
         self.strides[v] = row_major(v.shape)
 
     _gather = _scatter = _scan = _extern = _other
@@ -266,12 +280,14 @@ class Planned:
         if 0 in v.shape:
             self._other(v)
         elif recurrence_supported(v, default().target):
-            self.step(v, recurrence(v), self.arguments(v))
+            self.sizes.held.add(v.params.units)
+            self.step(v, recurrence(v), self.arguments(v), sized=False)
         else:
             raise UnsupportedError(repr(v))
 
     def _part(self, v: Value) -> None:
-        self.step(v, lambda whole: whole[v.params], [self.at[v.args[0]]])
+        which = v.params
+        self.step(v, lambda whole: whole[which], [self.at[v.args[0]]], sized=False)
 
     def _update(self, v: Value) -> None:
         onto = onto_blank(v)
@@ -288,6 +304,9 @@ class Planned:
     def argument(self, a: Value) -> int:
         """The register of an operand."""
         return self._number(a) if a.kind == "scalar" else self.whole(a)
+
+
+_OF_ANY_SIZE = {"gather": reference._gather, "scatter": reference._scatter}
 
 
 def _one(regs: list[Any], steps: list[Step], results: list[int]) -> Call:
@@ -335,6 +354,13 @@ def _is_rewritten(v: Value) -> bool:
     if v.kind == "map":
         return v.name in FORMULAS or v.name in CONSTANT
     return v.kind == "contract" and v.dtype.kind == "f" and by_sample(v)
+
+
+def _sums_over_samples_alone(v: Value) -> bool:
+    """Is a contraction one that no size makes a sum over samples and positions (``chunked.by_sample``)?"""
+    la, lb, out = v.params
+    summed = [c for c in dict.fromkeys(la + lb) if c not in out]
+    return la[:1] in out or summed == [la[:1]]
 
 
 # ---- maps and views
@@ -448,28 +474,14 @@ def _view(v: Value) -> Call:
 @functools.lru_cache(10_000)
 def reduced(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
     """The function that reduces dimensions of an array in the steps of compiled code."""
-    a = Value("input", "input", (), (0, (row_major(shape), 0)), shape, old)
+    a, dims = Value("input", "input", (), None, shape, old), tuple(dims)
     v = Value("reduce", name, (a,), dims, tuple([n for d, n in enumerate(shape) if d not in dims]), new)
-    if over_samples(v) or prod([shape[d] for d in dims]) > LONGEST:
-        f = Function()
-        f.define(a)
-        f.outputs = [f.define(v)]
-        g = shorten(chunked(f))
-        if len(g.values) > 2:
-            return Planned(g, 1, final=True).call
-    return _as_it_is(name, shape, dims, old, new)
+    if not over_samples(v) and prod([shape[d] for d in dims]) <= LONGEST:
+        return as_it_is(name, shape, dims, old, new)
+    return ReducedInSteps(v).call
 
 
 def _of_any_shape(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
     """The same for arrays of any shape, whose steps are found when they come."""
     reduced(name, shape, dims, old, new)
     return lambda x: reduced(name, x.shape, dims, old, new)(x)
-
-
-def _as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
-    """The function that reduces dimensions of an array in one step."""
-    partial = nest_reduce.partial_dtype(name, new)
-    f = reduction(name, shape, dims, partial)
-    if old is partial is new:
-        return f
-    return lambda x: cast(f(cast(x, old, partial)), partial, new)

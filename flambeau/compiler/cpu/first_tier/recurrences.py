@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,29 @@ from ..executor import Array, Executor, Kernel, Scalar, Segment
 from ..recurrence import Laid, laid_for
 from ..recurrence_kernel import text_of
 
+MOST = 1000  # sizes of a recurrence that are remembered
+
 
 def recurrence(v: Value) -> Callable[..., list[np.ndarray]]:
-    """The function that computes a recurrence: its results and the carries after."""
-    how: Recurrence = v.params
-    o = how.operands(v.args)
-    batch, rows, dt, outs = o.initial[0].shape[0], v.shape[0], v.dtype, shapes(how, o)
+    """The function that computes a recurrence of any sizes: its results and the carries after."""
+    how, dt = v.params, v.dtype
+    known: dict[Any, Callable[..., list[np.ndarray]]] = {}
+
+    def call(*args: np.ndarray) -> list[np.ndarray]:
+        sizes = tuple([a.shape for a in args])
+        if sizes not in known:
+            if len(known) >= MOST:
+                known.clear()
+            known[sizes] = _of_sizes(how, dt, args)
+        return known[sizes](*args)
+
+    _of_sizes(how, dt, v.args)
+    return call
+
+
+def _of_sizes(how: Recurrence, dt: dtype, args: Sequence[Any]) -> Callable[..., list[np.ndarray]]:
+    o = how.operands(args)
+    batch, rows, outs = o.initial[0].shape[0], o.sequences[0].shape[0], shapes(how, o)
     steps = o.starts.shape[0] - 1 if how.packed else rows // batch
     laid = laid_for(how, dt, batch, steps, default().target)
     program = _program(laid._replace(batch=0, steps=0), dt, laid.chunks, len(outs))
