@@ -144,7 +144,7 @@ def results(t: Any) -> tuple[Ty, ...]:
 
 def _lies(t: Ty, own: Any) -> tuple[int, ...]:
     """Strides with which sizes have nothing to do: () for what lies row by row."""
-    if same_strides(own, row_major(t.shape), t.shape):
+    if t.contiguous and own == t.strides or same_strides(own, row_major(t.shape), t.shape):
         return ()
     return tuple([s if n > 1 else 0 for n, s in zip(t.shape, own)])
 
