@@ -93,7 +93,7 @@ def walks(program: Executable) -> list[str]:
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("back", [False, True])
 def test_sizes(name: str, back: bool) -> None:
-    for units, batch in itertools.product((1, 5, 20, 33, 128), (1, 3, 17)):
+    for units, batch in ((1, 1), (1, 17), (5, 3), (20, 1), (20, 17), (33, 3), (33, 17), (128, 1), (128, 3)):
         check(recurrent(name, units, [batch] * 3, back), [batch] * 3)
 
 
@@ -110,7 +110,8 @@ def test_processors(target: str) -> None:
     pool = pool_for(target)
     for name, back, dtype in itertools.product(CELLS, (False, True), (dt.float32, dt.float64)):
         check(recurrent(name, 21, [11] * 2, back, dtype=dtype), [11] * 2, pool)
-        check(recurrent(name, 21, [16] * 2, back, dtype=dtype, group=8), [16] * 2, pool)
+        if dtype is dt.float32:
+            check(recurrent(name, 21, [16] * 2, back, group=8), [16] * 2, pool)
 
 
 def test_large_weights_serve_several_tiles_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
