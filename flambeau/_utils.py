@@ -273,6 +273,19 @@ def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple[Any, ...]:
     return tuple(part.view(x.shape) for part, x in zip(parts, tensors))
 
 
+def _take_tensors(tensors: Any, size_limit: int) -> Iterator[list[Any]]:
+    """Lists of tensors of one dtype, in their order, of at most ``size_limit`` bytes where that is more than one."""
+    filling: dict[Any, tuple[list[Any], int]] = {}
+    for x in tensors:
+        taken, size = filling.get(x.dtype, ([], 0))
+        if size and size + x.nbytes > size_limit:
+            yield taken
+            taken, size = [], 0
+        filling[x.dtype] = [*taken, x], size + x.nbytes
+    for taken, _ in filling.values():
+        yield taken
+
+
 class KeyErrorMessage(str):
     """A text that a `KeyError` shows as it is."""
 

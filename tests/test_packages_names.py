@@ -567,3 +567,32 @@ def test_ports_meshes_and_streams() -> None:  # torchtnt, composer, pfrl
     assert multiprocessing.connection.Connection.__name__ == "Connection"
     with pytest.raises(NotImplementedError, match="one process"):
         DeviceMesh("cpu", [0])
+
+
+def test_tensors_are_taken_in_lists_of_so_many_bytes() -> None:  # mmengine
+    from flambeau._utils import _take_tensors
+
+    a, b, c, d = torch.ones(2), torch.ones(3), torch.ones(1, dtype=torch.float64), torch.ones(9)
+    taken = [*_take_tensors([a, c, b, d], 20)]
+    assert [[id(x) for x in xs] for xs in taken] == [[id(a), id(b)], [id(d)], [id(c)]]
+    assert [*_take_tensors([], 1)] == []
+
+
+def test_private_names_of_layers_and_devices() -> None:  # mmengine, reformer-pytorch, nequip
+    import flambeau._inductor.codecache  # noqa: F401
+    from flambeau.fx.experimental.proxy_tensor import make_fx
+
+    with pytest.raises(NotImplementedError, match="make_fx.*symbolic_trace"):
+        make_fx(torch.sin, tracing_mode="symbolic")
+    layer = torch.nn.Conv2d(1, 1, 1)
+    assert not isinstance(layer, torch.nn.modules.conv._ConvTransposeMixin) and torch.cuda._initialized is False
+
+
+def test_settings_of_sharded_modules() -> None:  # mmengine
+    from flambeau.distributed.fsdp import api, fully_sharded_data_parallel
+
+    assert fully_sharded_data_parallel.StateDictType is api.StateDictType
+    assert api.StateDictType(1) is api.StateDictType.FULL_STATE_DICT
+    assert [s.value for s in api.ShardingStrategy] == [1, 2, 3, 4, 5]
+    with pytest.raises(NotImplementedError, match="one process"):
+        api.FullStateDictConfig()

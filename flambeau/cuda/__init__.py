@@ -99,6 +99,9 @@ def is_initialized() -> bool:
     return False
 
 
+_initialized = False  # what reversible networks read instead
+
+
 def is_bf16_supported(including_emulation: bool = True) -> bool:
     """Whether the current CUDA device computes in bfloat16: there is none."""
     return False

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from . import CPUOffload, FullyShardedDataParallel, MixedPrecision
+from .api import (
+    BackwardPrefetch,
+    FullOptimStateDictConfig,
+    FullStateDictConfig,
+    ShardedStateDictConfig,
+    ShardingStrategy,
+    StateDictType,
+)
 
-__all__ = ["CPUOffload", "FullyShardedDataParallel", "MixedPrecision", "StateDictType"]
-
-
-class StateDictType(Enum):
-    """Which parts of a module's state a process gives."""
-
-    FULL_STATE_DICT = 1
-    LOCAL_STATE_DICT = 2
-    SHARDED_STATE_DICT = 3
+__all__ = [
+    "BackwardPrefetch", "CPUOffload", "FullOptimStateDictConfig", "FullStateDictConfig", "FullyShardedDataParallel",
+    "MixedPrecision", "ShardedStateDictConfig", "ShardingStrategy", "StateDictType",
+]  # fmt: skip

@@ -388,6 +388,10 @@ class _ConvTransposeNd(_ConvNd):
         return [size - low for size, low in zip(wanted, smallest, strict=True)]
 
 
+class _ConvTransposeMixin(_ConvTransposeNd):
+    """The older name of the base class, which packages ask whether it is one of a module's."""
+
+
 class ConvTranspose1d(_ConvTransposeNd):
     """A 1D transposed convolution, the gradient of a convolution, of inputs of shape (N, C, L) or (C, L).
 
