@@ -246,7 +246,7 @@ class Net(nn.Module):
         return self.head(F.dropout(x, 0.1))
 
 
-@pytest.mark.parametrize("size", [(3, 5), (12, 7), (16, 4)])
+@pytest.mark.parametrize("size", [(12, 7), *thorough([((3, 5),), ((16, 4),)])])
 def test_training_has_the_same_bits(size: Any, in_both: dict[str, int]) -> None:
     torch.manual_seed(0)
     net = Net()

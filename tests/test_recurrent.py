@@ -14,6 +14,7 @@ pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from _compiled import memory, on_numpy, types_of
 from _gradients import gradients_hold
+from _thorough import thorough
 from test_nest import TARGETS, pool_for
 
 import flambeau as torch
@@ -336,8 +337,11 @@ def steps_of(net: Any, x: Any, looked: bool = False, threads: int = 1) -> list[b
         torch.set_num_threads(1)
 
 
+OF_KINDS = ["lstm", "gru", "relu", *thorough(["tanh", "projected"])]
+
+
 @pytest.mark.usefixtures("native_code")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_KINDS)
 def test_bits(kind: str) -> None:
     """They depend neither on threads nor on looking."""
     threads = torch.get_num_threads()
@@ -353,7 +357,7 @@ def test_bits(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("native_code")
-@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", *thorough(["tanh"])])
 def test_a_batch_that_comes_first_runs_in_pieces(kind: str) -> None:
     """From the first layer to the last, a few sequences on each thread; bits do not depend on the number of threads."""
     threads = torch.get_num_threads()
@@ -402,7 +406,7 @@ def test_long_sequences_stay_in_common_memory(monkeypatch: pytest.MonkeyPatch) -
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_KINDS)
 def test_bits_in_the_first_tier(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realisation, "executor", [two_tiers.run])
     monkeypatch.setattr(two_tiers, "ran", {"both": 0, "compiled": 0, "shared": 0})
