@@ -34,21 +34,26 @@ def _log_add(*terms: np.ndarray) -> np.ndarray:
     return safe + np.log(sum(np.exp(t - safe) for t in terms))
 
 
-def _shifted(a: np.ndarray, k: int) -> np.ndarray:
-    out = np.full_like(a, -np.inf)
-    out[:, k:] = a[:, : a.shape[1] - k]
-    return out
+def _recursion(scores: np.ndarray, skips: np.ndarray) -> np.ndarray:
+    """Log-sums over the paths to each state, (T, N, states); ``scores`` are the states' log-probabilities.
 
-
-def _recursion(scores: np.ndarray, skips: np.ndarray, starts: int) -> np.ndarray:
-    """Log-sums over the paths to each state, (T, N, states); ``scores`` are the states' log-probabilities."""
-    alpha = np.full_like(scores, -np.inf)
-    alpha[0, :, :starts] = scores[0, :, :starts]
-    for t in range(1, len(scores)):
+    A step is a few short calls on memory that is there, of states behind two that no path reaches.
+    """
+    time, batch, states = scores.shape
+    alpha = np.full((time, batch, states + 2), -np.inf, scores.dtype)
+    alpha[0, :, 2:4] = scores[0, :, :2]
+    barred = np.where(skips, 0, -np.inf).astype(scores.dtype)
+    two, top, part, total = [np.empty((batch, states), scores.dtype) for _ in range(4)]
+    for t in range(1, time):
         last = alpha[t - 1]
-        skipped = np.where(skips, _shifted(last, 2), -np.inf)
-        alpha[t] = _log_add(last, _shifted(last, 1), skipped) + scores[t]
-    return alpha
+        terms = last[:, 2:], last[:, 1:-1], np.add(last[:, :-2], barred, out=two)
+        np.maximum(np.maximum(*terms[:2], out=top), two, out=top)
+        np.copyto(top, 0, where=top == -np.inf)
+        total[...] = 0
+        for term in terms:
+            np.add(total, np.exp(np.subtract(term, top, out=part), out=part), out=total)
+        np.add(np.add(np.log(total, out=total), top, out=total), scores[t], out=alpha[t, :, 2:])
+    return np.ascontiguousarray(alpha[:, :, 2:])
 
 
 def _skips(labels: np.ndarray) -> np.ndarray:
@@ -68,7 +73,7 @@ def _forward(
     ends = 2 * np.asarray(sizes, np.int64)
     if not len(log_probs):
         return np.where(ends == 0, 0.0, np.inf).astype(log_probs.dtype), scores
-    alpha = _recursion(scores, _skips(labels), 2)
+    alpha = _recursion(scores, _skips(labels))
     times = np.asarray(ins, np.int64) - 1
     final = alpha[times, n, ends]
     before = np.where(ends > 0, alpha[times, n, np.maximum(ends - 1, 0)], -np.inf)
@@ -82,22 +87,33 @@ def _backward(
     sizes: Lengths, blank: int, zero_infinity: bool,
 ) -> np.ndarray:  # fmt: skip
     """The gradient of the log-probabilities (as PyTorch's: that of the logits of a softmax)."""
+    time, batch, _ = log_probs.shape
+    if not time:
+        return np.zeros_like(log_probs)
     labels = _extended(targets, sizes, blank)
-    grad = np.zeros_like(log_probs)
-    for i, (length, size) in enumerate(zip(ins, sizes)):
-        if not length or (zero_infinity and np.isinf(loss[i])):
-            continue
-        states = labels[i, : 2 * size + 1]
-        reverse = states[::-1][None]
-        scores = log_probs[:length, i][:, states]
-        beta = _recursion(scores[::-1, None, ::-1], _skips(reverse), 2)[::-1, 0, ::-1]
-        both = alpha[:length, i, : len(states)] + beta
-        total = np.full((length, log_probs.shape[2]), -np.inf, log_probs.dtype)
-        for s, label in enumerate(states):
-            total[:, label] = _log_add(total[:, label], both[:, s])
-        own = log_probs[:length, i]
-        grad[:length, i] = (np.exp(own) - np.exp(total + loss[i] - own)) * g[i]
+    both = alpha + _beta(log_probs, labels, ins, sizes)
+    total, n = np.full_like(log_probs, -np.inf), np.arange(batch)
+    for s in range(labels.shape[1]):
+        total[:, n, labels[:, s]] = _log_add(total[:, n, labels[:, s]], both[:, :, s])
+    grad = (np.exp(log_probs) - np.exp(total + loss[:, None] - log_probs)) * g[:, None]
+    ignored = np.arange(time)[:, None] >= np.asarray(ins, np.int64)
+    if zero_infinity:
+        ignored |= np.isinf(loss)
+    grad[ignored] = 0
     return grad
+
+
+def _beta(log_probs: np.ndarray, labels: np.ndarray, ins: Lengths, sizes: Lengths) -> np.ndarray:
+    """Log-sums over the paths from each state, (T, N, states): the recursion of what runs backward."""
+    time, n = len(log_probs), np.arange(len(labels))[:, None]
+    before = np.asarray(ins, np.int64) - 1 - np.arange(time)[:, None]  # (T, N): times that run backward
+    mirror = 2 * np.asarray(sizes, np.int64)[:, None] - np.arange(labels.shape[1])  # (N, states)
+    states, is_state = np.maximum(mirror, 0), mirror >= 0
+    times, exists = np.maximum(before, 0)[:, :, None], (before >= 0)[:, :, None] & is_state
+    reverse = labels[n, states]
+    scores = np.where(exists, log_probs[times, n, reverse], -np.inf).astype(log_probs.dtype)
+    beta = _recursion(scores, _skips(reverse))
+    return np.where(exists, beta[times, n, states], -np.inf).astype(log_probs.dtype)
 
 
 # ---- operators: attrs = (input lengths, target lengths, blank, zero_infinity)
