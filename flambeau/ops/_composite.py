@@ -64,7 +64,7 @@ def _gradients(f: Any, g: Any, compute: Callable[..., Any], inputs: int) -> tupl
         xs = [_variable(f.saved(i), f.needs(i), again) for i in range(inputs)]
         y = compute(*xs, *f.attrs)
         wanted = [x for i, x in enumerate(xs) if f.needs(i)]
-        flow = any(map(requires_grad, y if isinstance(y, (list, tuple)) else (y,)))
+        flow = any(map(requires_grad, [y] if is_tensor(y) else y))
         found = grad(y, wanted, g, create_graph=again, allow_unused=True) if flow else (None,) * len(wanted)
     finally:
         epoch.grad = again
