@@ -92,23 +92,33 @@ def _first(p: Program, inputs: list[Any]) -> Any:
     if tier[0] == "compiled":
         return None
     looks = tier[0] == "auto" and _looks(p)
-    at_hand = _planned(p, inputs, found_only=True) if looks else None
+    at_hand = _planned(p, inputs, found_only=True) if looks and not _shared[0] else None
     if at_hand is not None:
         return at_hand
-    _new[1] += looks
     from .compiler.cpu.first_tier.errors import UnsupportedError
     from .compiler.cpu.target import MissingCompiler
     from .first_tier.shared_programs import shared
 
     try:
         with _collector.resting():
-            found = shared(p) or _in_first_tier(p)
+            found = shared(p)
+            if looks:
+                at_hand = _looked_for(p, inputs, found)
+            found = found or at_hand or _in_first_tier(p)
     except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
     if tier[0] == "auto" and not looks and found.seconds > RESTORING and _new[2] < MISSES:
         at_hand = _planned(p, inputs, found_only=True)
         _new[2] += at_hand is None
     return at_hand or found
+
+
+def _looked_for(p: Program, inputs: list[Any], found: Any) -> Any:
+    """The program from the disk, if that has not been asked yet and it is not planned for all sizes (``found``)."""
+    at_hand = _planned(p, inputs, found_only=True) if _shared[0] and not found else None
+    _new[1] += not found and at_hand is None
+    _shared[0] = found is not None
+    return at_hand
 
 
 def _in_first_tier(p: Program) -> Any:
@@ -127,6 +137,7 @@ def _looks(p: Program) -> bool:
     return _new[0] <= LOOKS and _new[1] < MISSES and len(p.order) < LONG
 
 
+_shared = [False]  # was the last new program planned for all sizes? Then the next one is looked for among such first
 _new = [0, 0, 0]  # programs so far, those that were not on the disk, and later ones that take long
 
 

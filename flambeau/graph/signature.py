@@ -23,6 +23,7 @@ class UnknownError(Exception):
     """Something has no signature."""
 
 
+_PLAIN = frozenset([int, float, complex, bool, str, bytes, type(None)])
 _operators: dict[Operator, str] = {}
 
 
@@ -84,7 +85,7 @@ def _text(x: Any) -> str:
         UnknownError: there is none.
     """
     kind = type(x)
-    if kind in (int, float, complex, bool, str, bytes, type(None)):
+    if kind in _PLAIN or kind is tuple and _PLAIN.issuperset(map(type, x)):
         return repr(x)
     if kind is dtype:
         return x.name

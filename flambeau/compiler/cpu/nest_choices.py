@@ -7,8 +7,7 @@ from math import prod
 from ..affine import Affine
 from ..loops import Nest, accesses
 from . import nest_reduce as partial
-
-LANES = 16  # partial results of a reduction
+from .nest_reduce import LANES
 
 
 def choose(n: Nest) -> tuple[int | None, bool]:

@@ -11,6 +11,8 @@ from . import nest_maps as maps
 
 KINDS = {"sum": "fui", "prod": "fui", "max": "fuib", "min": "fuib", "any": "b", "all": "b"}
 
+LANES = 16  # partial results of a reduction
+
 
 def supported(name: str, operand: dtype, result: dtype) -> bool:
     """Can the reduction be generated for these dtypes?"""

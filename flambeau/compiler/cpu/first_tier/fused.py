@@ -23,7 +23,7 @@ from ...simplify import readers
 from ...triangles import neutral_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default
-from ..nest_choices import LANES
+from ..nest_reduce import LANES
 from ..target import Target
 from ..text import constant, memory_type, type_of
 from .errors import UnsupportedError

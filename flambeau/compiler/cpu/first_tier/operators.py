@@ -21,13 +21,10 @@ from ...shorten import LONGEST, shorten
 from ...simplify import simplify
 from .. import nest_reduce
 from ..code_cache import default
-from ..recurrence import supported as recurrence_supported
 from . import maps
-from .contractions import Contraction, UnsupportedError, contraction
-from .depthwise import depthwise
+from .errors import UnsupportedError
 from .fused import Group, fused, groups
 from .present import Sizes, count, sized
-from .recurrences import recurrence
 from .reduced_in_steps import ReducedInSteps, as_it_is
 from .reductions import is_of_rows
 from .widths import FLOATS, LARGE
@@ -248,6 +245,9 @@ class Planned:
         self.strides[v] = row_major(v.shape)
 
     def _contract(self, v: Value) -> None:
+        from .contractions import Contraction, contraction  # with loops and plans: 15 ms that samplers do not need
+        from .depthwise import depthwise
+
         ins = [self.whole(a) for a in v.args]
         if v.dtype.kind != "f" or 0 in v.shape or any(0 in a.shape for a in v.args):
             self.step(v, functools.partial(reference._contract, v), ins)
@@ -277,9 +277,12 @@ class Planned:
     _gather = _scatter = _scan = _extern = _other
 
     def _recur(self, v: Value) -> None:
+        from ..recurrence import supported
+        from .recurrences import recurrence
+
         if 0 in v.shape:
             self._other(v)
-        elif recurrence_supported(v, default().target):
+        elif supported(v, default().target):
             self.sizes.held.add(v.params.units)
             self.step(v, recurrence(v), self.arguments(v), sized=False)
         else:

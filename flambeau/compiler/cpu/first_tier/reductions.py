@@ -12,7 +12,7 @@ import numpy as np
 
 from ....dtypes import dtype
 from .. import nest_reduce
-from ..nest_choices import LANES
+from ..nest_reduce import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
 from . import maps

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...._records import Record
+from ..between_runs import address
 from ..code_cache import default
 
 
@@ -99,14 +100,14 @@ class Table:
         terms, ends, members = [np.frombuffer(part, np.int64) for part in (sums.terms, sums.ends, sums.members)]
         self.added, self.found = [np.zeros(n, np.int64) for n in (len(places), len(ends) - len(places))]
         self._given = np.ones(1 + sums.sizes, np.int64)
-        first = self.found.ctypes.data
+        first = address(self.found)
         to = np.concatenate([np.array(places, np.int64), np.arange(first, first + self.found.nbytes, 8)])
         count = len(terms) // (1 + sums.most)
         table = terms, np.zeros(count, np.int64), ends, members, self.added, to
         numbers = count, sums.most, len(places), len(ends)
-        self._told = np.array([a.ctypes.data for a in (self._given, *table)] + [*numbers], np.int64)
+        self._told = np.array([address(a) for a in (self._given, *table)] + [*numbers], np.int64)
         self._kept = table
-        self._evaluate, self._address = evaluating(), ctypes.c_void_p(self._told.ctypes.data)
+        self._evaluate, self._address = evaluating(), ctypes.c_void_p(address(self._told))
 
     def evaluate(self, sizes: Sequence[int]) -> None:
         """Writes the sums for these sizes."""
