@@ -51,6 +51,32 @@ def test_what_is_no_plain_arithmetic_is_recorded() -> None:
     assert (pending * x).tolist() == [1, 6, 15]
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_running_sums_are_those_of_int64(shape: tuple[int, ...]) -> None:
+    a = np.random.default_rng(len(shape)).integers(-(2**62), 2**62, shape)
+    x = torch.tensor(a)
+    for dim in range(-len(shape), len(shape)):
+        y, z = x.cumsum(dim), x.mT.cumsum(dim) if len(shape) > 1 else x.flip(0).cumsum(dim)
+        assert not y._s.pending and y.is_contiguous() and y.dtype is torch.int64
+        assert y.tolist() == np.cumsum(a, dim).tolist()
+        assert z.tolist() == np.cumsum(a.swapaxes(-1, -2) if len(shape) > 1 else a[::-1], dim).tolist()
+    y = x.cumsum(0)
+    x += 1
+    assert y.tolist() == np.cumsum(a, 0).tolist()
+
+
+def test_other_running_sums_are_recorded() -> None:
+    x = torch.tensor([1, 2, 3])
+    out = torch.empty(0, dtype=torch.int64)
+    for y in (x.cumsum(0, dtype=torch.float32), x.float().cumsum(0), (torch.arange(3) + x).cumsum(0)):
+        assert y._s.pending
+    assert torch.cumsum(x, 0, out=out) is out and out.tolist() == [1, 3, 6]
+    assert x.cumsum(0, dtype=torch.float32).tolist() == [1.0, 3.0, 6.0]
+    assert torch.tensor(5).cumsum(0).tolist() == 5
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        x.cumsum(1)
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, bool])
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_gather_of_few_integers(kind: Any, dim: int) -> None:

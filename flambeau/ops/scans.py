@@ -12,6 +12,7 @@ from ..dtypes import SCALAR_NAMES, bool_, complex64, complex128, finfo, float32,
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
+from ._immediate import summed
 from ._registry import call, call_inplace, export, into, requires_grad, wrap_dim
 from .extremes import into_named, place
 from .reductions import asked_dtype, sum_dtype, wide
@@ -65,7 +66,12 @@ CUMPROD = Operator("cumprod", _scan_ty, _scan_lower("prod"), _cumprod_vjp, saves
 @tensor_first
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running sums along ``dim`` (https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html)."""
-    return into(call(CUMSUM, (input,), _scan_attrs("cumsum", input, dim, dtype, out)), out, "cumsum")
+    attrs = _scan_attrs("cumsum", input, dim, dtype, out)
+    if attrs[1] is int64 is input._ty.dtype and out is None:
+        found = summed(input, attrs[0])
+        if found is not None:
+            return found
+    return into(call(CUMSUM, (input,), attrs), out, "cumsum")
 
 
 def _scan_attrs(name: str, x: Any, dim: int, dt: Any, out: Any) -> tuple[int, Any]:
