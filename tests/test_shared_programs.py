@@ -463,6 +463,8 @@ def test_what_is_the_same_behind_all_fronts_is_planned_once(
         return split
 
     monkeypatch.setattr(split_programs, "in_parts", noted)
+    monkeypatch.setattr(split_programs, "_behind", {})
+    monkeypatch.setattr(patterns, "_patterns", {})
     net = Text()
     with torch.no_grad():
         for length in (5, 6, 7, 9, 16):
