@@ -40,6 +40,7 @@ from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.cpu.target import NAMED
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.numpy import to_memory
+from flambeau.graph.types import ty
 from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
 
 SIZES = [1, 2, 3, 5, 8, 16, 17, 30, 33]
@@ -279,6 +280,25 @@ def test_direct_convolutions_add_in_the_same_order(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(contract_packing, "LEAST", 1 << 60)
     monkeypatch.setattr(generating, "_known", {})
     np.testing.assert_array_equal(fast[0], native(b.f, arrays)[0])
+
+
+def test_gradients_of_weights_whose_channels_lie_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk is some channels under whole windows, as where they come first; the bits are the same."""
+    shapes, chosen, results = [(8, 32, 12, 12), (8, 16, 12, 12)], [], []
+    choose = contract_direct_plan.direct
+    monkeypatch.setattr(contract, "direct", lambda *a: chosen.append(choose(*a)) or chosen[-1])
+    arrays = [np.random.default_rng(k).standard_normal(prod(s)).astype(np.float32) for k, s in enumerate(shapes)]
+    for strides in ((288, 9, 3, 1), (288, 1, 96, 32)):
+        b, g = Builder(), Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+        ins = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
+        b.f.outputs = [b.map("mul", lower_weight(b, *ins, (3, 3), g), b.const(0.1, dt.float32))]
+        program = execute.Executable(b.f, [ty((16, 32, 3, 3), dt.float32, strides)], Pool(1, default()))
+        found = program.run(arrays, [])[0]
+        results.append(np.lib.stride_tricks.as_strided(found, (16, 32, 3, 3), [4 * s for s in strides]))
+    np.testing.assert_array_equal(*results)
+    first, second = [d for d in chosen if d is not None]
+    assert [first.count[k] for k in first.rows] == [second.count[k] for k in second.rows]
+    assert len(first.along) > 1 and second.along == second.rows[:1]
 
 
 @pytest.mark.parametrize(("channels", "outputs", "side"), [(1024, 48, 7), (300, 35, 10), (640, 64, 8)])

@@ -438,13 +438,14 @@ class DirectConvolution(Stepping):
                 self.indices[last] = self.sum(self.low[last], i, self.chain[-1])
                 for k in along[:-1]:
                     self.indices[k] = self.low[k]
-                self.square_of_results(self.step_from(at, i, self.width), column, min(high - low, self.lanes))
+                place = self.step_from(at, i, self.row_strides()[last])
+                self.square_of_results(place, column, min(high - low, self.lanes))
                 self.leave(depth)
 
     def square_of_results(self, at: str, column: str, rows: int) -> None:
         """The results of ``rows`` rows in as many columns as there are lanes."""
-        zero = constant(0, self.base, self.lanes)
-        regs = [self.vector_at(self.step_from(at, str(j * self.width))) for j in range(rows)]
+        zero, step = constant(0, self.base, self.lanes), self.row_strides()[self.d.along[-1]]
+        regs = [self.vector_at(self.step_from(at, str(j * step))) for j in range(rows)]
         regs = self.turned(regs + [zero] * (self.lanes - rows))
         mask = None if rows == self.lanes else lane_list([j < rows for j in range(self.lanes)], "i1")
         square = self.part("square")

@@ -53,7 +53,7 @@ class Direct(Plan):
     ``vector``: which side P is; ``outer``: kept loops of which each index is a chunk's; ``rows``: R, in order;
     ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
     many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
-    read where it lies; ``along``: innermost row loops that results run along, empty where they run along V; ``ahead``:
+    read where it lies; ``along``: the innermost row loops, or any one, that results run along, empty where they run along V; ``ahead``:
     is what is packed next asked for while this block is multiplied? ``at_once``: how many steps of reduced loops are
     code of their own, one behind the other.
     """
@@ -178,7 +178,7 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     if sources is None:
         return None
     kept = [k for k, r in enumerate(n.reduced) if not r]
-    rows = [k for k in kept if q.of(k) and not p.of(k)]
+    rows = _windows_last([k for k in kept if q.of(k) and not p.of(k)], sources)
     outer = [k for k in kept if k not in rows and k != axis]
     d = Direct(axis, lanes, False, kept, vector=vector, outer=outer, rows=rows, sources=sources)
     d.count = dict(enumerate(n.sizes)) | dict.fromkeys(outer, 1)
@@ -189,6 +189,15 @@ def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsi
     d.at_once = _at_once(n, d) if target.is_narrow else {}
     d.along = _along(n, d)
     return d if d.chunks <= MAX_CHUNKS and _workspace(n, d) * itemsize <= WORKSPACE else None
+
+
+def _windows_last(rows: list[int], sources: list[Source]) -> list[int]:
+    """The loops of rows with those along windows last: a chunk is some channels under whole windows.
+
+    That is not their order where the channels of a weight, or of its gradient, lie last.
+    """
+    within = {k for s in sources if len(s.index.terms) > 1 for k, _ in s.index.terms}
+    return sorted(rows, key=lambda k: k in within)
 
 
 def _workspace(n: Nest, d: Direct) -> int:
@@ -341,8 +350,10 @@ def _along(n: Nest, d: Direct) -> list[int]:
     if all(x.of(d.axis) == 1 for x in behind):  # type: ignore[arg-type]
         return []
     last = min(d.rows, key=lambda k: behind[0].of(k) or 1 << 60)
-    if any(x.of(last) not in (0, 1) for x in behind) or last != d.rows[-1]:
+    if any(x.of(last) not in (0, 1) for x in behind):
         return []
+    if last != d.rows[-1]:
+        return [last]
     reads = _after(n)
     run = [last]
     for k in reversed(d.rows[:-1]):
