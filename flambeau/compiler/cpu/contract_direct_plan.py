@@ -53,9 +53,9 @@ class Direct(Plan):
     ``vector``: which side P is; ``outer``: kept loops of which each index is a chunk's; ``rows``: R, in order;
     ``box``: indices of row loops in a tile; ``wide``: vectors of V in a panel; ``panels``: of a chunk; ``count``: how
     many indices of each loop a chunk has (of reduced loops: a block); ``sources``: of the copy of Q, empty where it is
-    read where it lies; ``along``: the innermost row loops, or any one, that results run along, empty where they run along V; ``ahead``:
-    is what is packed next asked for while this block is multiplied? ``at_once``: how many steps of reduced loops are
-    code of their own, one behind the other.
+    read where it lies; ``along``: the innermost row loops, or any one, that results run along, empty where they run
+    along V; ``ahead``: is what is packed next asked for while this block is multiplied? ``at_once``: how many steps of
+    reduced loops are code of their own, one behind the other.
     """
 
     vector: int = 0
