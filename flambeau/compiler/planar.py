@@ -7,8 +7,10 @@ less. (Other convolutions copy what a chunk reads anyway, and have channels in t
 
 from __future__ import annotations
 
+from math import prod
+
 from .affine import row_major
-from .cpu.contract_order import labels_of
+from .cpu.contract_order import sizes_of
 from .ir import Function, Value
 from .simplify import Rewriter, copied, rewritten, without_dead
 
@@ -36,12 +38,11 @@ def _is_depthwise(v: Value) -> bool:
     """Is it a contraction of which each window meets one weight?"""
     if v.kind != "contract" or v.dtype.kind != "f":
         return False
-    sizes = {c: n for a, labels in zip(v.args, v.params) for c, n in zip(labels, a.shape)}
-    total = 1
-    for c in labels_of(*v.params):
-        total *= sizes[c]
+    sizes = sizes_of(v)
     own = [labels for a, labels in zip(v.args, v.params) if a.kind == "view" and a.name == "window"]
-    return total >= LEAST and any(all(c in labels or sizes[c] == 1 for c in v.params[2]) for labels in own)
+    if prod(sizes.values()) < LEAST:
+        return False
+    return any(all(c in labels or sizes[c] == 1 for c in v.params[2]) for labels in own)
 
 
 def _beside(r: Rewriter, a: Value, copies: dict[Value, Value]) -> Value:

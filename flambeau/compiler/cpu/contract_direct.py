@@ -11,7 +11,7 @@ from ..affine import Affine
 from ..loops import Nest
 from . import nest_maps as maps
 from .contract_direct_plan import Direct
-from .contract_sources import Source, extent, load
+from .contract_sources import Source, extent, load, strides
 from .contract_steps import Stepping
 from .nest_loops import Kernel
 from .target import Target
@@ -199,11 +199,7 @@ class DirectConvolution(Stepping):
 
     def copy_strides(self) -> list[int]:
         """The strides of the copy's dimensions."""
-        out, step = [], 1
-        for s in reversed(self.d.sources):
-            out.insert(0, step)
-            step *= extent(s, self.d.count)
-        return out
+        return strides(self.d.sources, self.d.count)
 
     def first_of(self, s: Source) -> str:
         """The first index of a source that the chunk and the block reach."""
@@ -220,8 +216,8 @@ class DirectConvolution(Stepping):
         signs = {k: 1 for s in d.sources for k, _ in s.index.terms}
         assert all(k in signs for k, _ in at.address.terms)
         source = self.step_from(self.operand(at.value, False), str(const))
-        to, inside, strides = self.part("copy"), "", self.copy_strides()
-        for s, stride in zip(d.sources[:-1], strides):
+        to, inside = self.part("copy"), ""
+        for s, stride in zip(d.sources[:-1], self.copy_strides()):
             first = self.first_of(s)
             i = self.each(extent(s, d.count))
             to, index = self.step_from(to, i, stride), self.sum(first, i, self.chain[-1])

@@ -15,7 +15,7 @@ from ..affine import Affine
 from ..ir import Value
 from ..loops import Load, Nest, Node, Reduction
 from .contract_plan import LATENCY, Operand, Plan, operands, plan
-from .contract_sources import Source, extent, load, sources_of
+from .contract_sources import Source, extent, load, sources_of, strides
 from .contract_steps import Stepping
 from .nest_loops import Kernel
 from .target import Target
@@ -23,7 +23,7 @@ from .text import constant, lane_list
 
 LEAST = 1 << 15  # products below which a copy is not worth its code
 WORTH = 6, 2  # products for each element that is copied, at least, and with windows some steps apart
-COPY = 1 << 20  # bytes of the copy: it stays in the second cache
+COPY = 1 << 20  # bytes of the copy: in the second cache, or half of it in the third
 LONG = 128  # products of a result, from which on a copy mostly pays
 TAPS = 16  # the same where a row is few vectors
 UNROLLED = 8  # vectors of a row that are copied without a loop
@@ -109,19 +109,10 @@ def _pays(n: Nest, p: Plan, sources: list[Source], met: float) -> bool:
 
 def _outer(n: Nest, sources: list[Source]) -> list[int]:
     """The first kept loops, up to one along which windows lie."""
-    inside = {k for s in sources if s.size is not None for k, _ in s.index.terms}
+    within = {k for s in sources if s.size is not None for k, _ in s.index.terms}
     kept = [k for k, r in enumerate(n.reduced) if not r]
-    first = next((at for at, k in enumerate(kept) if k in inside), len(kept))
-    return kept[:first] if set(kept[first:]) <= inside else []
-
-
-def strides(sources: list[Source], count: dict[int, int]) -> list[int]:
-    """The strides of the copy's dimensions."""
-    out, step = [], 1
-    for s in reversed(sources):
-        out.insert(0, step)
-        step *= extent(s, count)
-    return out
+    first = next((at for at, k in enumerate(kept) if k in within), len(kept))
+    return kept[:first] if set(kept[first:]) <= within else []
 
 
 def first_of(s: Source, count: dict[int, int]) -> int:

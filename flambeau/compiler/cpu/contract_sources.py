@@ -52,3 +52,12 @@ def sources_of(n: Nest, q: Operand) -> list[Source] | None:
 def extent(s: Source, count: dict[int, int]) -> int:
     """How many indices of a source the loops of a chunk reach."""
     return 1 + sum(abs(c) * (count[k] - 1) for k, c in s.index.terms)
+
+
+def strides(sources: list[Source], count: dict[int, int]) -> list[int]:
+    """The strides of the copy's dimensions."""
+    out, step = [], 1
+    for s in reversed(sources):
+        out.insert(0, step)
+        step *= extent(s, count)
+    return out
