@@ -21,7 +21,7 @@ LOOKS = 50  # new programs of a process that are looked for on the disk before t
 MISSES = 10  # unless so many were not there
 LONG = 5000  # nodes of a program: naming it takes as long as running it once
 RESTORING = 0.01  # seconds that a program from the disk takes, about
-EARLY = 0.1  # of what compiling takes: what runs have taken when the program is asked for beside this process
+EARLY = 0.05  # of the runs after which a program is compiled: after so many it is asked for beside this process
 LEAST = 0.5  # seconds that compiling takes where it is asked for: less is over before another process has begun
 JOINING = 8  # runs from which on a program counts with its equals: to tell which these are takes about as long as one
 TIERS = ("auto", "first", "compiled")
@@ -114,8 +114,9 @@ def _first(p: Program, inputs: list[Any]) -> Any:
 
 
 def _looked_for(p: Program, inputs: list[Any], found: Any) -> Any:
-    """The program from the disk, if that has not been asked yet and it is not planned for all sizes (``found``)."""
-    at_hand = _planned(p, inputs, found_only=True) if _shared[0] and not found else None
+    """The program from the disk, if that has not been asked yet and ``found``, for all sizes, is not there or slow."""
+    asked = _shared[0] and (not found or found.seconds > RESTORING)
+    at_hand = _planned(p, inputs, found_only=True) if asked else None
     _new[1] += not found and at_hand is None
     _shared[0] = found is not None
     return at_hand
@@ -123,10 +124,16 @@ def _looked_for(p: Program, inputs: list[Any], found: Any) -> Any:
 
 def _in_first_tier(p: Program) -> Any:
     """The program in the first tier, where it does not serve all sizes as a whole."""
+    from .first_tier import other_sizes, shared_programs
     from .first_tier.by_operator import FirstTier
     from .first_tier.split_programs import in_parts
 
-    return in_parts(p) or FirstTier(p)
+    found = other_sizes.of_other_sizes(p) or in_parts(p)
+    if found is None:
+        found = FirstTier(p)
+        if not shared_programs.is_to_come(p):
+            other_sizes.note(p, found)
+    return found
 
 
 def _looks(p: Program) -> bool:
@@ -137,7 +144,8 @@ def _looks(p: Program) -> bool:
     return _new[0] <= LOOKS and _new[1] < MISSES and len(p.order) < LONG
 
 
-_shared = [False]  # was the last new program planned for all sizes? Then the next one is looked for among such first
+# Is a new program looked for among those planned for all sizes first? If the last one was, or texts are to be expected.
+_shared = [False]
 _new = [0, 0, 0]  # programs so far, those that were not on the disk, and later ones that take long
 
 
@@ -154,7 +162,7 @@ def _promoted(p: Program, inputs: list[Any]) -> Any:
         if found is not None:
             return found
     limit = limited.limit
-    if limited.asked is None and limit * limited.seconds > LEAST and limited.ran >= max(2, EARLY * limit):
+    if limited.asked is None and limited.worth > LEAST and limited.ran >= max(2, EARLY * limit):
         limited.asked = _ask(p, inputs) or False
     return _compiled(p, inputs) if limited.ran >= limit and not limited.asked else limited
 
@@ -173,7 +181,7 @@ def _ask(p: Program, inputs: list[Any]) -> Any:
 
 def _from_beside(p: Program, inputs: list[Any]) -> Any:
     """Compiled code from beside this process; None if it is not there yet, or will never be."""
-    from .first_tier import by_operator
+    from .first_tier.paying import note_compiled
 
     asked = p.cache.asked
     if asked.answer is None:
@@ -182,7 +190,7 @@ def _from_beside(p: Program, inputs: list[Any]) -> Any:
     found = asked.answer and _compiled(p, inputs, found_only=True, olds=asked.olds)
     if not found:
         return None
-    by_operator.note_compiled(p.order)
+    note_compiled(p.order)
     return found
 
 
@@ -232,7 +240,7 @@ def _planned(p: Program, inputs: list[Any], found_only: bool = False, olds: Any 
 
     def plan() -> Any:
         from .compiler.cpu.execute import Executable
-        from .first_tier.by_operator import note_compiled
+        from .first_tier.paying import note_compiled
 
         with _collector.resting():
             found = Executable(p.function, p.outputs, olds=own)
@@ -258,6 +266,18 @@ def get_ready() -> None:
         from .compiler.cpu import stored
 
         stored.get_ready()
+
+
+def get_ready_for_sizes() -> None:
+    """Imports what programs need that differ in sizes alone: who looks words up will read texts of many lengths."""
+    if realise.executor[0] is run_compiled and tier[0] != "compiled":
+        from .compiler.cpu import pool
+        from .compiler.cpu.first_tier import errors  # noqa: F401
+        from .first_tier import conditions, shared_programs  # noqa: F401
+
+        pool.get_ready()
+        _twins.begin_early()
+        _shared[0] = True
 
 
 def of_one_number(op: Operator, dt: dtype) -> Any:

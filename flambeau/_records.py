@@ -6,12 +6,15 @@ compiled when a class makes its first tuple, annotations stay texts, and a class
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import NamedTuple as Record
 else:
     from collections import _tuplegetter
+
+    _UNEXPECTED = TypeError if sys.version_info >= (3, 13) else ValueError  # what namedtuple raises
 
     class _Making(type):
         """What makes the classes: tuples, whose own class is ``type``."""
@@ -56,7 +59,7 @@ else:
         """The same with other values in some fields."""
         found = self._make(map(given.pop, self._fields, self))
         if given:
-            raise ValueError(f"Got unexpected field names: {list(given)!r}")
+            raise _UNEXPECTED(f"Got unexpected field names: {list(given)!r}")
         return found
 
     def _asdict(self: Any) -> dict[str, Any]:

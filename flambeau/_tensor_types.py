@@ -121,6 +121,9 @@ def set_default_tensor_type(t: Any) -> None:
     Raises:
         TypeError: it is no floating type of the CPU.
     """
+    from .ops._warned import warn_of
+
+    warn_of("default type")
     dt = dtype_of(t)
     if not dt.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")

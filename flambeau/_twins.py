@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import marshal
 import os
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._later import imported
 from .compiler.twins import marked
-from .graph import realisation, tape
+from .graph import epoch, realisation, tape
 from .graph.epoch import exchanged
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ HOLDERS = (
     "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._calling", "ops._deferred_views",
     "ops._histories", "ops._viewing", "ops.classification_losses", "ops.stepping",
 )  # fmt: skip
+NO_HOLDERS = ("compiler.", "nn.modules.")  # whose modules, a third of all, name none of these functions
 ALIASES = ("_ty", "tensor_over", "fresh_tensor")  # other names under which modules import them
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
 READ_AFTER = 500  # realisations after which twins from the disk pay, or those that a process beside this one compiles
@@ -51,6 +53,20 @@ def in_parts() -> int | None:
     return 0
 
 
+def begin_early() -> None:
+    """Puts twins that are on the disk in place before the first step: much will be recorded that is new."""
+    from .compiler.twins import layout
+
+    if mode == "auto" and in_parts in realisation.steady_hooks and epoch.threads.epoch.alone and layout.supported():
+        try:
+            found = made(compile=False)
+        except _refusals():
+            found = None
+        if found is not None:
+            put(found)
+            realisation.steady_hooks.clear()
+
+
 def begin(at_once: bool = False) -> int | None:
     """Puts twins in the place of the functions, if they are at hand; else how many steps later to ask again.
 
@@ -63,9 +79,11 @@ def begin(at_once: bool = False) -> int | None:
         return None
     try:
         found = made(compile=at_once or mode == "now")
+        steps = realisation.counters["realisations"]
+        if found is None and steps < READ_AFTER and realisation.recorded() < realisation.MANY_NODES:
+            return READ_AFTER - steps  # or when there are many nodes: then they may pay what compiling them takes
         if found is None and _are_compiled_aside():
             return ASKED_EVERY
-        steps = realisation.counters["realisations"]
         if found is None and (steps >= COMPILED_AFTER or realisation.recorded() > realisation.TWINS_PAY):
             found = made(compile=True)
     except _refusals():
@@ -96,9 +114,10 @@ def _refusals() -> tuple[type[Exception], ...]:
 def put(found: Mapping[Any, Any]) -> None:
     """Puts twins in the place of their functions (or the other way round): nothing may be pending in other threads."""
     root = __name__.partition(".")[0] + "."
+    others = tuple([root + folder for folder in NO_HOLDERS])
     called = {*ALIASES, *[f.__name__ for pair in found.items() for f in pair]}
     for name, module in list(sys.modules.items()):
-        if name.startswith(root) and isinstance(module, ModuleType):
+        if name.startswith(root) and not name.startswith(others) and isinstance(module, ModuleType):
             names = imported(module)
             for key in names.keys() & called:
                 value = names[key]
@@ -127,6 +146,18 @@ def made(compile: bool) -> dict[Any, Any] | None:
 
 def _kept() -> tuple[Any, Any]:
     """The addresses of the code on the disk, and what is written there of what it reads; None if there is none."""
+    if not _read:
+        found = _looked_for()
+        if found[0] is None:
+            return found
+        _read.append(found)
+    return _read[0]
+
+
+_read: list[tuple[Any, Any]] = []
+
+
+def _looked_for() -> tuple[Any, Any]:
     from .compiler.cpu import pool
 
     cache = pool.default().cache
@@ -144,8 +175,8 @@ def _entry() -> str:
     from .compiler.twins import layout, linking
 
     shapes = repr([(cls.__basicsize__, layout.names_of(cls)) for cls in _classes()])
-    prints = map(linking.fingerprint, _functions())
-    return disk.key_of("twins", stored.source(), sys.version, pool.default().cache.target.key, shapes, *prints)
+    prints = hashlib.sha256(b"\0".join(map(linking.fingerprint, _functions()))).hexdigest()
+    return disk.key_of("twins", stored.source(), sys.version, pool.default().cache.target.key, shapes, prints)
 
 
 def _compiled(functions: list[Any], classes: list[type], cache: CodeCache, name: str) -> tuple[Any, list[Any]]:

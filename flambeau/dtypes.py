@@ -139,7 +139,7 @@ def set_default_dtype(d: dtype) -> None:
         TypeError: ``d`` is not a floating dtype.
     """
     if not isinstance(d, dtype) or not d.is_floating_point:
-        raise TypeError(f"only floating-point types are supported as the default type, but got {d}")
+        raise TypeError("only floating-point types are supported as the default type")
     if d is not _default[0]:
         _default[0] = d
         for hook in default_hooks:

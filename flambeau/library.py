@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import flambeau as torch
@@ -20,6 +19,16 @@ __all__ = [
 ]  # fmt: skip
 
 _operators: dict[str, CustomOpDef] = {}
+
+
+class _Members:
+    """The operators of a namespace."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'_OpNamespace' '{self.__name__}' object has no attribute '{name}'")
 
 
 class CustomOpDef:
@@ -34,7 +43,7 @@ class CustomOpDef:
         self._above: Callable[..., Any] | None = None  # what is called in place of the operator and its gradient
         self._function: Any = None
         _operators[name] = self
-        members = NAMESPACES.setdefault(namespace, SimpleNamespace())
+        members = NAMESPACES.setdefault(namespace, _Members(namespace))
         setattr(members, short.partition(".")[0], self)
 
     @property
@@ -106,6 +115,8 @@ class CustomOpDef:
             def backward(ctx: Any, *grads: Any) -> Any:
                 return backward(ctx, *grads)
 
+        name = self._qualname.replace("::", "_").replace(".", "_")
+        Defined.__name__ = Defined.__qualname__ = f"GeneratedBackwardFor_{name}_default"
         self._function = Defined
 
 

@@ -168,12 +168,12 @@ def _history(tensor: Any) -> list[str]:
     return ["requires_grad=True"] if tensor.requires_grad else []
 
 
-def add_suffixes(text: str, suffixes: list[str], indent: int) -> str:
-    """Append the suffixes, each on a new line where it would not fit."""
+def add_suffixes(text: str, suffixes: list[str], indent: int, apart: bool = False) -> str:
+    """Append the suffixes, each on a new line where it would not fit; the first always, if it is ``apart``."""
     parts = [text]
     length = len(text) - text.rfind("\n") + 1
-    for suffix in suffixes:
-        if length + len(suffix) + 2 > PRINT_OPTS.linewidth:
+    for i, suffix in enumerate(suffixes):
+        if (apart and not i) or length + len(suffix) + 2 > PRINT_OPTS.linewidth:
             parts.append(",\n" + " " * indent + suffix)
             length = indent + len(suffix)
         else:

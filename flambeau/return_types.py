@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
@@ -31,7 +32,7 @@ class Result(tuple):
 
 def _rebuilt(name: str, items: tuple[Any, ...]) -> Result:
     """The inverse of pickling."""
-    return globals()[name](items)
+    return getattr(sys.modules[__name__], name)(items)
 
 
 def result_type(name: str, *fields: str) -> type[Result]:
@@ -42,38 +43,52 @@ def result_type(name: str, *fields: str) -> type[Result]:
     return type(name, (Result,), body)
 
 
-max = result_type("max", "values", "indices")
-min = result_type("min", "values", "indices")
-aminmax = result_type("aminmax", "min", "max")
-cummax = result_type("cummax", "values", "indices")
-cummin = result_type("cummin", "values", "indices")
-kthvalue = result_type("kthvalue", "values", "indices")
-median = result_type("median", "values", "indices")
-nanmedian = result_type("nanmedian", "values", "indices")
-mode = result_type("mode", "values", "indices")
-sort = result_type("sort", "values", "indices")
-topk = result_type("topk", "values", "indices")
-histogram = result_type("histogram", "hist", "bin_edges")
-histogramdd = result_type("histogramdd", "hist", "bin_edges")
-frexp = result_type("frexp", "mantissa", "exponent")
-geqrf = result_type("geqrf", "a", "tau")
-qr = result_type("qr", "Q", "R")
-svd = result_type("svd", "U", "S", "V")
-slogdet = result_type("slogdet", "sign", "logabsdet")
-triangular_solve = result_type("triangular_solve", "solution", "cloned_coefficient")
-linalg_cholesky_ex = result_type("linalg_cholesky_ex", "L", "info")
-linalg_eig = result_type("linalg_eig", "eigenvalues", "eigenvectors")
-linalg_eigh = result_type("linalg_eigh", "eigenvalues", "eigenvectors")
-linalg_inv_ex = result_type("linalg_inv_ex", "inverse", "info")
-linalg_ldl_factor = result_type("linalg_ldl_factor", "LD", "pivots")
-linalg_ldl_factor_ex = result_type("linalg_ldl_factor_ex", "LD", "pivots", "info")
-linalg_lstsq = result_type("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
-linalg_lu = result_type("linalg_lu", "P", "L", "U")
-linalg_lu_factor = result_type("linalg_lu_factor", "LU", "pivots")
-linalg_lu_factor_ex = result_type("linalg_lu_factor_ex", "LU", "pivots", "info")
-linalg_qr = result_type("linalg_qr", "Q", "R")
-linalg_slogdet = result_type("linalg_slogdet", "sign", "logabsdet")
-linalg_solve_ex = result_type("linalg_solve_ex", "result", "info")
-linalg_svd = result_type("linalg_svd", "U", "S", "Vh")
-lu_unpack = result_type("lu_unpack", "P", "L", "U")
-_lu_with_info = result_type("_lu_with_info", "LU", "pivots", "info")
+_FIELDS = {
+    "max": "values indices",
+    "min": "values indices",
+    "aminmax": "min max",
+    "cummax": "values indices",
+    "cummin": "values indices",
+    "kthvalue": "values indices",
+    "median": "values indices",
+    "nanmedian": "values indices",
+    "mode": "values indices",
+    "sort": "values indices",
+    "topk": "values indices",
+    "histogram": "hist bin_edges",
+    "histogramdd": "hist bin_edges",
+    "frexp": "mantissa exponent",
+    "geqrf": "a tau",
+    "qr": "Q R",
+    "svd": "U S V",
+    "slogdet": "sign logabsdet",
+    "triangular_solve": "solution cloned_coefficient",
+    "linalg_cholesky_ex": "L info",
+    "linalg_eig": "eigenvalues eigenvectors",
+    "linalg_eigh": "eigenvalues eigenvectors",
+    "linalg_inv_ex": "inverse info",
+    "linalg_ldl_factor": "LD pivots",
+    "linalg_ldl_factor_ex": "LD pivots info",
+    "linalg_lstsq": "solution residuals rank singular_values",
+    "linalg_lu": "P L U",
+    "linalg_lu_factor": "LU pivots",
+    "linalg_lu_factor_ex": "LU pivots info",
+    "linalg_qr": "Q R",
+    "linalg_slogdet": "sign logabsdet",
+    "linalg_solve_ex": "result info",
+    "linalg_svd": "U S Vh",
+    "lu_unpack": "P L U",
+    "_lu_with_info": "LU pivots info",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A type, made when it is first asked for: of so many a program uses few."""
+    if name not in _FIELDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = result_type(name, *_FIELDS[name].split())
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FIELDS})

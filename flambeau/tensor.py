@@ -406,13 +406,16 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return UntypedStorage(self._s)
 
     def storage(self) -> Any:
-        """The storage, as elements of the tensor's dtype."""
+        """The storage, as elements of the tensor's dtype; deprecated for ``untyped_storage``."""
+        from .ops._warned import warn_of
+
+        warn_of("storage")
+        return self._typed_storage()
+
+    def _typed_storage(self) -> Any:
         from .storage import TypedStorage
 
         return TypedStorage(self._s, self._ty.dtype)
-
-    def _typed_storage(self) -> Any:
-        return self.storage()
 
     @property
     def data(self) -> Tensor:
@@ -493,6 +496,9 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Makes a leaf require grad, or no longer; returns the tensor."""
         edge = self._edge
+        if requires_grad not in (True, False):
+            raise TypeError("requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                            f"{type(requires_grad).__name__}")  # fmt: skip
         if isinstance(edge, (Fn, Out)):
             if not requires_grad:
                 raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
@@ -753,7 +759,7 @@ def _warn_non_leaf() -> None:
         "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
         "Tensor, "
         "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
-        "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
+        "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.",
         stacklevel=3,
     )
 
@@ -777,7 +783,10 @@ def _check_grad(x: Tensor, g: Any) -> None:
             "downstream systems that assume they match."
         )
     if g._ty.shape != x._ty.shape:
-        raise RuntimeError("assigned grad has data of a different size")
+        raise RuntimeError(
+            f"attempting to assign a gradient of size '{list(g._ty.shape)}' to a tensor of size '{list(x._ty.shape)}'. "
+            "Please ensure that the gradient and the tensor are the same size"
+        )
 
 
 @functools.cache

@@ -9,7 +9,8 @@ import gc
 import json
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -72,12 +73,22 @@ def all_is_looked_at_again_when_there_is_much_more() -> None:
     assert len(kept) < 2 * _collector.GROWTH * gc.get_freeze_count()
 
 
+@contextmanager
+def ten_nodes_being_many() -> Iterator[None]:
+    before = realisation.MANY_NODES
+    realisation.MANY_NODES = realisation._next_check[0] = 10
+    try:
+        yield
+    finally:
+        realisation.MANY_NODES = before
+
+
 def many_nodes_are_set_aside_until_they_are_forgotten() -> None:
-    realisation._next_check[0] = 10  # until all nodes are forgotten
-    x = torch.ones(3)
-    for k in range(20):
-        x = x.reshape(3, 1).reshape(3) + torch.ones(3, k + 1).sum(1)
-        x.tolist()
+    with ten_nodes_being_many():
+        x = torch.ones(3)
+        for k in range(20):
+            x = x.reshape(3, 1).reshape(3) + torch.ones(3, k + 1).sum(1)
+            x.tolist()
     assert _collector._around in gc.callbacks
     until_one_begins_by_itself()
     assert gc.get_freeze_count()
@@ -97,11 +108,11 @@ def until_one_of_the_newest(kept: list[list[int]]) -> None:
 def new_nodes_are_set_aside_before_a_full_collection() -> None:
     gc.collect()
     gc.set_threshold(100_000, 10, 10)
-    realisation._next_check[0] = 10
     kept: list[list[int]] = []
     ring = Ring()
     known = weakref.ref(ring)
-    torch.ones(3).tolist()
+    with ten_nodes_being_many():
+        torch.ones(3).tolist()
     until_one_of_the_newest(kept)
     assert not gc.get_freeze_count()
     _collector.set_new_aside()

@@ -203,8 +203,8 @@ def pack_everything(patch: pytest.MonkeyPatch, depth: int, shallow: int = 0) -> 
 
 
 def on_another_processor(case: Case, rng: random.Random) -> None:
-    """Code for older instruction sets."""
-    pool = pool_of(rng.choice(["avx2", "sse4", "sse2"]))
+    """Code for older instruction sets, and as for newer ones."""
+    pool = pool_of(rng.choice(["avx512-emulated", "avx2", "sse4", "sse2"]))
     if pool is not None:
         case.agree(case.run(pool=pool))
 

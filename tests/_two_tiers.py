@@ -1,6 +1,7 @@
 """Runs every program in the first tier and compiled, and compares the bits of what they give.
 
-In the first tier it runs operator by operator and, where it can, as the native program of its structure.
+In the first tier it runs operator by operator and, where it can, as the native program of its structure and as one
+that differs from another one in sizes alone.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import numpy as np
 from flambeau import _execution
 from flambeau.compiler import flight
 from flambeau.compiler.cpu.first_tier.errors import UnsupportedError
-from flambeau.first_tier import by_operator, shared_programs, split_programs
+from flambeau.first_tier import by_operator, other_sizes, shared_programs, split_programs
 from flambeau.graph.program import Program, in_order
 
-ran = {"both": 0, "compiled": 0, "shared": 0}
+ran = {"both": 0, "compiled": 0, "shared": 0, "again": 0}
 _first: dict[Program, Any] = {}
+_again: dict[Program, Any] = {}
 _shared: dict[Program, Any] = {}
 
 
 def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     """The compiled program's outputs, which the first tier's must equal; so must an error."""
     if p not in _first:
+        _again[p] = other_sizes.of_other_sizes(p)
         _first[p] = _in_first_tier(p)
         _shared[p] = _first[p] and (shared_programs.shared(p, at_once=True) or split_programs.in_parts(p, at_once=True))
+        if _first[p] and not _shared[p] and p.alike is None:
+            other_sizes.note(p, _first[p])
     try:
         found: Any = _first[p] and _first[p].run(inputs, scalars)
     except UnsupportedError:
@@ -32,6 +37,7 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     except Exception as error:
         found = error
     shared = _shared[p] and _shared[p].run(inputs, scalars)
+    again = _again[p] and found is not None and not isinstance(found, Exception) and _again[p].run(inputs, scalars)
     try:
         outs = _compiled(p, inputs, scalars)
     except Exception as error:
@@ -44,6 +50,9 @@ def run(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.ndarray]:
     if shared is not None:
         ran["shared"] += 1
         _compare(p, shared, outs)
+    if again:
+        ran["again"] = ran.get("again", 0) + 1
+        _compare(p, again, outs)
     return outs
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.compiler.cpu.vector_math import FUNCTIONS, Module, VectorMath
+from flambeau.compiler.cpu.vector_math import FUNCTIONS
+from flambeau.compiler.cpu.vector_math.emitter import VectorMath
+from flambeau.compiler.cpu.vector_math.ssa import Module
 
 ELEMENT = {"float32": "float", "float64": "double"}
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import io
+import os
 import urllib.error
+import zipfile
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -133,10 +137,60 @@ def test_scripts_and_traces_are_the_thing_itself() -> None:
     assert jit.trace(lambda *values: calls.append(values), (1, 2)) is not None and calls == [(1, 2)]
     assert not jit.is_scripting() and not jit.is_tracing() and not isinstance(double, jit.ScriptFunction)
     assert jit.wait(jit.fork(double, 4)) == 8 and jit.annotate(int, 5) == 5
-    with pytest.raises(NotImplementedError, match=r"torch\.jit\.save is not supported.*state_dict"):
-        jit.save(double, "file")
+    with pytest.raises(RuntimeError, match=r"torch\.jit\.save of flambeau keeps functions and classes by name"):
+        jit.save(double, io.BytesIO())
     with pytest.raises(AttributeError, match=r"module 'torch\.jit' has no attribute 'nothing'"):
         jit.nothing  # noqa: B018
+
+
+def triple(value: Any) -> Any:
+    return value * 3
+
+
+def test_what_was_scripted_is_saved_and_loaded(tmp_path: Path) -> None:
+    layer = torch.jit.trace(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()), torch.ones(1, 2))
+    layer.save(tmp_path / "layer.pt", _extra_files={"notes": "text"})
+    files = {"notes": "", "more": ""}
+    loaded = jit.load(tmp_path / "layer.pt", "cpu", _extra_files=files)
+    assert files == {"notes": b"text", "more": b""} and repr(loaded) == repr(layer)
+    assert torch.equal(loaded(torch.ones(4, 2)), layer(torch.ones(4, 2)))
+    file = io.BytesIO()
+    jit.script(triple).save(file)
+    file.seek(0)
+    assert jit.load(file) is triple
+    assert set(copy.deepcopy(layer).state_dict()) == {"0.weight", "0.bias"}
+
+
+class Harm:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("harm",)
+
+
+def test_an_archive_names_no_more_than_modules_and_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    encoder = torch.nn.TransformerEncoderLayer(4, 2, 8).eval()
+    for what, refused in ((Harm(), r"names \w+\.mkdir, which is none"), (("os", "makedirs"), "function os.makedirs"),
+                          (("test_absent_devices", "Harm"), "function"), (encoder, "")):  # fmt: skip
+        file = io.BytesIO()
+        torch.save({"kind": "flambeau.jit", "what": what, "files": {}}, file)
+        file.seek(0)
+        if refused:
+            with pytest.raises(RuntimeError, match=refused):
+                jit.load(file)
+        else:
+            assert repr(jit.load(file)) == repr(what)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_archive_of_flambeau() -> None:
+    with pytest.raises(ValueError, match="The provided filename nowhere does not exist"):
+        jit.load("nowhere")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("model/constants.pkl", b"")
+    file.seek(0)
+    with pytest.raises(NotImplementedError, match="archives of TorchScript, which hold no Python"):
+        jit.load(file)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_local_response_norm_of_images_is_float32():
     assert found == [torch.bfloat16, torch.float32]
 
 
+@pytest.mark.filterwarnings("ignore:torch.qr is deprecated")
 def test_what_computes_in_float32():
     x, y = torch.ones(1, 2, 4, 4, dtype=torch.bfloat16), torch.ones(1, 1, 4, 4, 4, dtype=torch.bfloat16)
     m = torch.eye(3, dtype=torch.bfloat16)

@@ -185,3 +185,9 @@ def test_flags_of_backends() -> None:
     with pytest.raises(RuntimeError, match="without MPS backend"):
         backends.mps.is_macos13_or_newer()
     assert not backends.flags_frozen() and not backends.cusparselt.is_available()
+
+
+def test_limits_of_the_tracer_are_blocks_that_change_nothing() -> None:
+    with torch._dynamo.utils.disable_cache_limit():
+        assert torch.compile(torch.neg)(torch.ones(1)).item() == -1
+    assert not torch._dynamo.utils.counters["graph_break"]

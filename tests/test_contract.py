@@ -5,6 +5,7 @@ Operands are small integers, so sums are exact in whatever order they are added.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -35,9 +36,10 @@ from flambeau.compiler.cpu import (
     generating,
     schedule,
 )
+from flambeau.compiler.cpu.assemble import assembly
 from flambeau.compiler.cpu.code_cache import default
 from flambeau.compiler.cpu.pool import Pool
-from flambeau.compiler.cpu.target import NAMED
+from flambeau.compiler.cpu.target import NAMED, Target
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.numpy import to_memory
 from flambeau.graph.types import ty
@@ -155,14 +157,15 @@ def test_short_sums_read_where_operands_lie(case: Any) -> None:
 
 
 def weight_gradient(batch: int, rows: int, columns: int, processor: str) -> tuple[Function, Any]:
-    """The gradient of a linear layer's weight, and how a processor with such features packs it."""
+    """The gradient of a linear layer's weight, and how an x86-64 processor with such features packs it."""
     b = Builder()
     shapes = ((batch, columns), (batch, rows))
     x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate(shapes)]
     b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
     (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
     assert k is not None
-    found = contract_packing.packing(k.nest, default().target._replace(features=NAMED[processor][1]), 4)
+    cpu, features, _ = NAMED[processor]
+    found = contract_packing.packing(k.nest, Target("x86_64-unknown-linux-gnu", cpu, features, "22"), 4)
     assert found is not None
     return b.f, found
 
@@ -170,6 +173,22 @@ def weight_gradient(batch: int, rows: int, columns: int, processor: str) -> tupl
 def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
     _, found = weight_gradient(128, 200, 300, "avx512")
     assert found.direct and found.chunks > 4
+
+
+@pytest.mark.parametrize("cpu", ["skylake-avx512", "znver4"])
+@pytest.mark.parametrize(("batch", "rows", "columns"), [(128, 512, 784), (256, 32, 1000)])
+def test_tiles_stay_in_many_registers(batch: int, rows: int, columns: int, cpu: str) -> None:
+    """LLVM neither moves sums from register to register nor into memory."""
+    b = Builder()
+    x, dy = [b.input(k, s, dt.float32, (row_major(s), 0)) for k, s in enumerate([(batch, columns), (batch, rows)])]
+    b.f.outputs = [b.contract("bi,bo->oi", x, dy)]
+    (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
+    assert k is not None
+    wide = Target("x86_64-unknown-linux-gnu", cpu, NAMED["avx512"][1], "22")
+    blocks = re.split(r"\n\.LBB|\n\tj", assembly(contract.generate(k.nest, wide).text, wide))
+    sums = max(blocks, key=lambda block: block.count("vfmadd"))
+    assert sums.count("vfmadd") > 20
+    assert re.findall(r"vmov\w+\s+%zmm\d+, %zmm\d+|zmm.*\(%rsp|\(%rsp.*zmm", sums) == []
 
 
 def test_where_a_tile_reads_a_line_of_a_row_a_weight_gradient_is_packed() -> None:

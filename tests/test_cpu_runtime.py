@@ -68,13 +68,25 @@ class TestTarget:
 
     @pytest.mark.parametrize(
         ("name", "width", "registers", "fma"),
-        [("sse2", 16, 16, False), ("sse4", 16, 16, False), ("avx2", 32, 16, True), ("avx512", 64, 32, True)],
-    )
+        [
+            ("sse2", 16, 16, False), ("sse4", 16, 16, False), ("avx2", 32, 16, True), ("avx512", 64, 32, True),
+            ("avx512-emulated", 64, 32, True),
+        ],
+    )  # fmt: skip
     def test_named(self, name: str, width: int, registers: int, fma: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(machine, "cpu_words", frozenset)
         found = target.named(name, target.Target("x86_64-unknown-linux-gnu", "any", "", "22"))
         assert (found.vector_bytes, found.vector_registers, found.fma) == (width, registers, fma)
+        assert found.rounds == (name != "sse2")
         assert found.is_x86 and not found.is_arm
+
+    def test_emulation_plans_with_features_that_llvm_may_not_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "cpu_words", lambda: frozenset(["avx2", "fma", "f16c"]))
+        base = target.Target("x86_64-unknown-linux-gnu", "any", "", "22")
+        found, avx2 = target.named("avx512-emulated", base), target.named("avx2", base)
+        assert found.has("avx512f") and not found.has_masks and found.samples == 16 and found.key != avx2.key
+        assert (found.cpu, found.instructions) == (avx2.cpu, avx2.instructions)
+        assert "zmm" not in assembly(kernels.ADD, found)
 
     def test_arm(self) -> None:
         found = target.named("neon", target.Target("aarch64-unknown-linux-gnu", "any", "", "22"))
@@ -305,10 +317,27 @@ class TestCache:
         one, other, again = cache.load([kernels.ADD, kernels.SCALE, kernels.ADD])
         assert one == again != other and cache.compiled == 2
 
+    def test_texts_with_names_are_written_once(self, tmp_path: Path, host: target.Target) -> None:
+        written: list[str] = []
+
+        def write() -> str:
+            written.append("")
+            return kernels.SCALE
+
+        for _ in range(2):
+            assert [*self.cache(tmp_path, host).named("scale", write)] == ["kernel"]
+        assert len(written) == 1
+        self.cache(tmp_path, host).named("another name", write)
+        assert len(written) == 2
+        cache = self.cache(tmp_path, host)
+        cache.store.drop(cache.key(kernels.SCALE))
+        assert cache.named("scale", write) and cache.compiled == 1
+
     @pytest.mark.parametrize("change", ["cpu", "features", "llvm"])
     def test_what_else_decides(self, tmp_path: Path, host: target.Target, change: str) -> None:
         self.check(self.cache(tmp_path, host))
-        other = host._replace(**{change: {"cpu": "generic"}.get(change, getattr(host, change) + ",+cx16")})
+        others = {"cpu": "" if host.cpu == "generic" else "generic"}
+        other = host._replace(**{change: others.get(change, getattr(host, change) + ",+cx16")})
         cache = self.cache(tmp_path, other)
         cache.load([kernels.SCALE])
         assert cache.compiled == 1

@@ -464,6 +464,10 @@ class TestSettings:
         assert not out.any()
 
 
+def test_the_clock_counts() -> None:
+    assert 1e6 < pool(1).ticks_per_second < 1e11
+
+
 def test_profile() -> None:
     first, second = kernels.busy(200_000), Kernel(kernels.BUSY, (Buffer(0), Constant(20_000)), label="short")
     program = Executor([Segment((first, second), 6), Segment((second,), 1)], buffers=1, pool=pool(2))

@@ -178,6 +178,7 @@ def batches(dataset: Any, **options: Any) -> list[Any]:
     return [plain(batch) for batch in DataLoader(dataset, **options)]
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # by who runs the tests
 def test_streams() -> None:
     assert batches(Stream(), batch_size=3) == [[0, 1, 2], [3, 4, 5], [6]]
     assert batches(Stream(), batch_size=3, drop_last=True) == [[0, 1, 2], [3, 4, 5]]

@@ -154,3 +154,13 @@ def test_a_module_of_several_processes(alone: None) -> None:
     assert repr(outer).startswith("DistributedDataParallel(\n  (module): Linear(")
     with pytest.raises(NotImplementedError, match="there is one process"):
         outer.register_comm_hook(None, None)
+
+
+def test_placements_of_tensors_that_are_spread() -> None:
+    from flambeau.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+
+    assert [repr(p) for p in (Shard(0), Replicate(), Partial())] == ["Shard(dim=0)", "Replicate()", "Partial(sum)"]
+    assert Shard(1) == Shard(dim=1) != Shard(0) and Shard(1).is_shard(1) and not Shard(1).is_shard(0)
+    assert Replicate().is_replicate() and Partial("max").is_partial("max") and not isinstance(torch.ones(1), DTensor)
+    with pytest.raises(NotImplementedError, match="there is one process; use the tensor itself"):
+        distribute_tensor(torch.ones(1))

@@ -231,6 +231,7 @@ def check(expected: dict[str, Any], **actual: Any) -> None:
 
 
 @pytest.mark.parametrize("text", DISTRIBUTIONS)
+@pytest.mark.filterwarnings("ignore:Singular sample")
 def test_distribution(text: str) -> None:
     d = made("D." + text)
     shapes = repr((d.batch_shape, d.event_shape))
@@ -249,6 +250,7 @@ def test_distribution(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", DISTRIBUTIONS)
+@pytest.mark.filterwarnings("ignore:Singular sample")
 def test_expand(text: str) -> None:
     d = made("D." + text)
     wide = d.expand((2, *d.batch_shape))

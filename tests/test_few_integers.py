@@ -30,6 +30,21 @@ def test_arithmetic_is_that_of_int64(op: Any, shape: tuple[int, ...]) -> None:
         assert z.tolist() == op(a, values).tolist()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_numbers_minus_int64(shape: tuple[int, ...]) -> None:
+    a = np.random.default_rng(len(shape)).integers(-(2**63), 2**63 - 1, shape)
+    x = torch.tensor(a)
+    for number in (1, -(2**62), 0):
+        z = number - x
+        assert not z._s.pending
+        assert z.dtype is torch.int64
+        assert z.tolist() == (np.int64(number) - a).tolist()
+    assert (1 - torch.tensor([True, False]).long()).tolist() == [0, 1]
+    assert (1.5 - x)._s.pending
+    with pytest.raises(RuntimeError, match="bool"):
+        1 - torch.tensor([True])
+
+
 def test_columns_are_at_hand() -> None:
     x = torch.tensor(np.arange(12).reshape(3, 4))
     z = x[:, 1] * 10 + x[:, 2]
@@ -63,6 +78,15 @@ def test_running_sums_are_those_of_int64(shape: tuple[int, ...]) -> None:
     y = x.cumsum(0)
     x += 1
     assert y.tolist() == np.cumsum(a, 0).tolist()
+
+
+def test_running_sums_of_constants_are_at_hand() -> None:
+    mask = torch.ones((1, 3), dtype=torch.long)
+    y = mask.cumsum(-1) - 1
+    assert not y._s.pending and not mask._s.pending
+    assert y.tolist() == [[0, 1, 2]]
+    mask[0, 1] = 0
+    assert mask.cumsum(1).tolist() == [[1, 1, 2]]
 
 
 def test_other_running_sums_are_recorded() -> None:

@@ -27,7 +27,7 @@ from flambeau.compiler.cpu.first_tier.present import CountingBuilder
 from flambeau.compiler.cpu.first_tier.sizes import ONE, Size, Table, flat, times
 from flambeau.compiler.cpu.first_tier.widths import lanes_of
 from flambeau.dtypes import bool_, dtype, float32, float64
-from flambeau.first_tier import by_operator, shared_plans
+from flambeau.first_tier import by_operator, paying, shared_plans
 from flambeau.graph import realisation
 from flambeau.graph.node import SCALAR, Node
 from flambeau.graph.types import ty
@@ -271,7 +271,8 @@ def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
     """Operators that may share plans, with an attribute and with broadcasting where it has them."""
     x, y, w, row = torch.randn(m, n), torch.randn(m, n), torch.randn(k, n), torch.randn(n)
     unary = {name: getattr(torch, name) for name in ("neg", "exp", "relu", "sigmoid", "tanh", "abs", "log", "sqrt")}
-    unary |= {"gelu": F.gelu, "silu": F.silu}
+    unary |= {"gelu": F.gelu, "silu": F.silu, "leaky_relu": F.leaky_relu, "pow": lambda v: v**3}
+    unary |= {name: getattr(torch, name) for name in ("cos", "sin", "reciprocal", "rsqrt")}
     found: dict[str, Callable[[], Any]] = {name: lambda f=f: (f(x), f(row)) for name, f in unary.items()}
     found["gelu"] = lambda: (F.gelu(x), F.gelu(x, approximate="tanh"))
     for name in ("add", "sub", "mul", "div"):
@@ -296,9 +297,13 @@ def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
     differentiable = {
         "_softmax_backward_data": lambda v: v.softmax(-1), "_log_softmax_backward_data": lambda v: v.log_softmax(0),
         "sigmoid_backward": torch.sigmoid, "tanh_backward": torch.tanh, "threshold_backward": torch.relu,
+        "gelu_backward": F.gelu, "silu_backward": F.silu, "leaky_relu_backward": F.leaky_relu,
     }  # fmt: skip
     for name, f in differentiable.items():
         found[name] = lambda f=f: gradients(f, x, y)
+    found["masked_fill"] = lambda: (x.masked_fill(x > y, 2.0), x.masked_fill(row > 0, -1.0))
+    found["bitwise_not"] = lambda: (~(x > y), ~(row > 0))
+    found["amax"] = lambda: (x.amax(), x.amax(0), x.amax(1, keepdim=True))
     found["native_layer_norm"] = lambda: (F.layer_norm(x, (n,)), F.layer_norm(x, (m, n)), F.layer_norm(x, (n,), row))
     return found
 
@@ -316,7 +321,8 @@ def _of_counts(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
     for name, f in moments.items():
         found[name] = lambda f=f: (f(x), f(x, 0), f(x, 1, keepdim=True), f(torch.stack([x, y]), (0, 2)))
     targets = y.sigmoid()
-    for name in ("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy"):
+    losses = "mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"
+    for name in losses:
         loss = getattr(F, name)
         found[name] = lambda f=loss: tuple(f(x.sigmoid(), targets, reduction=r) for r in ("mean", "sum", "none"))
         found[name + "_backward"] = lambda f=loss: (
@@ -749,7 +755,7 @@ def test_what_comes_once_is_not_compiled(tier: Callable[[str], None]) -> None:
     for _ in range(20):
         x = torch.cat([x, x[:, -1:].exp().tanh()], 1)
         x.tolist()
-    assert set(programs()) <= {"FirstTier", "SharedProgram"}
+    assert set(programs()) <= {"FirstTier", "OfOtherSizes", "SharedProgram"}
 
 
 def test_what_comes_again_is_compiled_when_its_runs_have_cost_as_much(tier: Callable[[str], None]) -> None:
@@ -793,7 +799,7 @@ def test_what_was_compiled_before_is_compiled_sooner(tier: Callable[[str], None]
                 y = (y.sinh() * 2).sin()
             y.sum().item()
         *_, p = realisation.programs.values()
-        return by_operator.worth(p.order)
+        return paying.worth(p.order)
 
     tier("compiled")
     of(500)  # so that what does not say sizes has been compiled before

@@ -185,3 +185,12 @@ def test_no_second_derivative_where_several_zeros_meet(name: str) -> None:
                 g.sum().backward()
         else:
             g.sum().backward()
+
+
+def test_random_gradients_are_those_of_the_default_generator() -> None:
+    x = torch.linspace(0.1, 0.9, 3, dtype=torch.float64).requires_grad_()
+    torch.manual_seed(0)
+    assert torch.autograd.gradgradcheck(torch.exp, (x,))
+    assert torch.rand(1).item() == 0.4900934100151062
+    with pytest.raises(ValueError, match="but none of them have requires_grad=True"):
+        torch.autograd.gradcheck(torch.exp, (x.detach(),))

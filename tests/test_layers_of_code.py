@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import flambeau
+from flambeau import _twins
 
 HOME = Path(flambeau.__path__[0])
 LAYERS = ("ground", "compiler", "graph", "streams", "ops", "autograd", "tensors", "libraries", "tools")
@@ -53,6 +54,7 @@ DOWNWARD = {
     ("ops.strided_views", "autograd.engine"): "the gradient of a written base runs through the gradient of its view",
     ("ops.classification_losses", "nn._reduction"): "the text of a deprecation warning",
     ("ops._watching", "_twins"): "who is told of all calls takes their place as twins do",
+    ("autograd.gradcheck", "testing"): "random gradients are drawn as its tensors are",
     ("_utils", "sparse._rebuilding"): "sparse tensors are rebuilt when a file is loaded",
     ("_utils", "nn.parameter"): "parameters are rebuilt when a file is loaded",
     ("storage", "serialization"): "storages are pickled as torch.save writes them",
@@ -128,6 +130,20 @@ def test_imports_go_upward() -> None:
 
 def test_imports_inside_functions_go_upward_but_for_those_listed() -> None:
     assert {(module, target) for module, target, inside in downward() if inside} == set(DOWNWARD)
+
+
+def test_where_twins_are_not_put_nobody_names_their_functions() -> None:
+    holders = {*_twins.HOLDERS, "ops._registry", "ops._arguments"}
+    found = [
+        (module, target)
+        for module, path in MODULES.items()
+        if module.startswith(_twins.NO_HOLDERS)
+        for node, _ in imports(ast.parse(path.read_text(encoding="utf-8")))
+        for target in targets(node, module, path)
+        if target in holders
+    ]
+    assert [module for module in MODULES if module.startswith(_twins.NO_HOLDERS)]
+    assert found == []
 
 
 def test_libraries_use_the_tensor_api_only() -> None:

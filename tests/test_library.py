@@ -84,3 +84,15 @@ def test_errors() -> None:
         torch.ops.nobody  # noqa: B018
     with pytest.raises(ValueError, match="Unsupported kind"):
         library.Library("tests", "MORE")
+
+
+def test_nodes_and_missing_operators_have_pytorchs_names() -> None:
+    @torch.library.custom_op("named::twice", mutates_args=())
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        return x.detach() * 2
+
+    twice.register_autograd(lambda ctx, g: g * 2)
+    y = twice(torch.ones(1, requires_grad=True))
+    assert type(y.grad_fn).__name__ == "GeneratedBackwardFor_named_twice_defaultBackward"
+    with pytest.raises(AttributeError, match="'_OpNamespace' 'named' object has no attribute 'thrice'"):
+        torch.ops.named.thrice(y)

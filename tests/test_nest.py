@@ -41,12 +41,14 @@ TARGETS = ["avx512", "avx2", "sse4", "sse2"]
 
 
 def pool_for(name: str) -> Pool:
-    """One thread for a named processor."""
-    base = default().target
-    try:
-        return Pool(1, CodeCache(targets.named(name, base)))
-    except (ValueError, NotImplementedError) as error:
-        pytest.skip(str(error))
+    """One thread for a named processor, which this one may have to emulate."""
+    base, reason = default().target, ""
+    for one in (name, f"{name}-emulated") if f"{name}-emulated" in targets.NAMED else (name,):
+        try:
+            return Pool(1, CodeCache(targets.named(one, base)))
+        except (ValueError, NotImplementedError) as error:
+            reason = str(error)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module", params=TARGETS)

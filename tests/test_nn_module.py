@@ -693,6 +693,8 @@ def test_names_of_pytorch() -> None:
     assert issubclass(nn.Conv2d, modules.conv._ConvNd) and issubclass(nn.BatchNorm1d, modules.batchnorm._BatchNorm)
     assert issubclass(nn.MSELoss, modules.loss._Loss) and modules.utils._pair(3) == (3, 3)
     assert nn.DataParallel(nn.ReLU())(torch.ones(1)).item() == 1
+    math = nn.attention.SDPBackend.MATH
+    assert (str(math), f"{math}", repr(math)) == ("SDPBackend.MATH", "SDPBackend.MATH", "<SDPBackend.MATH: 0>")
     with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):
         pass
 

@@ -256,6 +256,8 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers(name):
+    if name == "lstm" and tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 23):
+        pytest.skip("this version's reference implementation has no LSTM in both directions, nor its last cells")
     model, *inputs = LAYERS[name]
     proto = check(model.eval(), *inputs)
     named = {n for n, _ in [*model.named_parameters(), *model.named_buffers()] if "num_batches" not in n}

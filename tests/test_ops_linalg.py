@@ -193,6 +193,7 @@ def test_singular_and_empty_cases() -> None:
     assert info.tolist() == [1, 0] and x[1].tolist() == [[0.5], [0.25]]
 
 
+@pytest.mark.filterwarnings("ignore:Using torch.cross")
 def test_products() -> None:
     a, b, c = (
         torch.tensor(np.random.default_rng(i).standard_normal(s)) for i, s in enumerate([(5, 2), (2, 7), (7, 3)])
@@ -285,6 +286,7 @@ ANY: dict[str, Callable[[Any], Any]] = {
 
 @KINDS
 @pytest.mark.parametrize("name", SQUARE)
+@pytest.mark.filterwarnings("ignore:torch\\.(cholesky|triangular_solve) is deprecated")
 def test_gradients_of_square_matrices(name: str, is_complex: bool) -> None:
     assert gradcheck(SQUARE[name], matrix(2, 3, 3, is_complex=is_complex))
 
@@ -333,6 +335,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = 
 
 @KINDS
 @pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.filterwarnings("ignore:torch\\.(cholesky|triangular_solve) is deprecated")
 def test_gradients_of_pairs(name: str, is_complex: bool) -> None:
     f, a, b = PAIRS[name]
     assert gradcheck(f, (matrix(*a, is_complex=is_complex), matrix(*b, seed=1, is_complex=is_complex)))
@@ -431,6 +434,7 @@ GRAD_NAMES = {
 
 
 @pytest.mark.parametrize("expression", GRAD_NAMES)
+@pytest.mark.filterwarnings("ignore:torch\\.(cholesky|triangular_solve) is deprecated")
 def test_names_of_backward_nodes(expression: str) -> None:
     x = torch.eye(3, requires_grad=True)
     y = eval(expression, {"L": L, "torch": torch, "x": x})
@@ -503,6 +507,7 @@ def test_the_error_of_matrix_functions_by_its_private_name() -> None:
 
 
 @pytest.mark.parametrize("upper", [True, False])
+@pytest.mark.filterwarnings("ignore:torch\\.(cholesky|triangular_solve) is deprecated")
 def test_transposed_triangles_are_not_conjugated(upper: bool) -> None:
     a, b = matrix(3, 3, is_complex=True).detach(), matrix(3, 2, is_complex=True).detach()
     x, _ = torch.triangular_solve(b, a, upper=upper, transpose=True)

@@ -138,7 +138,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "dlpack": lambda x: np.from_dlpack(x.detach()),
     "storage": lambda x: x.untyped_storage().tolist(),
     "storage element": lambda x: x.untyped_storage()[5],
-    "typed storage": lambda x: list(x.detach().storage()),
+    "typed storage": lambda x: list(x.detach()._typed_storage()),
     "save": saved,
     "pickle": lambda x: pickle.loads(pickle.dumps(x)).detach().numpy(),
     "deepcopy": lambda x: copy.deepcopy(x).detach().numpy(),

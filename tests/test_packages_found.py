@@ -216,6 +216,7 @@ def test_named_results_are_taken_apart() -> None:
     assert signs.sign.tolist() == [1.0]
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_the_size_of_a_storage_counts_its_memory() -> None:  # torchinfo's "Input size (MB)"
     few, many = (sys.getsizeof(torch.zeros(n).untyped_storage()) for n in (10, 1010))
     assert many - few == 4000

@@ -38,7 +38,7 @@ CASES: dict[str, Case] = {  # images, kernel, geometry
 PASSES = {"forward": lower_forward, "weight": lower_weight, "input": lower_input}
 
 
-@pytest.fixture(scope="module", params=["avx2", "sse2"])
+@pytest.fixture(scope="module", params=["avx512", "avx2", "sse2"])
 def pool(request: Any) -> Pool:
     return pool_for(request.param)
 

@@ -63,7 +63,7 @@ def others():
 
 def never():
     "Programs that pay only after so many steps."
-    from flambeau.first_tier.by_operator import Limited
+    from flambeau.first_tier.paying import Limited
     Limited.limit = property(lambda self: 1 << 40)
 """
 
@@ -138,7 +138,7 @@ FAILURES = {
 def test_without_an_answer_it_is_compiled_here(tmp_path: Path, how: str) -> None:
     """Each time in an empty cache, so that it cannot have been done before."""
     more = "never(); trained(lambda: others() and aside._worker, width=40)\n" + FAILURES[how]
-    more += "\nfrom flambeau.first_tier.by_operator import Limited\nLimited.limit = 3\n"
+    more += "\nfrom flambeau.first_tier.paying import Limited\nLimited.limit = 3\n"
     more += "losses = trained(lambda: native(40), width=40); print(native(40), beside(40), len(losses) > 11)\n"
     if how == "stopped":
         more += "os.kill(stopped, signal.SIGKILL)\n"

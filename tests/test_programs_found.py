@@ -50,6 +50,7 @@ def test_tensor_types_refuse(make, message):
         make()
 
 
+@pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type")
 def test_default_tensor_type():
     torch.set_default_tensor_type(torch.DoubleTensor)
     try:

@@ -202,3 +202,9 @@ def test_normal_takes_numbers_that_are_tensors() -> None:
     ):
         with pytest.raises(TypeError, match=r"normal\(\) received an invalid combination of arguments - got"):
             call()
+
+
+def test_what_is_no_generator_is_refused() -> None:
+    for call in (lambda: torch.rand(1, generator=3), lambda: torch.randperm(3, generator="cpu")):
+        with pytest.raises(TypeError, match="argument 'generator' must be torch.Generator, not (int|str)"):
+            call()

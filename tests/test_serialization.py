@@ -194,6 +194,7 @@ def test_pickle_and_copy() -> None:
     assert isinstance(p, torch.nn.Parameter) and p.requires_grad
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_storages() -> None:
     s = torch.arange(3.0).untyped_storage()
     assert through(s).untyped().tolist() == s.tolist()
@@ -798,6 +799,7 @@ def test_a_module_that_holds_functions_is_saved_whole() -> None:
     assert net.first is torch.tanh and net(torch.ones(1)).item() == Activated()(torch.ones(1)).item()
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_tensors_of_storages() -> None:
     x = torch.arange(6.0)
     for data, dtype in ((x.storage(), None), (x.untyped_storage(), torch.float32)):

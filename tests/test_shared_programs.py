@@ -20,8 +20,10 @@ from flambeau.compiler.cpu import stored
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Executor
 from flambeau.compiler.cpu.first_tier import native_program, parts
-from flambeau.first_tier import by_operator, patterns, shared_programs, split_programs
+from flambeau.first_tier import patterns, paying, shared_programs, split_programs
+from flambeau.first_tier.kept_plans import LEAST
 from flambeau.first_tier.shared_plans import serves_all_sizes
+from flambeau.first_tier.shared_programs import SELDOM
 from flambeau.first_tier.structure import structure
 from flambeau.graph import realisation
 from flambeau.graph.node import LEAF, SCALAR, VIEW
@@ -37,7 +39,7 @@ def in_both(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> Iterator[dict[
     monkeypatch.setattr(shared_programs, "_known", {})
     monkeypatch.setattr(patterns, "_patterns", {})
     monkeypatch.setattr(split_programs, "_behind", {})
-    monkeypatch.setattr(by_operator, "_compiled", set())
+    monkeypatch.setattr(paying, "_compiled", set())
     realisation.forget()
     yield two_tiers.ran
     realisation.forget()
@@ -320,12 +322,24 @@ def kinds() -> list[str]:
 
 def test_the_second_program_of_a_structure_is_planned_for_all(auto: None) -> None:
     for n in (5, 6, 7, 300):
-        (torch.ones(2, n).exp() * 2).tolist()
+        x = torch.ones(2, n)
+        for _ in range(LEAST):
+            x = x.exp() * 0.5
+        x.tolist()
     assert kinds() == ["FirstTier", *["SharedProgram"] * 3]
+
+
+def test_a_small_structure_is_planned_when_it_has_come_some_times(auto: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for known in ("_known", "_times"):  # whatever other tests have run
+        monkeypatch.setattr(shared_programs, known, {})
+    for n in range(5, 5 + SELDOM + 3):
+        (torch.ones(2, n).exp() * 2).tolist()
+    assert kinds() == [*["FirstTier"] * SELDOM, *["SharedProgram"] * 3]
 
 
 def test_profiles_have_the_chunks_that_sizes_have_decided(auto: None, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
+    monkeypatch.setattr(shared_programs, "SELDOM", 1)
     w = torch.randn(90, 70)
     for n in (10, 11, 500):
         if n == 500:
@@ -507,7 +521,7 @@ def test_a_front_that_comes_again_is_compiled_and_gives_the_same_bits(
     auto: None, monkeypatch: pytest.MonkeyPatch, answered: list[str], beside: bool
 ) -> None:
     """In this process at the fourth run, or beside it, asked for at the third."""
-    monkeypatch.setattr(split_programs, "SHARE", 1.0)
+    monkeypatch.setattr(split_programs, "BEHIND", 1.0)
     monkeypatch.setattr(_beside, "possible", lambda: beside)
     monkeypatch.setattr(split_programs.SplitProgram, "limit", 40 if beside else 4)
     monkeypatch.setattr(_execution, "EARLY", 3 / 40)

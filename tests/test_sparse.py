@@ -224,3 +224,12 @@ def test_saying_that_indices_are_checked():
     with check():
         assert check.is_enabled()
     assert not check.is_enabled()
+
+
+def test_parts_are_printed_as_wide_as_the_line_leaves() -> None:
+    x = torch.sparse_coo_tensor(torch.arange(40).reshape(2, 20), torch.ones(20), (20, 40))
+    lines = repr(x).split("\n")
+    assert lines[0] == "tensor(indices=tensor([[ 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13,"
+    assert lines[1] == " " * 24 + "14, 15, 16, 17, 18, 19],"
+    assert lines[4] == "       values=tensor([1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 1.,"
+    assert lines[-1] == "       size=(20, 40), nnz=20, layout=torch.sparse_coo)"

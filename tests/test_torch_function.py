@@ -68,6 +68,7 @@ def test_results_are_of_the_class() -> None:
     assert type(torch.max(x, 1)) is torch.return_types.max
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct")
 def test_what_makes_plain_tensors() -> None:
     x = make()
     assert type(torch.tensor(x)) is torch.Tensor

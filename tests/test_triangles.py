@@ -80,7 +80,7 @@ def test_all_products_of_causal_attention_have_bands() -> None:
     assert len(found) == 6 and all(len(n.bands) == 1 for n in found)
 
 
-@pytest.mark.parametrize("name", ["avx2", "sse2"])
+@pytest.mark.parametrize("name", ["avx512", "avx2", "sse2"])
 def test_on_other_processors(name: str) -> None:
     f = causal(1, 2, 37, 37, 16)
     check(f, arrays(f), exact=False, pool=pool_for(name))

@@ -497,6 +497,32 @@ def test_a_file_that_was_replaced_gives_no_twins(tmp_path: Path, monkeypatch: py
             Unit([module.first, module.second], [], [])
 
 
+def test_twins_on_the_disk_are_put_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[Any] = []
+    hooks: list[Any] = [_twins.in_parts]
+    monkeypatch.setattr(_twins, "mode", "auto")
+    monkeypatch.setattr(_twins, "put", put.append)
+    monkeypatch.setattr(realisation, "steady_hooks", hooks)
+    monkeypatch.setattr(epoch.current(), "alone", True)
+    for found, left in ((None, 1), ({"f": "twin"}, 0)):
+        monkeypatch.setattr(_twins, "made", lambda compile, found=found: None if compile else found)
+        _twins.begin_early()
+        assert len(hooks) == left
+    _twins.begin_early()
+    assert put == [{"f": "twin"}]
+
+
+def test_few_nodes_have_nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_twins, "mode", "auto")
+    monkeypatch.setattr(_twins, "made", lambda compile: None)
+    monkeypatch.setattr(_twins, "_are_compiled_aside", lambda: True)
+    monkeypatch.setitem(realisation.counters, "realisations", 20)
+    monkeypatch.setattr(realisation, "recorded", lambda: realisation.SOME_NODES + 1)
+    assert _twins.begin() == _twins.READ_AFTER - 20
+    monkeypatch.setattr(realisation, "recorded", lambda: realisation.MANY_NODES)
+    assert _twins.begin() == _twins.ASKED_EVERY
+
+
 def test_who_records_much_gets_twins_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
         monkeypatch.setattr(epoch.current(), field, value)

@@ -70,7 +70,9 @@ print(type(_registry.call).__name__, "llvmlite.binding" in sys.modules)
 @pytest.mark.skipif(not SPARE, reason="one processor")
 def test_twins_come_from_beside(tmp_path: Path) -> None:
     """With no child to be found, across a fork, and without LLVM in this process."""
-    run("import flambeau as torch; (torch.ones(3) + 1).tolist()", tmp_path)  # the kernel, the pool
+    for tier in ("first", "compiled"):  # the kernels of both, the pool
+        before = "import flambeau as torch; w = torch.ones(3); print([(w + k).tolist() for k in range(2)])"
+        assert run(before, tmp_path, FLAMBEAU_TIER=tier).returncode == 0
     found = run(START + UNTIL_THERE, tmp_path)
     assert found.stderr == "" and found.returncode == 0
     assert found.stdout.split("\n")[:2] == ["no child", "builtin_function_or_method False"]

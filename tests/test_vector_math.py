@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flambeau.compiler.cpu.vector_math import FUNCTIONS, Module, VectorMath
+from flambeau.compiler.cpu.vector_math import FUNCTIONS
+from flambeau.compiler.cpu.vector_math.emitter import VectorMath
+from flambeau.compiler.cpu.vector_math.ssa import Module
 
 pytest.importorskip("llvmlite", reason="vector functions are compiled by llvmlite")
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from .. import _compile
-from . import config, exc
+from . import config, exc, utils
 from .eval_frame import OptimizedModule
 
 __all__ = [
     "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "disallow_in_graph", "exc",
     "explain", "export", "forbid_in_graph", "graph_break", "is_compiling", "list_backends", "mark_dynamic",
-    "mark_static", "mark_static_address", "maybe_mark_dynamic", "optimize", "reset", "run",
+    "mark_static", "mark_static_address", "maybe_mark_dynamic", "optimize", "reset", "run", "utils",
 ]  # fmt: skip
 
 

@@ -51,20 +51,21 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 def report(node: Any) -> None:
     """Warns where the forward call of a backward node that raised was recorded."""
+    import linecache
     import warnings
 
     where = node.node.src if node.node is not None else None
     if where:
-        warnings.warn(f"Error detected in {node.op.grad_name}. The forward call that caused the error is at File "
-                      f'"{where[0]}", line {where[1]}.', stacklevel=2)  # fmt: skip
+        line = linecache.getline(where[0], where[1]).strip()
+        warnings.warn(f"Error detected in {node.op.grad_name}. Traceback of forward call that caused the error:\n"
+                      f'  File "{where[0]}", line {where[1]}\n    {line}\n', stacklevel=2)  # fmt: skip
 
 
 def check(name: str, grads: Any, node: Any) -> None:
-    """Raises if a gradient that the node ``name`` returned has a NaN."""
+    """Warns and raises if a gradient that the node ``name`` returned has a NaN."""
     if not state["check_nan"]:
         return
     for i, g in enumerate(grads):
         if g is not None and g._ty.dtype.kind in "fc" and bool((g != g).any()):
-            where = node.node.src if node.node is not None and node.node.src else None
-            text = f"Function '{name}' returned nan values in its {i}th output."
-            raise RuntimeError(text + (f' The forward call is at File "{where[0]}", line {where[1]}.' if where else ""))
+            report(node)
+            raise RuntimeError(f"Function '{name}' returned nan values in its {i}th output.")

@@ -56,6 +56,9 @@ class _Node(FunctionCtx, Fn):
     forward_class: Any
     simple = False
 
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
+
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """The tensors given to ``save_for_backward``.

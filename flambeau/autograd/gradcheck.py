@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..graph.tensor_base import TensorBase
-from ..ops.creation import from_values, ones_like
+from ..ops.creation import ones_like
 from . import _jacobians as jacobians
 from .function import Function
 
@@ -62,7 +62,7 @@ class _Check:
                 )
         if not self.wanted:
             raise ValueError(
-                "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+                "gradcheck expects at least one input tensor to require gradient, but none of them have "
                 "requires_grad=True."
             )
 
@@ -303,10 +303,10 @@ def _gradients_of(func: Callable[..., Any], n: int) -> Callable[..., Any]:
 
 
 def _random_like(outputs: list[Any], gaps: bool) -> list[Any]:
-    draw = np.random.default_rng(0)
-    made = []
-    for y in outputs:
-        values = draw.standard_normal((*y.shape, 2 if gaps else 1))
-        g = from_values(values.astype(y.dtype.np), y.dtype)
-        made.append(g.select(-1, 0).detach().requires_grad_(True))
-    return made
+    """Drawn as PyTorch does, from the default generator."""
+    from ..testing import make_tensor
+
+    return [
+        make_tensor(y.shape, dtype=y.dtype, device=y.device, low=-1, high=1, requires_grad=True, noncontiguous=gaps)
+        for y in outputs
+    ]

@@ -31,7 +31,7 @@ def _first(shape: tuple[int, ...], seen: tuple[int, ...], dim: int) -> Array:
     """Where the first elements along ``dim`` are, for all indices of the other dimensions below ``seen``."""
     found = np.zeros([1] * len(shape), np.int64)
     for d, n in enumerate(seen):
-        if d != dim:
+        if d != dim and n > 1:
             form = [n if k == d else 1 for k in range(len(shape))]
             found = found + np.arange(n).reshape(form) * prod(shape[d + 1 :])
     return found

@@ -116,13 +116,18 @@ def substitute(a: Array, b: Array, upper: bool, unit: bool) -> Array:
     return x
 
 
+def _solved(a: Array, b: Array) -> Array:
+    # NumPy 1 takes sides with one dimension less than the matrices for vectors.
+    return np.linalg.solve(a, b[(None,) * (a.ndim - b.ndim)])
+
+
 def solve_triangular(a: Array, b: Array, upper: bool, left: bool = True, unit: bool = False) -> Array:
     """Solves ``A X = B`` (or ``X A = B``) reading one triangle of A."""
     if not left:
         return transposed(solve_triangular(transposed(a), transposed(b), not upper, True, unit))
     a = triangle(a, upper, unit)
     try:
-        return np.linalg.solve(a, b)
+        return _solved(a, b)
     except np.linalg.LinAlgError:
         return substitute(a, b, upper, unit)
 
@@ -154,7 +159,7 @@ def solve(a: Array, b: Array) -> tuple[Array, Array]:
     """The solution of ``A X = B`` and ``info``."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     try:
-        return np.linalg.solve(a, b), np.zeros(batch, np.int32)
+        return _solved(a, b), np.zeros(batch, np.int32)
     except np.linalg.LinAlgError:
         n, k = a.shape[-1], b.shape[-1]
         both = np.concatenate([np.broadcast_to(a, (*batch, n, n)), np.broadcast_to(b, (*batch, n, k))], -1)

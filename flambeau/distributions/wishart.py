@@ -132,6 +132,8 @@ class Wishart(ExponentialFamily):
         # PyTorch draws again where the first sample is positive definite: so it is done here, for the same numbers.
         sample = self._bartlett_sampling(torch.Size(sample_shape))
         again = self._any_of_batch(self.support.check(sample))
+        if again.any():
+            warnings.warn("Singular sample detected.", stacklevel=2)
         for _ in range(10 if max_try_correction is None else max_try_correction):
             if not again.any():
                 break

@@ -3,5 +3,6 @@
 ``by_operator`` runs them, each operator by a plan for its types. Programs that differ in sizes alone (``structure``)
 run as one native call (``shared_programs``, planned by ``planning``, of the operators in ``shared_plans``), found again
 by ``patterns``, in other processes by ``kept_plans``; those of which that holds in part are split
-(``split_programs``). The kernels are in ``compiler/cpu/first_tier``.
+(``split_programs``), others take what they may of a known one's calls (``other_sizes``), and convolutions those of
+more samples (``more_samples``). The kernels are in ``compiler/cpu/first_tier``.
 """

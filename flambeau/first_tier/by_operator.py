@@ -2,9 +2,9 @@
 
 Each operator is planned once for the types that it meets (``compiler/cpu/first_tier``); a program is the list of its
 operators. So a run costs some microseconds an operator, while planning and compiling costs some milliseconds an
-operator: a program is compiled when its runs have cost as much, or at once if one would cost a quarter. What comes once
-is thus hardly ever compiled. Which tier runs follows from the program and from how often it has run; the bits are
-the same in both.
+operator: a program is compiled when that would have saved its runs as much (``paying``), or at once if one would cost
+a fifth. What comes once is thus hardly ever compiled. Which tier runs follows from the program and from how often
+it has run; the bits are the same in both.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from ..graph.node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node, leaf_no
 from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
+from .more_samples import SPARED, Apart, of_fewer, with_more
 from .moving import is_itself, moving
+from .paying import FREE, SHARE, Limited, worth
 from .shared_plans import FUSED, UNIFORM, every_size, form_of, results
 
 if TYPE_CHECKING:
@@ -43,10 +45,6 @@ STEP = 4e-6  # of an operator
 CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
-PLANNING = 3e-4  # of planning an operator of a program that is compiled
-COMPILING = 5e-3  # of compiling an operator of a kind that no program before had, more than that
-CONVOLUTION = 0.1  # of compiling a convolution or its gradient, more than others take
-SHARE = 0.25  # of what compiling takes: what a run in this tier may take
 
 Call = Callable[..., Any]
 
@@ -59,8 +57,9 @@ class Operator(Record):
         work: the seconds that its elements and products take, about.
         calls: how many calls it is.
         strides: in elements, with which compiled code would find its value in memory; None where that cannot be told.
-        sized: does it serve these sizes alone?
+        sized: do its calls serve these sizes alone?
         held: sizes that it serves alone, where it serves all others.
+        everywhere: is it the one of all nodes of its form (``shared_plans``)? Then its value lies row by row.
     """
 
     call: Call
@@ -69,49 +68,7 @@ class Operator(Record):
     strides: Any
     sized: bool = True
     held: frozenset[int] = frozenset()
-
-
-class Limited:
-    """A program that is compiled when its runs have cost enough.
-
-    Attributes:
-        seconds: what a run takes, about.
-        worth: what planning and compiling it takes, about.
-        runs: how often it has run.
-        together: how often it and its equals have run, as the one element of their common list; None if not known yet.
-        asked: the same program, asked for beside this process; None if not yet, False if that cannot be.
-    """
-
-    seconds: float
-    worth: float
-    runs: int
-    together: list[int] | None = None
-    asked: Any = None
-
-    @property
-    def limit(self) -> int:
-        """After how many runs it is compiled: those that cost as much."""
-        return int(self.worth / self.seconds) + 1 if self.seconds else 1 << 30
-
-    @property
-    def ran(self) -> int:
-        """How often it has run, with its equals: what is compiled serves them all."""
-        return self.together[0] if self.together else self.runs
-
-
-class LimitedLater(Limited):
-    """A limited program that says what compiling it takes when it is asked: the program's order is not known before.
-
-    Attributes:
-        program: the program.
-    """
-
-    program: Program
-
-    @property
-    def worth(self) -> float:  # type: ignore[override]
-        """What planning and compiling it takes, about."""
-        return worth(self.program.order)
+    everywhere: bool = False
 
 
 class FirstTier(Limited):
@@ -124,7 +81,7 @@ class FirstTier(Limited):
     def __init__(self, p: Program) -> None:
         order = p.order
         self.worth = worth(order)
-        elements = sum([n.ty.numel for n in order if n.op not in _FREE and n.op is not UPDATE and type(n.ty) is Ty])
+        elements = sum([n.ty.numel for n in order if n.op not in FREE and n.op is not UPDATE and type(n.ty) is Ty])
         if elements * ELEMENT > SHARE * self.worth:
             raise UnsupportedError("large")
         self.types = p.outputs
@@ -138,7 +95,8 @@ class FirstTier(Limited):
         self.runs = 0
         calls = self._steps(order, p.roots, p.values)
         del p.values
-        self.seconds += STEP * len(self.steps) + CALL * calls
+        self.calling = STEP * len(self.steps) + CALL * calls
+        self.seconds += self.calling
         if self.seconds > SHARE * self.worth:
             raise UnsupportedError("large")
 
@@ -152,7 +110,7 @@ class FirstTier(Limited):
         last = _last_uses([n for n in order if n in read], at, self.roots)
         strides: dict[Node, Any] = {}
         calls = 0
-        stored = _stored(roots)
+        stored = {n: roots[k].ty.strides for n, k in stored_nodes(roots).items()}
         for k, n in enumerate(order):
             if n.op is SCALAR:
                 self.scalars.append((k, n.attrs))
@@ -161,7 +119,7 @@ class FirstTier(Limited):
                 self._leaf(k, n)
                 strides[n] = n.ty.strides
             else:
-                one = _operator(n, strides)
+                one = operator(n, [strides[i] for i in n.ins])
                 if n in read:
                     self.seconds += one.work
                     calls += one.calls
@@ -197,44 +155,14 @@ class FirstTier(Limited):
             return [_output(env[k], t, taken) for k, t in zip(self.roots, self.types)]
 
 
-_FREE = frozenset([LEAF, SCALAR, VIEW, LAYOUT, PART])
-_compiled: set[Any] = set()  # the kinds of operators in programs that were compiled
-
-
-def worth(order: list[Node]) -> float:
-    """The seconds that planning and compiling a program takes, about: layers and programs share their kernels."""
-    new = kinds_of(order) - _compiled
-    convolutions = sum([op.name.startswith("convolution") for op, *_ in new])
-    operators = sum([n.op not in _FREE for n in order])
-    return PLANNING * operators + COMPILING * len(new) + CONVOLUTION * convolutions
-
-
-def least_worth(operators: int, kinds: int) -> float:
-    """What it takes at least for so many operators of so many kinds: nothing is shared while nothing is compiled."""
-    return PLANNING * operators + COMPILING * kinds * (not _compiled)
-
-
-def note_compiled(order: list[Node]) -> None:
-    """Notes that a program has been compiled, so that others like it take less."""
-    if len(_compiled) > MOST:
-        _compiled.clear()
-    _compiled.update(kinds_of(order))
-
-
-def kinds_of(order: list[Node]) -> set[Any]:
-    """The kinds of operators, of which each has to be compiled once."""
-    return {(n.op, n.attrs, n.ty) for n in order if n.op not in _FREE}
-
-
-def _stored(roots: Sequence[Node]) -> dict[Node, Any]:
-    """The strides of results, also of those that are results in another layout."""
-    found: dict[Node, Any] = {}
-    for n in roots:
-        t = n.ty
+def stored_nodes(roots: Sequence[Node]) -> dict[Node, int]:
+    """The nodes whose values lie in memory as results do, also results in another layout, and which these are."""
+    found: dict[Node, int] = {}
+    for k, n in enumerate(roots):
         while n.op is LAYOUT:
             n = n.ins[0]
         if n.op is not LEAF and type(n.ty) is Ty:
-            found.setdefault(n, t.strides)
+            found.setdefault(n, k)
     return found
 
 
@@ -325,16 +253,16 @@ exit_hooks.extend([_operators.clear, _forms.clear, _exact.clear])
 MOST = 100_000  # operators that are remembered
 
 
-def _operator(n: Node, strides: dict[Node, Any]) -> Operator:
+def operator(n: Node, strides: list[Any]) -> Operator:
     """How a node is computed from the values of its inputs, which lie in memory with these strides.
 
     Raises:
         UnsupportedError: it has no form in this tier.
     """
-    key = n.op, n.attrs, n.ty, *[i.ty for i in n.ins], *[strides[i] for i in n.ins]
+    key = n.op, n.attrs, n.ty, *[i.ty for i in n.ins], *strides
     found = _operators.get(key)
     if found is None:
-        found = _operators[key] = None if key in _operators else _new_operator(n, [strides[i] for i in n.ins])
+        found = _operators[key] = None if key in _operators else _new_operator(n, strides)
     if found is None:
         raise UnsupportedError(repr(n.op))
     return found
@@ -348,7 +276,10 @@ def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
         _exact.clear()
     try:
         _refuse_float8(n)
-        return _moving(n, strides) or _of_form(n, strides)
+        structural = _STRUCTURAL.get(n.op)
+        if structural is not None:
+            return structural(n, strides)
+        return _moving(n, strides) or _of_more_samples(n, strides) or _of_form(n, strides)
     except UnsupportedError:
         return None
 
@@ -361,25 +292,57 @@ def _moving(n: Node, strides: list[Any]) -> Operator | None:
     return call and Operator(call, ELEMENT * n.ty.numel, 1, row_major(n.ty.shape))
 
 
+def _of_more_samples(n: Node, strides: list[Any]) -> Operator | None:
+    """The operator by the plan of a round number of samples, if that takes less than planning it."""
+    apart = with_more(n, strides)
+    if apart is None:
+        return None
+    count, more, batches = n.ins[0].ty.shape[0], apart.node.ins[0].ty.shape[0], apart.batches
+    own = [*[row_major(i.ty.shape) for i in apart.node.ins[:batches]], *strides[batches:]]
+    one = _by_parts(apart) if apart.parts else operator(apart.node, own)
+    if one.work * (more - count) > SPARED * more:
+        return None
+    call = one.call if apart.parts else of_fewer(one.call, batches, more)
+    return one._replace(call=call, calls=one.calls + batches)
+
+
+def _by_parts(apart: Apart) -> Operator:
+    """A sum over samples by the plan of more of them, for any number that these serve."""
+    from ..compiler.cpu.first_tier.operators import Planned, reduced
+    from ..compiler.cpu.first_tier.reduced_in_steps import of_any_samples
+
+    found = _operators.get(apart)
+    if found is None:
+        each, rest = apart.parts  # type: ignore[misc]
+        one, last, dt = Planned(each, apart.batches, final=True), Planned(rest, 1, final=True), each.outputs[0].dtype
+        samples = of_fewer(one.call, apart.batches, apart.node.ins[0].ty.shape[0])
+        total = of_any_samples("sum", (0,), dt, lambda x: reduced("sum", x.shape, (0,), dt, dt)(x))
+        own = last.strides.get(rest.outputs[0], row_major(rest.outputs[0].shape))
+        steps = len(one.steps) + len(last.steps)
+        found = Operator(lambda *args: last.call(total(samples(*args))), _work(one) + _work(last), steps, own)
+        _operators[apart] = found
+    return found
+
+
 def _of_form(n: Node, strides: list[Any]) -> Operator:
     """The operator, planned anew unless it has been planned for other sizes and serves these too."""
     form = form_of(n, strides)
     if form is None:
-        return (_full if n.op.name == "full" else _STRUCTURAL.get(n.op, _planned))(n, strides)
+        return (_full if n.op.name == "full" else _planned)(n, strides)
     exact = _exact.get(form, ())
     if exact:
         form = form, *_sizes(n, exact)
     if form not in _forms:
         one = _planned(n, strides)
-        if one.sized or one.strides != _in_rows(n.ty):
+        if one.sized or one.strides != in_rows(n.ty):
             return one
         if one.held and not exact:
             form = _of_some_sizes(n, form, one.held)
         if form is None:
             return one
-        _forms[form] = one._replace(work=one.work / _elements(n))
+        _forms[form] = one._replace(work=one.work / _elements(n), everywhere=True)
     one = _forms[form]
-    return one._replace(work=one.work * _elements(n), strides=_in_rows(n.ty))
+    return one._replace(work=one.work * _elements(n), strides=in_rows(n.ty))
 
 
 def _of_some_sizes(n: Node, form: Any, held: frozenset[int]) -> Any:
@@ -402,7 +365,7 @@ def _elements(n: Node) -> int:
     return sum([t.numel for t in (*results(n.ty), *[i.ty for i in n.ins])])
 
 
-def _in_rows(t: Any) -> Any:
+def in_rows(t: Any) -> Any:
     """The strides of what lies row by row, of each if there are several."""
     return tuple([row_major(one.shape) for one in t]) if type(t) is tuple else row_major(t.shape)
 
@@ -449,7 +412,7 @@ def of_one_number(op: Any, dt: Any) -> Call | None:
     try:
         leaf = leaf_node(t, 0)
         n = Node(op, (leaf,), (), op.infer((t,), ()), None)
-        call = _operator(n, {leaf: t.strides}).call
+        call = operator(n, [t.strides]).call
     except (UnsupportedError, MissingCompiler, NotImplementedError, RuntimeError, TypeError):
         return None
     return call if n.ty.dtype is dt and n.ty.shape == t.shape else None

@@ -45,7 +45,55 @@ def fixed(t: Any) -> Told | None:
     return Told(False, (*shape, *strides, (Size(t.offset),)))
 
 
-class Pattern:
+class Walk:
+    """All of a program but its types, and the walk that finds these in another program.
+
+    Args:
+        p: the program.
+
+    Attributes:
+        program: the program.
+        at: the places of its nodes.
+        types: its types by their places, each once; several types of a node have a place for each such node.
+        number: the place of a type.
+    """
+
+    def __init__(self, p: Program) -> None:
+        self.program = p
+        at = self.at = {n: k for k, n in enumerate(p.order)}
+        types: dict[Any, int] = {}
+        self._roots = [at[r] for r in p.roots]
+        steps = self._steps = []
+        kept: dict[Node, int] = {}  # leaves that all programs share, and their places
+        for n in reversed(p.order):
+            fixed, own = arguments(n)
+            own_type = n.ty if type(n.ty) is Ty else n
+            number, *more = [types.setdefault(t, len(types)) for t in (own_type, *own)]
+            if n.op is LEAF and n.attrs < 0:
+                kept[n] = at[n]
+            else:
+                steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
+        self._kept, self._at_kept = list(kept), list(kept.values())
+        of_kept = {n.ty for n in kept}
+        self.types = [t.ty if type(t) is Node else t for t in types]
+        self.number = {t: k for k, t in enumerate(self.types)}
+        self._types_before = [t if t in of_kept else None for t in types]  # what is known of types before a walk
+        self._nobody = [None] * len(p.order)
+
+    def found(self, roots: Sequence[Node]) -> tuple[list[Node], list[Any]] | None:
+        """The nodes and types of the program of these roots in the places of its own; None if more differs."""
+        found: list[Any] = self._nobody.copy()
+        types: list[Any] = self._types_before.copy()
+        for k, r in zip(self._roots, roots):
+            found[k] = r
+        if not fit(self._steps, found, types):
+            return None
+        if [found[k] for k in self._at_kept] != self._kept:
+            return None
+        return (found, types) if [found[k] for k in self._roots] == list(roots) else None
+
+
+class Pattern(Walk):
     """All of a program but its sizes.
 
     Args:
@@ -59,29 +107,15 @@ class Pattern:
     """
 
     def __init__(self, p: Program, sizes: Sequence[int], told: Mapping[Node, Told | None], planned: Any) -> None:
-        self.like, self.planned = p, planned
-        at = {n: k for k, n in enumerate(p.order)}
-        types: dict[Ty, int] = {}
-        self._roots = [at[r] for r in p.roots]
-        steps = self._steps = []
-        kept: dict[Node, int] = {}  # leaves that all programs share, and their places
-        for n in reversed(p.order):
-            fixed, own = arguments(n)
-            number, *more = [types.setdefault(t, len(types)) for t in (n.ty, *own)]
-            if n.op is LEAF and n.attrs < 0:
-                kept[n] = at[n]
-            else:
-                steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
-        self._kept, self._at_kept = list(kept), list(kept.values())
-        of_kept = {n.ty for n in kept}
-        self._types_before = [t if t in of_kept else None for t in types]  # what is known of types before a walk
-        self._nobody = [None] * len(p.order)
+        super().__init__(p)
+        self.planned = planned
+        types = self.number
         known = dict.fromkeys([(types[n.ty], told[n]) for n in p.order])
         self._rows = [k for k, one in known if one and one.row_major]
         self._others = [k for k, one in known if one and not one.row_major]
         self._table = Table(flat([s for row_major in (True, False) for _, one in known
                                   if one and one.row_major is row_major for s in one.sums]))  # fmt: skip
-        self._kinds = [_kind(t) for t in types]
+        self._kinds = [kind(t) for t in self.types]
         places = {n: (k, d) for t, k in types.items() if type(t) is Ty for d, n in enumerate(t.shape)}
         self._places = [places[n] for n in sizes]
         if {k for k, _ in known} != set(types.values()) or self.sizes(p.roots) != tuple(sizes):
@@ -89,26 +123,15 @@ class Pattern:
 
     def sizes(self, roots: Sequence[Node]) -> tuple[int, ...] | None:
         """The sizes with which the program of these roots is one of this pattern; None if it is not."""
-        types = self._types(roots)
-        if types is None or [_kind(t) for t in types] != self._kinds:
+        found = self.found(roots)
+        if found is None or [kind(t) for t in found[1]] != self._kinds:
             return None
+        types = found[1]
         sizes = tuple([types[k].shape[d] for k, d in self._places])
         if sizes and (min(sizes) <= 1 or max(sizes) > LONGEST):
             return None
         self._table.evaluate(sizes)
         return sizes if self._table.found.tolist() == self._numbers(types) else None
-
-    def _types(self, roots: Sequence[Node]) -> list[Ty] | None:
-        """The types in the places of those of the pattern; None if anything but types differs."""
-        found: list[Any] = self._nobody.copy()
-        types: list[Any] = self._types_before.copy()
-        for k, r in zip(self._roots, roots):
-            found[k] = r
-        if not fit(self._steps, found, types):
-            return None
-        if [found[k] for k in self._at_kept] != self._kept:
-            return None
-        return types if [found[k] for k in self._roots] == list(roots) else None
 
     def _numbers(self, types: Sequence[Ty]) -> list[int]:
         """What sizes say of types, read from these."""
@@ -123,7 +146,8 @@ class Pattern:
         return found
 
 
-def _kind(t: Any) -> Any:
+def kind(t: Any) -> Any:
+    """All of a type but its sizes."""
     if type(t) is not Ty:
         return t
     return t.dtype, t.weak, t.ndim, t.contiguous and not t.offset
@@ -149,7 +173,7 @@ def recognised(roots: Sequence[Node]) -> Alike | None:
     for pattern in _patterns.get(_results(roots), ()):
         sizes = pattern.sizes(roots)
         if sizes is not None:
-            return Alike(pattern.like, sizes, pattern.planned)
+            return Alike(pattern.program, sizes, pattern.planned)
     return None
 
 

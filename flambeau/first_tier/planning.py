@@ -19,10 +19,10 @@ from ..compiler.simplify import without_dead
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, values_read
 from ..graph.types import Ty
-from .by_operator import kinds_of
 from .conditions import AsMany, Condition, FoundRowByRow
 from .kept_plans import Planned
 from .patterns import Told
+from .paying import kinds_of
 from .read_alone import ReadAlone
 from .shared_plans import DTYPES, reduced
 from .structure import Seen, Structure, memory_order, seen

@@ -44,7 +44,8 @@ _COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
 
 _OF_COUNTS = [
     "mean", "std", "var", "mse_loss", "mse_loss_backward", "smooth_l1_loss", "smooth_l1_loss_backward", "huber_loss",
-    "huber_loss_backward", "binary_cross_entropy", "binary_cross_entropy_backward", "native_batch_norm",
+    "huber_loss_backward", "binary_cross_entropy", "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_backward", "native_batch_norm",
     "native_batch_norm_backward",
 ]  # fmt: skip
 _OF_INDICES = [
@@ -53,13 +54,15 @@ _OF_INDICES = [
 ]  # fmt: skip
 _RECURRENT = ["lstm", "gru", "rnn_tanh", "rnn_relu"]
 # Of those whose arguments say sizes: what else they say.
-_ATTRS: dict[str, Callable[[Any], Any]] = {"nll_loss_backward": lambda attrs: attrs[1:]}
-_ATTRS |= {name + "_backward": lambda attrs: (attrs[0], attrs[1].dtype) for name in _RECURRENT}
+ATTRS: dict[str, Callable[[Any], Any]] = {"nll_loss_backward": lambda attrs: attrs[1:]}
+ATTRS |= {name + "_backward": lambda attrs: (attrs[0], attrs[1].dtype) for name in _RECURRENT}
 
 # How many of the last dimensions the lowering reads the sizes of.
 UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys([
     *_STEPPED, *_COMPARISONS, "abs", "clamp", "log", "maximum", "minimum", "sqrt", "where", "log_softmax", "sum",
     "_softmax_backward_data", "_log_softmax_backward_data", "sigmoid_backward", "tanh_backward", "threshold_backward",
+    "amax", "bitwise_not", "cos", "gelu_backward", "leaky_relu", "leaky_relu_backward", "masked_fill", "pow",
+    "reciprocal", "rsqrt", "silu_backward", "sin",
     *_OF_COUNTS, *_OF_INDICES, *_RECURRENT, *[name + "_backward" for name in _RECURRENT],
 ], every_size)  # fmt: skip
 UNIFORM["scaled_dot_product_attention"] = every_size
@@ -132,8 +135,8 @@ def form_of(n: Node, strides: Sequence[Any]) -> Any:
     for i, own in zip(n.ins, strides):
         if own is None:
             return None
-        parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen), _lies(i.ty, own)))
-    attrs = _ATTRS.get(n.op.name)
+        parts.append((i.op is SCALAR, i.ty.weak, _pattern(i.ty, exact, seen), lies(i.ty, own)))
+    attrs = ATTRS.get(n.op.name)
     return n.op, attrs(n.attrs) if attrs else n.attrs, max([t.numel for t in outs]) >= LARGE, tuple(parts)
 
 
@@ -142,7 +145,7 @@ def results(t: Any) -> tuple[Ty, ...]:
     return t if type(t) is tuple else (t,)
 
 
-def _lies(t: Ty, own: Any) -> tuple[int, ...]:
+def lies(t: Ty, own: Any) -> tuple[int, ...]:
     """Strides with which sizes have nothing to do: () for what lies row by row."""
     if t.contiguous and own == t.strides or same_strides(own, row_major(t.shape), t.shape):
         return ()

@@ -17,13 +17,15 @@ from ..compiler.cpu.target import MissingCompiler
 from ..graph.node import LEAF, SCALAR, VIEW
 from ..graph.program import Program
 from . import kept_plans
-from .by_operator import ELEMENT, SHARE, LimitedLater, least_worth
+from .by_operator import ELEMENT
 from .kept_plans import Planned
 from .patterns import note
+from .paying import SHARE_OF_SIZES, LimitedLater, least_worth
 from .shared_plans import serves_all_sizes
 from .structure import Structure, structure, text
 
 MOST = 1000  # structures that are remembered
+SELDOM = 8  # times that a small structure comes before it is planned
 LONGEST_ORDER = 5000  # nodes of a program that is looked at
 _STRUCTURAL = frozenset([LEAF, SCALAR, VIEW])
 _known: dict[Any, Any] = {}  # structures: None if one has come once, False if it cannot be shared
@@ -33,7 +35,7 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
     """The program as one native call, if it can run so and (unless ``at_once``) is not the first of its structure."""
     if p.alike is not None:
         return _of_sizes(p, p.alike.planned, p.alike.sizes)
-    if len(p.order) > LONGEST_ORDER or not all([n.op in _STRUCTURAL or serves_all_sizes(n) for n in p.order]):  # noqa: C419
+    if not _serves_all_sizes(p):
         return None
     s = structure(p)
     if s.key not in _known:
@@ -43,9 +45,32 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
         if not at_once and not _is_at_hand(p, s):
             return None
     if _known[s.key] is None:
+        if len(p.order) < kept_plans.LEAST and not at_once and _is_seldom(s.key):
+            return None
         _known[s.key] = False
         _known[s.key] = _planned(p, s)
     return _of_sizes(p, _known[s.key], s.sizes)
+
+
+def _serves_all_sizes(p: Program) -> bool:
+    """Do all operators of a program serve all sizes?"""
+    return len(p.order) <= LONGEST_ORDER and all([n.op in _STRUCTURAL or serves_all_sizes(n) for n in p.order])  # noqa: C419
+
+
+def is_to_come(p: Program) -> bool:
+    """Will a small program's structure be planned, once it has come some times?"""
+    return len(p.order) < kept_plans.LEAST and _serves_all_sizes(p) and _known.get(structure(p).key) is None
+
+
+def _is_seldom(key: Any) -> bool:
+    """Has a small structure, whose planning takes as long as a hundred of its runs, come a few times only?"""
+    if len(_times) >= MOST:
+        _times.clear()
+    _times[key] = _times.get(key, 1) + 1
+    return _times[key] <= SELDOM
+
+
+_times: dict[Any, int] = {}  # how often small structures have come
 
 
 def _is_at_hand(p: Program, s: Structure) -> bool:
@@ -100,7 +125,8 @@ class SharedProgram(LimitedLater):
         self.runs = 0
         planned.native.fill(sizes)
         self.seconds = planned.native.seconds + ELEMENT * planned.native.elements
-        if self.seconds > SHARE * least_worth(planned.operators, planned.kinds) and self.seconds > SHARE * self.worth:
+        most = SHARE_OF_SIZES * least_worth(planned.operators, planned.kinds)
+        if self.seconds > most and self.seconds > SHARE_OF_SIZES * self.worth:
             raise UnsupportedError("large")
 
     def run(

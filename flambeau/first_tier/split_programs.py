@@ -15,13 +15,15 @@ from .._records import Record
 from ..compiler.cpu.first_tier.errors import UnsupportedError
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program, build
-from .by_operator import SHARE, FirstTier, LimitedLater
+from .by_operator import FirstTier
 from .kept_plans import Planned
 from .patterns import KINDS, fixed, note
+from .paying import LimitedLater
 from .shared_plans import serves_all_sizes
 from .shared_programs import SharedProgram, shared
 
 LEAST = 16  # operators at the front
+BEHIND = 0.25  # of the time of a run, behind the front: where more goes there, the whole is compiled
 GIVEN = frozenset([LEAF, SCALAR])
 
 
@@ -105,6 +107,7 @@ class SplitProgram(LimitedLater):
         self.front = front
         self.rest = rest or FirstTier(parts.behind)
         self.seconds = front.seconds + self.rest.seconds
+        self.calling = front.calling + self.rest.calling
         self.runs = 0
 
     def run(
@@ -120,7 +123,7 @@ class SplitProgram(LimitedLater):
         What is behind is computed by NumPy, mostly, wherever it is, and keeps a whole from being stored on the disk.
         So the whole is compiled where more than a quarter of the time goes there alone.
         """
-        if self.rest.seconds > SHARE * self.seconds:
+        if self.rest.seconds > BEHIND * self.seconds:
             return plan(self.program, inputs)
         parts = self.parts if self.program.alike is None else split(self.program)
         if parts is None:

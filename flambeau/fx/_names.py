@@ -59,6 +59,8 @@ def qualified(target: Callable[..., Any]) -> str:
             name = inspect.getsource(target).split("=")[0].strip()
         except Exception as e:
             raise RuntimeError("Unable to represent lambda") from e
+    if home is not None:
+        name = name.removeprefix(home.rpartition(".")[2] + "_")
     return f"{home or as_torch(target.__module__ or '')}.{name}"
 
 

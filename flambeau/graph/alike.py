@@ -69,7 +69,15 @@ def arguments(n: Node) -> tuple[Any, Sequence[Ty]]:
     if type(a) is tuple:
         if n.op.name == "arange" and n.ty.dtype.kind != "f":  # of so many elements as its type says
             a = a[1:]
+        elif n.op.name in SHAPED and a[0] == n.ty.shape:
+            a = (None, *a[1:])
         types = [x for x in a if type(x) is Ty]
         if types:
             return tuple([None if type(x) is Ty else x for x in a]), types
     return a, ()
+
+
+SHAPED = frozenset([  # operators whose first argument is the shape of their result
+    "avg_pool1d_backward", "avg_pool2d_backward", "avg_pool3d_backward", "embed", "max_pool_backward",
+    "nll_loss_backward", "pad_backward", "place",
+])  # fmt: skip

@@ -28,7 +28,8 @@ from .traced import Several, traced
 from .types import ty as _ty
 
 MAX_NODES = 200_000
-MANY_NODES = 2_000  # from which on the garbage collector sets them aside, and twins are taken from the disk
+SOME_NODES = 300  # from which on twins are taken from the disk
+MANY_NODES = 2_000  # from which on the garbage collector sets them aside, and twins may be compiled beside the process
 MORE_NODES = 5_000  # again when there are so many more
 TWINS_PAY = 150_000  # from which on they are compiled
 
@@ -331,7 +332,7 @@ def _begin_steady() -> None:
         _next_check[0] = 0
 
 
-_next_check = [MANY_NODES]  # the number of nodes at which something is done about them
+_next_check = [SOME_NODES]  # the number of nodes at which something is done about them
 
 
 def recorded() -> int:
@@ -348,8 +349,11 @@ def _check_nodes(epoch: Epoch) -> None:
     if count > MAX_NODES:
         forget()
         return
-    _collector.set_new_aside()
-    _next_check[0] = min(count + MORE_NODES, MAX_NODES)
+    if count < MANY_NODES:
+        _next_check[0] = MANY_NODES
+    else:
+        _collector.set_new_aside()
+        _next_check[0] = min(count + MORE_NODES, MAX_NODES)
     if steady_hooks and epoch.alone:
         _begin_steady()
 
@@ -357,7 +361,7 @@ def _check_nodes(epoch: Epoch) -> None:
 def forget() -> None:
     """Drops all interned nodes and programs; they are made again when needed."""
     _collector.take_back()
-    _next_check[0] = MANY_NODES
+    _next_check[0] = SOME_NODES
     forget_nodes()
     traced.clear()
     depths.clear()
@@ -374,7 +378,7 @@ def _let_go() -> None:
     between calls and the backward passes through them.
     """
     _epoch.complete_all()
-    for p in programs.values():
+    for p in list(programs.values()):  # a signal's handler may still compute
         p.cache = None
     for n in nodes.values():
         for part in n.parts or ():

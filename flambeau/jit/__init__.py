@@ -1,7 +1,7 @@
 """`torch.jit`: programs written for TorchScript run, as the Python that they are.
 
 `script` and `trace` return the function or module itself: flambeau compiles what runs anyway, and a branch is never
-frozen. Saving and loading TorchScript archives is not supported and says so.
+frozen. `save` and `load` have archives of their own (`_archive.py`); TorchScript's are not read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import flambeau as torch
 from flambeau.futures import Future
+
+from ._archive import load, save, with_save
 
 __all__ = [
     "Attribute",
@@ -69,19 +71,22 @@ def script(
     _rcb: Any = None,
     example_inputs: Any = None,
 ) -> _T:
-    """Return the function, class or module as it is."""
-    return obj
+    """Return the function, class or module as it is; functions and modules can `save` themselves from now on."""
+    return with_save(obj)
 
 
 def trace(func: _T, example_inputs: Any = None, *_args: Any, example_kwarg_inputs: Any = None, **_kwargs: Any) -> _T:
-    """Return the function or module as it is; the example inputs are run through it once, as PyTorch does."""
+    """Return the function or module, which can `save` itself from now on.
+
+    The example inputs are run through it once, as PyTorch does.
+    """
     if example_kwarg_inputs is not None:
         inputs, named = (), dict(example_kwarg_inputs)
     else:
         inputs, named = _as_tuple(example_inputs), {}
     with torch.no_grad():
         typing.cast(Callable[..., Any], func)(*inputs, **named)
-    return func
+    return with_save(func)
 
 
 def trace_module(mod: _T, inputs: dict[str, Any], *_args: Any, **_kwargs: Any) -> _T:
@@ -89,30 +94,13 @@ def trace_module(mod: _T, inputs: dict[str, Any], *_args: Any, **_kwargs: Any) -
     with torch.no_grad():
         for name, values in inputs.items():
             getattr(mod, name)(*_as_tuple(values))
-    return mod
+    return with_save(mod)
 
 
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:
     if inputs is None:
         return ()
     return tuple(inputs) if type(inputs) in (tuple, list) else (inputs,)
-
-
-def _unsupported(what: str) -> NoReturn:
-    raise NotImplementedError(
-        f"torch.jit.{what} is not supported by flambeau: it has no TorchScript archives. "
-        "Save the module's state_dict() with torch.save and load it into a module made by the program."
-    )
-
-
-def save(m: Any, f: Any, _extra_files: Any = None) -> NoReturn:
-    """Raises NotImplementedError: there are no TorchScript archives."""
-    _unsupported("save")
-
-
-def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_shapes: bool = False) -> NoReturn:
-    """Raises NotImplementedError: there are no TorchScript archives."""
-    _unsupported("load")
 
 
 def _get_trace_graph(f: Any, args: Any = (), kwargs: Any = None, **_options: Any) -> NoReturn:

@@ -57,14 +57,17 @@ def load_method(name: str) -> Any:
 def show_at_home(functions: dict[str, Any], home: str | None = None) -> None:
     """Says of functions that a module has them under their names, since pickle looks for them there.
 
+    Functions of a space of their own have PyTorch's names, such as ``linalg_inv``.
+
     Args:
         functions: by name.
         home: the module; the package if it is left out.
     """
     shown = home or sys.modules[__name__.rpartition(".")[0]].__name__
+    space = f"{home.rpartition('.')[2]}_" if home else ""
     for name, f in functions.items():
-        if f.__name__ == name and (home is None or FUNCTIONS.get(name) is not f):
-            f.__module__, f.__qualname__ = shown, name
+        if f.__name__ in (name, space + name) and (home is None or FUNCTIONS.get(name) is not f):
+            f.__module__, f.__name__, f.__qualname__ = shown, space + name, name
 
 
 class LaterMethod:

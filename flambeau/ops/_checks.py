@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import SCALAR_NAMES, dtype, float32, int64, weak_dtype
+from ..dtypes import SCALAR_NAMES, dtype, int64, weak_dtype
 from ..graph.epoch import threads
 from ..graph.types import Ty
 from ._signatures import type_name
@@ -125,11 +125,6 @@ def counted(x: Any) -> range | None:
     if type(start) is not int or type(step) is not int:
         return None
     return range(start, start + step * node.ty.numel, step)
-
-
-def wide(d: dtype) -> dtype:
-    """The dtype in which half precision is computed: float32; others as they are."""
-    return float32 if d.itemsize == 2 and d.kind == "f" else d
 
 
 def refuse_out_dtype(name: str, out_dtype: Any) -> None:

@@ -11,29 +11,24 @@ from typing import Any
 import numpy as np
 
 from ..compiler.builder import PREDICATES
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, dtype, float16, float32, weak_dtype
+from ..dtypes import SCALAR_NAMES, bool_, dtype, weak_dtype
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._immediate import function as function_at_once
 from ._meanings import described
+from ._precision import wide
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, check_result, into, is_number, is_tensor, renamed
 from ._signatures import explained_function
 from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 
 SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
 OPERANDS: tuple[Any, ...] = (TensorBase, bool, int, float, complex)
-WIDE = {float16: float32, bfloat16: float32}
 BOTH = ((1, (0,)), (0, (1,)))  # each operand is saved for the gradient of the other
 ALL = ((0, (0, 1)), (1, (0, 1)))  # both operands are saved for either gradient
 
 Lower = Callable[..., Any]
-
-
-def wide(dt: dtype) -> dtype:
-    """The dtype in which values of ``dt`` are computed."""
-    return WIDE.get(dt, dt)
 
 
 def link(name: str) -> str:
@@ -407,6 +402,12 @@ def _as_operand(x: Any, arrays: bool) -> Any:
     if isinstance(x, np.generic) and x.dtype.kind in "buifc":
         return x.item()
     return FUNCTIONS["tensor"](x) if arrays and isinstance(x, np.ndarray) else NotImplemented
+
+
+def no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
+    """Zeros: the result is constant between its steps, whose places do not count."""
+    gx, gy = [g.new_zeros(t.shape) if t is not None and f.needs(i) else None for i, t in enumerate(f.ins)]
+    return gx, gy
 
 
 def refuse_derivative(name: str) -> Callable[..., Any]:

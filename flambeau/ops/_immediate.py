@@ -331,12 +331,13 @@ def integers(op: Operator, x: TensorBase, y: Any) -> Any:
 def summed(x: TensorBase, dim: int) -> Any:
     """Running sums of a few numbers of int64 at hand along a dimension; None where they are recorded.
 
-    Tokens are counted so, by a mask that grows with the text: recorded, each length would be another program.
+    Tokens are counted so, by a mask that grows with the text: recorded, each length would be another program. It
+    begins as ones, which become memory here.
     """
-    s, t = x._s, x._ty
-    if s.pending or not (0 < t.numel <= SMALL and t.ndim) or threads.epoch.crowded:
+    s, t, epoch = x._s, x._ty, threads.epoch
+    if not (0 < t.numel <= SMALL and t.ndim) or epoch.crowded or not (t.stored is s.ty.dtype is int64):
         return None
-    if not (t.stored is s.ty.dtype is int64) or not readable(s):
+    if s.pending and not (s.ty.numel <= SMALL and make(s, epoch)) or not readable(s):
         return None
     u = ty(t.shape, int64)
     return new_tensor(Storage.of(u, None, np.cumsum(window(s.raw, t), dim).reshape(-1)), u)

@@ -9,7 +9,8 @@ from typing import Any
 from ..dtypes import dtype
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import need_float, wide
+from ._checks import need_float
+from ._precision import wide
 from ._registry import call
 from ._types import elementwise, result_dtype
 

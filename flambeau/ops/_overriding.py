@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
-from ..graph.tensor_base import TensorBase, tensor_class
+from ..graph.tensor_base import tensor_class
 
 Call = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
@@ -133,16 +133,12 @@ def answer(func: Any, found: list[Any], args: tuple[Any, ...], kwargs: dict[str,
         if result is not NotImplemented:
             return result
     who = [f"  - mode object {mode!r}"] if mode is not None else []
-    who += [f"  - {_kind(x)} {type(x)}" for x in found]
+    who += [f"  - tensor subclass {type(x)}" for x in found]
     raise Unanswered(
         f"Multiple dispatch failed for '{name or func}'; all __torch_function__ handlers returned NotImplemented:\n\n"
         + "\n".join(who)
         + "\n\nFor more information, try re-running with TORCH_LOGS=not_implemented"
     )
-
-
-def _kind(x: Any) -> str:
-    return "tensor subclass" if isinstance(x, TensorBase) else "object of class"
 
 
 # ---- functions that ask

@@ -9,9 +9,11 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, bool_, finfo
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
-from ._checks import need_float, need_tensor, wide
+from ._checks import need_float, need_tensor
+from ._precision import wide
 from ._registry import call, call_inplace, export, function, into, wrap_dim
 from ._types import elementwise
+from .pointwise import logistic
 
 Rule = Callable[..., Any]
 
@@ -80,11 +82,6 @@ def _times(b: Any, x: Any, c: float) -> Any:
 
 def _above(b: Any, x: Any, c: float = 0.0) -> Any:
     return b.map("gt", x, b.const(c, x.dtype))
-
-
-def _sigmoid(b: Any, x: Any) -> Any:
-    one = b.const(1, x.dtype)
-    return b.map("div", one, b.map("add", one, b.map("exp", b.map("neg", x))))
 
 
 # ---- hardtanh, relu6
@@ -254,7 +251,7 @@ def _check_silu(t: Ty, attrs: Any) -> None:
 
 def _silu_slope(b: Any, attrs: Any, g: Any, x: Any) -> Any:
     x = b.map("conj", x) if x.dtype.kind == "c" else x
-    one, s = b.const(1, x.dtype), _sigmoid(b, x)
+    one, s = b.const(1, x.dtype), logistic(b, x)
     return b.map("mul", g, b.map("mul", s, b.map("add", one, b.map("mul", x, b.map("sub", one, s)))))
 
 
@@ -263,7 +260,7 @@ def _silu_second(x: Any, attrs: Any) -> Any:
     return s * (1 - s) * (2 + x * (1 - 2 * s))
 
 
-SILU = activation("silu", lambda b, a, x: b.map("mul", x, _sigmoid(b, x)), _silu_slope, _silu_second, check=_check_silu)
+SILU = activation("silu", lambda b, a, x: b.map("mul", x, logistic(b, x)), _silu_slope, _silu_second, check=_check_silu)
 
 
 def _tanh_softplus(b: Any, x: Any) -> Any:
@@ -272,7 +269,7 @@ def _tanh_softplus(b: Any, x: Any) -> Any:
 
 def _mish_slope(b: Any, attrs: Any, g: Any, x: Any) -> Any:
     one, t = b.const(1, x.dtype), _tanh_softplus(b, x)
-    rise = b.map("mul", b.map("mul", x, _sigmoid(b, x)), b.map("sub", one, b.map("mul", t, t)))
+    rise = b.map("mul", b.map("mul", x, logistic(b, x)), b.map("sub", one, b.map("mul", t, t)))
     return b.map("mul", g, b.map("add", t, rise))
 
 
@@ -295,7 +292,7 @@ def _softplus(b: Any, attrs: tuple[float, float], x: Any) -> Any:
 def _softplus_slope(b: Any, attrs: tuple[float, float], g: Any, x: Any) -> Any:
     beta, threshold = attrs
     scaled = _times(b, x, beta)
-    return b.where(_above(b, scaled, threshold), g, b.map("mul", g, _sigmoid(b, scaled)))
+    return b.where(_above(b, scaled, threshold), g, b.map("mul", g, logistic(b, scaled)))
 
 
 def _softplus_second(x: Any, attrs: tuple[float, float]) -> Any:
@@ -324,7 +321,7 @@ def _dense_float(tys: Sequence[Ty], attrs: Any) -> Ty:
 
 
 LOG_SIGMOID = activation(
-    "log_sigmoid", _log_sigmoid, lambda b, a, g, x: b.map("mul", g, _sigmoid(b, b.map("neg", x))), _log_sigmoid_second
+    "log_sigmoid", _log_sigmoid, lambda b, a, g, x: b.map("mul", g, logistic(b, b.map("neg", x))), _log_sigmoid_second
 )
 LOG_SIGMOID.infer = _dense_float  # PyTorch's result is contiguous
 
@@ -428,12 +425,12 @@ def _halves(b: Any, dim: int, x: Any) -> tuple[Any, Any]:
 
 def _glu_lower(b: Any, dim: int, x: Any) -> Any:
     left, right = _halves(b, dim, x)
-    return b.cast(b.map("mul", left, _sigmoid(b, right)), x.dtype)
+    return b.cast(b.map("mul", left, logistic(b, right)), x.dtype)
 
 
 def _glu_backward_lower(b: Any, dim: int, g: Any, x: Any) -> Any:
     left, right = _halves(b, dim, x)
-    s = _sigmoid(b, right)
+    s = logistic(b, right)
     gl = b.map("mul", b.cast(g, s.dtype), s)
     gr = b.map("mul", b.map("mul", gl, left), b.map("sub", b.const(1, s.dtype), s))
     n = left.shape[dim]

@@ -115,6 +115,7 @@ SUB_SCALED = _with_alpha("sub", _scaled("sub"), _sub_scaled_vjp)
 _rsub_lower = lowering(lambda b, x, y, alpha: b.map("sub", y, b.map("mul", x, alpha)), "same", 2)
 RSUB = _with_alpha("rsub", _rsub_lower, _rsub_vjp)
 RSUB_SCALAR = _with_alpha("rsub", _rsub_lower, _rsub_vjp, "RsubBackward1")
+ON_INTEGERS[RSUB_SCALAR] = lambda x, y: np.subtract(y, x)
 
 
 def type_of(x: Any) -> Ty:
@@ -280,6 +281,18 @@ def _direct(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _direct_rsub(self: Any, other: Any) -> Any:
+    """``other - self``."""
+    if type(other) is int and self._ty.dtype is int64 and self._ty.ndim:
+        y = integers(RSUB_SCALAR, self, other)
+        if y is not None:
+            return y
+    return _reflected_rsub(self, other)
+
+
+_reflected_rsub = reflected(rsub)
+
+
 def _direct_inplace(op: Operator, general: Callable[..., Any]) -> Callable[..., Any]:
     """An in-place operator method that writes tensors and numbers at once."""
 
@@ -296,7 +309,7 @@ def _direct_inplace(op: Operator, general: Callable[..., Any]) -> Callable[..., 
 
 METHODS["__add__"] = METHODS["__radd__"] = _direct(ADD, reflected(add))
 METHODS["__sub__"] = _direct(SUB, reflected(sub))
-METHODS["__rsub__"] = reflected(rsub)
+METHODS["__rsub__"] = _direct_rsub
 METHODS["__mul__"] = METHODS["__rmul__"] = _direct(MUL, reflected(METHODS["mul"]))
 METHODS["__truediv__"] = METHODS["__div__"] = _direct(DIV, reflected(_method_div))
 

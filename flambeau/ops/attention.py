@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import C_NAMES, bool_
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import wide
+from ._precision import wide
 from ._registry import call, requires_grad
 from .matrix_products import linear
 

@@ -11,7 +11,8 @@ from ..compiler.twins import twin
 from ..dtypes import SCALAR_NAMES, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import at_hand, need_float, wide
+from ._checks import at_hand, need_float
+from ._precision import wide
 from ._registry import call
 from ._signatures import no_tensor
 from .arithmetic import DIV, MUL

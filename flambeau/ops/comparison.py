@@ -8,20 +8,14 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, get_default_dtype
 from ..graph.node import Operator
 from ..graph.tensor_base import TensorBase
-from ._elementwise import binary, reflected, tensor_argument
+from ._elementwise import binary, no_gradient, reflected, tensor_argument
 from ._immediate import COMPARISONS, scalar
 from ._registry import METHODS, at_version, export
 
 
-def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
-    """Of the in-place forms: the old value does not matter."""
-    gx, gy = [g.new_zeros(t.shape) if t is not None and f.needs(i) else None for i, t in enumerate(f.ins)]
-    return gx, gy
-
-
 def _compare(name: str, alias: tuple[str, ...], kinds: str) -> Operator:
     names = [f"{name.capitalize()}Backward{k}" for k in (1, 0)]
-    return binary(name, name, _no_gradient, result="bool", kinds=kinds, aliases=alias, grad_names=names)
+    return binary(name, name, no_gradient, result="bool", kinds=kinds, aliases=alias, grad_names=names)
 
 
 EQ = _compare("eq", (), "buifc")

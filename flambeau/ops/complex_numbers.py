@@ -8,7 +8,8 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, complex32, complex64, complex128, float16, float32, float64
 from ..graph.node import OUT, Operator
 from ..graph.types import CONJ, NEG, Ty, lazily, ty
-from ._elementwise import Support, same_dtype, tensor_argument, unary, wide
+from ._elementwise import Support, same_dtype, tensor_argument, unary
+from ._precision import wide
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, function, into, method, view
 from ._types import elementwise, float_dtype
 from .complex_views import view_as_real

@@ -13,7 +13,7 @@ from ._registry import METHODS, function, is_tensor
 from ._signatures import explained_method
 from ._types import result_dtype
 from .arithmetic import type_of
-from .copying import convert
+from .copying import converted
 from .from_data import from_numpy
 
 _CONVERSIONS = {
@@ -28,7 +28,7 @@ def _conversion(name: str, dt: dtype) -> Any:
         if args:
             verb = "was" if len(args) == 1 else "were"
             raise TypeError(f"{name}() takes 0 positional arguments but {len(args)} {verb} given")
-        return convert(self, dt, memory_format=memory_format)
+        return converted(self, dt, memory_format=memory_format)
 
     f.__name__ = f.__qualname__ = name
     f.__doc__ = f"``self.to({dt!r})``."
@@ -50,7 +50,7 @@ def _type(self: Any, dtype: Any = None, non_blocking: bool = False, *, memory_fo
     if dtype is None:
         where = "meta." if self._ty.meta else ""
         return f"torch.{where}{SCALAR_NAMES[self._ty.dtype]}Tensor"
-    return convert(self, _named(dtype), memory_format=memory_format)
+    return converted(self, _named(dtype), memory_format=memory_format)
 
 
 METHODS["type"] = _type

@@ -17,6 +17,7 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, bool_, float16, float32, t
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
+from ._precision import widened
 from ._registry import call, function, int_tuple, is_tensor
 
 # ---- geometry
@@ -331,11 +332,6 @@ def _with_bias(b: Any, y: Any, bias: tuple[Any, ...]) -> Any:
     return b.map("add", y, b.reshape(bias[0], (1, -1, *[1] * (y.ndim - 2))))
 
 
-def _wide(b: Any, *values: Any) -> list[Any]:
-    """Half precision is summed in float32."""
-    return [b.cast(v, float32) if v.dtype in (float16, bfloat16) else v for v in values]
-
-
 # ---- the three operators
 
 
@@ -372,7 +368,7 @@ def _conv_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 def _conv_lower(b: Any, attrs: Any, x: Any, w: Any, *bias: Any) -> Any:
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
     out, dt = _output_size(x, w, g), x.dtype
-    x, w, *rest = _wide(b, x, w, *bias)
+    x, w, *rest = widened(b, x, w, *bias)
     return b.cast(_with_bias(b, lower_forward(b, x, w, out, g), tuple(rest)), dt)
 
 
@@ -410,7 +406,7 @@ def _transposed_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 def _input_lower(b: Any, attrs: Any, gy: Any, w: Any, *bias: Any) -> Any:
     size, key = attrs
     dt = gy.dtype
-    gy, w, *rest = _wide(b, gy, w, *bias)
+    gy, w, *rest = widened(b, gy, w, *bias)
     return b.cast(_with_bias(b, lower_input(b, gy, w, size, Geometry(*key)), tuple(rest)), dt)
 
 
@@ -437,7 +433,7 @@ def _weight_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 def _weight_lower(b: Any, attrs: Any, x: Any, gy: Any) -> Any:
     kernel, key = attrs
     dt = x.dtype
-    x, gy = _wide(b, x, gy)
+    x, gy = widened(b, x, gy)
     return b.cast(lower_weight(b, x, gy, kernel, Geometry(*key)), dt)
 
 
@@ -457,7 +453,7 @@ def _output_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 
 def _output_lower(b: Any, attrs: Any, x: Any, w: Any) -> Any:
     dt = x.dtype
-    x, w = _wide(b, x, w)
+    x, w = widened(b, x, w)
     return b.cast(lower_forward(b, x, w, attrs[0], Geometry(*attrs[1])), dt)
 
 

@@ -17,6 +17,7 @@ from ._immediate import as_integers, at_once, copied
 from ._layouts import layout_of, suggested
 from ._registry import call, call_inplace, export, fresh, is_number, is_tensor, method
 from ._types import broadcast_shape
+from ._warned import warn_of
 from ._writing import refuse_overlap
 from .creation import FULL
 
@@ -30,7 +31,7 @@ CLONE = Operator("clone", lambda tys, t: t, _identity, lambda f, g: (g,))
 
 def _to_vjp(f: Any, g: Any) -> tuple[Any]:
     t = f.ins[0]
-    return (g.to(t.dtype, device=CPU if g._ty.meta and not t.meta else None),)
+    return (g.to(t.dtype, device=CPU) if g._ty.meta and not t.meta else convert(g, t.dtype),)
 
 
 TO = Operator("_to_copy", lambda tys, t: t, _identity, _to_vjp, grad_name="ToCopyBackward0")
@@ -83,7 +84,7 @@ def to(
             device = a
     if device is not None and (chosen(device) is META) is not self._ty.meta:
         return _moved(self, as_dtype(dtype) or self._ty.dtype, memory_format)
-    return convert(self, as_dtype(dtype) or self._ty.dtype, copy, memory_format)
+    return converted(self, as_dtype(dtype) or self._ty.dtype, copy, memory_format)
 
 
 def _moved(x: Any, dt: Any, memory_format: Any) -> Any:
@@ -95,6 +96,13 @@ def _moved(x: Any, dt: Any, memory_format: Any) -> Any:
 
 
 _dtype_class = dtype
+
+
+def converted(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> Any:
+    """As ``convert``, with PyTorch's warning where imaginary parts are lost."""
+    if x._ty.dtype.kind == "c" and dt.kind not in "cb":
+        warn_of("complex")
+    return convert(x, dt, copy, memory_format)
 
 
 def convert(x: Any, dt: Any, copy: bool = False, memory_format: Any = None) -> Any:
@@ -125,7 +133,7 @@ def _constant(x: Any, dt: dtype) -> Any:
 @method()
 def type_as(self: Any, other: Any) -> Any:
     """``self.to(other.dtype)``."""
-    return convert(self, other._ty.dtype)
+    return converted(self, other._ty.dtype)
 
 
 # ---- writing
@@ -197,6 +205,8 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """
     if not is_tensor(src):
         src = _number_of(src)
+    if src._ty.dtype.kind == "c" and self._ty.dtype.kind not in "cb":
+        warn_of("complex")
     same = src._s is self._s and src._ty is self._ty
     if src._s is self._s and (src._ty.lazy or self._ty.lazy):
         refuse_overlap(self._ty, src._ty, copies=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph.node import Operator
-from ._elementwise import Support, binary, check_divisor, list_binary, lowering, reflected, refuse_derivative, type_rule
+from ._elementwise import (
+    Support,
+    binary,
+    check_divisor,
+    list_binary,
+    lowering,
+    no_gradient,
+    reflected,
+    refuse_derivative,
+    type_rule,
+)
 from ._meanings import described
 from ._registry import FUNCTIONS, METHODS, call, call_inplace
 
 _REAL = "uif"
-
-
-def _no_gradient(f: Any, g: Any) -> tuple[Any, Any]:
-    """Zeros: the quotient is constant between its steps."""
-    gx, gy = [g.new_zeros(t.shape) if t is not None and f.needs(i) else None for i, t in enumerate(f.ins)]
-    return gx, gy
 
 
 def _div_operator(mode: str) -> Operator:
@@ -24,7 +28,7 @@ def _div_operator(mode: str) -> Operator:
         "div",
         type_rule("same", support),
         lowering(f"{mode}_divide", "same", exact_numbers=True),
-        _no_gradient,
+        no_gradient,
         (),
         "DivBackward2",
     )

@@ -11,7 +11,9 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.resting import make
 from ..graph.types import Ty, contiguous_strides, ty
-from ._checks import at_hand, counted, whole, wide
+from ._checks import at_hand, counted, whole
+from ._immediate import within
+from ._precision import wide
 from ._registry import call, function
 from ._table_rows import add_rows, check_index_dtype, refuse_rows, without
 from .sparse_rows import row_gradient
@@ -32,7 +34,7 @@ def _check_rows(indices: Any, rows: int) -> bool:
         numbers = counted(indices)
         return not numbers or min(numbers[0], numbers[-1]) < 0 or max(numbers[0], numbers[-1]) >= rows
     if values.dtype == np.int64 and values.size:
-        if values.view(np.uint64).max() >= rows:
+        if not within(values, rows):
             raise IndexError("index out of range in self")
     else:
         refuse_rows(values, rows)

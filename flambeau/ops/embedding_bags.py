@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import wide
+from ._precision import wide
 from ._registry import call, function
 from ._table_rows import add_rows, check_index_dtype, without
 from .embedding import EMBEDDING, embedding_renorm_

@@ -13,8 +13,9 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, bool_, dtype, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
+from ._precision import wide
 from ._registry import at_version, c_name, call, export, into, is_tensor, wrap_dim, wrap_dims
-from .reductions import reduced_ty, restore, wide
+from .reductions import reduced_ty, restore
 
 # ---- gradients that go to selected elements
 

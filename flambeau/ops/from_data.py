@@ -35,6 +35,7 @@ from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import is_dense, like, ty
 from ._registry import function, is_number, is_tensor, method
 from ._signatures import type_name
+from ._warned import warn_of
 from .creation import device_beside, empty, from_values, with_grad, without_memory
 
 NOT_WRITABLE = (
@@ -64,6 +65,8 @@ def tensor(
     x = None if requires_grad or where is not CPU else _at_once(data, dtype and as_dtype(dtype, "tensor"))
     if x is not None:
         return x
+    if is_tensor(data):
+        warn_of("tensor")
     if is_tensor(data) and data._ty.meta:
         return with_grad(without_memory(like(data._ty, as_dtype(dtype))), requires_grad)
     if _is_storage(data):

@@ -11,6 +11,7 @@ from ..graph.epoch import threads
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._layouts import formatted
+from ._precision import widened
 from ._registry import call, function
 from .normalisation import (
     _affine,
@@ -19,7 +20,6 @@ from .normalisation import (
     _check_mixed,
     _inverse_std,
     _normalised_backward,
-    _wide,
     batch_norm,
     check_normalized_shape,
 )  # fmt: skip
@@ -56,7 +56,7 @@ def _groups(b: Any, x: Any, groups: int) -> Any:
 
 def _group_lower(b: Any, attrs: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, shape = x.dtype, x.shape
-    x, *rest = _wide(b, x, *given)
+    x, *rest = widened(b, x, *given)
     xc, _, var = _centred(b, _groups(b, x, attrs[0]), (2,))
     y = b.reshape(b.map("mul", xc, _inverse_std(b, var, eps)), shape)
     return b.cast(_affine(b, y, rest[0] if attrs[1] else None, rest[-1] if attrs[2] else None), dt)
@@ -99,7 +99,7 @@ def _group_backward_ty(tys: tuple[Ty, ...], attrs: Any) -> Any:
 def _group_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt, shape = x.dtype, x.shape
     vector = given[0].dtype if attrs[1] else dt
-    gy, x, *rest = _wide(b, gy, x, *given)
+    gy, x, *rest = widened(b, gy, x, *given)
     xc, _, var = _centred(b, _groups(b, x, attrs[0]), (2,))
     inv = _inverse_std(b, var, eps)
     xhat = b.map("mul", xc, inv)

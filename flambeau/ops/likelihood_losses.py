@@ -14,6 +14,7 @@ from ._loss_rules import Loss, reduced
 from ._types import broadcast_shape
 from .classification_losses import reduction_code
 from .grids import broadcast_shapes
+from .pointwise import logistic
 
 # ---- binary_cross_entropy
 
@@ -139,7 +140,7 @@ def _logits(b: Any, params: Any, x: Any, y: Any, *weights: Any) -> Any:
 def _logits_slope(b: Any, params: Any, x: Any, y: Any, *weights: Any) -> Any:
     weight, pos = _split(params, weights)
     one = b.const(1, x.dtype)
-    s = b.map("div", one, b.map("add", one, b.map("exp", b.map("neg", x))))
+    s = logistic(b, x)
     if pos is None:
         return _times_weight(b, b.map("sub", s, y), weight)
     t = b.map("mul", pos, y)

@@ -33,6 +33,7 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, function
+from ._warned import warn_of
 from .gathering import first_outside
 from .joining import cat
 from .ranges import eye
@@ -127,6 +128,7 @@ def lu_factor(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
 
 def _torch_lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """``(LU, pivots)``, with ``get_infos`` also the failure codes; deprecated for ``torch.linalg.lu_factor``."""
+    warn_of("lu")
     lu, pivots, info = _lu_factor("torch.lu_factor", A, pivot)
     if not get_infos:
         _zero_pivot(info)
@@ -302,7 +304,8 @@ def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool =
 
 
 def _torch_lu_solve(b: Any, LU_data: Any, LU_pivots: Any, *, out: Any = None) -> Any:
-    """As ``torch.linalg.lu_solve``."""
+    """As ``torch.linalg.lu_solve``; deprecated."""
+    warn_of("lu_solve")
     return lu_solve(LU_data, LU_pivots, b, out=out)
 
 

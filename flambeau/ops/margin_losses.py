@@ -7,8 +7,9 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import need_float, wide
+from ._checks import need_float
 from ._loss_rules import reduce as _reduce
+from ._precision import wide
 from ._registry import call
 from .classification_losses import check_labels, reduction_code
 

@@ -26,14 +26,15 @@ from ._matrices import (
     save_all,
     tensor_argument,
 )  # fmt: skip
+from ._precision import wide
 from ._registry import FUNCTIONS, METHODS, call, call_inplace, export, int_tuple, into, method, wrap_dim
 from ._types import broadcast_shape, elementwise, operands_dtype
+from ._warned import warn_of
 from .elimination import inv, solve
 from .joining import cat
 from .matrix_products import matmul as _matmul
 from .matrix_products import mm, vdot
 from .norms import _check_reducible, _norm_of, vector_norm
-from .reductions import wide
 from .views import diagonal as _diagonal
 
 # ---- exponential
@@ -212,6 +213,7 @@ def _torch_cross(input: Any, other: Any, dim: int | None = None, *, out: Any = N
         )
         if 3 not in shape:
             raise RuntimeError("no dimension of size 3 in input")
+        warn_of("cross")
         dim = shape.index(3)
     return into(_cross(input, other, dim), out, "cross")
 

@@ -15,7 +15,8 @@ from ..graph.fn import Fn, record
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
-from ._checks import not_implemented, refuse_out_dtype, wide
+from ._checks import not_implemented, refuse_out_dtype
+from ._precision import wide
 from ._registry import METHODS, call, export, into, is_tensor, requires_grad, view
 from ._signatures import no_tensor
 from ._types import broadcast_shape

@@ -9,8 +9,9 @@ from ..dtypes import bfloat16, bool_, float32, float64
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
 from ..graph.types import Ty, ty
-from ._checks import not_implemented, refuse_out_dtype, wide
+from ._checks import not_implemented, refuse_out_dtype
 from ._old_forms import factors_of_both
+from ._precision import wide
 from ._registry import call, call_inplace, export, into
 from ._types import result_dtype
 from .arithmetic import check_factor, conj

@@ -13,14 +13,10 @@ from ..graph.epoch import node_of, threads
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._layouts import formatted
+from ._precision import widened
 from ._registry import call, function, write
 
 # ---- primitives
-
-
-def _wide(b: Any, *values: Any) -> list[Any]:
-    """Half precision is computed in float32."""
-    return [b.cast(v, float32) if v.dtype in (float16, bfloat16) else v for v in values]
 
 
 def _mean(b: Any, x: Any, dims: tuple[int, ...]) -> Any:
@@ -110,7 +106,7 @@ def _affine(b: Any, y: Any, w: Any, bias: Any) -> Any:
 
 def _batch_lower(b: Any, attrs: Any, x: Any, eps: Any, momentum: Any, *given: Any) -> Any:
     dt, ndim = x.dtype, x.ndim
-    x, *rest = _wide(b, x, *given)
+    x, *rest = widened(b, x, *given)
     w, bias, mean, var = _split_batch(attrs, tuple(rest))
     if 0 in x.shape:
         return (b.cast(x, dt), mean, var) if attrs[0] and mean is not None else b.cast(x, dt)
@@ -194,7 +190,7 @@ def _batch_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given:
     if 0 in x.shape:
         zeros = b.const(0, vector, x.shape[1:2] or (0,))
         return b.cast(gy, dt), zeros, zeros
-    gy, x, *rest = _wide(b, gy, x, *given)
+    gy, x, *rest = widened(b, gy, x, *given)
     g = b.map("mul", gy, _channels(b, rest[0], ndim)) if attrs[0] else gy
     if attrs[1]:
         xc = b.map("sub", x, _channels(b, rest[-2], ndim))
@@ -291,7 +287,7 @@ def _layer_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
 
 def _layer_lower(b: Any, attrs: Any, x: Any, eps: Any, *given: Any) -> Any:
     dt = x.dtype
-    x, *rest = _wide(b, x, *given)
+    x, *rest = widened(b, x, *given)
     xc, _, var = _centred(b, x, _layer_dims(x.ndim, attrs))
     y = b.map("mul", xc, _inverse_std(b, var, eps))
     if attrs[1]:
@@ -339,7 +335,7 @@ def _layer_backward_lower(b: Any, attrs: Any, gy: Any, x: Any, eps: Any, *given:
     dt, dims = x.dtype, _layer_dims(x.ndim, attrs)
     lead = tuple(range(x.ndim - len(attrs[0])))
     vector = given[0].dtype if attrs[1] else dt
-    gy, x, *rest = _wide(b, gy, x, *given)
+    gy, x, *rest = widened(b, gy, x, *given)
     xc, _, var = _centred(b, x, dims)
     inv = _inverse_std(b, var, eps)
     xhat = b.map("mul", xc, inv)

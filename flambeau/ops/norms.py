@@ -9,8 +9,9 @@ from ..dtypes import SCALAR_NAMES, as_dtype, bool_, get_default_dtype
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty
 from ._arguments import tensor_first
+from ._precision import wide
 from ._registry import call, export, int_tuple, into, wrap_dims
-from .reductions import reduced_ty, reduction_ty, restore, wide
+from .reductions import reduced_ty, reduction_ty, restore
 
 # ---- vector norms
 

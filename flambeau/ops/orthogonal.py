@@ -26,6 +26,7 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, export
+from ._warned import warn_of
 from .joining import cat
 from .triangular import _solve_triangular
 
@@ -113,6 +114,7 @@ def qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:
 
 def _torch_qr(input: Any, some: bool = True, *, out: Any = None) -> Any:
     """As ``torch.linalg.qr``; deprecated."""
+    warn_of("qr")
     return into_exactly(return_types.qr(_qr(input, "reduced" if some else "complete")), out, "qr")
 
 

@@ -10,8 +10,9 @@ from ..dtypes import bfloat16, int32
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like
 from ..return_types import frexp as _frexp_result
-from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule, wide
+from ._elementwise import Support, binary, list_binary, lowering, refuse_derivative, tensor_argument, type_rule
 from ._meanings import described
+from ._precision import wide
 from ._registry import call, call_inplace, export, into, is_tensor
 from ._types import elementwise
 from .arithmetic import conj

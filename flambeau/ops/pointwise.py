@@ -31,7 +31,8 @@ def _relu(b: Any, x: Any) -> Any:
     return b.map("maximum", b.const(0, x.dtype), x)  # the second of equals: -0 stays
 
 
-def _sigmoid(b: Any, x: Any) -> Any:
+def logistic(b: Any, x: Any) -> Any:
+    """1 / (1 + exp(-x)), as primitives."""
     one = b.const(1, x.dtype)
     return b.map("div", one, b.map("add", one, b.map("exp", b.map("neg", x))))
 
@@ -85,7 +86,7 @@ def _acosh_vjp(f: Any, g: Any) -> Any:
 
 
 ACOSH = unary("acosh", "acosh", _acosh_vjp, saves="x", aliases=["arccosh"], **_F)
-SIGMOID = unary("sigmoid", _sigmoid, lambda f, g: sigmoid_backward(g, f.out()), saves="y", **_F)
+SIGMOID = unary("sigmoid", logistic, lambda f, g: sigmoid_backward(g, f.out()), saves="y", **_F)
 
 
 def _angle_unit(name: str, factor: float) -> Operator:

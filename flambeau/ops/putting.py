@@ -8,13 +8,14 @@ from ..dtypes import SCALAR_NAMES, bool_, int32, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, like
 from ._brackets import NO_INDEX, places, under_mask
+from ._precision import widened
 from ._registry import call, call_inplace, export, is_tensor, method
 from ._signatures import type_name
 from .gathering import flat_index
 from .indexing import check_put
 from .indexing import index_put as _index_put
 from .indexing import put_ as _put_at
-from .scattering import _INDEX, _wide
+from .scattering import _INDEX
 
 # ---- put
 
@@ -35,7 +36,7 @@ def _put_ty(tys: tuple[Ty, ...], accumulate: bool) -> Ty:
 def _put_lower(b: Any, accumulate: bool, x: Any, index: Any, src: Any) -> Any:
     dt, shape = x.dtype, x.shape
     if accumulate:
-        x, src = _wide(b, x, src)
+        x, src = widened(b, x, src)
     op = "set" if not accumulate else "max" if dt.kind == "b" else "add"
     flat = b.index_put(op, b.reshape(x, (-1,)), (0,), [b.reshape(index, (-1,))], b.reshape(src, (-1,)))
     return b.reshape(b.cast(flat, dt), shape)

@@ -14,10 +14,10 @@ from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, dtype, float32, float64, g
 from ..graph.node import Operator
 from ..graph.types import ty
 from ._checks import whole
+from ._precision import wide
 from ._progressions import between, linear
 from ._registry import call, function, into, into_flat, is_tensor
 from .creation import check_layout, check_out_dtype, from_values, with_grad
-from .reductions import wide
 
 LINSPACE = Operator(
     "linspace",

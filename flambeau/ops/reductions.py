@@ -5,12 +5,13 @@ from __future__ import annotations
 from math import prod as _product
 from typing import Any
 
-from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, bfloat16, bool_, float16, float32, int64, uint8
+from ..dtypes import C_NAMES, SCALAR_NAMES, as_dtype, bool_, int64, uint8
 from ..dtypes import dtype as _dtype
 from ..graph.node import OUT, Operator
 from ..graph.tensor_base import NotDense, tensor_class
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
+from ._precision import wide
 from ._registry import call, export, into, method, wrap_dim, wrap_dims
 
 # ---- what reductions share
@@ -39,11 +40,6 @@ def restore(g: Any, ndim: int, dims: tuple[int, ...], keepdim: bool) -> Any:
         for d in sorted(dims):
             g = g.unsqueeze(d)
     return g
-
-
-def wide(dt: _dtype) -> _dtype:
-    """Half precision is accumulated in float32."""
-    return float32 if dt is float16 or dt is bfloat16 else dt
 
 
 def sum_dtype(dt: _dtype) -> _dtype:

@@ -16,8 +16,8 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, dtype, float32, float64, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
-from ._checks import wide
 from ._layouts import formatted
+from ._precision import wide
 from ._registry import call, is_tensor
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .creation import from_values

@@ -10,9 +10,8 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, float32, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, beside, like, ty
-from ..random import _counts, _gamma, _multinomial
+from ..random import _multinomial
 from ..random._engine import Engine
-from ._implicit_gradients import beta_gradient, gamma_gradient
 from ._registry import export, function, into
 from ._types import broadcast_shape
 from .creation import without_memory
@@ -68,6 +67,8 @@ def _on_host(compute: Any, *tensors: Any) -> Any:
 @function()
 def _standard_gamma_grad(input: Any, output: Any) -> Any:
     """The derivative of samples ``output`` of ``_standard_gamma`` by their parameters ``input``."""
+    from ._implicit_gradients import gamma_gradient
+
     a = input.detach().double()
     return _on_host(gamma_gradient, output, a, a.digamma())
 
@@ -75,6 +76,8 @@ def _standard_gamma_grad(input: Any, output: Any) -> Any:
 @function()
 def _dirichlet_grad(x: Any, alpha: Any, total: Any) -> Any:
     """The derivative of beta variables ``x`` with parameters ``alpha, total - alpha`` by the first, over ``1 - x``."""
+    from ._implicit_gradients import beta_gradient
+
     a, sum_ = alpha.detach().double(), total.detach().double()
     return _on_host(beta_gradient, x, a, sum_ - a, a.digamma() - sum_.digamma())
 
@@ -172,6 +175,8 @@ def _check_weights(weights: np.ndarray, one_by_one: bool) -> None:
 @export(method=False)
 def poisson(input: Any, generator: Any = None) -> Any:
     """A Poisson variable for each rate in ``input``, in its dtype."""
+    from ..random import _counts
+
     t = ty(input._ty.shape, input._ty.dtype)
     check_kind("poisson_cpu", t.dtype, "f")
     rates = input.detach()._numpy()
@@ -185,6 +190,8 @@ def poisson(input: Any, generator: Any = None) -> Any:
 @function()
 def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
     """A binomial variable for each pair of a count and a probability."""
+    from ..random import _counts
+
     for name, x in (("count", count), ("prob", prob)):
         if x._ty.dtype.kind != "f":
             kind = SCALAR_NAMES[x._ty.dtype]
@@ -203,6 +210,8 @@ def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
 @function()
 def _standard_gamma(input: Any, generator: Any = None) -> Any:
     """A gamma variable of unit scale for each shape parameter."""
+    from ..random import _gamma
+
     if input._ty.dtype.name not in ("float32", "float64"):
         refuse_dtype("gamma_cpu", input._ty.dtype)
     y = _of_parameters(
@@ -214,6 +223,8 @@ def _standard_gamma(input: Any, generator: Any = None) -> Any:
 @function()
 def _sample_dirichlet(input: Any, generator: Any = None) -> Any:
     """A Dirichlet variable for each row of concentrations in the last dimension."""
+    from ..random import _gamma
+
     if input._ty.dtype.name not in ("float32", "float64"):
         refuse_dtype("dirichlet", input._ty.dtype)
     size = input._ty.shape[-1] if input._ty.ndim else 1

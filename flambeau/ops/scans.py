@@ -13,9 +13,10 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._immediate import summed
+from ._precision import wide
 from ._registry import call, call_inplace, export, into, requires_grad, wrap_dim
 from .extremes import into_named, place
-from .reductions import asked_dtype, sum_dtype, wide
+from .reductions import asked_dtype, sum_dtype
 
 # ---- cumsum, cumprod
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, bfloat16, bool_, float16, float32, int32, int64
+from ..dtypes import SCALAR_NAMES, bool_, int32, int64
 from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import check_numbers, check_value
 from ._immediate import add_slices
+from ._precision import widened
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
 from ._writing import refuse_overlap
 from .gathering import check_along, check_range, need_tensor, size_along
@@ -32,11 +33,6 @@ def _along(b: Any, op: str, x: Any, index: Any, src: Any, dim: int) -> Any:
         return b.scatter(op, x, index, src, dim)
     flat = b.scatter(op, b.reshape(x, (-1,)), b.reshape(index, (-1,)), b.reshape(src, (-1,)), 0)
     return b.reshape(flat, x.shape)
-
-
-def _wide(b: Any, *values: Any) -> list[Any]:
-    """Half precision is accumulated in float32."""
-    return [b.cast(v, float32) if v.dtype in (float16, bfloat16) else v for v in values]
 
 
 # ---- scatter
@@ -80,7 +76,7 @@ def _scatter_lower(op: str) -> Callable[..., Any]:
             src = b.expand(src, index.shape)
         if op == "set":
             return _along(b, op, x, index, b.cast(src, dt), dim)
-        x, src = _wide(b, x, b.cast(src, dt))
+        x, src = widened(b, x, b.cast(src, dt))
         return b.cast(_along(b, op, x, index, src, dim), dt)
 
     return lower
@@ -190,7 +186,7 @@ def _identity(name: str, dt: Any) -> Any:
 def _reduced(b: Any, name: str, include_self: bool, x: Any, src: Any, put: Callable[..., Any]) -> Any:
     """``put(op, into, values)`` scatters with an operation."""
     dt = x.dtype
-    x, src = _wide(b, x, src)
+    x, src = widened(b, x, src)
     base = x
     if not include_self:
         touched = put("set", b.const(False, bool_, x.shape), b.const(True, bool_, src.shape))
@@ -357,7 +353,7 @@ def _index_add_ty(tys: tuple[Ty, ...], dim: int) -> Ty:
 
 def _index_add_lower(b: Any, dim: int, x: Any, index: Any, src: Any, *alpha: Any) -> Any:
     dt = x.dtype
-    x, src = _wide(b, x, src)
+    x, src = widened(b, x, src)
     if alpha:
         src = b.map("logical_and" if dt.kind == "b" else "mul", src, b.cast(b.cast(alpha[0], dt), src.dtype))
     return b.cast(_slices_put(b, "max" if dt.kind == "b" else "add", x, index, src, dim), dt)

@@ -16,6 +16,7 @@ from ..graph.types import ty
 from ._arguments import tensor_first
 from ._registry import call, export, forgetting, function, into, is_number, is_tensor, wrap_dim
 from ._signatures import invalid_arguments
+from ._warned import warn_of
 from .creation import from_values
 from .from_data import tensor
 
@@ -69,6 +70,9 @@ def _search(s: Any, v: Any, side: str, out_int32: bool) -> Any:
             )
         v = tensor(v)
     _check_search(s, v)
+    for x, what in ((v, "input value"), (s, "boundary")):
+        if not x._ty.contiguous:
+            warn_of("searchsorted", what)
     dt = promote_types(s._ty.dtype, v._ty.dtype)
     s, v = s.to(dt), v.to(dt)
     return call(SEARCHSORTED, (s, v), (side, int32 if out_int32 else int64))

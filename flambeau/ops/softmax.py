@@ -8,7 +8,8 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, float16, float32
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
-from ._checks import need_float, wide
+from ._checks import need_float
+from ._precision import wide
 from ._registry import call, export, function, into, wrap_dim
 
 

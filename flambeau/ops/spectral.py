@@ -12,6 +12,7 @@ from ..graph.types import ty
 from ._checks import whole
 from ._matrices import tensor_argument
 from ._registry import call, export, function
+from ._warned import warn_of
 from .complex_views import view_as_real
 from .creation import arange, ones, with_grad
 from .fourier import C2C, C2R, R2C
@@ -240,6 +241,8 @@ def istft(
     text = _istft_text(input, n_fft, hop, win, window, (center, normalized, onesided, length, return_complex))
     half = (input._ty.ndim >= 2 and input._ty.shape[-2] != n_fft) if onesided is None else bool(onesided)
     _check_istft(input, n_fft, hop, win, window, half, text)
+    if window is None:
+        warn_of("istft")
     if half and (return_complex or (window is not None and window.is_complex())):
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     real = input._ty.dtype.to_real()

@@ -19,9 +19,9 @@ from ._elementwise import (
     same_dtype,
     tensor_argument,
     type_rule,
-    wide,
 )
 from ._old_forms import factor_of_two
+from ._precision import wide
 from ._registry import (
     FUNCTIONS,
     METHODS,

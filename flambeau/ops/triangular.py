@@ -29,6 +29,7 @@ from ._matrices import (
     tensor_argument,
 )  # fmt: skip
 from ._registry import FUNCTIONS, METHODS, call, export, into
+from ._warned import warn_of
 
 # ---- solve_triangular
 
@@ -141,7 +142,8 @@ def cholesky(input: Any, *, upper: bool = False, out: Any = None) -> Any:
 
 
 def _torch_cholesky(input: Any, upper: bool = False, *, out: Any = None) -> Any:
-    """As ``torch.linalg.cholesky``."""
+    """As ``torch.linalg.cholesky``; deprecated."""
+    warn_of("cholesky")
     _checked("cholesky", input)
     factor, info = call(CHOLESKY, (input,), (bool(upper),))
     check(info, "cholesky", NOT_POSITIVE)
@@ -275,6 +277,7 @@ def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
 ) -> Any:
     """The solution of ``AX = B``, B the input, reading one triangle of A; ``linalg.solve_triangular`` replaces it."""
+    warn_of("triangular_solve")
     b, a = input._ty, A._ty
     for t, letter in ((b, "b"), (a, "A")):
         if t.ndim < 2:

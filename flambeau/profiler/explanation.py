@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ..compiler.cpu import inspection
 from ..compiler.cpu.inspection import KernelFacts, MemoryFacts
-from ..first_tier.by_operator import FirstTier, Limited
+from ..first_tier.by_operator import FirstTier
+from ..first_tier.paying import Limited
 from ..first_tier.split_programs import WithFront
 from ._causes import Cause
 from ._recorder import Noted, Recorder, Run

@@ -8,6 +8,7 @@ NumPy to draw a million numbers.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 from typing import Any
@@ -58,12 +59,18 @@ def _made(name: str, dtypes: str, signature: str) -> Any:
     if os.environ.get("FLAMBEAU_EXECUTOR") == "numpy":
         return None
     from flambeau.compiler.cpu.code_cache import default
-    from flambeau.compiler.cpu.first_tier.ufuncs import made
+    from flambeau.compiler.cpu.first_tier.ufuncs import ufunc
     from flambeau.compiler.cpu.target import MissingCompiler
-    from flambeau.random import _native_text, _words_text
 
-    text = getattr(_words_text if name in _OF_WORDS else _native_text, name)
     try:
-        return made(text, name, dtypes, signature=signature) if default().target.fma else None
+        return ufunc(name, f"random {name}", lambda: _text(name), dtypes, signature) if default().target.fma else None
     except MissingCompiler:
         return None
+
+
+def _text(name: str) -> str:
+    """The loop of this name, whose author takes longer to import than the loop does to be found on the disk."""
+    from flambeau.compiler.cpu.code_cache import default
+
+    own = importlib.import_module("flambeau.random." + ("_words_text" if name in _OF_WORDS else "_native_text"))
+    return getattr(own, name)(default().target)

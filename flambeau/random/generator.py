@@ -144,5 +144,12 @@ _forks.quiet("drawing", default_generator._engine.lock.acquire, default_generato
 
 
 def engine_of(generator: Generator | None) -> Engine:
-    """The engine to draw from: that of ``generator``, or of the default generator."""
-    return (default_generator if generator is None else generator)._engine
+    """The engine to draw from: that of ``generator``, or of the default generator.
+
+    Raises:
+        TypeError: it is no generator.
+    """
+    try:
+        return (default_generator if generator is None else generator)._engine
+    except AttributeError:
+        raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}") from None

@@ -8,9 +8,8 @@ import flambeau as torch
 from flambeau.graph.storage import VersionCounter
 from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
-from flambeau.printing import add_suffixes
 
-from ._coordinates import SparseTensor, indented, made, refuse, tail_of
+from ._coordinates import SparseTensor, made, refuse, shown
 from ._leaves import Leaf
 from ._values import OfValues
 
@@ -189,14 +188,8 @@ class CompressedTensor(Leaf, OfValues, torch.Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         names = ("crow", "col") if self.layout is torch.sparse_csr else ("ccol", "row")
-        lines = [indented(f"{name}_indices", x) for name, x in zip(names, (self._pointers, self._others))]
-        entries = indented("values", self._vals.detach())
-        parts = [*tail_of(self), f"layout={self.layout}"]
-        if self.grad_fn is not None:
-            parts.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
-        elif self.requires_grad:
-            parts.append("requires_grad=True")
-        return add_suffixes("tensor(" + (",\n" + " " * 7).join([*lines, entries]), parts, 7)
+        indices = {f"{name}_indices": x for name, x in zip(names, (self._pointers, self._others))}
+        return shown(self, {**indices, "values": self._vals})
 
 
 def _is_sparse(x: Any) -> bool:

@@ -11,6 +11,7 @@ from flambeau.graph.storage import VersionCounter
 from flambeau.graph.tensor_base import NotDense
 from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
+from flambeau.printing import add_suffixes, array_str
 
 from ._changes import Changes
 from ._leaves import Leaf, is_leaf, through
@@ -299,26 +300,26 @@ class SparseTensor(Leaf, Changes, Shapes, OfValues, torch.Tensor):
         return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
-        lines = [indented("indices", self._places), indented("values", self._vals.detach())]
-        lines.append(", ".join([*tail_of(self), "layout=torch.sparse_coo"]))
-        if self.grad_fn is not None:
-            lines.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
-        elif self.requires_grad:
-            lines[-1] += ", requires_grad=True"
-        return "tensor(" + (",\n" + " " * 7).join(lines) + ")"
+        return shown(self, {"indices": self._places, "values": self._vals}, apart=True)
 
 
-def tail_of(x: Any) -> list[str]:
-    """What a sparse tensor shows of its size and dtype."""
+def shown(x: Any, parts: dict[str, Any], apart: bool = False) -> str:
+    """What a sparse tensor of these parts prints; its size begins a line if it is ``apart``."""
     usual = x.dtype in (torch.get_default_dtype(), torch.int64, torch.bool)
-    return [f"size={tuple(x.shape)}", f"nnz={x._nnz()}", *([] if usual else [f"dtype={x.dtype}"])]
+    suffixes = [f"size={tuple(x.shape)}", f"nnz={x._nnz()}", *([] if usual else [f"dtype={x.dtype}"])]
+    suffixes.append(f"layout={x.layout}")
+    if x.grad_fn is not None:
+        suffixes.append(f"grad_fn=<{type(x.grad_fn).__name__}>")
+    elif x.requires_grad:
+        suffixes.append("requires_grad=True")
+    lines = ",\n       ".join(_part(name, part) for name, part in parts.items())
+    return add_suffixes("tensor(" + lines, suffixes, 7, apart)
 
 
-def indented(name: str, x: Any) -> str:
-    """A part of a sparse tensor under its name; an empty one shows its size."""
-    if tuple(x.shape) == (0,):
-        return f"{name}=tensor([], size=(0,))"
-    return f"{name}={x!r}".replace("\n", "\n" + " " * (8 + len(name))).replace(f", dtype={x.dtype}", "")
+def _part(name: str, x: Any) -> str:
+    """A part of a sparse tensor under its name, as wide as the rest of the line; an empty one shows its size."""
+    values = array_str(x.detach()._numpy(), len(f"tensor({name}=tensor("))
+    return f"{name}=tensor({values}{'' if x.numel() else f', size={tuple(x.shape)}'})"
 
 
 def made(places: Any, values: Any, shape: Any, coalesced: bool, padded: bool = False) -> SparseTensor:

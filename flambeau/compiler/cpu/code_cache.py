@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...version import __flambeau_version__
 from . import disk, loader
@@ -65,6 +65,23 @@ class CodeCache:
                 return None
             self._functions.update(zip(new, loader.load([prepared[key] for key in new])))
             return [self._functions[key] for key in keys]
+
+    def named(self, name: str, text: Callable[[], str]) -> dict[str, int]:
+        """As `load` for one text, which is written only if nothing is kept for this name: code is found sooner than
+        many texts are written.
+
+        Args:
+            name: all that the text follows from but the processor, the text's author included.
+            text: writes it.
+        """
+        entry = disk.key_of("named", name, self.target.key)
+        known = self.store.get(entry)
+        found = None if known is None else self.find([known.decode()])
+        if found is None:
+            written = text()
+            found = self.load([written])
+            self.store.put(entry, self.key(written).encode())
+        return found[0]
 
     def names(self, addresses: Sequence[int]) -> list[tuple[str, str]]:
         """Of functions that were given out: the keys of their texts, and what they are called there."""

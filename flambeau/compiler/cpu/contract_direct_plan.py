@@ -43,6 +43,7 @@ DEEP = 128  # products in a block, at least, where that is possible
 PACKING = 0.7  # cycles that an element of a panel takes
 COPYING = 3, 6  # cycles that a vector of the other side's copy takes, and what a whole one's way from memory adds
 STEPS = 9  # of the reduced loops between two jumps, where registers are few
+SPARE = 4  # registers for elements in all lanes where registers are many: with fewer, LLVM moves sums about
 FINISHING = 3  # cycles that a vector of results takes behind the sums
 
 
@@ -274,7 +275,7 @@ def _idle(chunks: int) -> float:
 def _box(heights: tuple[int, ...], wide: int, registers: int) -> tuple[tuple[int, ...], float]:
     """The tile of rows that takes the fewest cycles for one step of the reduced loops, and these cycles."""
     inner, whole = heights[-3:], prod(heights[:-3])
-    most = max(1, (registers - 1 - wide) // wide)
+    most = max(1, (registers - (SPARE if registers > 16 else 1) - wide) // wide)
     best = min([(_cycles(inner, box, wide), box) for box in _boxes(inner, most)])
     return (1,) * len(heights[:-3]) + best[1], best[0] * whole
 

@@ -171,7 +171,7 @@ class Elements(Points):
         t, w = memory_type(dt), lanes or self.vectors
         if step == 1 and not mask:
             return self.put(f"load <{w} x {t}>, ptr {pointer}, align {dt.itemsize}", scope)
-        m = mask or "splat (i1 true)"
+        m = self.opaque(mask, w, scope) if mask else "splat (i1 true)"
         rest = f"<{w} x i1> {m}, <{w} x {t}> zeroinitializer"
         if step == 1:
             name = f"@llvm.masked.load.{suffix(t, w)}.p0"

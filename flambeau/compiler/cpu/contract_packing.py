@@ -27,6 +27,7 @@ STRETCH = 0.08 / 512  # for each element between such rows: by how much products
 AFAR = 0.5  # cycles to bring an element near
 PAGE = 1024  # elements, or a multiple of them, between results that fall into the same set of a cache
 PANELS = 176 * 1024  # elements of a chunk's panels, at most: they stay in the second cache
+MOST_SUMS = 24  # of a tile where registers are many: of more, LLVM moves some about for most processors
 NEAREST = 8 * 1024  # elements of a panel that stays in the first cache
 COPY = 96 * 1024  # elements of the other side that a chunk copies, at most
 WAITING = 136 * 1024  # results of a chunk that wait between blocks, at most
@@ -208,8 +209,12 @@ def _tile(rows: int, vectors: int, registers: int) -> tuple[int, int]:
         each = sum(i * (max(u * w / 2, LATENCY) + 0.3 + 0.1 * (u + w)) for i, u in parts if u)
         return each * -(-vectors // w) / (vectors or 1)
 
+    most = MOST_SUMS if registers > 16 else registers
     options = [
-        (h, w) for w in range(1, min(4, vectors) + 1) for h in range(1, min(rows, 16) + 1) if h * w + w + 2 <= registers
+        (h, w)
+        for w in range(1, min(4, vectors) + 1)
+        for h in range(1, min(rows, 16) + 1)
+        if h * w + w + 2 <= registers and h * w <= most
     ]
     return min(options, key=lambda t: (cycles(*t), -t[0]))
 

@@ -104,9 +104,7 @@ def _has_instructions(v: Value, target: Target) -> bool:
         return True
     if float16 in (v.dtype, *[a.dtype for a in v.args]) and not target.has("f16c"):
         return False
-    return (
-        v.name not in ("floor", "ceil", "trunc", "rint", "trunc_divide") or v.dtype.kind != "f" or target.has("sse4.2")
-    )
+    return v.name not in nest_maps.ROUNDING or v.dtype.kind != "f" or target.rounds
 
 
 ALONE = 8  # rounds in which a cluster names one view that it cannot read: once it is cut there, it may read the others

@@ -303,6 +303,9 @@ def _quotient(o: Ops, d: dtype, a: str, b: str) -> tuple[str, str]:
     return o.select(minus, _neg(o, d, a), q, d), b
 
 
+ROUNDING = ("floor", "ceil", "trunc", "rint", "trunc_divide")  # of floats: functions of the C library without SSE4.1
+
+
 def _trunc_divide(o: Ops, d: dtype, a: str, b: str) -> str:
     if d.kind == "f":
         return o.call("trunc", d, o.two("fdiv", d, a, b))

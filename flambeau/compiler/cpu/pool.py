@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from .pool_text import (
     STATE_BYTES,
     pool_text,
 )
+from .target import MissingCompiler
 
 __all__ = ["Pool", "default", "default_threads", "get_num_threads", "set_flush_denormal", "set_num_threads"]
 
@@ -68,6 +69,9 @@ _SIGNATURES = {
 _LOOK = (ctypes.c_int64,)
 
 
+_text = functools.cache(pool_text)
+
+
 class Pool:
     """Threads, their workspaces and the scratch memory that programs share, one program at a time.
 
@@ -83,7 +87,7 @@ class Pool:
     def __init__(self, threads: int, cache: code_cache.CodeCache) -> None:
         _check_arrays()
         self.cache = cache
-        functions = cache.load([pool_text(cache.target)])[0]
+        functions = cache.load([_text(cache.target)])[0]
         self.native = {name: ctypes.CFUNCTYPE(*signature)(functions[name]) for name, signature in _SIGNATURES.items()}
         self.native["look"] = ctypes.PYFUNCTYPE(*_LOOK)(functions["look"])
         self.state = memory.allocate(STATE_BYTES)
@@ -348,6 +352,13 @@ def default_threads() -> int:
 _wanted: int | None = None
 _flush = False
 _default: Pool | None = None
+
+
+def get_ready() -> None:
+    """Loads the code of the process's pool, which the first program needs, if it is on the disk."""
+    with suppress(MissingCompiler, NotImplementedError):
+        cache = code_cache.default()
+        cache.find([cache.key(_text(cache.target))])
 
 
 def default() -> Pool:

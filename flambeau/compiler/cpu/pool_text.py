@@ -144,7 +144,7 @@ define internal void @set_control(i64 %control) {
     False: {  # aarch64
         "declare": """
 declare void @llvm.aarch64.isb(i32)
-declare i64 @llvm.readsteadycounter()
+declare i64 @llvm.read_volatile_register.i64(metadata)
 declare i64 @llvm.aarch64.get.fpcr()
 declare void @llvm.aarch64.set.fpcr(i64)
 define internal i64 @get_control() {
@@ -157,7 +157,8 @@ define internal void @set_control(i64 %control) {
 }
 """,
         "pause": "call void @llvm.aarch64.isb(i32 15)",
-        "clock": "call i64 @llvm.readsteadycounter()",
+        # LLVM's counters are zero, or one that programs may not read, in some of its versions.
+        "clock": 'call i64 @llvm.read_volatile_register.i64(metadata !{!"cntvct_el0"})',
         "default_control": "0",
         "futex": "98",
     },

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .execute import Executable
 
 KINDS = (Array, Buffer, Constant, Scalar, Scratch)
-SOURCES = ("compiler", "first_tier", "graph", "ops")  # the folders that decide what a graph becomes
+SOURCES = ("compiler", "first_tier", "graph", "ops", "random")  # folders that decide what graphs and draws become
 
 
 class Restored(Whole):

@@ -28,12 +28,16 @@ class MissingCompiler(RuntimeError):
 
 
 @functools.cache
-def _enabled(features: str) -> frozenset[str]:
-    return frozenset(word[1:] for word in features.split(",") if word.startswith("+"))
+def _enabled(features: str, signs: str) -> frozenset[str]:
+    return frozenset(word[1:] for word in features.split(",") if word[:1] in signs)
 
 
 class Target(Record):
-    """What code is made for and by: all that its bytes depend on beside its text."""
+    """What code is made for and by: all that its bytes depend on beside its text.
+
+    Of `features`, LLVM may use those behind a plus; those behind a tilde are planned with alone, and LLVM takes apart
+    what the processor has no instructions for.
+    """
 
     triple: str
     cpu: str
@@ -41,8 +45,23 @@ class Target(Record):
     llvm: str
 
     def has(self, feature: str) -> bool:
-        """Is this LLVM feature (`avx2`, `fma`, `avx512f`, …) there?"""
-        return feature in _enabled(self.features)
+        """Is this LLVM feature (`avx2`, `fma`, `avx512f`, …) planned with?"""
+        return feature in _enabled(self.features, "+~")
+
+    @property
+    def instructions(self) -> str:
+        """The features that LLVM may use, as it takes them."""
+        return ",".join(word for word in self.features.split(",") if not word.startswith("~"))
+
+    @property
+    def has_masks(self) -> bool:
+        """Are AVX-512's instructions there, with lanes' masks in registers of their own?"""
+        return "avx512f" in _enabled(self.features, "+")
+
+    def splits_masks(self, lanes: int) -> bool:
+        """Does LLVM split masked vectors of so many lanes?"""
+        is_apart = "avx2" in _enabled(self.features, "+") and not self.has_masks
+        return is_apart and lanes * 4 > (16 if self.vector_bytes == 64 else 32)
 
     @property
     def is_x86(self) -> bool:
@@ -85,12 +104,18 @@ class Target(Record):
         return self.is_arm or self.has("fma")
 
     @property
+    def rounds(self) -> bool:
+        """Are there instructions that round to integers?"""
+        return self.is_arm or self.has("sse4.2")
+
+    @property
     def key(self) -> str:
         """All of it as one text, for cache keys."""
         return "\n".join(self)
 
 
 # What $FLAMBEAU_CPU may name: LLVM's CPU and features, and the words in which the system says that it has them.
+# avx512-emulated is planned as avx512, so that what it computes can be tested where only AVX2 is.
 NAMED = {
     "sse2": ("x86-64", "+sse2", ()),
     "sse4": ("x86-64-v2", "+sse2,+sse4.2", ("sse4_2",)),
@@ -99,6 +124,11 @@ NAMED = {
         "x86-64-v4",
         "+sse2,+sse4.2,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512bw,+avx512dq,+avx512vl",
         ("avx512f", "avx512bw", "avx512dq", "avx512vl"),
+    ),
+    "avx512-emulated": (
+        "x86-64-v3",
+        "+sse2,+sse4.2,+avx2,+fma,+f16c,+bmi2,~avx512f,~avx512bw,~avx512dq,~avx512vl",
+        ("avx2", "fma", "f16c"),
     ),
     "neon": ("generic", "+neon", ()),
 }
@@ -175,7 +205,7 @@ def host(store: disk.Disk) -> Target:
 
 
 def named(name: str, base: Target) -> Target:
-    """A processor of $FLAMBEAU_CPU's list (sse2, sse4, avx2, avx512, neon), of the same system as `base`.
+    """A processor of $FLAMBEAU_CPU's list (sse2, avx2, avx512, neon, …), of the same system as `base`.
 
     Raises:
         ValueError: the name is unknown, or this processor cannot run such code.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import marshal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
@@ -16,6 +17,7 @@ from typing import Any
 
 from . import layout
 
+PLAIN = 2  # marshal's last format that does not depend on who else holds an object
 FAST_WITH_KEYWORDS = 0x0082  # how Python calls a twin: arguments in an array, with the names of the last ones
 
 
@@ -104,6 +106,7 @@ def found(
     return [ways[kind](k, x) for kind, k, x in descriptions]
 
 
-def fingerprint(function: FunctionType) -> str:
+def fingerprint(function: FunctionType) -> bytes:
     """What a twin depends on: the function's code, and the values of what is given by default."""
-    return repr((shape_of(function.__code__), function.__defaults__))
+    shape = marshal.dumps(shape_of(function.__code__), PLAIN)  # in a third of the time of its text
+    return shape + repr(function.__defaults__).encode()

@@ -26,6 +26,12 @@ class SDPBackend(enum.IntEnum):
     def __repr__(self) -> str:
         return f"<SDPBackend.{self.name}: {self.value}>"
 
+    def __str__(self) -> str:
+        return f"SDPBackend.{self.name}"
+
+    def __format__(self, format_spec: str) -> str:
+        return format(str(self), format_spec)
+
 
 @contextlib.contextmanager
 def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[None]:

@@ -9,9 +9,12 @@ import flambeau.nn.functional as F
 from flambeau.nn import init
 from flambeau.nn.parameter import Parameter
 
+from ..._execution import get_ready_for_sizes
 from .module import Module
 
 __all__ = ["Embedding", "EmbeddingBag"]
+
+get_ready_for_sizes()
 
 
 def _checked_padding_idx(padding_idx: int | None, num_embeddings: int, name: str) -> int | None:

@@ -27,6 +27,7 @@ from ..contract_packing import pays
 from . import matrices, products
 from .errors import UnsupportedError
 from .orders import Lanes, by_sizes, of_sizes, sums_of
+from .plain_products import PlainProduct, is_plain
 from .reading import read
 from .unseen import useful_points, whole, without
 from .widths import FLOATS, lanes_of
@@ -72,28 +73,43 @@ def contraction(v: Value, known: Known) -> Call:
 class Contraction:
     """The function of two arrays of any sizes that computes a contraction, planned when these come for the first time.
 
-    ``lie``: the strides of both, in elements, which are the same for all sizes; () for what lies row by row.
+    Args:
+        v: the contraction at some sizes.
+        lie: the strides of both, in elements, which are the same for all sizes; () for what lies row by row.
+
+    Attributes:
+        known: by shapes.
+        laid: by shapes and strides.
     """
 
-    __slots__ = ("dense", "known", "lie", "v")
+    __slots__ = ("dense", "known", "laid", "lie", "plain", "v")
 
     def __init__(self, v: Value, lie: Sequence[tuple[int, ...]]) -> None:
         shapes = [a.shape for a in v.args]
         self.v, self.lie = of_sizes(v, *shapes), lie
         self.dense = all([all(own) for own in lie])  # noqa: C419
-        self.known: dict[Any, Call] = {}
-        self.known[tuple(shapes)] = self._planned(*shapes)
+        self.plain = PlainProduct(self.v, lie) if is_plain(v) else None
+        self.known: dict[Any, Call] = {tuple(shapes): self._planned(*shapes)}
+        self.laid: dict[Any, Call] = {}
 
     def __call__(self, a: Any, b: Any) -> Any:
-        found = self.known.get((a.shape, b.shape)) or self.planned(a.shape, b.shape)
+        found = self.laid.get((a.shape, b.shape, a.strides, b.strides)) or self.planned(a, b)
         return found(a, b)
 
-    def planned(self, x: tuple[int, ...], y: tuple[int, ...]) -> Call:
-        """The function for these shapes."""
-        if len(self.known) >= MOST:
+    def planned(self, a: Any, b: Any) -> Call:
+        """The function for arrays of these shapes and strides."""
+        if len(self.laid) >= MOST:
+            self.laid.clear()
             self.known.clear()
-        call = self.known[x, y] = self._of_matrices(x, y) or self._planned(x, y)
+        call = self.plain and self.plain.planned(a, b) or self._of_any_strides(a.shape, b.shape)
+        self.laid[a.shape, b.shape, a.strides, b.strides] = call
         return call
+
+    def _of_any_strides(self, *shapes: tuple[int, ...]) -> Call:
+        found = self.known.get(shapes)
+        if found is None:
+            found = self.known[shapes] = self._of_matrices(*shapes) or self._planned(*shapes)
+        return found
 
     def _planned(self, *shapes: tuple[int, ...]) -> Call:
         v = of_sizes(self.v, *shapes)

@@ -127,8 +127,8 @@ def fused(group: Group, shapes: Sequence[tuple[int, ...]]) -> Callable[..., Any]
         UnsupportedError: it reduces, and nothing that it reads varies along a row.
     """
     count = _merged(group, shapes)
-    text, varies, reduces = kernel_text(group, shapes, count > 0)
-    f = _kernel(text, _letters(group), _signature(varies, reduces or count > 0))
+    varies, reduces = along_rows(group, shapes)
+    f = _kernel(group, varies, reduces or count > 0)
     if count:
         return _by_rows(f, [bool(s) and not own for s, own in zip(shapes, varies)], varies.index(True), count)
     at = tuple([k for k, (s, own) in enumerate(zip(shapes, varies)) if s and not own]) if reduces else ()
@@ -141,7 +141,7 @@ def _merged(group: Group, shapes: Sequence[tuple[int, ...]]) -> int:
     """
     own, count = group.root.shape, 0
     several = [s for s in shapes if s]
-    if any(v.kind == "reduce" for v in group.members) or all(s == own for s in several):
+    if _reduces(group) or all(s == own for s in several):
         return 0
     alike = [s for s in several if s[-1] == own[-1]]
     others = [s for s in several if s[-1] != own[-1]]
@@ -168,28 +168,33 @@ def _by_rows(f: Any, repeats: Sequence[bool], first: int, count: int) -> Callabl
     return call
 
 
-def kernel_text(
-    group: Group, shapes: Sequence[tuple[int, ...]], rows: bool = False
-) -> tuple[str, tuple[bool, ...], bool]:
-    """The module of the group's loop, which operands vary along a row, and whether it reduces: then it goes over rows.
-
-    ``rows``: does it go over rows in any case?
+def along_rows(group: Group, shapes: Sequence[tuple[int, ...]]) -> tuple[tuple[bool, ...], bool]:
+    """Which operands vary along a row, and whether the group reduces: then its loop goes over rows.
 
     Raises:
         UnsupportedError: it reduces, and nothing that it reads varies along a row.
     """
     length = group.root.shape[-1]
     varies = tuple([bool(s) and s[-1] == length for s in shapes])
-    reduces = any(v.kind == "reduce" for v in group.members)
+    reduces = _reduces(group)
     if reduces and not any(varies):
         raise UnsupportedError(repr(group.root))
+    return varies, reduces
+
+
+def _reduces(group: Group) -> bool:
+    return any(v.kind == "reduce" for v in group.members)
+
+
+def kernel_text(group: Group, varies: tuple[bool, ...], rows: bool) -> str:
+    """The module of the group's loop; ``varies``: which operands do so along a row; ``rows``: does it go over rows?"""
     target = default().target
     key = _form(group), varies, rows, target
     if key not in _texts:
         if len(_texts) >= MOST:
             _texts.clear()
-        _texts[key] = _Rows(group, varies, reduces, rows or reduces, target).text()
-    return _texts[key], varies, reduces
+        _texts[key] = _Rows(group, varies, rows, target).text()
+    return _texts[key]
 
 
 _texts: dict[Any, str] = {}
@@ -230,13 +235,26 @@ def _letters(group: Group) -> str:
     return "".join([a.dtype.np.char for a in group.operands]) + "->f"
 
 
-def _signature(varies: Sequence[bool], reduces: bool) -> str | None:
-    return ",".join(["(r)" if own else "()" for own in varies]) + "->(r)" if reduces else None
+def _signature(varies: Sequence[bool], rows: bool) -> str | None:
+    return ",".join(["(r)" if own else "()" for own in varies]) + "->(r)" if rows else None
 
 
-@functools.lru_cache(1000)
-def _kernel(text: str, letters: str, signature: str | None) -> Any:
-    return ufunc("fused", text, letters, signature)
+def _kernel(group: Group, varies: tuple[bool, ...], rows: bool) -> Any:
+    """The ufunc of a group's loop."""
+    key = _form(group), varies, rows, default().target
+    found = _kernels.get(key)
+    if found is None:
+        if len(_kernels) >= MOST:
+            _kernels.clear()
+        what = f"fused {key[:-1]!r}"
+        found = ufunc(
+            "fused", what, lambda: kernel_text(group, varies, rows), _letters(group), _signature(varies, rows)
+        )
+        _kernels[key] = found
+    return found
+
+
+_kernels: dict[Any, Any] = {}
 
 
 def _without_last(f: Any, at: tuple[int, ...]) -> Callable[..., Any]:
@@ -265,8 +283,8 @@ class _Rows:
         end: behind which elements are zero; the row's, if there are none.
     """
 
-    def __init__(self, group: Group, varies: Sequence[bool], reduces: bool, rows: bool, target: Target) -> None:
-        self.group, self.reduces, self.rows = group, reduces, rows
+    def __init__(self, group: Group, varies: Sequence[bool], rows: bool, target: Target) -> None:
+        self.group, self.reduces, self.rows = group, _reduces(group), rows
         self.w = Writer(target, LANES)
         self.ops = self.w.ops()
         self.varying = {a for a, own in zip(group.operands, varies) if own or not rows}

@@ -105,6 +105,23 @@ class _Product:
         self.pack = self.program.pack
 
 
+def arranged(
+    in_lanes: bool, dt: dtype, rows: tuple[int, int, int], columns: tuple[int, int, int], k: int
+) -> tuple[Executor, tuple[int, ...]]:
+    """What runs a product of two matrices, and the numbers that it is told.
+
+    ``rows``, ``columns``: how many there are, and how far apart, in bytes, they and their elements lie.
+    """
+    m, row, own = rows
+    n, column, other = columns
+    if n == 1:
+        column = dt.itemsize
+    block, packed, chunks = units(in_lanes, dt, (1, 1, m, k, n), column)
+    step = n * dt.itemsize
+    words = 1, 1, m, k, n, 0, 0, row, own, 0, 0, other, column, m * step, m * step, step, 0, block, packed
+    return _program(in_lanes, dt, chunks, int(m * k * n * NANOSECONDS[in_lanes]).bit_length()), words
+
+
 def units(in_lanes: bool, dt: dtype, sizes: Sequence[int], column: int) -> tuple[int, int, int]:
     """The rows of a unit of a product, whether its columns are packed, and into how many chunks its units go.
 
@@ -134,7 +151,10 @@ def kernel(in_lanes: bool, dt: dtype) -> int:
     """The address of the kernel."""
     found = kernels.get((in_lanes, dt))
     if found is None:
-        found = kernels[in_lanes, dt] = default().load([text(in_lanes, dt)])[0]["kernel"]
+        from ..stored import source
+
+        functions = default().named(f"{source()} product {in_lanes} {dt.name}", lambda: text(in_lanes, dt))
+        found = kernels[in_lanes, dt] = functions["kernel"]
     return found
 
 
@@ -150,12 +170,12 @@ def _program(in_lanes: bool, dt: dtype, chunks: int, bits: int) -> Executor:
     """The kernel in so many chunks, which together take about ``2 ** bits`` nanoseconds."""
     from . import matrices_text
 
-    own = text(in_lanes, dt)
     numbers = len(matrices_text.WORDS) - 1
     operands = *map(Array, range(3)), *map(Scalar, range(numbers)), Constant(chunks)
     cost = (1 << bits) * (1 - 1 / chunks)
-    segment = Segment((Kernel(own, operands),), chunks)
-    return Executor([segment], arrays=3, scalars=("int64",) * numbers, workspace=workspace(dt), cost=cost)
+    segment = Segment((Kernel("", operands),), chunks)
+    known = {"functions": [{"kernel": kernel(in_lanes, dt)}], "workspace": workspace(dt), "cost": cost}
+    return Executor([segment], arrays=3, scalars=("int64",) * numbers, **known)
 
 
 @functools.cache

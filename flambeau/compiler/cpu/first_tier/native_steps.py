@@ -20,7 +20,7 @@ from ..contract_order import domain_labels
 from . import maps, matrices, matrices_text, parts, reductions, walking
 from .alone import Alone, Lone, aligned, operand_dim
 from .errors import UnsupportedError
-from .fused import Group, groups, kernel_text
+from .fused import Group, along_rows, groups, kernel_text
 from .places import Memory, Place, Product, Shape, Step
 from .sizes import ONE, ZERO, Size, row_major, times
 
@@ -123,6 +123,8 @@ class Steps:
         """Appends an elementwise step."""
         dts, dt = tuple([p.dtype for p in operands]), result.dtype
         if not nest_maps.supported(name, dts, dt) or any(d.itemsize == 2 for d in (*dts, dt)):
+            raise UnsupportedError(name)
+        if name in nest_maps.ROUNDING and dt.kind == "f" and not default().target.rounds:
             raise UnsupportedError(name)
         text = maps.text(name, dts, dt, default().target)
         self.walk(name, text, (*operands, result), result.shape)
@@ -236,7 +238,8 @@ class _Computed:
         root, out = group.root, self.known[group.root]
         own = self.lone.get(root)
         places = [self._part(a, None if own is None else aligned(a, root, own)) for a in group.operands]
-        text, varies, reduces = kernel_text(group, [a.shape for a in group.operands])
+        varies, reduces = along_rows(group, [a.shape for a in group.operands])
+        text = kernel_text(group, varies, reduces)
         if not reduces:
             self.steps.walk("rows", text, (*places, out), out.shape)
             return

@@ -25,7 +25,7 @@ from . import maps
 from .errors import UnsupportedError
 from .fused import Group, fused, groups
 from .present import Sizes, count, sized
-from .reduced_in_steps import ReducedInSteps, as_it_is
+from .reduced_in_steps import ReducedInSteps, as_it_is, of_any_samples
 from .reductions import is_of_rows
 from .widths import FLOATS, LARGE
 from .writes import onto_blank, written
@@ -215,7 +215,7 @@ class Planned:
                 found, given = self.sizes.elements(a.shape, v.shape)
                 one = sized(found, given, np.reshape)
             own = self._number(a) if a.kind == "scalar" else self.whole(a)
-            self.step(v, one or _view(v), [own, *given], sized=one is None)
+            self.step(v, one or _view(v), [own, *given], sized=one is None and v.name != "permute")
         self.strides[v] = self._steps_through(v)
 
     def _steps_through(self, v: Value) -> Strides | None:
@@ -487,4 +487,5 @@ def reduced(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype
 def _of_any_shape(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
     """The same for arrays of any shape, whose steps are found when they come."""
     reduced(name, shape, dims, old, new)
-    return lambda x: reduced(name, x.shape, dims, old, new)(x)
+    other = lambda x: reduced(name, x.shape, dims, old, new)(x)  # noqa: E731
+    return of_any_samples(name, tuple(dims), new, other) if old is new else other

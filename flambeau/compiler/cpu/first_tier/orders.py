@@ -73,7 +73,7 @@ def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) ->
     """Do its sizes say that a product of matrices is packed?"""
     if sees_windows(v):
         return False
-    labels = _of_one_each(*v.params)
+    labels = of_one_each(*v.params)
     if not labels:
         return False
     m, n, k = [sizes[c] for c in labels]
@@ -81,7 +81,7 @@ def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) ->
 
 
 @lru_cache(MOST)
-def _of_one_each(la: str, lb: str, out: str) -> str:
+def of_one_each(la: str, lb: str, out: str) -> str:
     """The labels of rows, of columns and of the sum, if there is one of each."""
     rows, columns, others = [
         [c for c in own if (c in la) == first and (c in lb) == second and (c in out) == kept]

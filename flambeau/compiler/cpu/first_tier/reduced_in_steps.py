@@ -4,19 +4,64 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ....dtypes import dtype
-from ...chunked import over_samples, reduced_over_samples
+from ....dtypes import dtype, float32, float64
+from ...chunked import CHUNK, is_batch, over_samples, reduced_over_samples
 from ...ir import Value
 from ...numpy_maps import cast
-from ...shorten import in_short_ones
+from ...shorten import LONGEST, in_short_ones
 from .. import nest_reduce
 from .reductions import reduction
 
 Call = Callable[[Any], Any]
+PLAIN = frozenset(["sum", "prod", "max", "min"])  # whose partial results are of their own dtype
+
+
+def of_any_samples(name: str, dims: tuple[int, ...], dt: dtype, other: Call) -> Call:
+    """The function that reduces the first dimension of arrays of any sizes, and maybe others.
+
+    Its steps are those of ``ReducedInSteps``, which follow from the sizes of samples without a function in the IR.
+
+    Args:
+        name: of the reduction.
+        dims: what it goes over.
+        dt: of operand and result.
+        other: the function of arrays whose steps are others.
+    """
+    if dims[0] != 0 or name not in PLAIN or dt not in (float32, float64):
+        return other
+    return lambda x: (_over_samples(name, x.shape, dims, dt) or other)(x)
+
+
+@functools.lru_cache(10_000)
+def _over_samples(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Call | None:
+    """The function of arrays of this shape: within samples, over those of a chunk, over chunks; None in other steps."""
+    within, (n, *rest) = dims[1:], shape
+    if not is_batch(n) or 0 in shape or within and prod([shape[d] for d in within]) > LONGEST:
+        return None
+    first = reduction(name, shape, within, dt) if within else None
+    if within:
+        rest = [size for d, size in enumerate(shape) if d not in dims]
+    chunks = -(-n // CHUNK)
+    form = (chunks, CHUNK, *rest)
+    each = reduction(name, form, (1,), dt)
+    last = reduction(name, (chunks, *rest), (0,), dt) if chunks > 1 else None
+    whole, here = (chunks * CHUNK, *rest), slice(n)
+    none = nest_reduce.identity(name, dt) if n % CHUNK else None
+
+    def call(x: Any) -> Any:
+        if first:
+            x = first(x)
+        if none is not None:
+            x = _padded(whole, dt.compute, none, here, x)
+        x = each(x.reshape(form))
+        return last(x) if last else x.reshape(rest)
+
+    return call
 
 
 def as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtype, new: dtype) -> Call:
@@ -89,7 +134,7 @@ def _at_once(r: Any, v: Value, a: Value) -> Value:
     return r.reduce(v.name, a, v.params, v.dtype)
 
 
-def _padded(shape: tuple[int, ...], dt: Any, value: Any, here: tuple[slice, ...], x: Any) -> Any:
+def _padded(shape: tuple[int, ...], dt: Any, value: Any, here: Any, x: Any) -> Any:
     found = np.full(shape, value, dt)
     found[here] = x
     return found

@@ -72,6 +72,12 @@ def _are_few(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
 
 
 def _by_elements(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
+    return _of_places(name, tuple([n if d in dims else 2 for d, n in enumerate(shape)]), dims, dt)
+
+
+@functools.lru_cache(1000)
+def _of_places(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
+    """The function for arrays with these sizes in the reduced dimensions."""
     lanes, f = _lanes(shape, dims), _combination(name, dt)
 
     def call(a: Any) -> Any:

@@ -6,16 +6,21 @@ from ....dtypes import dtype
 from ..nest_maps import Ops
 from ..target import Target
 from ..text import lane_list, memory_type, suffix
-from ..vector_math import Module, VectorMath
+from . import apart
+
+LEAST_MASKED = 4  # bytes of an element of which AVX reads and writes some lanes
 
 
 class Writer:
     """The lines of one function, and what its module declares."""
 
     def __init__(self, target: Target, lanes: int) -> None:
+        from ..vector_math.emitter import VectorMath  # code is found on the disk sooner than this is imported
+        from ..vector_math.ssa import Module
+
         self.target = target
         self.lanes = lanes
-        self.module = Module(fma=target.fma, scalef=target.has("avx512f"), attributes="nounwind")
+        self.module = Module(fma=target.fma, scalef=target.has_masks, attributes="nounwind")
         self.lines: list[str] = []
         self.math = VectorMath(self.lines, self.module, "f")
         self.count = self.stores = 0
@@ -90,9 +95,23 @@ class Writer:
         """A whole vector of neighbours."""
         return self.put(f"load <{self.lanes} x {memory_type(dt)}>, ptr {base}, align {dt.itemsize}")
 
+    def lane_by_lane(self, dt: dtype, step: str | None) -> bool:
+        """Has the processor no instruction for some lanes of such a vector?"""
+        return not self.target.has("avx512f") and (step is not None or dt.itemsize < LEAST_MASKED)
+
+    def bits(self, mask: str) -> str:
+        """The lanes of a mask as bits of a number."""
+        w = self.lanes
+        found = self.put(f"bitcast <{w} x i1> {mask} to i{w}")
+        return found if w == 64 else self.put(f"zext i{w} {found} to i64")
+
     def load(self, dt: dtype, base: str, mask: str, step: str | None = None) -> str:
         """A vector of neighbours, or of elements ``step`` bytes apart, in the lanes of the mask."""
         w, t = self.lanes, memory_type(dt)
+        if self.lane_by_lane(dt, step):
+            function = apart.read(self.module, w, t, dt.itemsize)
+            given = f"ptr {base}, i64 {dt.itemsize if step is None else step}, i64 {self.bits(mask)}"
+            return self.put(f"call <{w} x {t}> {function}({given})")
         tail = f"i32 {dt.itemsize}, <{w} x i1> {mask}, <{w} x {t}> zeroinitializer"
         if step is None:
             name = f"@llvm.masked.load.{suffix(t, w)}.p0"
@@ -116,6 +135,13 @@ class Writer:
             self.do(f"store <{w} x {t}> {value}, ptr {base}, align {dt.itemsize}")
             self.do(f"br label %written{k}")
             self.label(f"masked{k}")
+        if self.lane_by_lane(dt, step):
+            function = apart.written(self.module, w, t, dt.itemsize)
+            given = f"ptr {base}, i64 {dt.itemsize if step is None else step}, i64 {self.bits(mask)}"
+            self.do(f"call void {function}(<{w} x {t}> {value}, {given})")
+            self.do(f"br label %written{k}")
+            self.label(f"written{k}")
+            return
         name, kind = f"@llvm.masked.store.{suffix(t, w)}.p0", "ptr"
         if step is not None:
             base, name, kind = self.spread(base, step), f"@llvm.masked.scatter.{suffix(t, w)}.v{w}p0", f"<{w} x ptr>"

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..code_cache import default
-from ..target import Target
 
 NONE = -1  # no identity
 PLAIN, GENERALIZED = 1, 31  # where the functions lie in NumPy's table
@@ -36,17 +35,20 @@ def _maker() -> Any:
     return ctypes.PYFUNCTYPE(ctypes.py_object, p, p, p, i, i, i, i, s, s, i, s)(_table()[GENERALIZED])
 
 
-def ufunc(name: str, text: str, dtypes: str, signature: str | None = None) -> Any:
+def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature: str | None = None) -> Any:
     """The ufunc whose loop is the function ``loop`` of an LLVM text.
 
     Args:
         name: what NumPy calls it.
-        text: the loop, ``void loop(ptr args, ptr dims, ptr steps, ptr data)``.
+        what: says which text it is, for this source and any processor.
+        text: writes it, ``void loop(ptr args, ptr dims, ptr steps, ptr data)``, where no code is kept for it.
         dtypes: NumPy's letters for operands and results, as ``"ff->f"``.
         signature: of a generalized ufunc.
     """
+    from ..stored import source
+
     operands, results = dtypes.split("->")
-    (functions,) = default().load([text])
+    functions = default().named(f"{source()} {what}", text)
     loops = (ctypes.c_void_p * 1)(functions["loop"])
     data = (ctypes.c_void_p * 1)(None)
     types = bytes([np.dtype(c).num for c in operands + results])
@@ -57,6 +59,6 @@ def ufunc(name: str, text: str, dtypes: str, signature: str | None = None) -> An
 
 
 def made(text: Callable[..., str], name: str, dtypes: str, *args: Any, signature: str | None = None) -> Any:
-    """The ufunc of what ``text(*args, target)`` writes for this processor."""
-    target: Target = default().target
-    return ufunc(name, text(*args, target), dtypes, signature)
+    """The ufunc of what ``text(*args, target)`` writes for this processor; ``args`` are known by their ``repr``."""
+    what = f"{text.__module__}.{text.__qualname__}{args!r}"
+    return ufunc(name, what, lambda: text(*args, default().target), dtypes, signature)

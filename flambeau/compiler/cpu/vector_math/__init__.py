@@ -5,6 +5,7 @@ formats      float32, float64, and float64 arithmetic for float32 results; exact
 exponential, logarithm, power, algebraic, trigonometric, inverse_trigonometric, inverse_hyperbolic,
 error_function   the functions
 coefficients polynomials and constants, written by ``scripts/make_vector_math_coefficients.py``
+functions    their names, without what writes them
 emitter      what a code generator calls
 
 Straight-line code is chosen over internal functions because no optimisation pipeline runs that would inline them, and a
@@ -16,5 +17,4 @@ differ. The bound holds for both. Exact products are made by Dekker's method the
 vector width and the AVX-512 scaling instruction never change bits.
 """
 
-from .emitter import FUNCTIONS, VectorMath
-from .ssa import Module
+from .functions import FUNCTIONS

@@ -2,69 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from ...._records import Record
-from . import (
-    algebraic,
-    error_function,
-    exponential,
-    inverse_error_function,
-    inverse_hyperbolic,
-    inverse_trigonometric,
-    logarithm,
-    power,
-    trigonometric,
-)
-from .formats import F32, F64, WIDE, Format
+from .formats import F32, F64, WIDE
+from .functions import FUNCTIONS
 from .ssa import Block, Kind, Module, Vector
 
 ELEMENT = {"float32": "float", "float64": "double"}
-
-
-class Function(Record):
-    """One vector function: its body, the number of its operands, and the arithmetic of its float32 form.
-
-    ``outlined``: it has branches, so it is emitted once as an internal function and called.
-    """
-
-    body: Callable[..., Vector]
-    arity: int = 1
-    float32: Format = F32
-    outlined: bool = False
-
-
-FUNCTIONS: dict[str, Function] = {
-    "exp": Function(exponential.exp),
-    "exp2": Function(exponential.exp2),
-    "expm1": Function(exponential.expm1),
-    "sigmoid": Function(exponential.sigmoid),
-    "tanh": Function(exponential.tanh),
-    "sinh": Function(exponential.sinh),
-    "cosh": Function(exponential.cosh),
-    "log": Function(logarithm.log),
-    "log2": Function(logarithm.log2),
-    "log10": Function(logarithm.log10),
-    "log1p": Function(logarithm.log1p),
-    "sin": Function(trigonometric.sin, outlined=True),
-    "cos": Function(trigonometric.cos, outlined=True),
-    "tan": Function(trigonometric.tan, outlined=True),
-    "asin": Function(inverse_trigonometric.asin),
-    "acos": Function(inverse_trigonometric.acos),
-    "atan": Function(inverse_trigonometric.atan),
-    "atan2": Function(inverse_trigonometric.atan2, arity=2),
-    "asinh": Function(inverse_hyperbolic.asinh, float32=WIDE),
-    "acosh": Function(inverse_hyperbolic.acosh, float32=WIDE),
-    "atanh": Function(inverse_hyperbolic.atanh, float32=WIDE),
-    "erf": Function(error_function.erf),
-    "erfc": Function(error_function.erfc, float32=WIDE),
-    "erfinv": Function(inverse_error_function.erfinv, float32=WIDE),
-    "pow": Function(power.pow, arity=2),
-    "hypot": Function(algebraic.hypot, arity=2, float32=WIDE),
-    "sqrt": Function(algebraic.sqrt),
-    "rsqrt": Function(algebraic.rsqrt),
-    "reciprocal": Function(algebraic.reciprocal),
-}
 
 
 class VectorMath:
@@ -105,16 +50,18 @@ class VectorMath:
         args = [Vector(self.block, ssa, kind) for ssa in names]
         if function.outlined:
             return _call(self.block, name, args).ssa
-        return _apply(function, args).ssa
+        return _apply(name, args).ssa
 
 
-def _apply(function: Function, args: list[Vector]) -> Vector:
+def _apply(name: str, args: list[Vector]) -> Vector:
     """The function's body on vectors, through float64 where float32 is computed so."""
+    function = FUNCTIONS[name]
+    body = getattr(import_module(f"{__package__}.{function.home}"), name)
     if args[0].kind.element == "double":
-        return function.body(F64, *args)
-    if not function.float32.wide:
-        return function.body(F32, *args)
-    return function.body(WIDE, *(a.widen() for a in args)).narrow()
+        return body(F64, *args)
+    if not function.wide:
+        return body(F32, *args)
+    return body(WIDE, *(a.widen() for a in args)).narrow()
 
 
 def _call(block: Block, name: str, args: list[Vector]) -> Vector:
@@ -131,7 +78,7 @@ def _define(module: Module, full: str, name: str, kind: Kind) -> str:
     names = [f"%x{i}" for i in range(FUNCTIONS[name].arity)]
     lines = ["entry:"]
     block = Block(lines, module, "v")
-    result = _apply(FUNCTIONS[name], [Vector(block, n, kind) for n in names])
+    result = _apply(name, [Vector(block, n, kind) for n in names])
     lines.append(f"  ret {kind} {result.ssa}")
     parameters = ", ".join(f"{kind} {n}" for n in names)
     return "\n".join([f"define internal {kind} {full}({parameters}) {module.attributes} {{", *lines, "}"])
