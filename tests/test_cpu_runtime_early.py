@@ -202,10 +202,10 @@ def test_workers_that_were_late_once_keep_small_programs() -> None:
         assert time.monotonic() < end
         p._set("credit", MOST_CREDIT)
         p._set("shunned", 0)
-        Chain([16, 16], 4).run()  # wakes the workers
         one.flag[0] = 0
         begin = time.monotonic_ns()
         threading.Timer(0.005, one.flag.fill, (1,)).start()
+        wake_workers()
         one.start()
         p.join()
         lost, took = MOST_CREDIT - p._get("credit"), time.monotonic_ns() - begin
@@ -217,11 +217,16 @@ def make_late(one: Gated) -> None:
     end = time.monotonic() + 20
     while not one.program.pool._get("shunned"):
         assert time.monotonic() < end
-        Chain([16, 16], 4).run()  # wakes the workers
         one.flag[0] = 0
         threading.Timer(0.05, one.flag.fill, (1,)).start()
+        wake_workers()
         one.start()
         one.program.pool.join()
+
+
+def wake_workers() -> None:
+    """They look for work for a moment, which is shorter than a new thread of Python can take to start."""
+    Chain([16, 16], 4).run()
 
 
 def threads_of(chain: Chain) -> set[int]:
