@@ -43,7 +43,7 @@ class Costs:
         return report
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self.tests[report.nodeid] += report.costs
+        self.tests[report.nodeid] += getattr(report, "costs", 0.0)  # a process that crashed made no report itself
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workeroutput"):
@@ -53,7 +53,8 @@ class Costs:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.starts.append(node.workeroutput["costs"])
+        if hasattr(node, "workeroutput"):  # else it has crashed
+            self.starts.append(node.workeroutput["costs"])
 
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         if hasattr(config, "workerinput"):
