@@ -31,8 +31,9 @@ if mode not in MODES:
 # The modules of all functions that get a twin: the code of all is one entry on the disk.
 HOLDERS = (
     "autograd.memo", "graph.ahead", "graph.alike", "graph.epoch", "graph.gradients", "graph.keeping", "graph.node",
-    "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._calling", "ops._deferred_views",
-    "ops._histories", "ops._viewing", "ops.classification_losses", "ops.stepping",
+    "graph.realisation", "graph.tape", "graph.tensor_base", "graph.types", "ops._arguments", "ops._calling",
+    "ops._deferred_views", "ops._histories", "ops._viewing", "ops.attention", "ops.classification_losses",
+    "ops.joining", "ops.matrix_products", "ops.normalisation", "ops.stepping",
 )  # fmt: skip
 NO_HOLDERS = ("compiler.", "nn.modules.")  # whose modules, a third of all, name none of these functions
 ALIASES = ("_ty", "tensor_over", "fresh_tensor")  # other names under which modules import them

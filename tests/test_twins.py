@@ -452,6 +452,34 @@ def test_errors_are_raised_at_the_call(in_place: None) -> None:
         nn.functional.cross_entropy(torch.ones(1, 3), torch.tensor([3]))
 
 
+def test_a_layer_of_new_sizes_takes_few_calls_of_python(in_place: None) -> None:
+    """Python functions of the package that a layer with joined keys calls: each takes longer than a twin."""
+    norm, linear, x, calls = nn.LayerNorm(8), nn.Linear(8, 24), torch.ones(1, 1, 8), []
+
+    def layer(past: torch.Tensor) -> torch.Tensor:
+        q, k, v = [t.view(1, 1, 2, 4).transpose(1, 2) for t in linear(norm(x)).split(8, dim=2)]
+        k, v = torch.cat((past, k), dim=-2), torch.cat((past, v), dim=-2)
+        y = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(1, 1, 8)
+        return (x + y)[:, -1]
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        if event == "call" and f"{os.sep}flambeau{os.sep}" in frame.f_code.co_filename:
+            calls.append(frame.f_code.co_qualname)
+
+    pasts = [torch.ones(1, 2, n, 4) for n in range(5, 9)]
+    with torch.no_grad():
+        for past in pasts[:-1]:
+            layer(past)
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            y = layer(pasts[-1])
+        finally:
+            sys.setprofile(before)
+    assert len(calls) < 80, calls
+    assert y.shape == (1, 8)
+
+
 PROGRAM = """
 import flambeau as torch
 from flambeau import _twins

@@ -36,7 +36,7 @@ from ..graph.node import (
 from ..graph.program import in_order
 from ..graph.realisation import forget_hooks, realise
 from ..graph.storage import Storage
-from ..graph.tensor_base import View, new_tensor
+from ..graph.tensor_base import new_tensor, view_of
 from ..graph.types import Ty
 from ..ops._registry import HELD_BACK, creation_of, fresh
 from ..ops._rule_context import CallContext
@@ -144,7 +144,7 @@ def _under(x: Any, t: Ty, viewing: bool) -> Any:
     y = new_tensor(x._s, t)
     y._vc = x._vc
     if viewing:
-        y._view = View(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
+        y._view = view_of(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
     return y
 
 

@@ -13,7 +13,7 @@ from ..graph.epoch import threads
 from ..graph.fn import Fn, Out, Saved, current_version
 from ..graph.node import OUT, Operator
 from ..graph.packing import Packed, over, unpacked
-from ..graph.tensor_base import TensorBase, View
+from ..graph.tensor_base import TensorBase, view_of
 from ..ops._registry import alias, rebase, requires_grad, version_of, view_edge
 from ..ops._view_rules import refuse_write
 from .engine import FREED, _overwritten
@@ -394,7 +394,7 @@ def _with_history(node: _Node, args: tuple[Any, ...], y: Any, k: int, count: int
     if y._ty.dtype.kind not in "fc":
         grad = False
     if y._view is not None:
-        y._view = View(y._view.base, "custom", version_of(y))
+        y._view = view_of(y._view.base, "custom", version_of(y))
     if grad:
         y._edge = edge
     else:
@@ -405,7 +405,7 @@ def _with_history(node: _Node, args: tuple[Any, ...], y: Any, k: int, count: int
 def _returned_input(x: Any) -> Any:
     y = alias(x)
     base = x if x._view is None else x._view.base
-    y._view = View(base, "custom", version_of(x))
+    y._view = view_of(base, "custom", version_of(x))
     return y
 
 

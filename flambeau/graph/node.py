@@ -362,10 +362,11 @@ def view_node(h: Node, t: Ty) -> Node:
     return n
 
 
+@twin
 def _first_view(h: Node, t: Ty) -> Node:
     if t.lazy:
         return applied(view_node(h, plainly(t)), t.lazy)
-    given: Any = h.ty
+    given = h.ty
     return _with_one_result(VIEW, (h,), None, beside(t, given) if given.meta else t, user_place(VIEW))
 
 

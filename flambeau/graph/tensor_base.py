@@ -80,10 +80,10 @@ class View:
 
     __slots__ = ("base", "creation", "edge_version")
 
-    def __init__(self, base: TensorBase, creation: str, edge_version: int) -> None:
-        self.base = base
-        self.creation = creation  # "default", "multi", "no_grad", "inference" or "custom"
-        self.edge_version = edge_version
+    # There is no constructor, as for storages: see ``view_of``.
+    base: TensorBase
+    creation: str  # "default", "multi", "no_grad", "inference" or "custom"
+    edge_version: int
 
 
 before_change: list[Callable[..., None]] = [
@@ -97,6 +97,16 @@ tensor_class: list[type] = [TensorBase]  # the class of new tensors
 def register_class(cls: type) -> None:
     """Makes ``cls`` the class of new tensors."""
     tensor_class[0] = cls
+
+
+@twin
+def view_of(base: TensorBase, creation: str, edge_version: int) -> View:
+    """What there is to say of a view."""
+    v = View()
+    v.base = base
+    v.creation = creation
+    v.edge_version = edge_version
+    return v
 
 
 @twin

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.twins import twin
 from ..dtypes import C_NAMES
 from ..graph.tensor_base import TensorBase
 from ._signatures import NUMPY_NAMES, renamed, type_name
@@ -64,6 +65,7 @@ def is_number(x: Any) -> bool:
     return isinstance(x, (bool, int, float, complex, np.number))
 
 
+@twin
 def wrap_dim(dim: int, ndim: int) -> int:
     """A dimension counted from the front.
 
@@ -71,6 +73,13 @@ def wrap_dim(dim: int, ndim: int) -> int:
         IndexError: it is out of range.
         TypeError: it is no integer.
     """
+    if type(dim) is int and dim >= 0 and dim < ndim:
+        return dim
+    return _counted(dim, ndim)
+
+
+def _counted(dim: Any, ndim: int) -> int:
+    """``wrap_dim`` of what is not counted from the front, or no ``int``."""
     if type(dim) is not int:
         dim = _integer(dim)
     n = max(ndim, 1)

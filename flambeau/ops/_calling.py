@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.twins import twin
+from ..dtypes import _default as default_dtype
 from ..dtypes import weak_dtype
 from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, number, refresh, threads
@@ -47,7 +48,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             x, z = ins
             h = x._h if x._w == x._s.w else refresh(x)
             if type(z) is float:
-                hs = h, number(z, weak_dtype(z))
+                hs = h, number(z, default_dtype[0])
             else:
                 hs = h, z._h if z._w == z._s.w else refresh(z)
         elif count == 3:
@@ -55,7 +56,7 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             h = x._h if x._w == x._s.w else refresh(x)
             hs = h, z._h if z._w == z._s.w else refresh(z), b._h if b._w == b._s.w else refresh(b)
         else:
-            hs = tuple([number(x, weak_dtype(x)) if x.__class__ is float else x._h if x._w == x._s.w else refresh(x)
+            hs = tuple([number(x, default_dtype[0]) if x.__class__ is float else x._h if x._w == x._s.w else refresh(x)
                         for x in ins])  # fmt: skip
     except AttributeError:
         hs = _handles(op, ins)

@@ -8,7 +8,7 @@ from ..compiler.twins import twin
 from ..graph.epoch import Epoch, refresh
 from ..graph.fn import Out, fn_class, next_number, numbers_of_calls
 from ..graph.node import Operator, inferred_view, view_node
-from ..graph.tensor_base import TensorBase, View, tensor_class
+from ..graph.tensor_base import TensorBase, tensor_class, view_of
 from ..graph.traced import Several, Traced, call_again, traced
 from ..graph.types import Ty, lazily, plainly
 
@@ -93,9 +93,9 @@ def _view_at(h: Any, x: Any, edge: Any, creation: str) -> Any:
     vc = y._vc = x._vc
     of, version = x._view, (vc or s).version
     if of is None:
-        y._view = View(x, creation, version)
+        y._view = view_of(x, creation, version)
     else:
-        y._view = View(of.base, of.creation if creation == "default" else creation, version)
+        y._view = view_of(of.base, of.creation if creation == "default" else creation, version)
     return y
 
 

@@ -9,7 +9,7 @@ from ..graph.epoch import threads
 from ..graph.fn import Fn, Out, next_number, record, save_inputs
 from ..graph.node import Operator, TensorAttributeError, plain
 from ..graph.tape import settle
-from ..graph.tensor_base import TensorBase, View, new_tensor, replaced
+from ..graph.tensor_base import TensorBase, new_tensor, replaced, view_of
 from ..graph.traced import Traced
 from ..graph.types import Ty
 from ._deferred_views import deferred_view, view_type
@@ -32,6 +32,15 @@ def view(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     return _view_of(x, t, fn, creation_of(x))
 
 
+@twin
+def seen_as(op: Operator, x: TensorBase, attrs: Any) -> Any:
+    """A view that forgets whose it is, where autograd does not look: as an operand, or as a fresh tensor."""
+    y = new_tensor(x._s, view_type(op, x, attrs))
+    y._vc = x._vc
+    return y
+
+
+@twin
 def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     """As ``view`` for operators that return several views, which may not be written in place."""
     epoch = threads.epoch
@@ -43,7 +52,8 @@ def views(op: Operator, x: TensorBase, attrs: Any = ()) -> tuple[Any, ...]:
     except TensorAttributeError:
         return views(op, x, plain(attrs))
     fn = _view_fn(op, x, attrs, tys) if epoch.grad else None
-    outs = tuple([_view_of(x, t, None, "multi" if epoch.grad else creation_of(x)) for t in tys])
+    creation = "multi" if epoch.grad else creation_of(x)
+    outs = tuple([_view_of(x, t, None, creation) for t in tys])
     if fn is not None:
         for k, y in enumerate(outs):
             y._e = Out(fn, k)
@@ -69,7 +79,7 @@ def _view_of(x: TensorBase, t: Ty, fn: Fn | None, creation: str) -> Any:
     y = new_tensor(x._s, t)
     y._vc = vc
     y._e = fn
-    y._view = View(x if of is None else of.base, creation, (vc or x._s).version)
+    y._view = view_of(x if of is None else of.base, creation, (vc or x._s).version)
     return y
 
 
@@ -82,6 +92,15 @@ def creation_of(x: TensorBase) -> str:
     if not epoch.grad:
         return "no_grad"
     return "default" if x._view is None else x._view.creation
+
+
+@twin
+def is_known(t: Ty, op: Operator, sizes: tuple[Any, ...]) -> bool:
+    """Has a tensor of this type been seen under these sizes, all integers, before?"""
+    for n in sizes:
+        if type(n) is not int:
+            return False
+    return t.views.get((op, sizes)) is not None
 
 
 def alias(x: TensorBase) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..compiler.twins import twin
 from ..dtypes import C_NAMES, bool_
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
@@ -127,6 +128,18 @@ def _fuses(q: Any, k: Any, v: Any, mask: Any, dropout: float, grouped: bool) -> 
     return mask is None or _mask_fits(mask, (*a.shape[:3], b.shape[2]))
 
 
+@twin
+def _is_plain(a: Ty, b: Ty, c: Ty) -> bool:
+    """Do types of queries, keys and values say that PyTorch's fused kernel takes these, heads one by one?"""
+    if a.ndim != 4 or b.ndim != 4 or a.dtype.kind != "f" or b.dtype is not a.dtype or c.dtype is not a.dtype:
+        return False
+    if b.shape != c.shape or a.shape[:2] != b.shape[:2] or a.shape[3] != b.shape[3]:
+        return False
+    if a.strides[3] != 1 or b.strides[3] != 1 or c.strides[3] != 1:
+        return False
+    return a.numel > 0 and b.numel > 0
+
+
 def _mask_fits(mask: Any, scores: tuple[int, ...]) -> bool:
     shape = mask._ty.shape
     if requires_grad(mask) or len(shape) not in (2, 4):
@@ -163,10 +176,12 @@ def scaled_dot_product_attention(
     Raises:
         RuntimeError: shapes or dtypes do not go together.
     """
-    _check(query, key, value, attn_mask)
     if scale is None:
-        n = query._ty.shape[-1]
+        n = query._ty.shape[-1] if query._ty.ndim else 0
         scale = 1 / math.sqrt(n) if n else math.inf
+    if attn_mask is None and dropout_p == 0 and _is_plain(query._ty, key._ty, value._ty):
+        return call(ATTENTION, (query, key, value), (bool(is_causal), scale))
+    _check(query, key, value, attn_mask)
     if _fuses(query, key, value, attn_mask, dropout_p, enable_gqa):
         ins = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
         return call(ATTENTION, ins, (bool(is_causal), scale))

@@ -585,6 +585,8 @@ def arange(
     start, end = (0, start) if end is None else (0 if start is None else start, end)
     if end is None:
         raise invalid_arguments("arange", (), {}, *_RANGES)
+    if {type(start), type(end), type(step)} == {int} and step == 1 and start <= end and dtype is out is None:
+        return with_grad(call(ARANGE, (start, 1), (end - start, int64, int64)), requires_grad, where)
     start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in (start, end, step)]
     _check_finite(start, end)
     whole = all(isinstance(v, int) for v in (start, end, step))

@@ -12,20 +12,20 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
-from ..graph.tensor_base import View, new_tensor
+from ..graph.tensor_base import new_tensor, view_of
 from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill, within
 from ._overlapping import shared_places
 from ._placing import assign_row
-from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad
+from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad, view
 from ._signatures import type_name
 from ._types import broadcast_shape
 from .copying import FILL_TENSOR, dense
 from .filling import MASKED_FILL
 from .gathering import wrapped
-from .views import alias_view, expand_rule
+from .views import SELECT, alias_view, expand_rule
 
 # ---- gathering
 
@@ -183,14 +183,27 @@ def _at_integers(x: Any, index: Any) -> Any:
         return None
     y = new_tensor(x._s, t)
     y._vc = x._vc
-    y._view = View(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
+    y._view = view_of(x if x._view is None else x._view.base, creation_of(x), (x._vc or x._s).version)
     return y
+
+
+def _at_last(x: Any, index: tuple[Any, ...]) -> Any:
+    """``x[:, i]``, ``x[:, :, i]``: the view at a plain integer of one dimension; None if there is more to it."""
+    i, dim, shape = index[-1], len(index) - 1, x._ty.shape
+    if type(i) is not int or dim >= len(shape) or not -shape[dim] <= i < shape[dim]:
+        return None
+    for s in index[:dim]:
+        if type(s) is not slice or s.start is not None or s.stop is not None or s.step is not None:
+            return None
+    return view(SELECT, x, (dim, i % shape[dim]))
 
 
 def getitem(self: Any, index: Any) -> Any:
     """``self[index]``."""
     if type(index) is int or type(index) is tuple:
-        x = _at_integers(self, index)
+        x = _at_last(self, index) if index and type(index) is tuple and type(index[0]) is slice else None
+        if x is None:
+            x = _at_integers(self, index)
         if x is not None:
             return x
     x, tensors = apply_basic(self, index)

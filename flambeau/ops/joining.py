@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.twins import twin
 from ..dtypes import SCALAR_NAMES, can_cast
 from ..graph.node import Operator
-from ..graph.tensor_base import NotDense
+from ..graph.tensor_base import NotDense, tensor_class
 from ..graph.types import Ty, contiguous_strides, ty
-from ._immediate import is_batch, join
+from ._immediate import MANY, is_batch, join
 from ._layouts import channels_last_strides, is_channels_last
 from ._registry import call, function, into, is_tensor, wrap_dim
 from ._types import result_dtype
@@ -112,12 +113,35 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None, axis: int | None = None)
 
     https://docs.pytorch.org/docs/stable/generated/torch.cat.html
     """
+    if out is None and axis is None and type(tensors) in (tuple, list):
+        y = _plainly_joined(tuple(tensors), dim)
+        if y is not None:
+            return y
     xs = tensor_list("cat", tensors)
     dim = dim if axis is None else axis
     try:
         return _joined(xs, dim, out)
     except NotDense:
         return into(sparse_joined("cat", xs, dim), out, "cat")
+
+
+@twin
+def _plainly_joined(xs: tuple[Any, ...], dim: int) -> Any:
+    """Few tensors of floats and of as many dimensions, two or more, joined; None where there is more to it."""
+    if len(xs) == 0 or len(xs) >= MANY:
+        return None
+    ndim = -1
+    for x in xs:
+        if type(x) is not tensor_class[0]:
+            return None
+        t = x._ty
+        if ndim < 0:
+            ndim = t.ndim
+            if ndim < 2 or t.dtype.kind != "f":
+                return None
+        elif t.ndim != ndim:
+            return None
+    return call(CAT, xs, wrap_dim(dim, ndim))
 
 
 def _joined(xs: tuple[Any, ...], dim: int, out: Any) -> Any:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from ..compiler.twins import twin
 from ..dtypes import C_NAMES, SCALAR_NAMES, bool_
 from ..graph.epoch import threads
 from ..graph.fn import Fn, record
 from ..graph.node import Operator
 from ..graph.tensor_base import NotDense
-from ..graph.types import Ty, ty
+from ..graph.types import Ty, contiguous_strides, ty
 from ._checks import not_implemented, refuse_out_dtype
 from ._precision import wide
-from ._registry import METHODS, call, export, into, is_tensor, requires_grad, view
+from ._registry import METHODS, call, export, into, is_tensor, requires_grad, seen_as, view
 from ._signatures import no_tensor
 from ._types import broadcast_shape
 from .arithmetic import conj
 from .reductions import SUM_DIM
 from .sparsity import sparse_product
-from .views import VIEW_OP, T, expand_rule, fresh_view, seen_as, squeeze_rule, squeeze_vjp, view_operator
+from .views import UNSAFE_VIEW, VIEW_OP, T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
 
 # ---- shared rules
 
@@ -378,41 +379,47 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """
     try:
         t = input._ty
-        if bias is not None:
-            if t.ndim == 2 and weight._ty.ndim == 2:
-                return call(LINEAR, (bias, input, weight))
-            return _linear_any(input, weight, bias)
+        if t.ndim == 2 and bias is not None and weight._ty.ndim == 2:
+            return call(LINEAR, (bias, input, weight))
         if not t.ndim or not weight._ty.ndim:
             raise RuntimeError(
                 f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
             )
-        return matmul(input, weight.t())
+        grad = threads.epoch.grad
+        if bias is None:
+            alone = not grad and t.ndim > 2 and t.strides == contiguous_strides(t.shape) and weight._ty.ndim == 2
+            return _without_bias(input, weight) if alone else matmul(input, weight.t())
+        if t.contiguous or t.ndim == 2:
+            return _with_bias(input, weight, bias, grad)
+        return matmul(input, weight.t()) + bias
     except AttributeError as error:
         wrong = no_tensor(linear, error, (input, weight, bias), {})
         raise TypeError(wrong) if wrong else error from None
 
 
-def _linear_any(x: Any, weight: Any, bias: Any) -> Any:
+@twin
+def _without_bias(x: Any, weight: Any) -> Any:
+    """``linear`` of what lies row by row, as one matrix, where autograd does not look."""
+    y = call(MM, (folded(x, False), view(T, weight)), (False, False))
+    return seen_as(UNSAFE_VIEW, y, (*x._ty.shape[:-1], y._ty.shape[1]))
+
+
+@twin
+def _with_bias(x: Any, weight: Any, bias: Any, grad: bool) -> Any:
+    """``linear`` of a matrix, or of what lies row by row, as one matrix."""
     t = x._ty
-    if not t.ndim or not weight._ty.ndim:
-        raise RuntimeError(
-            f"both arguments to linear need to be at least 1D, but they are {t.ndim}D and {weight._ty.ndim}D"
-        )
-    if t.contiguous or t.ndim == 2:
-        flat = x if t.ndim == 2 else _folded(x)
-        y = call(LINEAR, (bias, flat, weight))
-        return y if t.ndim == 2 else view(VIEW_OP, y, (*t.shape[:-1], y._ty.shape[1]))
-    y = matmul(x, weight.t())
-    return y + bias
+    if t.ndim == 2:
+        return call(LINEAR, (bias, x, weight))
+    y = call(LINEAR, (bias, folded(x, grad), weight))
+    return view(VIEW_OP, y, (*t.shape[:-1], y._ty.shape[1]))
 
 
-def _folded(x: Any) -> Any:
-    """An operand that lies row by row as one matrix."""
-    return (view if threads.epoch.grad else seen_as)(VIEW_OP, x, _rows(x._ty))
-
-
-def _rows(t: Ty) -> tuple[int, int]:
-    return prod(t.shape[:-1]), t.shape[-1]
+@twin
+def folded(x: Any, grad: bool) -> Any:
+    """An operand that lies row by row as one matrix; ``grad``: may autograd look at it?"""
+    shape = x._ty.shape
+    rows = prod(shape[:-1]), shape[-1]
+    return view(VIEW_OP, x, rows) if grad else seen_as(VIEW_OP, x, rows)
 
 
 # ---- matmul
@@ -481,8 +488,9 @@ def _folded_matmul(x: Any, y: Any) -> Any:
 
 
 def _fold_left(x: Any, y: Any) -> Any:
-    flat = _folded(x) if x._ty.contiguous else x.reshape(_rows(x._ty))
-    lead = x._ty.shape[:-1]
+    t = x._ty
+    lead = t.shape[:-1]
+    flat = folded(x, threads.epoch.grad) if t.contiguous else x.reshape((prod(lead), t.shape[-1]))
     if y._ty.ndim == 2:
         return fresh_view(_mm(flat, y), (*lead, y._ty.shape[1]))
     return fresh_view(mv(flat, y), lead)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from ..compiler.twins import twin
 from ..dtypes import SCALAR_NAMES, bfloat16, float16, float32
 from ..graph.epoch import node_of, threads
 from ..graph.node import Operator
@@ -358,7 +359,12 @@ LAYER = Operator(
 )
 
 
-def _shape_of(name: str, value: Any) -> tuple[int, ...]:
+def shape_of(name: str, value: Any) -> tuple[int, ...]:
+    """The sizes of the dimensions to normalise over, as the function of this name is given them.
+
+    Raises:
+        TypeError: one number.
+    """
     if isinstance(value, int):
         raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
     return tuple(value)
@@ -374,8 +380,14 @@ def layer_norm(
     cudnn_enable: bool = True,
 ) -> Any:
     """Normalises over the last dimensions, whose sizes are ``normalized_shape``; then ``* weight + bias``."""
-    shape = normalized_shape if type(normalized_shape) is tuple else _shape_of("layer_norm", normalized_shape)
+    shape = normalized_shape if type(normalized_shape) is tuple else shape_of("layer_norm", normalized_shape)
+    return record_layer(input, shape, weight, bias, eps)
+
+
+@twin
+def record_layer(x: Any, shape: tuple[int, ...], weight: Any, bias: Any, eps: float) -> Any:
+    """``layer_norm`` over dimensions of this shape."""
     attrs = (shape, weight is not None, bias is not None)
     if bias is not None:
-        return call(LAYER, (input, eps, bias) if weight is None else (input, eps, weight, bias), attrs)
-    return call(LAYER, (input, eps) if weight is None else (input, eps, weight), attrs)
+        return call(LAYER, (x, eps, bias) if weight is None else (x, eps, weight, bias), attrs)
+    return call(LAYER, (x, eps) if weight is None else (x, eps, weight), attrs)

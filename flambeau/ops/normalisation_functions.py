@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from . import normalisation
-from .normalisation import layer_norm as _layer_norm
+from .normalisation import record_layer, shape_of
 
 
 def batch_norm(
@@ -34,4 +34,5 @@ def batch_norm(
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05) -> Any:
     """Normalises over the last dimensions, whose sizes are ``normalized_shape``; then ``* weight + bias``."""
-    return _layer_norm(input, normalized_shape, weight, bias, eps)
+    shape = normalized_shape if type(normalized_shape) is tuple else shape_of("layer_norm", normalized_shape)
+    return record_layer(input, shape, weight, bias, eps)

@@ -50,9 +50,8 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    count = max(-(-n // size), 1) if size else 1
-    sizes = tuple([max(0, min(size, n - i * size)) for i in range(count)])
-    return views(SPLIT, tensor, (sizes, d))
+    whole, rest = divmod(n, size) if size else (0, 0)
+    return views(SPLIT, tensor, ((size,) * whole + ((rest,) if rest or not whole else ()), d))
 
 
 def _split(self: Any, split_size: Any, dim: int = 0) -> Any:

@@ -14,9 +14,8 @@ from ..compiler.affine import strides_under
 from ..dtypes import SCALAR_NAMES, type_text
 from ..graph.epoch import threads
 from ..graph.node import Operator
-from ..graph.tensor_base import TensorBase, new_tensor
+from ..graph.tensor_base import TensorBase
 from ..graph.types import CONJ, Ty, contiguous_strides, ty
-from ._deferred_views import view_type
 from ._registry import (
     alias,
     at_version,
@@ -24,8 +23,10 @@ from ._registry import (
     export,
     forgetting,
     int_tuple,
+    is_known,
     method,
     requires_grad,
+    seen_as,
     view,
     view_inplace,
     wrap_dim,
@@ -117,10 +118,10 @@ def _view(self: Any, *shape: Any, dtype: Any = None, size: Any = None) -> Any:
     """The same memory under another shape (sizes, one may be -1) or another dtype."""
     if size is not None:
         shape = tuple(size)
-    if dtype is not None or (len(shape) == 1 and hasattr(shape[0], "itemsize") and hasattr(shape[0], "kind")):
-        return view_dtype(self, dtype or shape[0])
-    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+    if len(shape) == 1 and dtype is None and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
+    elif dtype is not None or (len(shape) == 1 and hasattr(shape[0], "itemsize") and hasattr(shape[0], "kind")):
+        return view_dtype(self, dtype or shape[0])
     try:
         return view(VIEW_OP, self, shape)
     except TypeError:
@@ -192,9 +193,12 @@ def reshape(input: Any, *sizes: Any, shape: Any = None) -> Any:
     if shape is None:
         shape = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     t = input._ty
+    op = VIEW_OP if t.contiguous else RESHAPE_ALIAS
+    if type(shape) is tuple and is_known(t, op, shape):
+        return view(op, input, shape)
     shape = infer_size(shape, t.numel)
     if view_strides(t, shape) is not None:
-        return view(VIEW_OP if t.contiguous else RESHAPE_ALIAS, input, shape)
+        return view(op, input, shape)
     return fresh_view(input.contiguous(), shape)
 
 
@@ -203,13 +207,6 @@ def fresh_view(x: Any, shape: tuple[int, ...]) -> Any:
     if not threads.epoch.grad:
         return seen_as(UNSAFE_VIEW, x, shape)
     return forgetting(view(UNSAFE_VIEW, x, shape))
-
-
-def seen_as(op: Operator, x: Any, attrs: Any) -> Any:
-    """A view that forgets whose it is, where autograd does not look: as an operand, or as a fresh tensor."""
-    y = new_tensor(x._s, view_type(op, x, attrs))
-    y._vc = x._vc
-    return y
 
 
 @method()
