@@ -259,6 +259,24 @@ def test_malformed() -> None:
         verify(f)
 
 
+@pytest.mark.parametrize("units", [4, 20, 128, 512])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_relu"])
+@pytest.mark.parametrize("cpu", ["avx2", "avx512"])
+def test_products_ask_for_what_maps_read(units: int, kind: str, cpu: str) -> None:
+    """The runs through the loops of all panels reach each cache line of a tile's rows."""
+    for make in (forward, backward):
+        how = make(CELLS[kind], dt.float32, units, False, False)
+        laid = recurrence.laid_for(how, dt.float32, 32, 5, pool_for(cpu).cache.target)
+        parts, together = recurrence_kernel.shared_rows(laid)
+        for slots in (*how.sequences, *how.results):
+            pitch = slots * units * 4
+            own, each = recurrence_kernel.shared_bytes(laid, pitch)
+            starts = [p // parts * together * pitch + p % parts * own for p in range(laid.panels)]
+            runs = range(0, laid.depth // recurrence_kernel.UNROLLED * each, each)
+            asked = {at + run + more for at in starts for run in runs for more in range(0, each, 64)}
+            assert {at // 64 for at in asked} >= set(range(-(-laid.tile.rows * pitch // 64)))
+
+
 def listing() -> str:
     """The kernel of a small network, and the function that it is in."""
     f = recurrent("rnn_relu", 18, [5] * 3, absent=(2,))

@@ -23,7 +23,6 @@ from .recurrence import Laid, Walk
 from .recurrence_stages import Stage, stages
 from .target import LINE, Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
-from .vector_math import FUNCTIONS
 
 UNROLLED = 4  # products of each sum in one run through the innermost loop
 
@@ -68,8 +67,22 @@ def text_of(
     return _texts[key]
 
 
+def shared_rows(laid: Laid) -> tuple[int, int]:
+    """How many panels' products share in asking for a row, and for how many rows those of a panel ask."""
+    return max(1, laid.panels // laid.tile.rows), -(-laid.tile.rows // laid.panels)
+
+
+def shared_bytes(laid: Laid, pitch: int) -> tuple[int, int]:
+    """The bytes of an array that a panel's products ask for, and how many of them with each run through their loop."""
+    parts, together = shared_rows(laid)
+    own = -(-pitch * together // parts)
+    each = -(-own // (laid.depth // UNROLLED))
+    return own, -(-each // UNROLLED) * UNROLLED
+
+
 class Walker(Points):
-    """Emits the kernel.
+    """Emits the kernel. The products of a step ask for the memory that its maps will read and write, a line or less
+    at a time: asked for at once, or not at all, it comes late.
 
     Args:
         laid: the recurrence.
@@ -253,12 +266,7 @@ class Walker(Points):
         self.within(When(frozenset(), False, some), lambda: self.active(rows))
 
     def active(self, rows: str) -> None:
-        """The products of some rows, a panel after the other, then the maps.
-
-        Maps without vector functions would wait for the memory that they write, so it is fetched before the products.
-        """
-        if not any(v.name in FUNCTIONS for v in self.how.body.values):
-            self.over("0", rows, self.fetch)
+        """The products of some rows, a panel after the other, then the maps."""
         self.over("0", str(self.laid.panels), lambda p: self.panel(p, rows))
         self.over("0", rows, self.maps)
 
@@ -276,6 +284,7 @@ class Walker(Points):
         sums = self.at(self.at("%workspace", first, self.sums[1], self.sums[0]), p, width)
         carry = self.at("%workspace", first, self.carries[0][1], self.carries[0][0])
         biases = self.biases(p)
+        self.asked = self.share(p, first) if laid.depth >= UNROLLED else []
         rows = self.least(rows, laid.tile.rows)
         for most in [laid.tile.rows >> k for k in range(laid.tile.rows.bit_length())]:
             above = self.put(f"icmp ugt i64 {rows}, {most // 2}")
@@ -308,6 +317,8 @@ class Walker(Points):
 
         def body() -> None:
             row, own = self.at(weight, index, self.laid.tile.width * self.dt.itemsize), self.element(carry, index)
+            if rows == self.laid.tile.rows:
+                self.ask(index)
             for u in range(UNROLLED):
                 new[:] = self.added(rows, row, own, u, new)
 
@@ -352,19 +363,39 @@ class Walker(Points):
 
     # ---- the body
 
-    def fetch(self, r: str) -> None:
-        """Asks for the memory of a row's results."""
-        row = self.row_of_step(r)
-        for k in range(len(self.how.results)):
-            if ("result", k) in self.places:
-                pitch = self.laid.pitch(k, self.dt.itemsize) * self.dt.itemsize
-                self.over("0", str(pitch), partial(self.prefetch, self.at(self.places["result", k], row, pitch)), LINE)
+    def share(self, p: str, first: str) -> list[tuple[str, int, bool]]:
+        """What the maps of a tile will read and write, as much as a panel's products ask for: where that begins, the
+        bytes for each run through their loop, and whether it is written.
 
-    def prefetch(self, start: str, by: str) -> None:
-        """Asks for a cache line to write."""
+        Rows of different groups do not lie together, so some of what is asked for may be in vain.
+        """
+        parts, together = shared_rows(self.laid)
+        row = self.put(f"mul nuw nsw i64 {self.put(f'udiv i64 {p}, {parts}')}, {together}")
+        row = self.row_of_step(self.put(f"add nuw nsw i64 {first}, {row}"))
+        part = self.put(f"urem i64 {p}, {parts}")
+        found = []
+        for name, pitch in self.pitches().items():
+            own, each = shared_bytes(self.laid, pitch)
+            start = self.at(self.at(self.places[name], row, pitch), part, own)
+            found.append((start, each, name[0] == "result"))
+        return found
+
+    def pitches(self) -> dict[Name, int]:
+        """Bytes of a row of each sequence and result that is there."""
+        size = self.dt.itemsize
+        found = {("sequence", k): n * self.laid.how.units * size for k, n in enumerate(self.how.sequences)}
+        found |= {("result", k): self.laid.pitch(k, size) * size for k in range(len(self.how.results))}
+        return {name: pitch for name, pitch in found.items() if name in self.places}
+
+    def ask(self, index: str) -> None:
+        """Asks for the lines that are a run's part of what is asked for."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        place = self.put(f"getelementptr i8, ptr {start}, i64 {by}")
-        self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {place}, i32 1, i32 2, i32 1)")
+        for start, each, written in self.asked:
+            by = self.put(f"mul nuw nsw i64 {index}, {each // UNROLLED}")
+            place = self.put(f"getelementptr i8, ptr {start}, i64 {by}")
+            for line in range(0, each, LINE):
+                to = self.moved(place, line)
+                self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {to}, i32 {int(written)}, i32 2, i32 1)")
 
     def row_of_step(self, r: str) -> str:
         """The number of a row among those of all steps."""
