@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
 from flambeau import dtypes as dt
-from flambeau.compiler.cpu.allocation import LEAST, LINE, empty, is_aligned
+from flambeau.compiler.cpu.allocation import LEAST, LINE, empty, is_aligned, several
 from flambeau.compiler.cpu.running import Outputs
 from flambeau.graph.types import ty
 
@@ -48,6 +48,16 @@ def test_memory_is_given_back_grown_and_copied_as_other_arrays_are() -> None:
         del a
         gc.collect()
         assert b[0] == 3
+
+
+def test_several_arrays_are_made_as_one_is() -> None:
+    found: Any = pytest.importorskip("numpy._core.multiarray", reason="older versions have it elsewhere")
+    counts, dtypes = [5000, 3, 70_000], [np.dtype(np.float32), np.dtype(np.int64), np.dtype(np.uint8)]
+    arrays = several(counts, dtypes)
+    assert [(len(a), a.dtype) for a in arrays] == list(zip(counts, dtypes))
+    assert all(place(a) % LINE == 0 and a.flags.owndata for a in arrays)
+    assert {found.get_handler_name(a) for a in arrays} == {"flambeau"}
+    assert found.get_handler_name() == "default_allocator"
 
 
 def test_other_arrays_are_numpys() -> None:

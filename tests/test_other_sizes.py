@@ -18,7 +18,7 @@ from flambeau import _execution, nn
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu.first_tier.errors import UnsupportedError
 from flambeau.dtypes import float32
-from flambeau.first_tier import by_operator, more_samples, other_sizes, shared_programs, split_programs
+from flambeau.first_tier import by_operator, kept_plans, more_samples, other_sizes, shared_programs, split_programs
 from flambeau.graph import program, realisation
 
 F = nn.functional
@@ -109,6 +109,18 @@ def test_batches_of_other_sizes_have_the_bits_of_compiled_code(in_both: dict[str
     for n in SIZES:
         passed(ps, loss(n))
     assert in_both["again"] >= 2
+
+
+def test_what_serves_all_sizes_is_planned_for_them(in_first_tier: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if sizes of the first batches happened to be equal to others."""
+    monkeypatch.setattr(kept_plans, "looks", lambda p: False)
+    monkeypatch.setattr(shared_programs, "_known", {})
+    layers = [layer for _ in range(4) for layer in (nn.Linear(6, 9), nn.GELU(), nn.LayerNorm(9), nn.Linear(9, 6))]
+    m, x = nn.Sequential(*layers), torch.randn(80, 6)
+    with torch.no_grad():
+        for n in (9, 5, 7, 8):
+            m(x[:n]).tolist()
+    assert kinds()[-4:] == ["FirstTier", "FirstTier", "SharedProgram", "SharedProgram"]
 
 
 def test_batches_of_other_sizes_are_found_by_a_walk(in_first_tier: None) -> None:

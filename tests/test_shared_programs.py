@@ -88,6 +88,26 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert len(planned) <= 3  # of one letter, of two, as many as heads, and of all others
 
 
+def test_what_sizes_decide_is_asked_where_they_changed(
+    in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    net, x = Remembering(), torch.tensor([[[0.5] * 16]])
+    with torch.no_grad():
+        for n in (9, 10):
+            past = torch.tensor([[[[0.5] * 8] * n] * 2])
+            net(x, (past, past))[0].tolist()
+    (native,) = [one.native for one in shared_programs._known.values() if one]
+    asked: list[Any] = []
+    decide = native._decide_of
+    monkeypatch.setattr(native, "_decide_of", lambda one, *given: asked.append(one) or decide(one, *given))
+    sizes = native.sizes
+    native.fill(sizes)
+    assert not asked
+    native.fill(tuple([n + (n in (10, 11)) for n in sizes]))
+    assert 0 < len(asked) < len(native.products)
+
+
 def test_steps_that_threads_share_have_the_bits_of_compiled_code(
     in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -452,8 +452,10 @@ def test_errors_are_raised_at_the_call(in_place: None) -> None:
         nn.functional.cross_entropy(torch.ones(1, 3), torch.tensor([3]))
 
 
-def test_a_layer_of_new_sizes_takes_few_calls_of_python(in_place: None) -> None:
+def test_a_layer_of_new_sizes_takes_few_calls_of_python(in_place: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python functions of the package that a layer with joined keys calls: each takes longer than a twin."""
+    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
+        monkeypatch.setattr(epoch.current(), field, value)
     norm, linear, x, calls = nn.LayerNorm(8), nn.Linear(8, 24), torch.ones(1, 1, 8), []
 
     def layer(past: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from .._records import Record
 from ..compiler.cpu.first_tier.sizes import Size, Table, flat
 from ..compiler.shorten import LONGEST
 from ..graph import program
-from ..graph.alike import arguments, fit
+from ..graph.alike import arguments, fit, has_all, numbers
 from ..graph.node import LEAF, Node
 from ..graph.program import Alike, Program
 from ..graph.types import Ty
@@ -88,9 +88,9 @@ class Walk:
             found[k] = r
         if not fit(self._steps, found, types):
             return None
-        if [found[k] for k in self._at_kept] != self._kept:
+        if not has_all(found, self._at_kept, self._kept) or not has_all(found, self._roots, roots):
             return None
-        return (found, types) if [found[k] for k in self._roots] == list(roots) else None
+        return found, types
 
 
 class Pattern(Walk):
@@ -115,7 +115,8 @@ class Pattern(Walk):
         self._others = [k for k, one in known if one and not one.row_major]
         self._table = Table(flat([s for row_major in (True, False) for _, one in known
                                   if one and one.row_major is row_major for s in one.sums]))  # fmt: skip
-        self._kinds = [kind(t) for t in self.types]
+        self._alone = [(k, *kind(t)) for k, t in enumerate(self.types) if type(t) is Ty]
+        self._several = [(k, t) for k, t in enumerate(self.types) if type(t) is not Ty]
         places = {n: (k, d) for t, k in types.items() if type(t) is Ty for d, n in enumerate(t.shape)}
         self._places = [places[n] for n in sizes]
         if {k for k, _ in known} != set(types.values()) or self.sizes(p.roots) != tuple(sizes):
@@ -124,26 +125,17 @@ class Pattern(Walk):
     def sizes(self, roots: Sequence[Node]) -> tuple[int, ...] | None:
         """The sizes with which the program of these roots is one of this pattern; None if it is not."""
         found = self.found(roots)
-        if found is None or [kind(t) for t in found[1]] != self._kinds:
+        if found is None:
             return None
         types = found[1]
+        told = numbers(types, self._alone, self._several, self._rows, self._others)
+        if told is None:
+            return None
         sizes = tuple([types[k].shape[d] for k, d in self._places])
         if sizes and (min(sizes) <= 1 or max(sizes) > LONGEST):
             return None
         self._table.evaluate(sizes)
-        return sizes if self._table.found.tolist() == self._numbers(types) else None
-
-    def _numbers(self, types: Sequence[Ty]) -> list[int]:
-        """What sizes say of types, read from these."""
-        found: list[int] = []
-        for k in self._rows:
-            found += types[k].shape
-        for k in self._others:
-            t = types[k]
-            found += t.shape
-            found += [s if n != 1 else 0 for n, s in zip(t.shape, t.strides)]
-            found.append(t.offset)
-        return found
+        return sizes if self._table.found.tolist() == told else None
 
 
 def kind(t: Any) -> Any:

@@ -58,8 +58,8 @@ def _serves_all_sizes(p: Program) -> bool:
 
 
 def is_to_come(p: Program) -> bool:
-    """Will a small program's structure be planned, once it has come some times?"""
-    return len(p.order) < kept_plans.LEAST and _serves_all_sizes(p) and _known.get(structure(p).key) is None
+    """Will a program's structure be planned, once it has come again (a small one's some times)?"""
+    return _serves_all_sizes(p) and _known.get(structure(p).key) is None
 
 
 def _is_seldom(key: Any) -> bool:

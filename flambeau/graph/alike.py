@@ -50,6 +50,49 @@ def fit(steps: Sequence[Any], found: list[Any], types: list[Any]) -> bool:
     return True
 
 
+@twin
+def has_all(found: Sequence[Any], places: Sequence[int], nodes: Sequence[Node]) -> bool:
+    """Are these nodes in these places?"""
+    return all([found[k] is n for k, n in zip(places, nodes)])  # noqa: C419
+
+
+@twin
+def numbers(
+    types: Sequence[Any], alone: Sequence[Any], several: Sequence[Any], rows: Sequence[int], others: Sequence[int]
+) -> list[int] | None:
+    """What sizes may say of types; None if they differ in more.
+
+    Args:
+        types: the types by their places.
+        alone: of single types the place, dtype, weakness, number of dimensions, and whether they lie row by row from
+            the beginning of their memory.
+        several: places of several types, and these.
+        rows: places of types of which shapes are told,
+        others: and of those of which strides (0 for dimensions of one element) and offsets are told too.
+    """
+    for k, dt, weak, ndim, in_rows in alone:
+        t = types[k]
+        if type(t) is not Ty or t.dtype is not dt or t.weak is not weak or t.ndim != ndim:
+            return None
+        if t.contiguous and t.offset == 0:
+            if not in_rows:
+                return None
+        elif in_rows:
+            return None
+    for k, own in several:
+        if types[k] != own:
+            return None
+    found: list[int] = []
+    for k in rows:
+        found += types[k].shape
+    for k in others:
+        t = types[k]
+        found += t.shape
+        found += [s if n != 1 else 0 for n, s in zip(t.shape, t.strides)]
+        found.append(t.offset)
+    return found
+
+
 def _fits(n: Node, fixed: Any, own: Sequence[int], types: list[Any]) -> bool:
     """Are the arguments these, but for types, which are put in their places?"""
     rest, given = arguments(n)

@@ -587,7 +587,8 @@ def arange(
         raise invalid_arguments("arange", (), {}, *_RANGES)
     if {type(start), type(end), type(step)} == {int} and step == 1 and start <= end and dtype is out is None:
         return with_grad(call(ARANGE, (start, 1), (end - start, int64, int64)), requires_grad, where)
-    start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in (start, end, step)]
+    given: tuple[Any, ...] = (start, end, step)
+    start, end, step = [v.item() if is_tensor(v) or isinstance(v, np.integer) else v for v in given]
     _check_finite(start, end)
     whole = all(isinstance(v, int) for v in (start, end, step))
     dt = as_dtype(dtype) or (out.dtype if out is not None else int64 if whole else get_default_dtype())

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,19 @@ def empty(count: int, dt: Any) -> np.ndarray:
     before = set_handler(own)
     try:
         return np.empty(count, dt)
+    finally:
+        set_handler(before)
+
+
+def several(counts: Sequence[int], dtypes: Sequence[Any]) -> list[np.ndarray]:
+    """Flat arrays of these NumPy dtypes, all as ``empty`` gives one that is not small."""
+    setting = _setting()
+    if setting is None:
+        return [np.empty(n, dt) for n, dt in zip(counts, dtypes)]
+    set_handler, own = setting
+    before = set_handler(own)
+    try:
+        return list(map(np.empty, counts, dtypes))
     finally:
         set_handler(before)
 

@@ -14,7 +14,7 @@ from ....dtypes import get_dtype
 from ...flight import flights, land
 from ...ir import Value
 from ...memory import Span, plan
-from ..allocation import empty
+from ..allocation import several
 from ..between_runs import address, aligned
 from ..executor import Executor
 from ..pool import get_num_threads
@@ -137,8 +137,7 @@ class NativeProgram:
         tables, at = _rows(t.places, 2).T
         places = np.array([address(a) if a.size else 0 for a in written], np.int64)[tables] + at
         self.numbers_of = Table(Sums(*t.sums), places)
-        self.decided_places = np.concatenate([np.zeros(0, np.int64), *[one.words for one in self.products]])
-        self.decided: list[int] = []
+        self.decided_for: tuple[int, ...] = ()  # the number of threads and the sizes for which all products were
         self._note_walked()
         self.sizes: tuple[int, ...] = ()
         self.room: tuple[int, ...] = ()  # the sizes that memory is laid out for
@@ -206,38 +205,31 @@ class NativeProgram:
 
     def _decide(self, sizes: Sequence[int], numbers: Sequence[int]) -> float:
         """Writes what sizes decide of products, which are told these numbers; the nanoseconds that they take."""
-        if not self.products:
-            return 0.0
-        threads = get_num_threads()
-        words: list[int] = []
-        cost, first = 0.0, 0
+        threads, before = get_num_threads(), self.decided_for
+        changed = {k for k, n in enumerate(sizes) if before[k + 1] != n} if before[:1] == (threads,) else None
+        self.decided_for = ()
+        first = 0
         for one in self.products:
             last = first + one.told.asked
-            cost += self._decide_of(one, threads, numbers[first:last], sizes)
-            words += one.decided * len(one.which)
+            if changed is None or not changed.isdisjoint(one.told.decisive):
+                self._decide_of(one, numbers[first:last], sizes)
             first = last
-        if words != self.decided:
-            self.table.operands[self.decided_places] = self.decided = words
-        return cost
+        self.decided_for = threads, *sizes
+        return sum([one.cost for one in self.products])
 
-    def _decide_of(self, one: _Alike, threads: int, numbers: Sequence[int], sizes: Sequence[int]) -> float:
-        """Notes what sizes decide of products that are alike; the nanoseconds that they take."""
-        decisive = [threads, *[sizes[k] for k in one.told.decisive]]
-        if decisive == one.decided_for:
-            return one.cost
-        one.decided_for = []
+    def _decide_of(self, one: _Alike, numbers: Sequence[int], sizes: Sequence[int]) -> None:
+        """Writes what sizes decide of products that are alike, and notes the nanoseconds that they take."""
         count = one.told.count
         *labels, columns = numbers[: count + 1]
         lanes = one.in_lanes([*labels, *numbers[count + 1 :]], sizes)
-        one.decided = matrices.units(lanes, one.dtype, labels, columns)
-        chunks = one.decided[-1]
-        if (lanes, chunks) != one.before:
-            one.before = lanes, chunks
-            steps, segments = self.table.steps, self.table.segments
-            steps[one.which, 0], steps[one.which, 3] = matrices.kernel(lanes, one.dtype), chunks
-            segments[one.which, 2] = chunks
-        one.decided_for, one.cost = decisive, prod(labels) * matrices.NANOSECONDS[lanes] * len(one.which)
-        return one.cost
+        decided = lanes, *matrices.units(lanes, one.dtype, labels, columns)
+        if decided != one.decided:
+            one.decided = decided
+            table, chunks = self.table, decided[-1]
+            table.steps[one.which, 0], table.steps[one.which, 3] = matrices.kernel(lanes, one.dtype), chunks
+            table.segments[one.which, 2] = chunks
+            table.operands[one.words] = decided[1:] * len(one.which)
+        one.cost = prod(labels) * matrices.NANOSECONDS[lanes] * len(one.which)
 
     # ---- runs
 
@@ -253,7 +245,7 @@ class NativeProgram:
             if sizes != self.sizes:
                 self.fill(sizes)
             self.scalars.write(scalars)
-            outs = [empty(n, dt) for dt, n in zip(self.outputs, self.lengths)]
+            outs = several(self.lengths, self.outputs)
             ids = map(id, (*[inputs[k] for k in self.inputs], *outs, *self.data))
             self.native.run_packed(self.native.pack(*ids, *self.addresses))
             return outs
@@ -282,40 +274,38 @@ class _Alike:
         told: what they are.
         which: the steps that they are.
         words: where the table has what is decided, one after the other.
-        decided_for: the number of threads and the sizes for which it was decided last.
-        decided: what of each.
+        decided: in lanes? Then what the table has of each.
         cost: the nanoseconds that they take.
-        before: the order and the number of chunks that were decided last.
+        found: the sizes of its labels for which their order was last found by these alone, and whether in lanes.
     """
 
     def __init__(self, told: AlikeTold) -> None:
         self.told, self.which, self.dtype = told, np.array(told.which, np.intp), get_dtype(told.dtype)
         self.words = (np.array(told.words)[:, None] - np.arange(matrices.DECIDED, 0, -1)).ravel()
         self.decided: tuple[int, ...] = ()
-        self.before: tuple[bool, int] | None = None
-        self.decided_for: list[int] = []
         self.cost = 0.0
         args = tuple([Value("input", "input", (), (k, None), shape, get_dtype(dt))
                       for k, (shape, dt) in enumerate(told.operands)])  # fmt: skip
         self.v = Value("contract", told.name, args, told.params, told.shape, self.dtype)
         self.labels = dict.fromkeys(told.params[0] + told.params[1], 1)
-        self.one_by_one: Sequence[int] | None = None  # the sizes of its labels for which they were last found to be
+        self.found: tuple[Sequence[int], bool] | None = None
 
     def in_lanes(self, given: Sequence[int], sizes: Sequence[int]) -> bool:
         """Are the products added in lanes? ``given``: the sizes of the labels, those that are whole last."""
-        if self.one_by_one is not None and lasting(self.told.exact, self.one_by_one, given):
-            return False
+        if self.found is not None and lasting(self.told.exact, self.found[0], given, self.found[1]):
+            return self.found[1]
         labels = self.labels.copy()
         for c, n in zip(self.told.names, given):
             if c:
                 labels[c] = n
         found = by_sizes(self.v, labels, self.told.dense)
-        self.one_by_one = given if found is None else None
-        if found is NotImplemented:
-            found = self._by_loops(sizes)
-        if found is not None and any(value(s, sizes) != self.dtype.itemsize for s in self.told.sums):
+        self.found, said = None, found is not NotImplemented
+        lanes = (found if said else self._by_loops(sizes)) is not None
+        if lanes and any(value(s, sizes) != self.dtype.itemsize for s in self.told.sums):
             raise UnsupportedError("sums in lanes whose elements lie apart")
-        return found is not None
+        if said and not (lanes and any([places for _, places in self.told.sums])):  # noqa: C419
+            self.found = given, lanes
+        return lanes
 
     def _by_loops(self, sizes: Sequence[int]) -> Any:
         """How they are added in lanes, where sizes alone do not say it."""

@@ -57,16 +57,16 @@ def by_sizes(v: Value, sizes: Mapping[str, int], dense: bool) -> Any:
     return None if dense and _in_panels(v, sizes, products, lanes) else NotImplemented
 
 
-def lasting(exact: Sequence[bool], before: Sequence[int], sizes: Sequence[int]) -> bool:
-    """Does an order that ``by_sizes`` found for other sizes (``before``) hold, if it was one after the other?
+def lasting(exact: Sequence[bool], before: Sequence[int], sizes: Sequence[int], in_lanes: bool = False) -> bool:
+    """Does an order that ``by_sizes`` found for other sizes (``before``) hold: one after the other, or ``in_lanes``?
 
     Only some labels' sizes say whether lanes suit sums (``exact``: those of ``decisive``); the more
-    products, the more are they packed. So it holds for larger sizes of the other labels.
+    products, the more are they packed. So it holds for larger sizes of the other labels; in lanes while they are few.
     """
-    for same, b, n in zip(exact, before, sizes):  # noqa: SIM110
+    for same, b, n in zip(exact, before, sizes):
         if n != b and (n < b or b == 1 or same):
             return False
-    return True
+    return not in_lanes or prod(sizes) < LEAST
 
 
 def _in_panels(v: Value, sizes: Mapping[str, int], products: int, lanes: int) -> bool:
