@@ -239,6 +239,8 @@ def weak_dtype(value: Any) -> dtype:
     """
     if type(value) is float:
         return _default[0]
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return int64
     if isinstance(value, bool):
         return bool_
     if isinstance(value, np.bool_):

@@ -206,18 +206,26 @@ class Builder:
     def take(self, a: Value, index: Value, dim: int = 0) -> Value:
         """Whole slices: dimension ``dim`` replaced by the shape of ``index``."""
         shape = a.shape[:dim] + index.shape + a.shape[dim + 1 :]
+        if 0 in shape:
+            return self.const(0, a.dtype, shape)
         return self._add("gather", "take", (a, index), dim, shape, a.dtype)
 
     def index(self, a: Value, where: Sequence[int], indices: Sequence[Value], shape: Sequence[int]) -> Value:
         """NumPy's advanced indexing: ``indices[k]`` for dimension ``where[k]``, a full slice for the others."""
+        if 0 in shape:
+            return self.const(0, a.dtype, shape)
         return self._add("gather", "index", (a, *indices), tuple(where), shape, a.dtype)
 
     def scatter(self, op: str, a: Value, index: Value, src: Value, dim: int) -> Value:
-        """``a`` with ``src`` put at ``index`` along ``dim``; op: set, add, mul, max, min."""
+        """``a`` with ``src`` put at ``index`` along ``dim``; op: set, add, mul, max, min. ``a`` itself at no index."""
+        if 0 in index.shape:
+            return a
         return self._add("scatter", op, (a, index, src), ("along", dim % max(a.ndim, 1)), a.shape, a.dtype)
 
     def index_put(self, op: str, a: Value, where: Sequence[int], indices: Sequence[Value], src: Value) -> Value:
-        """``a[indices] = src`` as NumPy's advanced indexing does; op: set, add, mul, max, min."""
+        """``a[indices] = src`` as NumPy's advanced indexing does; op: set, add, mul, max, min. ``a`` at no index."""
+        if any([0 in i.shape for i in indices]):  # noqa: C419
+            return a
         return self._add("scatter", op, (a, *indices, src), ("index", tuple(where)), a.shape, a.dtype)
 
     # ---- the rest

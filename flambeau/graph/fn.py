@@ -272,6 +272,9 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
 
 
 def _mask(edges: Sequence[Any]) -> int:
+    if len(edges) == 2:
+        a, b = edges
+        return (a is not None) + 2 * (b is not None)
     mask, bit = 0, 1
     for e in edges:
         if e is not None:

@@ -15,7 +15,9 @@ import numpy as np
 from ..dtypes import bool_, int32, int64, uint8
 from ._registry import is_tensor
 from ._signatures import type_name
-from .views import select, slice_view
+from ._viewing import view
+from .creation import realised_tensor
+from .views import SELECT, slice_view
 
 NESTED = (
     "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
@@ -181,7 +183,7 @@ def places(mask: Any) -> list[Any]:
     found = s.notes.checked if s.notes is not None and s.owner is None and not s.pending else None
     if found is not None and found[0] is s.raw and found[1] == (mask._ty, s.w, s.version):
         return found[2]
-    found = [as_index(where.astype(np.int64)) for where in np.nonzero(mask.detach()._numpy())]
+    found = [realised_tensor(where.astype(np.int64), int64) for where in np.nonzero(mask._numpy())]
     for i, n in zip(found, mask._ty.shape):
         i._s.note().checked = i._s.raw, n
     if s.owner is None and not s.pending:
@@ -217,9 +219,10 @@ def _select(x: Any, dim: int, i: int, at: int) -> Any:
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
                          "C++ to "
                          "convert a 0-dim tensor to a number")  # fmt: skip
-    if not -t.shape[dim] <= i < t.shape[dim]:
-        raise IndexError(f"index {i} is out of bounds for dimension {at} with size {t.shape[dim]}")
-    return select(x, dim, i)
+    n = t.shape[dim]
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for dimension {at} with size {n}")
+    return view(SELECT, x, (dim, i % n))
 
 
 def under_mask(x: Any, indices: Any, value: Any) -> Any:

@@ -73,8 +73,8 @@ def reshaped(x: TensorBase, fn: Any) -> None:
 
 def _move_retained(x: TensorBase, fn: Fn) -> None:
     """``retain_grad`` follows the tensor to its new history."""
-    if not isinstance(x._edge, (Fn, Out)):
-        return
-    old, k = (x._edge.fn, x._edge.number) if isinstance(x._edge, Out) else (x._edge, 0)
-    if old.hooked is not None and k in old.hooked.retain:
+    old, k = x._edge, 0
+    if old.__class__ is Out:
+        old, k = old.fn, old.number
+    if old is not None and not old.accumulates and old.hooked is not None and k in old.hooked.retain:
         hooks_of(fn).retain[0] = old.hooked.retain.pop(k)

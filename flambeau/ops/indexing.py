@@ -5,6 +5,8 @@ What is between the brackets is read in ``_brackets.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,10 +63,6 @@ def _index_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     return (at_version(index_put(g.new_zeros(f.ins[0].shape), f.attrs, idx, g, True), 1), *[None] * len(idx))
 
 
-MOST_DIMS = 64  # of a tensor, as in PyTorch
-INDEX = Operator("index", _index_ty, _index_lower, _index_vjp, saves=tuple((k, (0,)) for k in range(1, MOST_DIMS + 1)))
-
-
 def _put_lower(accumulate: bool) -> Any:
     def lower(b: Any, where: tuple[int, ...], x: Any, *rest: Any) -> Any:
         idx = [b.cast(i, int64) for i in rest[:-1]]
@@ -91,18 +89,25 @@ def _put_ty(tys: tuple[Ty, ...], where: Any) -> Ty:
 
 
 class _ByCount(dict[int, Operator]):
-    """The operators that write, one for each number of index tensors, made when first used."""
+    """Operators, one for each number of index tensors, which they save, made when first used."""
 
-    def __init__(self, accumulate: bool) -> None:
-        self.lower, self.vjp = _put_lower(accumulate), _put_add_vjp if accumulate else _put_vjp
+    def __init__(self, name: str, infer: Any, lower: Any, vjp: Any, asking: Callable[[int], tuple[int, ...]]) -> None:
+        self.rules = name, infer, lower, vjp
+        self.asking = asking  # of so many index tensors: the inputs whose gradients ask for these
 
     def __missing__(self, count: int) -> Operator:
-        saves = tuple((k, tuple(range(count + 2))) for k in range(1, count + 1))
-        op = self[count] = Operator("index_put", _put_ty, self.lower, self.vjp, saves=saves)
+        saves = tuple((k, self.asking(count)) for k in range(1, count + 1))
+        op = self[count] = Operator(*self.rules, saves=saves)
         return op
 
 
-PUT, PUT_ADD = _ByCount(False), _ByCount(True)
+def _any_input(count: int) -> tuple[int, ...]:
+    return tuple(range(count + 2))
+
+
+INDEX = _ByCount("index", _index_ty, _index_lower, _index_vjp, lambda count: (0,))
+PUT = _ByCount("index_put", _put_ty, _put_lower(False), _put_vjp, _any_input)
+PUT_ADD = _ByCount("index_put", _put_ty, _put_lower(True), _put_add_vjp, _any_input)
 
 
 def _checked(x: Any, where: tuple[int, ...], idx: list[Any]) -> list[Any]:
@@ -148,11 +153,13 @@ def _out_of_bounds(values: np.ndarray, k: int, n: int) -> IndexError:
 def index(x: Any, where: tuple[int, ...], idx: list[Any]) -> Any:
     """Elements at broadcast index tensors for the dimensions ``where``."""
     check_shapes(idx)
-    return call(INDEX, (x, *_checked(x, where, idx)), where)
+    return call(INDEX[len(idx)], (x, *_checked(x, where, idx)), where)
 
 
 def check_shapes(idx: list[Any]) -> None:
     """Raises unless the index tensors broadcast together."""
+    if len(idx) == 1:
+        return
     try:
         broadcast_shape(*[i._ty.shape for i in idx])
     except RuntimeError:
@@ -272,7 +279,7 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
 def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> None:
     """Raises PyTorch's errors unless ``value`` may be put at the indices."""
     check_shapes(idx)
-    _check_value(value._ty, _index_ty((x._ty, *[i._ty for i in idx]), where))
+    _check_value(value._ty, _index_shape(x._ty, tuple([i._ty for i in idx]), where))
     if value._ty.dtype is not x._ty.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[x._ty.dtype]} for the "
@@ -280,14 +287,22 @@ def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> Non
         )
 
 
-def _check_value(value: Ty, target: Ty) -> None:
+@lru_cache(8192)
+def _index_shape(x: Ty, indices: tuple[Ty, ...], where: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what is indexed."""
+    return _index_ty((x, *indices), where).shape
+
+
+def _check_value(value: Ty, target: tuple[int, ...]) -> None:
+    if value.shape == target:
+        return
     try:
-        fits = broadcast_shape(value.shape, target.shape) == target.shape
+        fits = broadcast_shape(value.shape, target) == target
     except RuntimeError:
         fits = False
     if not fits:
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
-                           f"result of shape {list(target.shape)}")  # fmt: skip
+                           f"result of shape {list(target)}")  # fmt: skip
 
 
 def as_value(x: Any, value: Any) -> Any:
@@ -297,10 +312,10 @@ def as_value(x: Any, value: Any) -> Any:
         TypeError: neither a tensor nor a number.
         RuntimeError: a number that ``x`` cannot hold; half precision takes what overflows.
     """
-    from .from_data import tensor
-
     if is_tensor(value):
         return value
+    from .from_data import tensor
+
     if not isinstance(value, (int, float, complex, np.integer)):
         raise TypeError(f"can't assign a {type_name(value)} to a {x.type()}")
     dt = x._ty.dtype
