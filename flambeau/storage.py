@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .compiler.flight import land
-from .compiler.numpy import to_values
+from .compiler.numpy import seen_as, to_values
 from .device import CPU, META, device
 from .dtypes import dtype, from_numpy_dtype
 from .graph.epoch import complete_all
@@ -64,7 +64,7 @@ class UntypedStorage:
         return cls(new_storage(np.asarray(np.memmap(path, np.uint8, "r+" if shared else "c", shape=(nbytes,)))))
 
     def _memory(self, np_type: Any) -> np.ndarray:
-        return np.ascontiguousarray(realised(self._s)).reshape(-1).view(np_type)
+        return seen_as(np.ascontiguousarray(realised(self._s)).reshape(-1), np_type)
 
     def _items(self) -> np.ndarray:
         return to_values(self._memory(self.dtype.np), self.dtype)
@@ -87,7 +87,7 @@ class UntypedStorage:
         let_go(self._s)
         complete_all()
         self._s.version += 1
-        return flat.reshape(-1).view(self.dtype.np)
+        return seen_as(flat.reshape(-1), self.dtype.np)
 
     @property
     def _cdata(self) -> int:

@@ -13,8 +13,8 @@ from . import dtypes
 from .autograd._backward import backward as _backward
 from .autograd.memo import replay
 from .compiler.flight import land
+from .compiler.numpy import seen_as, to_values
 from .compiler.numpy import strided as _strided_view
-from .compiler.numpy import to_values
 from .device import CPU, META, device, strided
 from .device import device as _Device
 from .graph.epoch import complete_all, threads
@@ -247,7 +247,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The whole memory as values of the tensor's dtype."""
         flat = realised(self._s)
         if self._ty.dtype is not self._s.ty.dtype:
-            flat = flat.view(self._ty.dtype.np)
+            flat = seen_as(flat, self._ty.dtype.np)
         return to_values(flat, self._ty.dtype)
 
     def _check_numpy(self, force: bool = False) -> None:
@@ -276,7 +276,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         let_go(self._s)
         self._s.share()
         if self._ty.dtype is not self._s.ty.dtype:
-            flat = flat.view(self._ty.dtype.np)
+            flat = seen_as(flat, self._ty.dtype.np)
         t = self._ty
         return _strided_view(flat, t.shape, t.strides, t.offset)
 

@@ -339,3 +339,12 @@ def test_a_tangent_may_have_another_dtype():
         assert fwd.unpack_dual(dual).tangent.dtype is torch.float32
         after = fwd.unpack_dual(dual * 2).tangent
     assert (after.dtype, after.tolist()) == (torch.float64, [2.0, 1.0, -4.0])
+
+
+def test_rows_that_are_shortened_keep_their_tangents() -> None:
+    table = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    with fwd.dual_level():
+        dual = fwd.make_dual(table, torch.ones(2, 2))
+        y = torch.nn.functional.embedding(torch.tensor([0, 1]), dual, max_norm=1.0)
+        assert fwd.unpack_dual(y).tangent.tolist() == [[1, 1], [1, 1]]
+    torch.testing.assert_close(table, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))

@@ -343,3 +343,9 @@ def test_bags_leave_out_padding_rows_that_are_no_numbers() -> None:
     w[2] = float("nan")
     bags = F.embedding_bag(torch.tensor([[0, 2], [2, 2]]), w, padding_idx=2, mode="mean")
     assert bags.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_distances_that_count_differences_are_nan_where_one_is():
+    x = torch.tensor([[float("nan"), 1.0], [float("inf"), 3.0], [2.0, 3.0]])
+    assert str(torch.nn.functional.pdist(x, 0.0)) == "tensor([nan, nan, 1.])"
+    assert str(torch.cdist(x, x[2:], 0.0)) == "tensor([[nan],\n        [1.],\n        [0.]])"

@@ -556,3 +556,39 @@ def test_a_step_without_gradients_changes_nothing(name):
     optimizer = getattr(torch.optim, name)([p], lr=0.1)
     optimizer.step()
     assert p.tolist() == [1, 1]
+
+
+def test_gradients_flow_through_the_product_of_nadams_momenta() -> None:
+    product = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+
+    def step(given: Any) -> Any:
+        start = torch.tensor([1.0, -2.0], dtype=torch.float64)
+        p = start.clone()
+        p.grad = torch.tensor([0.5, 0.25], dtype=torch.float64)
+        nadam = optim.NAdam([p], lr=0.9, differentiable=True)
+        means = {"exp_avg": torch.full_like(p, 0.1), "exp_avg_sq": torch.full_like(p, 0.2)}
+        nadam.state[p].update(step=torch.tensor(10.0, dtype=torch.float64), mu_product=given.clone(), **means)
+        nadam.step()
+        return torch.cat([p, nadam.state[p]["mu_product"].reshape(1)])
+
+    assert torch.autograd.gradcheck(step, (product,))
+    changes = torch.autograd.functional.jacobian(step, product)
+    assert (changes.abs() > 1e-3).all()
+
+
+def test_rows_of_parameters_in_memory_with_gaps() -> None:
+    def trained(p: Any) -> Any:
+        start = p.clone()
+        adam = optim.SparseAdam([p], lr=0.1)
+        for _ in range(2):
+            p.grad = torch.sparse_coo_tensor(torch.tensor([[1, 3]]), torch.ones(2, 2), (4, 2))
+            adam.step()
+        assert (p - start).tolist() == [[0, 0], *[(p - start)[1].tolist(), [0, 0]], (p - start)[1].tolist()]
+        return p
+
+    values = torch.arange(8.0).reshape(4, 2)
+    wide, moved = torch.zeros(4, 6), torch.zeros(11)
+    wide[:, 1::3], moved[3:] = values, values.reshape(-1)
+    expected = trained(values.clone()).tolist()
+    assert trained(wide[:, 1::3]).tolist() == expected and trained(moved[3:].view(4, 2)).tolist() == expected
+    assert wide[:, 0].count_nonzero() == 0 and moved[:3].count_nonzero() == 0

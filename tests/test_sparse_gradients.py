@@ -434,3 +434,11 @@ def test_looking_at_gradients_changes_no_bit(name: str, options: Any) -> None:
             optimizer.step()
         found.append(e.weight.detach().numpy().tobytes())
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("rows", [0, 10])
+def test_rows_of_no_elements_have_no_entries(rows: int) -> None:
+    table = nn.Embedding(rows, 0, sparse=True)
+    table(torch.zeros(0 if rows == 0 else 4, dtype=torch.int64)).sum().backward()
+    g = table.weight.grad
+    assert g is not None and g.is_sparse and g.shape == (rows, 0) and g._nnz() == 0

@@ -118,3 +118,29 @@ def test_layouts_and_corner_cases():
         x.index_add_(0, torch.tensor([0]), x[:1])
     with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad"):
         torch.autograd.grad(x.sum(), x)
+
+
+def _bytes(n):
+    return torch.arange(1, n + 1).to(torch.uint8)
+
+
+@pytest.mark.parametrize("pending", [True, False])
+def test_memory_that_is_no_whole_number_of_the_elements_seen(pending):
+    memory = _bytes(7)
+    if not pending:
+        memory.numpy()
+    seen = memory[:4].view(torch.int32)
+    assert seen.tolist() == [0x04030201] and (seen + 1).tolist() == [0x04030202]
+    assert seen.numpy().tolist() == [0x04030201]
+    seen += 1
+    assert memory.tolist() == [2, 2, 3, 4, 5, 6, 7]
+    assert memory.untyped_storage().nbytes() == 7 and memory[4:6].view(torch.int16).tolist() == [0x0605]
+
+
+def test_storages_of_odd_bytes_under_a_larger_dtype():
+    assert torch.empty(0).set_(torch.UntypedStorage(2)).shape == (0,)
+    assert torch.empty(0).set_(torch.UntypedStorage([0, 0, 128, 63, 9, 9])).tolist() == [1]
+    storage = torch.TypedStorage(wrap_storage=torch.UntypedStorage([0, 0, 128, 63, 9]), dtype=torch.float32)
+    assert storage.tolist() == [1]
+    storage[0] = 2.0
+    assert storage.untyped().tolist() == [0, 0, 0, 64, 9]

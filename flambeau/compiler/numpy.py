@@ -103,6 +103,12 @@ def to_memory(values: Array, dt: dtype) -> Array:
     return float8.to_codes(values, dt) if dt in float8.FORMATS else values
 
 
+def seen_as(memory: Array, dt: Any) -> Array:
+    """Flat memory as elements of another of NumPy's dtypes: as many as are whole."""
+    size = np.dtype(dt).itemsize
+    return memory[: memory.nbytes // size * size // memory.itemsize].view(dt)
+
+
 def strided(flat: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
     """A flat array's elements under strides counted in elements."""
     if 0 in shape:
@@ -194,7 +200,7 @@ def _strided(v: Value, a: Array) -> Array:
     old = v.args[0].dtype
     flat = flatten(a, layout)
     if v.dtype is not old:
-        flat = to_values(to_memory(flat, old).view(v.dtype.np), v.dtype)
+        flat = to_values(seen_as(to_memory(flat, old), v.dtype.np), v.dtype)
     return strided(flat, v.shape, strides, offset)
 
 
@@ -349,11 +355,12 @@ def _update(v: Value, base: Array, value: Array, inplace: bool) -> Array:
     flat = flatten(base, layout)
     if not inplace and np.may_share_memory(flat, base):
         flat = flat.copy()
-    memory = flat if new is old else to_memory(flat, old).view(new.np)
+    raw = flat if new is old else to_memory(flat, old)
+    memory = flat if new is old else seen_as(raw, new.np)
     if 0 not in v.args[1].shape:
         strided(memory, v.args[1].shape, strides, offset)[...] = value if new is old else to_memory(value, new)
     if new is not old:
-        flat = to_values(memory.view(old.np), old)
+        flat = to_values(raw, old)
     return strided(flat, v.shape, layout, 0)
 
 

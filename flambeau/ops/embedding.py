@@ -182,11 +182,12 @@ def embedding_renorm_(input: Any, indices: Any, max_norm: float, norm_type: floa
 
     check_index_dtype(indices, "embedding_renorm_")
     rows = tensor(np.unique(refuse_rows(indices.detach()._numpy(), input._ty.shape[0])).astype(np.int64))
+    table = input.detach()  # which has no derivative in forward mode either
     with no_grad():
-        values = input.detach().index_select(0, rows)
+        values = table.index_select(0, rows)
         lengths = values.norm(norm_type, 1, keepdim=True)
         factor = (max_norm / (lengths + 1e-7)).where(lengths > max_norm, lengths.new_ones(()))
-        input[rows] = values * factor
+        table[rows] = values * factor
     return input
 
 

@@ -221,12 +221,23 @@ def _log_sums(a: np.ndarray, dim: int) -> np.ndarray:
 
 def _complex_log_sums(a: np.ndarray, dim: int) -> np.ndarray:
     out = np.array(a)
+    last = np.full(np.delete(a.shape, dim), -np.inf, a.dtype)
     steps = np.moveaxis(out, dim, 0)
-    for k in range(1, len(steps)):
-        larger = steps[k].real >= steps[k - 1].real
-        high, low = np.where(larger, steps[k], steps[k - 1]), np.where(larger, steps[k - 1], steps[k])
-        steps[k] = np.where(high.real == -np.inf, high, high + np.log1p(np.exp(low - high)))
+    with np.errstate(all="ignore"):
+        for k, x in enumerate(steps):
+            steps[k] = last = _complex_log_sum(x, last)
     return out
+
+
+def _complex_log_sum(x: Any, y: Any) -> Any:
+    """The logarithm of the sum of two exponentials, in PyTorch's cases."""
+    larger = x.real < y.real
+    low: Any = np.where(larger, x, y)
+    high: Any = np.where(larger, y, x)
+    both = np.isinf(low.real) & (low.real == high.real)
+    infinite = np.where(low.real < 0, low, np.log(np.exp(low) + np.exp(high)))
+    value = np.where(both, infinite, np.log1p(np.exp(low - high)) + high)
+    return np.where(np.isnan(x) | np.isnan(y), complex(np.nan, np.nan), value)
 
 
 def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:

@@ -79,7 +79,8 @@ def _norm(b: Any, p: float, d: Any) -> Any:
     if 0 in d.shape:
         return b.const(0, d.dtype, d.shape[:-1])
     if p == 0:
-        return b.reduce("sum", b.cast(b.map("ne", d, b.const(0, d.dtype)), d.dtype), (-1,))
+        differ = b.cast(b.map("ne", d, b.const(0, d.dtype)), d.dtype)
+        return b.reduce("sum", b.where(b.map("ne", d, d), d, differ), (-1,))  # NaN where a difference is
     if p == 1:
         return b.reduce("sum", size, (-1,))
     if p == 2:

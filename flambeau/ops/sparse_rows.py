@@ -193,7 +193,10 @@ def row_gradient(g: Any, indices: Any, rows: int, padding: int) -> Any:
         rows: of the table.
         padding: which index counts nothing, or -1.
     """
-    at, values = indices.reshape(-1).to(int64), g.reshape(-1, g.shape[-1])
+    at = indices.reshape(-1).to(int64)
+    if not g.shape[-1]:
+        at = at[:0]  # rows of nothing have no entries
+    values = g.reshape(at.shape[0], g.shape[-1])
     if padding >= 0 and at.shape[0]:
         sources = call(KEPT, (at,), padding)
         at, values = taken(at, sources, NOTHING), taken(values, sources)

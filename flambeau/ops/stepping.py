@@ -22,7 +22,7 @@ from ..graph.epoch import Epoch, Turn, node_of, refresh, scalar_node, threads
 from ..graph.fn import next_number
 from ..graph.gradients import Gradients
 from ..graph.keeping import keep, settled_leaf
-from ..graph.node import LEAF, Node
+from ..graph.node import LEAF, Node, layout_node
 from ..graph.realisation import Writes, forget_hooks, realise, realise_with
 from ..graph.storage import Storage, next_token
 from ..graph.tape import settle
@@ -423,7 +423,12 @@ def _fitted(y: TensorBase, x: TensorBase) -> Node:
 
 
 def stand_in(node: Node) -> Any:
-    """A tensor that has this node for a value and no memory of anybody."""
+    """A tensor that has this node for a value and no memory of anybody.
+
+    What is seen of memory with gaps lies without them: views of the tensor are views of all that it has.
+    """
+    if not node.ty.dense or node.ty.offset:
+        node = layout_node(node, like(node.ty))
     s = Storage.of(node.ty, node)
     s.epoch = threads.epoch
     return new_tensor(s, node.ty, node, 0)

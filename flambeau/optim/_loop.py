@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import flambeau as torch
 
 from ..ops import stepping
-from ._rules import Update, apply_by_key, ending, floats, gradients, plus_scaled
+from ._rules import Update, apply_by_key, apply_rule, ending, floats, gradients, plus_scaled
 from ._steps import FLOAT32_LIMIT, Mirror, rounding, scalar_dtype
 from .optimizer import (
     Optimizer,
@@ -184,6 +184,9 @@ class LoopOptimizer(Optimizer):
         rows, states = self._gather(group, update.keys)
         if rows:
             counted = [[state[key] for state in states] for key in update.counted]
+            if torch.is_grad_enabled() and any(x.requires_grad for column in counted for x in column):
+                _apply_to_derived(update, rows, counted)
+                return rows
             keys = self._foretold(update, counted) if counted else [()] * len(rows)
             self._stand(update, group, rows, apply_by_key(update.rule, update.at, rows, keys), counted, keys[0])
         return rows
@@ -254,6 +257,14 @@ def _is_lasting(option: tuple[str, Any]) -> bool:
 
 
 _LASTING = (float, int, bool, str, type(None))
+
+
+def _apply_to_derived(update: Update, rows: list[list[Any]], counted: list[list[Tensor]]) -> None:
+    """A differentiable step that depends on states through which gradients flow, which are taken as tensors."""
+    for row, states in zip(rows, zip(*counted)):
+        values: list[Any] = [x if x.requires_grad else x.item() for x in states]
+        flags, numbers = update.at(*update.following(values, lambda x: x))
+        apply_rule(update.rule, flags, [row], numbers)
 
 
 def zero_step(group: Group) -> Tensor:
