@@ -191,7 +191,7 @@ class DirectConvolution(Stepping):
             place = self.step_from(row, at, -1 if down else 1)
             place = self.step_from(place, str(1 - self.lanes)) if down else place
             regs.append(self.vector_load(place, 1, self.dt, mask, self.chain[-1]))
-        turned = self.turned(regs)
+        turned = self.turned(regs, self.dt)
         for i in range(steps):
             self.put_at(turned[self.lanes - 1 - i if down else i], self.step_from(to, str(i * self.width)))
 
@@ -442,7 +442,7 @@ class DirectConvolution(Stepping):
         """The results of ``rows`` rows in as many columns as there are lanes."""
         zero, step = constant(0, self.base, self.lanes), self.row_strides()[self.d.along[-1]]
         regs = [self.vector_at(self.step_from(at, str(j * step))) for j in range(rows)]
-        regs = self.turned(regs + [zero] * (self.lanes - rows))
+        regs = self.turned(regs + [zero] * (self.lanes - rows), self.dt)
         mask = None if rows == self.lanes else lane_list([j < rows for j in range(self.lanes)], "i1")
         square = self.part("square")
         for j, reg in enumerate(regs):

@@ -255,7 +255,7 @@ class Packed(Contraction):
         def square(steps: int) -> None:
             rows = [self.row(node, at, j) for j in range(self.width)] if steps > 1 else []
             for j in range(0, self.width, self.lanes):
-                regs = self.turned(rows[j : j + self.lanes]) if rows else [self.whole(node, j)]
+                regs = self.turned(rows[j : j + self.lanes], self.dt) if rows else [self.whole(node, j)]
                 for i, reg in enumerate(regs):
                     self.store_panel(reg, j, i)
 

@@ -13,7 +13,7 @@ from .contract_loads import Elements, Shift
 from .contract_plan import Operand, Plan
 from .nest_loops import Kernel
 from .target import Target
-from .text import Loop, Scope, When, base_type, constant, fenced, lane_list, suffix, vector
+from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
 
 PREFETCHED = 48  # products of a result from which on there is time to fetch what is made of it
 
@@ -428,28 +428,6 @@ class Contraction(Elements):
             picks = lane_list([r + off + j for r in runs for j in range(half)], "i32")
             found.append(self.put(f"shufflevector {t} {pair[0]}, {t} {pair[1]}, <{w} x i32> {picks}"))
         return found[0], found[1]
-
-    def turned(self, rows: list[str]) -> list[str]:
-        """The transposed square: blocks off the diagonal change places, of half the lanes, a quarter, and so on.
-
-        Rows that are not there may be a constant.
-        """
-        base, w, d = base_type(self.dt), self.lanes, self.lanes // 2
-        while d:
-            low = [j if not j & d else w + j - d for j in range(w)]
-            high = [j + d if not j & d else w + j for j in range(w)]
-            new = list(rows)
-            for i in [i for i in range(w) if not i & d and rows[i] != rows[i + d]]:
-                new[i], new[i + d] = [self.picked(rows[i], rows[i + d], lanes) for lanes in (low, high)]
-            d //= 2
-            is_fenced = d and self.dt.kind == "f"
-            rows = [fenced(self.put, self.module.declare, r, base, w) if is_fenced and "%" in r else r for r in new]
-        return rows
-
-    def picked(self, a: str, b: str, lanes: list[int]) -> str:
-        """A vector of these lanes of two."""
-        t = vector(base_type(self.dt), self.lanes)
-        return self.put(f"shufflevector {t} {a}, {t} {b}, <{self.lanes} x i32> {lane_list(lanes, 'i32')}")
 
 
 def _position(s: Operand, shift: Shift) -> int:

@@ -23,8 +23,9 @@ from ...dtypes import dtype
 from ..loops import Nest, Store
 from . import nest_reduce as partial
 from .nest_choices import LANES, across, choose, lanes
-from .nest_loops import BLOCK, TILE, Kernel, Loops
+from .nest_loops import TILE, Kernel
 from .nest_serial import Serial
+from .nest_squares import Squares
 from .target import Target
 from .text import Loop, Scope, base_type, constant, lane_list, type_of
 
@@ -36,7 +37,7 @@ def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
     return (Serial if n.serial else _Emitter)(n, target, name).kernel()
 
 
-class _Emitter(Loops):
+class _Emitter(Squares):
     def __init__(self, n: Nest, target: Target, name: str) -> None:
         axis, self.row = choose(n)
         super().__init__(n, axis, LANES if self.row else lanes(n, target.vector_bytes, axis), target, name)
@@ -59,26 +60,8 @@ class _Emitter(Loops):
         for k in self.kept:
             if k not in (self.axis, far):
                 self.enter(k)
-        body = self.stores if far is None else self.blocks(far)
+        body = self.stores if far is None else self.blocks(far, self.stores)
         self.over_columns(*(self.range(self.axis) if self.axis is not None else ("0", "1")), body)
-
-    def blocks(self, k: int) -> Callable[[], None]:
-        """Opens a loop over blocks of axis ``k``; what runs over a block, inside the loop in vectors.
-
-        An array that lies across the vectors is read in blocks whose cache lines are used whole.
-        """
-        low, high = self.range(k)
-        top = self.chain[-1]
-        block = Loop(top.axes, top.after, self.fresh(), low, high, BLOCK, False)
-        self.open(block)
-        end = self.put(f"add nuw nsw i64 {block.index}, {BLOCK}")
-        end = self.least(end, self.n.sizes[k], block) if self.n.sizes[k] % BLOCK else end
-
-        def body() -> None:
-            self.loop(k, block.index, end, 1)
-            self.stores()
-
-        return body
 
     def stores(self) -> None:
         """All that is stored at each point."""

@@ -13,7 +13,7 @@ from ..ir import Value
 from ..loops import Load, Nest, Node, Store
 from . import nest_maps as maps
 from .target import Target
-from .text import Renderer, Scope, base_type, constant, lane_list, memory_type, suffix, vector
+from .text import Renderer, Scope, base_type, constant, fenced, lane_list, memory_type, suffix, vector
 from .vector_math.emitter import VectorMath
 from .vector_math.ssa import Module
 
@@ -391,6 +391,28 @@ class Points:
         t, w = vector(base, self.lanes), self.lanes
         order = lane_list(list(range(w - 1, -1, -1)), "i32")
         return self.put(f"shufflevector {t} {reg}, {t} poison, <{w} x i32> {order}", scope)
+
+    def turned(self, rows: list[str], dt: dtype) -> list[str]:
+        """The transposed square: blocks off the diagonal change places, of half the lanes, a quarter, and so on.
+
+        Rows that are not there may be a constant.
+        """
+        base, w, d = base_type(dt), self.lanes, self.lanes // 2
+        t = vector(base, w)
+        while d:
+            low = [j if not j & d else w + j - d for j in range(w)]
+            high = [j + d if not j & d else w + j for j in range(w)]
+            new = list(rows)
+            for i in [i for i in range(w) if not i & d and rows[i] != rows[i + d]]:
+                new[i], new[i + d] = [self.picked(rows[i], rows[i + d], lanes, t) for lanes in (low, high)]
+            d //= 2
+            is_fenced = d and dt.kind == "f"
+            rows = [fenced(self.put, self.module.declare, r, base, w) if is_fenced and "%" in r else r for r in new]
+        return rows
+
+    def picked(self, a: str, b: str, lanes: list[int], t: str) -> str:
+        """A vector of these lanes of two."""
+        return self.put(f"shufflevector {t} {a}, {t} {b}, <{self.lanes} x i32> {lane_list(lanes, 'i32')}")
 
     def store(self, s: Store) -> None:
         """Writes a node's value to its place."""
