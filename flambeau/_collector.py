@@ -30,7 +30,7 @@ def resume() -> None:
     """Lets the collector work again if it did before, with all objects so far set aside."""
     if not _was_enabled:
         return
-    if not gc.get_freeze_count():
+    if not are_aside():
         gc.freeze()
         _watch()
     young, *older = gc.get_threshold()
@@ -60,12 +60,17 @@ def beginning() -> Iterator[None]:
         gc.freeze()
 
 
+def are_aside() -> bool:
+    """Are objects set aside, by whomever? Python 3.12 itself sets aside the few hundred that never die."""
+    return gc.get_freeze_count() > IMMORTAL
+
+
 def set_aside() -> None:
     """From now on full collections that begin by themselves leave out what most of them would find alive again.
 
     A program that has set objects aside itself is left alone.
     """
-    if _around not in gc.callbacks and not gc.get_freeze_count():
+    if _around not in gc.callbacks and not are_aside():
         _watch()
     elif not _aside[0]:
         _blocks[0] = sys.getallocatedblocks()
@@ -120,6 +125,7 @@ def _unfreeze() -> None:
 
 PYTHONS_OWN = (700, 2000)  # how many new objects Python's versions wait for, if nobody said otherwise
 YOUNG = 5000  # how many are waited for: a recorded call makes six where PyTorch's call makes one
+IMMORTAL = 1000  # more than Python 3.12 has of objects that never die, fewer than any process has in all
 FULL = 2  # the generation of a collection of all objects
 GROWTH = 3  # how many times as much memory Python has when those set aside are looked at again
 _aside = [False]  # is what survives set aside?

@@ -18,6 +18,8 @@ import flambeau as torch
 from flambeau import _collector
 from flambeau.graph import realisation
 
+MOST = 2_000_000  # objects that a case makes
+
 
 class Ring:
     """Garbage that only the collector finds."""
@@ -26,14 +28,21 @@ class Ring:
         self.own = self
 
 
+def objects_until(ended: Callable[[], bool]) -> list[list[int]]:
+    """New objects, as many as it takes."""
+    kept: list[list[int]] = []
+    while not ended():
+        kept.append([])
+        assert len(kept) < MOST, "no collection did what was waited for"
+    return kept
+
+
 def until_one_begins_by_itself() -> list[list[int]]:
     """Makes new objects until a full collection has begun and set them aside; gives them."""
     gc.collect()
     before = gc.get_stats()[2]["collections"]
     gc.set_threshold(20, 1, 1)
-    kept: list[list[int]] = []
-    while gc.get_stats()[2]["collections"] == before:
-        kept.append([])
+    kept = objects_until(lambda: gc.get_stats()[2]["collections"] > before)
     gc.set_threshold(100_000, 10, 10)
     return kept
 
@@ -47,7 +56,7 @@ def what_survives_is_set_aside_until_somebody_asks() -> None:
     del ring
     kept += until_one_begins_by_itself()
     gc.collect()
-    assert known() is None and not gc.get_freeze_count()
+    assert known() is None and not _collector.are_aside()
 
 
 def what_came_since_is_found() -> None:
@@ -55,8 +64,7 @@ def what_came_since_is_found() -> None:
     kept = until_one_begins_by_itself()
     known = weakref.ref(Ring())
     gc.set_threshold(20, 1, 1)
-    while known() is not None:
-        kept.append([])
+    kept += objects_until(lambda: known() is None)
     assert gc.get_freeze_count() > len(kept) // 2
 
 
@@ -68,8 +76,7 @@ def all_is_looked_at_again_when_there_is_much_more() -> None:
     del ring
     kept += [[] for _ in range(_collector.GROWTH * gc.get_freeze_count())]
     gc.set_threshold(20, 1, 1)
-    while known() is not None:
-        kept.append([])
+    kept += objects_until(lambda: known() is None)
     assert len(kept) < 2 * _collector.GROWTH * gc.get_freeze_count()
 
 
@@ -91,17 +98,16 @@ def many_nodes_are_set_aside_until_they_are_forgotten() -> None:
             x.tolist()
     assert _collector._around in gc.callbacks
     until_one_begins_by_itself()
-    assert gc.get_freeze_count()
+    assert _collector.are_aside()
     realisation.forget()
-    assert _collector._around not in gc.callbacks and not gc.get_freeze_count()
+    assert _collector._around not in gc.callbacks and not _collector.are_aside()
 
 
 def until_one_of_the_newest(kept: list[list[int]]) -> None:
     """Makes new objects until a collection of the newest ones has begun by itself."""
     before = gc.get_stats()[0]["collections"]
     gc.set_threshold(20, 1_000, 1_000)
-    while gc.get_stats()[0]["collections"] == before:
-        kept.append([])
+    kept += objects_until(lambda: gc.get_stats()[0]["collections"] > before)
     gc.set_threshold(100_000, 10, 10)
 
 
@@ -114,7 +120,7 @@ def new_nodes_are_set_aside_before_a_full_collection() -> None:
     with ten_nodes_being_many():
         torch.ones(3).tolist()
     until_one_of_the_newest(kept)
-    assert not gc.get_freeze_count()
+    assert not _collector.are_aside()
     _collector.set_new_aside()
     until_one_of_the_newest(kept)
     first = gc.get_freeze_count()
@@ -124,7 +130,7 @@ def new_nodes_are_set_aside_before_a_full_collection() -> None:
     del ring
     gc.collect()
     assert known() is None
-    assert not gc.get_freeze_count()
+    assert not _collector.are_aside()
 
 
 def a_program_that_sets_objects_aside_itself_is_left_alone() -> None:
@@ -134,6 +140,16 @@ def a_program_that_sets_objects_aside_itself_is_left_alone() -> None:
         assert _collector._around not in gc.callbacks
     finally:
         gc.unfreeze()
+
+
+def what_python_sets_aside_itself_is_no_choice_of_the_program() -> None:
+    count = gc.get_freeze_count
+    gc.get_freeze_count = lambda: 375  # in Python 3.12, before a program begins
+    try:
+        _collector.set_aside()
+        assert _collector._around in gc.callbacks
+    finally:
+        gc.get_freeze_count = count
 
 
 def at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
@@ -186,6 +202,7 @@ CASES = [
     many_nodes_are_set_aside_until_they_are_forgotten,
     new_nodes_are_set_aside_before_a_full_collection,
     a_program_that_sets_objects_aside_itself_is_left_alone,
+    what_python_sets_aside_itself_is_no_choice_of_the_program,
     at_the_exit_what_is_remembered_goes_without_a_collection,
     at_the_exit_nodes_that_were_completed_at_once_go_too,
 ]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
+import llvmlite.binding as llvm
 from _compiled import memory, types_of
 from _fuzzing import pack_everything
 from test_nest import TARGETS, check, native, pool_for
@@ -175,8 +176,11 @@ def test_a_weight_gradient_of_a_batch_is_not_packed() -> None:
     assert found.direct and found.chunks > 4
 
 
+newer_llvm = pytest.mark.skipif(llvm.llvm_version_info < (22,), reason="LLVM 20 leaves some of the sums in memory")
+
+
 @pytest.mark.parametrize("cpu", ["skylake-avx512", "znver4"])
-@pytest.mark.parametrize(("batch", "rows", "columns"), [(128, 512, 784), (256, 32, 1000)])
+@pytest.mark.parametrize(("batch", "rows", "columns"), [(128, 512, 784), pytest.param(256, 32, 1000, marks=newer_llvm)])
 def test_tiles_stay_in_many_registers(batch: int, rows: int, columns: int, cpu: str) -> None:
     """LLVM neither moves sums from register to register nor into memory."""
     b = Builder()

@@ -242,7 +242,7 @@ def test_a_copy_in_place_is_left_out() -> None:
 counted: list[bool] = []
 
 
-@search(60)
+@search(120)
 @given(case=functions([dt.float32, dt.int32]))
 def check_random(pool: Pool, case: Any) -> None:
     f, inputs, _ = case

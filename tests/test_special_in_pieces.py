@@ -8,6 +8,11 @@ import pytest
 from flambeau.compiler import numpy_special
 
 
+def bits(a: np.ndarray) -> bytes:
+    """An array's bits, but for the sign of NaN, which NumPy 1.24 leaves to where in memory the array begins."""
+    return np.where(np.isnan(a), np.asarray(np.nan, a.dtype), a).tobytes()
+
+
 @pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "erfcx"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pieces_have_the_bits_of_the_whole(name: str, dtype: str) -> None:
@@ -17,5 +22,5 @@ def test_pieces_have_the_bits_of_the_whole(name: str, dtype: str) -> None:
     with np.errstate(all="ignore"):
         whole = f.__wrapped__(x.astype(np.float64)).astype(dtype)
     found = f(x)
-    assert found.shape == x.shape and found.dtype == x.dtype and found.tobytes() == whole.tobytes()
+    assert found.shape == x.shape and found.dtype == x.dtype and bits(found) == bits(whole)
     assert f(x[0, 9]).tobytes() == found[0, 9].tobytes()
