@@ -16,7 +16,7 @@ from ...chunked import by_sample, chunked, over_samples
 from ...composed_maps import CONSTANT, FORMULAS
 from ...forms import formed
 from ...ir import Function, Value
-from ...numpy_maps import cast, find_map, round_bfloat16
+from ...numpy_maps import cast, converter, find_map, round_bfloat16
 from ...shorten import LONGEST, shorten
 from ...simplify import simplify
 from .. import nest_reduce
@@ -27,6 +27,7 @@ from .fused import Group, fused, groups
 from .present import Sizes, count, sized
 from .reduced_in_steps import ReducedInSteps, as_it_is, of_any_samples
 from .reductions import is_of_rows
+from .straight import straight
 from .widths import FLOATS, LARGE
 from .writes import onto_blank, written
 
@@ -84,8 +85,9 @@ class Planned:
                 one(v)
         self.results = [self._number(v) if v.kind == "scalar" else self.whole(v) for v in f.outputs]
         self._reuse()
-        run = _several if several else _one
-        self.call: Call = (None if several else self._direct(count)) or run(self.regs, self.steps, self.results)
+        given = self.regs, self.steps, self.results
+        direct = (None if several else self._direct(count)) or straight(*given, count, several)
+        self.call: Call = direct or (_several if several else _one)(*given)
 
     def _reuse(self) -> None:
         """Lets elementwise functions write over a large operand that a function made and nobody needs any more."""
@@ -377,7 +379,7 @@ def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 def _map(v: Value) -> Call:
     if v.name == "cast":
         old, new = v.args[0].dtype, v.dtype
-        return lambda a: cast(a, old, new)
+        return converter(old, new) if v.args[0].kind != "scalar" else lambda a: cast(a, old, new)
     if maps.is_function(v.name) and v.dtype in FLOATS and all(a.dtype is v.dtype for a in v.args):
         return _rounded(maps.function(v.name, float64 if v.dtype is float64 else float32), v.dtype)
     if v.name == "where" and v.dtype in (float32, float64) and v.args[0].dtype is bool_:
