@@ -22,6 +22,8 @@ from flambeau.compiler import flight
 from flambeau.compiler.cpu import pool, running
 from flambeau.graph import ahead, realisation
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def native_code() -> Iterator[None]:

@@ -10,15 +10,10 @@ import pytest
 
 import flambeau as torch
 from flambeau import nn
-from flambeau.graph import epoch
 from flambeau.nn.utils import clip_grad
 from flambeau.ops import whole_gradients
 
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field, value in (("alone", True), ("deferring", True), ("crowded", False)):  # whatever threads there have been
-        monkeypatch.setattr(epoch.current(), field, value)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _plain(net: Any, k: int) -> Any:
