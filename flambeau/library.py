@@ -7,6 +7,7 @@ it. What it computes is recorded and compiled like everything else; a gradient o
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,10 +15,11 @@ import flambeau as torch
 from flambeau.ops import NAMESPACES
 
 __all__ = [
-    "CustomOpDef", "Library", "custom_op", "define", "impl", "register_autograd", "register_fake", "register_kernel",
-    "register_torch_dispatch", "register_vmap", "triton_op", "wrap_triton",
+    "CustomOpDef", "Library", "custom_op", "define", "impl", "opcheck", "register_autograd", "register_fake",
+    "register_kernel", "register_torch_dispatch", "register_vmap", "triton_op", "wrap_triton",
 ]  # fmt: skip
 
+_MARKED = re.compile(r"Tensor\(\w+!\)\S*\s+(\w+)")
 _operators: dict[str, CustomOpDef] = {}
 
 
@@ -34,12 +36,14 @@ class _Members:
 class CustomOpDef:
     """An operator that a program has defined; calling it runs its function."""
 
-    def __init__(self, name: str, fn: Callable[..., Any] | None) -> None:
+    def __init__(self, name: str, fn: Callable[..., Any] | None, mutates: Sequence[str] | str = ()) -> None:
         namespace, mark, short = name.partition("::")
         if not mark:
             raise ValueError(f"Expected the name of an operator to be of the form namespace::name, but got: {name}")
         self._qualname = name
         self._fn = fn
+        self._mutates = mutates  # names of the arguments that it may write to, or "unknown"
+        self._fake: Callable[..., Any] | None = None
         self._above: Callable[..., Any] | None = None  # what is called in place of the operator and its gradient
         self._function: Any = None
         _operators[name] = self
@@ -82,10 +86,15 @@ class CustomOpDef:
         return register if func is None else register(func)
 
     def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
-        """Takes a function of shapes, which nothing here needs."""
+        """Takes a function that gives results without memory; ``opcheck`` alone calls it."""
+        self._fake = fn
         return fn
 
-    register_vmap = register_torch_dispatch = register_fake
+    def register_vmap(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """Takes a function that nothing here needs."""
+        return fn
+
+    register_torch_dispatch = register_vmap
 
     def _no_formula(self, ctx: Any, *grads: Any) -> Any:
         """The gradient of an operator that has none: it may compute with arrays, which autograd cannot see."""
@@ -143,7 +152,7 @@ def custom_op(
     Args:
         name: ``namespace::operator``.
         fn: The function.
-        mutates_args: The arguments that it writes to; they are recorded as they are written.
+        mutates_args: The arguments that it writes to; ``opcheck`` looks at it.
         device_types: Accepted; only the CPU is there.
         schema: Accepted; arguments are those of the function.
         tags: Ignored.
@@ -153,7 +162,7 @@ def custom_op(
     """
 
     def make(f: Callable[..., Any]) -> CustomOpDef:
-        made = CustomOpDef(name, f)
+        made = CustomOpDef(name, f, mutates_args)
         made.register_autograd(made._no_formula)
         return made
 
@@ -171,8 +180,8 @@ def wrap_triton(triton_kernel: Any, /) -> Any:
 
 
 def define(qualname: str, schema: str, *, lib: Any = None, tags: Any = ()) -> None:
-    """Defines an operator whose function ``impl`` gives."""
-    CustomOpDef(qualname, None)
+    """Defines an operator whose function ``impl`` gives; in the schema those arguments are marked that it writes to."""
+    CustomOpDef(qualname, None, _MARKED.findall(schema))
 
 
 def impl(qualname: str, types: Any, func: Callable[..., Any] | None = None, *, lib: Any = None) -> Any:
@@ -186,11 +195,16 @@ def register_kernel(op: Any, device_types: Any, func: Callable[..., Any] | None 
 
 
 def register_fake(op: Any, func: Callable[..., Any] | None = None, /, **_: Any) -> Any:
-    """Takes a function of shapes, which nothing here needs."""
+    """Takes an operator's function of results without memory."""
     return _found(op).register_fake if func is None else _found(op).register_fake(func)
 
 
-register_vmap = register_torch_dispatch = register_fake
+def register_vmap(op: Any, func: Callable[..., Any] | None = None, /, **_: Any) -> Any:
+    """Takes a function that nothing here needs."""
+    return _found(op).register_vmap if func is None else _found(op).register_vmap(func)
+
+
+register_torch_dispatch = register_vmap
 
 
 def register_autograd(
@@ -224,3 +238,44 @@ class Library:
         """Sets an operator's function."""
         name = op_name if "::" in op_name else f"{self.ns}::{op_name}"
         impl(name, [dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"], fn)
+
+
+def opcheck(
+    op: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    test_utils: str | Sequence[str] = (
+        "test_schema",
+        "test_autograd_registration",
+        "test_faketensor",
+        "test_aot_dispatch_dynamic",
+    ),
+    raise_exception: bool = True,
+    atol: float | None = None,
+    rtol: float | None = None,
+) -> dict[str, Any]:
+    """Tests that an operator does with these arguments what it was said to do.
+
+    Args:
+        op: The operator.
+        args: What it is called with, as copies.
+        kwargs: The same of arguments by name.
+        test_utils: Which tests: "test_schema" (nothing else is written to, and no result shares memory with an
+            argument), "test_autograd_registration" (it can be called on arguments that want gradients),
+            "test_faketensor" (the function given to ``register_fake`` says what results are like),
+            "test_aot_dispatch_static" and "test_aot_dispatch_dynamic" (compiled, it gives the same).
+        raise_exception: Raise what a test finds, instead of returning it.
+        atol: How near compiled results are.
+        rtol: The same relative to their size.
+
+    Returns:
+        For each test "SUCCESS", or the error.
+
+    Raises:
+        OpCheckError: a test has failed.
+        ValueError: there is no such operator or test.
+    """
+    from ._opcheck import check
+
+    return check(op, args, kwargs or {}, test_utils, raise_exception, {"atol": atol, "rtol": rtol})

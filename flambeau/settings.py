@@ -203,7 +203,7 @@ def set_default_device(device: Any) -> None:
 
 
 def is_inference(input: Any) -> bool:
-    """Was the tensor made in inference mode? Always False: flambeau lets such tensors take part in autograd."""
+    """Was the tensor made in inference mode?"""
     return input.is_inference()
 
 

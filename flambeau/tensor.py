@@ -183,10 +183,14 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return self._ty.lazy & NEG != 0
 
     def is_inference(self) -> bool:
-        """False: no tensor is treated in another way because it was made in inference mode."""
+        """Was its memory made in inference mode? Then it is written there alone, and no backward pass may need it."""
+        return hasattr(self, "_s") and self._s.version < 0
+
+    def is_pinned(self) -> bool:
+        """False: there is no device to pin memory for."""
         return False
 
-    is_pinned = is_coalesced = is_distributed = is_inference
+    is_coalesced = is_distributed = is_pinned
 
     def cpu(self, memory_format: Any = None) -> Tensor:
         """The tensor itself if it is on the CPU, and of the memory format.
@@ -508,6 +512,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if requires_grad and self._ty.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if requires_grad and edge is None:
+            if self._s.version < 0 and not threads.epoch.inference:
+                raise RuntimeError(
+                    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                )
             self._edge = AccumulateGrad(self)
             renew(self._s)
         elif not requires_grad:
@@ -559,6 +567,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     @property
     def _version(self) -> int:
+        if self.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
         return version_of(self)
 
     def _is_view(self) -> bool:

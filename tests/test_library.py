@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -96,3 +97,66 @@ def test_nodes_and_missing_operators_have_pytorchs_names() -> None:
     assert type(y.grad_fn).__name__ == "GeneratedBackwardFor_named_twice_defaultBackward"
     with pytest.raises(AttributeError, match="'_OpNamespace' 'named' object has no attribute 'thrice'"):
         torch.ops.named.thrice(y)
+
+
+def _checked(call: Any, fake: Any, **options: Any) -> Any:
+    op = torch.library.custom_op(f"checked::op{next(_numbers)}", mutates_args=options.pop("mutates_args", ()))(call)
+    if fake is not None:
+        op.register_fake(fake)
+    return torch.library.opcheck(op, (torch.arange(3.0, requires_grad=options.pop("grad", False)),), **options)
+
+
+_numbers = itertools.count()
+ALL = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+def _written(x: torch.Tensor) -> torch.Tensor:
+    x.add_(1)
+    return x * 2
+
+
+def test_operators_that_do_what_they_say() -> None:
+    assert _checked(_doubled, torch.empty_like) == dict.fromkeys(ALL, "SUCCESS")
+    with pytest.raises(Exception, match="test_aot_dispatch_dynamic failed with Trying to backward through checked"):
+        _checked(_doubled, torch.empty_like, grad=True)
+    op = library.custom_op("checked::derived", _doubled, mutates_args=())
+    op.register_fake(torch.empty_like)
+    op.register_autograd(lambda ctx, g: g * 2)
+    assert library.opcheck(op, (torch.ones(2, requires_grad=True),)) == dict.fromkeys(ALL, "SUCCESS")
+    assert _checked(_written, torch.empty_like, mutates_args={"x"}) == dict.fromkeys(ALL, "SUCCESS")
+    assert _checked(_doubled, None, test_utils="test_schema") == {"test_schema": "SUCCESS"}
+    fragment = library.Library("checked", "FRAGMENT")
+    fragment.define("marked(Tensor(a!) x, float k) -> ()")
+    fragment.impl("marked", lambda x, k: x.mul_(k) and None, "CPU")
+    marked = torch.ops.checked.marked.default
+    assert library.opcheck(marked, (torch.ones(1), 2.0)) == dict.fromkeys(ALL, "SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("call", "fake", "text"),
+    [
+        (_written, torch.empty_like, "test_schema failed with Argument x is not defined as mutable but was mutated"),
+        (lambda x: x.view(-1), torch.empty_like, r"test_schema failed with .*may not alias any inputs"),
+        (_doubled, None, "test_faketensor failed with There was no fake impl registered for <CustomOpDef"),
+        (_doubled, lambda x: x.new_empty(5), r"Shapes torch.Size\(\[3\]\) and torch.Size\(\[5\]\) are not equal!"),
+        (_doubled, lambda x: x.double(), "Dtypes torch.float32 and torch.float64 are not equal!"),
+        (_doubled, lambda x: x.new_empty(6)[::2], r"Strides are \(1,\) and \(2,\)"),
+    ],
+)
+def test_operators_that_do_not(call: Any, fake: Any, text: str) -> None:
+    with pytest.raises(Exception, match=text) as error:
+        _checked(call, fake)
+    assert type(error.value).__name__ == "OpCheckError"
+    found = _checked(call, fake, raise_exception=False)
+    assert [isinstance(x, RuntimeError) for x in found.values()].count(True) == 1
+
+
+def test_what_cannot_be_checked() -> None:
+    with pytest.raises(ValueError, match="expected test_utils to be subset of"):
+        _checked(_doubled, None, test_utils="test_nothing")
+    with pytest.raises(ValueError, match="op must be instance of torch._ops.OpOverload"):
+        torch.library.opcheck(_doubled, (torch.ones(1),))

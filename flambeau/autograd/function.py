@@ -10,7 +10,7 @@ from typing import Any
 from .._records import Record
 from ..graph import packing
 from ..graph.epoch import threads
-from ..graph.fn import Fn, Out, Saved, current_version
+from ..graph.fn import Fn, Out, Saved, current_version, saved_version
 from ..graph.node import OUT, Operator
 from ..graph.packing import Packed, over, unpacked
 from ..graph.tensor_base import TensorBase, view_of
@@ -414,7 +414,7 @@ def _kept(x: Any, before: Any, after: list[Any]) -> tuple[Any, int, int | None]:
     for k, (old, new) in enumerate(zip(before, after)):
         if x is old and isinstance(new, TensorBase):
             return Saved(new._s, new._ty, new._vc), k, version_of(new)
-    return x, 0, current_version(x)
+    return x, 0, current_version(x) if x.__class__ is Saved else saved_version(x)
 
 
 def _packed(node: _Node, x: Any, output: int, version: int | None) -> tuple[Any, Any, int | None]:

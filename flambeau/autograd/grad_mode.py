@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..graph.epoch import Epoch, threads
+from ..graph.storage import INFERENCE, inferred
 
 GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,8 +21,8 @@ pushing: list[None] = []  # one entry for each backward pass that runs to be dif
 
 
 def _recorded(grad: bool) -> bool:
-    """Are operators recorded in this grad mode? Derivatives in forward mode need it always."""
-    return grad or bool(recording) and recording[-1]
+    """Are operators recorded in this grad mode? Derivatives in forward mode do always, inference mode never."""
+    return grad and not threads.epoch.inference or bool(recording) and recording[-1]
 
 
 class Decorating:
@@ -126,7 +127,7 @@ class enable_grad(no_grad):
     __enter__ = _Mode.__enter__
 
     def _enter(self, epoch: Epoch) -> None:
-        epoch.grad = True
+        epoch.grad = not epoch.inference  # of whose tensors nothing is recorded
 
 
 class set_grad_enabled(_Mode):
@@ -172,7 +173,8 @@ class inference_mode(_Mode):
                 "inference_mode is not supported where a derivative in forward mode is taken (torch.func.jvp, jacfwd, "
                 "a level of torch.autograd.forward_ad), since that needs what is recorded; use no_grad"
             )
-        epoch.inference = self.mode
+        epoch.inference = INFERENCE if self.mode else 0
+        inferred[0] = True
         epoch.grad = not self.mode
 
     def clone(self) -> Any:
@@ -234,4 +236,4 @@ def is_grad_enabled() -> bool:
 
 def is_inference_mode_enabled() -> bool:
     """Is inference mode on in this thread?"""
-    return threads.epoch.inference
+    return threads.epoch.inference < 0

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import flambeau as torch
 from flambeau.distributions.distribution import Distribution
 from flambeau.distributions.utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from flambeau.ops._registry import version_of
 
 __all__ = ["BinaryProbabilities", "CategoricalProbabilities"]
 
@@ -45,7 +46,7 @@ class _Probabilities(Distribution):
     def probs(self) -> Any:
         """The probabilities."""
         ahead = self.__dict__.pop("_ahead", None)
-        if ahead is not None and ahead.logits is self.logits and ahead.version == self.logits._version:
+        if ahead is not None and ahead.logits is self.logits and ahead.version == version_of(self.logits):
             return ahead.probs
         return logits_to_probs(self.logits, is_binary=self._binary)
 
@@ -87,4 +88,4 @@ class CategoricalProbabilities(_Probabilities):
         """Records the probabilities: the program that computes the logits, to check them, computes both."""
         with torch.enable_grad():
             probs = logits_to_probs(self.logits)
-        self._ahead = _Ahead(probs, self.logits, self.logits._version)
+        self._ahead = _Ahead(probs, self.logits, version_of(self.logits))

@@ -14,6 +14,7 @@ from flambeau.autograd._forward_runs import begins, forward, pinned, reverse, st
 from flambeau.autograd._pushing import pass_to_differentiate
 from flambeau.autograd.graph import get_gradient_edge
 from flambeau.func._tree import flatten, map_leaves, structure, unflatten
+from flambeau.ops._registry import version_of
 from flambeau.ops._samples import at_each
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
@@ -65,7 +66,7 @@ def _settle_writes(given: Any, tree: Any, sources: list[Any]) -> None:
     )
     _require_unwritten(tree, sources, NotImplementedError(message))
     for x, y in zip(flatten(given), flatten(tree)):
-        if isinstance(x, torch.Tensor) and y._version and y._s is not x._s:  # type: ignore[attr-defined]
+        if isinstance(x, torch.Tensor) and version_of(y) and y._s is not x._s:
             x.detach().copy_(y.detach())
 
 

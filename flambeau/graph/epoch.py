@@ -20,6 +20,7 @@ from ..compiler.twins import twin
 from .keeping import settled_leaf
 from .node import Node, leaf_node, scalar_node, view_node
 from .storage import Storage, lost
+from .storage import threads as memory_threads
 from .tensor_base import TensorBase
 from .traced import Traced, history, leaf_of
 from .types import ty as _ty
@@ -88,7 +89,7 @@ class Epoch:
         self.expected: Any = None  # the program that may come again (``graph.ahead``),
         self.ahead: Any = None  # and the one that has begun
         self.grad = True
-        self.inference = False
+        self.inference = 0  # in inference mode the version of new memory, ``storage.INFERENCE``
         self.sampling: Any = None  # ``graph.sampling``: is one sample recorded that stands for a batch?
 
 
@@ -142,6 +143,7 @@ class Turn:
 
 
 threads = _Threads()
+memory_threads.append(threads)
 
 
 def current() -> Epoch:

@@ -11,7 +11,7 @@ from .._records import Record
 from . import packing
 from .epoch import complete_all
 from .node import OUT, Operator
-from .storage import Storage
+from .storage import Storage, refuse_inference_saved
 from .types import Ty
 
 if TYPE_CHECKING:
@@ -286,7 +286,29 @@ def _mask(edges: Sequence[Any]) -> int:
 def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     """Keeps the inputs that ``fn.op.saves`` names, before they can be written."""
     fn.saved = [None if w is None or w >= len(ins) else ins[w] for w in plan(fn.op, _mask(fn.edges))]
-    fn.versions = [current_version(x) for x in fn.saved]
+    fn.versions = [saved_version(x) for x in fn.saved]
+
+
+def saved_version(x: Any) -> int | None:
+    """The version of an input that is saved; None for what is no tensor."""
+    if not hasattr(x, "_s"):
+        return None
+    s = x._s
+    if s.version < 0:
+        refuse_inference_saved(s)
+    return (x._vc or s).version
+
+
+def refuse_inference_inputs(op: Operator, ins: tuple[Any, ...]) -> None:
+    """Raises if a call that is recorded would save memory that was made in inference mode."""
+    for which, needed in op.saves:
+        x: Any = ins[which] if which < len(ins) else None
+        if hasattr(x, "_s") and x._s.version < 0 and any([k < len(ins) and _has_edge(ins[k]) for k in needed]):  # noqa: C419
+            refuse_inference_saved(x._s)
+
+
+def _has_edge(x: Any) -> bool:
+    return hasattr(x, "_s") and (x._e is not None or (x._view is not None and x._view.base._e is not None))
 
 
 def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
@@ -305,7 +327,7 @@ def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
         else:
             x = ins[w]
             saved.append(x)
-            versions.append((x._vc or x._s).version if hasattr(x, "_s") else None)
+            versions.append(saved_version(x))
 
 
 def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:

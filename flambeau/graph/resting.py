@@ -96,7 +96,7 @@ def waited(epoch: Epoch) -> bool:
 
 def rests(s: Storage, epoch: Epoch) -> bool:
     """Is the memory computed, may it be written, and does nothing pending know it?"""
-    if s.pending or s.raw is None or not s.raw.flags.writeable:
+    if s.pending or s.raw is None or not s.raw.flags.writeable or (s.version < 0 and not epoch.inference):
         return False
     if epoch.sampling is not None:
         epoch.sampling.require_own(s)

@@ -16,6 +16,9 @@ from .types import Ty, ty
 OWN_REFERENCES = 3  # to a buffer's owner when only the storage knows it: by ``buf``, ``owner`` and the count itself
 tokens = itertools.count(1)  # for ``Storage.w``: no value comes twice
 next_token = tokens.__next__
+INFERENCE = -(1 << 62)  # where the versions of memory that is made in inference mode begin: nobody is shown them
+threads: list[Any] = []  # ``graph.epoch.threads``
+inferred = [False]  # has any thread been in inference mode?
 
 
 class Storage:
@@ -25,7 +28,8 @@ class Storage:
     ``raw`` is the realised value, a flat NumPy array, which a run may still read and write (``compiler.flight``);
     ``seen`` is the same once none writes it, to be read at once; ``buf`` once none goes on, to do with what one likes.
     ``w`` changes with the value and with what represents it: a tensor's cached node holds while its own ``_w`` is
-    equal. ``version`` is PyTorch's version counter, which writes through ``.data`` and NumPy do not move.
+    equal. ``version`` is PyTorch's version counter, which writes through ``.data`` and NumPy do not move; below zero it
+    says that the memory was made in inference mode.
     """
 
     __slots__ = ("epoch", "h", "notes", "owner", "pending", "raw", "ty", "version", "w")
@@ -49,7 +53,7 @@ class Storage:
         s.h = h
         s.raw = buf
         s.w = 0
-        s.version = 0
+        s.version = threads[0].epoch.inference
         s.epoch = None
         s.pending = False
         s.owner = None
@@ -115,6 +119,25 @@ class Notes:
         self.parted = -1  # the last epoch in which part of it was a leaf
         self.source: Any = None  # what a shared storage's last leaf held
         self.written: Any = None  # place of the user's last in-place write
+
+
+def refuse_inference_write(s: Storage) -> None:
+    """Raises outside of inference mode if the memory was made in it."""
+    if s.version < 0 and not threads[0].epoch.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+
+
+def refuse_inference_saved(s: Storage) -> None:
+    """Raises if the memory, which a backward pass would need, was made in inference mode."""
+    if s.version < 0:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
+            "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+        )
 
 
 def out_of_memory(error: MemoryError) -> RuntimeError:

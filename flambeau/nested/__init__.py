@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import flambeau as torch
+from flambeau.ops._registry import version_of
 
 from ._tensor import Lengths, NestedTensor, made
 
@@ -96,7 +97,7 @@ _MOST = 64
 
 def _known(offsets: Any) -> Lengths:
     for lengths in _lengths:
-        if lengths.offsets is offsets and lengths.version == offsets._version:
+        if lengths.offsets is offsets and lengths.version == version_of(offsets):
             return lengths
     found = Lengths(offsets)
     _lengths.append(found)

@@ -11,6 +11,7 @@ from flambeau.graph.storage import VersionCounter
 from flambeau.graph.tensor_base import NotDense
 from flambeau.graph.types import Size
 from flambeau.ops._overriding import note_class
+from flambeau.ops._registry import version_of
 
 _numbers = itertools.count(1)
 
@@ -29,7 +30,7 @@ class Lengths:
     """Where each component begins among the rows; tensors that share it have the same ragged size."""
 
     def __init__(self, offsets: Any) -> None:
-        self.offsets, self.version = offsets, offsets._version
+        self.offsets, self.version = offsets, version_of(offsets)
         self.size = Ragged()
         begins = offsets.tolist()
         self.each = [high - low for low, high in zip(begins, begins[1:])]

@@ -14,6 +14,7 @@ from flambeau.graph.node import Node
 from flambeau.graph.program import in_order
 from flambeau.jit import TracerWarning
 from flambeau.ops._overriding import itself
+from flambeau.ops._registry import version_of
 from flambeau.overrides import TorchFunctionMode, resolve_name
 
 # What tells of a tensor without computing another one:
@@ -107,9 +108,9 @@ class Recorder(TorchFunctionMode):
         """Calls a function that has a translation, and notes it."""
         targets = written_by(name, args, kwargs)
         before = self._kept_before(targets)
-        versions = [x._version for x in given]
+        versions = [version_of(x) for x in given]
         result = func(*args, **kwargs)
-        written = tuple(targets) or tuple([x for x, version in zip(given, versions) if x._version != version])
+        written = tuple(targets) or tuple([x for x, version in zip(given, versions) if version_of(x) != version])
         if dependent:
             self.changed |= {id(x._s): x._s for x in written}
         for x in given:

@@ -13,10 +13,21 @@ from ..dtypes import _default as default_dtype
 from ..dtypes import weak_dtype
 from ..graph import packing
 from ..graph.epoch import BUDGET, NODE_COST, Epoch, Turn, number, refresh, threads
-from ..graph.fn import Fn, Out, fn_class, next_number, numbers_of_calls, pack_saved, save, save_inputs, save_outputs
+from ..graph.fn import (
+    Fn,
+    Out,
+    fn_class,
+    next_number,
+    numbers_of_calls,
+    pack_saved,
+    refuse_inference_inputs,
+    save,
+    save_inputs,
+    save_outputs,
+)
 from ..graph.node import Node, Operator, TensorAttributeError, intern, new_node, nodes, plain
 from ..graph.realisation import realise
-from ..graph.storage import Storage
+from ..graph.storage import Storage, inferred
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.tensor_base import tensor_class as _tensor_class
@@ -69,12 +80,14 @@ def call(op: Operator, ins: tuple[Any, ...], attrs: Any = ()) -> Any:
             return call(op, ins, plain(attrs))
     if type(h) is not Traced:
         return fresh(h, epoch) if h.parts is None else _several(op, ins, attrs, h, epoch)
+    if inferred[0]:
+        refuse_inference_inputs(op, ins)
     s = Storage()
     s.ty = t = h.ty
     s.h = h.value
     s.raw = None
     s.w = 0
-    s.version = 0
+    s.version = epoch.inference
     s.epoch = epoch
     s.pending = True
     s.owner = None
@@ -191,7 +204,7 @@ def fresh(node: Node, epoch: Epoch) -> Any:
     s.h = node
     s.raw = None
     s.w = 0
-    s.version = 0
+    s.version = epoch.inference
     s.epoch = epoch
     s.pending = True
     s.owner = None
@@ -217,6 +230,8 @@ def _several(op: Operator, ins: tuple[Any, ...], attrs: Any, h: Any, epoch: Epoc
     """Pending tensors for the results of a call with several."""
     node: Node = h
     if type(h) is Several:
+        if inferred[0]:
+            refuse_inference_inputs(op, ins)
         if h.complete and epoch.deferring and epoch.bytes + h.cost <= BUDGET:
             return _deferred_several(ins, h, epoch)
         settle(epoch)

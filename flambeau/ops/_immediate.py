@@ -20,7 +20,7 @@ from ..graph.node import Operator
 from ..graph.placing import SMALL, window
 from ..graph.realisation import at_hand, realised
 from ..graph.resting import Range, make, range_of, readable, rests, waited, writable, written
-from ..graph.storage import Storage
+from ..graph.storage import Storage, refuse_inference_write
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.types import Ty, like, overlaps_itself, repeating_dim, ty
 
@@ -530,6 +530,7 @@ def _assign_tensor(x: TensorBase, at: int, value: TensorBase, epoch: Epoch) -> b
     if u.ndim or not (u.dtype is t.dtype or converts(u.dtype, t.dtype)) or has_history(value, epoch):
         return False
     if value._s is s and u.offset == at and u.lazy == t.lazy:  # after ``x[index] += y``: it lies there already
+        refuse_inference_write(s)
         (x._vc or s).version += 1
         return True
     if t.stored is not s.ty.dtype or u.stored is not value._s.ty.dtype or range_of(t.dtype) is None:

@@ -69,6 +69,9 @@ FUNCTIONS: dict[str, str] = {
     "extremes": """
     amax amin aminmax argmax argmin max min
     """,
+    "fake_quantising": """
+    fake_quantize_per_channel_affine fake_quantize_per_tensor_affine
+    """,
     "filling": """
     as_strided_scatter diagonal_scatter index_fill masked_fill masked_scatter select_scatter slice_scatter
     """,

@@ -8,6 +8,7 @@ from ..compiler.twins import twin
 from ..graph.epoch import threads
 from ..graph.fn import Fn, Out, next_number, record, save_inputs
 from ..graph.node import Operator, TensorAttributeError, plain
+from ..graph.storage import refuse_inference_write
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor, replaced, view_of
 from ..graph.traced import Traced
@@ -126,6 +127,7 @@ def view_inplace(op: Operator, x: TensorBase, attrs: Any = ()) -> Any:
     grad = threads.epoch.grad and requires_grad(x)
     if grad:
         refuse_write(x)
+    refuse_inference_write(x._s)
     fn = _view_fn(op, x, attrs, (t,)) if grad else None
     epoch = threads.epoch
     if epoch.sampling is not None:

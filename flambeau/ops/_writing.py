@@ -11,7 +11,7 @@ from ..graph.epoch import NODE_COST, Epoch, Turn, base_node, hold, node_of, numb
 from ..graph.fn import Fn, next_number, pack_saved, save_outputs
 from ..graph.node import Node, Operator, intern, layout_node, update_node, user_place, view_node
 from ..graph.realisation import realise
-from ..graph.storage import Storage, next_token
+from ..graph.storage import Storage, next_token, refuse_inference_write
 from ..graph.tape import settle_before_write
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.traced import Traced
@@ -124,6 +124,8 @@ def packed(t: Ty) -> Ty:
 def _overwrite(x: TensorBase, node: Node, epoch: Epoch) -> None:
     """``record_write`` for a tensor that is all of its memory and has no history, and a value of that very type."""
     s = x._s
+    if s.version < 0:
+        refuse_inference_write(s)
     if epoch.sampling is not None:
         epoch.sampling.require_own(s)
     notes = s.notes or s.note()
@@ -168,6 +170,8 @@ def begin_write(x: TensorBase, ins: Sequence[Any], may_overlap: bool = False) ->
     grad = threads.epoch.grad and any([isinstance(i, TensorBase) and requires_grad(i) for i in ins])  # noqa: C419
     if grad:
         refuse_write(x)
+    if x._s.version < 0:
+        refuse_inference_write(x._s)
     if not may_overlap and overlaps_itself(x._ty):
         raise RuntimeError(REPEATED)
     for i in ins:
@@ -244,6 +248,8 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
+    if s.version < 0:
+        refuse_inference_write(s)
     if epoch.sampling is not None:
         epoch.sampling.require_own(s)
     settle_before_write(s, base_node(s), epoch)  # the old value is a leaf of this epoch from now on, if it was not yet

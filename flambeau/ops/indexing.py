@@ -14,6 +14,7 @@ import numpy as np
 from ..dtypes import SCALAR_NAMES, bool_, float32, int64
 from ..graph.epoch import threads
 from ..graph.node import Operator
+from ..graph.storage import refuse_inference_write
 from ..graph.tensor_base import new_tensor, view_of
 from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, stride_order, ty
 from ._brackets import apply_basic, under_mask
@@ -340,6 +341,7 @@ def _assign(x: Any, value: Any) -> None:
         return
     value = as_value(x, value)
     if value._s is x._s and value._ty is x._ty and not (requires_grad(x) or requires_grad(value)):
+        refuse_inference_write(x._s)
         (x._vc or x._s).version += 1  # as after ``x[i] += 1``: it has been written where it lies
         return
     value = _without_leading_ones(value, x._ty.ndim)

@@ -14,7 +14,7 @@ from ..graph.epoch import complete_all, threads
 from ..graph.fn import next_number
 from ..graph.keeping import let_go
 from ..graph.realisation import realised, settled
-from ..graph.storage import Storage, flat_type, next_token
+from ..graph.storage import Storage, flat_type, next_token, refuse_inference_write
 from ..graph.tensor_base import replaced
 from ..graph.types import contiguous_strides, lazily, on_meta, ty
 from ._layouts import strides_in, suggested
@@ -61,6 +61,7 @@ def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     grows = (new.numel + t.offset) * t.dtype.itemsize > s.ty.numel * s.ty.dtype.itemsize
     if grows and s.shared:
         raise RuntimeError("Trying to resize storage that is not resizable")
+    refuse_inference_write(s)
     complete_all()
     (x._vc or s).version += 1
     threads.epoch.written = next_number()

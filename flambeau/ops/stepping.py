@@ -24,7 +24,7 @@ from ..graph.gradients import Gradients
 from ..graph.keeping import keep, settled_leaf
 from ..graph.node import LEAF, Node, layout_node
 from ..graph.realisation import Writes, forget_hooks, realise, realise_with
-from ..graph.storage import Storage, next_token
+from ..graph.storage import Storage, inferred, next_token, refuse_inference_write
 from ..graph.tape import settle
 from ..graph.tensor_base import TensorBase, new_tensor, replaced
 from ..graph.traced import Traced
@@ -80,6 +80,9 @@ def step_all(
     start = len(epoch.scalars)
     epoch.scalars.extend(numbers)
     columns: list[Any] = list(zip(*parameters))
+    if inferred[0]:
+        for x in columns[0]:
+            refuse_inference_write(x._s)
     handles = _handles(*columns)
     key = rule, flags, start, len(numbers), *chain.from_iterable(handles)
     known = _steps.get(key)
