@@ -65,6 +65,8 @@ def run_compiled(p: Program, inputs: list[Any], scalars: list[Any]) -> list[np.n
     Nothing has been written then, and the reference executor raises the error, in its words.
     """
     if p.cache is None:
+        p.cache = _of_sizes(p)
+    if p.cache is None:
         with contextlib.nullcontext() if _new[0] else _collector.beginning():  # modules are imported
             p.cache = _first(p, inputs) or _planned(p, inputs)
     elif tier[0] == "auto" and getattr(p.cache, "runs", 0):
@@ -85,6 +87,16 @@ def _refusals() -> tuple[type[Exception], ...]:
     from .compiler.cpu.first_tier.errors import UnsupportedError
 
     return KernelError, UnsupportedError
+
+
+def _of_sizes(p: Program) -> Any:
+    """What runs a program that is planned but for its sizes, unless there may be better on the disk; else None."""
+    if p.alike is None or tier[0] == "compiled":
+        return None
+    from .first_tier.shared_programs import of_sizes
+
+    found = of_sizes(p)
+    return None if found is None or found.seconds > RESTORING else found
 
 
 def _first(p: Program, inputs: list[Any]) -> Any:

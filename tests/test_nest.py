@@ -270,7 +270,7 @@ def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(execute, "Executable", missing)
     f = chain()
-    program: Any = SimpleNamespace(function=f, outputs=types_of(f), cache=None, olds=[], signature=None)
+    program: Any = SimpleNamespace(alike=None, function=f, outputs=types_of(f), cache=None, olds=[], signature=None)
     inputs = [np.ones(1000, np.float32)] * 2
     for _ in range(2):
         assert _execution.run_compiled(program, inputs, [])[0].tobytes() == on_numpy(f, inputs)[0].tobytes()

@@ -88,6 +88,20 @@ def test_a_growing_text_has_the_bits_of_compiled_code(in_both: dict[str, int]) -
     assert len(planned) <= 3  # of one letter, of two, as many as heads, and of all others
 
 
+def test_a_pattern_is_made_when_such_a_program_comes_again(
+    in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    pattern = patterns.Pattern
+    monkeypatch.setattr(patterns, "Pattern", lambda *given: made.append(given) or pattern(*given))
+    block = Block()
+    with torch.no_grad():
+        for length, count in ((9, 0), (10, 1), (11, 1)):
+            block(torch.tensor([[[0.5] * 16] * length])).tolist()
+            assert len(made) == count
+    assert in_both["shared"] == 3
+
+
 def test_what_sizes_decide_is_asked_where_they_changed(
     in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

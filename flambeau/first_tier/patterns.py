@@ -7,6 +7,8 @@ pattern here. A program that fits it is run so without a look at its operators, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from .._records import Record
@@ -145,24 +147,31 @@ def kind(t: Any) -> Any:
     return t.dtype, t.weak, t.ndim, t.contiguous and not t.offset
 
 
-_patterns: dict[Any, list[Pattern]] = {}  # by the operators of their results
+_patterns: dict[Any, list[Any]] = {}  # by the operators of their results; what makes those nobody has looked for
 
 
 def note(p: Program, sizes: Sequence[int], told: Mapping[Node, Told | None], planned: Any) -> None:
     """Has programs recognised that are this one but for its sizes, if these say all of it."""
     if len(_patterns) >= KINDS:
         _patterns.clear()
-    try:
-        known = _patterns.setdefault(_results(p.roots), [])
-        known.insert(0, Pattern(p, sizes, told, planned))
-        del known[MOST:]
-    except KeyError:
-        return
+    _patterns.setdefault(_results(p.roots), []).insert(0, partial(Pattern, p, sizes, told, planned))
+
+
+def _made(known: list[Any]) -> None:
+    """Makes the patterns among these that are still to be made."""
+    made: list[Pattern] = []
+    for one in known:
+        with suppress(KeyError):
+            made.append(one() if type(one) is partial else one)
+    known[:] = made[:MOST]
 
 
 def recognised(roots: Sequence[Node]) -> Alike | None:
     """What a program that is known but for its sizes is like."""
-    for pattern in _patterns.get(_results(roots), ()):
+    known = _patterns.get(_results(roots), [])
+    if known and type(known[0]) is partial:
+        _made(known)
+    for pattern in known:
         sizes = pattern.sizes(roots)
         if sizes is not None:
             return Alike(pattern.program, sizes, pattern.planned)

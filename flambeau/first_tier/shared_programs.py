@@ -34,7 +34,7 @@ _known: dict[Any, Any] = {}  # structures: None if one has come once, False if i
 def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
     """The program as one native call, if it can run so and (unless ``at_once``) is not the first of its structure."""
     if p.alike is not None:
-        return _of_sizes(p, p.alike.planned, p.alike.sizes)
+        return of_sizes(p)
     if not _serves_all_sizes(p):
         return None
     s = structure(p)
@@ -50,6 +50,12 @@ def shared(p: Program, at_once: bool = False) -> SharedProgram | None:
         _known[s.key] = False
         _known[s.key] = _planned(p, s)
     return _of_sizes(p, _known[s.key], s.sizes)
+
+
+def of_sizes(p: Program) -> SharedProgram | None:
+    """As ``shared``, if the program was seen to differ from a known one in sizes alone."""
+    alike = p.alike
+    return None if alike is None else _of_sizes(p, alike.planned, alike.sizes)
 
 
 def _serves_all_sizes(p: Program) -> bool:
@@ -107,7 +113,7 @@ def _of_sizes(p: Program, planned: Planned | bool, sizes: tuple[int, ...]) -> Sh
     """A program as one native call, if it can run so."""
     try:
         return SharedProgram(p, planned, sizes) if isinstance(planned, Planned) else None
-    except UnsupportedError:
+    except (UnsupportedError, MissingCompiler, NotImplementedError):
         return None
 
 

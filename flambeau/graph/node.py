@@ -327,11 +327,12 @@ def forget_nodes() -> None:
     _results.clear()
 
 
+@twin
 def leaf_node(t: Ty, ordinal: int) -> Node:
     """The node of the epoch's leaf number ``ordinal``."""
     n = t.leaves.get(ordinal)
     if n is None:
-        n = t.leaves[ordinal] = Node(LEAF, (), ordinal, t, None)
+        n = t.leaves[ordinal] = _with_one_result(LEAF, (), ordinal, t, None)
     return n
 
 
@@ -343,7 +344,7 @@ def scalar_node(dt: Any, ordinal: int) -> Node:
         t = _weak[dt] = ty((), dt, weak=True)
     n = t.leaves.get(ordinal)
     if n is None:
-        n = t.leaves[ordinal] = Node(SCALAR, (), ordinal, t, None)
+        n = t.leaves[ordinal] = _with_one_result(SCALAR, (), ordinal, t, None)
     return n
 
 

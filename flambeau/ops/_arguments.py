@@ -73,13 +73,15 @@ def wrap_dim(dim: int, ndim: int) -> int:
         IndexError: it is out of range.
         TypeError: it is no integer.
     """
-    if type(dim) is int and dim >= 0 and dim < ndim:
-        return dim
+    if type(dim) is int:
+        found = dim + ndim if dim < 0 else dim
+        if found >= 0 and found < ndim:
+            return found
     return _counted(dim, ndim)
 
 
 def _counted(dim: Any, ndim: int) -> int:
-    """``wrap_dim`` of what is not counted from the front, or no ``int``."""
+    """``wrap_dim`` of what is no ``int``, or out of range, or of a number."""
     if type(dim) is not int:
         dim = _integer(dim)
     n = max(ndim, 1)

@@ -15,6 +15,7 @@ from .module import Module
 __all__ = ["Embedding", "EmbeddingBag"]
 
 get_ready_for_sizes()
+_OF_TEXTS = torch.argmax, torch.split  # which are imported when they are first named
 
 
 def _checked_padding_idx(padding_idx: int | None, num_embeddings: int, name: str) -> int | None:
