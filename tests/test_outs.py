@@ -142,3 +142,15 @@ def test_operators_that_convert_no_result(call: Any, message: str) -> None:
     with pytest.raises(RuntimeError) as caught:
         call(torch.zeros(0, dtype=torch.float64))
     assert str(caught.value) == message
+
+
+def test_sizes_of_complex_numbers_are_stored_as_wider_dtypes() -> None:
+    x = torch.tensor([3 + 4j, -1j])
+    for dtype in (torch.float32, torch.float64, torch.complex64):
+        for call in (torch.abs, torch.absolute):
+            out = call(x, out=torch.zeros(2, dtype=dtype))
+            assert out.dtype is dtype and out.tolist() == [5, 1]
+    with pytest.raises(RuntimeError, match="can't be cast to the desired output type"):
+        torch.abs(x, out=torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="Found dtype Double but expected Float"):
+        torch.abs(x.real, out=torch.zeros(2, dtype=torch.float64))

@@ -175,3 +175,16 @@ def test_equal_draws_with_other_parameters():
     torch.manual_seed(0)
     y, z = vmap(lambda a: (torch.bernoulli(a), torch.rand(2)), randomness="same")(p)
     assert (y[1:] >= y[:-1]).all() and y[0].sum() < y[4].sum() and torch.equal(z, z[0].expand(5, 2))
+
+
+def test_results_that_are_conjugates_or_negatives_of_samples() -> None:
+    x = torch.tensor([[1 + 2j, 3 - 1j], [2j, 5 + 0j], [4 + 4j, -1j]])
+    assert torch.equal(vmap(torch.conj)(x), x.conj()) and torch.equal(vmap(lambda a: a.conj().conj())(x), x)
+    assert torch.equal(vmap(torch.conj)(x.conj()), x) and torch.equal(vmap(lambda a: a)(x.conj()), x.conj())
+    assert torch.equal(vmap(torch.conj, in_dims=1, out_dims=1)(x), x.conj())
+    assert torch.equal(vmap(vmap(torch.conj))(x), x.conj())
+    assert torch.equal(vmap(lambda a: a[1:].conj())(x), x[:, 1:].conj())
+    assert torch.equal(vmap(lambda a: a.conj().imag)(x), -x.imag)
+    assert torch.equal(vmap(lambda a: a.mH)(x.reshape(1, 3, 2)), x.reshape(1, 3, 2).mH)
+    first, second = vmap(lambda a: (a.conj(), a.conj() * 2))(x)
+    assert torch.equal(first, x.conj()) and torch.equal(second, x.conj() * 2)

@@ -11,6 +11,7 @@ from flambeau.func._tree import broadcast_to, flatten, unflatten
 from flambeau.graph.epoch import threads
 from flambeau.graph.realisation import realised
 from flambeau.graph.sampling import NotTogether
+from flambeau.graph.types import CONJ, NEG
 from flambeau.ops._batched_draws import Batch, Different, Refused, Same, running
 from flambeau.ops._samples import Samples, alone
 
@@ -160,7 +161,11 @@ def _seen(samples: Samples, x: Any) -> Any:
     if given.every._s is not given.tensor._s:
         raise NotTogether
     strides = (given.step, *x.stride())
-    return given.every.as_strided((samples.size, *x.shape), strides, given.every.storage_offset() + x.storage_offset())
+    offset = given.every.storage_offset() + x.storage_offset()
+    view = given.every.as_strided((samples.size, *x.shape), strides, offset)
+    changed = x._ty.lazy ^ given.one._ty.lazy
+    view = view.conj() if changed & CONJ else view
+    return view._neg_view() if changed & NEG else view
 
 
 def _placed(func: Any, x: Any, every: Any, dim: int | None, size: int) -> Any:
