@@ -61,6 +61,17 @@ def test_a_dear_map_is_not_repeated_along_an_inner_loop() -> None:
     assert len(cut(b.f)) == 2
 
 
+@pytest.mark.parametrize(("name", "steps", "kernels"), [("exp", 3, 2), ("exp", 2, 1), ("neg", 5, 1)])
+def test_what_overlapping_windows_read_is_stored_if_it_is_dear(name: str, steps: int, kernels: int) -> None:
+    b = Builder()
+    e = b.map(name, b.input(0, (64,), dt.float32, ((1,), 0)))
+    total = b.slice(e, 0, 0, 60)
+    for k in range(1, steps):
+        total = b.map("add", total, b.slice(e, 0, k, 60 + k))
+    b.f.outputs = [total]
+    assert len(cut(b.f)) == kernels
+
+
 def test_products_are_numpys() -> None:
     b = Builder()
     x = b.input(0, (4, 4), dt.float32, ((4, 1), 0))

@@ -213,6 +213,20 @@ def test_tails(n: int) -> None:
     check(b.f, [np.random.default_rng(0).standard_normal(n + 1).astype(np.float32)], exact=True)
 
 
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.float16, dt.int8, dt.int64], ids=lambda d: d.name)
+@pytest.mark.parametrize("n", [2, 9, 31, 32, 33, 64, 1001])
+def test_every_second_element(pool: Pool, n: int, dtype: Any) -> None:
+    """Also where padding says which of them are there; the memory ends with the last one read."""
+    b = Builder()
+    x = b.input(0, (3, n), dtype, ((n, 1), 0))
+    padded = b.pad(x, [(1, 1), (1, n % 2)], 7)
+    b.f.outputs = [
+        b.map("neg", b.slice(x, 1, (n + 1) % 2, n, 2)),
+        b.map("maximum", b.slice(padded, 1, 0, n, 2), b.slice(padded, 1, 1, n + 1, 2)),
+    ]
+    check(b.f, [memory(np.random.default_rng(n).integers(0, 99, 3 * n), dtype)], exact=True, pool=pool)
+
+
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
 def test_no_elements(shape: tuple[int, ...]) -> None:
     b = Builder()
@@ -300,6 +314,14 @@ def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 def test_listing(name: str) -> None:
     """A change of the passes or of the generator shows as a difference; ``tests/golden/make_nests.py`` writes them."""
     assert listing(BY_HAND[name]()) == (GOLDEN / f"nest_{name}.txt").read_text()
+
+
+def test_every_second_element_is_picked_from_neighbours() -> None:
+    b = Builder()
+    b.f.outputs = [b.map("neg", b.slice(b.input(0, (99,), dt.float32, ((1,), 0)), 0, 0, 99, 2))]
+    text = listing(b.f)
+    assert "shufflevector" in text and "gather" not in text
+    assert text.count("insertelement") == 0, "of the two lanes that are left over too"
 
 
 @pytest.mark.parametrize("f", [chain, normalised])

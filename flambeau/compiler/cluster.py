@@ -25,6 +25,7 @@ PICKED = 3  # the cost of an element at an index that memory holds
 LARGEST = 120  # maps in one cluster
 LONGEST = 600  # maps and paddings in one cluster, each as often as its kernel computes it
 LONG = 150  # from which on what is computed several times over is stored
+AGAIN = 32  # simple operations an element, spent on computing it again, that take longer than storing it and reading it
 COSTS = {"div": 4, "sqrt": 4, "reciprocal": 4, "floor_divide": 20, "trunc_divide": 20, "remainder": 20}
 SIMPLE = frozenset([
     "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "fmax", "fmin", "where", "sign", "signbit", "floor",
@@ -164,7 +165,7 @@ class _Clustering:
         cheap = self.cost[v.index] <= CHEAP
         if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
             return False
-        if any(self.lengthens(v, c) for c in readers):
+        if any(self.lengthens(v, c) or self.recomputes(v, c) for c in readers):
             return False
         return cheap or not any(_repeats(v, c) for c in readers)
 
@@ -174,6 +175,12 @@ class _Clustering:
         if c.length + ways > LONGEST:
             return True
         return c.length > LONG and self.cost[v.index] > CHEAP and ways * prod(c.domain) >= 4 * prod(v.shape)
+
+    def recomputes(self, v: Value, c: Cluster) -> bool:
+        """Would the cluster compute the value over and over, as windows that overlap do?"""
+        ways, size = len(self.repeated.ways(v, c)), prod(v.shape)
+        again = ways * min(size, prod(c.domain)) - size
+        return ways > 1 and again * self.cost[v.index] >= AGAIN * size
 
     def alone(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """A value that NumPy computes (a view too when NumPy reads it: native readers look through it)."""
@@ -185,7 +192,7 @@ class _Clustering:
         """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""
         for c in readers if v not in self.forced else ():
             place = _place(v, c)
-            if place and not self.would_cycle(c, v, readers):
+            if place and not self.recomputes(v, c) and not self.would_cycle(c, v, readers):
                 if place == "after":
                     c.after.add(v)
                 self.keep(v, c, [r for r in readers if r is not c])

@@ -1,8 +1,9 @@
-"""IR to IR: a sum of spread pieces that never meet is one array, interleaved.
+"""IR to IR: a sum of spread pieces is one array, interleaved of the sums of those that meet.
 
 The backward pass of pooling spreads one piece for each point of the window (a pad with steps between the elements) and
-adds them up. Where windows do not overlap, each place of the sum belongs to one piece. Then the place's phase says
-which: equal pieces are repeated, pieces that differ by a constant compare with the phase, others are selected by it.
+adds them up. Where windows do not overlap, each place of the sum belongs to one piece; where they do, to those of one
+phase, which are added without steps between their elements. Then the place's phase says which: equal pieces are
+repeated, pieces that differ by a constant compare with the phase, others are selected by it.
 
 Bits stay the same: what zeros were added to has no negative zeros, so 0 is added here too, to the pieces.
 """
@@ -31,7 +32,7 @@ class Spread(Record):
 
 
 def interleave(f: Function) -> Function:
-    """The function with sums of spread pieces interleaved where the pieces do not meet."""
+    """The function with sums of spread pieces interleaved."""
     users = [0] * len(f.values)
     for a in [a for v in f.values for a in v.args] + f.outputs:
         users[a.index] += 1
@@ -50,13 +51,14 @@ def interleave(f: Function) -> Function:
 
 
 def _sums(f: Function, users: list[int]) -> dict[Value, list[Spread]]:
-    """What additions add, of spread pieces that do not meet and of such additions that nobody else reads."""
+    """What additions add, of spread pieces and of such additions that nobody else reads."""
     found: dict[Value, list[Spread]] = {}
     for v in f.values:
         if _is_add(v):
             terms = [found[a] if a in found and users[a.index] == 1 else [spread(a)] for a in v.args]
             pieces = [s for term in terms for s in term if s is not None]
-            if len(pieces) == sum(map(len, terms)) <= MOST and _apart(pieces):
+            in_turn = len(terms[1]) == 1  # so that those that meet are added in this order
+            if len(pieces) == sum(map(len, terms)) <= MOST and (_apart(pieces) or (in_turn and _meet(pieces))):
                 found[v] = pieces
     return found
 
@@ -66,12 +68,12 @@ def _is_add(v: Value) -> bool:
 
 
 def _interleaved(r: Rewriter, spreads: list[Spread], new: dict[Value, Value]) -> Value:
-    """The sum of spread pieces that do not meet as one array."""
+    """The sum of spread pieces as one array."""
     one = spreads[0]
-    pieces = {_phase(s): _plus_zero(r, new[s.piece]) for s in spreads}
+    pieces = {k: _plus_zero(r, x) for k, x in _of_phases(r, spreads, new).items()}
     if any(is_contraction(s.piece) for s in spreads):
         return _fitted(r, _written(r, pieces, one), one.shape)
-    zero = r.const(0, one.piece.dtype, one.piece.shape)
+    zero = r.const(0, one.piece.dtype, next(iter(pieces.values())).shape)
     count = prod(one.steps)
     whole = _woven(r, [pieces.get(k, zero) for k in range(count)], one.steps)
     return _fitted(r, whole, one.shape)
@@ -94,20 +96,46 @@ def spread(v: Value) -> Spread | None:
 
 
 def _apart(spreads: list[Spread]) -> bool:
-    """Have the pieces one shape and one step, and each a phase of its own?"""
-    one = spreads[0]
-    if any((s.piece.shape, s.steps, s.shape) != (one.piece.shape, one.steps, one.shape) for s in spreads):
-        return False
-    inside = all(0 <= x < step for s in spreads for x, step in zip(s.first, s.steps))
-    return inside and prod(one.steps) <= MOST and len({s.first for s in spreads}) == len(spreads) > 1
+    """Is each of the pieces at a place of its own between two steps?"""
+    moved, phases = any(any(_moved_by(s)) for s in spreads), {_phase(s) for s in spreads}
+    return _alike(spreads) and not moved and len(phases) == len(spreads)
+
+
+def _meet(spreads: list[Spread]) -> bool:
+    """May those of a phase be added first? What contractions give is stored piece by piece."""
+    return _alike(spreads) and not any(is_contraction(s.piece) for s in spreads)
+
+
+def _alike(spreads: list[Spread]) -> bool:
+    """Are there several pieces, of one shape and one step?"""
+    kinds = {(s.piece.shape, s.steps, s.shape) for s in spreads}
+    return len(kinds) == 1 and prod(spreads[0].steps) <= MOST and len(spreads) > 1
 
 
 def _phase(s: Spread) -> int:
-    """The number of the piece's first place among those that no step leads between."""
+    """The number of the piece's places among those that no step leads between."""
     k = 0
     for x, step in zip(s.first, s.steps):
-        k = k * step + x
+        k = k * step + x % step
     return k
+
+
+def _moved_by(s: Spread) -> list[int]:
+    """By how many steps the piece begins behind its phase's first place."""
+    return [x // step for x, step in zip(s.first, s.steps)]
+
+
+def _of_phases(r: Rewriter, spreads: list[Spread], new: dict[Value, Value]) -> dict[int, Value]:
+    """What the pieces of each phase add up to, without steps between the elements."""
+    if _apart(spreads):
+        return {_phase(s): new[s.piece] for s in spreads}
+    found: dict[int, Value] = {}
+    for s in spreads:
+        sizes = [-(-n // step) for n, step in zip(s.shape, s.steps)]
+        pads = [(by, n - by - m) for by, n, m in zip(_moved_by(s), sizes, s.piece.shape)]
+        x, k = r.pad(new[s.piece], pads), _phase(s)
+        found[k] = r.map("add", found[k], x) if k in found else x
+    return found
 
 
 def _plus_zero(r: Rewriter, x: Value) -> Value:

@@ -37,21 +37,28 @@ def across(n: Nest, axis: int | None) -> int | None:
     return max(found, key=n.sizes.__getitem__, default=None)
 
 
-def _weighed(n: Nest, gone: list[int]) -> list[tuple[Affine, float]]:
-    """Every access with how often it happens: a store counts twice, what happens once for each result less."""
+Weighed = list[tuple[Affine, float, bool]]
+
+
+def _weighed(n: Nest, gone: list[int]) -> Weighed:
+    """Every access with how often it happens: a store counts twice, what happens once for each result less.
+
+    And is it a store?
+    """
     written, rarely = {s.address for s in n.stores}, 1 / prod([n.sizes[k] for k in gone])
     return [
-        (r, (2 if x in written else 1) * (1 if not gone or any(r.of(k) for k in gone) else rarely))
+        (r, (2 if x in written else 1) * (1 if not gone or any(r.of(k) for k in gone) else rarely), x in written)
         for x, r in zip(accesses(n), reached(n))
     ]
 
 
-def score(accessed: list[tuple[Affine, float]], k: int, size: int) -> float:
+def score(accessed: Weighed, k: int, size: int) -> float:
     """How well a loop runs in vectors: accesses to neighbours, against strided ones."""
     total = 0.0
-    for x, weight in accessed:
-        step = abs(x.of(k))
-        total += weight * (1 if step == 1 else 0 if step == 0 else -1)
+    for x, weight, is_store in accessed:
+        step = x.of(k)
+        near = 0.5 if step == 2 and not is_store else -1  # every second element is read as two vectors
+        total += weight * (1 if abs(step) == 1 else 0 if step == 0 else near)
     return total + min(size, 16) / 16
 
 
@@ -62,10 +69,13 @@ def row_fits(n: Nest, gone: list[int]) -> bool:
 
 
 def lanes(n: Nest, vector_bytes: int, axis: int | None) -> int:
-    """As many lanes as the widest dtype of the nest has in a vector."""
+    """As many lanes as the widest dtype of the nest has in a vector, or fewer for a short loop."""
     outside = {r.node for r in n.runtime if axis not in r.node.axes}
     dtypes = [node.dtype for node in n.nodes if node not in outside] + [
         partial.partial_dtype(r.value.name, r.value.dtype) for r in n.reductions
     ]
     widest = max([dt.itemsize for dt in dtypes])
-    return max(2, vector_bytes // max(widest, 2))
+    most = max(2, vector_bytes // max(widest, 2))
+    if axis is None or n.reduced[axis]:
+        return most
+    return min(most, max(4, 1 << (n.sizes[axis] - 1).bit_length()))

@@ -27,14 +27,13 @@ class Points:
         self.n = n
         self.axis = axis  # the loop that runs in vectors
         self.lanes = lanes
-        self.gathers = target.has("avx512f")  # lanes that lie apart, as fast as one by one
         self.entry = Scope(frozenset(), False)
         self.chain: list[Scope] = [self.entry]
         self.loops = len(n.sizes)  # axes from here on are indices computed at run time
         self.indices: dict[int, str] = {}  # a register or a number for each open loop
         self.operands: dict[tuple[Value, bool], int] = {}
         self.bases: dict[tuple[Value, bool], int] = {}  # the element at which an operand's address is given
-        self.masks_stores = target.has("avx512f")
+        self.has_masks = target.has("avx512f")  # for vectors of all dtypes
         self.hides_masks = target.splits_masks(lanes)
         self.module = Module(fma=target.fma, scalef=target.has_masks, attributes="nounwind")
         self.count = 0
@@ -327,6 +326,8 @@ class Points:
         mask = self.conjunction(cond, (scope.mask, True) if scope.mask else ("true", False), scope)
         if step in (1, -1) and offsets is None:
             raw = self.load_run(t, pointer, step, mask, dt.itemsize, scope)
+        elif step == 2 and offsets is None and (mask[0] == "true" or self.has_masks or dt.itemsize >= 4):
+            raw = self.load_alternate(t, pointer, self.opaque(mask[0], w, scope), dt.itemsize, scope)
         elif offsets is None and self.each_known(mask[0]):
             raw = self.load_each(t, pointer, step, mask[0], dt.itemsize, scope)
         else:
@@ -342,8 +343,11 @@ class Points:
         return maps.from_memory(ops, raw, dt), True
 
     def each_known(self, mask: str) -> bool:
-        """Are lanes that lie apart read and written one by one, since it is known which are there?"""
-        return not self.gathers and "%" not in mask
+        """Are lanes that lie apart read and written one by one, since it is known which are there?
+
+        Instructions that gather and scatter take as long on some processors with AVX-512, and up to twice on others.
+        """
+        return "%" not in mask
 
     def load_each(self, t: str, pointer: str, step: int, mask: str, align: int, scope: Scope) -> str:
         """Elements some steps apart, one after the other: addresses in lanes would have to be taken apart again."""
@@ -358,20 +362,38 @@ class Points:
     def load_run(self, t: str, pointer: str, step: int, mask: Val, align: int, scope: Scope) -> str:
         """Neighbouring elements, ascending or descending."""
         w = self.lanes
-        m = self.opaque(mask[0], w, scope) if mask[1] else None
+        m = self.opaque(mask[0], w, scope) if mask[1] else "true"
         if step < 0:
             pointer = self.put(f"getelementptr {t}, ptr {pointer}, i64 {1 - w}", scope)
-            m = self.reversed(m, "i1", scope) if m else None
-        if m:
-            name = f"@llvm.masked.load.{suffix(t, w)}.p0"
-            self.module.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
-            raw = self.put(
-                f"call <{w} x {t}> {name}(ptr {pointer}, i32 {align}, <{w} x i1> {m}, <{w} x {t}> zeroinitializer)",
-                scope,
-            )
-        else:
-            raw = self.put(f"load <{w} x {t}>, ptr {pointer}, align {align}", scope)
+            m = self.reversed(m, "i1", scope) if mask[1] else m
+        raw = self.load_vector(t, pointer, m, align, scope)
         return self.reversed(raw, t, scope) if step < 0 else raw
+
+    def load_alternate(self, t: str, pointer: str, mask: str, align: int, scope: Scope) -> str:
+        """Every second element: picked from two vectors of neighbours, of which the second ends with the last one."""
+        w = self.lanes
+        ends = self.put(f"getelementptr {t}, ptr {pointer}, i64 {w - 1}", scope)
+        parts = []
+        for start, at in ((0, pointer), (w - 1, ends)):
+            lanes = [(start + j) // 2 if (start + j) % 2 == 0 else w for j in range(w)]
+            m = mask if mask == "true" else self.shuffled(mask, "zeroinitializer", "i1", lanes, scope)
+            parts.append(self.load_vector(t, at, m, align, scope))
+        return self.shuffled(*parts, t, [2 * j if 2 * j < w else 2 * j + 1 for j in range(w)], scope)
+
+    def load_vector(self, t: str, pointer: str, mask: str, align: int, scope: Scope) -> str:
+        """Neighbouring elements, zeros where the mask has none."""
+        w = self.lanes
+        if mask == "true":
+            return self.put(f"load <{w} x {t}>, ptr {pointer}, align {align}", scope)
+        name = f"@llvm.masked.load.{suffix(t, w)}.p0"
+        self.module.declare(f"declare <{w} x {t}> {name}(ptr, i32, <{w} x i1>, <{w} x {t}>)")
+        taken = f"ptr {pointer}, i32 {align}, <{w} x i1> {mask}, <{w} x {t}> zeroinitializer"
+        return self.put(f"call <{w} x {t}> {name}({taken})", scope)
+
+    def shuffled(self, a: str, b: str, base: str, lanes: list[int], scope: Scope) -> str:
+        """A vector of lanes of two."""
+        t, order = vector(base, self.lanes), lane_list(lanes, "i32")
+        return self.put(f"shufflevector {t} {a}, {t} {b}, <{self.lanes} x i32> {order}", scope)
 
     def opaque(self, mask: str, w: int, scope: Scope) -> str:
         """A mask whose origin LLVM 22 does not see where it splits vectors.
@@ -388,9 +410,7 @@ class Points:
 
     def reversed(self, reg: str, base: str, scope: Scope) -> str:
         """The lanes in the opposite order."""
-        t, w = vector(base, self.lanes), self.lanes
-        order = lane_list(list(range(w - 1, -1, -1)), "i32")
-        return self.put(f"shufflevector {t} {reg}, {t} poison, <{w} x i32> {order}", scope)
+        return self.shuffled(reg, "poison", base, list(range(self.lanes - 1, -1, -1)), scope)
 
     def turned(self, rows: list[str], dt: dtype) -> list[str]:
         """The transposed square: blocks off the diagonal change places, of half the lanes, a quarter, and so on.
@@ -444,7 +464,7 @@ class Points:
                 one = self.put(f"extractelement <{w} x {t}> {raw}, i64 {j}", scope)
                 scope.body.append(f"  store {t} {one}, ptr {at}, align {align}")
             return
-        if step == 1 and align >= 4 and not self.masks_stores and not m.startswith("%"):
+        if step == 1 and align >= 4 and not self.has_masks and not m.startswith("%"):
             self.store_first(m.count("true"), raw, t, pointer, align, scope)
             return
         if step == 1:
