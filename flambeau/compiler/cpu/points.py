@@ -378,7 +378,7 @@ class Points:
             lanes = [(start + j) // 2 if (start + j) % 2 == 0 else w for j in range(w)]
             m = mask if mask == "true" else self.shuffled(mask, "zeroinitializer", "i1", lanes, scope)
             parts.append(self.load_vector(t, at, m, align, scope))
-        return self.shuffled(*parts, t, [2 * j if 2 * j < w else 2 * j + 1 for j in range(w)], scope)
+        return self.shuffled(parts[0], parts[1], t, [2 * j if 2 * j < w else 2 * j + 1 for j in range(w)], scope)
 
     def load_vector(self, t: str, pointer: str, mask: str, align: int, scope: Scope) -> str:
         """Neighbouring elements, zeros where the mask has none."""
