@@ -112,7 +112,7 @@ class Chain:
         for i, n in enumerate(counts):
             before = i - 1 if i else last
             operands = (Buffer(before), Constant(counts[before]), Buffer(i), Buffer(last + 1), Constant(int(i > 0)))
-            segments.append(Segment((Kernel(kernels.ORDER, operands),), n))
+            segments.append(Segment((Kernel(kernels.ORDER, operands),), n, light=5 * i % (n + 1)))
         self.program = Executor(segments, buffers=len(counts) + 1, cost=cost, pool=pool(threads))
         self.addresses = [*map(address, self.cells), address(self.wrong)]
 
@@ -494,6 +494,23 @@ def test_profile_of_what_runs_beside_one_another() -> None:
     profile = program.profile([address(out[0]), address(out[1])])
     calls = [*((0, c) for c in range(3)), *((s, c) for s in (1, 2) for c in range(2))]
     assert sorted(zip(profile.step, profile.chunk)) == calls and out[0].all() and out[1, :2].all()
+
+
+def test_light_chunks_come_last() -> None:
+    """The last thread begins with its share of the others, however many there are."""
+    segment = Segment((kernels.busy(20_000),), 2, (Segment((kernels.busy(2000, 1),), 10),), light=10)
+    program = Executor([segment], buffers=2, pool=pool(2))
+    out = np.zeros((2, 10), np.int64)
+    end = time.monotonic() + 20  # a busy machine may not let the worker run at once
+    while True:
+        profile = program.profile([*map(address, out)])
+        own = [(step, chunk) for step, chunk, thread in zip(profile.step, profile.chunk, profile.thread) if thread]
+        if own:
+            break
+        assert time.monotonic() < end
+    assert own[0] == (0, 1)
+    with pytest.raises(ValueError, match="13 of a segment's 12 chunks are light"):
+        Executor([segment._replace(light=13)], buffers=2, pool=pool(2))
 
 
 def test_work_is_shared() -> None:

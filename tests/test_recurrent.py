@@ -277,6 +277,13 @@ def test_products_ask_for_what_maps_read(units: int, kind: str, cpu: str) -> Non
             assert {at // 64 for at in asked} >= set(range(-(-laid.tile.rows * pitch // 64)))
 
 
+def test_large_weights_are_read_for_several_tiles_where_four_chunks_are_left() -> None:
+    how = forward(CELLS["lstm"], dt.float32, 512, False, False)
+    target = pool_for("avx512").cache.target
+    chunks = [recurrence.laid_for(how, dt.float32, batch, 5, target).chunks for batch in (16, 32, 64, 128, 256)]
+    assert chunks == [2, 4, 4, 4, 8]
+
+
 def listing() -> str:
     """The kernel of a small network, and the function that it is in."""
     f = recurrent("rnn_relu", 18, [5] * 3, absent=(2,))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from _compiled import types_of
@@ -81,6 +84,17 @@ def test_dear_chunks_are_begun_first(pool: Pool) -> None:
     program = Executable(b.f, types_of(b.f), pool)
     first = program.kernels[0]
     assert first is not None and first.points == max(k.points for k in program.kernels if k)
+
+
+def test_what_takes_little_is_light() -> None:
+    """The last groups that together are an eighth of a segment at most, never all of it."""
+
+    def group(points: int, chunks: int) -> list[Any]:
+        return [SimpleNamespace(points=points, chunks=chunks, nest=SimpleNamespace(reductions=[]))]
+
+    assert schedule.light([group(80_000, 4), group(6000, 8), group(2000, 3)]) == 11
+    assert schedule.light([group(80_000, 4), group(40_000, 8), group(2000, 3)]) == 3
+    assert schedule.light([group(80_000, 4), group(80_000, 8)]) == schedule.light([group(1, 3)]) == 0
 
 
 def test_more_chunks_than_a_segment_may_have(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

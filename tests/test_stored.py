@@ -72,6 +72,14 @@ def test_programs_are_found_again(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(caches()) == len(planned) and all(type(c) is Restored for c in caches())
 
 
+def test_light_chunks_stay_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "light", lambda groups: 1)
+    train()
+    known = [[s.light for s in c.whole.native.segments] for c in caches()]
+    again(train)
+    assert [[s.light for s in c.native.segments] for c in caches()] == known and {1} == {*known[0]}
+
+
 def test_what_is_restored_can_be_looked_at(folder: Path) -> None:
     train()
     known = [inspection.kernels(c) for c in caches()]

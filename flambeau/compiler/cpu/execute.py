@@ -39,7 +39,7 @@ from .pool import Pool, default
 from .refusing import refusal
 from .rows import in_rows
 from .running import AHEAD, Outputs, Run, Whole, replaced, scalars_of
-from .schedule import nanoseconds, schedule, worth_sharing
+from .schedule import light, nanoseconds, schedule, worth_sharing
 from .segments import segments
 from .shared_panels import in_panels, weights_of_pieces
 from .target import Target
@@ -427,7 +427,7 @@ class Executable(Keeper):
         for _, segment in groupby(run, itemgetter(0)):
             groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
             first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
-            native.append(first._replace(beside=tuple(beside)))
+            native.append(first._replace(beside=tuple(beside), light=light(groups)))
         cost = worth_sharing(run)
         arrays = self.inputs + len(self.types) + len(self.shared)
         self.steps.append(

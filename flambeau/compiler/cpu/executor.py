@@ -78,11 +78,13 @@ class Segment(Record):
     """Kernels that run one after another for each of so many chunks, while chunks run in any order.
 
     ``beside``: further kernels, with chunks of their own, that run at the same time; none depends on others of them.
+    ``light``: how many chunks at the end take little: threads get equal shares of the others.
     """
 
     kernels: tuple[Kernel, ...]
     chunks: int
     beside: tuple[Segment, ...] = ()
+    light: int = 0
 
     @property
     def groups(self) -> tuple[Segment, ...]:
@@ -330,6 +332,8 @@ class Executor:
             chunks = sum(group.chunks for group in segment.groups)
             if min(group.chunks for group in segment.groups) < 0 or chunks > MAX_CHUNKS:
                 raise ValueError(f"a segment has {chunks} chunks; expected at most {MAX_CHUNKS}")
+            if not 0 <= segment.light <= chunks:
+                raise ValueError(f"{segment.light} of a segment's {chunks} chunks are light")
         for operand in (operand for kernel in self.kernels for operand in kernel.operands):
             name, limit = limits.get(type(operand), ("", 1))
             if name and not 0 <= operand[0] < limit:
@@ -378,7 +382,7 @@ class Executor:
         words, first = [], 0
         for segment in self.segments:
             count = sum(len(group.kernels) for group in segment.groups)
-            words += [first, count, sum(group.chunks for group in segment.groups)]
+            words += [first, count, sum(group.chunks for group in segment.groups) | segment.light << 32]
             first += count
         return words
 

@@ -5,11 +5,12 @@ range. One thread runs all kernels of a chunk, in order; any thread takes any ch
 before it is done.
 
 How chunks are handed out. Each thread has a word `sequence << 32 | next << 16 | end`: the chunks that it should
-take. It takes them from the front by compare-and-swap; others, after idling a little, from the back. The sequence
-number of the segment makes the swap of a thread that comes late fail. Whoever finishes the last chunk publishes the
-next segment by writing all words, so nobody waits at a barrier for a thread that has nothing left to do; a thread
-that the system takes away holds up only the chunk in its hands. `done` counts chunks plus one for the publisher, so
-that a segment cannot end while its words are still being written.
+take. It takes them from the front by compare-and-swap; others, after idling a little, from the back. Shares are equal,
+but that the last thread also has the `light` chunks at the end, which take little: all others are begun before them,
+and they are left for whoever is done. The sequence number of the segment makes the swap of a thread that comes late
+fail. Whoever finishes the last chunk publishes the next segment by writing all words, so nobody waits at a barrier for
+a thread that has nothing left to do; a thread that the system takes away holds up only the chunk in its hands. `done`
+counts chunks plus one for the publisher, so that a segment cannot end while its words are still being written.
 
 How threads wait. They look for work for a while, then count themselves as sleepers, look once more, and sleep on
 `epoch`; a publisher writes the words first and reads the sleepers then, so one of the two sees the other.

@@ -23,6 +23,7 @@ from .target import LINE, Target
 
 NEAR = 3 << 19  # bytes of weights that stay in the second cache
 MOST = 4096  # chunks
+FEWEST = 4  # chunks, where the batch has as many tiles of rows
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
@@ -151,8 +152,8 @@ def laid_for(
     laid = Laid(how, tile, tile.rows, batch, steps, there)
     tiles = max(-(-batch // (MOST * tile.rows)), how.group // tile.rows)
     if laid.depth * laid.columns * dt.itemsize > NEAR:
-        # A panel serves several tiles of rows, which find it in a cache.
-        tiles = max(tiles, next((n for n in (4, 2) if batch >= n * n * tile.rows), 1))
+        # A panel serves several tiles of rows, which find it in a cache; but four threads want a chunk each.
+        tiles = max(tiles, next((n for n in (4, 2) if batch >= FEWEST * n * tile.rows), 1))
     return laid._replace(rows=tiles * tile.rows)
 
 

@@ -20,6 +20,7 @@ from .pool_text import MAX_CHUNKS
 SMALL = 2000  # points of loops that are not worth a chunk of their own
 POINT = 0.5  # nanoseconds that a point of a loop takes, about
 PRODUCT = 0.03  # nanoseconds of a product that is added, of many in vectors
+LIGHT = 8  # the part of a segment that may be shared out as it comes
 PLENTY = 150_000  # nanoseconds that are worth taking off a thread, whatever the others must fetch for it
 
 
@@ -179,6 +180,21 @@ def nanoseconds(k: Kernel) -> float:
         return k.points * POINT
     kept = prod([size for size, reduced in zip(k.nest.sizes, k.nest.reduced) if not reduced])
     return k.points * PRODUCT + kept * POINT
+
+
+def light(groups: Sequence[Sequence[Kernel]]) -> int:
+    """How many of a segment's last chunks take little: those of groups that together are an eighth of it at most.
+
+    The dearest come first, so who is done with its share of them finds these left, whoever was to take them.
+    """
+    totals = [sum([nanoseconds(k) for k in group]) for group in groups]
+    chunks, rest = 0, sum(totals) / LIGHT
+    for group, total in [*zip(groups, totals)][:0:-1]:
+        rest -= total
+        if rest < 0:
+            break
+        chunks += group[0].chunks
+    return chunks
 
 
 def worth_sharing(run: Sequence[tuple[int, int, Kernel]]) -> float:

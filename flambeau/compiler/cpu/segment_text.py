@@ -47,7 +47,9 @@ segment:
   %index1 = add i64 %index, 1
   %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
   %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
-  %chunks = load i64, ptr %chunksp
+  %chunks0 = load i64, ptr %chunksp
+  %chunks = and i64 %chunks0, 65535
+  %light = lshr i64 %chunks0, 32
   %single = icmp ule i64 %chunks, 1
   %small = or i1 %single, %alone
   %late = icmp uge i64 %index, %early ; the caller goes, or has gone
@@ -70,6 +72,8 @@ publish:
   %first = zext i1 %away to i64
   %shares = sub i64 %threads, %first
   %shares1 = sub i64 %shares, 1
+  %others2 = sub i64 %shared, %light ; the last thread has the light ones beside its share
+  %dealt = select i1 %alone, i64 %shared, i64 %others2
   br label %word
 word:
   %t = phi i64 [0, %publish], [%t1, %word]
@@ -79,12 +83,14 @@ word:
   %mine = phi i1 [false, %publish], [%mine1, %word]
   %t1 = add i64 %t, 1
   %none = icmp ult i64 %t, %first
-  %share = select i1 %none, i64 0, i64 %shared
+  %share = select i1 %none, i64 0, i64 %dealt
   %sum1 = add i64 %sum, %share
   %sum1s = trunc i64 %sum1 to i32
   %sharess = trunc i64 %shares to i32
   %highs = udiv i32 %sum1s, %sharess
-  %high = zext i32 %highs to i64
+  %high0 = zext i32 %highs to i64
+  %written = icmp eq i64 %t1, %threads
+  %high = select i1 %written, i64 %shared, i64 %high0
   %self = icmp eq i64 %t, %tid
   %some = icmp ult i64 %low, %high
   %take = and i1 %self, %some
@@ -97,7 +103,6 @@ word:
   %w1 = or i64 %w0, %high
   %wp = getelementptr inbounds [128 x i8], ptr %words, i64 %t
   store atomic i64 %w1, ptr %wp release, align 8
-  %written = icmp eq i64 %t1, %threads
   br i1 %written, label %published, label %word
 published:
   fence seq_cst
@@ -200,7 +205,8 @@ got:
   %segments = load ptr, ptr %segmentsp
   %sg = getelementptr inbounds [24 x i8], ptr %segments, i64 %index
   %chunksp = getelementptr inbounds i8, ptr %sg, i64 16
-  %chunks = load i64, ptr %chunksp
+  %chunks0 = load i64, ptr %chunksp
+  %chunks = and i64 %chunks0, 65535
   %alonep = @@alone
   %alone0 = load i64, ptr %alonep
   %alone = icmp ne i64 %alone0, 0

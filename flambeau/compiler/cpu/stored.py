@@ -139,7 +139,7 @@ def keep(name: str | None, executable: Executable) -> None:
         return
     key = code_cache.default().key
     segments = [
-        [([_packed(k, key(k.text)) for k in group.kernels], group.chunks) for group in segment.groups]
+        ([([_packed(k, key(k.text)) for k in group.kernels], group.chunks) for group in segment.groups], segment.light)
         for segment in whole.native.segments
     ]
     table = {
@@ -176,7 +176,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
     if content is None:
         return None
     table = marshal.loads(content)
-    kernels = [k for segment in table["segments"] for group, _ in segment for k in group]
+    kernels = [k for groups, _ in table["segments"] for group, _ in groups for k in group]
     functions = pool.default().cache.find([k[0] for k in kernels])
     if functions is None:
         return None
@@ -184,7 +184,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
         [(k, get_dtype(dt)) for k, dt, _ in table["scalars"]], {k: get_dtype(dt) for k, _, dt in table["scalars"]}
     )
     native = Executor(
-        [_segment(segment) for segment in table["segments"]],
+        [_segment(*segment) for segment in table["segments"]],
         arrays=table["inputs"] + len(types),
         buffers=2,
         workspace=table["workspace"],
@@ -197,9 +197,9 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
     return found
 
 
-def _segment(groups: Sequence[Any]) -> Segment:
+def _segment(groups: Sequence[Any], light: int) -> Segment:
     first, *beside = [Segment(tuple([_kernel(*k) for k in kernels]), chunks) for kernels, chunks in groups]
-    return first._replace(beside=tuple(beside))
+    return first._replace(beside=tuple(beside), light=light)
 
 
 def _kernel(key: str, function: str, label: str, operands: Sequence[Any]) -> Kernel:
