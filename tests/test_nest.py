@@ -27,10 +27,11 @@ from flambeau.compiler.cpu import target as targets
 from flambeau.compiler.cpu.code_cache import CodeCache, default
 from flambeau.compiler.cpu.execute import Executable, nests
 from flambeau.compiler.cpu.nest import generate
+from flambeau.compiler.cpu.nest_choices import ABREAST, MANY, abreast
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function
-from flambeau.compiler.loops import Layout
+from flambeau.compiler.loops import Layout, Nest
 from flambeau.compiler.shorten import shorten
 from flambeau.compiler.simplify import simplify
 from flambeau.compiler.unroll import unroll
@@ -225,6 +226,49 @@ def test_every_second_element(pool: Pool, n: int, dtype: Any) -> None:
         b.map("maximum", b.slice(padded, 1, 0, n, 2), b.slice(padded, 1, 1, n + 1, 2)),
     ]
     check(b.f, [memory(np.random.default_rng(n).integers(0, 99, 3 * n), dtype)], exact=True, pool=pool)
+
+
+def function_of(n: int, name: str, dtype: Any = dt.float32, step: int = 1) -> Function:
+    """A map of one function, and what is made of it."""
+    b = Builder()
+    x = b.input(0, (n,), dtype, ((step,), 0))
+    b.f.outputs = [b.map("mul", b.map(name, x), b.const(0.5, dtype))]
+    return b.f
+
+
+@pytest.mark.parametrize("name", ["erf", "log", "exp"])
+def test_functions_for_several_vectors_at_a_time_change_no_bits(name: str) -> None:
+    wide = pool_for("avx512")
+    a = np.random.default_rng(0).uniform(0.1, 3, MANY + 37).astype(np.float32)
+    many = native(function_of(a.size, name), [a], pool=wide)[0]
+    few = native(function_of(1000, name), [a[:1000]], pool=wide)[0]
+    assert many[:1000].tobytes() == few.tobytes()
+    last = native(function_of(100, name), [a[-100:]], pool=wide)[0]
+    assert many[-100:].tobytes() == last.tobytes()
+
+
+def nest_for(f: Function, name: str) -> tuple[Nest, targets.Target]:
+    """The only loop nest of a function, planned for a named processor."""
+    if not default().target.is_x86:
+        pytest.skip("no such processor")
+    cpu, features, _ = targets.NAMED[name]
+    machine = targets.Target("x86_64-unknown-linux-gnu", cpu, features, "")
+    ((_, n),) = nests(
+        f, lambda v: Layout(*v.params[1]) if v.kind == "input" else Layout(_row_major(v.shape), 0), machine
+    )
+    assert n is not None
+    return n, machine
+
+
+def test_which_functions_are_computed_for_several_vectors_at_a_time() -> None:
+    def width(f: Function, name: str = "avx512") -> int:
+        n, machine = nest_for(f, name)
+        return abreast(n, 0, machine)
+
+    assert width(function_of(MANY, "erf")) == width(function_of(MANY, "log", dt.float64)) == ABREAST > 1
+    assert width(function_of(MANY - 1, "erf")) == width(function_of(MANY, "erf"), "avx2") == 1
+    assert width(function_of(MANY, "sqrt")) == width(function_of(MANY, "sin")) == 1
+    assert width(function_of(MANY, "erf", step=2)) == width(function_of(MANY, "erf", dt.float16)) == 1
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])

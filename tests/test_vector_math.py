@@ -291,7 +291,7 @@ def test_lanes_and_width_do_not_change_bits(name: str, dtype: str) -> None:
     if name in ("sin", "cos", "tan"):
         args[0][::7] *= 1e7
     expected = compiled(name, dtype, best())(*args)
-    for lanes in (1, 2, 3, 8, 32):
+    for lanes in (1, 2, 3, 8, 32, 48, 64):
         assert np.array_equal(compiled(name, dtype, best(), lanes)(*args), expected, equal_nan=True), lanes
     for machine in runnable():
         if machine.fma == best().fma:

@@ -22,7 +22,7 @@ from math import prod
 from ...dtypes import dtype
 from ..loops import Nest, Store
 from . import nest_reduce as partial
-from .nest_choices import LANES, across, choose, lanes
+from .nest_choices import LANES, abreast, across, choose, lanes
 from .nest_loops import TILE, Kernel
 from .nest_serial import Serial
 from .nest_squares import Squares
@@ -40,7 +40,8 @@ def generate(n: Nest, target: Target, name: str = "kernel") -> Kernel:
 class _Emitter(Squares):
     def __init__(self, n: Nest, target: Target, name: str) -> None:
         axis, self.row = choose(n)
-        super().__init__(n, axis, LANES if self.row else lanes(n, target.vector_bytes, axis), target, name)
+        width = LANES if self.row else lanes(n, target.vector_bytes, axis) * abreast(n, axis, target)
+        super().__init__(n, axis, width, target, name)
         self.inside = [s for s in n.stores if not n.reductions or self.is_inside(s)]
         self.behind = [s for s in n.stores if s not in self.inside]
 

@@ -8,6 +8,14 @@ from ..affine import Affine
 from ..loops import Nest, accesses
 from . import nest_reduce as partial
 from .nest_reduce import LANES
+from .target import Target
+from .vector_math import FUNCTIONS
+
+ABREAST = 4  # vectors for which a function is computed at a time, where registers are many
+MANY = 1 << 18  # points from which on that is worth the time to compile it
+SHORT = {"sqrt", "rsqrt", "reciprocal"}  # single instructions, more or less
+LOOKING = {"sin", "cos", "tan"}  # at all lanes before they go on, and gain nothing
+CHAINS = frozenset(FUNCTIONS) - SHORT - LOOKING
 
 
 def choose(n: Nest) -> tuple[int | None, bool]:
@@ -79,3 +87,17 @@ def lanes(n: Nest, vector_bytes: int, axis: int | None) -> int:
     if axis is None or n.reduced[axis]:
         return most
     return min(most, max(4, 1 << (n.sizes[axis] - 1).bit_length()))
+
+
+def abreast(n: Nest, axis: int | None, target: Target) -> int:
+    """For how many vectors at a time a map is computed.
+
+    Each step of a function waits for the one before, which those of other vectors fill.
+    """
+    if axis is None or n.reductions or n.runtime or target.vector_bytes < 64 or prod(n.sizes) < MANY:
+        return 1
+    width = ABREAST * lanes(n, target.vector_bytes, axis)
+    fits = n.sizes[axis] % width == 0 or n.sizes[axis] >= 4 * width
+    plain = all(x.of(axis) in (0, 1) for x in reached(n)) and not any(node.op == "pad" for node in n.nodes)
+    dear = any(node.op == "map" and node.name in CHAINS and node.dtype.itemsize >= 4 for node in n.nodes)
+    return ABREAST if fits and plain and dear else 1

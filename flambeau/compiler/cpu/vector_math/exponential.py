@@ -96,7 +96,7 @@ def scale(f: Format, p: Vector, n: Vector) -> Vector:
     if f.wide:
         return scale_normal(f, p, n + f.exponent_magic)
     if has_avx512(f, p):
-        return avx512(f, "scalef", f"{p.kind} {p.ssa}, {p.kind} {n.ssa}", p)
+        return avx512(f, "scalef", p, n)
     half_shifted = p.block.fma(n, 0.5, f.exponent_magic)
     rest = (n - (half_shifted - f.exponent_magic)) + f.exponent_magic
     return scale_normal(f, p, half_shifted) * power_of_two(f, rest)

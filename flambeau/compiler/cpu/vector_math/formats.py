@@ -8,7 +8,9 @@ from fractions import Fraction
 
 from ...._records import Record
 from .coefficients import COEFFICIENTS, CONSTANTS, FRACTION_BITS
-from .ssa import Number, Vector
+from .ssa import Kind, Number, Vector
+
+NARROWEST, WIDEST = 128, 512  # bits of the vectors that AVX-512's instructions take
 
 
 class Format(Record):
@@ -201,20 +203,47 @@ def round_to_integer(f: Format, x: Vector) -> tuple[Vector, Vector]:
 
 
 def has_avx512(f: Format, x: Vector) -> bool:
-    """Is this a whole vector of a CPU with AVX-512's instructions on exponents?"""
-    return x.block.module.scalef and x.kind.lanes * f.bits in (128, 256, 512)
+    """Are these whole vectors of a CPU with AVX-512's instructions on exponents?"""
+    bits = x.kind.lanes * f.bits
+    return x.block.module.scalef and bits >= NARROWEST and bits & (bits - 1) == 0
 
 
-def avx512(f: Format, name: str, operands: str, x: Vector) -> Vector:
-    """One of those instructions; the result has the kind of ``x``."""
+def avx512(f: Format, name: str, *operands: Vector, option: str = "") -> Vector:
+    """One of those instructions, one for each whole vector; ``option`` is its last operand."""
+    x, lanes = operands[0], WIDEST // f.bits
+    if x.kind.lanes > lanes:
+        firsts = range(0, x.kind.lanes, lanes)
+        return _joined([avx512(f, name, *[_part(v, at, lanes) for v in operands], option=option) for at in firsts])
     size = x.kind.lanes * f.bits
     full = f"@llvm.x86.avx512.mask.{name}.p{'s' if f.bits == 32 else 'd'}.{size}"
     mask = f"i{max(8, x.kind.lanes)}"
-    tail = ", i32 4" if size == 512 else ""
-    kinds = ", ".join(o.rsplit(" ", 1)[0] + (" immarg" if o.startswith("i32") else "") for o in operands.split(", "))
-    types = f"{kinds}, {x.kind}, {mask}{', i32 immarg' if tail else ''}"
-    x.block.module.declare(f"declare {x.kind} {full}({types})")
-    return x.block.op(f"call {x.kind} {full}({operands}, {x.kind} zeroinitializer, {mask} -1{tail})", x.kind)
+    tail = ", i32 4" if size == WIDEST else ""
+    kinds = ", ".join([str(x.kind)] * len(operands) + ["i32 immarg"] * bool(option))
+    given = ", ".join([f"{v.kind} {v.ssa}" for v in operands] + [f"i32 {option}"] * bool(option))
+    x.block.module.declare(f"declare {x.kind} {full}({kinds}, {x.kind}, {mask}{', i32 immarg' if tail else ''})")
+    return x.block.op(f"call {x.kind} {full}({given}, {x.kind} zeroinitializer, {mask} -1{tail})", x.kind)
+
+
+def _part(x: Vector, first: int, lanes: int) -> Vector:
+    """So many lanes of a vector, from ``first`` on."""
+    return _shuffled(x, x, range(first, first + lanes))
+
+
+def _joined(parts: list[Vector]) -> Vector:
+    """Vectors of equal size, a power of two of them, as one."""
+    while len(parts) > 1:
+        lanes = 2 * parts[0].kind.lanes
+        parts = [_shuffled(low, high, range(lanes)) for low, high in zip(parts[::2], parts[1::2])]
+    return parts[0]
+
+
+def _shuffled(a: Vector, b: Vector, picks: range) -> Vector:
+    """Lanes of two vectors side by side."""
+    lanes = ", ".join(f"i32 {j}" for j in picks)
+    return a.block.op(
+        f"shufflevector {a.kind} {a.ssa}, {b.kind} {b.ssa}, <{len(picks)} x i32> <{lanes}>",
+        Kind(a.kind.element, len(picks)),
+    )
 
 
 def remainder(f: Format, a: Vector, q: Vector, d: Vector) -> Vector:

@@ -36,8 +36,8 @@ def split_exponent(f: Format, x: Vector) -> tuple[Vector, Vector]:
 
 def _split_by_instructions(f: Format, x: Vector) -> tuple[Vector, Vector]:
     """The same two numbers by AVX-512's exponent and mantissa instructions."""
-    k = avx512(f, "getexp", f"{x.kind} {x.ssa}", x)
-    m = avx512(f, "getmant", f"{x.kind} {x.ssa}, i32 0", x)
+    k = avx512(f, "getexp", x)
+    m = avx512(f, "getmant", x, option="0")
     root = Fraction(f.bit_pattern(SQRT_HALF) & ((1 << f.mantissa) - 1), 1 << f.mantissa) + 1
     upper = m.ge(float(root))
     return x.block.select(upper, k + 1.0, k), x.block.select(upper, m * 0.5, m)
