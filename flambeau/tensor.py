@@ -70,7 +70,16 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return x
 
     def as_subclass(self, cls: type) -> Any:
-        """This tensor as an object of a subclass."""
+        """This tensor as an object of a subclass.
+
+        Raises:
+            TypeError: the class is none of ``Tensor``.
+        """
+        if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+            raise TypeError(
+                "Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. Make sure "
+                "your class inherits from Tensor."
+            )
         y = _alias(self) if threads.epoch.grad and requires_grad(self) else self
         x = Tensor._make_subclass(cls, y)
         x._e, x._view = y._edge, y._view

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import flambeau as torch
@@ -97,3 +98,22 @@ def test_a_product_in_another_dtype_is_refused(name: str) -> None:
     for call in (lambda f: f(*args, torch.float64), lambda f: f(*args, out_dtype=torch.float64)):
         with pytest.raises(NotImplementedError, match="out_dtype is not supported on the CPU"):
             call(getattr(torch, name))
+
+
+def test_methods_of_old_programs() -> None:
+    x = torch.ones(3)
+    assert x.map2_(torch.ones(3) * 2, torch.tensor([3.0]), lambda a, b, c: a + b * c).tolist() == [7, 7, 7]
+    with pytest.raises(RuntimeError, match=r"Can't call map2_\(\) on Variable that requires grad"):
+        x.map2_(x, torch.ones(3, requires_grad=True), lambda a, b, c: a)
+    assert x.new(size=(3, 4)).shape == (3, 4)
+    dense = torch.ones(2, 3)
+    assert (dense.sparse_dim(), dense.dense_dim()) == (0, 2)
+    assert (dense.to_sparse().sparse_dim(), dense.to_sparse(1).dense_dim()) == (2, 1)
+
+
+def test_what_is_no_tensor_class_and_numbers_without_memory() -> None:
+    for other in (object, int):
+        with pytest.raises(TypeError, match="Creating a Tensor subclass from a class that does not inherit from Tens"):
+            torch.ones(2).as_subclass(other)
+    with pytest.raises(RuntimeError, match="can't alias NumPy scalars"):
+        torch.asarray(np.float64(0.5), copy=False)

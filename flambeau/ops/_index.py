@@ -398,7 +398,7 @@ METHODS: dict[str, str] = {
     unique unique_consecutive
     """,
     "shaping": """
-    apply_ dim_order fill_diagonal_ get_device is_same_size is_set_to kron map_ new
+    apply_ dense_dim dim_order fill_diagonal_ get_device is_same_size is_set_to kron map2_ map_ new sparse_dim
     """,
     "softmax": """
     log_softmax softmax

@@ -117,6 +117,27 @@ def map_(self: Any, tensor: Any, callable: Callable[[Any, Any], Any]) -> Any:
 
 
 @method()
+def map2_(self: Any, x: Any, y: Any, callable: Callable[[Any, Any, Any], Any]) -> Any:
+    """Writes ``callable(own element, element of x, element of y)`` everywhere."""
+    if x.requires_grad or y.requires_grad or self.requires_grad:
+        raise RuntimeError("Can't call map2_() on Variable that requires grad. Use var.detach().map2_() instead.")
+    others = [z.expand(self._ty.shape)._numpy().reshape(-1).tolist() for z in (x, y)]
+    return _written(self, [callable(*each) for each in zip(self._numpy().reshape(-1).tolist(), *others)])
+
+
+@method()
+def sparse_dim(self: Any) -> int:
+    """How many dimensions have indices: none of a dense tensor's."""
+    return 0
+
+
+@method()
+def dense_dim(self: Any) -> int:
+    """How many dimensions values have: all of a dense tensor's."""
+    return self._ty.ndim
+
+
+@method()
 def apply_(self: Any, callable: Callable[[Any], Any]) -> Any:
     """Writes ``callable(element)`` everywhere."""
     if self.requires_grad:
@@ -155,8 +176,10 @@ def get_device(input: Any) -> int:
 
 
 @method()
-def new(self: Any, *args: Any) -> Any:
+def new(self: Any, *args: Any, size: Any = None) -> Any:
     """A tensor of this tensor's dtype from sizes or data."""
+    if size is not None:
+        return self.new_empty(size)
     if len(args) == 1 and not isinstance(args[0], int) and not hasattr(args[0], "numel"):
         return self.new_tensor(args[0])
     return self.new_empty(*args) if args else self.new_empty(0)

@@ -26,6 +26,8 @@ def asarray(
     shares = is_tensor(obj) or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__") or _is_buffer(obj)
     x: Any = obj if is_tensor(obj) else _shared(obj, dtype) if shares else tensor(obj, dtype=dtype)
     changed = dtype is not None and x.dtype is not dtype
+    if copy is False and isinstance(obj, np.generic):
+        raise RuntimeError("can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray. ")
     if copy is False and not shares:
         raise ValueError("can't alias arbitrary sequence into a tensor.")
     if copy is False and dtype is not None and changed:
