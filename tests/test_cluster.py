@@ -72,6 +72,16 @@ def test_what_overlapping_windows_read_is_stored_if_it_is_dear(name: str, steps:
     assert len(cut(b.f)) == kernels
 
 
+@pytest.mark.parametrize(("part", "kernels"), [(2, 2), (32, 1)])
+def test_what_is_woven_together_is_stored_before_its_rows_are_summed_up(part: int, kernels: int) -> None:
+    b = Builder()
+    x, y = b.input(0, (8, 64), dt.float32, ((64, 1), 0)), b.input(1, (8, 64 // part), dt.float32, ((64 // part, 1), 0))
+    repeated = b.expand(b.reshape(y, (8, 64 // part, 1)), (8, 64 // part, part))
+    woven = b.map("mul", x, b.reshape(repeated, (8, 64)))
+    b.f.outputs = [b.reduce("sum", b.map("maximum", woven, x), (1,))]
+    assert len(cut(b.f)) == kernels
+
+
 def test_products_are_numpys() -> None:
     b = Builder()
     x = b.input(0, (4, 4), dt.float32, ((4, 1), 0))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 
 from .cpu.contract_order import domain_labels
+from .cpu.nest_reduce import LANES
 from .ir import Function, Value
 from .placing import IN_PLACE, PLACED, WRITABLE, domain, in_order
 from .repeated import Repeated
@@ -165,7 +166,7 @@ class _Clustering:
         cheap = self.cost[v.index] <= CHEAP
         if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
             return False
-        if any(self.lengthens(v, c) or self.recomputes(v, c) for c in readers):
+        if any(self.lengthens(v, c) or self.recomputes(v, c) or _splits_rows(v, c) for c in readers):
             return False
         return cheap or not any(_repeats(v, c) for c in readers)
 
@@ -192,7 +193,7 @@ class _Clustering:
         """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""
         for c in readers if v not in self.forced else ():
             place = _place(v, c)
-            if place and not self.recomputes(v, c) and not self.would_cycle(c, v, readers):
+            if place and not self.recomputes(v, c) and not _splits_rows(v, c) and not self.would_cycle(c, v, readers):
                 if place == "after":
                     c.after.add(v)
                 self.keep(v, c, [r for r in readers if r is not c])
@@ -288,6 +289,23 @@ def _repeats(v: Value, c: Cluster) -> bool:
     """Would the cluster's innermost loops compute ``v`` many times over? Not if it varies with outer loops only."""
     total = prod(c.domain)
     return bool(v.shape) and prod(v.shape) * 2 <= total and v.shape[-1] != 1
+
+
+def _splits_rows(v: Value, c: Cluster) -> bool:
+    """Would rows that the cluster sums up fall apart into loops too short for vectors?
+
+    So they would for what is woven together of parts: rows of 32 elements are 16 times 2 then.
+    """
+    sums_rows = any(r.kind == "reduce" for r in c.reduces) and len(c.domain) - 1 in c.dims
+    return sums_rows and v.kind == "map" and any(map(_is_woven, v.args))
+
+
+def _is_woven(v: Value) -> bool:
+    """Is the last dimension one of parts that are no whole vectors?"""
+    if v.kind != "view" or v.name != "reshape" or not v.shape or not v.args[0].shape:
+        return False
+    part = v.args[0].shape[-1]
+    return part < v.shape[-1] and part % LANES != 0 and part > 1
 
 
 def _place(v: Value, c: Cluster) -> str:
