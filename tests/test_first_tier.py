@@ -314,7 +314,20 @@ def uniform(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
 def of_any_size(m: int, n: int, k: int) -> dict[str, Callable[[], Any]]:
     """These and the others that may."""
     x, y = torch.randn(m, n), torch.randn(m, n)
-    return uniform(m, n, k) | _of_counts(x, y) | _of_indices(x, y) | _of_batches(x)
+    return uniform(m, n, k) | _of_counts(x, y) | _of_indices(x, y) | _of_batches(x) | _in_order(x)
+
+
+def _in_order(x: Any) -> dict[str, Callable[[], Any]]:
+    """Operators along a dimension in its order, and those that find an order."""
+    whole = (x * 10).long()
+    return {
+        "cumsum": lambda: (x.cumsum(0), x.cumsum(1), whole.cumsum(1), x.double().cumsum(0)),
+        "cumprod": lambda: (x.cumprod(0), x.cumprod(1), whole.cumprod(0)),
+        "logcumsumexp": lambda: (x.logcumsumexp(0), x.logcumsumexp(1), x.double().logcumsumexp(1)),
+        "sort": lambda: (
+            *x.sort(0), *x.sort(1, descending=True), *whole.sort(1), *whole.sort(0, stable=True, descending=True),
+        ),
+    }  # fmt: skip
 
 
 def _of_counts(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
@@ -345,6 +358,11 @@ def _of_indices(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
         "gather": lambda: (x.gather(1, at % n), x.gather(0, at % m), x.gather(1, (at % n)[:, :1])),
         "scatter_add": lambda: (
             x.scatter_add(1, at % n, y), x.scatter_add(0, (at % m)[:1], y), x[0].scatter_add(0, at[0] % n, y[0]),
+        ),
+        "index": lambda: (x[labels % m], x[:, labels], x[at % m, at % n], x[x > 0], x[(at % m)[:, :1], labels]),
+        "index_put": lambda: (
+            x.index_put((labels % m,), y[labels % m]), x.index_put((labels % m, labels), y[0, 0]),
+            x.index_put((at % m, at % n), y, accumulate=True), x.index_put((labels % m,), y[:1], accumulate=True),
         ),
         "argmax": lambda: (x.argmax(1), x.argmax(0), x.argmax()),
         "argmin": lambda: (x.argmin(1), x.argmin(0, keepdim=True)),
@@ -413,6 +431,31 @@ SIZES = [
     (70, 130, 150),
 ]
 MORE_SIZES = [(5, 7, 9), (16, 16, 2), (12, 20, 13), (5, 1025, 7), (7, 5, 9), *SIZES[::-1]]
+
+
+def test_what_is_reversed_is_not_planned(in_both: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = by_operator._planned
+
+    def planned(n: Node, strides: list[Any]) -> Any:
+        assert n.op.name != "flip"
+        return original(n, strides)
+
+    monkeypatch.setattr(by_operator, "_planned", planned)
+    monkeypatch.setattr(by_operator, "_operators", {})
+    for m, n in [(1, 1), (1, 5), (6, 4)]:
+        x = torch.randn(m, n)
+        for y in (
+            x.flip(0),
+            x.flip(1) * 2,
+            x.flip(0, 1).cumsum(1).flip(1),
+            x.t().flip(0).exp(),
+            x[0].expand(3, n).flip(0),
+        ):
+            (y + 1).sum().item()
+        (x.flip(1) @ x.t()).sum().item()
+        x[:, 0] = x.flip(0)[:, -1]
+        x.sum().item()
+    assert in_both["both"] and not in_both["compiled"]
 
 
 @pytest.mark.parametrize("all_sizes", [[*SIZES, SIZES[1]], *thorough([[*SIZES, *MORE_SIZES]])], ids=len)

@@ -284,7 +284,7 @@ def _gather(v: Value, a: Array, *index: Array) -> Array:
         return _gather_along(a, index[0], v.params) if a.ndim else np.broadcast_to(a, v.shape)
     if v.name == "take":
         return np.take(a, index[0], axis=v.params)
-    return a[_indices(a.ndim, v.params, index)].reshape(v.shape)
+    return a[_indices(a.ndim, v.params, index)]
 
 
 def _gather_along(a: Array, index: Array, dim: int) -> Array:

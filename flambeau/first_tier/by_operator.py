@@ -33,7 +33,7 @@ from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .more_samples import SPARED, Apart, of_fewer, with_more
-from .moving import is_itself, moving
+from .moving import is_itself, moving, turned
 from .paying import FREE, SHARE, Limited, worth
 from .shared_plans import FUSED, UNIFORM, every_size, form_of, results
 
@@ -311,6 +311,9 @@ def _moving(n: Node, strides: list[Any]) -> Operator | None:
     """The operator, if it moves elements and computes nothing."""
     if is_itself(n):
         return Operator(lambda x: x, 0, 0, strides[0])
+    back = turned(n, strides[0]) if strides else None
+    if back is not None:
+        return Operator(back[0], 0, 1, back[1])
     call = moving(n)
     return call and Operator(call, ELEMENT * n.ty.numel, 1, row_major(n.ty.shape))
 

@@ -27,6 +27,22 @@ def is_itself(n: Node) -> bool:
     return x.op is not SCALAR and type(n.ty) is Ty and x.ty.dtype is n.ty.dtype
 
 
+def turned(n: Node, own: Any) -> tuple[Call, Any] | None:
+    """The function that reverses dimensions, and its value's strides where those of its input are ``own``.
+
+    None if the operator does something else, or of no elements.
+    """
+    if n.op.name != "flip" or not n.ty.numel or n.ins[0].op is SCALAR:
+        return None
+    (x,) = n.ins
+    if own is not None:
+        own = np.flip(np.lib.stride_tricks.as_strided(_BYTE, x.ty.shape, own, writeable=False), n.attrs).strides
+    return functools.partial(np.flip, axis=n.attrs), own
+
+
+_BYTE = np.empty(1, np.int8)  # something to look at under strides
+
+
 def moving(n: Node) -> Call | None:
     """The function of arrays that moves their elements; None if the operator does more, or of no elements."""
     make = _MOVING.get(n.op.name)

@@ -49,9 +49,10 @@ _OF_COUNTS = [
     "native_batch_norm_backward",
 ]  # fmt: skip
 _OF_INDICES = [
-    "nll_loss", "nll_loss_backward", "gather", "scatter_add", "argmax", "argmin", "embedding",
+    "nll_loss", "nll_loss_backward", "gather", "index", "index_put", "scatter_add", "argmax", "argmin", "embedding",
     "embedding_dense_backward",
 ]  # fmt: skip
+_IN_ORDER = ["cumsum", "cumprod", "logcumsumexp", "sort"]
 _RECURRENT = ["lstm", "gru", "rnn_tanh", "rnn_relu"]
 # Of those whose arguments say sizes: what else they say.
 ATTRS: dict[str, Callable[[Any], Any]] = {"nll_loss_backward": lambda attrs: attrs[1:]}
@@ -63,7 +64,7 @@ UNIFORM: dict[str, Callable[[Any], int]] = dict.fromkeys([
     "_softmax_backward_data", "_log_softmax_backward_data", "sigmoid_backward", "tanh_backward", "threshold_backward",
     "amax", "bitwise_not", "cos", "gelu_backward", "leaky_relu", "leaky_relu_backward", "masked_fill", "pow",
     "reciprocal", "rsqrt", "silu_backward", "sin",
-    *_OF_COUNTS, *_OF_INDICES, *_RECURRENT, *[name + "_backward" for name in _RECURRENT],
+    *_OF_COUNTS, *_OF_INDICES, *_IN_ORDER, *_RECURRENT, *[name + "_backward" for name in _RECURRENT],
 ], every_size)  # fmt: skip
 UNIFORM["scaled_dot_product_attention"] = every_size
 UNIFORM["native_layer_norm"] = lambda attrs: len(attrs[0])

@@ -272,7 +272,7 @@ class Planned:
         return () if same_strides(own, row_major(a.shape), a.shape) else own
 
     def _other(self, v: Value) -> None:
-        f = _OF_ANY_SIZE.get(v.kind) if v.name != "index" and v.ndim > 0 else None
+        f = _OF_ANY_SIZE.get(v.kind) if v.ndim > 0 else None
         self.step(v, functools.partial(f or reference._KINDS[v.kind], v), self.arguments(v), sized=f is None)
         self.strides[v] = row_major(v.shape)
 
@@ -311,7 +311,10 @@ class Planned:
         return self._number(a) if a.kind == "scalar" else self.whole(a)
 
 
-_OF_ANY_SIZE = {"gather": reference._gather, "scatter": reference._scatter}
+# Of what is more than one element; an operator that shares plans has no sizes among the arguments of its functions.
+_OF_ANY_SIZE = {
+    "gather": reference._gather, "scatter": reference._scatter, "scan": reference._scan, "extern": reference._extern,
+}  # fmt: skip
 
 
 def _one(regs: list[Any], steps: list[Step], results: list[int]) -> Call:
