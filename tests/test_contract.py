@@ -195,6 +195,22 @@ def test_tiles_stay_in_many_registers(batch: int, rows: int, columns: int, cpu: 
     assert re.findall(r"vmov\w+\s+%zmm\d+, %zmm\d+|zmm.*\(%rsp|\(%rsp.*zmm", sums) == []
 
 
+@pytest.mark.parametrize("processor", ["avx512", "avx2"])
+def test_lanes_that_lie_apart_are_packed_one_by_one(processor: str) -> None:
+    b, apart = Builder(), 9  # as the channels of a weight with windows of nine elements
+    x = b.input(0, (96, 128), dt.float32, ((128, 1), 0))
+    w = b.input(1, (128, 64), dt.float32, ((64 * apart, apart), 0))
+    b.f.outputs = [b.contract("rk,kv->rv", x, w)]
+    (k,) = execute.Executable(b.f, types_of(b.f), Pool(1, default())).kernels
+    assert k is not None
+    cpu, features, _ = NAMED[processor]
+    text = contract.generate(k.nest, Target("x86_64-unknown-linux-gnu", cpu, features, "22")).text
+    assert "insertelement" in text
+    assert "gather" not in text
+    numbers = np.random.default_rng(0)
+    check(b.f, [numbers.integers(-2, 3, n).astype(np.float32) for n in (96 * 128, 128 * 64 * apart)], exact=True)
+
+
 def test_where_a_tile_reads_a_line_of_a_row_a_weight_gradient_is_packed() -> None:
     _, found = weight_gradient(128, 512, 784, "avx2")
     assert found.copied and not found.direct and found.tile == {0: 6, 1: 16}

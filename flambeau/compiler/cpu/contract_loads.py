@@ -171,6 +171,8 @@ class Elements(Points):
         t, w = memory_type(dt), lanes or self.vectors
         if step == 1 and not mask:
             return self.put(f"load <{w} x {t}>, ptr {pointer}, align {dt.itemsize}", scope)
+        if step != 1 and (mask is None or mask.startswith("<")):  # it is known which lanes there are
+            return self.load_each(t, pointer, step, mask or "true", dt.itemsize, scope, w)
         m = self.opaque(mask, w, scope) if mask else "splat (i1 true)"
         rest = f"<{w} x i1> {m}, <{w} x {t}> zeroinitializer"
         if step == 1:

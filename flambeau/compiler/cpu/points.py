@@ -349,11 +349,12 @@ class Points:
         """
         return "%" not in mask
 
-    def load_each(self, t: str, pointer: str, step: int, mask: str, align: int, scope: Scope) -> str:
+    def load_each(self, t: str, pointer: str, step: int, mask: str, align: int, scope: Scope, lanes: int = 0) -> str:
         """Elements some steps apart, one after the other: addresses in lanes would have to be taken apart again."""
-        w, there = self.lanes, self.lanes if mask == "true" else mask.count("true")
-        raw = "poison" if there == w else "zeroinitializer"
-        for j in range(there):
+        w = lanes or self.lanes
+        there = list(range(w)) if mask == "true" else [j for j, one in enumerate(mask.split(",")) if "true" in one]
+        raw = "poison" if len(there) == w else "zeroinitializer"
+        for j in there:
             at = self.put(f"getelementptr {t}, ptr {pointer}, i64 {j * step}", scope) if j else pointer
             one = self.put(f"load {t}, ptr {at}, align {align}", scope)
             raw = self.put(f"insertelement <{w} x {t}> {raw}, {t} {one}, i64 {j}", scope)
