@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import threading
 import time
@@ -12,24 +11,14 @@ from typing import Any
 import _cpu_runtime as kernels
 import numpy as np
 import pytest
-from test_cpu_runtime_pool import Chain
+from test_cpu_runtime_pool import Chain, pool
 
 from flambeau.compiler.cpu import machine
 from flambeau.compiler.cpu import pool as pools
-from flambeau.compiler.cpu.code_cache import CodeCache
-from flambeau.compiler.cpu.disk import Disk
 from flambeau.compiler.cpu.executor import Buffer, Constant, Executor, Kernel, KernelError, Scratch, Segment
 from flambeau.compiler.cpu.pool_text import MOST_CREDIT, SHUN_RUNS, SPIN_SECONDS
 
 pytest.importorskip("llvmlite")
-
-
-@functools.cache
-def pool(threads: int) -> pools.Pool:
-    try:
-        return pools.Pool(threads, CodeCache(store=Disk(None)))
-    except NotImplementedError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)
@@ -225,7 +214,7 @@ def make_late(one: Gated) -> None:
 
 
 def wake_workers() -> None:
-    """They look for work for a moment, which is shorter than a new thread of Python can take to start."""
+    """They look for work for a moment, which is shorter than a new thread of Python may take to start."""
     Chain([16, 16], 4).run()
 
 
