@@ -166,7 +166,7 @@ class _Clustering:
         cheap = self.cost[v.index] <= CHEAP
         if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
             return False
-        if any(self.lengthens(v, c) or self.recomputes(v, c) or _splits_rows(v, c) for c in readers):
+        if any(self.lengthens(v, c) or self.reads_stored(v, c) for c in readers):
             return False
         return cheap or not any(_repeats(v, c) for c in readers)
 
@@ -176,6 +176,10 @@ class _Clustering:
         if c.length + ways > LONGEST:
             return True
         return c.length > LONG and self.cost[v.index] > CHEAP and ways * prod(c.domain) >= 4 * prod(v.shape)
+
+    def reads_stored(self, v: Value, c: Cluster) -> bool:
+        """Should the cluster read the value from memory, where another one has stored it?"""
+        return self.recomputes(v, c) or _splits_rows(v, c)
 
     def recomputes(self, v: Value, c: Cluster) -> bool:
         """Would the cluster compute the value over and over, as windows that overlap do?"""
@@ -193,7 +197,7 @@ class _Clustering:
         """Stores a value: as one more output of a cluster that reads it, or in a cluster of its own."""
         for c in readers if v not in self.forced else ():
             place = _place(v, c)
-            if place and not self.recomputes(v, c) and not _splits_rows(v, c) and not self.would_cycle(c, v, readers):
+            if place and not self.reads_stored(v, c) and not self.would_cycle(c, v, readers):
                 if place == "after":
                     c.after.add(v)
                 self.keep(v, c, [r for r in readers if r is not c])

@@ -391,7 +391,7 @@ class Points:
         taken = f"ptr {pointer}, i32 {align}, <{w} x i1> {mask}, <{w} x {t}> zeroinitializer"
         return self.put(f"call <{w} x {t}> {name}({taken})", scope)
 
-    def shuffled(self, a: str, b: str, base: str, lanes: list[int], scope: Scope) -> str:
+    def shuffled(self, a: str, b: str, base: str, lanes: list[int], scope: Scope | None = None) -> str:
         """A vector of lanes of two."""
         t, order = vector(base, self.lanes), lane_list(lanes, "i32")
         return self.put(f"shufflevector {t} {a}, {t} {b}, <{self.lanes} x i32> {order}", scope)
@@ -419,21 +419,16 @@ class Points:
         Rows that are not there may be a constant.
         """
         base, w, d = base_type(dt), self.lanes, self.lanes // 2
-        t = vector(base, w)
         while d:
             low = [j if not j & d else w + j - d for j in range(w)]
             high = [j + d if not j & d else w + j for j in range(w)]
             new = list(rows)
             for i in [i for i in range(w) if not i & d and rows[i] != rows[i + d]]:
-                new[i], new[i + d] = [self.picked(rows[i], rows[i + d], lanes, t) for lanes in (low, high)]
+                new[i], new[i + d] = [self.shuffled(rows[i], rows[i + d], base, lanes) for lanes in (low, high)]
             d //= 2
             is_fenced = d and dt.kind == "f"
             rows = [fenced(self.put, self.module.declare, r, base, w) if is_fenced and "%" in r else r for r in new]
         return rows
-
-    def picked(self, a: str, b: str, lanes: list[int], t: str) -> str:
-        """A vector of these lanes of two."""
-        return self.put(f"shufflevector {t} {a}, {t} {b}, <{self.lanes} x i32> {lane_list(lanes, 'i32')}")
 
     def store(self, s: Store) -> None:
         """Writes a node's value to its place."""
