@@ -45,3 +45,18 @@ def test_write_through_a_view_after_a_write_by_numpy() -> None:
     x.flatten(0, 1)[:5, 0] = torch.ones(5)
     assert a[..., 1].tolist() == [[2, 4, 6], [7, 9, 11]]
     assert total.tolist() == [[6, 8], [10, 12], [14, 16]]
+
+
+def test_adding_to_gradients_that_numpy_sees_one_after_the_other() -> None:
+    """Each such addition ends the epoch, with its numbers, which the gradients that are still to be added read."""
+    ws = [torch.full((3,), float(k + 1)).requires_grad_() for k in range(3)]
+
+    def loss() -> torch.Tensor:
+        return sum([(w * 3.5) ** (k + 2.5) for k, w in enumerate(ws)]).sum()  # type: ignore[union-attr]
+
+    loss().backward()
+    seen = [w.grad.numpy() for w in ws]
+    expected = [g * 3 for g in seen]
+    for _ in range(2):
+        loss().backward()
+    assert all(np.allclose(g, e) for g, e in zip(seen, expected))

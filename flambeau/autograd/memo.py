@@ -195,8 +195,12 @@ def _retain(kept: Retained, nodes: list[Any], epoch: Epoch) -> None:
 
 
 def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
-    """Adds gradients to leaves, if they still live and have these edges."""
+    """Adds gradients to leaves, if they still live and have these edges.
+
+    All are made before one is added: adding to memory that NumPy sees ends the epoch, whose numbers they read.
+    """
     epoch.bytes -= HELD_BACK
+    more = []
     for x, acc, node, version in zip(xs, edges, known.grads, known.versions):
         if node is None or x is None or x._e is not acc:
             continue
@@ -207,7 +211,9 @@ def _add_all(xs: list[Any], edges: list[Any], known: Any, epoch: Epoch) -> None:
             elif version:
                 g._s.version = version
         else:
-            accumulate(acc, fresh(node, epoch), False)
+            more.append((acc, fresh(node, epoch)))
+    for acc, g in more:
+        accumulate(acc, g, False)
     epoch.bytes += HELD_BACK
     if epoch.bytes > BUDGET:
         realise(epoch)
