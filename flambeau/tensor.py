@@ -842,19 +842,19 @@ def _reversed_dims(x: Any) -> Any:
 def _matrix_transpose(x: Any) -> Any:
     if x._ty.ndim > 1:
         return x.transpose(-2, -1)
-    from .ops.views import matrix_transpose
+    from .ops.permuting import matrix_transpose
 
     return matrix_transpose(x, "mT", "This function is the identity in these cases.")
 
 
 def _matrix_adjoint(x: Any) -> Any:
-    from .ops.views import matrix_transpose
+    from .ops.permuting import matrix_transpose
 
     return matrix_transpose(x, "mH", "Consider using x.conj().").conj()
 
 
 def _adjoint(x: Any) -> Any:
-    from .ops.views import matrix_transpose
+    from .ops.permuting import matrix_transpose
 
     n = x._ty.ndim
     if n == 1 or n > 2:

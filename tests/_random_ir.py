@@ -20,7 +20,7 @@ from flambeau import dtypes as dt
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.ir import Function, Value
-from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+from flambeau.ops._convolution_lowering import Geometry, lower_forward, lower_input, lower_weight
 
 SIZES = [1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 12, 15, 16, 16, 17, 20, 31, 32, 33, 48, 64, 65, 127, 128, 129, 130]
 DTYPES = [dt.float32] * 8 + [dt.float64, dt.float64, dt.float16, dt.bfloat16, dt.int64, dt.int32, dt.uint8, dt.int8,

@@ -27,7 +27,8 @@ from flambeau.compiler.simplify import simplify
 from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
 from flambeau.nn import functional as F
-from flambeau.ops.convolution import geometry, lower_forward, lower_input, lower_weight
+from flambeau.ops._convolution_lowering import lower_forward, lower_input, lower_weight
+from flambeau.ops.convolution import geometry
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -44,7 +44,7 @@ from flambeau.compiler.cpu.target import NAMED, Target
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.numpy import to_memory
 from flambeau.graph.types import ty
-from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+from flambeau.ops._convolution_lowering import Geometry, lower_forward, lower_input, lower_weight
 
 SIZES = [1, 2, 3, 5, 8, 16, 17, 30, 33]
 DTYPES = [dt.float32, dt.float32, dt.float64, dt.int64, dt.int8, dt.float16, dt.bfloat16]

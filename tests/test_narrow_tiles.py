@@ -20,7 +20,7 @@ from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import contract_direct_plan, contract_packing, contract_plan, generating
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
-from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+from flambeau.ops._convolution_lowering import Geometry, lower_forward, lower_input, lower_weight
 
 VALID = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
 

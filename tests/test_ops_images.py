@@ -13,7 +13,7 @@ import flambeau as torch
 import flambeau.nn.functional as F
 from flambeau import dtypes
 from flambeau.compiler.builder import Builder
-from flambeau.ops.convolution import Geometry, lower_input
+from flambeau.ops._convolution_lowering import Geometry, lower_input
 
 ERRORS = json.loads((image_cases.GOLDEN / "image_errors.json").read_text())
 

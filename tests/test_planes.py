@@ -19,7 +19,7 @@ from flambeau.compiler.cpu import contract, contract_planes, generating
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.planar import planar
-from flambeau.ops.convolution import Geometry, lower_forward, lower_input, lower_weight
+from flambeau.ops._convolution_lowering import Geometry, lower_forward, lower_input, lower_weight
 
 Case = tuple[tuple[int, ...], tuple[int, ...], Geometry]
 CASES: dict[str, Case] = {  # images, kernel, geometry

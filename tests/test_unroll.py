@@ -27,7 +27,7 @@ from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
 from flambeau.graph import realisation
 from flambeau.nn import functional as F
-from flambeau.ops.convolution import Geometry, lower_input
+from flambeau.ops._convolution_lowering import Geometry, lower_input
 
 OPS = ["sum", "prod", "max", "min", "any", "all"]
 DTYPES = [dt.float32, dt.float64, dt.float16, dt.bfloat16, dt.int64, dt.int8, dt.uint8, dt.bool_]

@@ -15,7 +15,7 @@ from flambeau import dtypes as dt
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import contract_direct_plan
-from flambeau.ops.convolution import Geometry, lower_input
+from flambeau.ops._convolution_lowering import Geometry, lower_input
 
 Shape = tuple[int, ...]
 CASES: dict[str, tuple[Shape, Shape, Shape, Geometry]] = {  # images, weight, result's gradient, geometry

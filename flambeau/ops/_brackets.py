@@ -17,7 +17,7 @@ from ._registry import is_tensor
 from ._signatures import type_name
 from ._viewing import view
 from .creation import realised_tensor
-from .views import SELECT, slice_view
+from .slicing import SELECT, slice_view
 
 NESTED = (
     "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "

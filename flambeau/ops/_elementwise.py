@@ -26,7 +26,6 @@ from ._types import elementwise, float_dtype, operands_dtype, result_dtype
 SPECIAL: dict[str, Callable[..., Any]] = {}  # torch.special.<name>, where it is not also torch.<name>
 OPERANDS: tuple[Any, ...] = (TensorBase, bool, int, float, complex)
 BOTH = ((1, (0,)), (0, (1,)))  # each operand is saved for the gradient of the other
-ALL = ((0, (0, 1)), (1, (0, 1)))  # both operands are saved for either gradient
 
 Lower = Callable[..., Any]
 

@@ -152,6 +152,9 @@ FUNCTIONS: dict[str, str] = {
     "pairs": """
     arctan2 atan2 copysign frexp gcd gcd_ heaviside hypot lcm lcm_ ldexp ldexp_ logaddexp logaddexp2 nextafter
     """,
+    "permuting": """
+    adjoint moveaxis movedim permute swapaxes swapdims t transpose
+    """,
     "pointwise": """
     abs abs_ absolute acos acos_ acosh acosh_ arccos arccos_ arccosh arccosh_ arcsin arcsin_ arcsinh arcsinh_ arctan
     arctan_ arctanh arctanh_ asin asin_ asinh asinh_ atan atan_ atanh atanh_ ceil ceil_ cos cos_ cosh cosh_ deg2rad
@@ -218,6 +221,9 @@ FUNCTIONS: dict[str, str] = {
     "similarity": """
     cdist cosine_similarity pairwise_distance pdist
     """,
+    "slicing": """
+    diagonal narrow select
+    """,
     "softmax": """
     _log_softmax _log_softmax_backward_data _softmax _softmax_backward_data log_softmax softmax
     """,
@@ -253,8 +259,7 @@ FUNCTIONS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    adjoint broadcast_to detach diagonal flatten moveaxis movedim narrow permute ravel reshape select squeeze swapaxes
-    swapdims t transpose unflatten unsqueeze
+    broadcast_to detach flatten ravel reshape squeeze unflatten unsqueeze
     """,
 }
 
@@ -355,6 +360,9 @@ METHODS: dict[str, str] = {
     arctan2 arctan2_ atan2 atan2_ copysign copysign_ frexp gcd gcd_ heaviside heaviside_ hypot hypot_ lcm lcm_ ldexp
     ldexp_ logaddexp logaddexp2 nextafter nextafter_
     """,
+    "permuting": """
+    adjoint moveaxis movedim permute swapaxes swapaxes_ swapdims swapdims_ t t_ transpose transpose_
+    """,
     "pointwise": """
     __abs__ __neg__ __pos__ abs abs_ absolute absolute_ acos acos_ acosh acosh_ arccos arccos_ arccosh arccosh_ arcsin
     arcsin_ arcsinh arcsinh_ arctan arctan_ arctanh arctanh_ asin asin_ asinh asinh_ atan atan_ atanh atanh_ ceil
@@ -400,6 +408,9 @@ METHODS: dict[str, str] = {
     "shaping": """
     apply_ dense_dim dim_order fill_diagonal_ get_device is_same_size is_set_to kron map2_ map_ new sparse_dim
     """,
+    "slicing": """
+    diagonal narrow select unfold
+    """,
     "softmax": """
     log_softmax softmax
     """,
@@ -437,8 +448,7 @@ METHODS: dict[str, str] = {
     cholesky cholesky_inverse cholesky_solve triangular_solve
     """,
     "views": """
-    _view adjoint broadcast_to detach diagonal expand flatten moveaxis movedim narrow permute ravel reshape reshape_as
-    select squeeze squeeze_ swapaxes swapaxes_ swapdims swapdims_ t t_ transpose transpose_ unflatten unfold unsqueeze
-    unsqueeze_ view view_as
+    _view broadcast_to detach expand flatten ravel reshape reshape_as squeeze squeeze_ unflatten unsqueeze unsqueeze_
+    view view_as
     """,
 }

@@ -12,9 +12,11 @@ from ..graph.types import ty
 from ._registry import FUNCTIONS, call, export, forgetting, into, is_tensor, views, wrap_dim
 from .complex_views import view_as_complex, view_as_real
 from .gathering import size_along
+from .permuting import permute, t, transpose
+from .slicing import diagonal, narrow, select, slice_view
 from .splitting import split, split_rule, split_vjp, split_with_sizes, unbind
 from .strided_views import as_strided
-from .views import diagonal, narrow, permute, select, slice_view, squeeze, t, transpose, unsqueeze, view_operator
+from .views import squeeze, unsqueeze, view_operator
 
 
 def _copied(y: Any, op: Operator) -> Any:

@@ -93,7 +93,7 @@ def _embed_ty(tys: tuple[Ty, ...], attrs: tuple[int, int, int]) -> Ty:
 
 
 def _embed_lower(b: Any, attrs: tuple[int, int, int], x: Any) -> Any:
-    from .views import diagonal_rule
+    from .slicing import diagonal_rule
 
     offset, dim1, dim2 = attrs
     t = _embed_ty((ty(x.shape, x.dtype),), attrs)

@@ -14,10 +14,10 @@ from ..graph.types import Ty, beside, like, ty
 from ..random import _bernoulli
 from ..random._engine import Engine
 from ..random._exact import cast, round_to, widen
+from ._activation_rules import LEAKY_INPLACE_NEGATIVE
 from ._batched_draws import any_size
 from ._registry import call, call_inplace, function
 from ._types import elementwise
-from .activation import LEAKY_INPLACE_NEGATIVE
 from .creation import without_memory
 from .random_fill import bernoulli_sampler, check_kind, draw, drawn, memory_format, refuse_dtype
 

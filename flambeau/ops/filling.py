@@ -309,7 +309,7 @@ def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Any:
     """A copy of ``input`` with ``src`` in ``input[start:end:step]`` of ``dim``."""
-    from .views import slice_view
+    from .slicing import slice_view
 
     d = wrap_dim(dim, input._ty.ndim)
     return call(SLICE_SCATTER, (input, src), _seen(input, lambda x: slice_view(x, d, start, end, step)))

@@ -28,7 +28,8 @@ from ._types import broadcast_shape
 from .copying import FILL_TENSOR, dense
 from .filling import MASKED_FILL
 from .gathering import wrapped
-from .views import SELECT, alias_view, expand_rule
+from .slicing import SELECT
+from .views import alias_view, expand_rule
 
 # ---- gathering
 

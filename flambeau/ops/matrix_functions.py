@@ -35,7 +35,7 @@ from .joining import cat
 from .matrix_products import matmul as _matmul
 from .matrix_products import mm, vdot
 from .norms import _check_reducible, _norm_of, vector_norm
-from .views import diagonal as _diagonal
+from .slicing import diagonal as _diagonal
 
 # ---- exponential
 

@@ -22,9 +22,10 @@ from ._registry import METHODS, call, export, into, is_tensor, requires_grad, se
 from ._signatures import no_tensor
 from ._types import broadcast_shape
 from .arithmetic import conj
+from .permuting import T
 from .reductions import SUM_DIM
 from .sparsity import sparse_product
-from .views import UNSAFE_VIEW, VIEW_OP, T, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
+from .views import UNSAFE_VIEW, VIEW_OP, expand_rule, fresh_view, squeeze_rule, squeeze_vjp, view_operator
 
 # ---- shared rules
 

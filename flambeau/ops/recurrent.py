@@ -18,8 +18,9 @@ from .dropout import dropout as dropped
 from .from_data import tensor
 from .joining import cat, stack
 from .matrix_products import linear, matmul
+from .permuting import TRANSPOSE, TRANSPOSE_IN_PLACE
 from .recurrent_cells import CELLS, Cell, backward, forward
-from .views import TRANSPOSE, TRANSPOSE_IN_PLACE, named_view
+from .views import named_view
 
 # A layer's operator. Inputs: what the input contributes to the gates, (rows of all steps, G H); weight_hh (G H, H); the
 # state, each (N, H); bias_hh (G H), if there is one; ``starts``, if it is packed.

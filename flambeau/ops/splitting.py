@@ -10,7 +10,8 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.types import Ty, beside
 from ._registry import METHODS, export, function, is_tensor, renamed, views, wrap_dim
 from ._signatures import invalid_arguments, type_name
-from .views import select_rule, slice_rule, slice_view, view_operator
+from .slicing import select_rule, slice_rule, slice_view
+from .views import view_operator
 
 
 def split_rule(t: Ty, attrs: tuple[tuple[int, ...], int]) -> tuple[Ty, ...]:

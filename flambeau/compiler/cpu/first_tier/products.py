@@ -19,7 +19,6 @@ from .ufuncs import made
 from .widths import lanes_of
 
 ROWS = 4
-NAMES = ("rows", "a", "b", "c", "columns")
 BLOCK = (
     "ptr %x, ptr %y, ptr %z, i64 %columns, i64 %na, i64 %nb, i64 %nc, i64 %xm, i64 %xa, i64 %xb, i64 %xc, "
     "i64 %ya, i64 %yb, i64 %yc, i64 %zm"
@@ -131,12 +130,7 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int, both: bool) -> st
     sums = list(first)
     new = []
     for r in range(rows):
-        place = w.at(x, w.put(f"mul i64 {r}, %xm"))
-        if both:
-            ones = [w.load(dt, w.at(place, str(at)), mask) for at, mask in zip(starts, masks)]
-        else:
-            one = w.put(f"load {base_type(dt)}, ptr {place}, align {dt.itemsize}")
-            ones = [w.splat(one, base_type(dt))] * vectors
+        ones = _factors(w, dt, w.at(x, w.put(f"mul i64 {r}, %xm")), starts, masks, both)
         new += [multiply_add(w, dt, sums[r * vectors + v], ones[v], columns[v]) for v in range(vectors)]
     for loop in reversed(loops):
         loop.end(dict(zip(loop.carried, new)))
@@ -147,6 +141,14 @@ def _block(module: Writer, dt: dtype, rows: int, vectors: int, both: bool) -> st
             w.store(dt, new[r * vectors + v], w.at(row, str(starts[v])), masks[v])
     w.do("ret void")
     return w.function(f"define internal void @block_{rows}_{vectors}({BLOCK}) nounwind")
+
+
+def _factors(w: Writer, dt: dtype, place: str, starts: list[int], masks: list[str], both: bool) -> list[str]:
+    """What meets the columns' vectors in a row: elements of its own (``both``), or one element in all lanes."""
+    if both:
+        return [w.load(dt, w.at(place, str(at)), mask) for at, mask in zip(starts, masks)]
+    one = w.put(f"load {base_type(dt)}, ptr {place}, align {dt.itemsize}")
+    return [w.splat(one, base_type(dt))] * len(starts)
 
 
 # ---- lanes along c

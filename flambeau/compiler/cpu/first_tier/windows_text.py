@@ -47,16 +47,7 @@ def text(dt: dtype, target: Target) -> str:
     count = w.least(w.put(f"sub i64 {u.words['k']}, %k"), str(DEPTH))
     x, y = u.of_image("x", u.x), u.of_image("y", u.y)
     moved = w.put(f"mul i64 %q, {u.words['y.q']}")
-    w.do(f"br i1 {u.lies}, label %ready, label %pack")
-    w.label("pack")
-    given = f"ptr {y}, ptr {u.table}, i64 %k, i64 {count}, i64 {u.column}, i64 {u.left}, ptr {u.first}, " \
-            f"ptr {u.pieces}, ptr %workspace"  # fmt: skip
-    w.do(f"br i1 {u.across}, label %across, label %along")
-    for name in ("along", "across"):
-        w.label(name)
-        w.do(f"call void @pack_{name}({given})")
-        w.do("br label %ready")
-    w.label("ready")
+    _packed(w, u, y, count)
     over = w.put(f"mul i64 %k, {WORD}")
     each = w.put(f"select i1 {u.lies}, ptr {w.at(u.table, over)}, ptr {u.panel}")
     image = w.put(f"select i1 {u.lies}, i64 {moved}, i64 0")
@@ -82,6 +73,20 @@ def text(dt: dtype, target: Target) -> str:
     parts = [_along(w, dt, widths[0]), _across(w, dt, widths[0])]
     parts += [_block(w, dt, r, v, widths[0]) for r in range(most, 0, -1) for v in widths]
     return "\n".join([w.module.text(), kernel, *parts])
+
+
+def _packed(w: Writer, u: _Unit, y: str, count: str) -> None:
+    """Puts ``count`` steps of ``k`` of the unit's columns into its panel, unless they are read where they lie."""
+    w.do(f"br i1 {u.lies}, label %ready, label %pack")
+    w.label("pack")
+    given = f"ptr {y}, ptr {u.table}, i64 %k, i64 {count}, i64 {u.column}, i64 {u.left}, ptr {u.first}, " \
+            f"ptr {u.pieces}, ptr %workspace"  # fmt: skip
+    w.do(f"br i1 {u.across}, label %across, label %along")
+    for name in ("along", "across"):
+        w.label(name)
+        w.do(f"call void @pack_{name}({given})")
+        w.do("br label %ready")
+    w.label("ready")
 
 
 class _Unit:
