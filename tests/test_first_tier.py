@@ -32,6 +32,8 @@ from flambeau.graph import realisation
 from flambeau.graph.node import SCALAR, Node
 from flambeau.graph.types import ty
 from flambeau.ops import _immediate
+from flambeau.ops._registry import call
+from flambeau.ops._row_products import LAST, SEEN, TAKEN
 
 F = nn.functional
 
@@ -381,6 +383,10 @@ def _of_indices(x: Any, y: Any) -> dict[str, Callable[[], Any]]:
         *torch.autograd.grad(F.embedding(labels % 11, w := (table + 0).requires_grad_()), w, y),
         *torch.autograd.grad(F.embedding(rows % 11, w, padding_idx=1), w, torch.stack([x, y])),
     )
+    last = labels % m - 1
+    found["last_rows"] = lambda: (call(LAST, (labels % 11,), (11, False)), call(LAST, (rows % 11,), (11, False)))
+    found["rows_at_last"] = lambda: (call(TAKEN, (y, last), ()),)
+    found["seen_rows"] = lambda: (call(SEEN, (y, last), -1), call(SEEN, (y, last), 0))
     return found
 
 

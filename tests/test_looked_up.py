@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import _two_tiers as two_tiers
 import numpy as np
@@ -120,6 +121,33 @@ def test_right_sides_are_looked_up_too() -> None:
     b.f.outputs = [b.contract("mk,nk->nm", weight, b.take(table, index))]
     assert rows_multiplied(b.f) == TOKENS
     check(b.f, inputs(), False)
+
+
+def some_rows(seen: Seen) -> Function:
+    """A few of the rows of a table that were looked up."""
+    b = Builder()
+    table = b.input(0, (TOKENS, WIDTH), dt.float32, ((WIDTH, 1), 0))
+    index, which = b.input(1, (16, 24), dt.int64, ((24, 1), 0)), b.input(2, (7,), dt.int64, ((1,), 0))
+    x = seen(b, b.take(table, index))
+    b.f.outputs = [b.take(b.reshape(x, (prod(x.shape[:-1]), WIDTH)), which)]
+    return b.f
+
+
+@pytest.mark.parametrize("seen", [plain, grouped, last_half], ids=lambda one: one.__name__)
+def test_some_of_the_rows_are_looked_up_in_the_table(seen: Seen) -> None:
+    f = looked_up(simplify(some_rows(seen)))
+    verify(f)
+    assert all(v.shape[0] == 7 for v in f.values if v.kind == "gather")
+    table, _, index = inputs()
+    check(some_rows(seen), [table, index, np.array([3, 0, 150, 191, 3, 77, 24])], True)
+
+
+def test_rows_of_another_width_are_looked_up_as_they_were() -> None:
+    b = Builder()
+    table = b.input(0, (TOKENS, WIDTH), dt.float32, ((WIDTH, 1), 0))
+    x = b.take(table, b.input(1, (16, 24), dt.int64, ((24, 1), 0)))
+    b.f.outputs = [b.take(b.reshape(x, (16, 24 * WIDTH)), b.input(2, (3,), dt.int64, ((1,), 0)))]
+    check(b.f, [*inputs()[::2], np.array([5, 0, 15])], True)
 
 
 @pytest.mark.parametrize("layer", ["LSTM(48, 32, batch_first=True)", "GRU(48, 32)", "Linear(48, 96)"])

@@ -14,6 +14,7 @@ from ..graph.node import OUT, line_of
 from ..graph.packing import Packed, over, unpacked
 from ..ops._registry import view_edge
 from ..ops._rule_context import CallContext, fitted
+from ..ops._sent import OnTheWay, added
 from ..ops._watching import watchers
 from . import anomaly_mode as anomaly
 from ._hook_results import gradient, gradients
@@ -129,6 +130,7 @@ class Task:
         self.wanted = {node for node, _ in captures} if captures and not all_leaves else set()
         self.ends = self.wanted if stopping else ()
         self.seen: set[Any] = set()
+        self.sent: OnTheWay = {}
 
     # ---- which nodes run
 
@@ -213,9 +215,12 @@ class Task:
         # PyTorch adds in place where nobody else sees the gradient, which the version of ``grad`` shows.
         alone = not self.create and _references(slots, k) <= _ALONE and slots[k]._ty.dense
         version = slots[k]._s.version + 1 if alone else None
-        slots[k] = slots[k] + g
+        both = slots[k] + g
         if version is not None:
-            slots[k]._s.version = version
+            both._s.version = version
+        if self.sent:
+            added(self.sent, slots[k], g, both)
+        slots[k] = both
 
     def visit(self, node: Any) -> list[Any] | None:
         """Runs one node on what has arrived; its gradients, one an edge. None if no wanted input lies beyond it."""
@@ -251,7 +256,7 @@ class Task:
 
     def _apply(self, node: Fn, grads: list[Any]) -> list[Any]:
         try:
-            out = (apply_known(node, grads, by_rule) if self.unwritten and not watchers else None) or apply(node, grads)
+            out = self._across(node, grads) or self._known(node, grads) or apply(node, grads)
         except Exception:
             if anomaly.state["enabled"]:
                 anomaly.report(node)
@@ -263,6 +268,18 @@ class Task:
         if not self.keep:
             release(node)
         return out
+
+    def _across(self, node: Fn, grads: list[Any]) -> list[Any] | None:
+        """What the operator's rule across calls gives, where it has one that holds."""
+        rule = node.op.across
+        if rule is None or self.create or any(g is None for g in grads):
+            return None
+        found = rule(self.sent, Context(node, node.ins), *grads)
+        return None if found is None else _all_fitted(found, node, node.ins)
+
+    def _known(self, node: Fn, grads: list[Any]) -> list[Any] | None:
+        """The gradients by the pattern of the call's form, where that may be used."""
+        return apply_known(node, grads, by_rule) if self.unwritten and not watchers else None
 
 
 def _references(slots: list[Any], k: int) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 A token has the same row wherever it stands, and so the same product. Where the table has fewer rows than are looked
 up, as that of characters has, the product is one of the table, and each row of it is what every equal row would give:
-to the bit, as a result adds its products in an order that does not depend on the rows beside it.
+to the bit, as a result adds its products in an order that does not depend on the rows beside it. Some of the looked-up
+rows are looked up in the table, too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,24 @@ def _rewrite(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
             found = _of_table(r, v, args, side)
             if found is not None:
                 return found
+    if v.kind == "gather" and v.name == "take" and v.params == 0 and args[0].ndim == 2:
+        return _of_its_rows(r, v, args) or copied(r, v, args)
     return copied(r, v, args)
+
+
+def _of_its_rows(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value | None:
+    """Rows out of rows that were looked up in a table, looked up there; None if they are no such rows."""
+    x, which = args
+    views: Views = []
+    rows = _source(x, x.shape[-1], 1, views)
+    if rows is None:
+        return None
+    table, index = rows.args
+    index = r.reshape(index, (*index.shape, 1))
+    for view in reversed(views):
+        index = view(r, index)
+    index = r.make("gather", "take", (index, which), 0, (*which.shape, 1), index.dtype)
+    return r.make("gather", "take", (table, r.reshape(index, which.shape)), 0, v.shape, v.dtype)
 
 
 def _of_table(r: Rewriter, v: Value, args: tuple[Value, ...], side: int) -> Value | None:

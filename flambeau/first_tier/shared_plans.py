@@ -50,7 +50,7 @@ _OF_COUNTS = [
 ]  # fmt: skip
 _OF_INDICES = [
     "nll_loss", "nll_loss_backward", "gather", "index", "index_put", "scatter_add", "argmax", "argmin", "embedding",
-    "embedding_dense_backward",
+    "embedding_dense_backward", "last_rows", "rows_at_last", "seen_rows",
 ]  # fmt: skip
 _IN_ORDER = ["cumsum", "cumprod", "logcumsumexp", "sort"]
 _RECURRENT = ["lstm", "gru", "rnn_tanh", "rnn_relu"]

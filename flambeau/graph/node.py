@@ -26,9 +26,14 @@ class Operator:
         saves: what the gradient needs, as pairs ``(which, when)``: ``which`` is an input's number or ``OUT + k``
             for an output, ``when`` the numbers of the inputs one of which must require grad.
         grad_name: the name of the backward node, ``"MulBackward0"`` from ``mul`` by default.
+
+    Attributes:
+        across: None, or ``(sent, f, *grads) -> gradients``, the rule of a pass that knows more than one call:
+            ``sent`` holds what calls visited before have said of gradients on their way. It gives None where ``vjp``
+            holds.
     """
 
-    __slots__ = ("fn_class", "grad_name", "infer", "lower", "name", "plans", "saves", "vjp")
+    __slots__ = ("across", "fn_class", "grad_name", "infer", "lower", "name", "plans", "saves", "vjp")
 
     def __init__(
         self, name: str, infer: Callable[..., Any], lower: Callable[..., Any], vjp: Callable[..., Any] | None = None,
@@ -38,6 +43,7 @@ class Operator:
         self.infer = infer
         self.lower = lower
         self.vjp = vjp
+        self.across: Callable[..., Any] | None = None
         self.fn_class: Any = None  # the class of its backward nodes
         self.plans: dict[int, Any] = {}  # inputs that require grad, as bits -> what is saved
         self.saves = saves

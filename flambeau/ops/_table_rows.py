@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,12 @@ def refuse_rows(values: np.ndarray, rows: int) -> np.ndarray:
     if values.size and (values.min() < 0 or values.max() >= rows):
         raise IndexError("index out of range in self")
     return values
+
+
+def flat_rows(b: Any, indices: Any, rows: int, late: bool) -> Any:
+    """Indices one after the other, as int64; ``late``: they are checked when the program runs."""
+    indices = b.reshape(b.cast(indices, int64), (prod(indices.shape),))
+    return b.extern("check_rows", refuse_rows, (indices,), [(indices.shape, int64)], rows) if late else indices
 
 
 def add_rows(b: Any, rows: int, indices: Any, values: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dtypes import int64
 from ..graph.epoch import threads
+from ..graph.fn import Fn
 from ..graph.node import Operator
 from ..graph.resting import make
 from ..graph.types import Ty, contiguous_strides, ty
@@ -15,7 +16,8 @@ from ._checks import at_hand, counted, whole
 from ._immediate import within
 from ._precision import wide
 from ._registry import call, function
-from ._table_rows import add_rows, check_index_dtype, refuse_rows, without
+from ._row_products import Lookup, column, looks_up
+from ._table_rows import add_rows, check_index_dtype, flat_rows, refuse_rows, without
 from .sparse_rows import row_gradient
 
 FEW = 4096  # zeros that become memory at once
@@ -81,16 +83,19 @@ EMBEDDING = Operator("embedding", _embedding_ty, _embedding_lower, _embedding_vj
 SPARSE_EMBEDDING = Operator("embedding", _embedding_ty, _embedding_lower, _embedding_rows_vjp, saves=((1, (0,)),))
 
 
-def _flat(b: Any, indices: Any) -> Any:
-    n = 1
-    for s in indices.shape:
-        n *= s
-    return b.reshape(b.cast(indices, int64), (n,))
+def _looked_up(fn: Fn) -> Lookup | None:
+    """Where a call has looked up its rows; None if the gradients of rows depend on how often they were."""
+    _, scale, late = fn.attrs
+    at = None if scale else column(fn, 1)
+    return None if at is None else Lookup(at, fn.ins[0].shape[0], late, EMBEDDING_BACKWARD)
+
+
+looks_up(EMBEDDING, _looked_up)
 
 
 def _embedding_backward_lower(b: Any, attrs: Any, g: Any, indices: Any) -> Any:
     rows, padding, scale, late = attrs
-    at = _rows(b, _flat(b, indices), rows, late)
+    at = flat_rows(b, indices, rows, late)
     dt = wide(g.dtype)
     values = b.reshape(b.cast(g, dt), (at.shape[0], g.shape[-1]))
     if scale:

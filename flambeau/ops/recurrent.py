@@ -13,6 +13,7 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._composite import _gradients
 from ._registry import call, function, is_tensor, view
+from ._row_products import moves_rows
 from .creation import arange
 from .dropout import dropout as dropped
 from .from_data import tensor
@@ -319,6 +320,14 @@ _UNGROUPED, _UNGROUPED_IN_PLACE = [
     Operator("ungrouped", lambda tys, a: a[0], _ungrouped_lower, _ungrouped_vjp, grad_name=f"TransposeBackward{n}")
     for n in (0, 1)
 ]
+
+
+def _index_in_groups(fn: Any, at: Any) -> Any:
+    t, group = fn.attrs
+    return call(_GROUPED, (at,), (ty((t.shape[0], 1), at._ty.dtype), group))
+
+
+moves_rows(_GROUPED, _index_in_groups)
 
 
 @function()
