@@ -127,7 +127,7 @@ _SUBMODULES = frozenset(
 _LAZY_NAMES = {
     "__version__": "torch_version", "__flambeau_version__": "version", "OutOfMemoryError": "cuda",
     "save": "serialization", "load": "serialization", "UntypedStorage": "storage", "TypedStorage": "storage",
-    "is_storage": "storage",
+    "is_storage": "storage", "Storage": "_tensor_types",
     **{f"{kind}Storage": "storage" for kind in "Double Float Half BFloat16 Long Int Short Char Byte Bool ComplexDouble "
        "ComplexFloat".split()},
 }  # fmt: skip

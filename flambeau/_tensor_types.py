@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes
-from .device import strided
+from .device import refuse_device, strided
 from .graph.tensor_base import TensorBase
 from .graph.types import Size
 from .ops.creation import empty
 from .ops.from_data import legacy_tensor
-from .storage import TypedStorage, UntypedStorage
+from .storage import FloatStorage, TypedStorage, UntypedStorage
 
 _OPTIONS = (
     "TensorOptions(dtype={}, device=cpu, layout=Strided, requires_grad=false (default), "
@@ -40,7 +40,9 @@ class tensortype(type):
 
         Raises:
             TypeError: the argument is neither, or a tensor of another dtype.
+            RuntimeError: another device than the CPU.
         """
+        refuse_device(device)
         data = (*args, *named.values())
         if not data:
             return empty(0, dtype=cls.dtype)
@@ -80,6 +82,7 @@ class _SparseType(tensortype):
         return cls.make(size=size, dtype=cls.dtype, **named)
 
 
+Storage = FloatStorage  # torch.Storage
 tensortype.__module__ = "torch"
 _C_WORDS = {dtypes.float32: "float", dtypes.float64: "double", dtypes.int64: "long int", dtypes.int32: "int",
             dtypes.bool_: "bool", dtypes.uint8: "unsigned char", dtypes.int8: "signed char", dtypes.int16: "short int",

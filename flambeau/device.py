@@ -127,6 +127,18 @@ def chosen(d: Any = None) -> device:
     return CPU
 
 
+def refuse_device(d: Any, own: device = CPU) -> None:
+    """Raises unless ``d`` is None or names a device of the kind that an old constructor makes tensors on.
+
+    Raises:
+        RuntimeError: another kind of device.
+    """
+    if d is not None and device(d).type != own.type:
+        raise RuntimeError(
+            f"legacy constructor expects device type: {own.type} but device type: {device(d).type} was passed"
+        )
+
+
 class _Named:
     __slots__ = ("name",)
 

@@ -110,7 +110,7 @@ def type_text(dt: dtype) -> str:
 C_NAMES = {
     bool_: "bool", uint8: "unsigned char", int8: "signed char", int16: "short int", int32: "int", int64: "long int",
     float16: "c10::Half", bfloat16: "c10::BFloat16", float32: "float", float64: "double",
-    complex64: "c10::complex<float>", complex128: "c10::complex<double>",
+    complex32: "c10::complex<c10::Half>", complex64: "c10::complex<float>", complex128: "c10::complex<double>",
 }  # fmt: skip
 
 _FROM_NUMPY = {
@@ -175,7 +175,11 @@ _PROMOTED: dict[tuple[dtype, dtype], dtype] = {}
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The smallest dtype that holds both (``torch.promote_types``)."""
+    """The smallest dtype that holds both (``torch.promote_types``).
+
+    Raises:
+        RuntimeError: one has 8 bits and is a float, the other is another dtype.
+    """
     if type1 is type2:
         return type1
     known = _PROMOTED.get((type1, type2))
@@ -190,9 +194,16 @@ def refuse_quantised(d: dtype) -> None:
         raise NotImplementedError(f"{d} is not supported: there are no quantised tensors; use float16 or bfloat16")
 
 
+_FLOAT8 = {float8_e4m3fn, float8_e5m2}
+
+
 def _promote(a: dtype, b: dtype) -> dtype:
     refuse_quantised(a)
     refuse_quantised(b)
+    if _FLOAT8 & {a, b}:
+        raise RuntimeError(
+            f"Promotion for Float8 Types is not supported, attempted to promote {SCALAR_NAMES[a]} and {SCALAR_NAMES[b]}"
+        )
     if a.kind == "b" or b.kind == "b":
         return b if a.kind == "b" else a
     if a.kind == "c" or b.kind == "c":

@@ -63,6 +63,16 @@ class UntypedStorage:
             return cls()
         return cls(new_storage(np.asarray(np.memmap(path, np.uint8, "r+" if shared else "c", shape=(nbytes,)))))
 
+    @property
+    def filename(self) -> str | None:
+        """The file that the memory is mapped from, if writes reach it."""
+        memory: Any = realised(self._s)
+        while isinstance(memory, np.ndarray):
+            if isinstance(memory, np.memmap) and memory.mode == "r+":
+                return str(memory.filename)
+            memory = memory.base
+        return None
+
     def _memory(self, np_type: Any) -> np.ndarray:
         return seen_as(np.ascontiguousarray(realised(self._s)).reshape(-1), np_type)
 

@@ -15,7 +15,7 @@ from .autograd.memo import replay
 from .compiler.flight import land
 from .compiler.numpy import seen_as, to_values
 from .compiler.numpy import strided as _strided_view
-from .device import CPU, META, device, strided
+from .device import CPU, META, device, refuse_device, strided
 from .device import device as _Device
 from .graph.epoch import complete_all, threads
 from .graph.fn import AccumulateGrad, Fn, Out, RemovableHandle, hooks_of
@@ -55,6 +55,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """``Tensor(2, 3)`` is uninitialised memory, ``Tensor([1, 2])`` a float tensor of the data."""
+        if "device" in kwargs:
+            refuse_device(kwargs["device"])
         return _legacy(cls, dtypes.get_default_dtype(), args)
 
     @staticmethod

@@ -1046,3 +1046,51 @@ def test_a_failure_leaves_pending_work_alone() -> None:
     with pytest.raises(torch.linalg.LinAlgError):
         torch.linalg.cholesky(x - x)
     assert y.tolist() == [[4.0, 4.0], [4.0, 4.0]]
+
+
+V, M = torch.ones(2), torch.ones(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("equation", "operands", "message"),
+    [
+        (". ..", (V,), "found '.' for operand 0 that is not part of any ellipsis"),
+        ("... ...", (V,), "found '.' for operand 0 for which an ellipsis was already found"),
+        ("a->... .", (V,), "found '.' for output but an ellipsis (...) was already found"),
+        ("a->..", (V,), "found '.' for output that is not part of any ellipsis (...)"),
+        ("a->1", (V,), "invalid subscript given at index 3 in the equation string, subscripts must be in [a-zA-Z]"),
+        ("ab->a->b", (M,), "invalid subscript given at index 5 in the equation string, subscripts must be in [a-zA-Z]"),
+        ("...,...", (M, torch.ones(2, 3)), "dimension 1 covered by ellipsis in operand 1has size 3 which does not "
+         "broadcast with previously seen ellipsis with size 2 for the respective dimension"),
+    ],
+)  # fmt: skip
+def test_equations_that_do_not_fit(equation: str, operands: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.einsum(equation, *operands)
+    assert str(caught.value) == f"einsum(): {message}"
+
+
+def test_equations_that_fit() -> None:
+    assert torch.einsum("a b-> b  a", torch.tensor([[1.0, 2], [3, 4]])).tolist() == [[1, 3], [2, 4]]
+    assert torch.einsum("... a, ...", M, torch.ones(1)).tolist() == [[1, 1], [1, 1]]
+    assert torch.einsum("...,...", torch.ones(1, 0), torch.ones(3, 1)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("subscript", [-1, 52])
+def test_sublists_name_letters(subscript: int) -> None:
+    with pytest.raises(ValueError, match=r"subscript in subscript list is not within the valid range \[0, 52\)"):
+        torch.einsum(V, [subscript])
+
+
+@pytest.mark.parametrize(("name", "args"), [("eig", ()), ("symeig", ()), ("solve", (M,)), ("lstsq", (M,))])
+def test_removed_methods_say_what_to_use(name: str, args: tuple[Any, ...]) -> None:
+    with pytest.raises(RuntimeError, match="deprecated since version 1.9 and is now removed"):
+        getattr(M, name)(*args)
+
+
+@pytest.mark.parametrize("rcond", [0.0, 1.0, 2.0])
+def test_gelsd_takes_a_bound_of_its_own_for_what_is_no_part(rcond: float) -> None:
+    a, b = torch.diag(torch.tensor([3.0, 2.0, 0.5])), torch.tensor([[1.0], [2.0], [3.0]])
+    found = torch.linalg.lstsq(a, b, rcond=rcond, driver="gelsd")
+    assert int(found.rank) == 3
+    assert torch.allclose(found.solution, torch.tensor([[1 / 3], [1.0], [6.0]]))

@@ -58,3 +58,16 @@ def test_views_are_still_views_when_loaded(dtype: torch.dtype) -> None:
 def test_numpy_has_no_such_numbers(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match="Got unsupported ScalarType Float8_"):
         torch.zeros(1, dtype=dtype).numpy()
+
+
+@BOTH
+def test_other_dtypes_are_not_promoted(dtype: torch.dtype) -> None:
+    x = torch.zeros(2, dtype=dtype)
+    name = {torch.float8_e4m3fn: "Float8_e4m3fn", torch.float8_e5m2: "Float8_e5m2"}[dtype]
+    for call in (lambda: torch.promote_types(dtype, torch.float32), lambda: torch.cat([x, torch.zeros(2)])):
+        with pytest.raises(RuntimeError) as caught:
+            call()
+        assert str(caught.value) == (
+            f"Promotion for Float8 Types is not supported, attempted to promote {name} and Float"
+        )
+    assert torch.promote_types(dtype, dtype) is torch.result_type(x, torch.tensor(1.0)) is dtype

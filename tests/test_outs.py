@@ -154,3 +154,66 @@ def test_sizes_of_complex_numbers_are_stored_as_wider_dtypes() -> None:
         torch.abs(x, out=torch.zeros(2, dtype=torch.int64))
     with pytest.raises(RuntimeError, match="Found dtype Double but expected Float"):
         torch.abs(x.real, out=torch.zeros(2, dtype=torch.float64))
+
+
+EYE, ONES = torch.eye(3), torch.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("linalg.cond", lambda out: torch.linalg.cond(EYE, out=out)),
+        ("linalg.pinv", lambda out: torch.linalg.pinv(EYE, out=out)),
+        ("cholesky_inverse", lambda out: torch.cholesky_inverse(EYE, out=out)),
+        ("cholesky_solve", lambda out: torch.cholesky_solve(EYE, EYE, out=out)),
+        ("torch.linalg.householder_product", lambda out: torch.linalg.householder_product(EYE, ONES, out=out)),
+        ("tensorinv", lambda out: torch.linalg.tensorinv(torch.eye(4).view(2, 2, 2, 2), out=out)),
+    ],
+)
+def test_results_that_are_converted_where_no_kind_of_number_is_lost(name: str, call: Any) -> None:
+    wide = call(zeros(torch.float64, 0))
+    assert wide.dtype is torch.float64
+    assert torch.equal(wide, call(None).double())
+    with pytest.raises(RuntimeError) as caught:
+        call(zeros(torch.int32, 0))
+    assert str(caught.value) == (
+        f"{name}: Expected result to be safely castable from Float dtype, but got result with dtype Int"
+    )
+
+
+def test_which_of_several_results_is_not_converted() -> None:
+    right, wrong = zeros(torch.complex64, 0), zeros(torch.float32, 0)
+    text = "torch.linalg.eig: Expected eigen{0} to be safely castable from ComplexFloat dtype, but got eigen{0} with"
+    for part, out in (("values", (wrong, right)), ("vectors", (right, wrong))):
+        with pytest.raises(RuntimeError, match=text.format(part)):
+            torch.linalg.eig(EYE, out=out)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda out: torch.linalg.multi_dot([EYE, EYE], out=out), "multi_dot(): expected out tensor to have dtype "
+         "float but got double"),
+        (lambda out: torch.linalg.norm(EYE, out=out), "linalg.norm expected out tensor dtype Float but got: Double"),
+        (lambda out: torch.linalg.matrix_norm(EYE, out=out), "linalg.matrix_norm expected out tensor dtype Float but "
+         "got: Double"),
+        (lambda out: torch.linalg.vecdot(ONES, ONES, out=out), "linalg.vecdot: Expected out of dtypeFloat but found "
+         "Double"),
+        (lambda out: torch.tensordot(EYE, EYE, 1, out=out), "tensordot: Expected the output tensor to have dtype "
+         "Float, but got an output tensor with dtype Double"),
+        (lambda out: torch.mv(EYE, ONES, out=out), DOUBLE),
+        (lambda out: torch.linalg.solve_triangular(EYE, EYE, upper=True, out=out), "expected scalar type Float but "
+         "found Double"),
+    ],
+)  # fmt: skip
+def test_products_and_norms_say_so_in_their_own_words(call: Any, message: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        call(zeros(torch.float64, 0))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("call", [lambda **kw: torch.eye(3, **kw), lambda **kw: torch.arange(3, **kw)])
+def test_a_dtype_beside_an_out_of_another(call: Any) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        call(dtype=torch.int64, out=zeros(torch.float32, 3))
+    assert str(caught.value) == "dtype Long does not match dtype of out parameter (Float)"

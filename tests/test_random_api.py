@@ -208,3 +208,15 @@ def test_what_is_no_generator_is_refused() -> None:
     for call in (lambda: torch.rand(1, generator=3), lambda: torch.randperm(3, generator="cpu")):
         with pytest.raises(TypeError, match="argument 'generator' must be torch.Generator, not (int|str)"):
             call()
+
+
+def test_complex_numbers_of_two_halves() -> None:
+    torch.manual_seed(1)
+    x, y = torch.randn(3, dtype=torch.complex32), torch.rand(2, dtype=torch.complex32)
+    assert x.dtype is y.dtype is torch.complex32
+    assert x.to(torch.complex64).tolist() == [
+        0.467529296875 + 0.188720703125j, 0.043609619140625 + 0.439453125j, -0.319580078125 - 0.11749267578125j
+    ]  # fmt: skip
+    assert y.to(torch.complex64).tolist() == [0.6826171875 + 0.30517578125j, 0.463623046875 + 0.455078125j]
+    with pytest.raises(RuntimeError, match="must be a floating point but you specified c10::complex<c10::Half>"):
+        x.cauchy_()

@@ -829,3 +829,13 @@ def test_slots_of_classes_of_tensors_are_copied_and_saved() -> None:
         assert type(y) is Slotted and y.tolist() == [1, 1] and y.note == "own"
         assert y.left.tolist() == [0, 0, 0] and not hasattr(y, "right")
     assert copy.deepcopy(x).left is not x.left
+
+
+def test_the_file_of_a_mapped_storage(tmp_path: Any) -> None:
+    path = str(tmp_path / "numbers")
+    np.arange(4.0).tofile(path)
+    mapped = torch.from_file(path, shared=True, size=4, dtype=torch.float64)
+    assert mapped.untyped_storage().filename == torch.UntypedStorage.from_file(path, True, 32).filename == path
+    assert torch.from_file(path, shared=False, size=4, dtype=torch.float64).untyped_storage().filename is None
+    assert torch.ones(2).untyped_storage().filename is None
+    assert torch.Storage is torch.FloatStorage

@@ -389,6 +389,9 @@ METHODS: dict[str, str] = {
     "reductions": """
     all any count_nonzero mean nanmean nansum prod sum sum_to_size
     """,
+    "removed": """
+    eig lstsq solve symeig
+    """,
     "resizing": """
     resize resize_ resize_as resize_as_
     """,

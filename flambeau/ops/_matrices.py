@@ -14,6 +14,7 @@ from ..graph.epoch import threads
 from ..graph.types import Ty, permuted_strides, ty
 from ._arguments import _in_torch_words
 from ._checks import not_implemented
+from ._refused_outs import check_exact_dtype
 from ._registry import into, is_tensor
 from ._signatures import NUMPY_NAMES
 from ._types import broadcast_shape
@@ -300,17 +301,16 @@ def check(info: Any, name: str, message: str) -> None:
         raise LinAlgError(f"{name}: {found[0]}{message.format(found[1])}")
 
 
-def into_exactly(result: Any, out: Any, name: str) -> Any:
-    """As ``into``, where ``out`` must have the result's dtype."""
+def into_exactly(result: Any, out: Any, name: str, part: int = 0) -> Any:
+    """As ``into``, where ``out`` must have the result's dtype, or one that the operator's results are converted to."""
     if out is None:
         return result
     if isinstance(result, tuple):
         if len(out) != len(result):
             raise TypeError(f"expected tuple of {len(result)} elements but got {len(out)}")
-        return type(result)([into_exactly(r, o, name) for r, o in zip(result, out)])
+        return type(result)([into_exactly(r, o, name, i) for i, (r, o) in enumerate(zip(result, out))])
     if out._ty.dtype is not result._ty.dtype:
-        raise RuntimeError(f"Expected out tensor to have dtype {C_NAMES[result._ty.dtype]}, but got "
-                           f"{C_NAMES[out._ty.dtype]} instead")  # fmt: skip
+        check_exact_dtype(name, result._ty.dtype, out._ty.dtype, part)
     return into(result, out, name)
 
 

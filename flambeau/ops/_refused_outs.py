@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..dtypes import C_NAMES, SCALAR_NAMES, dtype
+from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..graph.epoch import node_of
 from ..graph.node import VIEW, Node
 from ..graph.types import Ty
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Where an operator is not named, the result is converted.
 _EXACT = """
-addmm addmv baddbmm bmm mm matmul linear cross linalg_cross linalg_eigh linalg_vector_norm diag gather take_along_dim
+addmm addmv baddbmm bmm mm mv matmul linear cross linalg_cross linalg_eigh linalg_vector_norm diag gather take_along_dim
 index_add index_copy index_reduce scatter scatter_add scatter_reduce isin softmax log_softmax msort renorm tril triu
 alias_copy as_strided_copy diagonal_copy expand_copy permute_copy split_with_sizes_copy squeeze_copy t_copy
 transpose_copy unbind_copy unfold_copy unsqueeze_copy view_copy
@@ -31,6 +31,36 @@ _TEXTS = {
     **dict.fromkeys(("quantile", "nanquantile"), "quantile() out tensor must be same dtype as the input tensor"),
     "take": "take(): self and out expected to have the same dtype, but got self.dtype = {0} and out.dtype = {1}",
     "frexp": "torch.frexp() expects mantissa to have dtype {0} but got {1}",
+    **dict.fromkeys(
+        ("tensordot", "inner"),
+        "tensordot: Expected the output tensor to have dtype {2}, but got an output tensor with dtype {3}",
+    ),
+    **dict.fromkeys(
+        ("linalg_multi_dot", "chain_matmul"), "multi_dot(): expected out tensor to have dtype {0} but got {1}"
+    ),
+    "linalg_matrix_norm": "linalg.matrix_norm expected out tensor dtype {2} but got: {3}",
+    "linalg_norm": "linalg.norm expected out tensor dtype {2} but got: {3}",
+    "linalg_solve_triangular": "expected scalar type {2} but found {3}",
+    "linalg_vecdot": "linalg.vecdot: Expected out of dtype{2} but found {3}",
+    "ormqr": "torch.ormqr: Expected input and result to have the same dtype, but input has dtype{2} and result has "
+             "dtype {3}",
+    "histc": "torch.histogram: input tensor and hist tensor should have the same dtype, but got input {0} and hist {1}",
+}  # fmt: skip
+# Results that are converted where no kind of number is lost: PyTorch's name of the operator, and those of the results.
+_CONVERTED = {
+    "cholesky": ("cholesky", "result"),
+    "cholesky_inverse": ("cholesky_inverse", "result"),
+    "cholesky_solve": ("cholesky_solve", "result"),
+    "geqrf": ("torch.geqrf", "a", "tau"),
+    "linalg_cond": ("linalg.cond", "result"),
+    "linalg_eig": ("torch.linalg.eig", "eigenvalues", "eigenvectors"),
+    "linalg_eigvals": ("torch.linalg.eigvals", "eigenvalues"),
+    "linalg_householder_product": ("torch.linalg.householder_product", "result"),
+    "linalg_lstsq": ("torch.linalg.lstsq", "solution", "solution", "rank", "singular_values"),
+    "linalg_matrix_rank": ("torch.linalg.matrix_rank", "result"),
+    "linalg_pinv": ("linalg.pinv", "result"),
+    "linalg_tensorinv": ("tensorinv", "result"),
+    "linalg_tensorsolve": ("tensorsolve", "result"),
 }  # fmt: skip
 # PyTorch does not look here, nor in its linalg functions, most of which work on a copy.
 _FREE = frozenset(
@@ -40,15 +70,32 @@ _FREE = frozenset(
 _ANYWHERE = frozenset(("cross", "linalg_cross", "gather", "index_select", "take", "take_along_dim"))
 
 
-def check_dtype(name: str, result: dtype, out: dtype) -> None:
-    """Refuses an ``out`` of another dtype in the words of the operators that convert nothing.
+def check_dtype(name: str, result: dtype, out: dtype, part: int = 0) -> None:
+    """Refuses an ``out`` of another dtype in the words of the operator; ``part`` says which of its results it is for.
 
     Raises:
-        RuntimeError: the operator is one of these.
+        RuntimeError: the operator converts nothing, or not to this dtype.
     """
+    if name in _CONVERTED and not can_cast(result, out):
+        operator, *parts = _CONVERTED[name]
+        raise RuntimeError(
+            f"{operator}: Expected {parts[part]} to be safely castable from {SCALAR_NAMES[result]} dtype, but got "
+            f"{parts[part]} with dtype {SCALAR_NAMES[out]}"
+        )
     text = _TEXTS.get(name)
     if text is not None:
         raise RuntimeError(text.format(C_NAMES[result], C_NAMES[out], SCALAR_NAMES[result], SCALAR_NAMES[out], name))
+
+
+def check_exact_dtype(name: str, result: dtype, out: dtype, part: int) -> None:
+    """Refuses an ``out`` of another dtype unless the operator converts its results.
+
+    Raises:
+        RuntimeError: it does not, or not to this dtype.
+    """
+    check_dtype(name, result, out, part)
+    if name not in _CONVERTED:
+        raise RuntimeError(_TEXTS["mm"].format(C_NAMES[result], C_NAMES[out]))
 
 
 def check_memory(name: str, result: TensorBase, out: TensorBase) -> None:

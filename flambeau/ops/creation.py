@@ -592,6 +592,8 @@ def arange(
     _check_finite(start, end)
     whole = all(isinstance(v, int) for v in (start, end, step))
     dt = as_dtype(dtype) or (out.dtype if out is not None else int64 if whole else get_default_dtype())
+    if out is not None:
+        check_out_dtype(dt, out)
     if dt is int64 and not whole:
         # PyTorch truncates each argument before it counts, for this dtype alone.
         start, end, step = [v if isinstance(v, int) or not math.isfinite(v) else int(v) for v in (start, end, step)]

@@ -59,29 +59,31 @@ def _product(x: Any, y: Any, both: list[int], left: list[int], summed: list[int]
 # ---- the equation
 
 
-def _subscripts(text: str, where: str) -> list[str]:
-    """One character a subscript, ``ELLIPSIS`` for three dots.
+def _subscripts(equation: str, start: int, stop: int, where: str, dots: str) -> list[str]:
+    """One character a subscript of a part of the equation, ``ELLIPSIS`` for three dots; ``dots`` says that there are
+    some already.
 
     Raises:
         RuntimeError: another character, or dots that are not three.
     """
-    out = []
-    text = text.replace(" ", "")
-    i = 0
-    while i < len(text):
-        if text[i] == ".":
-            if text[i : i + 3] != "...":
-                raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
+    out: list[str] = []
+    i = start
+    while i < stop:
+        c = equation[i]
+        if c == ".":
             if ELLIPSIS in out:
-                raise RuntimeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
+                raise RuntimeError(f"einsum(): found '.' for {where} {dots} already found")
+            if equation[i : min(i + 3, stop)] != "...":
+                named = " (...)" if where == "output" else ""
+                raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis{named}")
             out.append(ELLIPSIS)
-            i += 3
-            continue
-        if text[i] not in LETTERS:
+            i += 2
+        elif c in LETTERS:
+            out.append(c)
+        elif c != " ":
             raise RuntimeError(
                 f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]"
             )
-        out.append(text[i])
         i += 1
     return out
 
@@ -93,15 +95,20 @@ _NO_OPERAND = (
 
 
 def _parse(equation: str, tensors: list[Any]) -> tuple[list[list[str]], list[str] | None]:
-    left, arrow, right = equation.partition("->")
+    left, arrow, _ = equation.partition("->")
     parts = left.split(",")
     if len(parts) < len(tensors):
         raise RuntimeError("einsum(): more operands were provided than specified in the equation")
     if len(parts) > len(tensors):
         raise RuntimeError("einsum(): fewer operands were provided than specified in the equation")
-    return [_subscripts(p, f"operand {i}") for i, p in enumerate(parts)], _subscripts(
-        right, "output"
-    ) if arrow else None
+    inputs, at = [], 0
+    for i, part in enumerate(parts):
+        stop = at + len(part)
+        inputs.append(_subscripts(equation, at, stop, f"operand {i}", "for which an ellipsis was"))
+        at = stop + 1
+    if not arrow:
+        return inputs, None
+    return inputs, _subscripts(equation, at + 1, len(equation), "output", "but an ellipsis (...) was")
 
 
 def _ellipsis_size(inputs: list[list[str]], tensors: list[Any]) -> int:
@@ -139,14 +146,17 @@ def _output(inputs: list[list[str]], output: list[str] | None) -> list[str]:
     return output
 
 
-def _check_sizes(inputs: list[list[str]], tensors: list[Any]) -> None:
+def _check_sizes(inputs: list[list[str]], tensors: list[Any], dots: int) -> None:
     sizes: dict[str, int] = {}
+    covered = [1] * dots
     for i, (labels, x) in enumerate(zip(inputs, tensors)):
         own: dict[str, int] = {}
         at = 0
         for c in labels:
             if c == ELLIPSIS:
-                at += x._ty.ndim - len(labels) + 1
+                n = x._ty.ndim - len(labels) + 1
+                _check_covered(covered, i, at, x._ty.shape[at : at + n])
+                at += n
                 continue
             n, have = x._ty.shape[at], sizes.get(c, 1)
             if own.setdefault(c, n) != n:
@@ -160,6 +170,20 @@ def _check_sizes(inputs: list[list[str]], tensors: list[Any]) -> None:
                 )
             sizes[c] = n if have == 1 else have
             at += 1
+
+
+def _check_covered(covered: list[int], operand: int, at: int, shape: tuple[int, ...]) -> None:
+    """Raises if the dimensions under an operand's ellipsis, from ``at`` on, do not broadcast with ``covered``, those of
+    the operands before it, and notes them there."""
+    first = len(covered) - len(shape)
+    for k, n in enumerate(shape):
+        have = covered[first + k]
+        if n != 1 and have not in (1, n):
+            raise RuntimeError(
+                f"einsum(): dimension {at + k} covered by ellipsis in operand {operand}has size {n} which does not "
+                f"broadcast with previously seen ellipsis with size {have} for the respective dimension"
+            )
+        covered[first + k] = n if have == 1 else have
 
 
 def _aligned(x: Any, labels: list[str], order: list[str], dots: int) -> Any:
@@ -200,7 +224,7 @@ def einsum(*args: Any) -> Any:
     inputs, output = _parse(equation, tensors)
     dots = _ellipsis_size(inputs, tensors)
     output = _output(inputs, output)
-    _check_sizes(inputs, tensors)
+    _check_sizes(inputs, tensors, dots)
     return _evaluate(inputs, output, tensors, dots)
 
 
@@ -213,9 +237,15 @@ def _arguments(args: tuple[Any, ...]) -> tuple[str, list[Any]]:
     return args[0], list(tensors)
 
 
+def _letter(subscript: int) -> str:
+    if subscript >= 0 and subscript < len(LETTERS):
+        return LETTERS[subscript]
+    raise ValueError("einsum(): subscript in subscript list is not within the valid range [0, 52)")
+
+
 def _from_sublists(args: tuple[Any, ...]) -> tuple[str, list[Any]]:
     def text(sublist: Any) -> str:
-        return "".join("..." if s is Ellipsis else LETTERS[s] for s in sublist)
+        return "".join("..." if s is Ellipsis else _letter(s) for s in sublist)
 
     pairs = len(args) // 2
     left = ",".join(text(args[2 * k + 1]) for k in range(pairs))

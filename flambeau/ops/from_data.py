@@ -346,8 +346,15 @@ def _shape(data: Any) -> list[int]:
             raise ValueError(f"too many dimensions '{type(data).__name__}'")
         if not shape[-1]:
             break
-        data = data[0]
+        data = _first(data)
     return shape
+
+
+def _first(data: Any) -> Any:
+    try:
+        return data[0]
+    except Exception:
+        raise ValueError(f"could not determine the shape of object type '{type(data).__name__}'") from None
 
 
 def _inferred(data: Any) -> dtype:
@@ -364,6 +371,8 @@ def _inferred(data: Any) -> dtype:
         raise RuntimeError(f"Could not infer dtype of {type_name(data)}")
     found: dtype | None = None
     for item in data:
+        if item is data:
+            raise TypeError("new(): self-referential lists are incompatible")
         dt = _inferred(item)
         found = dt if found is None or found is dt else promote_types(found, dt)
     return found or get_default_dtype()

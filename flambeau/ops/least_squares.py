@@ -220,12 +220,14 @@ def lstsq(input: Any, b: Any, rcond: float | None = None, *, driver: str | None 
 
 
 def _least_part(driver: str, rcond: float | None, eps: float, size: int) -> float:
-    """Singular values up to this part of the largest count as zero; LAPACK has its own where ``rcond`` is negative."""
+    """Singular values up to this part of the largest count as zero; LAPACK has its own where ``rcond`` is negative,
+    and gelsd where it is not between 0 and 1."""
     if driver == "gels":
         return 0.0
     if rcond is None:
         return eps * size
-    return eps if rcond < 0 and driver in ("gelsd", "gelss") else float(rcond)
+    own = (driver == "gelss" and rcond < 0) or (driver == "gelsd" and not 0 < rcond < 1)
+    return eps if own else float(rcond)
 
 
 def _with_residuals(a: Any, b: Any, bound: float, vector: bool, driver: str, result: Any) -> Any:

@@ -128,7 +128,7 @@ def norm(
     dims = None if dim is None else int_tuple(dim)
     n = input._ty.ndim
     if isinstance(ord, str):
-        return matrix_norm(input, ord, dims or (-2, -1), keepdim, dtype=dtype, out=out)
+        return into_exactly(_matrix_norm(input, ord, dims or (-2, -1), keepdim, dtype), out, "linalg_norm")
     if ord is not None:
         if dims is not None and len(dims) not in (1, 2):
             raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
@@ -137,8 +137,9 @@ def norm(
                 f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {n}D."
             )
         if (dims is not None and len(dims) == 2) or (dims is None and n == 2):
-            return matrix_norm(input, ord, dims or (0, 1), keepdim, dtype=dtype, out=out)
-    return _vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype, out=out)
+            return into_exactly(_matrix_norm(input, ord, dims or (0, 1), keepdim, dtype), out, "linalg_norm")
+    result = _vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
+    return into_exactly(result, out, "linalg_norm")
 
 
 @function()

@@ -167,7 +167,7 @@ def refuse_dtype(kernel: str, d: dtype) -> None:
 
 def check_kind(kernel: str, d: dtype, kinds: str) -> None:
     """Raises unless the dtype's kind is one of ``kinds`` (letters of ``dtype.kind``)."""
-    if d.kind not in kinds or d.name in ("complex32", "float8_e4m3fn", "float8_e5m2"):
+    if d.kind not in kinds or d.name in ("float8_e4m3fn", "float8_e5m2"):
         refuse_dtype(kernel, d)
 
 
@@ -200,10 +200,14 @@ def uniform_sampler(low: float = 0.0, high: float = 1.0) -> Sampler:
     return sample
 
 
+_HELD_BY = {"e": np.float32, "f": np.float32, "d": np.float64}  # complex32 is kept as pairs of float32
+
+
 def _parts(t: Ty, values: Callable[[int], np.ndarray]) -> np.ndarray:
     """Real values, or complex ones whose real and imaginary parts come in turn."""
     if t.dtype.kind == "c":
-        return values(2 * t.numel).view(t.dtype.np)
+        parts = values(2 * t.numel)
+        return parts.astype(_HELD_BY[parts.dtype.char], copy=False).view(t.dtype.np)
     return values(t.numel)
 
 

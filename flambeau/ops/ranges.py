@@ -231,6 +231,8 @@ def eye(
         if k < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {k}")
     dt = as_dtype(dtype) or (out.dtype if out is not None else get_default_dtype())
+    if out is not None:
+        check_out_dtype(dt, out)
     return with_grad(into(call(EYE, (), (n, m, dt)), out, "eye"), requires_grad, where)
 
 

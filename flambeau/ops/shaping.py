@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import chosen
+from ..device import chosen, refuse_device
 from ..dtypes import int64
 from ..graph.types import permuted_strides, ty
 from ._arguments import tensor_first
@@ -176,8 +176,13 @@ def get_device(input: Any) -> int:
 
 
 @method()
-def new(self: Any, *args: Any, size: Any = None) -> Any:
-    """A tensor of this tensor's dtype from sizes or data."""
+def new(self: Any, *args: Any, size: Any = None, device: Any = None) -> Any:
+    """A tensor of this tensor's dtype from sizes or data.
+
+    Raises:
+        RuntimeError: another device than this tensor's.
+    """
+    refuse_device(device, self.device)
     if size is not None:
         return self.new_empty(size)
     if len(args) == 1 and not isinstance(args[0], int) and not hasattr(args[0], "numel"):
