@@ -173,6 +173,7 @@ def _promoted(p: Program, inputs: list[Any]) -> Any:
         found = _compiled(p, inputs, found_only=True)
         if found is not None:
             return found
+    limited = p.cache = limited.joined(p)
     limit = limited.limit
     if limited.asked is None and limited.worth > LEAST and limited.ran >= max(2, EARLY * limit):
         limited.asked = _ask(p, inputs) or False

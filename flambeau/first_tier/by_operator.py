@@ -34,7 +34,7 @@ from ..graph.realisation import exit_hooks
 from ..graph.types import Ty, ty
 from .more_samples import SPARED, Apart, of_fewer, with_more
 from .moving import is_itself, moving, turned
-from .paying import FREE, SHARE, Limited, worth
+from .paying import FEW, FREE, JOINED_AFTER, SHARE, Limited, worth
 from .shared_plans import FUSED, UNIFORM, every_size, form_of, results
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class FirstTier(Limited):
         """
         at = {n: k for k, n in enumerate(order)}
         self.roots = [at[r] for r in roots]
-        last = _last_uses([n for n in order if n in read], at, self.roots)
+        needed = [n for n in order if n in read]
+        last = dict(zip(needed, last_uses([tuple([at[i] for i in n.ins]) for n in needed], self.roots)))
         strides: dict[Node, Any] = {}
         calls = 0
         stored = {n: roots[k].ty.strides for n, k in stored_nodes(roots).items()}
@@ -133,6 +134,14 @@ class FirstTier(Limited):
         if n.ty.dtype is bfloat16:  # is converted
             self.seconds += ELEMENT * n.ty.numel
         self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
+
+    def joined(self, p: Program) -> FirstTier:
+        """What runs the program from its next run on: chains of maps as single calls, where that pays."""
+        if self.runs != JOINED_AFTER or len(self.steps) < FEW or type(self) is not FirstTier:
+            return self
+        from .chains import joined
+
+        return joined(p, self) or self
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
@@ -189,19 +198,18 @@ def stored_nodes(roots: Sequence[Node]) -> dict[Node, int]:
     return found
 
 
-def _last_uses(order: list[Node], at: dict[Node, int], roots: list[int]) -> dict[Node, tuple[int, ...]]:
-    """For each node, which of its inputs nobody needs after it."""
+def last_uses(steps: Sequence[tuple[int, ...]], roots: Sequence[int]) -> list[tuple[int, ...]]:
+    """For each step, by the values that it takes, which of these nobody needs after it."""
     seen = set(roots)
-    last: dict[Node, tuple[int, ...]] = {}
-    for n in reversed(order):
+    last: list[tuple[int, ...]] = []
+    for ins in reversed(steps):
         own: tuple[int, ...] = ()
-        for x in n.ins:
-            k = at[x]
+        for k in ins:
             if k not in seen:
                 seen.add(k)
                 own += (k,)
-        last[n] = own
-    return last
+        last.append(own)
+    return last[::-1]
 
 
 # ---- memory
@@ -299,7 +307,7 @@ def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
         _exact.clear()
     try:
         _refuse_float8(n)
-        structural = _STRUCTURAL.get(n.op)
+        structural = STRUCTURAL.get(n.op)
         if structural is not None:
             return structural(n, strides)
         return _moving(n, strides) or _of_more_samples(n, strides) or _of_form(n, strides)
@@ -541,6 +549,6 @@ def _layout(n: Node, strides: list[Any]) -> Operator:
     return Operator(lambda x: x, 0, 0, strides[0])
 
 
-_STRUCTURAL: dict[Any, Callable[[Node, list[Any]], Operator]] = {
+STRUCTURAL: dict[Any, Callable[[Node, list[Any]], Operator]] = {
     VIEW: _view, UPDATE: _update, PART: _part, LAYOUT: _layout,
 }  # fmt: skip

@@ -22,6 +22,8 @@ MANY = 1_000_000  # products
 SAVED = 0.5  # of the time that elements and products take: what compiled code saves; of the rest it saves all
 SHARE = 0.2  # of what compiling takes: what a run in the first tier may take,
 SHARE_OF_SIZES = 0.25  # where it is planned for all sizes: others may come next
+JOINED_AFTER = 4  # runs, after which a program is looked through for chains of maps (``chains``),
+FEW = 100  # unless it has fewer steps
 
 FREE = frozenset([LEAF, SCALAR, VIEW, LAYOUT, PART])
 PRODUCTS = frozenset(["mm", "addmm", "bmm", "baddbmm", "addbmm", "scaled_dot_product_attention"])
@@ -47,6 +49,10 @@ class Limited:
     runs: int
     together: list[int] | None = None
     asked: Any = None
+
+    def joined(self, p: Program) -> Limited:
+        """What runs the program from now on in this tier: itself, or something faster."""
+        return self
 
     @property
     def limit(self) -> int:

@@ -165,7 +165,7 @@ def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch:
     """Gives ``y`` a complete backward node."""
     if epoch.tape:
         settle(epoch)
-    fn = y._e = _unsaved_fn(op, ins, node)
+    fn = y._e = unsaved_fn(op, ins, node)
     if fn is None:
         y._w = -1
     elif op.saves:
@@ -274,13 +274,13 @@ def _deferred_several(ins: tuple[Any, ...], h: Several, epoch: Epoch) -> tuple[A
 
 def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn | None:
     """The autograd node of a call, or None if no input requires grad."""
-    fn = _unsaved_fn(op, ins, node)
+    fn = unsaved_fn(op, ins, node)
     if fn is not None and op.saves:
         save_inputs(fn, ins)
     return fn
 
 
-def _unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
+def unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
     """As ``record_fn``, with nothing saved yet."""
     edges = []
     grad = False
@@ -288,9 +288,11 @@ def _unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
         e = None
         if isinstance(x, TensorBase):
             e = x._e
-            if x._view is not None:
-                e = view_edge(x)
-                grad = grad or e is not None or x._view.base._e is not None
+            v = x._view
+            if v is not None:
+                if e is None or e.traced is not None or v.edge_version != (x._vc or x._s).version:
+                    e = view_edge(x)
+                grad = grad or e is not None or v.base._e is not None
             elif e is not None:
                 grad = True
                 if e.traced is not None:

@@ -15,13 +15,24 @@ from ._histories import rebase, requires_grad, version_of, view_edge
 from ._listing import FUNCTIONS, METHODS, export, function, method
 from ._outs import into, into_flat
 from ._overriding import copied as renamed
-from ._viewing import alias, creation_of, forgetting, is_known, seen_as, view, view_inplace, views
-from ._writing import CAST, at_version, begin_write, call_inplace, check_result, fit, packed, record_write, write
+from ._viewing import alias, creation_of, forgetting, is_known, seen_as, view, view_inplace, view_type, views
+from ._writing import (
+    CAST,
+    at_version,
+    begin_write,
+    call_inplace,
+    check_result,
+    fit,
+    packed,
+    record_write,
+    write,
+    write_part,
+)
 
 __all__ = [
     "CAST", "FUNCTIONS", "HELD_BACK", "METHODS", "OUT", "AccumulateGrad", "Operator", "alias", "at_version",
-    "begin_write", "c_name", "call", "call_inplace", "check_result", "creation_of", "export", "fit", "forgetting",
-    "fresh", "function", "int_tuple", "into", "into_flat", "is_known", "is_number", "is_tensor", "method", "packed",
-    "rebase", "record_write", "renamed", "requires_grad", "seen_as", "version_of", "view", "view_edge", "view_inplace",
-    "views", "wrap_dim", "wrap_dims", "write",
+    "begin_write", "c_name", "call", "call_inplace", "check_result", "creation_of", "export", "fit",
+    "forgetting", "fresh", "function", "int_tuple", "into", "into_flat", "is_known", "is_number", "is_tensor",
+    "method", "packed", "rebase", "record_write", "renamed", "requires_grad", "seen_as", "version_of", "view",
+    "view_edge", "view_inplace", "view_type", "views", "wrap_dim", "wrap_dims", "write", "write_part",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import SCALAR_NAMES, can_cast, dtype, weak_dtype
 from ..graph import packing
 from ..graph.epoch import NODE_COST, Epoch, Turn, base_node, hold, node_of, number, refresh, threads
-from ..graph.fn import Fn, next_number, pack_saved, save_outputs
+from ..graph.fn import Fn, Out, next_number, pack_saved, save_outputs
 from ..graph.node import Node, Operator, intern, layout_node, update_node, user_place, view_node
 from ..graph.realisation import realise
 from ..graph.storage import Storage, next_token, refuse_inference_write
@@ -16,11 +16,11 @@ from ..graph.tape import settle_before_write
 from ..graph.tensor_base import TensorBase, new_tensor
 from ..graph.traced import Traced
 from ..graph.types import Ty, overlaps_itself, repeating_dim, ty
-from ._calling import record_fn
+from ._calling import record_fn, unsaved_fn
 from ._histories import rebase, requires_grad
 from ._immediate import AT_ONCE, FILLING, SMALL
 from ._immediate import write as write_at_once
-from ._view_rules import refuse_write
+from ._view_rules import CopySlices, refuse_write
 
 SHARED = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
@@ -64,6 +64,8 @@ def call_inplace(
             check_result(op, node.ty, t)
             write(x, node)
         return x
+    if t is s.ty and t.dense and _may_rewrite(x, others, epoch):
+        return _rewritten(op, x, others, attrs, epoch)
     repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
         if x._ty.lazy and op.name != "copy":
@@ -88,6 +90,74 @@ def call_inplace(
     return x
 
 
+def _may_rewrite(x: TensorBase, others: tuple[Any, ...], epoch: Epoch) -> bool:
+    """Has ``x``, all of its memory, a history of its own, so that a write is seen by autograd and by nobody's view?"""
+    e, s = x._e, x._s
+    if e is None or e.accumulates or x._view is not None or s.owner is not None or s.version < 0 or not epoch.grad:
+        return False
+    if packing.active or epoch.sampling is not None:
+        return False
+    for y in others:  # noqa: SIM110
+        if isinstance(y, TensorBase) and y._s is s:
+            return False
+    return True
+
+
+def _rewritten(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, epoch: Epoch) -> Any:
+    """``call_inplace`` on a tensor with a history that is all of its memory; the others lie elsewhere."""
+    s, ins = x._s, (x, *others)
+    node = _written_node(op, ins, attrs)
+    check_result(op, node.ty, s.ty)
+    fn = record_fn(op, ins, attrs, node) if op.vjp is not None else None
+    if fn is not None and op.saves:
+        _keep_original(fn, x, node.ins[0])
+    settle_before_write(s, base_node(s), epoch)
+    s.h = x._h = fit(node, s.ty)
+    if not s.pending:
+        hold(s, epoch)
+    s.w = next_token()
+    x._w = -1
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    s.note().written = user_place()
+    if fn is not None:
+        rebase(x, fn)
+        if op.saves:
+            save_outputs(fn, (x,))
+    return x
+
+
+def write_part(op: Operator, x: TensorBase, t: Ty, value: Any, attrs: Any) -> bool:
+    """``call_inplace`` with one operand on the view of ``x`` of type ``t``, which nobody sees and so has no history.
+
+    For an operator that saves nothing, a tensor with a history that is all of its memory, and an operand that shares
+    all elements with the view or none; False for all else.
+    """
+    epoch, s = threads.epoch, x._s
+    if epoch.crowded or not epoch.grad or epoch.sampling is not None or x._e is None or x._view is not None:
+        return False
+    if x._ty is not s.ty or s.version < 0 or s.owner is not None or not t.numel or packing.active:
+        return False
+    if isinstance(value, TensorBase) and value._s is s and value._ty is not t:
+        return False
+    edge = x._edge
+    if edge.accumulates or (edge.fn if edge.__class__ is Out else edge).hooked is not None:
+        return False
+    base = base_node(s)
+    node = intern(op, (view_node(base, t), *_written_handles((value,))), attrs)
+    fn = unsaved_fn(op, (x, value), node)
+    settle_before_write(s, base, epoch)
+    s.h = update_node(base, fit(node, packed(t)), t)
+    if not s.pending:
+        hold(s, epoch)
+    s.w = next_token()
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    s.note().written = user_place()
+    x._edge = CopySlices(edge, x._ty, t, fn)  # type: ignore[arg-type]
+    return True
+
+
 def _are_apart(ys: tuple[Any, ...], s: Storage) -> bool:
     """Has no tensor a history, or memory in ``s``?"""
     for y in ys:  # noqa: SIM110
@@ -98,14 +168,19 @@ def _are_apart(ys: tuple[Any, ...], s: Storage) -> bool:
 
 def _written_node(op: Operator, ins: tuple[Any, ...], attrs: Any) -> Node:
     """The node of a call that autograd does not see."""
-    hs: Any = []
+    return intern(op, tuple(_written_handles(ins)), attrs)
+
+
+def _written_handles(ins: tuple[Any, ...]) -> list[Node]:
+    """The nodes of a call's inputs, without their histories."""
+    hs: list[Any] = []
     for x in ins:
         if isinstance(x, TensorBase):
             h = x._h if x._w == x._s.w else refresh(x)
             hs.append(h.value if type(h) is Traced else h)
         else:
             hs.append(number(x, weak_dtype(x)))
-    return intern(op, tuple(hs), attrs)
+    return hs
 
 
 def _source(x: TensorBase, others: tuple[Any, ...]) -> Node | None:

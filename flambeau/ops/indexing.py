@@ -17,19 +17,31 @@ from ..graph.node import Operator
 from ..graph.storage import refuse_inference_write
 from ..graph.tensor_base import new_tensor, view_of
 from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, stride_order, ty
-from ._brackets import apply_basic, under_mask
+from ._brackets import apply_basic, places, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill, within
 from ._overlapping import shared_places
 from ._placing import assign_row
-from ._registry import METHODS, at_version, call, call_inplace, creation_of, is_tensor, requires_grad, view
+from ._registry import (
+    METHODS,
+    at_version,
+    call,
+    call_inplace,
+    creation_of,
+    is_tensor,
+    requires_grad,
+    view,
+    view_type,
+    write_part,
+)
 from ._signatures import type_name
 from ._types import broadcast_shape
-from .copying import FILL_TENSOR, dense
+from .copying import COPY, FILL_TENSOR, dense
+from .creation import realised_tensor
 from .filling import MASKED_FILL
 from .gathering import wrapped
-from .slicing import SELECT
-from .views import alias_view, expand_rule
+from .slicing import SELECT, SLICE
+from .views import UNSQUEEZE, alias_view, expand_rule
 
 # ---- gathering
 
@@ -196,25 +208,66 @@ def _at_integers(x: Any, index: Any) -> Any:
     return y
 
 
-def _at_last(x: Any, index: tuple[Any, ...]) -> Any:
-    """``x[:, i]``, ``x[:, :, i]``: the view at a plain integer of one dimension; None if there is more to it."""
-    i, dim, shape = index[-1], len(index) - 1, x._ty.shape
-    if type(i) is not int or dim >= len(shape) or not -shape[dim] <= i < shape[dim]:
+def _at_last(t: Ty, index: tuple[Any, ...]) -> tuple[Operator, Any] | None:
+    """``[..., i]``, ``[:, :, i:j]``, ``[..., None]``: the view of one dimension, and its attributes; None if there is
+    more to it."""
+    last, dim = index[-1], len(index) - 1
+    if dim == 1 and index[0] is Ellipsis:
+        dim = t.ndim - (last is not None)
+    else:
+        for s in index[:dim]:
+            if type(s) is not slice or s.start is not None or s.stop is not None or s.step is not None:
+                return None
+    if last is None:
+        return (UNSQUEEZE, dim) if dim <= t.ndim else None
+    if not 0 <= dim < t.ndim:
         return None
-    for s in index[:dim]:
+    n = t.shape[dim]
+    if type(last) is int:
+        return (SELECT, (dim, last % n)) if -n <= last < n else None
+    return _slice_at(dim, n, last) if type(last) is slice else None
+
+
+def _slice_at(dim: int, n: int, s: slice) -> tuple[Operator, Any] | None:
+    """A slice of plain integers that does not take all of a dimension."""
+    start, stop, step = s.start, s.stop, s.step
+    if step is not None or not (start is None or type(start) is int) or not (stop is None or type(stop) is int):
+        return None
+    a, b, _ = s.indices(n)
+    return None if a == 0 and b == n else (SLICE, (dim, a, max(a, b), 1))
+
+
+def _mask_of(t: Ty, index: Any) -> Any:
+    """The mask of the first dimensions, which all else between the brackets leaves as they are; None if there is more
+    to it."""
+    mask: Any = index
+    rest: Any = ()
+    if type(index) is tuple and index:
+        mask, *rest = index
+    if not is_tensor(mask) or mask._ty.dtype is not bool_:
+        return None
+    ndim = mask._ty.ndim
+    if not ndim or ndim + len(rest) > t.ndim or mask._ty.shape != t.shape[:ndim]:
+        return None
+    for s in rest:
         if type(s) is not slice or s.start is not None or s.stop is not None or s.step is not None:
             return None
-    return view(SELECT, x, (dim, i % shape[dim]))
+    return mask
 
 
 def getitem(self: Any, index: Any) -> Any:
     """``self[index]``."""
     if type(index) is int or type(index) is tuple:
-        x = _at_last(self, index) if index and type(index) is tuple and type(index[0]) is slice else None
-        if x is None:
-            x = _at_integers(self, index)
+        if index and type(index) is tuple and (index[0] is Ellipsis or type(index[0]) is slice):
+            at = _at_last(self._ty, index)
+            if at is not None:
+                return view(at[0], self, at[1])
+        x = _at_integers(self, index)
         if x is not None:
             return x
+    mask = _mask_of(self._ty, index)
+    if mask is not None:
+        return _gathered(self, places(mask))
     x, tensors = apply_basic(self, index)
     if tensors is not None:
         return _gathered(x, tensors)
@@ -232,12 +285,23 @@ def setitem(self: Any, index: Any, value: Any) -> None:
         if x is not None:
             _assign(x, value)
             return
+        if type(index) is tuple and index and _write_part(self, index, value):
+            return
     elif is_tensor(index) and _fill_under(self, index, value):
+        return
+    mask = _mask_of(self._ty, index)
+    if mask is not None:
+        _put(self, index, [*places(mask)], value)
         return
     x, tensors = apply_basic(self, index, reading=False)
     if tensors is None:
         _assign(x, value)
         return
+    _put(x, index, tensors, value)
+
+
+def _put(x: Any, index: Any, tensors: list[Any], value: Any) -> None:
+    """Writes where index tensors say, by dimension; ``index`` is what was between the brackets."""
     value = _without_leading_ones(as_value(x, value), 0)
     value = under_mask(x, index if isinstance(index, tuple) else (index,), value)
     where = tuple(d for d, t in enumerate(tensors) if t is not None)
@@ -270,8 +334,8 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
     check_put(x, where, idx, value)
     shared = shared_places(x, "index_put_", "tensor[indices] = tensor")
     if shared is not None:
-        memory, places = shared
-        at = index(places, where, idx)
+        memory, numbers = shared
+        at = index(numbers, where, idx)
         put_(memory, (0,), [at], value.expand(at._ty.shape), accumulate)
         return x
     op = (PUT_ADD if accumulate else PUT)[len(idx)]
@@ -321,6 +385,8 @@ def as_value(x: Any, value: Any) -> Any:
     if not isinstance(value, (int, float, complex, np.integer)):
         raise TypeError(f"can't assign a {type_name(value)} to a {x.type()}")
     dt = x._ty.dtype
+    if _is_held(x._ty, value):
+        return realised_tensor(np.array(value, np.float32), float32)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("Overflow when unpacking long long")
     if dt.kind != "f" or dt.itemsize > 2:
@@ -357,10 +423,38 @@ def _assign(x: Any, value: Any) -> None:
 def _fill_later(x: Any, value: Any) -> bool:
     """Records that float32 memory is filled with a Python number that it holds, of which no tensor is made."""
     t = x._ty
-    if t.dtype is not float32 or not t.ndim or type(value) not in (int, float) or not -LARGE <= value <= LARGE:
+    if not t.ndim or not _is_held(t, value):
         return False
-    call_inplace(FILL_TENSOR, x, (value,), dense(t))
+    call_inplace(FILL_TENSOR, x, (_plain(value),), dense(t))
     return True
+
+
+def _write_part(x: Any, index: tuple[Any, ...], value: Any) -> bool:
+    """Records that what is last between brackets is written, of a tensor with a history; False if there is more to
+    it."""
+    tensor = is_tensor(value)
+    if not (tensor or _is_held(x._ty, value)):
+        return False
+    at = _at_last(x._ty, index)
+    if at is None or at[0] is UNSQUEEZE:
+        return False
+    t = view_type(at[0], x, at[1])
+    if tensor:
+        own = value._ty
+        return (
+            own.shape == t.shape and own.dtype is t.dtype and not own.lazy and write_part(COPY, x, t, value, dense(t))
+        )
+    return t.ndim > 0 and write_part(FILL_TENSOR, x, t, _plain(value), dense(t))
+
+
+def _is_held(t: Ty, value: Any) -> bool:
+    """Is it a number that float32 memory of this type holds?"""
+    return t.dtype is float32 and type(value) in (int, float, np.float64) and -LARGE <= value <= LARGE
+
+
+def _plain(value: Any) -> Any:
+    """A number as Python's."""
+    return float(value) if type(value) is np.float64 else value
 
 
 LARGE = 1e38  # a number that float32 holds
