@@ -62,3 +62,20 @@ print(set(sys.modules) - before)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_nothing_more_is_imported_under_the_name_of_torch() -> None:
+    program = """
+import sys
+import torch.optim as optim
+from torch import nn
+from torch.nn.parameter import Parameter
+net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+optimizer = optim.SGD(net.parameters(), lr=0.1)
+print([name for name in ("nn.modules.rnn", "nn.modules.sparse", "optim.adam") if f"flambeau.{name}" in sys.modules])
+print(nn.Linear.__module__, nn.GRU.__module__)
+"""
+    found = subprocess.run(
+        [sys.executable, "-m", "flambeau", "run", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split("\n")[:2] == ["[]", "torch.nn.modules.linear torch.nn.modules.rnn"]

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 import flambeau
+from flambeau._later import imported
 from flambeau.ops import FUNCTIONS, show_at_home
 from flambeau.version import __version__
 
@@ -78,7 +79,7 @@ def show_as_torch(module: ModuleType) -> None:
     shown = "torch" if name in _SHOWN_AS_TORCH else user_name(name)
     if shown != "torch":
         sys.modules.setdefault(shown, module)  # where annotations of its classes are looked up
-    for value in list(vars(module).values()):
+    for value in list(imported(module).values()):  # of packages whose other names are imported when they are used
         if isinstance(value, type) and value.__module__ == name and shown != name:
             _shown.append((value, name))
             value.__module__ = shown
