@@ -101,3 +101,16 @@ def test_what_is_left_out_has_no_gradient(name: str) -> None:
     y = getattr(masked, name)(x, 1, mask=MASK[[0, 2]])
     (y * torch.arange(1.0, y.numel() + 1).reshape(y.shape)).nan_to_num(neginf=0.0).sum().backward()
     assert x.grad is not None and x.grad[0, 1] == 0 and (x.grad[1] != 0).all()
+
+
+def test_dimensions_by_any_name() -> None:
+    x, mask = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[True, False], [True, True]])
+    assert torch.masked.prod(x, [], mask=mask).tolist() == [[1, 1], [3, 4]]
+    assert torch.masked.prod(x, (), mask=mask).tolist() == 12
+    assert torch.masked.sum(x, [], mask=mask).tolist() == 8
+    first = torch.masked.softmax(x, 0, mask=mask)
+    for dim in (None, (), (0,), (0, 1)):
+        assert torch.equal(torch.masked.softmax(x, dim, mask=mask), first)
+        assert torch.equal(torch.masked.log_softmax(x, dim, mask=mask), torch.masked.log_softmax(x, 0, mask=mask))
+        assert torch.equal(torch.masked.softmin(x, dim, mask=mask), torch.masked.softmin(x, 0, mask=mask))
+        assert torch.masked.median(x, dim, mask=mask).tolist() == [1, 4]

@@ -14,6 +14,8 @@ import pytest
 import flambeau as torch
 from flambeau.autograd import gradcheck, gradgradcheck
 
+INF, NAN = math.inf, math.nan
+
 GOLDEN = Path(__file__).parent / "golden"
 VALUES = json.loads((GOLDEN / "elementwise.json").read_text())
 ERRORS = json.loads((GOLDEN / "elementwise_errors.json").read_text())
@@ -273,3 +275,79 @@ def test_logarithms_of_small_complex_numbers_keep_their_digits() -> None:
     z = torch.log1p(torch.tensor([1e-19 + 1e-18j, 1e30 + 1e-30j, 1e-8j], dtype=torch.complex128))
     assert z.real.tolist() == pytest.approx([1e-19, 69.07755278982137, 5e-17], rel=1e-6, abs=0)
     assert z.imag.tolist() == pytest.approx([1e-18, 0.0, 1e-8], rel=1e-6, abs=1e-50)
+
+
+def test_logarithms_of_sums_of_infinite_complex_numbers() -> None:
+    x = torch.tensor([complex(INF, 0), complex(-INF, 2), complex(INF, 1), complex(NAN, 0)])
+    y = torch.tensor([complex(INF, 0), complex(-INF, 0), complex(INF, -1), complex(1, 1)])
+    found = torch.view_as_real(torch.logaddexp(x, y)).tolist()
+    assert found[:2] == [[INF, 0], [-INF, 0]]
+    assert torch.view_as_real(torch.logaddexp(y, x)).tolist()[1] == [-INF, 2]
+    assert found[2][0] == INF and all(math.isnan(v) for v in (found[2][1], *found[3]))
+
+
+def test_powers_of_two_that_are_infinite() -> None:
+    x = torch.tensor([complex(INF, 0), complex(-INF, 1), complex(-INF, INF), complex(1, -0.0)])
+    assert torch.view_as_real(torch.exp2(x)).tolist() == [[INF, 0], [0, 0], [0, 0], [2, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_quotients_of_halves_are_rounded_before_they_are_truncated(dtype: torch.dtype) -> None:
+    x, y = torch.tensor([2.998, -2.998], dtype=dtype), torch.tensor([1.0, 1.0], dtype=dtype)
+    thirds = torch.tensor([8.9921875, 9.0], dtype=torch.float64).to(dtype)
+    by = torch.tensor([2.998046875, 3.0], dtype=torch.float64).to(dtype)
+    assert torch.equal(torch.div(x, y, rounding_mode="trunc"), (x / y).trunc())
+    assert torch.equal(torch.div(thirds, by, rounding_mode="trunc"), (thirds / by).trunc())
+    many = torch.arange(1.0, 1500.0).to(dtype)
+    for k in (3.0, 7.0, 0.7):
+        same = torch.full_like(many, k)
+        assert torch.equal(torch.div(many, same, rounding_mode="trunc"), (many / same).trunc())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_shrinking_compares_with_the_rounded_bound(dtype: torch.dtype) -> None:
+    for bound in (0.1, 0.3, 0.7):
+        x = torch.tensor([bound, -bound, 2 * bound], dtype=dtype, requires_grad=True)
+        y = torch.nn.functional.hardshrink(x, bound)
+        y.sum().backward()
+        assert y.tolist() == [0, 0, x[2].item()]
+        assert x.grad.tolist() == [0, 0, 1]
+
+
+def test_second_derivatives_where_pieces_meet() -> None:
+    x = torch.tensor([0.0, -1.0, 1.0], dtype=torch.float64, requires_grad=True)
+    for f in (torch.nn.functional.elu, torch.nn.functional.celu, torch.nn.functional.selu):
+        (g,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(g.sum(), x)
+        assert second[0] == second[2] == 0
+        assert second[1] == g[1]
+
+
+def test_the_slope_of_sinc_at_tiny_numbers() -> None:
+    x = torch.tensor([0.0, 2.0**-1022, 1.0], dtype=torch.float64, requires_grad=True)
+    torch.sinc(x).sum().backward()
+    assert x.grad.tolist() == [0, 0, -1]
+
+
+def test_factors_that_are_bool_or_want_a_gradient() -> None:
+    x, factor = torch.ones(2, dtype=torch.int8), torch.tensor(2.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="Boolean alpha only supported for Boolean results."):
+        torch.rsub(x, x, alpha=True)
+    y = torch.ones(2)
+    for call in (lambda: torch.add(y, y, alpha=factor), lambda: y.addcmul(y, y, value=factor)):
+        with pytest.raises(TypeError, match="must be Number, not Tensor"):
+            call()
+    with pytest.raises(TypeError, match=r"full\(\): argument 'fill_value' \(position 2\) must be Number, not Tensor"):
+        torch.full((2,), factor)
+    assert torch.add(y, y, alpha=factor.detach()).tolist() == [3, 3]
+
+
+def test_exponents_have_a_dtype_of_their_own() -> None:
+    x = torch.ones(2, dtype=torch.float64)
+    for outs, message in (
+        ((torch.empty(2), torch.empty(2, dtype=torch.int32)), "mantissa to have dtype double but got float"),
+        ((torch.empty_like(x), torch.empty_like(x)), "exponent to have dtype int but got double"),
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            torch.frexp(x, out=outs)
+        assert str(caught.value) == f"torch.frexp() expects {message}"

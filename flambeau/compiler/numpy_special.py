@@ -322,10 +322,14 @@ def sinc(x: Array) -> Array:
 
 
 def logaddexp_complex(x: Array, y: Array) -> Array:
-    """``log(exp(x) + exp(y))`` of complex numbers, from the one with the larger real part."""
-    swap = np.real(x) < np.real(y)
-    high, low = np.where(swap, y, x), np.where(swap, x, y)
-    return np.where(np.real(low) == -np.inf, high, high + np.log1p(np.exp(low - high)))
+    """``log(exp(x) + exp(y))`` of complex numbers, from the one with the larger real part, in PyTorch's cases."""
+    larger = np.real(x) < np.real(y)
+    low, high = np.where(larger, x, y), np.where(larger, y, x)
+    end = np.real(low)
+    both = np.isinf(end) & (end == np.real(high))
+    infinite = np.where(end < 0, low, np.log(np.exp(low) + np.exp(high)))
+    value = np.where(both, infinite, np.log1p(np.exp(low - high)) + high)
+    return np.where(np.isnan(x) | np.isnan(y), complex(np.nan, np.nan), value).astype(value.dtype)
 
 
 # ---- from SciPy

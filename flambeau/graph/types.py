@@ -137,6 +137,7 @@ class Ty:
 
 _new = object.__new__
 _types: dict[tuple[Any, ...], Ty] = {}
+MOST_DIMENSIONS = 64
 _MANY = 1 << 15  # types above which those that nobody holds are looked for
 _limit = [_MANY]
 
@@ -225,9 +226,16 @@ def beside(t: Ty, other: Ty) -> Ty:
 def _interned(key: tuple[Any, ...], t: Ty) -> Ty:
     if t.dtype.kind == "q":
         refuse_quantised(t.dtype)
+    if t.ndim > MOST_DIMENSIONS:
+        _refuse_dimensions()
     if len(_types) > _limit[0]:
         _sweep()
     return _types.setdefault(key, t)
+
+
+def _refuse_dimensions() -> None:
+    """NumPy's arrays have no more, nor do PyTorch's reductions take more."""
+    raise NotImplementedError(f"only tensors with up to {MOST_DIMENSIONS} dims are supported")
 
 
 def _sweep() -> None:

@@ -64,13 +64,13 @@ def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, mask: Any = 
 
 
 def _canonical_dim(dim: Dims, ndim: int) -> tuple[int, ...]:
-    """The dimensions that are meant, in order, from 0 on; all for None and ().
+    """The dimensions that are meant, in order, from 0 on; all for None and (), none for [].
 
     Raises:
         RuntimeError: one occurs twice.
         IndexError: there is no such dimension.
     """
-    if dim is None or dim == () or dim == []:
+    if dim is None or dim == ():
         return tuple(range(ndim))
     found: list[int] = []
     for d in dim if isinstance(dim, (tuple, list)) else (dim,):
@@ -81,6 +81,11 @@ def _canonical_dim(dim: Dims, ndim: int) -> tuple[int, ...]:
             raise RuntimeError(f"dim={d % most} appears multiple times in the list of dims")
         found.append(d % most)
     return tuple(sorted(found))
+
+
+def _first_dim(dim: Dims, input: Tensor) -> int:
+    """The first dimension that is meant: some functions know one only."""
+    return _canonical_dim(dim, input.ndim)[0]
 
 
 def _filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
@@ -212,13 +217,14 @@ def mean(
 
 
 def median(
-    input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+    input: Tensor, dim: Dims = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
     """The median along a dimension, the lower one of two; NaN where nothing takes part.
 
     Raises:
         ValueError: nothing takes part in a median of integers.
     """
+    dim = _first_dim(dim, input)
     if input.dtype.is_floating_point:
         return torch.nanmedian(_filled(input, mask, nan), dim, keepdim).values
     found = torch.nanmedian(_filled(input.to(torch.float32), mask, nan), dim, keepdim).values
@@ -307,19 +313,21 @@ def std(
 # ---- what keeps the shape
 
 
-def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def softmax(input: Tensor, dim: Dims, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """Exponentials divided by their sum along a dimension; NaN where nothing takes part."""
-    return torch.softmax(_raised(input, mask, "amax"), dim, dtype=dtype or input.dtype)
+    return torch.softmax(_raised(input, mask, "amax"), _first_dim(dim, input), dtype=dtype or input.dtype)
 
 
-def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: Dims, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """The logarithm of ``softmax``."""
-    return torch.log_softmax(_raised(input, mask, "amax"), dim, dtype=dtype or input.dtype)
+    return torch.log_softmax(_raised(input, mask, "amax"), _first_dim(dim, input), dtype=dtype or input.dtype)
 
 
-def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def softmin(input: Tensor, dim: Dims, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """``softmax`` of the negative."""
-    return torch.nn.functional.softmin(_lowered(input, mask, "amin"), dim, dtype=dtype or input.dtype)
+    return torch.nn.functional.softmin(
+        _lowered(input, mask, "amin"), _first_dim(dim, input), dtype=dtype or input.dtype
+    )
 
 
 def normalize(
@@ -333,12 +341,12 @@ def normalize(
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """The sums of all elements along a dimension up to each."""
-    return torch.cumsum(_filled(input, mask, 0), _canonical_dim(dim, input.ndim)[0], dtype=dtype or input.dtype)
+    return torch.cumsum(_filled(input, mask, 0), _first_dim(dim, input), dtype=dtype or input.dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """The products of all elements along a dimension up to each."""
-    return torch.cumprod(_filled(input, mask, 1), _canonical_dim(dim, input.ndim)[0], dtype=dtype or input.dtype)
+    return torch.cumprod(_filled(input, mask, 1), _first_dim(dim, input), dtype=dtype or input.dtype)
 
 
 # ---- tensors that carry their mask

@@ -163,11 +163,11 @@ def _elu_slope_of_result(b: Any, attrs: Elu, g: Any, y: Any) -> Any:
 
 def _elu_second(x: Any, attrs: Elu) -> Any:
     alpha, scale, inner = attrs
-    return (x * inner).exp() * (alpha * scale * inner * inner) * (x <= 0)
+    return (x * inner).exp() * (alpha * scale * inner * inner) * (x < 0)
 
 
 def _elu_second_of_result(y: Any, attrs: Elu) -> Any:
-    return attrs[2] * (y <= 0)
+    return attrs[2] * (y < 0)
 
 
 def _refuse_negative_alpha(f: Any, g: Any) -> Any:
@@ -356,7 +356,8 @@ HARDSIGMOID = activation("hardsigmoid", _hardsigmoid, _hardsigmoid_slope, None)
 
 
 def _within(b: Any, lambd: float, x: Any) -> Any:
-    low, high = b.const(-lambd, x.dtype), b.const(lambd, x.dtype)
+    """Is ``x`` as close to 0 as ``lambd``, which is rounded to the dtype of the tensor?"""
+    low, high = [b.cast(b.const(v, b.ty.dtype), x.dtype) for v in (-lambd, lambd)]
     return b.map("logical_and", b.map("ge", x, low), b.map("le", x, high))
 
 

@@ -16,6 +16,7 @@ from ..graph.node import OUT, Operator
 from ..graph.tensor_base import TensorBase
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
+from ._histories import requires_grad
 from ._immediate import function as function_at_once
 from ._meanings import described
 from ._precision import wide
@@ -179,12 +180,13 @@ def only_bool(name: str) -> Callable[[Any, Any], None]:
 
 
 def number_argument(name: str, argument: str, value: Any) -> Any:
-    """``value``, which must be a number (or a tensor with one element).
+    """``value``, which must be a number (or a tensor with one element that wants no gradient: there is none).
 
     Raises:
         TypeError: it is not.
     """
-    value = value.item() if isinstance(value, TensorBase) else plain_number(value)
+    if not (isinstance(value, TensorBase) and requires_grad(value)):
+        value = value.item() if isinstance(value, TensorBase) else plain_number(value)
     if not is_number(value):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
     return value

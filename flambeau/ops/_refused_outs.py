@@ -30,7 +30,6 @@ _TEXTS = {
     ),
     **dict.fromkeys(("quantile", "nanquantile"), "quantile() out tensor must be same dtype as the input tensor"),
     "take": "take(): self and out expected to have the same dtype, but got self.dtype = {0} and out.dtype = {1}",
-    "frexp": "torch.frexp() expects mantissa to have dtype {0} but got {1}",
     **dict.fromkeys(
         ("tensordot", "inner"),
         "tensordot: Expected the output tensor to have dtype {2}, but got an output tensor with dtype {3}",

@@ -227,7 +227,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``."""
     input, other = operands("rsub", input, other, "other", 2, overloaded=True)
     _refuse_bool(type_of(input), type_of(other))
-    if alpha != 1:
+    if alpha != 1 or isinstance(alpha, bool):
         _check_alpha(input, other, alpha)
     return call(RSUB if is_tensor(other) else RSUB_SCALAR, (input, other, alpha))
 

@@ -26,6 +26,7 @@ from ..graph.node import Node, Operator, intern, layout_node
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import Ty, beside, like, on_meta, ty
+from . import _histories
 from ._checks import check_value
 from ._layouts import layout_of
 from ._progressions import stepped
@@ -177,7 +178,9 @@ def _no_sizes(given: Any, name: str) -> TypeError:
 
 def _number(value: Any, name: str) -> Any:
     """A fill value as a Python number."""
-    if isinstance(value, np.generic) or (is_tensor(value) and not value._ty.ndim):
+    if isinstance(value, np.generic) or (
+        is_tensor(value) and not value._ty.ndim and not _histories.requires_grad(value)
+    ):
         return value.item()
     if is_tensor(value) or isinstance(value, (str, bytes, list, tuple, dict, type(None))):
         kind = type(value).__name__

@@ -8,6 +8,7 @@ from ..dtypes import SCALAR_NAMES, bool_
 from ..graph.node import Operator
 from ._arguments import tensor_first
 from ._registry import call, export, function, into, is_number, is_tensor, wrap_dim, wrap_dims
+from ._signatures import invalid_arguments
 from .arithmetic import DIV, MUL
 
 # ---- diff
@@ -70,6 +71,8 @@ def _extended(x: Any, before: Any, after: Any, dim: int) -> Any:
 
 # ---- trapezoids
 
+_SAMPLED = ("(Tensor y, Tensor x, *, int dim = -1)", "(Tensor y, *, Number dx = 1, int dim = -1)")
+
 
 def _check_samples(name: str, y: Any, x: Any) -> None:
     if y._ty.dtype is bool_ or (x is not None and x._ty.dtype is bool_):
@@ -87,9 +90,12 @@ def _by_number(op: Operator, x: Any, value: float) -> Any:
     return call(op, (x, value))
 
 
-def _half(dx: Any) -> Any:
+def _half(name: str, dx: Any) -> Any:
     """Half of the distance between samples, which a tensor of one number may stand for."""
-    return 0.5 if dx is None else (dx.item() if is_tensor(dx) else dx) / 2.0
+    dx = dx.item() if is_tensor(dx) else dx
+    if isinstance(dx, complex):
+        raise RuntimeError(f"{name}: Currently, we only support dx as a real number.")
+    return 0.5 if dx is None else dx / 2.0
 
 
 def _sides(y: Any, dim: int) -> Any:
@@ -107,7 +113,9 @@ def _widths(y: Any, x: Any, dim: int) -> Any:
     return x.narrow(d, 1, n - 1) - x.narrow(d, 0, n - 1)
 
 
-def _sampled(name: str, y: Any, x: Any, dim: int) -> int:
+def _sampled(name: str, y: Any, x: Any, dx: Any, dim: int) -> int:
+    if x is not None and dx is not None:
+        raise invalid_arguments(name, (y,), {"dx": dx, "x": x}, *_SAMPLED)
     _check_samples(name, y, x)
     d = wrap_dim(dim, y._ty.ndim)
     if x is not None:
@@ -122,22 +130,22 @@ def _sampled(name: str, y: Any, x: Any, dim: int) -> int:
 @export("trapz", method=False)
 def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     """The integral along ``dim`` by the trapezoidal rule, at points ``x`` or ``dx`` apart."""
-    d = _sampled("trapezoid", y, x, dim)
+    d = _sampled("trapezoid", y, x, dx, dim)
     if y._ty.shape[d] == 0:
         return y.new_zeros([n for k, n in enumerate(y._ty.shape) if k != d])
     if x is None:
-        return _by_number(MUL_NUMBER, _sides(y, d).sum(d), _half(dx))
+        return _by_number(MUL_NUMBER, _sides(y, d).sum(d), _half("trapezoid", dx))
     return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).sum(d), 2.0)
 
 
 @export(method=False)
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     """The running integral along ``dim`` by the trapezoidal rule."""
-    d = _sampled("cumulative_trapezoid", y, x, dim)
+    d = _sampled("cumulative_trapezoid", y, x, dx, dim)
     if y._ty.shape[d] == 0:
         return y.new_zeros(y._ty.shape)
     if x is None:
-        return _by_number(MUL_NUMBER, _sides(y, d), _half(dx)).cumsum(d)
+        return _by_number(MUL_NUMBER, _sides(y, d), _half("cumulative_trapezoid", dx)).cumsum(d)
     return _by_number(DIV_NUMBER, (_sides(y, d) * _widths(y, x, d)).cumsum(d), 2.0)
 
 

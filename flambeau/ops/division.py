@@ -22,12 +22,21 @@ from ._registry import FUNCTIONS, METHODS, call, call_inplace
 _REAL = "uif"
 
 
+def _truncated(b: Any, x: Any, y: Any) -> Any:
+    """As PyTorch has it, a quotient of two tensors of halves is rounded to one before it is truncated."""
+    half = b.ty.dtype
+    if half.kind != "f" or half.itemsize != 2 or not y.ndim:
+        return b.map("trunc_divide", x, y)
+    return b.map("trunc", b.cast(b.cast(b.map("div", x, y), half), x.dtype))
+
+
 def _div_operator(mode: str) -> Operator:
     support = Support(f"div_{mode}_cpu", _REAL)
+    rule = _truncated if mode == "trunc" else f"{mode}_divide"
     return Operator(
         "div",
         type_rule("same", support),
-        lowering(f"{mode}_divide", "same", exact_numbers=True),
+        lowering(rule, "same", exact_numbers=True),
         no_gradient,
         (),
         "DivBackward2",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import bfloat16, int32
+from ..dtypes import C_NAMES, bfloat16, int32
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like
 from ..return_types import frexp as _frexp_result
@@ -174,6 +174,13 @@ def frexp(input: Any, *, out: Any = None) -> Any:
     (https://docs.pytorch.org/docs/stable/generated/torch.frexp.html).
 
     Raises:
-        RuntimeError: the input is not of floats.
+        RuntimeError: the input is not of floats, or an output has another dtype.
     """
-    return into(_frexp_result(call(FREXP, (tensor_argument("frexp", input),))), out, "frexp")
+    result = _frexp_result(call(FREXP, (tensor_argument("frexp", input),)))
+    if out is not None:
+        for what, r, o in zip(("mantissa", "exponent"), result, out):
+            if o._ty.dtype is not r._ty.dtype:
+                raise RuntimeError(
+                    f"torch.frexp() expects {what} to have dtype {C_NAMES[r._ty.dtype]} but got {C_NAMES[o._ty.dtype]}"
+                )
+    return into(result, out, "frexp")

@@ -349,6 +349,7 @@ def max_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> Any:
     """The maximum of each window of (N, C, L) or (C, L)."""
+    _check_max1d(input, kernel_size, stride, padding, dilation, ceil_mode)
     return _pool1d(max_pool2d, input, kernel_size, stride, padding, dilation, ceil_mode).squeeze(-2)
 
 
@@ -357,12 +358,16 @@ def max_pool1d_with_indices(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> Any:
     """As ``max_pool1d``, and where the maxima are."""
+    if input._ty.ndim not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input._ty.ndim}-dimensional tensor for argument #1 'self' (while "
+            "checking arguments for max_pool1d)"
+        )
     y, index = _pool1d(max_pool2d_with_indices, input, kernel_size, stride, padding, dilation, ceil_mode)
     return y.squeeze(-2), index.squeeze(-2)
 
 
 def _pool1d(pool: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
-    _check_max1d(x, kernel, stride, padding, dilation, ceil_mode)
     return pool(x.unsqueeze(-2), _pair(kernel, 1), _pair(stride, 1), _pair(padding, 0), _pair(dilation, 1), ceil_mode)
 
 
@@ -374,6 +379,15 @@ def _avg_geometry(t: Any, attrs: Any) -> Pool:
     return pool_of(f"avg_pool{n}d", t.shape, n, kernel, stride, padding, 1, ceil_mode)
 
 
+def _check_window(size: tuple[int, ...], kernel: Any) -> None:
+    """Raises if a window is larger than the input: PyTorch's kernel for three dimensions takes none, padded or not."""
+    k = _ntuple("avg_pool3d", "kernel_size", kernel, 3)
+    if min(k) > 0 and any(n < ki for n, ki in zip(size, k)):
+        image = " ".join(f"{c}: {v}" for c, v in zip("THW", size))
+        window = " ".join(f"k{c}: {v}" for c, v in zip("THW", k))
+        raise RuntimeError(f"input image ({image}) smaller than kernel size ({window})")
+
+
 def _avg_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
     t, n, divisor = tys[0], attrs[0], attrs[-1]
     if t.ndim < n + 1:
@@ -382,6 +396,8 @@ def _avg_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         )
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
+    if n == 3:
+        _check_window(t.shape[-3:], attrs[1])
     g = _avg_geometry(t, attrs)
     if t.ndim not in (n + 1, n + 2):
         raise RuntimeError("non-empty 2D or 3D (batch mode) tensor expected for input")

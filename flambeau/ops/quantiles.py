@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import return_types
 from ..compiler.numpy_maps import round_bfloat16
-from ..dtypes import SCALAR_NAMES, bfloat16, float64, int64
+from ..dtypes import C_NAMES, SCALAR_NAMES, bfloat16, float64, from_numpy_dtype, int64
 from ..graph.epoch import threads
 from ..graph.types import Ty, ty
 from ._arguments import tensor_first
@@ -221,6 +221,14 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     return into(from_values(np.bincount(at, minlength=bins).astype(t.dtype.compute), t.dtype), out, "histc")
 
 
+def _check_weight_dtype(t: Ty, weight: Any) -> None:
+    if weight is not None and weight._ty.dtype is not t.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same "
+            f"dtype, but got input({C_NAMES[t.dtype]}), and weight({C_NAMES[weight._ty.dtype]})"
+        )
+
+
 def _counted(a: np.ndarray, edges: np.ndarray, w: np.ndarray | None) -> np.ndarray:
     inside = (a >= edges[0]) & (a <= edges[-1])
     at = np.minimum(np.searchsorted(edges, a[inside], "right") - 1, len(edges) - 2)
@@ -230,6 +238,13 @@ def _counted(a: np.ndarray, edges: np.ndarray, w: np.ndarray | None) -> np.ndarr
 def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
     """The bin edges of one coordinate: as given, or equally spaced over the bounds or the data."""
     if is_tensor(bins):
+        own = from_numpy_dtype(a.dtype)
+        assert own is not None
+        if bins._ty.dtype is not own:
+            raise RuntimeError(
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
+                f"{C_NAMES[own]} and bins for dimension {dim} with dtype {C_NAMES[bins._ty.dtype]}"
+            )
         if bins._ty.ndim != 1:
             raise RuntimeError(
                 f"torch.histogramdd: bins tensor should have one dimension, but got "
@@ -243,6 +258,8 @@ def _edges(a: np.ndarray, bins: Any, bounds: Any, dim: int = 0) -> np.ndarray:
         low, high = map(float, bounds)
     else:
         low, high = (float(a.min()), float(a.max())) if a.size else (0.0, 1.0)
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise RuntimeError(f"torch.histogramdd: dimension {dim}'s range [{_c(low)}, {_c(high)}] is not finite")
     if low > high:
         raise RuntimeError(
             f"torch.histogramdd: min should not exceed max, but got min {_c(low)} max {_c(high)} for dimension {dim}"
@@ -265,6 +282,7 @@ def histogram(
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{SCALAR_NAMES[t.dtype]}'")
     a = input.detach()._numpy().reshape(-1)
     edges = _edges(a, bins, range)
+    _check_weight_dtype(t, weight)
     if weight is not None and weight._ty.shape != t.shape:
         raise RuntimeError(
             "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
@@ -293,6 +311,7 @@ def histogramdd(input: Any, bins: Any, range: Any = None, weight: Any = None, de
     if len(given) != n:
         raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
     edges = [_edges(a[:, k], b, range and range[2 * k : 2 * k + 2], k) for k, b in enumerate(given)]
+    _check_weight_dtype(t, weight)
     w = None if weight is None else weight.detach()._numpy().reshape(-1)
     hist = _grid_counts(a, edges, w)
     if density:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
+from ..compiler.numpy_special import logaddexp_complex
 from ..dtypes import SCALAR_NAMES, bool_, complex64, complex128, finfo, float32, float64, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
@@ -225,19 +226,8 @@ def _complex_log_sums(a: np.ndarray, dim: int) -> np.ndarray:
     steps = np.moveaxis(out, dim, 0)
     with np.errstate(all="ignore"):
         for k, x in enumerate(steps):
-            steps[k] = last = _complex_log_sum(x, last)
+            steps[k] = last = logaddexp_complex(x, last)
     return out
-
-
-def _complex_log_sum(x: Any, y: Any) -> Any:
-    """The logarithm of the sum of two exponentials, in PyTorch's cases."""
-    larger = x.real < y.real
-    low: Any = np.where(larger, x, y)
-    high: Any = np.where(larger, y, x)
-    both = np.isinf(low.real) & (low.real == high.real)
-    infinite = np.where(low.real < 0, low, np.log(np.exp(low) + np.exp(high)))
-    value = np.where(both, infinite, np.log1p(np.exp(low - high)) + high)
-    return np.where(np.isnan(x) | np.isnan(y), complex(np.nan, np.nan), value)
 
 
 def _log_sums_lower(b: Any, dim: int, x: Any) -> Any:

@@ -47,6 +47,27 @@ def _side(name: str, right: bool, side: str | None) -> str:
     return "right" if right or side == "right" else "left"
 
 
+def _in_order(s: Any, sorter: Any) -> Any:
+    """The sequence in the order that ``sorter`` says."""
+    if s._ty.shape != sorter._ty.shape:
+        raise RuntimeError(
+            "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(s._ty.shape)}and got sorter tensor {list(sorter._ty.shape)}"
+        )
+    if not sorter._ty.meta and sorter._ty.numel and not 0 <= int(sorter.min()) <= int(sorter.max()) < s._ty.shape[-1]:
+        raise RuntimeError("torch.searchsorted(): sorter index out of range")
+    return s.gather(-1, sorter)
+
+
+def _check_found(out: Any, out_int32: bool) -> None:
+    if out is not None and out._ty.dtype is not (int32 if out_int32 else int64):
+        raise RuntimeError(
+            "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending "
+            f"on whether out_int32 flag is True, but we got output tensor's dtype {SCALAR_NAMES[out._ty.dtype]} and "
+            f"out_int32 flag is {out_int32}"
+        )
+
+
 def _check_search(s: Any, v: Any) -> None:
     if s._ty.ndim == 0:
         raise RuntimeError(
@@ -90,8 +111,9 @@ def searchsorted(
                 "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
                 f"{SCALAR_NAMES[sorter._ty.dtype]}"
             )
-        sorted_sequence = sorted_sequence.gather(-1, sorter)
+        sorted_sequence = _in_order(sorted_sequence, sorter)
     value = self if input is None else input
+    _check_found(out, out_int32)
     return into(
         _search(sorted_sequence, value, _side("torch.searchsorted()", right, side), out_int32), out, "searchsorted"
     )
@@ -102,6 +124,7 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     """The number of the interval between ``boundaries`` in which each value lies."""
     if boundaries._ty.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._ty.ndim})")
+    _check_found(out, out_int32)
     return into(_search(boundaries, input, "right" if right else "left", out_int32), out, "bucketize")
 
 

@@ -261,8 +261,9 @@ for _name in POLYNOMIALS:
 def _sinc_vjp(f: Any, g: Any) -> Any:
     x = f.saved(0)
     t = x * math.pi
-    slope = (t * t.cos() - t.sin()) / (t * x)
-    return where(x == 0, 0, g * (slope.conj_physical() if x._ty.dtype.is_complex else slope))
+    square = t * x  # 0 for tiny numbers too
+    slope = (t * t.cos() - t.sin()) / square
+    return where(square == 0, 0, g * (slope.conj_physical() if x._ty.dtype.is_complex else slope))
 
 
 SINC = unary("sinc", "sinc", _sinc_vjp, saves="x", result="float")
