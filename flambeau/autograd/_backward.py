@@ -55,6 +55,7 @@ def _root_grads(outputs: Sequence[Any], grads: Any) -> list[Any]:
 
 
 def _root_grad(x: Any, g: Any) -> Any:
+    """The gradient that a backward pass begins with at ``x``: 1 where none is given; refused in PyTorch's words."""
     from ..ops.creation import ones_like
 
     if g is None:
@@ -146,6 +147,7 @@ def _accumulating(inputs: tuple[Any, ...]) -> dict[tuple[Any, int], int]:
 def _run(
     outputs: Sequence[Any], grads: Any, retain: bool | None, create: bool, captures: Any, stopping: bool = False
 ) -> Task:
+    """Runs the engine with grad mode as the pass wants it; in its turn, if there are several threads."""
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):

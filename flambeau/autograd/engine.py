@@ -66,6 +66,7 @@ def _place(fn: Fn, which: int) -> int:
 
 
 def _overwritten(fn: Fn, s: Any, which: int, expected: int) -> str:
+    """PyTorch's error about a saved tensor that was written, with the lines that saved and wrote it."""
     own = s.__class__ is Saved
     t, storage = (s.ty, s.storage) if own else (s._ty, s._s)
     text = (
@@ -177,6 +178,7 @@ class Task:
             threads.task = outer
 
     def _run(self, roots: Sequence[Any], grads: Sequence[Any]) -> None:
+        """Visits nodes in the order of their numbers, latest first, each when all its users have been visited."""
         nodes = list(dict.fromkeys(split(e)[0] for e in roots))
         self.discover(nodes)
         for e, g in zip(roots, grads):
@@ -255,6 +257,7 @@ class Task:
                     self.captured[at] = g
 
     def _apply(self, node: Fn, grads: list[Any]) -> list[Any]:
+        """A node's gradients, with the checks and hooks that stand around its rule."""
         try:
             out = self._across(node, grads) or self._known(node, grads) or apply(node, grads)
         except Exception:

@@ -384,6 +384,7 @@ def _among(x: Any, group: tuple[Any, ...]) -> bool:
 
 
 def _with_history(node: _Node, args: tuple[Any, ...], y: Any, k: int, count: int, grad: bool, dirty: bool) -> Any:
+    """Output ``k`` of a custom function under its node: what it wrote is rebased, a returned input becomes a view."""
     edge = node if count == 1 else Out(node, k)
     if dirty:
         if grad:

@@ -161,6 +161,7 @@ _NEW_CHECK = (
 
 
 def _without_gradients(outputs: list[Any], inputs: list[Any]) -> None:
+    """Checks that a backward pass of zeros gives zeros or nothing."""
     from . import grad
 
     try:
@@ -232,6 +233,7 @@ def gradcheck(
 
 
 def _run(check: _Check, nondet_tol: float, undefined: bool, dtypes: bool, forward: bool, backward: bool) -> None:
+    """All checks that were asked for, in PyTorch's order."""
     outputs = _differentiable(check.func(*check.inputs))
     check.differences()
     if not outputs:

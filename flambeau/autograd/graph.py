@@ -238,6 +238,7 @@ def _hookable(x: Any) -> Any:
 
 
 def _when_all(tensors: Sequence[Any], nodes: list[Any], fn: Callable[..., Any]) -> _Handles:
+    """Hooks that call ``fn`` once a pass, when every tensor's gradient that will come has come."""
     lock = threading.Lock()
     arrived: dict[Any, list[Any]] = {}  # pass -> how many gradients will come, how many have, the gradients
 

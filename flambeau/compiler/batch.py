@@ -290,6 +290,7 @@ def _view(t: _Tiling, v: Value) -> Value | None:
 
 
 def _expand(t: _Tiling, v: Value, a: Value) -> Value | None:
+    """``expand`` in tiled form; None where the batch would lie in another dimension, or the view itself makes it."""
     more = v.ndim - a.ndim
     d = t.dims[v]
     if a in t.dims:

@@ -40,6 +40,7 @@ def _source(v: Value) -> Value:
 
 
 def _formed(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Value | None]) -> Value:
+    """A value in the form whose order of arithmetic is that of all executors."""
     if any(x.dtype.kind == "c" or 0 in x.shape for x in (v, *v.args)):
         return copied(r, v, args)
     if (
@@ -69,6 +70,7 @@ def _is_overwritten(v: Value, only: dict[Value, Value | None]) -> bool:
 
 
 def _first_extreme(r: Rewriter, v: Value, a: Value) -> Value:
+    """``argmax`` as a maximum and the least index that has it: two passes in vectors. NaN counts as a maximum."""
     (dim,), rest = v.params, v.shape
     n = a.shape[dim]
     index_dtype = int32 if n < 2**31 else int64

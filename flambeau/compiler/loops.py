@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from .._records import Record
@@ -451,16 +452,9 @@ def _renumbered(n: Nest, groups: list[list[int]]) -> Nest:
             node.params = moved(node.params)
         elif node.op == "pad":
             node.params = guards(node.params[0]), node.params[1]
-    sizes = [_product([n.sizes[a] for a in g]) for g in groups]
+    sizes = [prod([n.sizes[a] for a in g]) for g in groups]
     reduced = [n.reduced[g[0]] for g in groups]
     stores = [Store(s.node, s.value, moved(s.address)) for s in n.stores]
     chunked = n.chunked and groups[:1] == [[0]]
     bands = tuple([moved(x) for x in n.bands])
     return Nest(sizes, reduced, n.reductions, stores, n.nodes, chunked, n.runtime, n.serial, bands=bands)
-
-
-def _product(ns: list[int]) -> int:
-    total = 1
-    for k in ns:
-        total *= k
-    return total

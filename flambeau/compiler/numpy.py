@@ -164,6 +164,7 @@ def _slice(v: Value, a: Array) -> Array:
 
 
 def _pad(v: Value, a: Array) -> Array:
+    """Pads, or crops where ``lo`` or ``hi`` is negative, with ``interior`` values between elements."""
     pads, value, interior = v.params
     out = np.full(v.shape, value, a.dtype)
     source, target = [], []
@@ -303,6 +304,7 @@ _COMBINE = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.mini
 
 
 def _scatter(v: Value, a: Array, *rest: Array) -> Array:
+    """Puts or combines elements at indices, in their order where several meet in one place."""
     out = np.array(a, v.dtype.compute, order="C")
     how, at = v.params
     src = rest[-1]

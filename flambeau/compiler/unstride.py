@@ -17,6 +17,7 @@ def unstride(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
 
 
 def _plain(r: Rewriter, v: Value, a: Value) -> Value | None:
+    """A strided view as slices, reshapes and expansions, which other passes see through; None where there are none."""
     layout, strides, offset = v.params
     memory = r.permute(a, memory_order(layout, a.shape))
     real = sorted([d for d, n in enumerate(v.shape) if n > 1 and strides[d]], key=lambda d: -strides[d])

@@ -225,6 +225,7 @@ def _first(s: _Vectoriser, x: Value, at: int) -> Value:
 
 
 def _scatter(s: _Vectoriser, v: Value) -> Value:
+    """A scatter of the batch: each sample writes to a row of its own."""
     how, where = v.params
     if how == "along":
         a, index, src = _in_rows(s, *v.args)

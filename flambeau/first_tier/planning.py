@@ -97,6 +97,7 @@ class Planner:
         self.found[n] = place.strides
 
     def _operator(self, n: Node) -> None:
+        """Plans an operator; another one of the same form takes its steps, with other memory."""
         self.operators += 1
         self._holds(n)
         result, needed = self._result(n)
@@ -171,6 +172,7 @@ class Planner:
         self.steps.join([p for p in given if ZERO not in p.shape], dim, result)
 
     def _view(self, n: Node) -> None:
+        """A view of rows, which costs nothing: the place of its base under other strides."""
         if not n.ty.numel:
             self._empty(n)
             return

@@ -17,12 +17,14 @@ from ._registry import call, call_inplace, export, is_number, is_tensor, method,
 from ._types import broadcast_shape
 from .gathering import broadcast, check_mask, first_outside, need_tensor, size_along, values_of, wrapped
 
-# ---- masked_fill
 
-
-def _masked_fill_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+def _masked_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
+    """The type of what is written under a mask: input and mask meet as in elementwise functions."""
     x, mask, _ = tys
     return ty(broadcast_shape(mask.shape, x.shape), x.dtype)
+
+
+# ---- masked_fill
 
 
 def _masked_fill_lower(b: Any, attrs: Any, x: Any, mask: Any, value: Any) -> Any:
@@ -37,9 +39,9 @@ def _masked_fill_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 
 
 _MASK = ((1, (0, 2)),)
-MASKED_FILL = Operator("masked_fill", _masked_fill_ty, _masked_fill_lower, _masked_fill_vjp, _MASK)
+MASKED_FILL = Operator("masked_fill", _masked_ty, _masked_fill_lower, _masked_fill_vjp, _MASK)
 MASKED_FILL_TENSOR = Operator(
-    "masked_fill", _masked_fill_ty, _masked_fill_lower, _masked_fill_vjp, _MASK, "MaskedFillBackward1"
+    "masked_fill", _masked_ty, _masked_fill_lower, _masked_fill_vjp, _MASK, "MaskedFillBackward1"
 )
 
 
@@ -110,11 +112,6 @@ def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
 # ---- masked_scatter
 
 
-def _masked_scatter_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
-    x, mask, _ = tys
-    return ty(broadcast_shape(mask.shape, x.shape), x.dtype)
-
-
 def _masked_scatter_lower(b: Any, attrs: Any, x: Any, mask: Any, source: Any) -> Any:
     shape = broadcast_shape(x.shape, mask.shape)
     mask = b.expand(mask, shape)
@@ -140,7 +137,7 @@ def _masked_scatter_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     return call(MASKED_FILL, (g, mask, 0)) if f.needs(0) else None, None, gs
 
 
-MASKED_SCATTER = Operator("masked_scatter", _masked_scatter_ty, _masked_scatter_lower, _masked_scatter_vjp, _MASK)
+MASKED_SCATTER = Operator("masked_scatter", _masked_ty, _masked_scatter_lower, _masked_scatter_vjp, _MASK)
 
 
 def _check_masked_scatter(x: Any, mask: Any, source: Any) -> None:

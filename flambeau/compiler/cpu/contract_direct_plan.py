@@ -173,6 +173,7 @@ def steps_inside(first: int, step: int, count: int, size: int) -> int:
 
 
 def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target, itemsize: int) -> Direct | None:
+    """The plan with side ``vector`` in lanes along ``axis``; None where the other side's windows cannot be copied."""
     sides = operands(n)
     p, q = sides[vector], sides[1 - vector]
     sources = sources_of(n, q)

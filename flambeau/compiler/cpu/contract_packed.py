@@ -394,6 +394,7 @@ class Packed(Contraction):
             self.chain[-1].body.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
     def side(self, node: Node, shift: Shift) -> str | None:
+        """What a product takes of an operand: from its panel, from copied rows, or where it lies."""
         vectors = node is self.sides[self.p.vector].node
         if self.p.straight if vectors else not self.p.copied:
             return super().side(node, shift)
@@ -445,6 +446,7 @@ class Packed(Contraction):
         return self.panel_place(strides, base, self.chain[-1])
 
     def concluded(self, places: list[Shift], sums: list[str]) -> None:
+        """Stores results behind the last block; before, sums wait in the workspace."""
         if not self.cut:
             super().concluded(places, sums)
             return

@@ -138,6 +138,7 @@ def _turns(n: Nest, a: Operand, at: Load) -> bool:
 
 
 def _planned(n: Nest, axis: int, vector: int, lanes: int, target: Target) -> Packing:
+    """The packing with side ``vector`` in lanes along ``axis``; what is packed follows from how both sides lie."""
     a, b = operands(n)[vector], operands(n)[1 - vector]
     gone = [k for k, r in enumerate(n.reduced) if r]
     kept = [k for k, r in enumerate(n.reduced) if not r and k != axis]

@@ -340,6 +340,7 @@ class Executor:
                 raise ValueError(f"{operand}: the program has {limit} {name}s")
 
     def _tabulate(self, functions: Sequence[dict[str, int]], first_buffer: int, first_scalar: int) -> _Table:
+        """The tables that native code reads: steps, operands, and where each argument has to be written among these."""
         counts = [len(kernel.operands) + kernel.zeros for kernel in self.kernels]
         operands = (ctypes.c_uint64 * (sum(counts) + 1))()
         place = ctypes.addressof(operands)

@@ -157,6 +157,7 @@ def _relocate_x86(code: bytearray, at: int, kind: int, target: int) -> None:
 
 
 def _relocate_arm(code: bytearray, at: int, kind: int, target: int) -> None:
+    """Writes an address into an instruction, as the relocations of AArch64's ELF objects say."""
     if kind == 261:  # PREL32
         struct.pack_into("<I", code, at, _fits(target - at, 32, kind))
         return
@@ -263,6 +264,7 @@ def load(prepared: Sequence[bytes]) -> list[dict[str, int]]:
 
 
 def _load_images(images: list[bytes]) -> list[dict[str, int]]:
+    """Places linked images one behind the other in executable memory; the addresses of each one's functions."""
     unpacked = [_unpack_image(image) for image in images]
     offsets, size = [], 0
     for alignment, code, _, _ in unpacked:

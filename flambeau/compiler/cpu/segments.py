@@ -37,6 +37,11 @@ def segments(
 
 
 def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value], home: Home) -> bool:
+    """May a kernel run in a segment, so that no chunk waits for another one?
+
+    It has as many chunks; what it reads of the segment's results, and what it overwrites that the segment reads, is of
+    the same chunk; and nothing is written in place of an input where an error may still come.
+    """
     if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
         return False
     if any(s.value.kind in IN_PLACE and not _updates_own(segment, k, s, home) for s in k.nest.stores):

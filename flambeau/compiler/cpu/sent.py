@@ -93,6 +93,7 @@ class _Writer:
         return values, tuple([at[v] for v in f.outputs])
 
     def plain(self, x: Any) -> Any:
+        """An object as numbers, texts and tuples; lists stand for what is none of these."""
         kind = type(x)
         if kind in PLAIN:
             return x
@@ -132,6 +133,7 @@ class _Reader:
         return f
 
     def object(self, x: Any) -> Any:
+        """The object that ``plain`` has written so."""
         if type(x) is tuple:
             return tuple([self.object(y) for y in x])
         if type(x) is not list:

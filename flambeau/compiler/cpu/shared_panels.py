@@ -73,6 +73,7 @@ def in_panels(f: Function, products: dict[Value, Panels]) -> Function:
 
 
 def _product(r: Rewriter, v: Value, args: tuple[Value, ...], how: Panels) -> Value:
+    """The product with its weight copied into panels, a dimension of their own: one copy serves all pieces."""
     labels = list(v.params[:2])
     row, column = v.params[2]
     own = labels[how.side]

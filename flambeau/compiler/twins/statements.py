@@ -226,6 +226,7 @@ class Statements(Calls):
             raise UnsupportedError(f"this kind of target in line {target.lineno}")
 
     def _assign_attribute(self, target: ast.Attribute, x: Value) -> None:
+        """``base.name = x``: at its place in an object that the function made, else after a look at the type."""
         base = self.safe(self.value(target.value))
         made = self.made.get(target.value.id) if isinstance(target.value, ast.Name) else None
         offset = self.unit.slots[made].get(target.attr) if made is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import flambeau as torch
@@ -62,6 +63,13 @@ def _check_sizes(input_size: Any, hidden_size: Any, num_layers: int, proj_size: 
         raise ValueError("proj_size should be a positive integer or zero to disable projections")
     if proj_size >= hidden_size:
         raise ValueError("proj_size has to be smaller than hidden_size")
+
+
+def _draw(weights: Iterable[Any], hidden_size: int) -> None:
+    """Draws all parameters of recurrent modules alike."""
+    bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0
+    for weight in weights:
+        init.uniform_(weight, -bound, bound)
 
 
 class RNNBase(Module):
@@ -171,9 +179,7 @@ class RNNBase(Module):
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew, from U(-1/sqrt(hidden_size), 1/sqrt(hidden_size))."""
-        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        _draw(self.parameters(), self.hidden_size)
 
     def __getstate__(self) -> dict[str, Any]:
         # With the lists that PyTorch keeps beside the parameters, so that saved modules load there.
@@ -449,9 +455,7 @@ class RNNCellBase(Module):
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew, from U(-1/sqrt(hidden_size), 1/sqrt(hidden_size))."""
-        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        _draw(self.parameters(), self.hidden_size)
 
     def _check_dims(self, value: Any, what: str) -> None:
         if value.dim() not in (1, 2):

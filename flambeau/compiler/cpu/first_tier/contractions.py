@@ -216,6 +216,7 @@ def _nest(v: Value, known: Known) -> Nest:
 
 
 def _by_rows(v: Value, reduced: list[str], strides: Strides) -> Call:
+    """A contraction that adds one product after the other, as compiled code with lanes along a kept label does."""
     out, sizes = v.params[2], sizes_of(v)
     if sees_windows(v):
         found = under_windows(v, reduced, sizes, sums_of(v))
@@ -329,6 +330,7 @@ def _lanes_of_matrices(v: Value, sizes: dict[str, int]) -> tuple[Any, bool, str]
 
 
 def _by_lanes(v: Value, reduced: list[str], lanes: Lanes) -> Call:
+    """A contraction that adds in lanes along the last sum, as compiled code does where no kept label suits vectors."""
     la, lb, out = v.params
     sizes, form = sizes_of(v), lanes.form
     plain, swapped, n = _lanes_of_matrices(v, sizes)

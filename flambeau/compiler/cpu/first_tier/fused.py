@@ -365,6 +365,7 @@ class _Rows:
         loop.end({}, LANES)
 
     def _reductions(self) -> None:
+        """The reductions of a row, then what is made of them; only as far as a mask leaves something."""
         self.end = self.size
         if self.last is not None and self.last not in self.varying:
             last = self.w.put(f"extractelement <{LANES} x i64> {self._value(self.last, self.regs)}, i64 0")

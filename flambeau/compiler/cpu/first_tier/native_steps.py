@@ -248,6 +248,7 @@ class _Computed:
         self.steps.walk("rows", text, tuple(map(_first, (*places, out))), out.shape[:-1], [out.shape[-1]], inner)
 
     def _reduce(self, v: Value, target: Place) -> None:
+        """The step of a reduction, of rows alone: others need passes that look at sizes."""
         if v.name in ("argmax", "argmin"):
             self._place(v, target)
             return
@@ -276,6 +277,7 @@ class _Computed:
         self.known[v] = target
 
     def _gather(self, v: Value, target: Place) -> None:
+        """The step of rows taken from a table at rest."""
         rows, index = [self.known[a] for a in v.args[:2]]
         if v.name != "take" or v.params != 0 or len(rows.shape) != 2 or index.dtype is not int64:
             raise UnsupportedError(repr(v))
@@ -325,30 +327,52 @@ def _product(
     if len(x) < len(la) or len(y) < len(lb):
         raise UnsupportedError(repr(v))
     sizes = {c: n for own in (x, y) for c, (n, _) in own.items() if n != ONE}
-    reduced = [c for c in domain_labels(v) if c not in out and c in sizes]
-    kept = [c for c in out if c in sizes]
-    if len(reduced) > 1 or not kept or any(c not in x or c not in y for c in reduced):
-        raise UnsupportedError(repr(v))
+    kept, k = _kept_and_summed(v, sizes, x, y)
     n = _columns(v, kept, x, y)
-    first, second = (places[0], places[1]) if n in y else (places[1], places[0])
-    x, y = (x, y) if n in y else (y, x)
-    numbers = dict(zip(out, v.shape))
-    m = max([c for c in kept if c not in y], key=numbers.__getitem__, default="")
-    outer = [c for c in kept if c != m]
+    first, second = places[0], places[1]
+    if n not in y:
+        first, second, x, y = second, first, y, x
+    m, outer = _rows_and_batches(v, kept, y)
     lies = dict(zip(out, z.strides))
-    if len(outer) > 2 or lies[n] != ONE:
+    if lies[n] != ONE:
         raise UnsupportedError(repr(v))
-    outer, k = [*[""] * (2 - len(outer)), *outer], "".join(reduced)
-    size = Size(v.dtype.itemsize)
-    xs, ys = [[times(own[c][1], size) if c in own else ZERO for c in labels]
-              for own, labels in ((x, (*outer, m, k)), (y, (*outer, k, n)))]  # fmt: skip
-    zs = [times(lies[c], size) if c else ZERO for c in (*outer, m)]
+    xs = _in_bytes(v, {c: s for c, (_, s) in x.items()}, (*outer, m, k))
+    ys = _in_bytes(v, {c: s for c, (_, s) in y.items()}, (*outer, k, n))
+    zs = _in_bytes(v, lies, (*outer, m))
     triangle = Size(matrices_text.HIDDEN * (hidden and out.endswith(m + n)) or _zeros(v, m, k)) if m else ZERO
     words = [sizes.get(c, ONE) for c in (*outer, m, k, n)] + xs + ys + zs + [triangle] + [ZERO] * matrices.DECIDED
     told = {c: n for labels, shape in zip((la, lb), shapes) for c, n in zip(labels, shape)}
     whole = tuple([(c, n) for c, n in told.items() if n != sizes.get(c, ONE)])
     decided = Product(v, (shapes[0], shapes[1]), (found[0], found[1]), (*outer, m, k, n), (xs[3], ys[2]), ys[3], whole)
     return Step("product", 0, (first, second, z), tuple(words), decided)
+
+
+def _kept_and_summed(
+    v: Value, sizes: Mapping[str, Size], x: Mapping[str, Any], y: Mapping[str, Any]
+) -> tuple[list[str], str]:
+    """The labels of the result that are longer than 1, and that of the sum, or none."""
+    out = v.params[2]
+    reduced = [c for c in domain_labels(v) if c not in out and c in sizes]
+    kept = [c for c in out if c in sizes]
+    if len(reduced) > 1 or not kept or any(c not in x or c not in y for c in reduced):
+        raise UnsupportedError(repr(v))
+    return kept, "".join(reduced)
+
+
+def _rows_and_batches(v: Value, kept: Sequence[str], y: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The label of rows, the longest that ``y`` lacks, and those of two batches; an empty one where there is none."""
+    numbers = dict(zip(v.params[2], v.shape))
+    m = max([c for c in kept if c not in y], key=numbers.__getitem__, default="")
+    outer = [c for c in kept if c != m]
+    if len(outer) > 2:
+        raise UnsupportedError(repr(v))
+    return m, [*[""] * (2 - len(outer)), *outer]
+
+
+def _in_bytes(v: Value, strides: Mapping[str, Size], labels: Sequence[str]) -> list[Size]:
+    """The strides of labels, 0 where an operand lacks one."""
+    size = Size(v.dtype.itemsize)
+    return [times(strides[c], size) if c in strides else ZERO for c in labels]
 
 
 def _columns(v: Value, kept: list[str], x: Mapping[str, Any], y: Mapping[str, Any]) -> str:

@@ -162,6 +162,7 @@ def _asked(product: Product, s: Step) -> list[Size]:
 
 
 def _told(product: Product, which: Sequence[int], steps: Sequence[Step], begins: Sequence[int]) -> AlikeTold:
+    """What a run must know of a product to decide for its own sizes how it is computed."""
     v, one = product.v, steps[which[0]]
     shapes = [n for own in (*product.shapes, *product.strides, product.sums) for n in own]
     told = [*shapes, product.columns, *one.words, *[n for _, n in product.whole]]

@@ -247,6 +247,7 @@ class Planned:
         self.strides[v] = row_major(v.shape)
 
     def _contract(self, v: Value) -> None:
+        """Plans a contraction: NumPy's where it is exact or of no elements, else one that adds as compiled code."""
         from .contractions import Contraction, contraction  # with loops and plans: 15 ms that samplers do not need
         from .depthwise import depthwise
 
@@ -380,6 +381,7 @@ def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _map(v: Value) -> Call:
+    """The call of a map: generated code where NumPy's function has other bits, or none for the dtype."""
     if v.name == "cast":
         old, new = v.args[0].dtype, v.dtype
         return converter(old, new) if v.args[0].kind != "scalar" else lambda a: cast(a, old, new)

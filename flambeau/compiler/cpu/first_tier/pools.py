@@ -27,6 +27,7 @@ def at_maximum(points: int, dt: dtype) -> Any:
 
 
 def _text(points: int, dt: dtype, target: Target) -> str:
+    """The loop over windows: finds each maximum by selects on bits, as a jump for each point could not be foreseen."""
     w = Writer(target, lanes_of(dt, target))
     t, count = base_type(dt), 2 * points + 1
     w.label("entry")

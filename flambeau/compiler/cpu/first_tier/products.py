@@ -67,6 +67,7 @@ def _head(w: Writer, dims: int, steps: int) -> tuple[list[str], list[str], list[
 
 
 def _kept(dt: dtype, both: bool, target: Target) -> str:
+    """The loops around blocks of rows and vectors of columns."""
     wide = 4 if target.vector_registers == 32 else 2
     w = Writer(target, lanes_of(dt, target))
     blocks = [_block(w, dt, r, v, both) for r in (ROWS, 1) for v in (wide, 1)]
@@ -159,6 +160,7 @@ DOTS = (
 
 
 def _reduced(dt: dtype, order: str, target: Target) -> str:
+    """The loops around groups of dot products."""
     w = Writer(target, lanes_of(dt, target))
     blocks = [_dots(w, dt, order, count) for count in (w.lanes, 1)]
     (outer, na, nb, nc, n), places, steps = _head(w, 5, 11)

@@ -32,6 +32,7 @@ def useful_points(v: Value) -> dict[str, slice]:
 
 
 def _of_windows(seen: Value, padded: Value, labels: str) -> dict[str, slice]:
+    """The points of one view's windows that see more than padding, by their labels."""
     dims, sizes, strides, dilations = seen.params
     pads, _, interior = padded.params
     n = len(dims)

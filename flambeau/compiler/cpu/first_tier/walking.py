@@ -24,6 +24,7 @@ def walker(loop: str, operands: int, sizes: int) -> int:
 
 
 def _kernel(operands: int, sizes: int) -> str:
+    """The kernel: reads what a step is told, cuts out the part that this chunk is, and walks through it."""
     w = Writer(default().target, 1)
     w.label("entry")
     given, dims = w.put(f"alloca [{operands} x ptr]"), w.put(f"alloca [{sizes} x i64]")
