@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from _compiled import DTYPES, _Random, on_numpy
+from _compiled import DTYPES, _Random, on_numpy, types_of
 from test_nest import TARGETS, check, native, pool_for
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import nest_loops, schedule
 from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
 from flambeau.graph.types import contiguous_strides
@@ -180,3 +181,32 @@ def test_sums_in_order_do_not_depend_on_threads(four_threads: Pool, how: str) ->
     inputs = [rng.standard_normal(180_000).astype(np.float32), rng.integers(0, 40, 600)]
     one, four = (native(b.f, inputs, pool=p)[0] for p in (Pool(1, default()), four_threads))
     assert one.tobytes() == four.tobytes() == on_numpy(b.f, inputs)[0].tobytes()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("shape", [(3, 9), (7, 33), (2, 5, 21), (6, 64), (5, 300)])
+def test_scans_run_along_several_rows_and_vectors(target: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    x[..., 4] = np.nan
+    b = Builder()
+    v = b.input(0, shape, dt.float32, (contiguous_strides(shape), 0))
+    b.f.outputs = [b.scan(op, v, dim) for op in ("sum", "max") for dim in range(len(shape))]
+    check(b.f, [x.reshape(-1)], exact=True, pool=pool_for(target))
+
+
+def test_rows_are_scattered_in_runs_of_columns() -> None:
+    kernels = []
+    for index in ("rows", "elements"):
+        b = Builder()
+        x = b.input(0, (512, 512), dt.float32, ((512, 1), 0))
+        zeros = b.const(0, dt.float32, (40, 512))
+        if index == "rows":
+            v = b.index_put("add", zeros, (0,), [b.input(1, (512,), dt.int64, ((1,), 0))], x)
+        else:
+            at = b.input(1, (512, 512), dt.int64, ((512, 1), 0))
+            v = b.scatter("add", zeros, at, x, 0)
+        b.f.outputs = [v]
+        program = Executable(b.f, types_of(b.f))
+        kernels.append(next(k for k in program.kernels if k is not None and k.nest.serial is not None))
+    rows, elements = kernels
+    assert rows.chunk == 256 and elements.chunk < rows.chunk

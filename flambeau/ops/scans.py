@@ -152,27 +152,18 @@ def recurrence(a: Any, x: Any, dim: int) -> Any:
 # ---- cummax, cummin
 
 
-def _running_extreme(a: np.ndarray, dim: int, largest: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Running extremes and where they are: the last of equals; NaN wins and stays."""
-    values = (np.maximum if largest else np.minimum).accumulate(a, axis=dim)
-    shape = [-1 if d == dim else 1 for d in range(a.ndim)]
-    position = np.arange(a.shape[dim]).reshape(shape)
-    found = (a == values) | (a != a)
-    return values, np.maximum.accumulate(np.where(found, position, 0), axis=dim)
-
-
 def _extreme_lower(largest: bool) -> Any:
+    """Running extremes and where they are: the last of equals; NaN wins and stays, at the last NaN."""
+
     def lower(b: Any, dim: int, x: Any) -> Any:
         if not x.ndim:
             return x, b.const(0, int64)
-        return b.extern(
-            "cummax" if largest else "cummin",
-            _running_extreme,
-            [x],
-            [(x.shape, x.dtype), (x.shape, int64)],
-            dim,
-            largest,
-        )
+        values = b.scan("max" if largest else "min", x, dim)
+        found = b.map("eq", x, values, dt=bool_)
+        if x.dtype.kind == "f":
+            found = b.map("logical_or", found, b.map("ne", x, x, dt=bool_), dt=bool_)
+        place = b.expand(b.reshape(b.iota(x.shape[dim]), [-1 if d == dim else 1 for d in range(x.ndim)]), x.shape)
+        return values, b.scan("max", b.where(found, place, b.const(0, int64, x.shape)), dim)
 
     return lower
 

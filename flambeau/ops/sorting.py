@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
+from ..compiler.numpy_order import at_places, first_in_order, in_order, nth, order
 from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, like, ty
@@ -22,23 +23,10 @@ from .reductions import reduced_ty
 # ---- sort
 
 
-def order(a: np.ndarray, dim: int, descending: bool) -> np.ndarray:
-    """The indices that sort ``a``, equal elements in their order."""
-    if not descending:
-        return np.argsort(a, axis=dim, kind="stable")
-    back = np.argsort(np.flip(a, dim), axis=dim, kind="stable")
-    return np.flip(a.shape[dim] - 1 - back, dim)
-
-
-def _sorted(a: np.ndarray, dim: int, descending: bool) -> tuple[np.ndarray, np.ndarray]:
-    index = order(a, dim, descending)
-    return np.take_along_axis(a, index, dim), index
-
-
 def _sort_lower(b: Any, attrs: Any, x: Any) -> Any:
     if not x.ndim:
         return x, b.const(0, int64)
-    return b.extern("sort", _sorted, [x], [(x.shape, x.dtype), (x.shape, int64)], *attrs)
+    return b.extern("sort", in_order, [x], [(x.shape, x.dtype), (x.shape, int64)], *attrs)
 
 
 SORT = Operator(
@@ -100,19 +88,6 @@ def msort(input: Any, *, out: Any = None) -> Any:
 # ---- topk
 
 
-def _top(a: np.ndarray, k: int, dim: int, largest: bool) -> tuple[np.ndarray, np.ndarray]:
-    n = a.shape[dim]
-    if k == 0 or 4 * k > n:
-        index = np.take(order(a, dim, largest), range(k), axis=dim)
-        return np.take_along_axis(a, index, dim), index
-    kept = range(n - k, n) if largest else range(k)
-    index = np.take(np.argpartition(a, n - k if largest else k - 1, axis=dim), kept, axis=dim)
-    index = np.sort(index, axis=dim)
-    values = np.take_along_axis(a, index, dim)
-    place = order(values, dim, largest)
-    return np.take_along_axis(values, place, dim), np.take_along_axis(index, place, dim)
-
-
 def _topk_ty(tys: tuple[Ty, ...], attrs: tuple[Any, ...]) -> tuple[Ty, Ty]:
     k, dim, _ = attrs
     t = tys[0]
@@ -124,7 +99,7 @@ def _topk_lower(b: Any, attrs: Any, x: Any) -> Any:
     if not x.ndim:
         return x, b.const(0, int64)
     outs = _topk_ty((ty(x.shape, x.dtype),), attrs)
-    return b.extern("topk", _top, [x], [(t.shape, t.dtype) for t in outs], *attrs)
+    return b.extern("topk", first_in_order, [x], [(t.shape, t.dtype) for t in outs], *attrs)
 
 
 def _topk_vjp(f: Any, g: Any, _: Any) -> tuple[Any]:
@@ -163,7 +138,7 @@ def _chosen_lower(name: str, choose: Any) -> Any:
 
     def find(a: np.ndarray, dim: int, keepdim: bool, *params: Any) -> tuple[np.ndarray, np.ndarray]:
         index = choose(a, dim, *params)
-        pair = np.take_along_axis(a, index, dim), index
+        pair = at_places(a, index, dim), index
         return pair if keepdim else (pair[0].squeeze(dim), pair[1].squeeze(dim))
 
     def lower(b: Any, attrs: Any, x: Any) -> Any:
@@ -182,13 +157,15 @@ def _chooser(name: str, choose: Any, grad_name: str | None = None) -> Operator:
 
 
 def _kth(a: np.ndarray, dim: int, k: int) -> np.ndarray:
-    return np.take(order(a, dim, False), [k - 1], axis=dim)
+    return nth(a, k - 1, dim)
 
 
 def _middle(a: np.ndarray, dim: int) -> np.ndarray:
     """The lower median; the first NaN if there is one."""
+    index = nth(a, (a.shape[dim] - 1) // 2, dim)
     missing = a != a
-    index = np.take(order(a, dim, False), [(a.shape[dim] - 1) // 2], axis=dim)
+    if not missing.any():
+        return index
     return np.where(missing.any(dim, keepdims=True), missing.argmax(dim, keepdims=True), index)
 
 

@@ -148,12 +148,17 @@ class Loops(Points):
             return 1, size
         step = 1
         if outer in (self.axis, across(self.n, self.axis)):
-            step = TILE if self.n.reductions else max(self.lanes, BLOCK)
+            step = self.multiple
         if self.n.pieces and outer == 0 and size // self.n.pieces % step == 0:
             return size // self.n.pieces, self.n.pieces
         chunk = max(1, CHUNK * size // prod(self.n.sizes), -(-size // MAX_CHUNKS))
         chunk = -(-chunk // step) * step
         return (size, 1) if chunk >= size else (chunk, -(-size // chunk))
+
+    @property
+    def multiple(self) -> int:
+        """The columns of which a chunk has a multiple."""
+        return TILE if self.n.reductions else max(self.lanes, BLOCK)
 
     def range(self, k: int) -> tuple[str, str]:
         """The bounds of a loop: of the chunk, if it is the outermost kept one."""

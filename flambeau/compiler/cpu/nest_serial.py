@@ -18,6 +18,18 @@ COMBINED = {
     "sum": "add", "add": "add", "prod": "mul", "mul": "mul", "max": "maximum", "min": "minimum", "set": "set",
 }  # fmt: skip
 
+ROWS = 4  # along which a scan runs side by side, as each of its steps waits for the one before
+VECTORS = 4  # of columns along which a scan runs at once: whole lines of memory, several at a time
+LINES = 256  # columns of a chunk, at least, where a scatter moves rows: runs of memory that are asked for ahead
+
+
+def _side_by_side(n: Nest, axis: int | None, width: int) -> tuple[int | None, int]:
+    """The loop that a scan runs along side by side, and how many of its steps: rows, if columns are no neighbours."""
+    if axis is None:
+        return max([k for k, r in enumerate(n.reduced) if not r and n.sizes[k] >= ROWS], default=None), ROWS
+    wide = VECTORS * width
+    return axis, wide if n.sizes[axis] % wide == 0 or n.sizes[axis] >= VECTORS * wide else width
+
 
 class Serial(Loops):
     """The generator of a nest with a ``serial`` value."""
@@ -25,7 +37,10 @@ class Serial(Loops):
     def __init__(self, n: Nest, target: Target, name: str) -> None:
         (self.at,) = n.stores
         axis = next((k for k, r in enumerate(n.reduced) if not r and n.reach(self.at.address).of(k) == 1), None)
-        super().__init__(n, axis, lanes(n, target.vector_bytes, axis), target, name)
+        width = lanes(n, target.vector_bytes, axis)
+        if n.serial.kind == "scan":  # type: ignore[union-attr]
+            axis, width = _side_by_side(n, axis, width)
+        super().__init__(n, axis, width, target, name)
         self.how = COMBINED[n.serial.name]  # type: ignore[union-attr]
 
     def body(self) -> None:
@@ -41,6 +56,13 @@ class Serial(Loops):
             self.enter(inner)  # type: ignore[arg-type]
         columns = self.range(self.axis) if self.axis is not None else ("0", "1")
         self.over_columns(*columns, self.scattered if scatters else self.running)
+
+    @property
+    def multiple(self) -> int:
+        """The columns of which a chunk has a multiple: more where whole rows are scattered."""
+        moved = self.n.serial.kind == "scatter"  # type: ignore[union-attr]
+        rows = moved and not any([self.axis in r.node.axes for r in self.n.runtime])  # noqa: C419
+        return LINES if rows else super().multiple
 
     def contiguous(self) -> int | None:
         """The loop along which most of what a scatter reads lies side by side, if its places do not."""

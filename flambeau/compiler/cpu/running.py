@@ -436,5 +436,23 @@ class Run:
         if self.outs[k] is not None:
             return self.outs[k]
         v, t = self.program.f.outputs[k], self.program.types[k]
-        values = np.broadcast_to(np.asarray(self.array(v), t.dtype.compute), t.shape)
+        found = self.array(v)
+        if _is_complete(found, t) and getrefcount(found) <= KNOWN:
+            owner = found if found.base is None else found.base
+            if getrefcount(owner) <= KNOWN + (owner is found):  # nobody else knows it
+                return found.reshape(-1)
+        values = np.broadcast_to(np.asarray(found, t.dtype.compute), t.shape)
         return np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype))
+
+
+def _is_complete(a: Any, t: Any) -> bool:
+    """Is it an array that holds what memory of a type holds, as do all of the memory that it sees?"""
+    return (
+        type(a) is np.ndarray
+        and a.dtype == t.dtype.np
+        and a.shape == t.shape
+        and t.contiguous
+        and a.flags.c_contiguous
+        and a.flags.writeable
+        and (a.base is None or (type(a.base) is np.ndarray and a.base.base is None and a.base.size == a.size))
+    )
