@@ -28,7 +28,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flambeau import _collector, _execution
+from flambeau import _collector, _execution, random
 from flambeau.compiler import numpy as reference
 from flambeau.compiler.cpu import stored
 from flambeau.compiler.cpu.disk import Disk
@@ -114,6 +114,15 @@ def every_program_is_verified() -> Iterator[None]:
         for name, kind in reference._KINDS.items():
             patch.setitem(reference._KINDS, name, as_declared(kind))
         yield
+
+
+@pytest.fixture(autouse=True)
+def what_ran_before_changes_nothing() -> None:
+    """Random numbers begin anew, and nodes are not so many that all are forgotten in the midst of the test."""
+    random.manual_seed(0)
+    if realisation.recorded() > realisation.MAX_NODES // 2:
+        realisation.finish()
+        realisation.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -88,5 +88,5 @@ def test_arrays_may_die_when_the_process_ends() -> None:
         "import sys, flambeau.compiler.cpu.allocation as a; b = [a.empty(n, 'f4') for n in (3, 999, 999999)]; sys.b = b"
     )
     for options in ([], ["-X", "tracemalloc"], ["-X", "dev"]):
-        done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=300)
         assert (done.returncode, done.stderr) == (0, "")

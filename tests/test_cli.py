@@ -29,7 +29,7 @@ def run(*args: str, cwd: Path | None = None, stdin: str = "", python: bool = Fal
     command = [sys.executable] if python else [sys.executable, "-m", "flambeau"]
     environment = {**os.environ, "PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error"}
     return subprocess.run(
-        [*command, *args], cwd=cwd, input=stdin, env=environment, capture_output=True, text=True, timeout=60
+        [*command, *args], cwd=cwd, input=stdin, env=environment, capture_output=True, text=True, timeout=300
     )
 
 

@@ -84,7 +84,7 @@ def run(code: str, folder: Path | str, status: int = 0, **more: str) -> str:
     """What a new process prints; it must end with the given status and say nothing else."""
     process = start(code, folder, **more)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
         pytest.fail(f"the process hangs:\n{process.communicate()[1]}")
@@ -144,7 +144,7 @@ def test_processes_that_share_a_new_cache(tmp_path: Path) -> None:
     print(result(make(1000)).hex())
     """
     processes = [start(code, tmp_path / "cache") for _ in range(3)]
-    outputs = {process.communicate(timeout=100) for process in processes}
+    outputs = {process.communicate(timeout=200) for process in processes}
     assert len(outputs) == 1 and outputs.pop()[1] == ""
     assert not list((tmp_path / "cache").rglob(".*"))
 
@@ -325,13 +325,13 @@ def test_a_loaded_machine_slows_programs_down_a_few_times_at_most(cache: Path) -
         program = make(20_000, 2, threads)
         result(program)
         begin = time.perf_counter()
-        for _ in range(150):
+        for _ in range(40):
             result(program)
-        return (time.perf_counter() - begin) / 150
-    print(mean(1), mean(max(2, pools.default_threads())))
+        return time.perf_counter() - begin
+    for _ in range(5):
+        print(mean(max(2, pools.default_threads())) / mean(1))
     """
-    alone, together = map(float, run(code, cache).split())
-    assert together < 4 * alone
+    assert min(map(float, run(code, cache).split())) < 4
 
 
 def test_a_cache_entry_of_another_process_is_checked(cache: Path, tmp_path: Path) -> None:

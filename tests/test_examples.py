@@ -31,7 +31,7 @@ def printed(name: str, *command: str, **settings: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FLAMBEAU_")} | settings
     done = subprocess.run(
         [sys.executable, *command, str(FOLDER / f"{name}.py"), *short], env=environment, capture_output=True,
-        encoding="utf-8", timeout=120,
+        encoding="utf-8", timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return "\n".join(done.stdout.splitlines()[:-1]) + "\n"

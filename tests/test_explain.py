@@ -223,7 +223,7 @@ def command(folder: Path, *words: str, **variables: str) -> subprocess.Completed
     environment = {**os.environ, "FLAMBEAU_EXECUTOR": "native", **variables}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(torch.__file__).parents[1])])
     run = [sys.executable, "-m", "flambeau", *words]
-    return subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_the_command(tmp_path: Path) -> None:

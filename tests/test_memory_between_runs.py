@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,10 @@ from flambeau.compiler.cpu import between_runs
 LIMIT = 6 << 20
 
 
-pytestmark = pytest.mark.usefixtures("native_code")
-
-
 @pytest.fixture(autouse=True)
-def limited(monkeypatch: Any) -> None:
-    """Programs are compiled at once, and may keep 6 MB."""
+def limited(native_code: None, monkeypatch: Any) -> None:
+    """Programs are compiled at once, and may keep 6 MB; those of other tests are gone."""
+    gc.collect()
     monkeypatch.setattr(_execution, "tier", ["compiled"])
     monkeypatch.setattr(between_runs, "limit", lambda: LIMIT)
 

@@ -306,7 +306,7 @@ def test_a_second_thread_reads(idle: None) -> None:
     expected, training, found = trained().state(), in_flight(), []
     reader = threading.Thread(target=lambda: found.append(training.state()))
     reader.start()
-    reader.join(60)
+    reader.join(300)
     assert found == [expected]
     assert not flight.flights
 
@@ -324,7 +324,7 @@ def test_two_threads_train() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(300)
     assert found == [expected, expected]
 
 
@@ -427,7 +427,7 @@ def test_the_process_ends_in_flight(end: str) -> None:
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(torch.__path__[0]).parent)])
     environment = {**os.environ, "PYTHONPATH": path, "FLAMBEAU_EXECUTOR": "native"}
     command = [sys.executable, "-W", "error", "-c", NEW_PROCESS + code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (status, "")
 
 

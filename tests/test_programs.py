@@ -23,7 +23,7 @@ def run(*args: str, cwd: Path) -> str:
     """What `flambeau run ARGS` prints; it must end well and print no warning."""
     environment = {**os.environ, "PYTHONPATH": str(HOME), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-m", "flambeau", "run", *args]
-    found = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+    found = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=300)
     assert (found.returncode, found.stderr) == (0, "")
     return found.stdout
 

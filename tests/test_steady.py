@@ -121,8 +121,10 @@ def test_a_steady_step_makes_no_arrays(native_code: None, name: str) -> None:
     before = [p.data_ptr() for p in net.parameters()]
     reading = {"ndarray.item"} | ({"ndarray.view", "ndarray.argmax"} if name == "characters" else set())
     for _ in range(3):
-        called = numpy_calls(step) if sys.version_info >= (3, 11) else step() and ()  # 3.10's profiler holds arrays too
-        assert set(called) <= reading  # indices at hand are checked at the call
+        if sys.version_info >= (3, 11):  # 3.10's profiler holds arrays too
+            assert set(numpy_calls(step)) <= reading  # indices at hand are checked at the call
+        else:
+            step()
     assert [p.data_ptr() for p in net.parameters()] == before
     assert realisation.counters["compiles"] == compiled
 
@@ -135,10 +137,13 @@ def test_memory_does_not_grow(native_code: None) -> None:
     _, step = training("mlp")
     for _ in range(500):
         step()
-    before = resident()
-    for _ in range(4500):
-        step()
-    assert resident() - before < 1 << 19
+    grown = []
+    for _ in range(4):  # what happens once, as when the system joins pages, is no growth
+        before = resident()
+        for _ in range(1100):
+            step()
+        grown.append(resident() - before)
+    assert min(grown) < 1 << 17
 
 
 # What a process prints: the parameters after 12 steps of each network, for one number of threads after the other.

@@ -121,5 +121,5 @@ print(ends == [0] * 8, bool(w.isfinite().all()))
 @pytest.mark.parametrize("first", ["", "threading.Thread(target=child).start()"], ids=["first to record", "one more"])
 def test_a_thread_forks_while_another_trains(first: str) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKS.replace("FIRST", first)]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (found.stdout, found.stderr) == ("True True\n", "")

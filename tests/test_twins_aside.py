@@ -101,7 +101,7 @@ def test_nobody_waits_for_it(tmp_path: Path, ending: str) -> None:
     assert was_running == "True"
     begun = time.monotonic()
     while f"work({pid})" in subprocess.run(["ps", "-A", "-ww", "-o", "args"], capture_output=True, text=True).stdout:
-        assert time.monotonic() < begun + 30
+        assert time.monotonic() < begun + 100
         time.sleep(0.1)
 
 
@@ -112,7 +112,7 @@ def test_it_ends_with_its_owner() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         watcher.wait(1.5)
     owner.communicate(b"\n")
-    assert watcher.wait(30) == 1
+    assert watcher.wait(100) == 1
 
 
 # ---- when it is begun, and who compiles if it is not
