@@ -101,3 +101,18 @@ def test_sorting_gives_memory_of_its_own(native_code: None) -> None:
     first, second = x.sort(1)[0].numpy(), x.sort(1)[0].numpy()
     first[:] = 7
     assert second.tolist() == [[1, 2, 3]] and x.tolist() == [[3, 1, 2]]
+
+
+@pytest.mark.parametrize("dt", [np.int64, np.float32, np.float64, np.bool_])
+def test_distinct_values_are_those_of_numpy(dt: type) -> None:
+    a = odd(dt, (9, 40))
+    x = torch.tensor(a)
+    values, counts = np.unique(a, return_counts=True, equal_nan=False)
+    nan = dt is np.float32 or dt is np.float64
+    found = x.unique(return_inverse=True, return_counts=True)
+    for one in (x.unique(), found[0], x.unique(return_counts=True)[0]):
+        assert np.array_equal(one.numpy(), values, equal_nan=nan)
+    assert np.array_equal(found[2].numpy(), counts) and found[1].shape == x.shape
+    assert np.array_equal(values[found[1].numpy()], a, equal_nan=nan)
+    assert len({*found[1].reshape(-1).tolist()}) == len(values)  # each NaN for itself
+    assert x[:0].unique(return_inverse=True, return_counts=True)[1].shape == (0, 40)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..compiler.builder import Builder
 from ..compiler.ir import Value
+from ..compiler.numpy_order import order
 from ..dtypes import SCALAR_NAMES, bool_, int32, int64, promote_types
 from ..graph.epoch import threads
 from ..graph.node import Operator
@@ -209,17 +210,29 @@ UNIQUE_DIM = _underived("unique_dim", "UniqueDimBackward0")
 UNIQUE_RUNS = _underived("unique_consecutive", "UniqueConsecutiveBackward0")
 
 
-def _distinct(a: np.ndarray, along: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct values (or rows) in order, where each element's is, and counts; every NaN counts for itself."""
+def _distinct(a: np.ndarray, along: bool, counted: bool) -> tuple[np.ndarray, ...]:
+    """Distinct values (or rows) in order; if ``counted``, where each element's is, and counts; each NaN for itself."""
     if not along:
-        return np.unique(a, return_inverse=True, return_counts=True, equal_nan=False)
+        return _distinct_values(a.reshape(-1), counted)
     if a.size == 0:
         kept = min(a.shape[0], 1)
         return a[:kept], np.zeros(a.shape[0], np.int64), np.full(kept, a.shape[0])
     return np.unique(a, return_inverse=True, return_counts=True, axis=0, equal_nan=False)
 
 
-def _runs(a: np.ndarray, along: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distinct_values(flat: np.ndarray, counted: bool) -> tuple[np.ndarray, ...]:
+    index = order(flat, 0, False) if counted else None
+    s = np.sort(flat) if index is None else flat.take(index)
+    new = np.ones(len(s), bool)
+    new[1:] = s[1:] != s[:-1]
+    if index is None:
+        return (s[new],)
+    where = np.empty(len(s), np.int64)
+    where[index] = np.cumsum(new) - 1
+    return s[new], where, np.diff(np.append(np.flatnonzero(new), len(s)))
+
+
+def _runs(a: np.ndarray, along: bool, counted: bool) -> tuple[np.ndarray, ...]:
     """As ``_distinct`` for runs of equal values."""
     rows = a if along else a.reshape(-1)
     flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
@@ -236,14 +249,14 @@ def _answer(find: Any, op: Operator, x: Any, inverse: bool, counts: bool, dim: i
     a = x.detach()._numpy()
     if along and 0 in t.shape[:d] + t.shape[d + 1 :]:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
-    values, where, many = find(np.moveaxis(a, d, 0) if along else a, along)
+    values, *places = find(np.moveaxis(a, d, 0) if along else a, along, inverse or counts)
     y = from_values(np.ascontiguousarray(values).reshape(values.shape), t.dtype)
     y = _tied(op, x, forgetting(y.movedim(0, d)) if along and d else y)
     out = [y]
     if inverse:
-        out.append(from_values(where.reshape(-1 if along else t.shape).astype(np.int64), int64))
+        out.append(from_values(places[0].reshape(-1 if along else t.shape).astype(np.int64), int64))
     if counts:
-        out.append(from_values(many.astype(np.int64), int64))
+        out.append(from_values(places[1].astype(np.int64), int64))
     return out[0] if len(out) == 1 else tuple(out)
 
 
