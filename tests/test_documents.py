@@ -147,3 +147,14 @@ def test_every_page_about_performance_is_listed() -> None:
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| \[[\w.]+\]\((performance/[\w.]+)\)", page, re.MULTILINE))
     assert listed == {f"performance/{p.name}" for p in (ROOT / "docs" / "performance").glob("*.md")}
+
+
+@pytest.mark.parametrize("package", ["compiler", "compiler.cpu", "compiler.cpu.first_tier"])
+def test_modules_that_a_package_lists_exist(package: str) -> None:
+    """What stands in front of two spaces in the lists of a package's text, and behind none, are its modules."""
+    folder = ROOT / "flambeau" / package.replace(".", "/")
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    rows = [line.strip() for line in text.splitlines() if re.match(r"\s*[a-z_\d]+(, [a-z_\d]+)*(  |$)", line)]
+    named = {name for row in rows for name in row.split("  ")[0].split(", ")}
+    assert len(named) > 10
+    assert not [name for name in named if not (folder / f"{name}.py").exists() and not (folder / name).is_dir()]

@@ -32,8 +32,8 @@ from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function
 from flambeau.compiler.loops import Layout, Nest
-from flambeau.compiler.shorten import shorten
 from flambeau.compiler.simplify import simplify
+from flambeau.compiler.split_reductions import split_reductions
 from flambeau.compiler.unroll import unroll
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -337,7 +337,7 @@ def test_numpy_runs_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> 
 def listing(f: Function) -> str:
     """The IR after each pass, the clusters, and their LLVM text for a processor with AVX2."""
     simple = simplify(f)
-    short = shorten(simple)
+    short = split_reductions(simple)
     cpu, features, _ = targets.NAMED["avx2"]
     machine = targets.Target("x86_64-unknown-linux-gnu", cpu, features, "")
     steps = nests(

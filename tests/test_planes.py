@@ -15,10 +15,10 @@ from test_nest import check, native, on_numpy, pool_for
 from flambeau import dtypes as dt
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
+from flambeau.compiler.channels_first import channels_first
 from flambeau.compiler.cpu import contract, contract_planes, generating
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
-from flambeau.compiler.planar import planar
 from flambeau.ops._convolution_lowering import Geometry, lower_forward, lower_input, lower_weight
 
 Case = tuple[tuple[int, ...], tuple[int, ...], Geometry]
@@ -104,7 +104,7 @@ def test_bits_are_those_of_sums_behind_masks(monkeypatch: pytest.MonkeyPatch, po
 def test_pixels_that_lie_apart_are_not_copied_as_rows(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     f, arrays = _function(CASES["narrow"], what, dt.float32, channels_last=True)
     chosen = _always(monkeypatch)
-    monkeypatch.setattr("flambeau.compiler.planar.LEAST", 1 << 60)
+    monkeypatch.setattr("flambeau.compiler.channels_first.LEAST", 1 << 60)
     check(f, [np.round(2 * a) for a in arrays], exact=True)
     assert not any(chosen)
 
@@ -135,12 +135,12 @@ def test_channels_last_are_copied_first(name: str, what: str) -> None:
     """And the bits stay."""
     case = _enlarged(CASES[name])
     f, arrays = _function(case, what, dt.float32, channels_last=True)
-    made = planar(f)
+    made = channels_first(f)
     copies = [v for v in made.values if (v.kind, v.name) == ("map", "copy")]
     assert len(copies) == (2 if what == "weight" else 1)
     assert all(v.args[0].kind == "input" for v in copies)
     plain, _ = _function(case, what, dt.float32)
-    assert not [v for v in planar(plain).values if v.name == "copy"]
+    assert not [v for v in channels_first(plain).values if v.name == "copy"]
     rows = [np.asarray(_in_rows(v, a)) for v, a in zip(f.values, arrays)]
     np.testing.assert_array_equal(native(f, arrays)[0], native(plain, rows)[0])
 
@@ -163,4 +163,4 @@ def test_two_readers_share_a_copy() -> None:
     x, y = [_input(b, k, shapes[c], dt.float32, True) for k, c in enumerate("xy")]
     w = _input(b, 2, shapes["w"], dt.float32, False)
     b.f.outputs = [lower_forward(b, x, w, shapes["y"][2:], g), lower_weight(b, x, y, (7, 7), g)]
-    assert [v.name for v in planar(b.f).values].count("copy") == 2
+    assert [v.name for v in channels_first(b.f).values].count("copy") == 2

@@ -15,7 +15,7 @@ from _compiled import types_of
 from test_nest import check, pool_for
 
 from flambeau import dtypes as dt
-from flambeau.compiler import upright
+from flambeau.compiler import transpose_weights
 from flambeau.compiler.affine import row_major
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import contract_packing, disk, execute, rows, schedule, stored
@@ -33,8 +33,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rows, "LEAST", 1)
     monkeypatch.setattr(rows, "ROWS", 1)
     monkeypatch.setattr(rows, "SHARE", 0.1)
-    monkeypatch.setattr(upright, "ROWS", 2)
-    monkeypatch.setattr(upright, "NARROW", 2)
+    monkeypatch.setattr(transpose_weights, "ROWS", 2)
+    monkeypatch.setattr(transpose_weights, "NARROW", 2)
     monkeypatch.setattr(contract_packing, "LEAST", 1)
     monkeypatch.setattr(contract_packing, "FEWEST", 2)
     monkeypatch.setattr(schedule, "POINT", 1e6)
@@ -167,7 +167,7 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
     across = b.strided(w, (8, 1), (8, 6), (1, 8), 0, dt.float32)
     b.f.outputs = [b.contract("btc,nc->btn", x, w), b.contract("nc,btc->ntb", w, x), b.contract("btc,cn->btn", x, z)]
     b.f.outputs += [b.contract("btc,cn->btn", x, across), b.contract("cn,btc->tbn", across, x)]
-    g = upright.upright(b.f)
+    g = transpose_weights.transpose_weights(b.f)
     assert [v.name for v in g.values if v.kind == "map"] == ["copy", "copy"]
     assert [v.params for v in g.values if v.kind == "contract"] == [
         ("btc", "cn", "btn"), ("nc", "btc", "ntb"), ("btc", "cn", "btn"), ("btc", "cn", "btn"), ("cn", "btc", "tbn")
@@ -176,10 +176,10 @@ def test_a_weight_that_lies_across_is_turned_once() -> None:
 
 
 def test_a_large_weight_that_lies_across_is_turned_while_it_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upright, "PANELS", 47)
+    monkeypatch.setattr(transpose_weights, "PANELS", 47)
     b = Builder()
     b.f.outputs = [b.contract("rc,nc->rn", _input(b, 0, (40, 8)), _input(b, 1, (6, 8)))]
-    assert [v.kind for v in upright.upright(b.f).values] == ["input", "input", "contract"]
+    assert [v.kind for v in transpose_weights.transpose_weights(b.f).values] == ["input", "input", "contract"]
     check(b.f, arrays(b.f), exact=False)
 
 
@@ -189,7 +189,7 @@ def test_a_product_that_is_read_transposed_is_computed_so() -> None:
     once, twice = b.contract("kn,km->nm", x, g), b.contract("kn,km->nm", x, b.map("neg", g))
     b.f.outputs = [b.strided(once, (96, 1), (96, 64), (1, 96), 0, dt.float32)]
     b.f.outputs += [b.permute(twice, (1, 0)), b.reduce("sum", twice, (0,))]
-    found = [v for v in upright.upright(b.f).values if v.kind == "contract"]
+    found = [v for v in transpose_weights.transpose_weights(b.f).values if v.kind == "contract"]
     assert [(v.params[2], v.shape) for v in found] == [("mn", (96, 64)), ("nm", (64, 96))]
     check(b.f, arrays(b.f), exact=False)
 

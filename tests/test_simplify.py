@@ -12,8 +12,8 @@ from hypothesis import given
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.ir import Function, Value
-from flambeau.compiler.shorten import LONGEST, shorten
 from flambeau.compiler.simplify import simplify
+from flambeau.compiler.split_reductions import LONGEST, split_reductions
 from flambeau.compiler.verifier import verify
 
 
@@ -118,7 +118,7 @@ def test_no_reduction_is_long() -> None:
     ]:
         for op in ("sum", "max", "prod"):
             f = long_sum(shape, dims, op)
-            g = shorten(f)
+            g = split_reductions(f)
             verify(g)
             for v in g.values:
                 if v.kind == "reduce":
@@ -130,6 +130,6 @@ def test_no_reduction_is_long() -> None:
 
 
 def test_sixteen_bit_sums_are_rounded_once() -> None:
-    f = shorten(long_sum((5000,), (0,), dtype=dt.float16))
+    f = split_reductions(long_sum((5000,), (0,), dtype=dt.float16))
     assert [v.dtype for v in f.values if v.kind == "reduce"] == [dt.float32, dt.float16]
     assert on_numpy(f, [np.ones(5000, np.float16)])[0][0] == 5000

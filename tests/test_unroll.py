@@ -19,9 +19,9 @@ from flambeau import dtypes as dt
 from flambeau.compiler import unroll as unrolling
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu.execute import Executable
-from flambeau.compiler.forms import formed
 from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function, Value
+from flambeau.compiler.legalise import legalise
 from flambeau.compiler.simplify import simplify
 from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
@@ -237,7 +237,7 @@ def test_a_contraction_spread_and_alone_is_stored() -> None:
     b = Builder()
     gy, w = read(b, (2, 3, 6, 6)), read(b, (3, 4, 1, 1), k=1)
     b.f.outputs = [lower_input(b, gy, w, (11, 11), Geometry((2, 2), ((0, 0), (0, 0)), (1, 1), 1))]
-    f = formed(interleave(simplify(b.f)))
+    f = legalise(interleave(simplify(b.f)))
     verify(f)
     assert [v.kind for v in f.values].count("update") == 1
     same(b.f, f, [np.arange(prod(v.shape), dtype=np.float32) % 5 for v in (gy, w)])

@@ -19,8 +19,8 @@ from typing import Any
 from ..dtypes import bool_, dtype
 from .cpu import nest_reduce
 from .ir import Function, Value
-from .shorten import _wide
 from .simplify import Rewriter, copied, rewritten
+from .split_reductions import _wide
 
 CHUNK = 16  # samples
 FEWEST = 12  # samples: fewer would leave too much of a chunk empty

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from math import gcd, prod
 
 from .affine import row_major
-from .forms import box
 from .ir import Function, Value
+from .legalise import box
 from .placing import IN_PLACE, WRITABLE
 from .simplify import Rewriter, constant_of, copied, rewritten
 

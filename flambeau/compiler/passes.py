@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .batch import tile_batch
+from .channels_first import channels_first
 from .chunked import chunked
-from .forms import formed
 from .interleave import interleave
 from .ir import Function
+from .legalise import legalise
 from .looked_up import looked_up
-from .planar import planar
-from .shorten import shorten
 from .simplify import simplify
+from .split_reductions import split_reductions
+from .transpose_weights import transpose_weights
 from .unroll import unroll
-from .upright import upright
 
 Pass = Callable[[Function], Function]
 PASSES: tuple[Pass, ...] = (
-    simplify, looked_up, chunked, tile_batch, unroll, interleave, formed, shorten, upright, planar,
+    simplify, looked_up, chunked, tile_batch, unroll, interleave, legalise, split_reductions,
+    transpose_weights, channels_first,
 )  # fmt: skip
 
 

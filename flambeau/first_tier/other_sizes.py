@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..compiler.cpu.first_tier.errors import UnsupportedError
-from ..compiler.shorten import LONGEST
+from ..compiler.split_reductions import LONGEST
 from ..graph import program
 from ..graph.alike import arguments
 from ..graph.node import LAYOUT, LEAF, PART, SCALAR, Node

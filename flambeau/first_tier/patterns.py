@@ -13,7 +13,7 @@ from typing import Any
 
 from .._records import Record
 from ..compiler.cpu.first_tier.sizes import Size, Table, flat
-from ..compiler.shorten import LONGEST
+from ..compiler.split_reductions import LONGEST
 from ..graph import program
 from ..graph.alike import arguments, fit, has_all, numbers
 from ..graph.node import LEAF, Node

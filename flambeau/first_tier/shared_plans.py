@@ -12,7 +12,7 @@ from typing import Any
 
 from ..compiler.affine import row_major, same_strides
 from ..compiler.cpu.first_tier.widths import LARGE
-from ..compiler.shorten import LONGEST
+from ..compiler.split_reductions import LONGEST
 from ..dtypes import bool_, float32, float64, int64
 from ..graph.node import SCALAR, Node
 from ..graph.types import Ty

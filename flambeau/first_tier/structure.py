@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._records import Record
-from ..compiler.shorten import LONGEST
+from ..compiler.split_reductions import LONGEST
 from ..graph.alike import arguments
 from ..graph.node import LEAF, SCALAR, VIEW, Node
 from ..graph.program import Program

@@ -11,7 +11,7 @@ Three shapes of code:
 **The tree of a reduction** depends on the reduced sizes alone. Neighbouring reduced dimensions count as one. An element
 goes to partial result ``i % 16``, where ``i`` is its index in the last of those; each partial result takes its elements
 in ascending order; then 16 become 8 (``p[j] + p[j + 8]``), 4, 2 and 1. Row and column code, and vectors of any width,
-give the same bits. Long reductions are cut in two steps before (``shorten``).
+give the same bits. Long reductions are cut in two steps before (``split_reductions``).
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _product(r: Rewriter, v: Value, args: tuple[Value, ...], how: Panels) -> Val
 
 
 def _copied_from(w: Value) -> Value:
-    """What an upright weight is a copy of."""
+    """What a transposed weight is a copy of."""
     inner = w.args[0] if w.kind == "view" and w.name == "slice" else w
     if inner.kind != "map" or inner.name != "copy":
         return w

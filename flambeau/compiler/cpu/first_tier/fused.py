@@ -18,8 +18,8 @@ import numpy as np
 from ...._records import Record
 from ....dtypes import bool_, dtype, float32, int64
 from ...ir import Function, Value
-from ...shorten import LONGEST
 from ...simplify import readers
+from ...split_reductions import LONGEST
 from ...triangles import neutral_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default

@@ -11,8 +11,8 @@ from typing import Any
 
 from ....dtypes import dtype, float32, float64, int64
 from ...ir import Function, Value
-from ...shorten import LONGEST
 from ...simplify import readers
+from ...split_reductions import LONGEST
 from ...triangles import hidden_below, of_rows, zero_below
 from .. import nest_maps, nest_reduce
 from ..code_cache import default

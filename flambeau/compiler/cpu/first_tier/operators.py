@@ -14,11 +14,11 @@ from ... import numpy as reference
 from ...affine import row_major, same_strides, seen_under, strides_under
 from ...chunked import by_sample, chunked, over_samples
 from ...composed_maps import CONSTANT, FORMULAS
-from ...forms import formed
 from ...ir import Function, Value
+from ...legalise import legalise
 from ...numpy_maps import cast, converter, find_map, round_bfloat16
-from ...shorten import LONGEST, shorten
 from ...simplify import simplify
+from ...split_reductions import LONGEST, split_reductions
 from .. import nest_reduce
 from ..code_cache import default
 from . import maps
@@ -349,7 +349,7 @@ def planned(f: Function, count: int, several: bool = False, fuse: bool = False) 
         UnsupportedError: something in it cannot be run to the bits of compiled code.
     """
     if rewritten(f):
-        return Planned(shorten(formed(chunked(simplify(f)))), count, several, True)
+        return Planned(split_reductions(legalise(chunked(simplify(f)))), count, several, True)
     return Planned(f, count, several, fuse=fuse)
 
 

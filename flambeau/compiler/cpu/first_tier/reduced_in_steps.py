@@ -13,7 +13,7 @@ from ....dtypes import dtype, float32, float64
 from ...chunked import CHUNK, is_batch, over_samples, reduced_over_samples
 from ...ir import Value
 from ...numpy_maps import cast
-from ...shorten import LONGEST, in_short_ones
+from ...split_reductions import LONGEST, in_short_ones
 from .. import nest_reduce
 from .reductions import reduction
 
@@ -76,8 +76,8 @@ def as_it_is(name: str, shape: tuple[int, ...], dims: tuple[int, ...], old: dtyp
 class ReducedInSteps:
     """A reduction as calls one after the other.
 
-    Its methods are those of a builder that ``chunked`` and ``shorten`` use, so the steps are theirs. A value of that
-    function is a type alone, as each call is on the result of the one before.
+    Its methods are those of a builder that ``chunked`` and ``split_reductions`` use, so the steps are theirs. A value
+    of that function is a type alone, as each call is on the result of the one before.
 
     Args:
         v: a reduction of floats that compiled code takes in steps.
@@ -116,7 +116,7 @@ class ReducedInSteps:
         return self._then(functools.partial(_padded, tuple(shape), a.dtype.compute, value, here), shape, a.dtype)
 
     def view(self, name: str, a: Value, params: Any, shape: Sequence[int]) -> Value:
-        """What ``shorten`` sees of an array: padding, or another shape."""
+        """What ``split_reductions`` sees of an array: padding, or another shape."""
         return self.pad(a, *params[:2]) if name == "pad" else self.reshape(a, shape)
 
     def reshape(self, a: Value, shape: Sequence[int]) -> Value:

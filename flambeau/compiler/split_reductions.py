@@ -20,7 +20,7 @@ SHORTEST = 64  # blocks of fewer elements are not worth an equal size
 SPLIT = frozenset(["sum", "prod", "max", "min", "any", "all"])
 
 
-def shorten(f: Function) -> Function:
+def split_reductions(f: Function) -> Function:
     """The function with no reduction of more than ``LONGEST`` elements of a kind that kernels generate."""
     return rewritten(f, _short)
 

@@ -23,7 +23,7 @@ NARROW = 32  # columns or sums below which it stays
 LARGE = 1 << 19  # products from which on a result's order does not say how it is computed
 
 
-def upright(f: Function) -> Function:
+def transpose_weights(f: Function) -> Function:
     """An equal function."""
     if f.chunks:
         return f

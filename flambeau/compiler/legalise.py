@@ -19,7 +19,7 @@ from .ir import Function, Value
 from .simplify import Rewriter, constant_of, copied, readers, rewritten, without_dead
 
 
-def formed(f: Function) -> Function:
+def legalise(f: Function) -> Function:
     """An equal function."""
     only = {v: found[0] for v, found in readers(f).items() if len(found) == 1}
     multiplied = {_source(a) for v in f.values if v.kind == "contract" for a in v.args}
@@ -27,7 +27,7 @@ def formed(f: Function) -> Function:
     def form(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
         if v.name == "iota" and v in multiplied:
             return r.map("copy", copied(r, v, args))
-        return _formed(r, v, args, only)
+        return _legal(r, v, args, only)
 
     return without_dead(rewritten(f, form))
 
@@ -39,7 +39,7 @@ def _source(v: Value) -> Value:
     return v
 
 
-def _formed(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Value | None]) -> Value:
+def _legal(r: Rewriter, v: Value, args: tuple[Value, ...], only: dict[Value, Value | None]) -> Value:
     """A value in the form whose order of arithmetic is that of all executors."""
     if any(x.dtype.kind == "c" or 0 in x.shape for x in (v, *v.args)):
         return copied(r, v, args)

@@ -19,7 +19,7 @@ FEW = 3  # elements apart: lanes that are picked out of vectors of neighbours
 THROUGH = frozenset(["window", "reshape", "pad"])
 
 
-def planar(f: Function) -> Function:
+def channels_first(f: Function) -> Function:
     """An equal function."""
     if f.chunks:
         return f
