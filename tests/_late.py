@@ -40,9 +40,9 @@ def all_late() -> Iterator[None]:
     """The same, and runs come back as soon as they can no longer fail, with nothing computed that they may leave."""
     plain = running.Whole.run
 
-    def early(self: Any, native: Any) -> dict[int, tuple[int, float]]:
+    def early(self: Any) -> dict[int, tuple[int, float]]:
         begin = 1 + max([i for i, k in zip(self.segments, self.kernels) if k.fails], default=-1)
-        return {-1: (begin, 1e12)} if begin < len(native.segments) else {}
+        return {-1: (self._before(begin), 1e12)} if begin <= self.segments[-1] else {}
 
     def run(self: Any, inputs: Any, scalars: Any, olds: Any = (), wanted: int | None = None) -> Any:
         return plain(self, inputs, scalars, olds, None if wanted is None else -1)

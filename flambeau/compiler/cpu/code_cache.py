@@ -47,7 +47,8 @@ class CodeCache:
             LoadError: a text calls what kernels cannot call, or holds writable data.
             MissingCompiler: something is new and llvmlite is not installed.
         """
-        keys = [self.key(text) for text in texts]
+        known = {text: self.key(text) for text in dict.fromkeys(texts)}
+        keys = [known[text] for text in texts]
         with self.lock:
             new = {key: text for key, text in zip(keys, texts) if key not in self._functions}
             if new:

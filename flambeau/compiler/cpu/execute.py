@@ -5,8 +5,8 @@ A program is planned once: clusters, their kernels, what runs beside what, one a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, Union
 
@@ -30,7 +30,7 @@ from . import contract, nest_maps, nest_reduce, recurrence
 from .between_runs import Arena, Keeper, address
 from .donation import by_numpy, donations
 from .executor import Array as InArray
-from .executor import Buffer, Constant, Executor, Operand, Segment
+from .executor import Buffer, Constant, Executor, Operand, Scratch, Segment
 from .executor import Kernel as Native
 from .generating import kernel
 from .local import local_places, local_values
@@ -243,6 +243,10 @@ class Executable(Keeper):
         self._localized(steps)
         self.scalars = scalars_of(f, given)
         self._place(steps)
+        turning = [k for k in self.kernels if k is not None and k.turns > 1]
+        ends = [0, *accumulate([k.scratch for k in turning])]
+        self.lasting = {id(k): at for k, at in zip(turning, ends)}
+        self.scratch = ends[-1]
         self._steps(steps)
         self.chained = {i for i in reference.chained_updates(f) if f.values[i].args[0] not in self.written}
         away = [k for k in self.inplace if f.outputs[k].kind in IN_PLACE]
@@ -278,9 +282,9 @@ class Executable(Keeper):
         if len(self.filled) < len(self.types):
             return None
         native = self.steps[0].native
-        return Whole(native, self.inputs, self.scalars, self.outputs, self.arena, self._early(native))
+        return Whole(native, self.inputs, self.scalars, self.outputs, self.arena, self._early())
 
-    def _early(self, native: Executor) -> dict[int, tuple[int, float]]:
+    def _early(self) -> dict[int, tuple[int, float]]:
         """For the outputs with which a run may come back: after how many segments that is, and what the rest costs.
 
         -1 is for whoever wants none in particular, and will want these; if there are none, nothing is waited for.
@@ -291,10 +295,19 @@ class Executable(Keeper):
         written = {self.home(v): i + 1 for i, k in kernels for v, writes in k.operands if writes}
         ends = {k: max(begin, written[self.home(v)]) for v, k in self.wanted.items()}
         ends[-1] = max(ends.values(), default=begin)
-        ends = {k: at for k, at in ends.items() if at < len(native.segments)}
+        ends = {k: at for k, at in ends.items() if at <= self.segments[-1]}
         if not begin and not self.inplace:
             ends[AHEAD] = 0
-        return {k: (at, sum([nanoseconds(one) for i, one in kernels if i >= at])) for k, at in ends.items()}
+        cost = {at: sum([nanoseconds(one) for i, one in kernels if i >= at]) for at in ends.values()}
+        return {k: (self._before(at), cost[at]) for k, at in ends.items()}
+
+    def _before(self, at: int) -> int:
+        """How many segments native code has before one, as some kernels have several turns."""
+        turns: dict[int, int] = {}
+        for i, k in zip(self.segments, self.kernels):
+            if k is not None and i < at:
+                turns[i] = max(turns.get(i, 1), k.turns)
+        return sum(turns.values())
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""
@@ -426,18 +439,24 @@ class Executable(Keeper):
         native: list[Segment] = []
         for _, segment in groupby(run, itemgetter(0)):
             groups = [[k for _, _, k in group] for _, group in groupby(segment, itemgetter(1))]
-            first, *beside = [Segment(tuple([self._native(k) for k in ks]), ks[0].chunks) for ks in groups]
-            native.append(first._replace(beside=tuple(beside), light=light(groups)))
+            native += self._segments(groups)
         cost = worth_sharing(run)
         arrays = self.inputs + len(self.types) + len(self.shared)
-        self.steps.append(
-            Call(Executor(native, arrays=arrays, buffers=2, workspace=self.workspace, cost=cost, pool=self.pool), cost)
-        )
+        size = {"arrays": arrays, "buffers": 2, "workspace": self.workspace, "scratch": self.scratch}
+        self.steps.append(Call(Executor(native, **size, cost=cost, pool=self.pool), cost))
 
-    def _native(self, k: Kernel) -> Native:
+    def _segments(self, groups: list[list[Kernel]]) -> Iterator[Segment]:
+        """What runs side by side; then the further turns of what has several."""
+        for turn in range(max([ks[0].turns for ks in groups])):
+            groups = [ks for ks in groups if ks[0].turns > turn]
+            found = [Segment(tuple([self._native(k, turn) for k in ks]), ks[0].chunks) for ks in groups]
+            yield found[0]._replace(beside=tuple(found[1:]), light=light(groups))
+
+    def _native(self, k: Kernel, turn: int) -> Native:
         operands = [self._operand(v, base * v.dtype.itemsize) for v, _, base in k.places]
         label = ", ".join(f"%{v.index}" for v, written in k.operands if written)
-        return Native(k.text, (*operands, *map(Constant, k.numbers)), "kernel", label)
+        more = (Scratch(self.lasting[id(k)]), Constant(turn)) if k.turns > 1 else ()
+        return Native(k.text, (*operands, *map(Constant, k.numbers), *more), "kernel", label, turn=turn)
 
     def _operand(self, v: Value, base: int) -> Operand:
         """Where a value lies, from byte ``base`` on: in an input, the arena, an output, NumPy's, or the scalars."""

@@ -64,7 +64,8 @@ class Kernel(Record):
     (`pool_text`). It must not touch what another chunk of its segment writes. Floating-point arithmetic rounds to
     nearest in every thread, whatever the caller has set.
 
-    Behind its operands lie so many zeros, which whoever knows the program's tables may change.
+    Behind its operands lie so many zeros, which whoever knows the program's tables may change. ``turn``: of a kernel
+    that runs in several segments, which time this is; profiles show one kernel.
     """
 
     text: str
@@ -72,6 +73,7 @@ class Kernel(Record):
     function: str = "kernel"
     label: str = ""
     zeros: int = 0
+    turn: int = 0
 
 
 class Segment(Record):
@@ -311,8 +313,20 @@ class Executor:
         thread = np.repeat(np.arange(len(trace)), trace[:, 0, 0])
         events = np.concatenate([one[1 : 1 + one[0, 0]] for one in trace])
         begins, ends = ((events[:, i] - begin) / rate for i in (0, 1))
-        labels = [kernel.label or kernel.function for kernel in self.kernels]
-        return Profile(events[:, 2], events[:, 3], thread, begins, ends, labels, (end - begin) / rate)
+        labels = [kernel.label or kernel.function for kernel in self.kernels if not kernel.turn]
+        step = np.array(self._shown(), np.int64)[events[:, 2]]
+        return Profile(step, events[:, 3], thread, begins, ends, labels, (end - begin) / rate)
+
+    def _shown(self) -> list[int]:
+        """For each kernel its number among those that profiles show: that of its first turn."""
+        first: dict[str, int] = {}
+        found: list[int] = []
+        count = 0
+        for kernel in self.kernels:
+            if not kernel.turn:
+                first[kernel.label], count = count, count + 1
+            found.append(first[kernel.label])
+        return found
 
     def _conclude(self, status: int, program: ctypes.c_void_p, arguments: bytes) -> bool:
         """Starts the workers where they are missing; raises an error that a kernel reported; does it still go on?"""

@@ -11,9 +11,11 @@ from typing import Any
 
 from ..ir import Value
 from ..loops import Nest, Node
-from . import contract, contract_order, nest, recurrence_kernel
+from . import contract, contract_order, nest
 from .nest_loops import Kernel
 from .recurrence import Walk
+from .recurrence_kernel import names, text_of
+from .recurrence_parts import lasting, text_of_parts
 from .target import Target
 
 MOST = 10_000  # kernels that are remembered
@@ -24,7 +26,7 @@ _known: dict[Any, tuple[Kernel, list[tuple[int, bool]]]] = {}
 def kernel(n: Nest, target: Target) -> Kernel:
     """The kernel of a nest, by the contract generator or the nest generator."""
     if isinstance(n, Walk):
-        return recurrence_kernel.generate(n, target)
+        return _of_parts(n, target) if n.laid.part else _of_rows(n, target)
     if n.serial is not None:
         return _generated(n, target)
     values: dict[Value, int] = {}
@@ -40,6 +42,26 @@ def kernel(n: Nest, target: Target) -> Kernel:
     k, operands = known
     order = list(values)
     return replace(k, nest=n, operands=[(order[i], written) for i, written in operands])
+
+
+def _of_rows(n: Walk, target: Target) -> Kernel:
+    """The kernel of a recurrence that shares out rows."""
+    laid, needed, operands = n.laid, n.needed, n.accesses
+    local = frozenset([name for name, (v, _) in zip(names(laid, needed), operands) if v in n.local])
+    text, workspace = text_of(laid, needed, n.dtype, target, local)
+    numbers = laid.batch, laid.steps
+    axis, chunk = (0, laid.rows // laid.how.group) if n.stores else (-1, 0)
+    alone = axis < 0
+    return Kernel("kernel", text, operands, n, axis, chunk, laid.chunks, workspace, alone, n.bases, numbers=numbers)
+
+
+def _of_parts(n: Walk, target: Target) -> Kernel:
+    """The kernel of a recurrence that shares out units, a segment for each step."""
+    laid = n.laid
+    text, workspace = text_of_parts(laid, n.needed, n.dtype, target)
+    k = Kernel("kernel", text, n.accesses, n, -1, 0, laid.chunks, workspace, True, n.bases)
+    size = lasting(laid, n.dtype.itemsize)
+    return replace(k, numbers=(laid.batch, laid.steps), turns=laid.steps + 2, scratch=size)
 
 
 def _generated(n: Nest, target: Target) -> Kernel:

@@ -41,6 +41,8 @@ class Kernel:
     bases: Sequence[int] = ()
     fails: bool = False  # may report an error
     numbers: Sequence[int] = ()  # that its code takes behind its operands
+    turns: int = 1  # in so many segments, one after the other; its code takes memory of all of them, and which it is
+    scratch: int = 0  # bytes of that memory
     outer: Sequence[int] = ()  # loops of which each combination of indices is a chunk, instead of runs of ``axis``
 
     @property

@@ -24,6 +24,9 @@ from .target import LINE, Target
 NEAR = 3 << 19  # bytes of weights that stay in the second cache
 MOST = 4096  # chunks
 FEWEST = 4  # chunks, where the batch has as many tiles of rows
+PARTS = 8  # of the units, where the batch has fewer
+ENOUGH = 1 << 19  # bytes of a weight that several threads read faster than one
+LONGEST = 1024  # steps of a recurrence whose units are shared out
 STORED = frozenset(["input", "map", "reduce", "contract", "scan", "part"])  # kinds that lie in memory row by row
 
 
@@ -43,7 +46,8 @@ class Tile(Record):
 class Laid(Record):
     """A recurrence whose operands lie as its kernel reads them: the weight in panels (panels, depth, columns), then
     those of the bias, the carries before and the sequences that are not zero, then ``starts``. ``rows``: in a chunk;
-    ``spaced``: the results whose rows have a cache line between them.
+    ``spaced``: the results whose rows have a cache line between them. ``part``: where the units are shared out instead
+    of the rows, how many a chunk has.
     """
 
     how: Recurrence
@@ -53,6 +57,7 @@ class Laid(Record):
     steps: int
     there: tuple[bool, ...]
     spaced: frozenset[int] = frozenset()
+    part: int = 0
 
     @property
     def depth(self) -> int:
@@ -70,13 +75,14 @@ class Laid(Record):
 
     @property
     def panels(self) -> int:
-        """How many panels the weight fills."""
-        return -(-self.columns // self.tile.width)
+        """How many panels the weight fills; where units are shared out, those of a slot begin a panel."""
+        slots, columns = (self.how.products, self.how.units) if self.part else (1, self.columns)
+        return slots * -(-columns // self.tile.width)
 
     @property
     def chunks(self) -> int:
-        """How many chunks the batch is cut into."""
-        return -(-self.batch // self.rows)
+        """How many chunks the batch is cut into, or the units."""
+        return -(-self.how.units // self.part) if self.part else -(-self.batch // self.rows)
 
 
 class Walk(Nest):
@@ -95,8 +101,28 @@ class Walk(Nest):
         super().__init__([*kept, laid.depth * laid.columns // laid.tile.lanes + 1], [*[0] * len(kept), 1])
         loads = [Load(v, self.row_of(v, rows), ()) for v, rows in zip(self.operands, self._operand_rows())]
         self.nodes = [Node("load", "load", (), at, at.value.dtype, frozenset()) for at in loads]
-        if group and laid.rows % group == 0:
+        if group and laid.rows % group == 0 and not laid.part:
             self.stores = [Store(self.nodes[0], v, self.row_of(v, v.shape[0])) for v in parts.values()]
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """The numbers of the results that are needed."""
+        return tuple(sorted(self.parts))
+
+    @property
+    def dtype(self) -> dtype:
+        """Of all its numbers."""
+        return self.parts[self.needed[0]].dtype
+
+    @property
+    def accesses(self) -> list[tuple[Value, bool]]:
+        """What its kernel reads and what it writes."""
+        return [(v, False) for v in self.operands] + [(self.parts[k], True) for k in self.needed]
+
+    @property
+    def bases(self) -> list[int]:
+        """For each of these the element at which it begins."""
+        return [v.params[1][1] if v.kind == "input" else 0 for v, _ in self.accesses]
 
     def _operand_rows(self) -> list[int]:
         """How many rows each operand has; 0 for weights and bias, which all chunks read."""
@@ -134,11 +160,13 @@ class Walk(Nest):
         return float(self.rows * (2 * self.laid.depth * self.laid.columns + maps))
 
 
-def tile_of(target: Target, dt: dtype, columns: int) -> Tile:
-    """A tile that fills the registers, with as little as possible of the last panel left empty."""
+def tile_of(target: Target, dt: dtype, columns: int, rows: int = MOST) -> Tile:
+    """A tile that fills the registers, with as little as possible of the last panel left empty; of few ``rows``, more
+    vectors."""
     lanes = target.vector_bytes // dt.itemsize
-    rows = 8 if target.vector_registers > 16 else 4
-    most = min(3, -(-columns // lanes))
+    whole = 8 if target.vector_registers > 16 else 4
+    rows = min(whole, 1 << (rows - 1).bit_length())
+    most = min(3 if rows == whole else 4, -(-columns // lanes))
     vectors = min(range(most, 0, -1), key=lambda n: -(-columns // (n * lanes)) * n + (n == 1))
     return Tile(rows, vectors, lanes)
 
@@ -155,6 +183,20 @@ def laid_for(
         # A panel serves several tiles of rows, which find it in a cache; but four threads want a chunk each.
         tiles = max(tiles, next((n for n in (4, 2) if batch >= FEWEST * n * tile.rows), 1))
     return laid._replace(rows=tiles * tile.rows)
+
+
+def in_parts(laid: Laid, dt: dtype, target: Target) -> Laid:
+    """The same with units shared out, if few rows meet a weight that would come from afar in every step, or if one
+    thread would have all rows.
+
+    Each thread then has its part of the weight near it, and waits for the others after each step.
+    """
+    size = laid.depth * laid.columns * dt.itemsize
+    if laid.chunks >= FEWEST or size <= (NEAR if laid.chunks > 1 else ENOUGH) or laid.steps > LONGEST:
+        return laid
+    tile = tile_of(target, dt, laid.how.units, laid.batch)
+    part = -(-laid.how.units // (PARTS * tile.width)) * tile.width
+    return laid._replace(tile=tile, rows=FEWEST * laid.tile.rows, part=part)
 
 
 def supported(v: Value, target: Target) -> bool:
@@ -230,7 +272,7 @@ def _laid(
     steps = o.sequences[0].shape[0] // batch if o.starts is None else o.starts.shape[0] - 1
     last = len(args) - how.packed
     there = tuple([not _is_zero(a) for a in args[1:last]])
-    laid = laid_for(how, v.dtype, batch, steps, target, there)._replace(spaced=spaced)
+    laid = in_parts(laid_for(how, v.dtype, batch, steps, target, there), v.dtype, target)._replace(spaced=spaced)
     panels = [_panels(r, args[0], laid)] + [_panels(r, a, laid) for a in args[1:2] if there[0]]
     more = [make() for make, is_there in zip(rows[2:last], there[1:]) if is_there]
     starts = [make() for make in rows[last:]]
@@ -238,9 +280,12 @@ def _laid(
 
 
 def _panels(r: Rewriter, a: Value, laid: Laid) -> Value:
-    """A copy of the weight or the bias in panels, zeros behind the last column."""
+    """A copy of the weight or the bias in panels, zeros behind the last column, or the last of each slot."""
     width, n = laid.tile.width, laid.panels
-    a = r.pad(a, [*[(0, 0)] * (a.ndim - 1), (0, n * width - laid.columns)])
+    if laid.part:
+        a = r.reshape(a, (*a.shape[:-1], laid.how.products, laid.how.units))
+    slots = laid.how.products if laid.part else 1
+    a = r.pad(a, [*[(0, 0)] * (a.ndim - 1), (0, n // slots * width - a.shape[-1])])
     a = r.permute(r.reshape(a, (-1, n, width)), (1, 0, 2))
     return _copy(r, a)
 

@@ -17,9 +17,8 @@ from ...dtypes import dtype
 from ..ir import Value
 from ..loops import Nest
 from . import nest_maps as maps
-from .nest_loops import Kernel
 from .points import Points
-from .recurrence import Laid, Walk
+from .recurrence import Laid
 from .recurrence_stages import Stage, stages
 from .target import LINE, Target
 from .text import Loop, Scope, When, base_type, constant, lane_list, suffix, vector
@@ -29,18 +28,6 @@ UNROLLED = 4  # products of each sum in one run through the innermost loop
 Name = tuple[str, int]  # what an operand is, and which of these
 
 _texts: dict[Any, tuple[str, int]] = {}
-
-
-def generate(n: Walk, target: Target) -> Kernel:
-    """The kernel of a recurrence."""
-    laid, needed = n.laid, tuple(sorted(n.parts))
-    operands = [(v, False) for v in n.operands] + [(n.parts[k], True) for k in needed]
-    local = frozenset([name for name, (v, _) in zip(names(laid, needed), operands) if v in n.local])
-    text, workspace = text_of(laid, needed, n.parts[needed[0]].dtype, target, local)
-    bases = [v.params[1][1] if v.kind == "input" else 0 for v, _ in operands]
-    numbers = laid.batch, laid.steps
-    axis, chunk = (0, laid.rows // laid.how.group) if n.stores else (-1, 0)
-    return Kernel("kernel", text, operands, n, axis, chunk, laid.chunks, workspace, axis < 0, bases, numbers=numbers)
 
 
 def names(laid: Laid, needed: tuple[int, ...]) -> list[Name]:
@@ -81,8 +68,8 @@ def shared_bytes(laid: Laid, pitch: int) -> tuple[int, int]:
 
 
 class Walker(Points):
-    """Emits the kernel. The products of a step ask for the memory that its maps will read and write, a line or less
-    at a time: asked for at once, or not at all, it comes late.
+    """Emits the kernel of chunks of rows. The products of a step ask for the memory that its maps will read and
+    write, a line or less at a time: asked for at once, or not at all, it comes late.
 
     Args:
         laid: the recurrence.
@@ -103,13 +90,18 @@ class Walker(Points):
         self.vector = vector(self.base, self.lanes)
         self.fma = target.fma
         self.size = 0  # bytes of the workspace
-        self.carries = [self.room(k * laid.how.units) for k in self.how.carries]
-        self.sums = self.room(laid.panels * laid.tile.width)
+        self.units = laid.how.units  # that the maps of a row go over
+        self.carries = self.rooms()
+        self.sums = self.room(laid.how.products * laid.part or laid.panels * laid.tile.width)
         self.places = self.operand_places(names(laid, needed), local)
         self.stages = stages(laid.how, self.written(), target.is_narrow)
         self.waiting = {v: k for k, v in enumerate(v for stage in self.stages for v in stage.later)}
         self.between = self.size
         self.size += self.vectors_of(len(self.waiting) * laid.how.units)
+
+    def rooms(self) -> list[tuple[int, int]]:
+        """Where the rows of each carry begin in the workspace, and from one row to the next."""
+        return [self.room(k * self.laid.how.units) for k in self.how.carries]
 
     def room(self, elements: int) -> tuple[int, int]:
         """Where each row's elements begin in the workspace, and from one row to the next: whole vectors."""
@@ -281,8 +273,8 @@ class Walker(Points):
         """The sums of a tile, by the smallest code that serves its rows."""
         laid, width = self.laid, self.laid.tile.width * self.dt.itemsize
         weight = self.at(self.places["weight", 0], p, laid.depth * width)
-        sums = self.at(self.at("%workspace", first, self.sums[1], self.sums[0]), p, width)
-        carry = self.at("%workspace", first, self.carries[0][1], self.carries[0][0])
+        sums = self.sums_of(p, first)
+        carry = self.carry_of(first)
         biases = self.biases(p)
         self.asked = self.share(p, first) if laid.depth >= UNROLLED else []
         rows = self.least(rows, laid.tile.rows)
@@ -291,6 +283,15 @@ class Walker(Points):
             fits = self.put(f"icmp ule i64 {rows}, {most}")
             scope = When(frozenset(), False, self.put(f"and i1 {above}, {fits}"))
             self.within(scope, partial(self.added_up, most, biases, weight, carry, sums))
+
+    def sums_of(self, p: str, first: str) -> str:
+        """Where the sums of a panel begin, from a row on."""
+        rows = self.at("%workspace", first, self.sums[1], self.sums[0])
+        return self.at(rows, p, self.laid.tile.width * self.dt.itemsize)
+
+    def carry_of(self, first: str) -> str:
+        """Where what is multiplied begins, from a row on."""
+        return self.at("%workspace", first, self.carries[0][1], self.carries[0][0])
 
     def added_up(self, rows: int, biases: list[str], weight: str, carry: str, sums: str) -> None:
         """The sums of so many rows."""
@@ -415,21 +416,28 @@ class Walker(Points):
             arrays = zip(slots, pitches)
             return [self.slots(self.places.get((name, k)), row, p * size, n) for k, (n, p) in enumerate(arrays)]
 
-        carried = [self.slots("%workspace", r, pitch, n, at) for (at, pitch), n in zip(self.carries, how.carries)]
-        sums = self.slots("%workspace", r, self.sums[1], how.products, self.sums[0])
+        carried, new = self.carried(r)
+        sums = self.slots("%workspace", r, self.sums[1], how.products, self.sums[0], self.laid.part)
         sequences = outside("sequence", how.sequences, [n * units for n in how.sequences])
         results = outside("result", how.results, [self.laid.pitch(k, size) for k in range(len(how.results))])
         given = [*chain(*sequences), *sums, *chain(*carried)]
-        to = [*chain(*results), *chain(*carried)]
+        to = [*chain(*results), *chain(*new)]
         for stage in self.stages:
-            self.along(units, partial(self.unit, stage, given, to))
+            self.along(self.units, partial(self.unit, stage, given, to))
 
-    def slots(self, pointer: str | None, row: str, pitch: int, slots: int, by: int = 0) -> list[str | None]:
-        """Where the slots of a row begin; None if the array is not there."""
+    def carried(self, r: str) -> tuple[list[list[str | None]], list[list[str | None]]]:
+        """The slots of a row's carries: where they are, and where new ones go."""
+        found = [self.slots("%workspace", r, pitch, n, at) for (at, pitch), n in zip(self.carries, self.how.carries)]
+        return found, found
+
+    def slots(
+        self, pointer: str | None, row: str, pitch: int, slots: int, by: int = 0, of: int = 0
+    ) -> list[str | None]:
+        """Where the slots of a row begin, ``of`` so many elements; None if the array is not there."""
         if pointer is None:
             return [None] * slots
         start = self.at(pointer, row, pitch, by)
-        return [self.moved(start, k * self.laid.how.units * self.dt.itemsize) for k in range(slots)]
+        return [self.moved(start, k * (of or self.laid.how.units) * self.dt.itemsize) for k in range(slots)]
 
     def unit(self, stage: Stage, given: list[str | None], to: list[str | None], x: str) -> None:
         """A stage of the body for a vector of units."""

@@ -152,13 +152,14 @@ def keep(name: str | None, executable: Executable) -> None:
         "early": whole.early,
         "arena": whole.arena.size,
         "workspace": executable.workspace,
+        "scratch": executable.scratch,
         "cost": executable.steps[0].cost,  # type: ignore[union-attr]
     }
     store().put(name, marshal.dumps(table))
 
 
 def _packed(k: Kernel, key: str) -> tuple[Any, ...]:
-    return key, k.function, k.label, [(KINDS.index(type(o)), *o) for o in k.operands]
+    return key, k.function, k.label, [(KINDS.index(type(o)), *o) for o in k.operands], k.turn
 
 
 # ---- reading
@@ -188,6 +189,7 @@ def restored(name: str | None, types: Sequence[Any], plan: Callable[[], Executab
         arrays=table["inputs"] + len(types),
         buffers=2,
         workspace=table["workspace"],
+        scratch=table["scratch"],
         cost=table["cost"],
         functions=functions,
     )
@@ -202,5 +204,5 @@ def _segment(groups: Sequence[Any], light: int) -> Segment:
     return first._replace(beside=tuple(beside), light=light)
 
 
-def _kernel(key: str, function: str, label: str, operands: Sequence[Any]) -> Kernel:
-    return Kernel("", tuple([KINDS[kind](*rest) for kind, *rest in operands]), function, label)
+def _kernel(key: str, function: str, label: str, operands: Sequence[Any], turn: int) -> Kernel:
+    return Kernel("", tuple([KINDS[kind](*rest) for kind, *rest in operands]), function, label, turn=turn)
