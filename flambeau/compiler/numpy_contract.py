@@ -29,13 +29,36 @@ def contract(spec: tuple[str, str, str], a: np.ndarray, b: np.ndarray) -> np.nda
     x = a.transpose([la.index(c) for c in batch + left + inner]).reshape(size(batch), size(left), size(inner))
     y = b.transpose([lb.index(c) for c in batch + inner + right]).reshape(size(batch), size(inner), size(right))
     if dt == np.bool_:
-        r = np.matmul(x.astype(np.int64), y.astype(np.int64)) != 0
+        r = _of_integers(x.astype(np.int64), y.astype(np.int64)) != 0
+    elif dt.kind in "ui":
+        r = _of_integers(x, y)
     else:
         with one_thread():
             r = np.matmul(x, y)
     labels = batch + left + right
     r = r.reshape([sizes[c] for c in labels]).transpose([labels.index(c) for c in out])
     return r.astype(dt, copy=False)
+
+
+def _of_integers(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A product of integers: by floats, which NumPy multiplies in vectors, if those hold all sums exactly.
+
+    Its loops for integers take three times as long for rows that lie apart.
+    """
+    if x.shape[-2] * y.size < MANY or x.shape[-1] * _largest(x) * _largest(y) > EXACT:
+        return np.matmul(np.ascontiguousarray(x), np.ascontiguousarray(y))
+    with one_thread():
+        r = np.matmul(x.astype(np.float64), y.astype(np.float64))
+    return r.astype(np.int64).astype(x.dtype, copy=False)
+
+
+MANY = 100_000  # products
+EXACT = 1 << 53  # up to which floats of 64 bits hold all integers
+
+
+def _largest(x: np.ndarray) -> int:
+    """The largest absolute value."""
+    return max(abs(int(x.min(initial=0))), abs(int(x.max(initial=0))))
 
 
 def _summed(a: np.ndarray, labels: str, others: str) -> tuple[np.ndarray, str]:

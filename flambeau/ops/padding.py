@@ -12,6 +12,7 @@ from ._checks import check_value
 from ._layouts import formatted
 from ._registry import call, function
 from ._signatures import type_name
+from .joining import joined
 
 
 def _amounts(pad: tuple[int, ...], ndim: int) -> list[tuple[int, int]]:
@@ -162,9 +163,23 @@ _CHECKS = {"reflect": _check_reflect, "replicate": _check_replicate, "circular":
 def _copied_lower(b: Any, attrs: Any, x: Any) -> Any:
     mode, pad = attrs
     for d, (lo, hi) in enumerate(_amounts(pad, x.ndim)):
-        if lo or hi:
+        if lo >= 0 and hi >= 0 and d == x.ndim - 1 and lo + hi:
+            x = joined(b, d, _parts(b, mode, x, d, lo, hi))
+        elif lo or hi:
             x = b.take(x, _source(b, mode, x.shape[d], lo, hi), d)
     return x
+
+
+def _parts(b: Any, mode: str, x: Any, d: int, lo: int, hi: int) -> list[Any]:
+    """What lies side by side along a dimension, each in runs, where a place for each element would be looked up."""
+    n = x.shape[d]
+    if mode == "reflect":
+        edges = [b.flip(b.slice(x, d, start, start + m), (d,)) for start, m in ((1, lo), (n - 1 - hi, hi))]
+    elif mode == "circular":
+        edges = [b.slice(x, d, n - lo, n), b.slice(x, d, 0, hi)]
+    else:
+        edges = [b.expand(b.slice(x, d, at, at + 1), (*x.shape[:d], m)) for at, m in ((0, lo), (n - 1, hi))]
+    return [edges[0], x, edges[1]]
 
 
 def _copied_vjp(f: Any, g: Any) -> tuple[Any]:
