@@ -13,7 +13,7 @@ from test_shared_programs import Text
 import flambeau as torch
 from flambeau import _execution, nn
 from flambeau.compiler.cpu import stored
-from flambeau.compiler.cpu.code_cache import default
+from flambeau.compiler.cpu.code_cache import CodeCache
 from flambeau.compiler.cpu.disk import Disk
 from flambeau.first_tier import kept_plans, patterns, planning, shared_programs, split_programs
 from flambeau.graph import realisation
@@ -100,7 +100,7 @@ def test_a_plan_whose_code_is_gone_is_made_anew(process: Run, monkeypatch: pytes
     torch.manual_seed(0)
     net = Text()
     first, *_ = process(net, (5, 6))
-    monkeypatch.setattr(default(), "find", lambda keys: None)
+    monkeypatch.setattr(CodeCache, "find", lambda self, keys: None)
     second, made, kinds = process(net, (5, 6))
     assert made == [True] and kinds == ["SharedProgram"] * 2
     assert first == second

@@ -907,11 +907,12 @@ def test_types_of_rows_that_nobody_holds_are_dropped() -> None:
 
 
 def test_tables_of_a_gradient_are_found_in_every_epoch() -> None:
-    x: Any = torch.randn(1, 1, 3, requires_grad=True)
+    x = torch.randn(1, 1, 3, requires_grad=True)
     kept, found = [], []
     for k in range(4):
         y = torch.nn.functional.interpolate(x, size=7, mode="linear")
         y.backward(torch.full_like(y, k + 1.0))
+        assert x.grad is not None
         kept.append(x.grad)
         if k:  # the first two passes are in one epoch, which has the tables of both; the later ones begin anew
             found.append(x.grad.sum().item())
