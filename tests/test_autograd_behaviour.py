@@ -421,3 +421,43 @@ def test_grad_refuses_what_is_no_input() -> None:
     for other, name in ((None, "NoneType"), (1, "int")):
         with pytest.raises(RuntimeError, match=f"all inputs have to be Tensors or GradientEdges, but got {name}"):
             torch.autograd.grad(y, [x, other])
+
+
+PIECES = {
+    "relu": torch.relu, "leaky_relu": torch.nn.functional.leaky_relu, "relu6": torch.nn.functional.relu6,
+    "hardtanh": torch.nn.functional.hardtanh, "hardshrink": torch.nn.functional.hardshrink,
+    "max_pool": lambda x: torch.nn.functional.max_pool1d(x, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_second_derivatives_of_pieces_are_zeros(name: str) -> None:
+    x, w = torch.tensor([[0.3, -2.0, 8.0, 1.0]], requires_grad=True), torch.full((4,), 2.0, requires_grad=True)
+    (g,) = torch.autograd.grad(PIECES[name](x * w).sum(), x, create_graph=True)
+    assert g.requires_grad
+    second, mixed = torch.autograd.grad(g.sum(), (x, w), create_graph=True)
+    assert second.tolist() == [[0, 0, 0, 0]]
+    assert mixed.tolist() == (g / 2)[0].tolist()
+    assert torch.autograd.grad(second.sum(), x)[0].tolist() == [[0, 0, 0, 0]]
+
+
+def test_what_is_no_part_of_the_graph_has_no_gradient() -> None:
+    class Nothing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return None
+
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    assert torch.autograd.grad((x * 2).sum(), (x, y), allow_unused=True)[1] is None
+    assert torch.autograd.grad(Nothing.apply(x * 1).sum(), x, allow_unused=True) == (None,)
+    (g,) = torch.autograd.grad((x * y).sum(), x, create_graph=True)
+    for used in (True, None):
+        if used:
+            assert torch.autograd.grad(g.sum(), x, allow_unused=True, retain_graph=True) == (None,)
+        else:
+            with pytest.raises(RuntimeError, match="appears to not have been used in the graph"):
+                torch.autograd.grad(g.sum(), x)

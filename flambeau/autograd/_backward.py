@@ -14,6 +14,7 @@ from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
 from . import memo
 from ._captured import captured
+from ._connected import zero_where_connected
 from .engine import Task, split
 from .grad_mode import recording
 
@@ -203,6 +204,10 @@ def grad(
     if result is None:
         task = _run(outs, grad_outputs, retain_graph, create_graph, captures)
         result = [task.captured.get(captures[key]) for key in keys]
+    result = [
+        zero_where_connected(_root_edges(outs), x, _edge(x), create_graph) if g is None else g
+        for g, x in zip(result, ins)
+    ]
     if materialize_grads and any(g is None and given is not x for g, x, given in zip(result, ins, _given(inputs))):
         raise RuntimeError(
             "materialize_grads cannot be used when the given input is a GradientEdge because it is not possible to "
