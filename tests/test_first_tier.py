@@ -865,6 +865,23 @@ def test_what_was_compiled_before_is_compiled_sooner(tier: Callable[[str], None]
     assert of(503) == one
 
 
+def test_depthwise_convolutions_are_compiled_sooner(tier: Callable[[str], None]) -> None:
+    tier("first")
+
+    def worth(groups: int) -> list[float]:
+        x, w = torch.ones(2, 8, 9, 9, requires_grad=True), torch.ones(8, 8 // groups, 3, 3, requires_grad=True)
+        F.conv2d(x, w, groups=groups).sum().item()
+        found = [paying.worth([*realisation.programs.values()][-1].order)]
+        F.conv2d(x, w, groups=groups).square().sum().backward()
+        for one in (x, w):
+            assert one.grad is not None
+            one.grad.sum().item()
+        return [*found, paying.worth([*realisation.programs.values()][-2].order)]
+
+    for one, other in zip(worth(8), worth(2)):
+        assert one < other / 3
+
+
 def test_large_programs_and_those_that_the_setting_says_are_compiled_at_once(tier: Callable[[str], None]) -> None:
     tier("auto")
     x = torch.ones(300, 300)

@@ -18,6 +18,7 @@ COMPILING = 3e-3  # of compiling an operator of a kind that no program before ha
 MULTIPLYING = 2e-2  # of compiling a product of matrices, more than others take,
 MULTIPLYING_MANY = 7e-2  # and more than that, where panels of them are copied
 CONVOLUTION = 0.1  # of compiling a convolution or its gradient, more than others take
+DEPTHWISE = 0.02  # where an element meets no weight but its channel's
 MANY = 1_000_000  # products
 SAVED = 0.5  # of the time that elements and products take: what compiled code saves; of the rest it saves all
 SHARE = 0.2  # of what compiling takes: what a run in the first tier may take,
@@ -91,11 +92,19 @@ def _compiling(kind: tuple[Any, ...]) -> float:
     """The seconds that compiling operators of a kind takes, about."""
     op, _, result, *read = kind
     if op.name.startswith("convolution"):
-        return COMPILING + CONVOLUTION
+        return COMPILING + (DEPTHWISE if _is_depthwise(op, kind[1], result) else CONVOLUTION)
     if not read:
         return COMPILING
     products = isqrt(getattr(result, "numel", 1) * read[-2].numel * read[-1].numel)  # of matrices, each label is in two
     return COMPILING + MULTIPLYING + MULTIPLYING_MANY * (products > MANY)
+
+
+def _is_depthwise(op: Any, attrs: Any, result: Any) -> bool:
+    """Is a convolution, or its gradient, one of groups of one channel?"""
+    if op.name == "convolution_output":
+        return False
+    groups = attrs[3] if op.name == "convolution" else attrs[1][3]
+    return groups > 1 and result.shape[1] == (1 if op.name == "convolution_weight" else groups)
 
 
 def least_worth(operators: int, kinds: int) -> float:
