@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.compiler.cpu.vector_math import FUNCTIONS
+from flambeau.compiler.cpu.vector_math import EXACT, FUNCTIONS
 from flambeau.compiler.cpu.vector_math.emitter import VectorMath
 from flambeau.compiler.cpu.vector_math.ssa import Module
 
 ELEMENT = {"float32": "float", "float64": "double"}
+ARITY = {name: f.arity for name, f in (FUNCTIONS | EXACT).items()}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def loop_text(name: str, dtype: str, lanes: int, machine: Machine) -> str:
     module = Module(fma=machine.fma, scalef=machine.scalef, attributes=attributes(machine))
     element = ELEMENT[dtype]
     vector = element if lanes == 1 else f"<{lanes} x {element}>"
-    arity = FUNCTIONS[name].arity
+    arity = ARITY[name]
     lines: list[str] = []
     for i in range(arity):
         lines.append(f"  %p{i} = getelementptr {element}, ptr %x{i}, i64 %i")
@@ -116,7 +117,7 @@ def lanes_of(machine: Machine, dtype: str) -> int:
 def native(name: str, dtype: str, machine: Machine, lanes: int | None = None) -> Callable[..., None]:
     """The machine code; takes addresses of arguments and result, and the number of elements, a multiple of lanes."""
     engine = _engine(loop_text(name, dtype, lanes or lanes_of(machine, dtype), machine), machine)
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (FUNCTIONS[name].arity + 1), ctypes.c_int64)
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (ARITY[name] + 1), ctypes.c_int64)
     function = kind(engine.get_function_address("f"))
     function.engine = engine  # the code is there as long as this is
     return function

@@ -689,6 +689,28 @@ def test_many_results_of_few_elements_have_the_same_bits(pool: Any, in_both: dic
     assert in_both["both"] and not in_both["compiled"]
 
 
+COLUMNS = {
+    "columns": lambda x: x,
+    "of a matrix that is turned": lambda x: x.t().contiguous().t(),
+    "of rows": lambda x: x.t(),
+    "in the middle": lambda x: x.unflatten(0, (3, -1)),
+    "of three dimensions, turned": lambda x: x.unflatten(0, (3, -1)).mT.contiguous().mT,
+}
+
+
+@pytest.mark.parametrize("shape", [(45, 70), (300, 8), (36, 133), (2100, 17)], ids=str)
+@pytest.mark.parametrize("layout", COLUMNS)
+@pytest.mark.parametrize("dt", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_sums_of_columns_have_the_same_bits(
+    dt: Any, layout: str, shape: tuple[int, ...], in_both: dict[str, int]
+) -> None:
+    """Results that lie beside one another are summed in vectors of results."""
+    x = COLUMNS[layout]((torch.arange(shape[0] * shape[1], dtype=dt).sin() * 3).reshape(shape) + 0)
+    for dim in range(x.ndim):
+        x.sum(dim).numpy(), x.amax(dim).numpy(), x.prod(dim).numpy()
+    assert in_both["both"] > 4
+
+
 BESIDE = [
     ((2, 3, 9, 12), nn.MaxPool2d(2)),
     ((2, 3, 9, 12), nn.MaxPool2d((3, 2), (3, 5))),

@@ -280,6 +280,31 @@ def test_exact_results(dtype: str) -> None:
     assert np.array_equal(compiled("pow", dtype, best())(whole, np.full_like(whole, 3)), whole**3)
 
 
+# ---- the remainder, exact
+
+
+def dividends(dtype: str) -> list[Array]:
+    """Any bits and specials, quotients of any size, and numbers beside multiples of others."""
+    generator, count = np.random.default_rng(0), 20_000
+    b, other = [np.exp(generator.uniform(-80, 80, count)) for _ in range(2)]
+    with np.errstate(over="ignore"):
+        multiples = (b.astype(dtype) * generator.integers(1, 2**20, count)).astype(dtype)
+    beside = [np.nextafter(multiples, np.array(to, dtype)) for to in (0, INF)]
+    first, second = pairs("fmod", dtype, count)
+    parts = [first, other, multiples, *beside], [second, *[b] * 4]
+    return [np.concatenate([p.astype(dtype) for p in some]) for some in parts]
+
+
+@pytest.mark.parametrize("lanes", [None, 1, 3, 48])
+@pytest.mark.parametrize("machine", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_remainders_are_exact(dtype: str, machine: str, lanes: int | None) -> None:
+    a, b = dividends(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.fmod(a, b)
+    assert same(compiled("fmod", dtype, machine_named(machine), lanes)(a, b), expected).all()
+
+
 # ---- machines and texts
 
 

@@ -314,7 +314,7 @@ def _trunc_divide(o: Ops, d: dtype, a: str, b: str) -> str:
 
 def _fmod(o: Ops, d: dtype, a: str, b: str) -> str:
     if d.kind == "f":
-        return o.two("frem", d, a, b)
+        return _function("fmod")(o, d, a, b)
     q, b = _quotient(o, d, a, b)
     return o.two("sub", d, a, o.two("mul", d, q, b))
 

@@ -6,7 +6,8 @@ run time, so that they are compiled once for a processor and then lie in the cac
 
 ufuncs       generated loops as NumPy ufuncs
 text         the frame of such a loop
-maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; products: other contractions
+maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; columns: many of them side by side;
+             products: other contractions
 fused        maps and reductions of rows in one kernel
 matrices     products of matrices, with threads; matrices_text: their kernels
 orders       in which order a contraction adds, by its sizes; widths: of vectors and tiles

@@ -10,21 +10,21 @@ from ....dtypes import bool_, dtype
 from .. import nest_maps
 from ..target import Target
 from ..text import memory_type
-from ..vector_math import FUNCTIONS
+from ..vector_math import EXACT, FUNCTIONS
 from .text import Writer
 from .ufuncs import made
 from .widths import lanes_of
 
 
 def is_function(name: str) -> bool:
-    """Is it computed by polynomials of our own?"""
-    return name in FUNCTIONS and name not in nest_maps.MAPS
+    """Is it a vector function that NumPy lacks, or has slower or otherwise rounded?"""
+    return name in EXACT or (name in FUNCTIONS and name not in nest_maps.MAPS)
 
 
 @functools.cache
 def function(name: str, dt: dtype) -> Any:
     """The ufunc of a vector function, or of ``where``, for operands and results of a dtype."""
-    dts = (bool_, dt, dt) if name == "where" else (dt,) * FUNCTIONS[name].arity
+    dts = (bool_, dt, dt) if name == "where" else (dt,) * (FUNCTIONS | EXACT)[name].arity
     return made(text, name, f"{''.join([d.np.char for d in dts])}->{dt.np.char}", name, dts, dt)
 
 

@@ -260,7 +260,7 @@ class _Computed:
             return
         of_floats = dt in (float32, float64) and a.ndim > 1
         plain = (of_floats or dt is int64) and a.dtype is dt and nest_reduce.supported(v.name, dt, dt)
-        if not plain or v.params != (a.ndim - 1,):
+        if not plain or v.params != (a.ndim - 1,) or (of_floats and a.shape[-1] > LONGEST):
             raise UnsupportedError(repr(v))
         text = reductions.text(v.name, dt, default().target)
         step = times(p.strides[-1], Size(dt.itemsize))

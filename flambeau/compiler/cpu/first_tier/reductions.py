@@ -15,12 +15,15 @@ from .. import nest_reduce
 from ..nest_reduce import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
-from . import maps
+from . import columns, maps
 from .text import Loop, Writer
 from .ufuncs import made
 
 SIGNATURE = "(q,r)->()"
-FEW = 32  # elements of a result
+FEW = 32  # elements of a result in a window,
+FEWER = 4  # or along one dimension
+MANY = 2048  # elements from which on columns are worth a kernel of their own,
+NARROW = 8  # and so many columns
 RESULTS = 80  # for each of its elements: a call takes as long as some of them in a loop
 
 
@@ -29,11 +32,16 @@ def _reduction(name: str, dt: dtype) -> Any:
     return made(text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE)
 
 
+@functools.cache
+def _of_columns(name: str, dt: dtype) -> Any:
+    return made(columns.text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=columns.SIGNATURE)
+
+
 def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
     """The function that reduces these dimensions of arrays of this shape and dtype."""
-    f = _reduction(name, dt)
     if is_of_rows(shape, dims):
-        return lambda a: f(a[..., None, :])
+        f, near = _reduction(name, dt), dt.itemsize
+        return lambda a: f(a[..., None, :]) if a.strides[-1] == near else _reduced(name, dt, a[..., None, :])
     if _are_few(shape, dims):
         return _by_elements(name, shape, dims, dt)
     last, before = _runs(shape, dims)
@@ -42,8 +50,27 @@ def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtyp
     inner = tuple([shape[d] for d in kept])
     form = (*inner, prod([shape[d] for d in before]), prod([shape[d] for d in last]))
     if order == tuple(range(len(shape))):
-        return lambda a: f(a.reshape(form))
-    return lambda a: f(np.transpose(a, order).reshape(form))
+        return lambda a: _reduced(name, dt, a.reshape(form))
+    return lambda a: _reduced(name, dt, np.transpose(a, order).reshape(form))
+
+
+def _reduced(name: str, dt: dtype, a: Any) -> Any:
+    """The last two dimensions reduced: by columns if results lie beside one another and their elements do not."""
+    *kept, _, step = a.strides
+    if step != dt.itemsize and a.size >= MANY and dt.itemsize in kept:
+        side = kept.index(dt.itemsize)
+        if a.shape[side] >= NARROW:
+            there, back = _beside(a.ndim, side)
+            return _of_columns(name, dt)(a.transpose(there)).transpose(back)
+    return _reduction(name, dt)(a)
+
+
+@functools.cache
+def _beside(ndim: int, side: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The order of dimensions in which ``side`` is the last one, and that of the results' back again."""
+    others = [d for d in range(ndim) if d != side]
+    back = [*range(side), ndim - 3, *range(side, ndim - 3)]
+    return (*others, side), tuple(back)
 
 
 def is_of_rows(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
@@ -68,7 +95,7 @@ def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], lis
 def _are_few(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
     """Are there so many results of so few elements that these are combined one by one, in all results at once?"""
     count = prod([shape[d] for d in dims])
-    return 1 < count <= FEW and prod(shape) >= RESULTS * count**2
+    return 1 < count <= (FEW if len(dims) > 1 else FEWER) and prod(shape) >= RESULTS * count**2
 
 
 def _by_elements(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:
@@ -121,16 +148,22 @@ def text(name: str, dt: dtype, target: Target) -> str:
     over, out, row_step, step = [w.word("%steps", k) for k in range(4)]
     vector, base = type_of(dt, LANES), base_type(dt)
     none = constant(nest_reduce.identity(name, dt), base, LANES)
+    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
+    whole = w.put(f"select i1 {near}, i64 {w.put(f'and i64 {size}, {-LANES}')}, i64 0")
     results = Loop(w, "n", n, "entry", {}, "")
     first = w.at(source, w.put(f"mul i64 %n, {over}"))
     runs = Loop(w, "q", rows, "n.body", {"%sum": none}, vector)
     row = w.at(first, w.put(f"mul i64 %q, {row_step}"))
-    vectors = Loop(w, "i", size, "q.body", {"%sum.row": "%sum"}, vector)
-    mask = w.first(w.put(f"sub i64 {size}, %i"))
-    x = _element(w, dt, w.at(row, w.put(f"mul i64 %i, {step}")), mask, step)
+    vectors = Loop(w, "i", whole, "q.body", {"%sum.near": "%sum"}, vector)
+    x = w.whole(dt, w.at(row, w.put(f"mul i64 %i, {dt.itemsize}")))
+    vectors.end({"%sum.near": nest_reduce.combine(w.ops(), name, dt, "%sum.near", x)}, LANES)
+    rest = Loop(w, "j", w.put(f"sub i64 {size}, {whole}"), "i.done", {"%sum.row": "%sum.near"}, vector)
+    at = w.put(f"add i64 %j, {whole}")
+    mask = w.first(w.put(f"sub i64 {size}, {at}"))
+    x = _element(w, dt, w.at(row, w.put(f"mul i64 {at}, {step}")), mask, near, step)
     new = nest_reduce.combine(w.ops(), name, dt, "%sum.row", x)
     new = w.put(f"select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
-    vectors.end({"%sum.row": new}, LANES)
+    rest.end({"%sum.row": new}, LANES)
     runs.end({"%sum": "%sum.row"})
     total = across(w, name, dt, "%sum")
     w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
@@ -179,9 +212,8 @@ def _least(w: Writer, places: str) -> str:
     return w.put(f"select <{LANES} x i1> {smaller}, {t} {places}, {t} %at")
 
 
-def _element(w: Writer, dt: dtype, at: str, mask: str, step: str) -> str:
-    """A vector of what is reduced."""
-    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
+def _element(w: Writer, dt: dtype, at: str, mask: str, near: str, step: str) -> str:
+    """A vector of what is reduced, ``near``: of neighbours."""
     w.do(f"br i1 {near}, label %near, label %far")
     w.label("near")
     neighbours = w.load(dt, at, mask)

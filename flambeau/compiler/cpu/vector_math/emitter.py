@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .formats import F32, F64, WIDE
-from .functions import FUNCTIONS
+from .functions import EXACT, FUNCTIONS
 from .ssa import Block, Kind, Module, Vector
 
 ELEMENT = {"float32": "float", "float64": "double"}
+ALL = FUNCTIONS | EXACT
 
 
 class VectorMath:
@@ -31,7 +32,7 @@ class VectorMath:
         """Appends ``name(operands)`` and returns the result's SSA name.
 
         Args:
-            name: a key of :data:`FUNCTIONS`.
+            name: a key of :data:`ALL`.
             operands: SSA names or constants of ``<lanes x float>`` or ``<lanes x double>`` (a scalar for one lane).
             dtype: ``"float32"`` or ``"float64"``.
             lanes: any number of lanes; LLVM splits what is wider than the CPU's vectors.
@@ -40,9 +41,9 @@ class VectorMath:
             NotImplementedError: the function or the dtype is not known.
             ValueError: a wrong number of operands.
         """
-        if name not in FUNCTIONS or dtype not in ELEMENT:
+        if name not in ALL or dtype not in ELEMENT:
             raise NotImplementedError(f"no vector function {name!r} for {dtype}")
-        function = FUNCTIONS[name]
+        function = ALL[name]
         names = [operands] if isinstance(operands, str) else list(operands)
         if len(names) != function.arity:
             raise ValueError(f"{name} takes {function.arity} operands, got {len(names)}")
@@ -55,7 +56,7 @@ class VectorMath:
 
 def _apply(name: str, args: list[Vector]) -> Vector:
     """The function's body on vectors, through float64 where float32 is computed so."""
-    function = FUNCTIONS[name]
+    function = ALL[name]
     body = getattr(import_module(f"{__package__}.{function.home}"), name)
     if args[0].kind.element == "double":
         return body(F64, *args)
@@ -75,7 +76,7 @@ def _call(block: Block, name: str, args: list[Vector]) -> Vector:
 
 def _define(module: Module, full: str, name: str, kind: Kind) -> str:
     """The text of an outlined function."""
-    names = [f"%x{i}" for i in range(FUNCTIONS[name].arity)]
+    names = [f"%x{i}" for i in range(ALL[name].arity)]
     lines = ["entry:"]
     block = Block(lines, module, "v")
     result = _apply(name, [Vector(block, n, kind) for n in names])

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ...._records import Record
 from .coefficients import COEFFICIENTS, CONSTANTS, FRACTION_BITS
-from .ssa import Kind, Number, Vector
+from .ssa import Block, Kind, Number, Vector
 
 NARROWEST, WIDEST = 128, 512  # bits of the vectors that AVX-512's instructions take
 
@@ -200,6 +200,16 @@ def round_to_integer(f: Format, x: Vector) -> tuple[Vector, Vector]:
     """``x + magic``, whose lowest bits are the integer nearest to ``x``, and that integer as a number."""
     shifted = x + f.magic
     return shifted, shifted - f.magic
+
+
+def has_lanes_where(b: Block, condition: Vector) -> Vector:
+    """Does it hold in some lane?"""
+    lanes = condition.kind.lanes
+    if lanes == 1:
+        return condition
+    mask = Kind(f"i{lanes}", 1)
+    bits = b.op(f"bitcast {condition.kind} {condition.ssa} to {mask}", mask)
+    return b.op(f"icmp ne {mask} {bits.ssa}, 0", Kind("i1", 1))
 
 
 def has_avx512(f: Format, x: Vector) -> bool:

@@ -49,3 +49,6 @@ FUNCTIONS: dict[str, Function] = {
     "rsqrt": Function("algebraic"),
     "reciprocal": Function("algebraic"),
 }
+
+# What is exact, in the last bit too, whoever computes it.
+EXACT: dict[str, Function] = {"fmod": Function("floating_remainder", arity=2, outlined=True)}

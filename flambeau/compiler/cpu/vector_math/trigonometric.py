@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ...._records import Record
 from .coefficients import TWO_OVER_PI
-from .formats import F64, Format, Word, negated, plus, polynomial, quick_sum, two_product, two_sum
+from .formats import F64, Format, Word, has_lanes_where, negated, plus, polynomial, quick_sum, two_product, two_sum
 from .ssa import Block, Kind, Module, Vector
 
 # up to these, the reductions without integers are exact enough
@@ -159,16 +159,6 @@ class _Lanes:
         ]
 
 
-def _any(b: Block, condition: Vector) -> Vector:
-    """Does it hold in some lane?"""
-    lanes = condition.kind.lanes
-    if lanes == 1:
-        return condition
-    mask = Kind(f"i{lanes}", 1)
-    bits = b.op(f"bitcast {condition.kind} {condition.ssa} to {mask}", mask)
-    return b.op(f"icmp ne {mask} {bits.ssa}, 0", Kind("i1", 1))
-
-
 def _narrow_words(r: Vector) -> tuple[Vector, Vector]:
     """A float64 as two float32."""
     high = r.narrow()
@@ -192,7 +182,7 @@ def _rare(f: Format, b: Block, x: Vector, usual: Angle) -> Angle:
     kinds = [w.kind for w in words]
     limit = LARGEST_FLOAT if f.name == "f32" else LARGEST
     huge = x.abs().gt(limit) & x.abs().lt(float("inf"))
-    b.lines.append(f"  br i1 {_any(b, huge).ssa}, label %rare, label %join")
+    b.lines.append(f"  br i1 {has_lanes_where(b, huge).ssa}, label %rare, label %join")
     if x.kind.lanes == 1:
         b.lines.append("rare:")
         values = _rare_values(f, b, x)
