@@ -194,3 +194,29 @@ def test_random_gradients_are_those_of_the_default_generator() -> None:
     assert torch.rand(1).item() == 0.4900934100151062
     with pytest.raises(ValueError, match="but none of them have requires_grad=True"):
         torch.autograd.gradcheck(torch.exp, (x.detach(),))
+
+
+def test_the_fast_check_looks_along_one_direction() -> None:
+    calls = []
+
+    def f(x: Any, y: Any) -> Any:
+        calls.append(x.numel())
+        return x.sin() * y, (x * y).sum()
+
+    x, y = _double(200, 50), _double(50)
+    before = x.detach().clone()
+    assert gradcheck(f, (x, y), fast_mode=True)
+    assert len(calls) < 20
+    assert torch.equal(x, before)
+    assert gradgradcheck(f, (x[:2, :3].detach().requires_grad_(), y[:3].detach().requires_grad_()), fast_mode=True)
+
+
+def test_the_fast_check_finds_what_is_wrong() -> None:
+    class Wrong(_Wrong):
+        grad = 3
+
+    x = _double(3)
+    assert not gradcheck(Wrong.apply, (x,), fast_mode=True, raise_exception=False)
+    with pytest.raises(RuntimeError, match="Jacobian mismatch for output 0"):
+        gradcheck(Wrong.apply, (x,), fast_mode=True)
+    assert gradcheck(torch.exp, (_double(2, dtype=torch.complex128),), fast_mode=True)

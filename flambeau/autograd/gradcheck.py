@@ -11,6 +11,7 @@ import numpy as np
 from ..graph.tensor_base import TensorBase
 from ..ops.creation import ones_like
 from . import _jacobians as jacobians
+from ._directional import agrees
 from .function import Function
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -205,7 +206,8 @@ def gradcheck(
         check_batched_forward_grad: accepted, likewise.
         check_forward_ad: checks the tangents of ``torch.autograd.forward_ad``.
         check_backward_ad: checks the gradients of backward passes.
-        fast_mode: accepted; every element is checked all the same.
+        fast_mode: compares derivatives along random directions, and every element only where these differ, something
+            is complex or tangents are to be checked.
         masked: accepted.
 
     Raises:
@@ -224,6 +226,10 @@ def gradcheck(
     check = _Check(func, _tuple(inputs), eps, atol, rtol)
     try:
         check.inputs_can_be_checked()
+        if fast_mode and not check_forward_ad and agrees(check, nondet_tol):
+            if check_undefined_grad:
+                _check_undefined(check)
+            return True
         _run(check, nondet_tol, check_undefined_grad, check_grad_dtypes, check_forward_ad, check_backward_ad)
     except GradcheckError:
         if raise_exception:
@@ -288,7 +294,7 @@ def gradgradcheck(
     return gradcheck(
         first, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
         nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes,
-        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev,
+        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev, fast_mode=fast_mode,
     )  # fmt: skip
 
 
