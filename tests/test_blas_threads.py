@@ -28,9 +28,9 @@ def count() -> Any:
 @pytest.mark.parametrize("size", [8, 200])
 def test_factorisations_have_one(monkeypatch: pytest.MonkeyPatch, count: Any, size: int) -> None:
     seen = []
-    plain = np.linalg.inv
-    monkeypatch.setattr(np.linalg, "inv", lambda a: seen.append(count()) or plain(a))
-    assert torch.linalg.inv(2 * torch.eye(size)).trace().item() == size / 2
+    plain = np.linalg.eigvalsh
+    monkeypatch.setattr(np.linalg, "eigvalsh", lambda *args: seen.append(count()) or plain(*args))
+    assert torch.linalg.eigvalsh(2 * torch.eye(size)).sum().item() == 2 * size
     assert (seen, count()) == ([1], 3)
 
 

@@ -96,6 +96,19 @@ def test_what_somebody_else_knows_is_copied() -> None:
         assert not any(np.shares_memory(x, z) for x, z in ((one, two), (one, kept), (two, kept), (one, given)))
 
 
+def test_columns_are_given_as_they_lie() -> None:
+
+    def give(a: np.ndarray) -> np.ndarray:
+        return np.asfortranarray(a.reshape(2, 3) + 1)
+
+    b = Builder()
+    y = b.extern("columns", give, [b.input(0, (6,), float32, ((1,), 0))], [((2, 3), float32)])
+    b.f.outputs = [y]
+    (columns,) = Executable(b.f, [ty((2, 3), float32, (1, 2))]).run([np.arange(6, dtype=np.float32)], [])
+    (rows,) = Executable(b.f, [ty((2, 3), float32)]).run([np.arange(6, dtype=np.float32)], [])
+    assert (columns.tolist(), rows.tolist()) == ([1, 4, 2, 5, 3, 6], [1, 2, 3, 4, 5, 6])
+
+
 def test_sorting_gives_memory_of_its_own(native_code: None) -> None:
     x = torch.tensor([[3.0, 1.0, 2.0]])
     first, second = x.sort(1)[0].numpy(), x.sort(1)[0].numpy()

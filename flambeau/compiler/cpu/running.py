@@ -440,7 +440,7 @@ class Run:
         if _is_complete(found, t) and getrefcount(found) <= KNOWN:
             owner = found if found.base is None else found.base
             if getrefcount(owner) <= KNOWN + (owner is found):  # nobody else knows it
-                return found.reshape(-1)
+                return reference.flatten(found, t.strides)
         values = np.broadcast_to(np.asarray(found, t.dtype.compute), t.shape)
         return np.array(reference.to_memory(reference.flatten(values, t.strides), t.dtype))
 
@@ -451,8 +451,7 @@ def _is_complete(a: Any, t: Any) -> bool:
         type(a) is np.ndarray
         and a.dtype == t.dtype.np
         and a.shape == t.shape
-        and t.contiguous
-        and a.flags.c_contiguous
+        and (t.contiguous and a.flags.c_contiguous or a.strides == tuple([s * a.itemsize for s in t.strides]))
         and a.flags.writeable
         and (a.base is None or (type(a.base) is np.ndarray and a.base.base is None and a.base.size == a.size))
     )

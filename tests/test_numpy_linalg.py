@@ -1,0 +1,59 @@
+"""Factorisations that lie by columns: NumPy's own numbers, and its errors as codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flambeau.compiler import numpy_linalg
+from flambeau.compiler.blas_threads import one_thread
+
+DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
+
+
+@pytest.fixture(autouse=True)
+def none_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_linalg, "FEW", 0)
+
+
+def matrices(dt: type, *shape: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(shape)
+    return (a + 1j * rng.standard_normal(shape) if np.dtype(dt).kind == "c" else a).astype(dt)
+
+
+@pytest.mark.parametrize("dt", DTYPES)
+@pytest.mark.parametrize("batch", [(), (3,), (2, 0)])
+def test_numbers_are_numpys(dt: type, batch: tuple[int, ...]) -> None:
+    a, b = matrices(dt, *batch, 20, 20), matrices(dt, *batch, 20, 3)
+    positive = a @ numpy_linalg.dagger(a) + np.eye(20, dtype=dt)
+    with one_thread():
+        found = [numpy_linalg.inv(a), numpy_linalg.solve(a, b), numpy_linalg.cholesky(positive)]
+        expected = [np.linalg.inv(a), np.linalg.solve(a, b), np.linalg.cholesky(positive)]
+    for (x, info), y in zip(found, expected):
+        assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes())
+        assert info.shape == batch and not info.any()
+        assert not x.size or x.swapaxes(-1, -2).flags.c_contiguous  # by columns
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # programs run with none
+def test_what_fails_has_a_code() -> None:
+    a = matrices(np.float64, 3, 4, 4)
+    a[1] = 0
+    assert numpy_linalg.inv(a)[1].tolist() == numpy_linalg.solve(a, a[..., :1])[1].tolist() == [0, 1, 0]
+    positive = a @ numpy_linalg.dagger(a) + np.eye(4)
+    positive[2, 1, 1] = -1
+    factor, info = numpy_linalg.cholesky(positive)
+    assert info.tolist() == [0, 0, 2] and np.isfinite(factor[:2]).all()
+    a[0, 0, 0] = np.nan
+    assert np.isnan(numpy_linalg.inv(a[:1])[0]).any()
+
+
+@pytest.mark.parametrize("shape", [(7, 30), (30, 7), (2, 7, 9)])
+def test_orthogonal_factors_are_numpys(shape: tuple[int, ...]) -> None:
+    a = matrices(np.float32, *shape)
+    for mode in ("reduced", "complete"):
+        q, r = numpy_linalg.qr(a, mode)
+        assert np.allclose(q @ r, a, atol=1e-5)
+        for x, y in zip((q, r), np.linalg.qr(a, mode)):
+            assert x.tobytes() == y.tobytes()
