@@ -167,12 +167,13 @@ def test_chains_that_come_back(threads: int, cost: float | None) -> None:
 
 @pytest.mark.skipif(machine.available_threads() < 2, reason="on one core no worker is awake while the caller is")
 def test_a_small_program_is_one_workers() -> None:
-    """If it is not worth sharing, a worker that is awake runs all of it."""
-    one, end = Chain([4, 1, 3], 4, cost=0), time.monotonic() + DEADLINE
+    """If it is not worth sharing, a worker that is awake runs all of it, unless workers are shunned for being late."""
+    one, large, end = Chain([4, 1, 3], 4, cost=0), Chain([16, 16], 4), time.monotonic() + DEADLINE
     threads: set[int] = set()
     while len(threads) != 1 or 0 in threads:
         assert time.monotonic() < end
-        wake_workers()
+        pool(4)._set("shunned", 0)
+        large.run()  # wakes the workers
         threads = threads_of(one)
 
 
@@ -216,9 +217,8 @@ def make_late(one: Gated) -> None:
 
 
 def wake_workers() -> None:
-    """New ones look for work for a moment, from when they run: a busy machine may let those that sleep sleep on."""
-    pool(4).stop()
-    pool(4).start()
+    """They look for work for a moment, which is shorter than a new thread of Python may take to start."""
+    Chain([16, 16], 4).run()
 
 
 def threads_of(chain: Chain) -> set[int]:

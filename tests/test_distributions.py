@@ -420,6 +420,7 @@ def test_logits_that_are_written_change_the_probabilities() -> None:
     assert d.probs[0].tolist() == pytest.approx([1, 0, 0], abs=1e-6)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_policy_asks_for_values_once_a_sample() -> None:
     from flambeau.graph.realisation import counters
 

@@ -247,6 +247,7 @@ print(beside(65), aside._failures)
 
 def test_it_is_told_what_was_compiled_beside(folder: Path) -> None:
     """The process waits for a file, so that it is still at work when that is first looked at."""
+    said("never(); trained(lambda: beside(71), width=71)", folder)  # kernels of the first tier are made by LLVM here
     more = """
 never()
 from flambeau.profiler import explain

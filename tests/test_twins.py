@@ -242,9 +242,9 @@ def test_no_reference_is_lost_or_left(made: dict[Any, Any], function: Any, given
 
 
 def test_each_thread_has_its_own(made: dict[Any, Any]) -> None:
-    twin, found, held = made[of_this_thread], [], []
+    twin, found, held, mine = made[of_this_thread], [], [], [sys.getrefcount(own.first)]
 
-    def asks() -> None:
+    def asks(held: list[int] = held) -> None:
         me = threading.get_ident()
         for _ in range(200):
             found.append(twin(me) == (me, True, me, True))
@@ -254,13 +254,14 @@ def test_each_thread_has_its_own(made: dict[Any, Any]) -> None:
         threads = [threading.Thread(target=asks) for _ in range(4)]
         for thread in threads:
             thread.start()
-        asks()
+        asks(mine)
         for thread in threads:
             thread.join()
             again = threading.Thread(target=asks)
             again.start()
             again.join()
-    assert len(found) == 27 * 200 and all(found) and set(held) <= {2, 3}
+    assert len(found) == 27 * 200 and all(found)
+    assert set(held) <= {2, 3} and max(mine) - min(mine) <= 1
 
 
 def test_names_of_arguments_are_left_to_the_function(made: dict[Any, Any]) -> None:
