@@ -71,6 +71,20 @@ def test_updates_become_single_calls_with_the_bits_of_many(
     assert _trained(OPTIMIZERS[name], 7) == found
 
 
+def test_without_a_compiler_nothing_is_joined(monkeypatch: pytest.MonkeyPatch, uncompiled: None) -> None:
+    asked = []
+
+    def refuse(c: Chain) -> None:
+        asked.append(c)
+        raise target.MissingCompiler
+
+    found = _trained(OPTIMIZERS["SGD"], 6)
+    monkeypatch.setattr(chains, "kernel", refuse)
+    realisation.forget()
+    assert _trained(OPTIMIZERS["SGD"], 6) == found
+    assert asked
+
+
 def _program(outputs: Any) -> Program:
     return Program(tuple([y._h for y in outputs]))
 

@@ -19,6 +19,7 @@ from _thorough import thorough
 import flambeau as torch
 from flambeau import _execution, nn
 from flambeau.compiler import affine
+from flambeau.compiler import numpy as reference
 from flambeau.compiler.builder import Builder
 from flambeau.compiler.cpu import code_cache, contract_order, contract_packing
 from flambeau.compiler.cpu.execute import Executable
@@ -821,6 +822,22 @@ def test_products_with_padding_are_compiled_code_s_where_they_would_not_be_zero(
 def programs() -> list[Any]:
     """What runs the programs so far."""
     return [type(p.cache).__name__ for p in realisation.programs.values()]
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 3), (2, 0), (2, 3)])
+def test_one_number_is_repeated_without_memory(shape: tuple[int, ...]) -> None:
+    found = reference.repeated(np.array(2.5, np.float32), shape)
+    assert found.shape == shape and found.strides == (0,) * len(shape) and not found.flags.writeable
+    assert (found == 2.5).all()
+    assert np.array_equal(reference.repeated(np.arange(3.0), (2, 3)), [[0, 1, 2]] * 2)
+
+
+def test_padding_keeps_the_sign_of_zero() -> None:
+    x = torch.ones(2, 3)
+    for value in (0.0, -0.0, 2.0):
+        found = F.pad(x, (1, 0, 0, 2), value=value).numpy()
+        assert found[:2, 1:].min() == 1 and (found[2:] == value).all() and (found[:, 0] == value).all()
+        assert (np.signbit(found[2:]) == (str(value)[0] == "-")).all()
 
 
 def test_what_comes_once_is_not_compiled(tier: Callable[[str], None]) -> None:

@@ -141,7 +141,10 @@ class FirstTier(Limited):
             return self
         from .chains import joined
 
-        return joined(p, self) or self
+        try:
+            return joined(p, self) or self
+        except MissingCompiler:
+            return self
 
     def run(
         self, inputs: Sequence[Any], scalars: Sequence[Any], olds: Sequence[Any] = (), wanted: int | None = None
@@ -437,7 +440,8 @@ def _full(n: Node, strides: list[Any]) -> Operator:
     """One element, repeated."""
     value, t = n.attrs
     one = reference._const(Value("const", "const", (), value, (), t.dtype))
-    return Operator(functools.partial(np.broadcast_to, one, t.shape), 0, 1, row_major(t.shape))
+    found = reference.repeated(one, t.shape)
+    return Operator(lambda: found, 0, 1, row_major(t.shape))
 
 
 def of_one_number(op: Any, dt: Any) -> Call | None:

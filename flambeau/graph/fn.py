@@ -271,7 +271,7 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
     return known
 
 
-def _mask(edges: Sequence[Any]) -> int:
+def mask_of(edges: Sequence[Any]) -> int:
     if len(edges) == 2:
         a, b = edges
         return (a is not None) + 2 * (b is not None)
@@ -285,7 +285,7 @@ def _mask(edges: Sequence[Any]) -> int:
 
 def save_inputs(fn: Fn, ins: tuple[Any, ...]) -> None:
     """Keeps the inputs that ``fn.op.saves`` names, before they can be written."""
-    fn.saved = [None if w is None or w >= len(ins) else ins[w] for w in plan(fn.op, _mask(fn.edges))]
+    fn.saved = [None if w is None or w >= len(ins) else ins[w] for w in plan(fn.op, mask_of(fn.edges))]
     fn.versions = [saved_version(x) for x in fn.saved]
 
 
@@ -311,12 +311,14 @@ def _has_edge(x: Any) -> bool:
     return hasattr(x, "_s") and (x._e is not None or (x._view is not None and x._view.base._e is not None))
 
 
-def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
-    """``save_inputs`` and ``save_outputs`` for a fresh output of type ``t`` on ``out``, or for several."""
-    saved = fn.saved = []
-    versions = fn.versions = []
-    count, edges = len(ins), fn.edges
-    mask = 1 if len(edges) == 1 and edges[0] is not None else _mask(edges)
+def save(fn: Fn, mask: int, ins: tuple[Any, ...], out: Any, t: Any) -> None:
+    """``save_inputs`` and ``save_outputs`` for a fresh output of type ``t`` on ``out``, or for several.
+
+    ``mask``: which inputs require grad (bit k: input k).
+    """
+    saved: list[Any] = []
+    versions: list[int | None] = []
+    count = len(ins)
     for w in fn.op.plans.get(mask) or plan(fn.op, mask):
         if w is None or count <= w < OUT:
             saved.append(None)
@@ -327,12 +329,17 @@ def save(fn: Fn, ins: tuple[Any, ...], out: Any, t: Any) -> None:
         else:
             x = ins[w]
             saved.append(x)
-            versions.append(saved_version(x))
+            s = getattr(x, "_s", None)
+            if s is not None and s.version < 0:
+                refuse_inference_saved(s)
+            versions.append(None if s is None else (x._vc or s).version)
+    fn.saved = saved
+    fn.versions = versions
 
 
 def save_outputs(fn: Fn, outs: tuple[TensorBase, ...]) -> None:
     """Keeps the outputs that ``fn.op.saves`` names."""
-    for at, w in enumerate(plan(fn.op, _mask(fn.edges))):
+    for at, w in enumerate(plan(fn.op, mask_of(fn.edges))):
         if w is not None and w >= OUT:
             y = outs[w - OUT]
             fn.saved[at] = Saved(y._s, y._ty, y._vc)  # type: ignore[index]

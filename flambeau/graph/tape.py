@@ -15,7 +15,7 @@ from typing import Any
 
 from ..compiler.twins import twin
 from .epoch import Epoch, complete_all, settler, threads
-from .fn import Fn, Out, next_number, save
+from .fn import Fn, Out, mask_of, next_number, save
 from .node import OUT, PART
 from .storage import Storage
 from .tensor_base import before_change
@@ -146,7 +146,7 @@ def complete(fn: Fn) -> None:
         edges = [made(x) if hasattr(x, "_e") else None for x in ins]
     _fill(fn, g, edges)
     if g.op.saves:
-        save(fn, ins, out, g.ty)
+        save(fn, mask_of(edges), ins, out, g.ty)
 
 
 def _fill(fn: Fn, g: Traced, edges: list[Any]) -> None:

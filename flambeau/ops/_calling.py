@@ -162,18 +162,52 @@ def _with_history(op: Operator, hs: tuple[Any, ...], attrs: Any, node: Node, com
 
 
 def _give_history(op: Operator, ins: tuple[Any, ...], node: Node, y: Any, epoch: Epoch) -> None:
-    """Gives ``y`` a complete backward node."""
+    """Gives ``y`` a complete backward node, made without its constructor: half of a step's may be made here."""
     if epoch.tape:
         settle(epoch)
-    fn = y._e = unsaved_fn(op, ins, node)
-    if fn is None:
+    edges, mask, grad = _edges(ins)
+    if grad:
+        fn = y._e = _new(op.fn_class or fn_class(op))
+        fn.node = node
+        fn.call = None
+        fn.edges = edges
+        fn.freed = False
+        fn.hooked = None
+        fn.traced = None
+        fn.number = next_number()
+        if op.saves:
+            save(fn, mask, ins, y._s, y._ty)
+            if packing.active:
+                pack_saved(fn)
+        else:
+            fn.saved = fn.versions = ()
+    else:
         y._w = -1
-    elif op.saves:
-        save(fn, ins, y._s, y._ty)
-        if packing.active:
-            pack_saved(fn)
     if epoch.bytes > BUDGET:
         realise(epoch)
+
+
+def _edges(ins: tuple[Any, ...]) -> tuple[list[Any], int, bool]:
+    """Where the gradients of inputs go, which of them have such an edge (bit k: input k), and whether some input
+    requires grad.
+    """
+    edges: list[Any] = []
+    mask, bit, grad = 0, 1, False
+    for x in ins:
+        e = None
+        if isinstance(x, TensorBase):
+            e, v = x._e, x._view
+            if v is not None:
+                if e is None or e.traced is not None or v.edge_version != (x._vc or x._s).version:
+                    e = view_edge(x)
+                grad = grad or v.base._e is not None
+            elif e is not None and e.traced is not None:
+                e = x._edge
+            if e is not None:
+                mask |= bit
+        edges.append(e)
+        bit += bit
+    return edges, mask, grad or mask > 0
 
 
 def _handles(op: Operator, ins: tuple[Any, ...]) -> tuple[Node, ...]:
@@ -282,20 +316,5 @@ def record_fn(op: Operator, ins: tuple[Any, ...], attrs: Any, node: Node) -> Fn 
 
 def unsaved_fn(op: Operator, ins: tuple[Any, ...], node: Node) -> Fn | None:
     """As ``record_fn``, with nothing saved yet."""
-    edges = []
-    grad = False
-    for x in ins:
-        e = None
-        if isinstance(x, TensorBase):
-            e = x._e
-            v = x._view
-            if v is not None:
-                if e is None or e.traced is not None or v.edge_version != (x._vc or x._s).version:
-                    e = view_edge(x)
-                grad = grad or e is not None or v.base._e is not None
-            elif e is not None:
-                grad = True
-                if e.traced is not None:
-                    e = x._edge
-        edges.append(e)
+    edges, _, grad = _edges(ins)
     return (op.fn_class or fn_class(op))(node, None, edges) if grad else None

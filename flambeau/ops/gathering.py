@@ -28,8 +28,16 @@ def first_outside(index: Any, low: int, high: int) -> int | None:
     """The first index that is not in ``low ≤ i < high``."""
     if index._ty.meta:
         return None
+    s = index._s
+    notes = s.notes
+    seen = high, s.w, s.version  # what is the same as long as nobody writes, in this epoch
+    if not low and notes is not None and notes.checked is not None and notes.checked[0] is s.raw:
+        if notes.checked[1:] == (seen,) and not s.pending:
+            return None
     values = values_to_check(index)
     if not low and values.dtype == np.int64 and within(values, high):
+        if s.owner is None and not s.pending and index._ty.numel == s.ty.numel and not index._ty.lazy:
+            s.note().checked = s.raw, (high, s.w, s.version)
         return None
     if not values.size or (_least(values) >= low and _greatest(values) < high):
         return None

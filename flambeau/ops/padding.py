@@ -77,7 +77,7 @@ ZERO = Operator(
 def constant_pad_nd(input: Any, pad: Any, value: Any = 0) -> Any:
     """``value`` around ``input``; ``pad`` is (before, after) of the last dimension, then of the one before it, …"""
     pad = tuple(pad)
-    if value == 0:
+    if value == 0 and str(value)[0] != "-":  # -0.0 keeps its sign
         return call(ZERO, (input,), pad)
     check_value(value if isinstance(value, complex) else float(value), input._ty.dtype)
     return call(CONSTANT, (input, value), pad)

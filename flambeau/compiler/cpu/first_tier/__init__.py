@@ -8,7 +8,7 @@ ufuncs       generated loops as NumPy ufuncs
 text         the frame of such a loop
 maps         elementwise functions; reductions: the tree of ``cpu/nest.py``; columns: many of them side by side;
              products: other contractions
-fused        maps and reductions of rows in one kernel
+fused        maps and reductions of rows in one kernel; chains: maps of one shape with several results
 matrices     products of matrices, with threads; matrices_text: their kernels
 orders       in which order a contraction adds, by its sizes; widths: of vectors and tiles
 contractions which order a contraction adds in, and its operands as ``products`` takes them

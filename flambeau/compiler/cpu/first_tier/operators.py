@@ -147,7 +147,7 @@ class Planned:
             self.regs.append(None)
             self.shapes.append(v.shape)
             self.exact[v] = len(self.regs) - 1
-            self.steps.append((sized(found, given, np.broadcast_to), (k, *given), self.exact[v]))
+            self.steps.append((sized(found, given, reference.repeated), (k, *given), self.exact[v]))
         return self.exact[v]
 
     # ---- kinds
