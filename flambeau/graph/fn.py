@@ -272,6 +272,7 @@ def plan(op: Operator, mask: int) -> tuple[int | None, ...]:
 
 
 def mask_of(edges: Sequence[Any]) -> int:
+    """Which of a call's inputs have an edge (bit k: input k)."""
     if len(edges) == 2:
         a, b = edges
         return (a is not None) + 2 * (b is not None)
