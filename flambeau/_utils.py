@@ -234,7 +234,7 @@ def reduced(x: Any) -> tuple[Any, tuple[Any, ...]]:
     if t.meta:
         return _rebuild_meta_tensor_no_storage, (t.dtype, t.size, t.strides, x.requires_grad)
     if t.dtype is complex32:
-        storage: UntypedStorage = _as_half_pairs(x)
+        storage: UntypedStorage = _HalfPairs(x._s)
     elif t.dtype in TypedStorage.LEGACY:
         storage = TypedStorage.LEGACY[t.dtype](x._s)
         return _rebuild_tensor_v2, (storage, *_form(x), OrderedDict(), *_marks(t))
@@ -254,10 +254,17 @@ def _marks(t: Ty) -> tuple[dict[str, bool], ...]:
     return (marks,) if marks else ()
 
 
-def _as_half_pairs(x: Any) -> UntypedStorage:
-    """complex32 in PyTorch's form: pairs of float16. Here its elements are pairs of float32."""
-    parts = UntypedStorage(x._s)._memory(np.float32).astype(np.float16)
-    return UntypedStorage(new_storage(parts.view(np.uint8)))
+class _HalfPairs(UntypedStorage):
+    """The memory of complex32 in PyTorch's form: pairs of float16. Here its elements are pairs of float32."""
+
+    def __init__(self, of: Storage) -> None:
+        parts = UntypedStorage(of)._memory(np.float32).astype(np.float16)
+        super().__init__(new_storage(parts.view(np.uint8)))
+        self._of = of
+
+    @property
+    def _cdata(self) -> int:
+        return id(self._of)  # views share it
 
 
 def _flatten_dense_tensors(tensors: Any) -> Any:

@@ -245,10 +245,15 @@ class UntypedStorage:
     def half_pairs(self) -> Storage:
         """These bytes as pairs of float16, the form in which PyTorch saves complex32."""
         if self._pairs is None:
-            raw = self._memory(np.uint8)
-            pairs = raw[: raw.size // 4 * 4].view(np.float16).astype(np.float32).view(np.complex64)
-            self._pairs = new_storage(pairs, dtypes.complex32)
+            self._pairs = new_storage(np.empty(self.nbytes() // 4, np.complex64), dtypes.complex32)
+            self.read_pairs()
         return self._pairs
+
+    def read_pairs(self) -> None:
+        """Reads the pairs again, if there are any, from bytes that came after them."""
+        if self._pairs is not None:
+            pairs = realised(self._pairs)
+            pairs.view(np.float32)[...] = self._memory(np.uint8)[: 4 * pairs.size].view(np.float16)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and other._s is self._s

@@ -839,3 +839,15 @@ def test_the_file_of_a_mapped_storage(tmp_path: Any) -> None:
     assert torch.from_file(path, shared=False, size=4, dtype=torch.float64).untyped_storage().filename is None
     assert torch.ones(2).untyped_storage().filename is None
     assert torch.Storage is torch.FloatStorage
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_views_of_complex_halves_are_still_views_when_loaded(new: bool) -> None:
+    x = torch.tensor([1 + 2j, -3 + 0.5j, 4j, 0.25], dtype=torch.complex32)
+    file = io.BytesIO()
+    torch.save({"all": x, "odd": x[1::2]}, file, _use_new_zipfile_serialization=new)
+    file.seek(0)
+    loaded = torch.load(file)
+    assert torch.equal(loaded["all"], x) and torch.equal(loaded["odd"], x[1::2])
+    loaded["odd"][0] = torch.tensor(7.0, dtype=torch.complex32)
+    assert loaded["all"].to(torch.complex64).tolist() == [1 + 2j, 7, 4j, 0.25]

@@ -103,6 +103,7 @@ class _LegacyStorages:
             _read_storage(self._file, memory)
             if swap:
                 UntypedStorage(storage._s).byteswap(storage.dtype)
+            storage.read_pairs()
 
 
 def _read_storage(file: Any, memory: np.ndarray) -> None:
