@@ -16,6 +16,7 @@ from ..graph.types import Ty, ty
 from ._arguments import tensor_first
 from ._registry import call, export, forgetting, function, into, is_tensor, view, wrap_dim
 from .creation import from_values
+from .gathering import GATHER
 from .searching import no_derivative
 from .views import view_operator
 
@@ -52,10 +53,19 @@ def _ranks(q: Any, s: Any, ignore_nan: bool) -> Any:
 def _interpolated(s: Any, ranks: Any, how: str) -> Any:
     if how in ("lower", "higher", "nearest"):
         ranks = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}[how]()
-        return s.gather(-1, ranks.to(int64))
+        return _at_ranks(s, ranks)
     floor = ranks.floor()
-    below, above = s.gather(-1, floor.to(int64)), s.gather(-1, ranks.ceil().to(int64))
+    below, above = _at_ranks(s, floor), _at_ranks(s, ranks.ceil())
     return below.lerp(above, ranks - floor if how == "linear" else ranks.new_full(ranks.shape, 0.5))
+
+
+def _at_ranks(s: Any, ranks: Any) -> Any:
+    """The elements at whole ranks, which all exist, so that nobody has to look at them, if floats hold them exactly."""
+    last, index = s._ty.ndim - 1, ranks.to(int64)
+    return call(GATHER, (s, index), last) if s._ty.shape[last] <= EXACT else s.gather(-1, index)
+
+
+EXACT = 1 << 24  # up to which floats of 32 bits hold all integers
 
 
 def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, how: str, out: Any) -> Any:
@@ -96,7 +106,7 @@ def _checked_q(x: Any, q: Any, how: str) -> Any:
     if q._ty.dtype is not t.dtype:
         raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
     values = np.zeros(0) if q._ty.meta else q.detach()._numpy()
-    if ((values < 0) | (values > 1)).any():
+    if not ((values >= 0) & (values <= 1)).all():  # nor is NaN
         raise RuntimeError("quantile() q values must be in the range [0, 1]")
     if how not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(
