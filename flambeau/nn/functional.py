@@ -57,13 +57,12 @@ from ._noise import (
 # ---- convolution, pooling, normalisation, padding, resampling
 from ..ops.adaptive_pooling import (
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d_with_indices,
-    adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices, fractional_max_pool2d_with_indices,
-    fractional_max_pool3d_with_indices, lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d,
-    max_unpool3d,
+    adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
 )  # fmt: skip
 from ..ops.convolution import (
     conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )  # fmt: skip
+from ..ops.fractional_pooling import fractional_max_pool2d_with_indices, fractional_max_pool3d_with_indices
 from ..ops.grid_sampling import affine_grid, grid_sample
 from ..ops.group_normalisation import group_norm, instance_norm, local_response_norm, rms_norm
 from ..ops.normalisation_functions import batch_norm, layer_norm
@@ -71,13 +70,14 @@ from ..ops.padding import pad
 from ..ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from ..ops.pooling_functions import (
     adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, fractional_max_pool2d,
-    fractional_max_pool3d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices,
-    max_pool3d, max_pool3d_with_indices,
+    fractional_max_pool3d, lp_pool1d, lp_pool2d, lp_pool3d, max_pool1d, max_pool1d_with_indices, max_pool2d,
+    max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices,
 )  # fmt: skip
 from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.shuffling import channel_shuffle as native_channel_shuffle
 from ..ops.unfolding import fold, unfold
+from ..ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 cosine_similarity = TORCH["cosine_similarity"]  # takes NumPy's names of arguments, as torch's own
 

@@ -28,6 +28,12 @@ class Pool:
         self.out = out
 
 
+def repeated(value: Any, n: int) -> tuple[int, ...]:
+    """A number for each of ``n`` dimensions, where one may stand for all; other counts are for the caller to refuse."""
+    given = int_tuple(value)
+    return given * n if len(given) == 1 else given
+
+
 def _ntuple(name: str, what: str, value: Any, n: int) -> tuple[int, ...]:
     given = int_tuple(value)
     if len(given) == 1:

@@ -1,7 +1,8 @@
-"""The pooling functions of ``torch.nn.functional`` that differ from those of ``torch``."""
+"""The pooling functions of ``torch.nn.functional`` that differ from those of ``torch``, or are made of them."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from . import pooling
@@ -10,10 +11,17 @@ from .adaptive_pooling import (
     adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d_with_indices,
-    fractional_max_pool2d_with_indices,
-    fractional_max_pool3d_with_indices,
 )  # fmt: skip
-from .pooling import max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices
+from .fractional_pooling import fractional_max_pool2d_with_indices, fractional_max_pool3d_with_indices
+from .pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d_with_indices,
+    max_pool2d_with_indices,
+    max_pool3d_with_indices,
+    repeated,
+)
 
 
 def max_pool1d(
@@ -148,3 +156,30 @@ def fractional_max_pool3d(
     """Maxima of windows placed at random; with ``return_indices`` also where they are."""
     y, index = fractional_max_pool3d_with_indices(input, kernel_size, output_size, output_ratio, False, _random_samples)
     return (y, index) if return_indices else y
+
+
+# ---- power averages
+
+
+def _lp(pool: Any, points: int, x: Any, norm_type: float, kernel: Any, stride: Any, ceil_mode: bool) -> Any:
+    out = pool(x.pow(norm_type), kernel, stride, 0, ceil_mode)
+    return (out.sign() * out.abs().relu()).mul(points).pow(1.0 / norm_type)
+
+
+def _points(kernel: Any, n: int) -> int:
+    return prod(repeated(kernel, n))
+
+
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last dimension."""
+    return _lp(avg_pool1d, _points(kernel_size, 1), input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last two dimensions."""
+    return _lp(avg_pool2d, _points(kernel_size, 2), input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """The p-norm of each window of the last three dimensions."""
+    return _lp(avg_pool3d, _points(kernel_size, 3), input, norm_type, kernel_size, stride, ceil_mode)
