@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-from ..dtypes import SCALAR_NAMES, int64
+from ..dtypes import SCALAR_NAMES
 from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
 from ._checks import need_dims
 from ._registry import call, export, int_tuple, is_tensor, method, wrap_dim, wrap_dims
+from .joining import joined
 
 # ---- flip, roll
 
@@ -80,8 +81,8 @@ def _rolled(b: Any, shifts: Any, dims: Any, x: Any) -> Any:
     for shift, d in zip(shifts, dims):
         n = x.shape[d]
         if n and shift % n:
-            index = b.map("remainder", b.map("sub", b.iota(n), b.const(shift % n, int64)), b.const(n, int64))
-            x = b.take(x, index, d)
+            first = n - shift % n
+            x = joined(b, d, [b.slice(x, d, first, n), b.slice(x, d, 0, first)])
     return x
 
 
