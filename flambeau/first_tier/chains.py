@@ -25,7 +25,7 @@ from ..graph.node import SCALAR, Node
 from ..graph.program import Program
 from ..graph.realisation import exit_hooks
 from ..graph.types import Ty
-from .by_operator import CALL, STEP, STRUCTURAL, FirstTier, last_uses
+from .by_operator import STEP, STRUCTURAL, FirstTier, last_uses
 
 WITHIN = 32  # runs in which a kernel has to save what it takes
 LEAST, MOST = 3, 40  # maps of a chain: more keep too much in registers
@@ -71,7 +71,7 @@ class Joined(FirstTier):
         dropped = last_uses([ins for _, ins, _ in steps], self.roots)
         self.steps = [(ins, out, own) for (_, ins, out), own in zip(steps, dropped)]
         fewer = len(tier.steps) - len(steps)
-        self.calling = max(tier.calling - (STEP + CALL) * fewer, STEP * len(steps))
+        self.calling = max(tier.calling - SAVED * fewer, STEP * len(steps))
         self.seconds = tier.seconds - tier.calling + self.calling
         del self.at, self.numbers
 
