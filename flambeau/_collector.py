@@ -12,14 +12,20 @@ Where graphs are new again and again, most objects are nodes and programs, kept 
 looks at all of them, and one comes whenever there are a quarter more, up to a fifth of such programs' time. So once
 there are many nodes, what has survived the next collection, or a full one, is set aside until there is three times as
 much, the program asks for a collection, or the nodes are forgotten.
+
+What tables hold until they are forgotten is no garbage, whoever asks. So before each collection their newest entries
+are hidden from the collector, while these are still in the processor's cache, and shown again before a table forgets.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any
 
 _was_enabled = gc.isenabled()
@@ -91,14 +97,59 @@ def _watch() -> None:
 
 def take_back() -> None:
     """From now on every full collection looks at all objects."""
+    for one in _tables:
+        one.show()
+    let_go()
+
+
+def let_go() -> None:
+    """The same for all but what is hidden."""
     _aside[0] = _new[0] = False
     if _around in gc.callbacks:
         gc.callbacks.remove(_around)
         _unfreeze()
 
 
+class Hiding:
+    """A table whose entries the collector need not look at, as they stay until the table forgets all of them.
+
+    Args:
+        table: its keys are tuples.
+        part: what else goes with each value and holds other objects, if there is anything.
+    """
+
+    def __init__(self, table: dict[Any, Any], part: Callable[[Any], Any] | None = None) -> None:
+        self.table = table
+        self.part = part
+        self.hidden = 0  # so many of the oldest entries
+        _tables.append(self)
+
+    def hide(self) -> None:
+        """Hides what came since the last time."""
+        count = len(self.table)
+        new = count - self.hidden if count >= self.hidden else count
+        deque(map(_hide, filter(gc.is_tracked, self._objects(new))), 0)
+        self.hidden = count
+
+    def show(self) -> None:
+        """Shows what is hidden: from now on there may be garbage among it."""
+        for x in self._objects(self.hidden):
+            if x and not gc.is_tracked(x):
+                _show(x)
+        self.hidden = 0
+
+    def _objects(self, count: int) -> Iterator[Any]:
+        """What holds other objects in the newest entries; lists, as other threads may add more meanwhile."""
+        values = list(islice(reversed(self.table.values()), count))
+        keys = list(islice(reversed(self.table), count))
+        return chain(keys, values, map(self.part, values) if self.part else ())
+
+
 def _around(phase: str, info: dict[str, Any]) -> None:
     """Is called before and after each collection."""
+    if phase == "start" and CAN_HIDE:
+        for one in _tables:
+            one.hide()
     if info["generation"] != FULL:
         if phase == "stop" and _new[0] and gc.isenabled():
             gc.freeze()
@@ -111,6 +162,13 @@ def _around(phase: str, info: dict[str, Any]) -> None:
     elif _by_itself[0] and _aside[0]:
         gc.freeze()
         _blocks[0] = _blocks[0] or sys.getallocatedblocks()
+
+
+def _of_python(name: str) -> Callable[[Any], None]:
+    """A function on objects of Python's C interface."""
+    f = getattr(ctypes.pythonapi, name)
+    f.restype, f.argtypes = None, [ctypes.py_object]
+    return f
 
 
 def _is_due() -> bool:
@@ -128,6 +186,10 @@ YOUNG = 5000  # how many are waited for: a recorded call makes six where PyTorch
 IMMORTAL = 1000  # more than Python 3.12 has of objects that never die, fewer than any process has in all
 FULL = 2  # the generation of a collection of all objects
 GROWTH = 3  # how many times as much memory Python has when those set aside are looked at again
+CAN_HIDE = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+if CAN_HIDE:
+    _hide, _show = map(_of_python, ("PyObject_GC_UnTrack", "PyObject_GC_Track"))
+_tables: list[Hiding] = []
 _aside = [False]  # is what survives set aside?
 _new = [False]  # are there many new nodes?
 _by_itself = [False]

@@ -26,6 +26,7 @@ class Ring:
 
     def __init__(self) -> None:
         self.own = self
+        self.others: list[Ring] = []
 
 
 def objects_until(ended: Callable[[], bool]) -> list[list[int]]:
@@ -152,6 +153,49 @@ def what_python_sets_aside_itself_is_no_choice_of_the_program() -> None:
         gc.get_freeze_count = count
 
 
+def what_tables_hold_is_hidden_until_they_are_emptied() -> None:
+    _collector.set_aside()
+    table: dict[tuple[str, Ring], Ring] = {}
+    hiding = _collector.Hiding(table, lambda ring: ring.others)
+    first, later = Ring(), Ring()
+    first.others, later.others = [first], [later]
+    table["first", first] = first
+    gc.collect()
+    table["later", later] = later
+    gc.collect()
+    held = [x for key, ring in table.items() for x in (key, ring, ring.others)]
+    assert len(held) == 6 and not any(map(gc.is_tracked, held))
+    known = [weakref.ref(first), weakref.ref(later)]
+    del first, later, held
+    hiding.show()
+    table.clear()
+    gc.collect()
+    assert [one() for one in known] == [None, None]
+
+
+def a_table_that_was_emptied_without_a_word_is_hidden_again() -> None:
+    _collector.set_aside()
+    table: dict[tuple[int, str], list[int]] = {(k, "held"): [k] for k in range(8)}
+    _collector.Hiding(table)
+    gc.collect()
+    table.clear()
+    table[1, "new"] = value = [1]
+    gc.collect()
+    assert not gc.is_tracked(value)
+
+
+def recorded_nodes_are_hidden_and_shown_when_they_are_forgotten() -> None:
+    _collector.set_aside()
+    x = torch.ones(3, requires_grad=True)
+    (x * 2 + x.reshape(1, 3)).sum().backward()
+    gc.collect()
+    held = [x for table in (realisation.nodes, realisation.traced) for x in (*table, *table.values())]
+    assert held and not any(map(gc.is_tracked, held))
+    realisation.forget()
+    assert all(map(gc.is_tracked, held))
+    assert not gc.is_tracked(())
+
+
 def at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
     x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
     values, at = x.sort()
@@ -203,6 +247,9 @@ CASES = [
     new_nodes_are_set_aside_before_a_full_collection,
     a_program_that_sets_objects_aside_itself_is_left_alone,
     what_python_sets_aside_itself_is_no_choice_of_the_program,
+    what_tables_hold_is_hidden_until_they_are_emptied,
+    a_table_that_was_emptied_without_a_word_is_hidden_again,
+    recorded_nodes_are_hidden_and_shown_when_they_are_forgotten,
     at_the_exit_what_is_remembered_goes_without_a_collection,
     at_the_exit_nodes_that_were_completed_at_once_go_too,
 ]

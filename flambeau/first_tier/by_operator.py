@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._collector import Hiding
 from .._records import Record
 from ..compiler import float8
 from ..compiler import numpy as reference
@@ -87,10 +88,11 @@ class FirstTier(Limited):
         self.types = p.outputs
         self.count = len(order)
         self.kept = {i: p.leaves + k for k, i in enumerate(p.kept)}
-        self.leaves: list[tuple[int, int, Ty]] = []
+        self.leaves: list[tuple[int, int]] = []  # as scalars and steps of integers alone: nothing to collect
+        self.leaf_types: list[Ty] = []
         self.scalars: list[tuple[int, int]] = []
         self.calls: list[Call] = []
-        self.steps: list[tuple[tuple[int, ...], int, tuple[int, ...]]] = []  # of integers: nothing to collect
+        self.steps: list[tuple[tuple[int, ...], int, tuple[int, ...]]] = []
         self.seconds = 0.0
         self.runs = 0
         calls = self._steps(order, p.roots, p.values)
@@ -133,7 +135,8 @@ class FirstTier(Limited):
         _refuse_float8(n)
         if n.ty.dtype is bfloat16:  # is converted
             self.seconds += ELEMENT * n.ty.numel
-        self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs, n.ty))
+        self.leaves.append((k, self.kept[n.attrs] if n.attrs < 0 else n.attrs))
+        self.leaf_types.append(n.ty)
 
     def joined(self, p: Program) -> FirstTier:
         """What runs the program from its next run on: chains of maps as single calls, where that pays."""
@@ -152,7 +155,7 @@ class FirstTier(Limited):
         """The outputs as flat memory, none of which is shared with an input or another output, all complete."""
         self.runs += 1
         env: list[Any] = [None] * self.count
-        for k, ordinal, t in self.leaves:
+        for (k, ordinal), t in zip(self.leaves, self.leaf_types):
             if inputs[ordinal] is not None:  # else nobody reads it
                 env[k] = _leaf(inputs[ordinal], t)
         for k, ordinal in self.scalars:
@@ -283,6 +286,7 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
 _operators: dict[Any, Operator | None] = {}
 _forms: dict[Any, Operator] = {}  # those that serve all sizes, their work for each element
 _exact: dict[Any, tuple[int, ...]] = {}  # the sizes that plans of a form hold, by their places
+_hiding = Hiding(_operators)
 exit_hooks.extend([_operators.clear, _forms.clear, _exact.clear])
 MOST = 100_000  # operators that are remembered
 
@@ -305,6 +309,7 @@ def operator(n: Node, strides: list[Any]) -> Operator:
 def _new_operator(n: Node, strides: list[Any]) -> Operator | None:
     """How a node is computed; None if it has no form in this tier."""
     if len(_operators) >= MOST:
+        _hiding.show()
         _operators.clear()
         _forms.clear()
         _exact.clear()

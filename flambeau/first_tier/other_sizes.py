@@ -146,7 +146,8 @@ class OfOtherSizes(FirstTier):
     def __init__(self, p: Program, nodes: Sequence[Node], tier: FirstTier, calls: list[Any], more: float) -> None:
         self.types = p.outputs
         self.count, self.scalars, self.steps, self.roots = tier.count, tier.scalars, tier.steps, tier.roots
-        self.leaves = [(k, ordinal, nodes[k].ty) for k, ordinal, _ in tier.leaves]
+        self.leaves = tier.leaves
+        self.leaf_types = [nodes[k].ty for k, _ in tier.leaves]
         self.calls = calls
         self.worth, self.runs = tier.worth, 0
         self.seconds, self.calling = tier.seconds * max(1.0, more), tier.calling

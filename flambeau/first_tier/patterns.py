@@ -74,7 +74,8 @@ class Walk:
             if n.op is LEAF and n.attrs < 0:
                 kept[n] = at[n]
             else:
-                steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, [at[i] for i in n.ins]))
+                ins = tuple([at[i] for i in n.ins])
+                steps.append((at[n], n.op, fixed, None if fixed is n.attrs else more, number, ins))
         self._kept, self._at_kept = list(kept), list(kept.values())
         of_kept = {n.ty for n in kept}
         self.types = [t.ty if type(t) is Node else t for t in types]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from types import CodeType, FrameType
 from typing import Any
 
+from .._collector import Hiding
 from ..compiler.twins import twin
 from .types import CONJ, NEG, Ty, beside, like, on_meta, plainly, ty
 
@@ -121,6 +123,8 @@ LAYOUT = structural("layout")  # ins[0] in ty's memory layout
 
 nodes: dict[Any, Node] = {}
 _results: dict[Any, Any] = {}  # operators, types of inputs and attributes -> types of results
+Hiding(nodes, attrgetter("ins"))
+_hiding = Hiding(_results)
 
 
 MOST_RESULTS = 100_000
@@ -239,6 +243,7 @@ def new_node(key: tuple[Operator, tuple[Node, ...], Any]) -> Node:
     t = _results.get(known)
     if t is None:
         if len(_results) >= MOST_RESULTS:
+            _hiding.show()
             _results.clear()
         t = _results[known] = inferred(op, known[1], attrs)
     if t.__class__ is tuple:

@@ -361,6 +361,11 @@ def _check_nodes(epoch: Epoch) -> None:
 def forget() -> None:
     """Drops all interned nodes and programs; they are made again when needed."""
     _collector.take_back()
+    _drop()
+
+
+def _drop() -> None:
+    """Empties what remembers nodes and programs."""
     _next_check[0] = SOME_NODES
     forget_nodes()
     traced.clear()
@@ -389,7 +394,8 @@ def _let_go() -> None:
             t.passes = None
         if type(t) is Several:
             t.parts = []
-    forget()
+    _collector.let_go()
+    _drop()
     for hook in exit_hooks:
         hook()
 

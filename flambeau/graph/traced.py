@@ -9,8 +9,10 @@ remembered on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
+from .._collector import Hiding
 from .node import CONJUGATED, NEGATED, OUT, PART, VIEW, Node, Operator
 
 
@@ -107,6 +109,7 @@ def mark_saved(op: Operator, ins: Sequence[Node], outs: Sequence[Node]) -> None:
 
 
 traced: dict[Any, Any] = {}  # (operator, inputs, attributes) -> Traced, or the plain node where there is no history
+Hiding(traced, attrgetter("ins"))
 
 
 def mark_read(h: Node | None) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 from math import prod
-from operator import index, mul
+from operator import attrgetter, index, mul
 from sys import getrefcount
 from typing import Any
 
+from .._collector import Hiding
 from ..compiler.twins import twin
 from ..dtypes import dtype, refuse_quantised
 
@@ -137,6 +138,7 @@ class Ty:
 
 _new = object.__new__
 _types: dict[tuple[Any, ...], Ty] = {}
+_hiding = Hiding(_types, attrgetter("size"))
 MOST_DIMENSIONS = 64
 _MANY = 1 << 15  # types above which those that nobody holds are looked for
 _limit = [_MANY]
@@ -240,6 +242,7 @@ def _refuse_dimensions() -> None:
 
 def _sweep() -> None:
     """Drops the types that nobody holds: a loop over the rows of a matrix makes one for each row."""
+    _hiding.show()
     for t in list(_types.values()):
         t.views.clear()
     for key in list(_types):
