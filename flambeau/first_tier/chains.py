@@ -54,7 +54,8 @@ class Joined(FirstTier):
     """
 
     def __init__(self, p: Program, tier: FirstTier, groups: Sequence[tuple[Group, Chain, Sequence[int]]]) -> None:
-        self.types, self.scalars, self.leaves, self.roots = tier.types, tier.scalars, tier.leaves, tier.roots
+        self.types, self.scalars, self.roots = tier.types, tier.scalars, tier.roots
+        self.leaves, self.leaf_types = tier.leaves, tier.leaf_types
         self.worth, self.runs, self.together, self.asked = tier.worth, tier.runs, tier.together, tier.asked
         self.count = tier.count
         self.at = {n: k for k, n in enumerate(p.order)}
