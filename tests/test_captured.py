@@ -30,6 +30,7 @@ def leaf(*values: float) -> Any:
     return torch.tensor(values, requires_grad=True)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_steps_are_found_again() -> None:
     x = torch.tensor([1.0, 2.0])
     found = []

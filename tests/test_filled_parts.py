@@ -58,6 +58,7 @@ def test_gradients_and_history_are_those_of_a_write_through_a_view(index: Any, v
     assert run(between_brackets) == run(through_a_view)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_view_has_no_history_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     init = Fn.__init__
