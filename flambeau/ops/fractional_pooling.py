@@ -139,8 +139,8 @@ def fractional_max_pool2d_with_indices(
     return_indices: bool = False,
     _random_samples: Any = None,
 ) -> Any:
-    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and "
-    "where they are."""
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input, and
+    where they are."""
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -152,6 +152,6 @@ def fractional_max_pool3d_with_indices(
     return_indices: bool = False,
     _random_samples: Any = None,
 ) -> Any:
-    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input; and "
-    "where they are."""
+    """Maxima of windows whose places are drawn at random such that ``output_size`` of them cover the input, and
+    where they are."""
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)

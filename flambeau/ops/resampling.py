@@ -290,8 +290,8 @@ RESAMPLE_BACKWARD = {
 
 
 def resample(x: Any, mode: str, outs: tuple[int, ...], align: bool, factors: tuple[float | None, ...]) -> Any:
-    """``x`` (N, C, …) brought to spatial size ``outs``; ``factors`` are scales the user gave, which say where the "
-    "samples lie."""
+    """``x`` (N, C, …) brought to spatial size ``outs``; ``factors`` are scales the user gave, which say where the
+    samples lie."""
     key = (mode, x._ty.shape[2:], outs, align, factors)
     if min(*key[1], *outs) <= 0:
         _check((x._ty,), key)

@@ -11,7 +11,7 @@ from ...ir import Function, Value
 from .. import nest_maps
 from ..target import Target
 from .errors import UnsupportedError
-from .maps import is_function
+from .maps import first_of, is_function
 from .operators import rewritten
 from .text import Writer
 from .ufuncs import made
@@ -97,18 +97,13 @@ def text(repeated: tuple[bool, ...], maps: Sequence[Any], results: Sequence[int]
     for step, one in zip(steps, [*repeated, *[False] * len(results)]):
         if not one:
             near = w.put(f"and i1 {near}, {w.put(f'icmp eq i64 {step}, {float32.itemsize}')}")
-    ones = {k: _first_of(w, places[k]) for k, one in enumerate(repeated) if one}
+    ones = {k: first_of(w, float32, places[k]) for k, one in enumerate(repeated) if one}
     w.do(f"br i1 {near}, label %near, label %far")
     for block, own in (("near", [None] * count), ("far", steps)):
         _elements(w, block, n, Chain(repeated, tuple(maps), tuple(results)), ones, places, steps, own)
     w.label("end")
     w.do("ret void")
     return w.loop()
-
-
-def _first_of(w: Writer, place: str) -> str:
-    """A number in all lanes."""
-    return w.splat(w.put(f"load float, ptr {place}, align {float32.itemsize}"), "float")
 
 
 def _elements(

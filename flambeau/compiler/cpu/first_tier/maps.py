@@ -61,7 +61,7 @@ def _vectors(
     w.do(f"%{block}.some = icmp sgt i64 {n}, 0")
     w.do(f"br i1 %{block}.some, label %{block}.first, label %end")
     w.label(f"{block}.first")
-    ones = [_first_of(w, d, p) if same and len(same) > 1 else "" for d, p in zip(dts[:-1], places)]
+    ones = [first_of(w, d, p) if same and len(same) > 1 else "" for d, p in zip(dts[:-1], places)]
     w.do(f"br label %{block}.loop")
     w.label(f"{block}.loop")
     w.do(f"{i} = phi i64 [ 0, %{block}.first ], [ {i}.next, %{block}.last ]")
@@ -84,7 +84,7 @@ def _vectors(
     w.do(f"br i1 {i}.more, label %{block}.loop, label %end")
 
 
-def _first_of(w: Writer, dt: dtype, place: str) -> str:
+def first_of(w: Writer, dt: dtype, place: str) -> str:
     """The first element in all lanes."""
     t = memory_type(dt)
     return w.splat(w.put(f"load {t}, ptr {place}, align {dt.itemsize}"), t)
