@@ -69,3 +69,47 @@ def test_an_index_saves_its_index_tensors_alone(count: int) -> None:
     if fn.traced is not None:
         fn.unfold()
     assert len(fn.saved) == count
+
+
+def test_memory_at_rest_stays_at_rest() -> None:
+    x, y = torch.arange(4.0), torch.ones(4, requires_grad=True) * 2
+    assert [x.sum().item(), y.sum().item()] == [6, 8]
+    before = x.data_ptr(), y.data_ptr()
+    x[NOWHERE] = torch.empty(0)
+    y[NOWHERE] = x[NOWHERE]
+    y[2:][NOWHERE[2:]] = torch.empty(0)
+    assert not x._s.pending and not y._s.pending
+    assert (x.data_ptr(), y.data_ptr()) == before
+    assert x.tolist() == [0, 1, 2, 3] and y.tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_versions_and_history_are_pytorchs(looked_at: bool) -> None:
+    w = torch.arange(4.0, requires_grad=True)
+    y = w * 2
+    part = y[1:3]
+    if looked_at:
+        y.sum().item()
+    y[NOWHERE] = w[NOWHERE]
+    assert (y._version, y.grad_fn.name()) == (1, "IndexPutBackward0")
+    assert (part._version, part.grad_fn.name()) == (1, "AsStridedBackward0")
+    part[NOWHERE[1:3]] = torch.empty(0)
+    assert (y._version, y.grad_fn.name()) == (2, "torch::autograd::CopySlices")
+    (y * part.sum()).sum().backward()
+    assert w.grad.tolist() == [12, 36, 36, 12]
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_what_was_saved_is_outdated_by_such_a_write(looked_at: bool) -> None:
+    y = torch.arange(4.0, requires_grad=True).exp()
+    if looked_at:
+        y.sum().item()
+    y[NOWHERE] = torch.empty(0)
+    with pytest.raises(RuntimeError, match="is at version 1; expected version 0"):
+        y.sum().backward()
+
+
+def test_a_leaf_is_refused_all_the_same() -> None:
+    w = torch.arange(4.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation"):
+        w[NOWHERE] = torch.empty(0)

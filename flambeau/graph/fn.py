@@ -182,7 +182,7 @@ def short_name(edge: Any) -> str:
     """``SplitBackward0`` is Split and ``SqueezeBackward1`` Squeeze1 in PyTorch's messages about views and versions."""
     fn = edge.fn if isinstance(edge, Out) else edge
     if fn.op.grad_name == "CopySlices":
-        return "torch::autograd::CopySlices"
+        return fn.name()
     name, _, number = fn.op.grad_name.partition("Backward")
     return name + number.removeprefix("0")
 

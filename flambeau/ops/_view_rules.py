@@ -45,6 +45,10 @@ class CopySlices(Fn):
         super().__init__(None, (view, (base, *inner.ins[1:]), (base,)), (base_edge, *inner.edges[1:]))
         self.inner = inner
 
+    def name(self) -> str:
+        """``torch::autograd::CopySlices``, as PyTorch calls it."""
+        return "torch::autograd::CopySlices"
+
     def release(self) -> None:
         """Frees what the write saved; a second backward through it is refused."""
         self.inner.saved = self.inner.versions = ()

@@ -40,11 +40,13 @@ CAST = Operator(
 
 
 def call_inplace(
-    op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False
-) -> Any:
+    op: Operator, x: TensorBase, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False,
+    unchanged: bool = False,
+) -> Any:  # fmt: skip
     """Records ``op(x, *others)`` and writes the result into ``x``; returns ``x``.
 
     ``may_overlap``: elements of ``x`` may share memory, as PyTorch allows for a few operators (``fill_``).
+    ``unchanged``: the result is what ``x`` is already, so that only versions and autograd see the write.
 
     Raises:
         RuntimeError: ``x`` is a leaf that requires grad, overlaps itself, or cannot hold the result.
@@ -52,20 +54,20 @@ def call_inplace(
     epoch = threads.epoch
     if epoch.crowded:
         with Turn(epoch):
-            return call_inplace(op, x, others, attrs, may_overlap)
+            return call_inplace(op, x, others, attrs, may_overlap, unchanged)
     s, t = x._s, x._ty
     if t.numel <= SMALL and op in (AT_ONCE if t.numel == 1 else FILLING) and write_at_once(op, x, others, epoch):
         return x
     if t is s.ty and t.dense and x._e is None and x._view is None and s.owner is None and _are_apart(others, s):
         node = _written_node(op, (x, *others), attrs)
-        if node.ty is t:
+        if node.ty is t and not unchanged:
             _overwrite(x, node, epoch)
         else:
             check_result(op, node.ty, t)
-            write(x, node)
+            write(x, node, unchanged=unchanged)
         return x
     if t is s.ty and t.dense and _may_rewrite(x, others, epoch):
-        return _rewritten(op, x, others, attrs, epoch)
+        return _rewritten(op, x, others, attrs, epoch, unchanged)
     repeated = None if may_overlap or isinstance(attrs, Ty) else repeating_dim(x._ty)
     if repeated is not None:
         if x._ty.lazy and op.name != "copy":
@@ -84,7 +86,7 @@ def call_inplace(
             _keep_original(fn, x, node.ins[0])
             if packing.active:
                 pack_saved(fn)
-    write(x, node, fn)
+    write(x, node, fn, unchanged)
     if fn is not None:
         save_outputs(fn, (x,))
     return x
@@ -103,7 +105,7 @@ def _may_rewrite(x: TensorBase, others: tuple[Any, ...], epoch: Epoch) -> bool:
     return True
 
 
-def _rewritten(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, epoch: Epoch) -> Any:
+def _rewritten(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, epoch: Epoch, unchanged: bool) -> Any:
     """``call_inplace`` on a tensor with a history that is all of its memory; the others lie elsewhere."""
     s, ins = x._s, (x, *others)
     node = _written_node(op, ins, attrs)
@@ -112,9 +114,10 @@ def _rewritten(op: Operator, x: Any, others: tuple[Any, ...], attrs: Any, epoch:
     if fn is not None and op.saves:
         _keep_original(fn, x, node.ins[0])
     settle_before_write(s, base_node(s), epoch)
-    s.h = x._h = fit(node, s.ty)
-    if not s.pending:
-        hold(s, epoch)
+    if not unchanged:
+        s.h = fit(node, s.ty)
+        if not s.pending:
+            hold(s, epoch)
     s.w = next_token()
     x._w = -1
     (x._vc or s).version += 1
@@ -311,15 +314,15 @@ def fit(node: Node, t: Ty) -> Node:
     return layout_node(node, t)
 
 
-def write(x: TensorBase, node: Node, fn: Any = None) -> None:
+def write(x: TensorBase, node: Node, fn: Any = None, unchanged: bool = False) -> None:
     """Makes ``node`` the value of ``x``'s memory: a new version that all its views see."""
-    record_write(x, node, fn)
+    record_write(x, node, fn, unchanged)
     if x._s.owner is not None and x._s.shared:
         # NumPy may look at this memory at any time.
         realise(threads.epoch)
 
 
-def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
+def record_write(x: TensorBase, node: Node, fn: Any = None, unchanged: bool = False) -> None:
     """``write`` that leaves it to the caller to realise memory shared with NumPy."""
     s = x._s
     epoch = threads.epoch
@@ -328,6 +331,21 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
     if epoch.sampling is not None:
         epoch.sampling.require_own(s)
     settle_before_write(s, base_node(s), epoch)  # the old value is a leaf of this epoch from now on, if it was not yet
+    s.w = next_token()
+    x._w = -1
+    if not unchanged:
+        x._h = _replaced(x, node, fn, epoch)
+        x._w = s.w if x._e is None and x._view is None else -1
+    (x._vc or s).version += 1
+    epoch.written = next_number()
+    s.note().written = user_place()
+    if fn is not None:
+        rebase(x, fn)
+
+
+def _replaced(x: TensorBase, node: Node, fn: Any, epoch: Epoch) -> Node:
+    """Makes ``node`` the value of what ``x`` sees of its memory; what ``x`` sees then."""
+    s = x._s
     if x._ty is s.ty:
         s.h = node = fit(node, s.ty)
     else:
@@ -335,17 +353,11 @@ def record_write(x: TensorBase, node: Node, fn: Any = None) -> None:
         node = fit(node, t)
         if fn is None and x._view is not None and t.numel <= SMALL and not s.pending:
             epoch.placed.add(id(s))
-        s.h = update_node(s.h, node, x._ty)
+        s.h = update_node(s.h, node, x._ty)  # type: ignore[arg-type]
         node = view_node(s.h, x._ty)
     if not s.pending:
         hold(s, epoch)
-    s.w = next_token()
-    x._h, x._w = node, s.w if x._e is None and x._view is None else -1
-    (x._vc or s).version += 1
-    epoch.written = next_number()
-    s.note().written = user_place()
-    if fn is not None:
-        rebase(x, fn)
+    return node
 
 
 def at_version(y: Any, version: int) -> Any:

@@ -339,7 +339,8 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
         put_(memory, (0,), [at], value.expand(at._ty.shape), accumulate)
         return x
     op = (PUT_ADD if accumulate else PUT)[len(idx)]
-    return call_inplace(op, x, (*_checked(x, where, idx), value), where, may_overlap=True)
+    nowhere = not all([i._ty.numel for i in idx])  # noqa: C419
+    return call_inplace(op, x, (*_checked(x, where, idx), value), where, may_overlap=True, unchanged=nowhere)
 
 
 def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> None:
