@@ -337,7 +337,7 @@ x = torch.linspace(0.1, 0.9, 6, requires_grad=True)
 for loss in (torch.nn.BCELoss(), torch.nn.SmoothL1Loss(), torch.nn.KLDivLoss(reduction="sum")):
     loss(x, torch.full((6,), 0.5)).backward()
     print(x.grad.tolist())
-print({type(p.cache).__name__ for p in realisation.programs.values()})
+print({type(p.cache).__name__ for p in realisation.programs.values() if p.cache is not None})
 """
 
 

@@ -188,3 +188,18 @@ def test_results_that_are_conjugates_or_negatives_of_samples() -> None:
     assert torch.equal(vmap(lambda a: a.mH)(x.reshape(1, 3, 2)), x.reshape(1, 3, 2).mH)
     first, second = vmap(lambda a: (a.conj(), a.conj() * 2))(x)
     assert torch.equal(first, x.conj()) and torch.equal(second, x.conj() * 2)
+
+
+def test_as_strided_begins_where_the_first_sample_does() -> None:
+    """An offset is one in the memory of all samples, and the view stays within the sample."""
+    x = torch.arange(30.0)[6:].reshape(2, 3, 4)
+    y = vmap(lambda t: t.as_strided((2, 2), (1, 2), 11))(x)
+    assert y.tolist() == [[[11, 13], [12, 14]], [[23, 25], [24, 26]]]
+    assert vmap(lambda t: t[1:].as_strided((2,), (4,)))(x).tolist() == [[10, 14], [22, 26]]
+    with pytest.raises(RuntimeError) as e:
+        vmap(lambda t: t[1:].as_strided((2, 2), (1, 2), 0))(x)
+    assert str(e.value) == (
+        "result = tensor.as_strided([2, 2], [1, 2], 0) can access memory outside of `tensor`. `result` can access some "
+        "memory in range [0, 4], but `tensor` can only access some memory in range [10, 18]. This is not supported "
+        "inside of vmap, please try to rewrite the `as_strided` call as a sequence of PyTorch view operations"
+    )

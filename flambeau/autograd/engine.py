@@ -18,6 +18,7 @@ from ..ops._sent import OnTheWay, added
 from ..ops._watching import watchers
 from . import anomaly_mode as anomaly
 from ._hook_results import gradient, gradients
+from ._mentioned import MENTIONING, mentioned
 from ._rules import apply_known
 
 FREED = (
@@ -130,6 +131,7 @@ class Task:
         self.needed: set[Any] | None = None
         self.wanted = {node for node, _ in captures} if captures and not all_leaves else set()
         self.ends = self.wanted if stopping else ()
+        self.mentions = create and not stopping  # of transforms, nobody sees which inputs a gradient is said to have
         self.seen: set[Any] = set()
         self.sent: OnTheWay = {}
 
@@ -264,6 +266,8 @@ class Task:
             if anomaly.state["enabled"]:
                 anomaly.report(node)
             raise
+        if self.mentions and node.op.grad_name in MENTIONING:
+            out = mentioned(node, out)
         if anomaly.state["enabled"]:
             anomaly.check(node.op.grad_name, out, node)
         if node.hooked is not None and node.hooked.post:

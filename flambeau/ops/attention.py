@@ -9,6 +9,7 @@ from ..compiler.twins import twin
 from ..dtypes import C_NAMES, bool_
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
+from ._elementwise import refuse_derivative
 from ._precision import wide
 from ._registry import call, requires_grad
 from .matrix_products import linear
@@ -99,10 +100,6 @@ def _attention_vjp(f: Any, g: Any) -> tuple[Any, ...]:
     return (*call(ATTENTION_BACKWARD, (g, *ins), f.attrs), *[None] * (len(ins) - 3))
 
 
-def _no_double(f: Any, *grads: Any) -> Any:
-    raise RuntimeError("derivative for aten::_scaled_dot_product_flash_attention_for_cpu_backward is not implemented")
-
-
 ATTENTION = Operator(
     "scaled_dot_product_attention", _attention_ty, _attention_lower, _attention_vjp,
     tuple((k, (0, 1, 2)) for k in range(4)), "ScaledDotProductFlashAttentionForCpuBackward0",
@@ -111,7 +108,7 @@ ATTENTION_BACKWARD = Operator(
     "scaled_dot_product_attention_backward",
     lambda tys, attrs: tuple(ty(t.shape, t.dtype) for t in tys[1:4]),
     _attention_backward_lower,
-    _no_double,
+    refuse_derivative("_scaled_dot_product_flash_attention_for_cpu_backward"),
 )
 
 

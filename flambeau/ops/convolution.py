@@ -17,6 +17,7 @@ from ._convolution_lowering import Geometry, lower_forward, lower_input, lower_w
 from ._layouts import formatted
 from ._precision import widened
 from ._registry import call, function, int_tuple, is_tensor
+from .creation import zeros_of
 
 # ---- geometry
 
@@ -196,18 +197,23 @@ def _conv_ty(tys: tuple[Ty, ...], attrs: Any) -> Ty:
         _check_lengths(x, w, attrs[0])
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
     _check_forward(x, w, bias[0] if bias else None, g)
-    return formatted((x.shape[0], w.shape[0], *_output_size(x, w, g)), x.dtype, x, w)
+    channels = w.shape[0] if x.shape[1] else 0  # PyTorch makes no channels of none
+    return formatted((x.shape[0], channels, *_output_size(x, w, g)), x.dtype, x, w)
 
 
 def _conv_lower(b: Any, attrs: Any, x: Any, w: Any, *bias: Any) -> Any:
     g = geometry(attrs, w.ndim - 2, w.shape[2:])
     out, dt = _output_size(x, w, g), x.dtype
+    if not x.shape[1]:
+        return b.const(0, dt, (x.shape[0], 0, *out))
     x, w, *rest = widened(b, x, w, *bias)
     return b.cast(_with_bias(b, lower_forward(b, x, w, out, g), tuple(rest)), dt)
 
 
 def _conv_vjp(f: Any, gy: Any) -> tuple[Any, ...]:
     x, w = f.ins[:2]
+    if not x.shape[1]:
+        return tuple([zeros_of(t) for t in f.ins])
     key = geometry(f.attrs, w.ndim - 2, w.shape[2:]).key()
     gx = call(CONV_INPUT, (gy, conj(f.saved(1))), (x.shape[2:], key)) if f.needs(0) else None
     gw = call(CONV_WEIGHT, (conj(f.saved(0)), gy), (w.shape[2:], key)) if f.needs(1) else None
@@ -410,6 +416,9 @@ def _transposed(n: int, x: Any, w: Any, bias: Any, attrs: tuple[Any, ...], outpu
     _check_weight_dtype(x._ty, w._ty, g.groups)
     _check_bias_dtype(x._ty, bias_ty)
     _check_output_padding(g, extra)
+    if 0 in x._ty.shape[2:] and 0 not in x._ty.shape[:2]:
+        shown = [*x._ty.shape[:2], *[1] * (n == 1), *x._ty.shape[2:]]
+        raise RuntimeError(f"Only zero batch or zero channel inputs are supported, but got input shape: {shown}")
     size = tuple([(i - 1) * s - lo - hi + d * (k - 1) + e + 1 for i, (lo, hi), k, s, d, e in
                   zip(x._ty.shape[2:], g.pads, w._ty.shape[2:], g.stride, g.dilation, extra)])  # fmt: skip
     if min(size) <= 0:

@@ -10,6 +10,7 @@ from ..dtypes import int64
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented
+from ._elementwise import refuse_derivative
 from ._registry import call, function, is_tensor
 from .classification_losses import reduction_code
 
@@ -144,15 +145,14 @@ def _ctc_backward_lower(b: Any, attrs: Any, *args: Any) -> Any:
     return b.extern("ctc_loss_backward", _backward, args, [(args[1].shape, args[1].dtype)], *attrs)
 
 
-def _no_double(f: Any, g: Any) -> Any:
-    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
-
-
 CTC = Operator(
     "_ctc_loss", _ctc_ty, _ctc_lower, _ctc_vjp, ((0, (0,)), (1, (0,)), (OUT, (0,)), (OUT + 1, (0,))), "CtcLossBackward0"
 )
 CTC_BACKWARD = Operator(
-    "_ctc_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _ctc_backward_lower, _no_double
+    "_ctc_loss_backward",
+    lambda tys, attrs: ty(tys[1].shape, tys[1].dtype),
+    _ctc_backward_lower,
+    refuse_derivative("_ctc_loss_backward"),
 )
 
 # ---- the function

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import SCALAR_NAMES
+from ..graph.epoch import node_of, threads
+from ..graph.node import LAYOUT, SCALAR, VIEW
 from ._checks import at_hand
 from ._loss_rules import Loss, reduced
 from ._types import broadcast_shape
@@ -64,8 +66,12 @@ BCE = Loss("binary_cross_entropy", "binary_cross_entropy", _bce, _bce_slope, _bc
 
 def _refuse_outside(values: np.ndarray, name: str = "input") -> np.ndarray:
     if values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+        raise _outside(name)
     return values
+
+
+def _outside(name: str) -> RuntimeError:
+    return RuntimeError(f"all elements of {name} should be between 0 and 1")
 
 
 def binary_cross_entropy(
@@ -76,7 +82,8 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: input and target have different shapes.
-        RuntimeError: a probability is not between 0 and 1 (at the call, or when the program runs), or dtypes differ.
+        RuntimeError: a probability is not between 0 and 1, or dtypes differ. That what ``sigmoid`` or ``softmax`` gave
+            is a number is seen when the program runs.
     """
     code = reduction_code(reduction, size_average, reduce)
     if target._ty.shape != input._ty.shape:
@@ -95,17 +102,32 @@ def binary_cross_entropy(
 
 
 def _check_probabilities(input: Any, target: Any) -> tuple[bool, bool]:
-    """Checks what is at hand; are the input and the target still to be checked?"""
-    values, targets = at_hand(input), at_hand(target)
+    """Checks what is at hand or has to be computed for it; are the input and the target still to be checked?"""
+    return _check_unit(input, "input"), _check_unit(target, "target")
+
+
+def _check_unit(x: Any, name: str) -> bool:
+    values = at_hand(x)
     if values is not None:
-        _refuse_outside(_plain(values, input))
-    if targets is not None:
-        _refuse_outside(_plain(targets, target), "target")
-    return values is None, targets is None
+        _refuse_outside(x._numpy() if x._ty.dtype.name == "bfloat16" else values, name)
+        return False
+    if x._ty.meta or threads.epoch.sampling is not None or _probability(node_of(x), x._s.epoch.scalars):
+        return True
+    y = x.detach()
+    if not bool(((y >= 0) & (y <= 1)).all()):
+        raise _outside(name)
+    return False
 
 
-def _plain(values: np.ndarray, x: Any) -> np.ndarray:
-    return x._numpy() if x._ty.dtype.name == "bfloat16" else values
+def _probability(node: Any, numbers: Any) -> bool:
+    """Is a pending value between 0 and 1 whatever it is made of, unless that is not a number?"""
+    while node.op is VIEW or node.op is LAYOUT:
+        node = node.ins[0]
+    if node.op.name in ("filled", "fill") and node.ins[-1].op is SCALAR:
+        return 0 <= numbers[node.ins[-1].attrs] <= 1
+    if node.op.name == "full":
+        return 0 <= node.attrs[0] <= 1
+    return node.op.name in ("sigmoid", "softmax")
 
 
 # ---- with logits

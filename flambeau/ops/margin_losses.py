@@ -8,6 +8,7 @@ from ..dtypes import SCALAR_NAMES, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import need_float
+from ._elementwise import refuse_derivative
 from ._loss_rules import reduce as _reduce
 from ._precision import wide
 from ._registry import call
@@ -91,7 +92,11 @@ def _multi_vjp(f: Any, g: Any) -> tuple[Any, ...]:
 _SAVES = ((0, (0,)), (1, (0,)), (2, (0,)))
 MULTI = Operator("multi_margin_loss", _multi_ty, _multi_lower, _multi_vjp, _SAVES)
 MULTI_BACKWARD = Operator(
-    "multi_margin_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _multi_backward_lower
+    "multi_margin_loss_backward",
+    lambda tys, attrs: ty(tys[1].shape, tys[1].dtype),
+    _multi_backward_lower,
+    refuse_derivative("multi_margin_loss_backward"),
+    grad_name="NotImplemented",
 )
 
 
@@ -188,7 +193,11 @@ MULTILABEL = Operator(
     lambda f, g: (call(MULTILABEL_BACKWARD, (g, f.saved(0), f.saved(1)), f.attrs), None), _SAVES[:2],
 )  # fmt: skip
 MULTILABEL_BACKWARD = Operator(
-    "multilabel_margin_loss_backward", lambda tys, attrs: ty(tys[1].shape, tys[1].dtype), _multilabel_backward_lower
+    "multilabel_margin_loss_backward",
+    lambda tys, attrs: ty(tys[1].shape, tys[1].dtype),
+    _multilabel_backward_lower,
+    refuse_derivative("multilabel_margin_loss_backward"),
+    grad_name="NotImplemented",
 )
 
 

@@ -217,7 +217,34 @@ def _distinct(a: np.ndarray, along: bool, counted: bool) -> tuple[np.ndarray, ..
     if a.size == 0:
         kept = min(a.shape[0], 1)
         return a[:kept], np.zeros(a.shape[0], np.int64), np.full(kept, a.shape[0])
+    if a.dtype.kind == "f" and np.isnan(a).any():
+        return _distinct_unordered(a)
     return np.unique(a, return_inverse=True, return_counts=True, axis=0, equal_nan=False)
+
+
+def _distinct_unordered(a: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Distinct rows, some of which have NaN, in the order in which PyTorch's sort leaves rows that have none.
+
+    NaN is neither less nor greater than a number, so rows are compared by what comes after it.
+    """
+    from ._introsort import introsort
+
+    flat = a.reshape(len(a), -1)
+    index = np.array(introsort([tuple(row) for row in flat.tolist()], _before), np.int64)
+    new = np.ones(len(a), bool)
+    new[1:] = (flat[index[1:]] != flat[index[:-1]]).any(1)
+    where = np.empty(len(a), np.int64)
+    where[index] = np.cumsum(new) - 1
+    return a[index[new]], where, np.diff(np.append(np.flatnonzero(new), len(a)))
+
+
+def _before(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    for x, y in zip(a, b):
+        if x < y:
+            return True
+        if x > y:
+            return False
+    return False
 
 
 def _distinct_values(flat: np.ndarray, counted: bool) -> tuple[np.ndarray, ...]:
@@ -247,6 +274,8 @@ def _answer(find: Any, op: Operator, x: Any, inverse: bool, counts: bool, dim: i
     d = 0 if dim is None else wrap_dim(dim, t.ndim)
     along = dim is not None and t.ndim > 0
     a = x.detach()._numpy()
+    if along and not t.shape[d] and t.shape.count(0) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
     if along and 0 in t.shape[:d] + t.shape[d + 1 :]:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     values, *places = find(np.moveaxis(a, d, 0) if along else a, along, inverse or counts)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import SCALAR_NAMES, int32, int64
-from ._registry import function, wrap_dim
-from .creation import full
+from ..graph.node import Operator
+from ._registry import call, function, wrap_dim
+from .creation import full, full_like, zeros_like
 from .from_data import from_values
 from .scattering import scatter_reduce
+from .ternary import where
 
 _KINDS = {"sum": "sum", "mean": "sum", "max": "amax", "min": "amin", "amax": "amax", "amin": "amin", "prod": "prod"}
 _OF_NOTHING = {"sum": 0.0, "amax": -math.inf, "amin": math.inf, "prod": 1.0}
@@ -79,16 +81,45 @@ def _mean(total: Any, cuts: np.ndarray, initial: float | None) -> Any:
 
 
 def _reduced(data: Any, d: int, index: Any, shape: tuple[int, ...], reduce: str, initial: float | None) -> Any:
-    """The reductions, where means are sums yet. No gradient goes to a largest element's equal, the initial value."""
+    """The reductions, where means are sums yet."""
     kind = _KINDS[reduce]
-    if kind in ("sum", "prod"):
-        first = _OF_NOTHING[kind] if initial is None else initial
-        return scatter_reduce(full(shape, first, dtype=data._ty.dtype), d, index, data, kind)
-    start = full(shape, _OF_NOTHING[kind], dtype=data._ty.dtype)
-    out = scatter_reduce(start, d, index, data, kind, include_self=False)
-    if initial is None:
-        return out
-    return out.clamp(min=initial) if kind == "amax" else out.clamp(max=initial)
+    first = _OF_NOTHING[kind] if initial is None else initial
+    start = full(shape, first, dtype=data._ty.dtype)
+    if kind == "sum":
+        return scatter_reduce(start, d, index, data, kind)
+    y = scatter_reduce(start, d, index, data.detach(), kind)
+    return call(_PROD if kind == "prod" else _EXTREME, (data, index, y), (d, first))
+
+
+def _extreme_vjp(f: Any, g: Any) -> tuple[Any, None, None]:
+    """The elements that are the result share the gradient, and so does what is not a number."""
+    (d, _), data, index, y = f.attrs, f.saved(0), f.saved(1), f.saved(2)
+    hit = ((data == y.gather(d, index)) | data.isnan()).to(data.dtype)
+    count = zeros_like(y).scatter_add(d, index, hit)
+    return hit * (g / count.clamp(min=1)).gather(d, index), None, None
+
+
+def _prod_vjp(f: Any, g: Any) -> tuple[Any, None, None]:
+    """For zeros and what is not a number, which the product cannot be divided by, the product of the others."""
+    (d, first), data, index, y = f.attrs, f.saved(0), f.saved(1), f.saved(2)
+    zero, unordered = data == 0, data.isnan()
+    rest = scatter_reduce(full_like(y, first), d, index, data.masked_fill(zero | unordered, 1), "prod").gather(d, index)
+    more_zeros, more_unordered = [
+        zeros_like(y).scatter_add(d, index, kind.to(data.dtype)).gather(d, index) > kind for kind in (zero, unordered)
+    ]
+    rest = where(more_zeros, rest * 0, rest).masked_fill(more_unordered, math.nan)
+    return g.gather(d, index) * where(zero | unordered, rest, y.gather(d, index) / data), None, None
+
+
+def _tied(vjp: Any) -> Operator:
+    """Ties a reduction, the third input, to the data that it was made of."""
+    saves = ((0, (0,)), (1, (0,)), (2, (0,)))
+    return Operator(
+        "_segment_reduce", lambda tys, _: tys[2], lambda b, _, x, i, y: y, vjp, saves, "SegmentReduceBackward0"
+    )
+
+
+_EXTREME, _PROD = _tied(_extreme_vjp), _tied(_prod_vjp)
 
 
 @function("_segment_reduce")

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..dtypes import SCALAR_NAMES, int64
+from ..graph.epoch import threads
 from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import not_implemented
@@ -73,8 +74,13 @@ def _spread(b: Any, x: Any, y: Any) -> Any:
     return b.map("sub", b.unsqueeze(x, -2), b.unsqueeze(y, -3))
 
 
-def _norm(b: Any, p: float, d: Any) -> Any:
-    """The p-norm along the last dimension."""
+def _numbers(b: Any, size: Any) -> Any:
+    """Sizes with 0 where they are not a number: no larger than any other, in PyTorch's comparison."""
+    return b.where(b.map("ne", size, size), b.const(0, size.dtype), size)
+
+
+def _norm(b: Any, p: float, d: Any, unordered: bool = False) -> Any:
+    """The p-norm along the last dimension; ``unordered``: what is not a number does not count as largest."""
     size = b.map("abs", d)
     if 0 in d.shape:
         return b.const(0, d.dtype, d.shape[:-1])
@@ -86,18 +92,18 @@ def _norm(b: Any, p: float, d: Any) -> Any:
     if p == 2:
         return b.map("sqrt", b.reduce("sum", b.map("mul", d, d), (-1,)))
     if math.isinf(p):
-        return b.reduce("max", size, (-1,))
+        return b.reduce("max", _numbers(b, size) if unordered else size, (-1,))
     total = b.reduce("sum", b.map("pow", size, b.const(p, d.dtype)), (-1,))
     return b.map("pow", total, b.const(1 / p, d.dtype))
 
 
 def _cdist_lower(b: Any, p: float, x: Any, y: Any) -> Any:
-    return _norm(b, p, _spread(b, x, y))
+    return _norm(b, p, _spread(b, x, y), True)
 
 
 def _norm_slope(b: Any, p: float, d: Any, length: Any) -> Any:
     """The derivative of the p-norm in the differences, 0 where it is not defined."""
-    zero, sign = b.const(0, d.dtype), b.map("sign", d)
+    zero, sign = b.const(0, d.dtype), b.where(b.map("ne", d, d), d, b.map("sign", d))
     length = b.unsqueeze(length, -1)
     nowhere = b.map("eq", length, zero)
     if p == 0:
@@ -106,7 +112,8 @@ def _norm_slope(b: Any, p: float, d: Any, length: Any) -> Any:
         return sign
     size = b.map("abs", d)
     if math.isinf(p):
-        return b.where(b.map("eq", size, length), sign, zero)
+        short = b.map("sub", size, length)
+        return b.where(b.map("eq", short, zero), sign, b.where(b.map("ne", short, short), short, zero))
     if p == 2:
         return b.where(nowhere, zero, b.map("div", d, length))
     power = b.map("pow", b.map("div", size, length), b.const(p - 1, d.dtype))
@@ -115,7 +122,16 @@ def _norm_slope(b: Any, p: float, d: Any, length: Any) -> Any:
 
 
 def _cdist_backward_lower(b: Any, p: float, g: Any, x: Any, y: Any, length: Any) -> Any:
-    d = _spread(b, x, y)
+    return _sent_back(b, p, g, _spread(b, x, y), length)
+
+
+def _pdist_backward_lower(b: Any, p: float, g: Any, x: Any, length: Any) -> Any:
+    n, d = b.iota(x.shape[0]), _spread(b, x, x)
+    itself = b.map("eq", b.unsqueeze(n, -1), b.unsqueeze(n, 0))
+    return _sent_back(b, p, g, b.where(b.unsqueeze(itself, -1), b.const(0, d.dtype), d), length)
+
+
+def _sent_back(b: Any, p: float, g: Any, d: Any, length: Any) -> Any:
     each = b.map("mul", _norm_slope(b, p, d, length), b.unsqueeze(g, -1))
     return b.reduce("sum", each, (-2,))
 
@@ -125,11 +141,18 @@ def _cdist_backward_ty(tys: tuple[Ty, ...], p: float) -> Ty:
     return ty((*g.shape[:-1], x.shape[-1]), x.dtype)
 
 
-def _no_double(f: Any, gg: Any) -> Any:
-    raise RuntimeError("the derivative for '_cdist_backward' is not implemented")
+def _underived(name: str) -> Any:
+    def vjp(f: Any, gg: Any) -> Any:
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+
+    return vjp
 
 
-CDIST_BACKWARD = Operator("_cdist_backward", _cdist_backward_ty, _cdist_backward_lower, _no_double)
+CDIST_BACKWARD = Operator("_cdist_backward", _cdist_backward_ty, _cdist_backward_lower, _underived("_cdist_backward"))
+PDIST_BACKWARD = Operator(
+    "_pdist_backward", lambda tys, p: ty(tys[1].shape, tys[1].dtype), _pdist_backward_lower,
+    _underived("_pdist_backward"),
+)  # fmt: skip
 
 
 def _cdist_vjp(f: Any, g: Any) -> tuple[Any, Any]:
@@ -139,9 +162,20 @@ def _cdist_vjp(f: Any, g: Any) -> tuple[Any, Any]:
     return gx, gy
 
 
+def _euclidean_vjp(f: Any, g: Any) -> tuple[Any, Any]:
+    """Of differentiable operators where the gradient is to be differentiated, else that of other norms."""
+    if not threads.epoch.grad:
+        return _cdist_vjp(f, g)
+    x, y, d = f.saved(0), f.saved(1), f.out()
+    share = (g / d).masked_fill(d == 0, 0)
+    gx = x * share.sum(-1, True) - share @ y if f.needs(0) else None
+    gy = y * share.sum(-2).unsqueeze(-1) - share.mT @ x if f.needs(1) else None
+    return gx, gy
+
+
 _SAVES = ((0, (0, 1)), (1, (0, 1)), (OUT, (0, 1)))
 CDIST = Operator("_cdist_forward", _cdist_ty, _cdist_lower, _cdist_vjp, _SAVES, "CdistBackward0")
-EUCLIDEAN = Operator("_euclidean_dist", _cdist_ty, _cdist_lower, _cdist_vjp, _SAVES, "EuclideanDistBackward0")
+EUCLIDEAN = Operator("_euclidean_dist", _cdist_ty, _cdist_lower, _euclidean_vjp, _SAVES, "EuclideanDistBackward0")
 
 
 @function()
@@ -208,7 +242,7 @@ def _pdist_vjp(f: Any, g: Any) -> tuple[Any]:
     rows, cols = [from_numpy(i) for i in _pairs(n)]
     lengths, grads = [v.new_zeros((n, n)).index_put((rows, cols), v) for v in (f.out(), g)]
     lengths, grads = lengths + lengths.mT, grads + grads.mT
-    return (call(CDIST_BACKWARD, (grads, x, x, lengths), f.attrs),)
+    return (call(PDIST_BACKWARD, (grads, x, lengths), f.attrs),)
 
 
 PDIST = Operator(

@@ -38,6 +38,8 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}")
     t = input._ty
     offset = t.offset if storage_offset is None else storage_offset
+    if threads.epoch.sampling is not None:
+        offset = _offset_in_sample(input, size, stride, storage_offset)
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
     span, own = _extent(size, stride), input._s.ty
@@ -50,6 +52,26 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
             f"storage of size {have}"
         )
     return view(AS_STRIDED, input, ty(size, t.dtype, stride, offset))
+
+
+def _offset_in_sample(input: Any, size: tuple[int, ...], stride: tuple[int, ...], given: int | None) -> int:
+    """The offset within one sample's memory of a view whose offset is that of the first sample in the memory of all.
+
+    Raises:
+        RuntimeError: the view would leave the sample.
+    """
+    t = input._ty
+    first = threads.epoch.sampling.all_of(input)._ty.offset
+    offset = first if given is None else given
+    end, last = offset + _extent(size, stride), first + _extent(t.shape, t.strides)
+    if 0 not in size and not first <= offset <= end <= last:
+        raise RuntimeError(
+            f"result = tensor.as_strided({list(size)}, {list(stride)}, {offset}) can access memory outside of `tensor`."
+            f" `result` can access some memory in range [{offset}, {end}], but `tensor` can only access some memory in "
+            f"range [{first}, {last}]. This is not supported inside of vmap, please try to rewrite the `as_strided` "
+            "call as a sequence of PyTorch view operations"
+        )
+    return offset - first + t.offset
 
 
 @export()
