@@ -42,7 +42,7 @@ def all_late() -> Iterator[None]:
 
     def early(self: Any) -> dict[int, tuple[int, float]]:
         begin = 1 + max([i for i, k in zip(self.segments, self.kernels) if k.fails], default=-1)
-        return {-1: (self._before(begin), 1e12)} if begin <= self.segments[-1] else {}
+        return {-1: (self._turns()[begin], 1e12)} if begin <= self.segments[-1] else {}
 
     def run(self: Any, inputs: Any, scalars: Any, olds: Any = (), wanted: int | None = None) -> Any:
         return plain(self, inputs, scalars, olds, None if wanted is None else -1)

@@ -100,3 +100,13 @@ def test_what_has_no_nest_has_none_again(made: list[Nest]) -> None:
         views.append(e.value.view)
     assert len(set(views)) == 2
     assert not made
+
+
+def test_a_cluster_that_is_asked_for_again_has_the_same_nest(made: list[Nest]) -> None:
+    b = Builder()
+    b.f.outputs = [b.map("exp", read(b, k)) for k in range(2)]
+    cs, layouts = memory(b.f)
+    known = Nests(0)
+    first, again = [[known.of(c, layouts.__contains__, layouts) for c in cs] for _ in range(2)]
+    assert len(made) == 1 and first[0] is not first[1]
+    assert all(a is b for a, b in zip(first, again))

@@ -15,7 +15,7 @@ from _compiled import on_numpy, types_of
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
-from flambeau.compiler.cpu import generating
+from flambeau.compiler.cpu import contract_plan, generating
 from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.ir import Function
 
@@ -68,3 +68,29 @@ def test_what_is_known_keeps_no_program_alive(generated: list[Any]) -> None:
     assert values() is None
     kept = [x for x in gc.get_objects() if type(x) is Function]
     assert not any(any(v.shape == (rows, 32) for v in g.values) for g in kept)
+
+
+def test_equal_scatters_share_their_code(generated: list[Any]) -> None:
+    b = Builder()
+    index = b.input(0, (4, 5), dt.int64, ((5, 1), 0))
+    for k, (op, dtype) in enumerate([("add", dt.float32), ("add", dt.float32), ("set", dt.float32)]):
+        base = b.map("cast", b.input(2 * k + 1, (7, 5), dtype, ((5, 1), 0)), dt=dtype)
+        b.f.outputs.append(b.scatter(op, base, index, b.input(2 * k + 2, (4, 5), dtype, ((5, 1), 0)), 0))
+    source = np.random.default_rng(0)
+    inputs = [source.permutation(7)[:4].repeat(5)]
+    for _ in range(3):
+        inputs += [source.standard_normal(35).astype(np.float32), source.standard_normal(20).astype(np.float32)]
+    for found, expected in zip(Executable(b.f, types_of(b.f)).run(inputs, []), on_numpy(b.f, inputs)):
+        assert found.tobytes() == expected.tobytes()
+    assert [n.serial.name for n in generated if n.serial is not None] == ["add", "set"]
+
+
+def test_a_register_tile_is_searched_for_once(generated: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[Any] = []
+    search = contract_plan.Tiles.best
+    monkeypatch.setattr(contract_plan, "_tiles", {})
+    monkeypatch.setattr(contract_plan.Tiles, "best", lambda self: searches.append(self) or search(self))
+    for constant, rows in ((0.0, 8), (1.0, 8), (0.0, 9)):
+        f = layers(1, constant, rows)
+        Executable(f, types_of(f))
+    assert (len(generated), len(searches)) == (3, 2)

@@ -11,9 +11,14 @@ from hypothesis import given
 
 from flambeau import dtypes as dt
 from flambeau.compiler.builder import Builder
+from flambeau.compiler.chunked import chunked
+from flambeau.compiler.inplace import apart
+from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function, Value
-from flambeau.compiler.simplify import simplify
+from flambeau.compiler.looked_up import looked_up
+from flambeau.compiler.simplify import simplify, without_dead
 from flambeau.compiler.split_reductions import LONGEST, split_reductions
+from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
 
 
@@ -133,3 +138,22 @@ def test_sixteen_bit_sums_are_rounded_once() -> None:
     f = split_reductions(long_sum((5000,), (0,), dtype=dt.float16))
     assert [v.dtype for v in f.values if v.kind == "reduce"] == [dt.float32, dt.float16]
     assert on_numpy(f, [np.ones(5000, np.float16)])[0][0] == 5000
+
+
+def test_passes_that_change_nothing_give_the_function_itself() -> None:
+    b = Builder()
+    x, y = read(b, 40, 30), read(b, 40, 30)
+    b.f.outputs = [b.map("add", b.map("exp", x), y), b.reduce("sum", x, (1,))]
+    f = simplify(b.f)
+    for one in (without_dead, looked_up, chunked, unroll, interleave, split_reductions):
+        assert one(f) is f
+
+
+def test_an_output_that_comes_twice_is_copied_in_another_function() -> None:
+    b = Builder()
+    y = b.map("exp", read(b, 3))
+    b.f.outputs = [y, y]
+    before = repr(b.f)
+    found = apart(b.f, 2, lambda v: True)
+    verify(found)
+    assert repr(b.f) == before and found.outputs[0] is y and found.outputs[1].args == (y,)

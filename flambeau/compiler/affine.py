@@ -33,7 +33,10 @@ class Affine(Record):
 
     def of(self, axis: int) -> int:
         """The coefficient of one axis."""
-        return next((c for a, c in self.terms if a == axis), 0)
+        for a, c in self.terms:
+            if a == axis:
+                return c
+        return 0
 
     def bounds(self, sizes: Sequence[int]) -> tuple[int, int]:
         """The least and greatest value while every index runs from 0 below its axis's size."""

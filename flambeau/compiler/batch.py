@@ -40,7 +40,7 @@ def tile_batch(f: Function, always: bool = False) -> Function:
     """
     if not always and not any(v.kind == "contract" for v in f.values):
         return f
-    g = rewritten(f, unstride)
+    g = rewritten(f, unstride, lambda v: v.name == "strided")
     axes = Axes(g, _filling)
     root = _batch(g, axes)
     if root is None:

@@ -19,7 +19,7 @@ from typing import Any
 from ..dtypes import bool_, dtype
 from .cpu import nest_reduce
 from .ir import Function, Value
-from .simplify import Rewriter, copied, rewritten
+from .simplify import Rewriter, rewritten
 from .split_reductions import _wide
 
 CHUNK = 16  # samples
@@ -33,17 +33,15 @@ ALL_RESULTS = 1 << 23  # for all samples
 
 def chunked(f: Function) -> Function:
     """The function with reductions over a leading dimension by sample, chunk and chunks."""
-    return rewritten(f, _chunked)
+    return rewritten(f, _chunked, lambda v: v.kind in _CHUNKED and _CHUNKED[v.kind](v))
 
 
 def _chunked(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
-    if v.kind == "reduce" and over_samples(v):
+    if v.kind == "reduce":
         return reduced_over_samples(r, v, args[0])
-    if v.kind == "contract" and by_sample(v):
-        la, lb, out = v.params
-        each = r.contract(f"{la},{lb}->{la[0]}{out}", *args, name="ordered")
-        return sum_of_samples(r, "sum", each, v.dtype)
-    return copied(r, v, args)
+    la, lb, out = v.params
+    each = r.contract(f"{la},{lb}->{la[0]}{out}", *args, name="ordered")
+    return sum_of_samples(r, "sum", each, v.dtype)
 
 
 def is_batch(n: int) -> bool:
@@ -100,3 +98,6 @@ def sum_of_samples(r: Any, op: str, a: Value, dt: dtype) -> Value:
 def _nothing(op: str, dt: dtype) -> Any:
     """What changes no result."""
     return op in ("min", "prod", "all") if dt is bool_ else nest_reduce.identity(op, dt)
+
+
+_CHUNKED = {"reduce": over_samples, "contract": by_sample}

@@ -39,13 +39,47 @@ SIMPLE = frozenset([
 Supported = Callable[[Value], bool]
 
 
-def clusters(f: Function, supported: Supported, forced: Iterable[Value] = ()) -> list[Cluster]:
+def clusters(
+    f: Function, supported: Supported, forced: Iterable[Value] = (), survey: Survey | None = None
+) -> list[Cluster]:
     """The clusters in an order in which they can run.
 
-    ``supported`` says which values can be generated; those in ``forced`` must be stored.
+    ``supported`` says which values can be generated; those in ``forced`` must be stored. ``survey``: of the function,
+    if it is cut several times.
     """
-    cs = sequence(_Clustering(f, supported, frozenset(forced)).run())
+    cs = sequence(_Clustering(f, supported, frozenset(forced), survey or Survey(f)).run())
     return by_level(cs, f.chunks, f.lanes) if f.chunks > 1 else cs
+
+
+class Survey:
+    """What clustering asks of a function, whatever is to be stored.
+
+    ``users``: who reads each value, by its number. ``stored``: values that are stored in any case. ``cost``: what
+    computing each value again at one point costs, in simple operations.
+    """
+
+    def __init__(self, f: Function) -> None:
+        self.users: list[list[Value]] = [[] for _ in f.values]
+        for v in f.values:
+            for a in dict.fromkeys(v.args):
+                self.users[a.index].append(v)
+        users = readers(f)
+        self.stored = {v for v in f.values if hides(v, users)} | _steps(f)
+        self.cost = _costs(f)
+
+
+def _costs(f: Function) -> list[int]:
+    """What computing a value again at one point costs, in simple operations."""
+    cost = [0] * len(f.values)
+    for v in f.values:
+        if v.kind == "map":
+            own = 1 if v.name in SIMPLE else COSTS.get(v.name, 20)
+            cost[v.index] = min(1000, own + sum([cost[a.index] for a in v.args]))
+        elif v.kind == "gather":
+            cost[v.index] = min(1000, PICKED + sum([cost[a.index] for a in v.args]))
+        elif v.kind == "view":
+            cost[v.index] = cost[v.args[0].index]
+    return cost
 
 
 def _steps(f: Function) -> set[Value]:
@@ -65,19 +99,16 @@ def _steps(f: Function) -> set[Value]:
 
 
 class _Clustering:
-    def __init__(self, f: Function, supported: Supported, forced: frozenset[Value]) -> None:
+    def __init__(self, f: Function, supported: Supported, forced: frozenset[Value], survey: Survey) -> None:
         self.f = f
         self.supported = supported
         self.forced = forced | {
             v.args[0] for v in f.values if v.kind in IN_PLACE and supported(v) and v.args[0].kind in WRITABLE
         }
         self.forced |= {a for v in f.values if v.kind == "recur" and supported(v) for a in v.args}
-        self.users: list[list[Value]] = [[] for _ in f.values]
-        for v in f.values:
-            for a in dict.fromkeys(v.args):
-                self.users[a.index].append(v)
-        users = readers(f)
-        self.forced |= {v for v in f.values if hides(v, users)} | _steps(f)
+        self.forced |= survey.stored
+        self.users = survey.users
+        self.cost = survey.cost
         self.outputs = frozenset(f.outputs)
         self.homes: list[tuple[Cluster, ...]] = [()] * len(f.values)  # the clusters that compute a value
         self.clusters: list[Cluster] = []
@@ -85,25 +116,11 @@ class _Clustering:
         self.by_numpy: set[Value] = set()
         self.contracted: set[Value] = set()  # what contractions read
         self.padded: set[Value] = set()  # what they read through padding
-        self.cost = self._costs()
 
     def run(self) -> list[Cluster]:
         for v in reversed(self.f.values):
             self.visit(v)
         return list(dict.fromkeys(self.clusters))
-
-    def _costs(self) -> list[int]:
-        """What computing a value again at one point costs, in simple operations."""
-        cost = [0] * len(self.f.values)
-        for v in self.f.values:
-            if v.kind == "map":
-                own = 1 if v.name in SIMPLE else COSTS.get(v.name, 20)
-                cost[v.index] = min(1000, own + sum(cost[a.index] for a in v.args))
-            elif v.kind == "gather":
-                cost[v.index] = min(1000, PICKED + sum(cost[a.index] for a in v.args))
-            elif v.kind == "view":
-                cost[v.index] = cost[v.args[0].index]
-        return cost
 
     # ---- one value
 
@@ -111,8 +128,9 @@ class _Clustering:
         """Decides where ``v`` is computed; all its users have been visited."""
         if v.kind in ("input", "scalar") or (v.kind == "recur" and self.supported(v)):
             return
-        for_numpy = [u for u in self.users[v.index] if u in self.by_numpy]
-        readers = tuple(dict.fromkeys(c for u in self.users[v.index] for c in self.homes[u.index] if c.native))
+        users = self.users[v.index]
+        for_numpy = [u for u in users if u in self.by_numpy] if self.by_numpy else []
+        readers = tuple(dict.fromkeys([c for u in users for c in self.homes[u.index] if c.native]))
         if not (for_numpy or readers or v in self.outputs):
             return
         if not self.supported(v):
@@ -183,9 +201,12 @@ class _Clustering:
 
     def recomputes(self, v: Value, c: Cluster) -> bool:
         """Would the cluster compute the value over and over, as windows that overlap do?"""
-        ways, size = len(self.repeated.ways(v, c)), prod(v.shape)
+        ways = len(self.repeated.ways(v, c))
+        if ways == 1:
+            return False
+        size = prod(v.shape)
         again = ways * min(size, prod(c.domain)) - size
-        return ways > 1 and again * self.cost[v.index] >= AGAIN * size
+        return again * self.cost[v.index] >= AGAIN * size
 
     def alone(self, v: Value, readers: tuple[Cluster, ...]) -> None:
         """A value that NumPy computes (a view too when NumPy reads it: native readers look through it)."""
@@ -300,7 +321,7 @@ def _splits_rows(v: Value, c: Cluster) -> bool:
 
     So they would for what is woven together of parts: rows of 32 elements are 16 times 2 then.
     """
-    sums_rows = any(r.kind == "reduce" for r in c.reduces) and len(c.domain) - 1 in c.dims
+    sums_rows = len(c.domain) - 1 in c.dims and any(r.kind == "reduce" for r in c.reduces)
     return sums_rows and v.kind == "map" and any(map(_is_woven, v.args))
 
 

@@ -19,10 +19,14 @@ from .triangles import zero_below
 
 
 class _Known(NamedTuple):
-    """What became of a cluster: its values in the order in which they are met, and its nest or why there is none."""
+    """What became of a cluster: its values in the order in which they are met, and its nest or why there is none.
 
-    values: list[Value]
+    ``over``: the nest over other values; clusters that are cut again as they were have the same.
+    """
+
+    values: tuple[Value, ...]
     found: Nest | NotAffineError
+    over: dict[tuple[Value, ...], Nest]
 
 
 class Nests:
@@ -37,6 +41,7 @@ class Nests:
         self.chunks = chunks
         self.lanes = lanes
         self._known: dict[Any, _Known] = {}
+        self._rows = _Rows()
 
     def of(
         self,
@@ -46,14 +51,20 @@ class Nests:
         divided: Collection[Value] = (),
     ) -> Nest:
         """The nest of a cluster; arguments and errors are those of ``nest``."""
-        form = _Form(c, in_memory, layouts, divided)
+        form = _Form(c, in_memory, layouts, divided, self._rows)
+        values = tuple(form.numbers)
         known = self._known.get(form.key)
         if known is None:
-            known = self._known[form.key] = _Known(form.values, self._new(c, in_memory, layouts, divided))
-        found, moved = known.found, dict(zip(known.values, form.values))
-        if isinstance(found, NotAffineError):
-            raise NotAffineError(moved[found.view], found.split)
-        return found if known.values == form.values else _over(found, moved)
+            found = self._new(c, in_memory, layouts, divided)
+            over = {} if isinstance(found, NotAffineError) else {values: found}
+            known = self._known[form.key] = _Known(values, found, over)
+        n = known.over.get(values)
+        if n is None:
+            moved = dict(zip(known.values, values))
+            if isinstance(known.found, NotAffineError):
+                raise NotAffineError(moved[known.found.view], known.found.split)
+            n = known.over[values] = _over(known.found, moved)
+        return n
 
     def _new(self, c: Cluster, in_memory: Any, layouts: Any, divided: Any) -> Nest | NotAffineError:
         try:
@@ -62,8 +73,37 @@ class Nests:
             return NotAffineError(e.view, e.split)  # without the frames that it came through
 
 
+class _Rows:
+    """What values are apart from their operands, as numbers: equal ones where it is equal.
+
+    How a value lies in memory, if it does, is the same for all clusters.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._computed: dict[Value, int] = {}
+        self._stored: dict[Value, int] = {}
+
+    def computed(self, v: Value) -> int:
+        """For a value that the cluster computes."""
+        found = self._computed.get(v)
+        if found is None:
+            found = self._computed[v] = self._number((v.kind, v.name, hashable(v.params), v.shape, v.dtype))
+        return found
+
+    def stored(self, v: Value, layouts: Mapping[Value, Layout]) -> int:
+        """For a value that lies in memory."""
+        found = self._stored.get(v)
+        if found is None:
+            found = self._stored[v] = self._number((layouts[v], v.shape, v.dtype, zero_below(v)))
+        return found
+
+    def _number(self, row: tuple[Any, ...]) -> int:
+        return self._numbers.setdefault(row, len(self._numbers))
+
+
 class _Form:
-    """A cluster's expressions: ``values`` as they are met, and a ``key`` in which these are numbers."""
+    """A cluster's expressions: the ``numbers`` of values as they are met, and a ``key`` that has these for them."""
 
     def __init__(
         self,
@@ -71,11 +111,13 @@ class _Form:
         in_memory: Callable[[Value], bool],
         layouts: Mapping[Value, Layout],
         divided: Collection[Value],
+        known: _Rows,
     ) -> None:
         self.own = {*c.outputs, *c.reduces}
         self.in_memory = in_memory
         self.layouts = layouts
         self.divided = divided
+        self.known = known
         self.numbers: dict[Value, int] = {}
         self.rows: list[Any] = []
         for v in (*c.outputs, *c.reduces):
@@ -84,22 +126,16 @@ class _Form:
         reduces = tuple([self.numbers[v] for v in c.reduces])
         self.key = c.domain, c.dims, outputs, reduces, tuple(self.rows)
 
-    @property
-    def values(self) -> list[Value]:
-        """The values in the order of their numbers."""
-        return list(self.numbers)
-
     def visit(self, v: Value) -> None:
         """Numbers a value and what it is computed from, operands first."""
         if v in self.numbers:
             return
         if v not in self.own and self.in_memory(v):
-            row: Any = self.layouts[v], v.shape, v.dtype, zero_below(v)
+            row: Any = self.known.stored(v, self.layouts)
         else:
             for a in v.args:
                 self.visit(a)
-            args = tuple([self.numbers[a] for a in v.args])
-            row = v.kind, v.name, hashable(v.params), args, v.shape, v.dtype, v in self.divided
+            row = self.known.computed(v), v in self.divided, *[self.numbers[a] for a in v.args]
         self.numbers[v] = len(self.numbers)
         self.rows.append(row)
 

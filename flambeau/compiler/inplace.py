@@ -30,7 +30,7 @@ def owned(f: Function, generated: Callable[[Value], bool]) -> Function:
             return copied(r, v, args)
         return copied(r, v, (_copy(r.f, args[0]), *args[1:]))
 
-    return rewritten(f, own)
+    return rewritten(f, own, lambda v: v.kind in IN_PLACE)
 
 
 def read_first(f: Function) -> set[Value]:
@@ -71,10 +71,15 @@ def _is_computed_of(a: Value, base: Value) -> bool:
 def apart(f: Function, count: int, generated: Callable[[Value], bool]) -> Function:
     """The function whose first ``count`` outputs are values of their own, if they are generated at all."""
     seen: set[Value] = set()
+    again: list[int] = []
     for k, v in enumerate(f.outputs[:count]):
         if v in seen and generated(v):
-            f.outputs[k] = _copy(f, v)
+            again.append(k)
         seen.add(v)
+    if again:
+        f = f.longer()
+        for k in again:
+            f.outputs[k] = _copy(f, f.outputs[k])
     return f
 
 

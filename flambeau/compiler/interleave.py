@@ -37,6 +37,8 @@ def interleave(f: Function) -> Function:
     for a in [a for v in f.values for a in v.args] + f.outputs:
         users[a.index] += 1
     sums = _sums(f, users)
+    if not sums and not any(_is_alone(spread(v)) for v in f.values if v.dtype.kind in "fui"):
+        return f
     within = {a for v in sums for a in v.args if a in sums and users[a.index] == 1}
     r = Rewriter()
     new: dict[Value, Value] = {}
@@ -166,9 +168,14 @@ def _fitted(r: Rewriter, a: Value, shape: tuple[int, ...]) -> Value:
 def _alone(r: Rewriter, v: Value, new: dict[Value, Value]) -> Value | None:
     """What a contraction gives, spread and alone: stored so, as whoever reads it would search for its places."""
     s = spread(v) if v.dtype.kind in "fui" else None
-    if s is None or not is_contraction(s.piece) or any(not 0 <= i < step for i, step in zip(s.first, s.steps)):
+    if s is None or not _is_alone(s):
         return None
     return _fitted(r, _written(r, {_phase(s): new[s.piece]}, s), s.shape)
+
+
+def _is_alone(s: Spread | None) -> bool:
+    """Is it what a contraction gives, spread from before its second place on?"""
+    return s is not None and is_contraction(s.piece) and all(0 <= i < step for i, step in zip(s.first, s.steps))
 
 
 def is_contraction(x: Value) -> bool:

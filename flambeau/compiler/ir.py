@@ -81,6 +81,13 @@ class Function:
         """Notes that its batch is cut as that of ``f``, of which it is another form."""
         self.chunks, self.lanes = f.chunks, f.lanes
 
+    def longer(self) -> Function:
+        """A function of the same values, to which others may be added."""
+        g = Function()
+        g.values, g.outputs = self.values[:], self.outputs[:]
+        g.tiled_as(self)
+        return g
+
     def define(self, v: Value) -> Value:
         """Appends a definition."""
         v.index = len(self.values)

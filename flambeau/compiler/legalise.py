@@ -29,7 +29,7 @@ def legalise(f: Function) -> Function:
             return r.map("copy", copied(r, v, args))
         return _legal(r, v, args, only)
 
-    return without_dead(rewritten(f, form))
+    return without_dead(rewritten(f, form, lambda v: v.kind not in ("input", "scalar", "view", "contract")))
 
 
 def _source(v: Value) -> Value:

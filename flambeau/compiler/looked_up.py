@@ -26,9 +26,9 @@ Views = list[Callable[[Rewriter, Value], Value]]
 
 def looked_up(f: Function) -> Function:
     """An equal function."""
-    if not any(v.kind == "gather" for v in f.values):
+    if not any(map(_is_rows, f.values)):
         return f
-    return without_dead(rewritten(f, _rewrite))
+    return without_dead(rewritten(f, _rewrite, lambda v: v.kind in ("contract", "gather")))
 
 
 def _rewrite(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
@@ -37,7 +37,7 @@ def _rewrite(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
             found = _of_table(r, v, args, side)
             if found is not None:
                 return found
-    if v.kind == "gather" and v.name == "take" and v.params == 0 and args[0].ndim == 2:
+    if _is_rows(v):
         return _of_its_rows(r, v, args) or copied(r, v, args)
     return copied(r, v, args)
 
@@ -112,8 +112,12 @@ def _source(x: Value, width: int, new: int, views: Views) -> Value | None:
             return None
         views.append(view)
         x = x.args[0]
-    is_rows = x.kind == "gather" and x.name == "take" and x.params == 0 and x.args[0].ndim == 2
-    return x if is_rows and x.shape[-1] == width else None
+    return x if _is_rows(x) and x.shape[-1] == width else None
+
+
+def _is_rows(v: Value) -> bool:
+    """Is it rows of a table?"""
+    return v.kind == "gather" and v.name == "take" and v.params == 0 and v.args[0].ndim == 2
 
 
 def _for_width(v: Value, width: int, new: int) -> Callable[[Rewriter, Value], Value] | None:

@@ -20,16 +20,25 @@ class Repeated:
         self.users = users
         self.homes = homes
         self.known: dict[tuple[Value, Cluster], Ways] = {}  # but direct ones
+        self.visited: Value | None = None
+        self.to_visited: dict[Cluster, Ways] = {}
 
     def ways(self, v: Value, c: Cluster) -> Ways:
-        """Those to ``v`` where the cluster computes it as part of what reads it."""
-        found: Ways = DIRECT
-        own = [self._through(u, c) for u in self.users[v.index] if c in self.homes[u.index]]
-        if own:
-            found = own[0].union(*own[1:]) if any(w is not own[0] for w in own[1:]) else own[0]
-        if found is not DIRECT:
-            self.known[v, c] = found
+        """Those to ``v``, the value that is visited, where the cluster computes it as part of what reads it."""
+        if v is not self.visited:
+            self.visited, self.to_visited = v, {}
+        found = self.to_visited.get(c)
+        if found is None:
+            found = self.to_visited[c] = self._ways(v, c)
+            if found is not DIRECT:
+                self.known[v, c] = found
         return found
+
+    def _ways(self, v: Value, c: Cluster) -> Ways:
+        own = [self._through(u, c) for u in self.users[v.index] if c in self.homes[u.index]]
+        if not own:
+            return DIRECT
+        return own[0].union(*own[1:]) if any([w is not own[0] for w in own]) else own[0]  # noqa: C419
 
     def _through(self, u: Value, c: Cluster) -> Ways:
         ways = self.known.get((u, c), DIRECT)

@@ -50,7 +50,7 @@ class Rewriter(Builder):
         """The value with this definition."""
         if kind not in MERGED:
             return self.f.define(Value(kind, name, args, params, shape, dt))
-        key = kind, name, tuple([a.index for a in args]), hashable(params), shape, dt
+        key = kind, name, args, None if params is None else hashable(params), shape, dt
         v = self.known.get(key)
         if v is None:
             v = self.known[key] = self.f.define(Value(kind, name, args, params, shape, dt))
@@ -61,13 +61,26 @@ class Rewriter(Builder):
         return composed(self, Value("view", name, (a,), params, shape, a.dtype), (a,))
 
 
-def rewritten(f: Function, rewrite: Rewrite) -> Function:
-    """The function with every value rewritten over rewritten operands."""
+def rewritten(f: Function, rewrite: Rewrite, concerns: Callable[[Value], bool] | None = None) -> Function:
+    """The function with every value rewritten over rewritten operands.
+
+    Args:
+        f: the function.
+        rewrite: the rule.
+        concerns: of a value of ``f``: may the rule make another one of it? Others are copied; if all are, it is ``f``.
+    """
+    concerned = f.values if concerns is None else {v for v in f.values if concerns(v)}
+    if not concerned:
+        return f
     r = Rewriter()
     new: dict[Value, Value] = {}
     for v in f.values:
         r.f.origin = v.origin
-        new[v] = rewrite(r, v, tuple([new[a] for a in v.args]))
+        args = tuple([new[a] for a in v.args])
+        if concerns is None or v in concerned:
+            new[v] = rewrite(r, v, args)
+        else:
+            new[v] = r.make(v.kind, v.name, args, v.params, v.shape, v.dtype)
     r.f.outputs = [new[v] for v in f.outputs]
     r.f.tiled_as(f)
     return r.f
@@ -79,11 +92,13 @@ def copied(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
 
 
 def without_dead(f: Function) -> Function:
-    """The function with only what its outputs need."""
+    """The function with only what its outputs need; ``f`` itself if that is all of it."""
     needed = set(f.outputs)
     for v in reversed(f.values):
         if v in needed:
             needed.update(v.args)
+    if len(needed) == len(f.values):
+        return f
     g = Function()
     new: dict[Value, Value] = {}
     for v in f.values:
@@ -135,8 +150,10 @@ def _rounds(v: Value) -> bool:
 
 def _folded(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value | None:
     """A map of constants is a constant."""
+    if v.name not in FOLDABLE or v.dtype.kind == "c":
+        return None
     sources = [constant_of(a) for a in args]
-    if v.name not in FOLDABLE or not all(sources) or v.dtype.kind == "c":
+    if not all(sources):
         return None
     one = Value("map", v.name, tuple(sources), None, (), v.dtype)  # type: ignore[arg-type]
     with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..dtypes import bfloat16, dtype, float16, float32
 from .ir import Function, Value
-from .simplify import Rewriter, copied, rewritten
+from .simplify import Rewriter, rewritten
 
 LONGEST = 1024
 BLOCK = 256  # elements of a block of what is longer: few enough that rounding errors do not pile up
@@ -22,12 +22,16 @@ SPLIT = frozenset(["sum", "prod", "max", "min", "any", "all"])
 
 def split_reductions(f: Function) -> Function:
     """The function with no reduction of more than ``LONGEST`` elements of a kind that kernels generate."""
-    return rewritten(f, _short)
+    return rewritten(f, _short, _is_long)
+
+
+def _is_long(v: Value) -> bool:
+    if v.kind != "reduce" or v.name not in SPLIT or v.dtype.kind == "c" or 0 in v.args[0].shape:
+        return False
+    return prod([v.args[0].shape[d] for d in v.params]) > LONGEST
 
 
 def _short(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
-    if v.kind != "reduce" or v.name not in SPLIT or v.dtype.kind == "c" or 0 in args[0].shape:
-        return copied(r, v, args)
     return in_short_ones(r, v.name, args[0], v.params, v.dtype)
 
 

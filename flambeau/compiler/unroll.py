@@ -31,7 +31,9 @@ _MAPS = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any":
 
 def unroll(f: Function) -> Function:
     """The function with maps in the place of small reductions over windows and down columns."""
-    return without_dead(rewritten(f, _Unrolling()))
+    if not any(v.kind == "reduce" and _pays(v, v.args[0]) for v in f.values):
+        return f
+    return without_dead(rewritten(f, _Unrolling(), lambda v: v.kind == "reduce" or v.name in ("eq", "ne")))
 
 
 class _Unrolling:

@@ -7,14 +7,16 @@ than code generation itself and the result is no faster. Code level 2, small cod
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from . import machine
 from .target import Target, binding
 
-__all__ = ["PLAIN", "CompileError", "assemble", "assemble_all", "assembly"]
+__all__ = ["PLAIN", "CompileError", "assemble", "assemble_all", "assembly", "shared_out"]
+
+Made = TypeVar("Made")
 
 # Begins a text that is plain, not clean: its helpers are put in where they are called, and memory that is nobody else's
 # becomes registers.
@@ -129,14 +131,20 @@ def assemble(text: str, target: Target) -> bytes:
 
 def assemble_all(texts: Sequence[str], target: Target) -> list[bytes]:
     """The object files of many modules, made by several threads. Arguments and errors are those of `assemble`."""
+    return shared_out(lambda text: assemble(text, target), texts)
+
+
+def shared_out(make: Callable[[str], Made], texts: Sequence[str]) -> list[Made]:
+    """What a function, which assembles a text, makes of many, by several threads, the longest first."""
     threads = min(machine.available_threads(), len(texts)) if len(texts) >= SHARED_FROM else 1
     if threads < 2:
-        return [assemble(text, target) for text in texts]
+        return [make(text) for text in texts]
     from concurrent.futures import ThreadPoolExecutor
 
     binding()
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(assemble, texts, [target] * len(texts)))
+        made = {text: pool.submit(make, text) for text in sorted(set(texts), key=len, reverse=True)}
+        return [made[text].result() for text in texts]
 
 
 def assembly(text: str, target: Target) -> str:

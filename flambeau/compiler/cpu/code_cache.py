@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ...version import __flambeau_version__
 from . import disk, loader
-from .assemble import assemble_all
+from .assemble import assemble, shared_out
 from .target import Target, current
 
 __all__ = ["CodeCache", "default"]
@@ -102,9 +102,14 @@ class CodeCache:
 
     def _compile(self, missing: dict[str, str], prepared: dict[str, bytes]) -> None:
         """Adds what the folder lacks, and keeps it there."""
-        for (key, text), made in zip(missing.items(), assemble_all(list(missing.values()), self.target)):
-            prepared[key] = loader.prepare(made, exported(text))
-            self.store.put(key, prepared[key])
+        keys = {text: key for key, text in missing.items()}
+
+        def make(text: str) -> bytes:
+            made = loader.prepare(assemble(text, self.target), exported(text))
+            self.store.put(keys[text], made)
+            return made
+
+        prepared.update(zip(missing, shared_out(make, list(keys))))
         self.compiled += len(missing)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 from ..._records import Record
 from ..affine import Affine, Guard
@@ -36,6 +37,7 @@ NEAR = 4  # elements apart: lanes that are picked out of vectors of neighbours
 FAR = 1.75  # cycles of a load from the second cache
 SPLIT = 0.5  # cycles that a load takes longer whose vector lies across two lines of the cache
 BESIDE = 0.1, 0.4  # cycles that a load costs though multiplications take longer, and such a one
+MOST = 10_000  # register tiles that are remembered
 STORED = 3  # cycles to store what is made of a sum, or of several in a vector
 
 
@@ -98,11 +100,26 @@ def plan(n: Nest, target: Target, itemsize: int, outside: int = 0) -> Plan:
     p = Plan(axis, 0 if axis is None else lanes, across, kept, outside=max(outside, n.chunked))
     p.taps = _taps(n, [k for k in gone if k != axis])
     p.beside = _beside_stored(n, kept) if across else None
-    p.tile = Tiles(n, a, b, p, target.vector_registers, itemsize).best()
+    p.tile = _tile(n, a, b, p, target.vector_registers, itemsize)
     if target.is_narrow and gone and not across and not p.taps:
         p.together = together(n, gone[-1])
     p.chunk, p.chunks = _chunks(n, p)
     return p
+
+
+def _tile(n: Nest, a: Operand, b: Operand, p: Plan, registers: int, itemsize: int) -> dict[int, int]:
+    """The quickest register tile, searched for once for all contractions that do not differ in what the search sees."""
+    sides = [(s.address.terms, _guards(s.node)) for s in (a, b)]
+    choices = p.axis, p.lanes, p.across, tuple(p.order), p.taps, p.beside, p.outside
+    key = tuple(n.sizes), tuple(n.reduced), *sides, choices, registers, itemsize
+    if key not in _tiles:
+        if len(_tiles) >= MOST:
+            _tiles.clear()
+        _tiles[key] = Tiles(n, a, b, p, registers, itemsize).best()
+    return dict(_tiles[key])
+
+
+_tiles: dict[Any, dict[int, int]] = {}
 
 
 def together(n: Nest, k: int) -> int:
@@ -159,27 +176,83 @@ def _taps(n: Nest, gone: list[int]) -> tuple[int, ...]:
 # ---- register tiles
 
 
+class _Side:
+    """One side of the products, and what tiles read of it, which is remembered: most steps of a tile are of the other.
+
+    ``narrow``: are vectors narrower than lines of the cache?
+    """
+
+    def __init__(self, n: Nest, p: Plan, s: Operand, itemsize: int, narrow: bool) -> None:
+        self.sizes = n.sizes
+        self.gone = [k for k, r in enumerate(n.reduced) if r]
+        self.p = p
+        self.itemsize = itemsize
+        self.line = LINE // itemsize if narrow else 1
+        self.guards = _guards(s.node)
+        self.step = dict(s.address.terms)
+        self._places: dict[Any, set[int]] = {}
+        self._footprints: dict[Any, int] = {}
+
+    def of(self, k: int) -> int:
+        """The step in memory from one index of a loop to the next."""
+        return self.step.get(k, 0)
+
+    def own(self, tile: dict[int | None, int]) -> tuple[tuple[int, int], ...]:
+        """The part of a tile that the side depends on."""
+        return tuple([(k, count) for k, count in tile.items() if k is not None and k in self.step])
+
+    def places(self, tile: dict[int | None, int], taps: tuple[int, ...]) -> set[int]:
+        """Where a step that unrolls these taps reads it, from its first element on."""
+        key = taps, own = taps, self.own(tile)
+        if key not in self._places:
+            places = {0}
+            for k, count in [*own, *[(k, self.sizes[k]) for k in taps]]:
+                step = self.of(k) * (self.p.lanes if k == self.p.axis and k in tile else 1)
+                places = {at + step * i for at in places for i in range(count)} if step else places
+            self._places[key] = places
+        return self._places[key]
+
+    def footprint(self, tile: dict[int | None, int]) -> int:
+        """Bytes that a tile reads of it over all reduced loops: runs that overlap or touch count once.
+
+        Vectors that are narrower than a line of the cache fetch whole lines.
+        """
+        own = self.own(tile)
+        if own not in self._footprints:
+            self._footprints[own] = self._footprint(own)
+        return self._footprints[own]
+
+    def _footprint(self, own: tuple[tuple[int, int], ...]) -> int:
+        sizes = {k: self.sizes[k] for k in self.gone} | dict(own)
+        axis = self.p.axis
+        if axis is not None and not self.p.across:
+            sizes[axis] = sizes.get(axis, 1) * self.p.lanes
+        run, runs = 1, 1
+        for step, size in sorted([(abs(self.of(k)), n) for k, n in sizes.items() if self.of(k)]):
+            if step <= max(run, self.line):
+                run += (size - 1) * step
+            else:
+                runs *= size
+        return -(-run // self.line) * self.line * runs * self.itemsize
+
+
 class Tiles:
     """The search for a register tile: steps of one loop on which only A depends and of one on which only B does."""
 
     def __init__(self, n: Nest, a: Operand, b: Operand, p: Plan, registers: int, itemsize: int) -> None:
         self.n = n
-        self.sides = a, b
         self.p = p
         self.registers = registers
-        self.itemsize = itemsize
         self.cache = CACHE if registers > 16 else SMALL_CACHE
         self.narrow = 0 < p.lanes * itemsize < LINE  # vectors than lines of the cache
+        self.sides = _Side(n, p, a, itemsize, self.narrow), _Side(n, p, b, itemsize, self.narrow)
         self.gone = [k for k, r in enumerate(n.reduced) if r]
-        self.split = [self.lies_across_lines(s) for s in self.sides]
+        self.split = [self.lies_across_lines(s) for s in (a, b)]
+        self.known: dict[Any, float] = {}  # what steps take
         self.unrolled = prod([n.sizes[k] for k in p.taps])
         self.summed = prod([self.steps(k) for k in self.gone if k not in p.taps])  # unrolled steps of a sum
         self.tiled_taps = {
-            k
-            for s in self.sides
-            for g in _guards(s.node)
-            if any(g.index.of(t) for t in p.taps)
-            for k, _ in g.index.terms
+            k for s in self.sides for g in s.guards if any(g.index.of(t) for t in p.taps) for k, _ in g.index.terms
         }  # loops that meet padding together with an unrolled one
 
     def best(self) -> dict[int, int]:
@@ -198,7 +271,7 @@ class Tiles:
             return [(x, y) for at, x in enumerate(every) for y in every[at + 1 :]]
         return [(x, y) for x in found[0] for y in found[1]]
 
-    def candidates(self, own: Operand, other: Operand) -> list[int | None]:
+    def candidates(self, own: _Side, other: _Side) -> list[int | None]:
         """The loops on which one side alone depends, innermost first."""
         order = self.p.order[self.p.outside :]
         found = [k for k in reversed(order) if self.steps(k) > 1 and own.of(k) and not other.of(k)]
@@ -241,14 +314,21 @@ class Tiles:
 
     def guarding(self, tile: dict[int | None, int]) -> float:
         """What padding costs: nothing where a tile spans the whole loop, as its products outside are left out."""
-        guarded = {k for s in self.sides for g in _guards(s.node) for k, _ in g.index.terms if k in self.p.order}
+        guarded = {k for s in self.sides for g in s.guards for k, _ in g.index.terms if k in self.p.order}
         return PADDED if any(tile.get(k, 1) < self.steps(k) for k in guarded & self.tiled_taps) else 1
 
     def time(self, x: int | None, y: int | None, tx: int, ty: int) -> float:
         """Cycles for all steps of two loops, a tile at a time; what is left over at their ends are smaller tiles."""
         parts = [[(size // t, t), (1, size % t)] for size, t in ((self.steps(x), tx), (self.steps(y), ty))]
         tiles = [(i * j, {x: u, y: v}) for i, u in parts[0] for j, v in parts[1] if u and v]
-        return sum(count * (self.cycles(tile) + self.adding(tile)) for count, tile in tiles)
+        return sum([count * self.step(tile) for count, tile in tiles])
+
+    def step(self, tile: dict[int | None, int]) -> float:
+        """Cycles of an unrolled step, and its share of what sums take at their end."""
+        key = tuple(tile.items())
+        if key not in self.known:
+            self.known[key] = self.cycles(tile) + self.adding(tile)
+        return self.known[key]
 
     def adding(self, tile: dict[int | None, int]) -> float:
         """Cycles to add up the lanes of a tile's sums and to store them, for each unrolled step of the sums."""
@@ -271,7 +351,7 @@ class Tiles:
     def cycles(self, tile: dict[int | None, int]) -> float:
         """Cycles of an unrolled step: two multiplications and two loads in each, and no sooner than a sum is ready."""
         products = prod(tile.values()) * self.unrolled
-        loads = [self.loads(s, tile) for s in self.sides]
+        loads = [len(s.places(tile, self.p.taps)) for s in self.sides]  # different elements, or vectors
         each = [0.5 + SPLIT * split for split in self.split]
         moved = sum(count * cycles for count, cycles in zip(loads, each))
         far = [s for s, near in zip(self.sides, self.near(tile)) if not near]
@@ -294,55 +374,24 @@ class Tiles:
         Elements of one tap are enough where none meets another tap too.
         Where all sums meet one vector and registers are few, LLVM moves sums about if only one is left for elements.
         """
-        every, one = [[len(self.places(s, tile, taps)) for s in self.sides] for taps in (self.p.taps, ())]
+        every, one = [[len(s.places(tile, taps)) for s in self.sides] for taps in (self.p.taps, ())]
         alone = self.registers <= 16 and every == [n * self.unrolled for n in one]  # no element meets several taps
         least = min(one if alone else every)
         spare = 1 if self.registers > 16 or least > 1 else 3
         return prod(tile.values()) + least + (spare if alone or self.unrolled == 1 else 0)
 
-    def loads(self, s: Operand, tile: dict[int | None, int]) -> int:
-        """How many different elements, or vectors, of an operand an unrolled step reads."""
-        return len(self.places(s, tile, self.p.taps))
-
-    def fetched(self, s: Operand, tile: dict[int | None, int]) -> int:
-        """How many of them come from beyond the first cache: narrow vectors that the step before read do not."""
-        places, loops = self.places(s, tile, self.p.taps), [k for k in self.gone if k not in self.p.taps]
+    def fetched(self, s: _Side, tile: dict[int | None, int]) -> int:
+        """How many loads come from beyond the first cache: narrow vectors that the step before read do not."""
+        places, loops = s.places(tile, self.p.taps), [k for k in self.gone if k not in self.p.taps]
         if not self.narrow or self.p.across or not loops:
             return len(places)
         return len(places - {at - s.of(loops[-1]) for at in places})
 
-    def places(self, s: Operand, tile: dict[int | None, int], taps: tuple[int, ...]) -> set[int]:
-        """Where a step that unrolls these taps reads an operand, from its first element on."""
-        lanes = {k: self.p.lanes if k == self.p.axis else 1 for k in tile}
-        places = {0}
-        for k, count in [*tile.items(), *[(k, self.n.sizes[k]) for k in taps]]:
-            step = 0 if k is None else s.of(k) * lanes.get(k, 1)
-            places = {at + step * i for at in places for i in range(count)} if step else places
-        return places
-
     def near(self, tile: dict[int | None, int]) -> list[bool]:
         """For each operand: does what a tile reads of it over all reduced loops stay in the first cache?"""
-        sizes = [self.footprint(s, tile) for s in self.sides]
+        sizes = [s.footprint(tile) for s in self.sides]
         small = min(sizes)
         return [sum(sizes) <= self.cache or (size == small and size <= self.cache // 2) for size in sizes]
-
-    def footprint(self, s: Operand, tile: dict[int | None, int]) -> int:
-        """Bytes of an operand that a tile reads over all reduced loops: runs that overlap or touch count once.
-
-        Vectors that are narrower than a line of the cache fetch whole lines.
-        """
-        sizes = {k: self.n.sizes[k] for k in self.gone} | {k: t for k, t in tile.items() if k is not None}
-        axis = self.p.axis
-        if axis is not None and not self.p.across:
-            sizes[axis] = sizes.get(axis, 1) * self.p.lanes
-        line = LINE // self.itemsize if self.narrow else 1
-        run, runs = 1, 1
-        for step, size in sorted([(abs(s.of(k)), n) for k, n in sizes.items() if s.of(k)]):
-            if step <= max(run, line):
-                run += (size - 1) * step
-            else:
-                runs *= size
-        return -(-run // line) * line * runs * self.itemsize
 
 
 # ---- chunks

@@ -17,7 +17,7 @@ from .. import flight
 from .. import numpy as reference
 from ..affine import NotAffineError, dense_strides, distinct, row_major, same_strides
 from ..checks import flagged
-from ..cluster import clusters
+from ..cluster import Survey, clusters
 from ..equal_nests import Nests
 from ..inplace import apart, owned, read_first
 from ..ir import Function, Value
@@ -141,9 +141,10 @@ def nests(f: Function, layout: Callable[[Value], Layout], target: Target) -> Ste
     native = {v for v in f.values if generated(v, target)}
     known = Nests(f.chunks, f.lanes)
     marks = _Marks(read_first(f), set(), set())
+    survey = Survey(f)
     turn = 0
     while True:
-        cs = clusters(f, _nested(f, native - marks.opaque).__contains__, marks.forced)
+        cs = clusters(f, _nested(f, native - marks.opaque).__contains__, marks.forced, survey)
         layouts = _layouts(f, cs, native - marks.opaque, layout)
         found: list[tuple[Cluster, Nest | None]] = []
         failed: dict[Value, Cluster] = {}
@@ -298,16 +299,17 @@ class Executable(Keeper):
         ends = {k: at for k, at in ends.items() if at <= self.segments[-1]}
         if not begin and not self.inplace:
             ends[AHEAD] = 0
-        cost = {at: sum([nanoseconds(one) for i, one in kernels if i >= at]) for at in ends.values()}
-        return {k: (self._before(at), cost[at]) for k, at in ends.items()}
+        each, before = [(i, nanoseconds(one)) for i, one in kernels], self._turns()
+        cost = {at: sum([one for i, one in each if i >= at]) for at in set(ends.values())}
+        return {k: (before[at], cost[at]) for k, at in ends.items()}
 
-    def _before(self, at: int) -> int:
-        """How many segments native code has before one, as some kernels have several turns."""
-        turns: dict[int, int] = {}
+    def _turns(self) -> list[int]:
+        """How many segments native code has before each one, as some kernels have several turns."""
+        turns = [1] * (self.segments[-1] + 1)
         for i, k in zip(self.segments, self.kernels):
-            if k is not None and i < at:
-                turns[i] = max(turns.get(i, 1), k.turns)
-        return sum(turns.values())
+            if k is not None:
+                turns[i] = max(turns[i], k.turns)
+        return [0, *accumulate(turns)]
 
     def _direct_outputs(self) -> dict[Value, int]:
         """The outputs that kernels may write where they are given: first output of its value, in its own shape."""

@@ -27,8 +27,6 @@ def kernel(n: Nest, target: Target) -> Kernel:
     """The kernel of a nest, by the contract generator or the nest generator."""
     if isinstance(n, Walk):
         return _of_parts(n, target) if n.laid.part else _of_rows(n, target)
-    if n.serial is not None:
-        return _generated(n, target)
     values: dict[Value, int] = {}
     key = target, *_shape(n, values)
     known = _known.get(key)
@@ -90,6 +88,7 @@ def _shape(n: Nest, values: dict[Value, int]) -> tuple[Any, ...]:
         tuple([(of(r.value), number[r.node]) for r in n.reductions]),
         tuple([(number[s.node], of(s.value), s.address) for s in n.stores]),
         tuple([(number[r.node], r.size) for r in n.runtime]),
+        None if n.serial is None else of(n.serial),
     )
 
 

@@ -86,7 +86,10 @@ class Points:
 
     def home(self, axes: frozenset[int], after: bool = False) -> Scope:
         """The outermost open scope in which these are known."""
-        return next(s for s in self.chain if axes <= s.axes and s.after >= after)
+        for s in self.chain:
+            if axes <= s.axes and s.after >= after:
+                return s
+        raise LookupError(f"no open scope knows {sorted(axes)}")
 
     def value(self, node: Node) -> Val:
         """The register of a node, computed where it belongs if it is not there yet."""

@@ -25,37 +25,57 @@ def segments(
     ``places``: the outputs that are written in place of inputs. ``home``: whose memory a value lies in.
     """
     numbers: list[int] = []
-    current: list[Kernel] = []
+    current = _Segment(places or {}, home)
     for k in kernels:
-        joins = k is not None and bool(current) and _joins(current, k, places or {}, home)
+        joins = k is not None and current.takes(k)
         numbers.append(numbers[-1] + (not joins) if numbers else 0)
         if not joins:
-            current = []
+            current = _Segment(places or {}, home)
         if k is not None:
-            current.append(k)
+            current.add(k)
     return numbers
 
 
-def _joins(segment: list[Kernel], k: Kernel, places: Mapping[Value, Value], home: Home) -> bool:
-    """May a kernel run in a segment, so that no chunk waits for another one?
+class _Segment:
+    """The kernels of a segment in the making.
 
-    It has as many chunks; what it reads of the segment's results, and what it overwrites that the segment reads, is of
-    the same chunk; and nothing is written in place of an input where an error may still come.
+    ``written``: what they write of each memory. ``replaced``: what they access and a kernel would overwrite that writes
+    a memory. ``places``, ``home``: as ``segments`` has them.
     """
-    if k.chunks != segment[0].chunks or k.alone or segment[0].alone:
-        return False
-    if any(s.value.kind in IN_PLACE and not _updates_own(segment, k, s, home) for s in k.nest.stores):
-        return False
-    read = {home(v): v for v, written in k.operands if not written}
-    if not all(
-        _is_local(a, k, v, read[home(v)]) for a in segment for v, written in a.operands if written and home(v) in read
-    ):
-        return False
-    writes = {home(v): v for v, written in k.operands if written}
-    if any(a.fails for a in segment) and not writes.keys().isdisjoint(places.values()):
-        return False
-    overwritten = [(a, v) for a in segment for v, _ in a.operands if places.get(v) in writes]
-    return all(_is_local(k, a, writes[places[v]], v) for a, v in overwritten)
+
+    def __init__(self, places: Mapping[Value, Value], home: Home) -> None:
+        self.kernels: list[Kernel] = []
+        self.places = places
+        self.home = home
+        self.written: dict[Value, list[tuple[Kernel, Value]]] = {}
+        self.replaced: dict[Value, list[tuple[Kernel, Value]]] = {}
+
+    def add(self, k: Kernel) -> None:
+        """Puts a kernel behind the others."""
+        self.kernels.append(k)
+        for v, written in k.operands:
+            if written:
+                self.written.setdefault(self.home(v), []).append((k, v))
+            if v in self.places:
+                self.replaced.setdefault(self.places[v], []).append((k, v))
+
+    def takes(self, k: Kernel) -> bool:
+        """May a kernel run in the segment, so that no chunk waits for another one?
+
+        It has as many chunks; what it reads of the segment's results, and what it overwrites that the segment reads, is
+        of the same chunk; and nothing is written in place of an input where an error may still come.
+        """
+        if not self.kernels or k.chunks != self.kernels[0].chunks or k.alone or self.kernels[0].alone:
+            return False
+        if any(s.value.kind in IN_PLACE and not _updates_own(self.kernels, k, s, self.home) for s in k.nest.stores):
+            return False
+        read = {self.home(v): v for v, written in k.operands if not written}
+        if not all(_is_local(a, k, v, read[own]) for own in read for a, v in self.written.get(own, ())):
+            return False
+        writes = {self.home(v): v for v, written in k.operands if written}
+        if any(a.fails for a in self.kernels) and not writes.keys().isdisjoint(self.places.values()):
+            return False
+        return all(_is_local(k, a, writes[own], v) for own in writes for a, v in self.replaced.get(own, ()))
 
 
 def _updates_own(segment: list[Kernel], k: Kernel, s: Store, home: Home) -> bool:
