@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 
-from flambeau.random import _bernoulli, _continuous, _integers, _native, _normal, _uniform
+from flambeau.random import _accepted, _bernoulli, _continuous, _counts, _gamma, _integers, _native, _normal, _uniform
 from flambeau.random._engine import PIECE, Engine
 
 Draw = Callable[[Engine, int], Any]
@@ -59,6 +59,61 @@ def test_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for found, expected in zip(native, drawn(DRAWS[name]), strict=True):
         assert found.dtype == expected.dtype
         assert found.tobytes() == expected.tobytes()
+
+
+def _spread(count: int) -> np.ndarray:
+    """Numbers of many sizes, zero among them."""
+    return np.where(np.arange(count) % 17 == 3, 0, np.exp(np.sin(np.arange(count)) * 4)).astype(np.float32)
+
+
+def _chances(count: int) -> np.ndarray:
+    return np.round(np.abs(np.cos(np.arange(count))), 2).astype(np.float32)
+
+
+ACCEPTED: dict[str, Draw] = {
+    "gamma": lambda e, n: _gamma.standard_gamma(e, _spread(n), "float32"),
+    "gamma float64": lambda e, n: _gamma.standard_gamma(e, _spread(n).astype(np.float64), "float64"),
+    "dirichlet": lambda e, n: _gamma.dirichlet(e, _spread(n)[None] + 1, "float32"),
+    "poisson": lambda e, n: _counts.poisson(e, _spread(n) * 3, "float32"),
+    "binomial": lambda e, n: _counts.binomial(e, np.floor(_spread(n) * 9), _chances(n), "float32"),
+    "binomial float64": lambda e, n: _counts.binomial(e, np.full(n, 90.0), _chances(n).astype(np.float64), "float64"),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_samples_that_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are Python's to the bit, and so is the state, wherever the uniforms that are drawn at a time run out."""
+    monkeypatch.setattr(_native, "_drawn", [_native.MANY])
+    monkeypatch.delenv("FLAMBEAU_EXECUTOR", raising=False)
+    _native._made.cache_clear()
+    if _native.sampler("poisson_value", 1, 100) is None:
+        pytest.skip("this processor has no fused multiply-adds")
+    turns = []
+    for native, largest in ((True, 1 << 15), (True, 24), (False, 0)):
+        if native:
+            monkeypatch.setattr(_accepted, "_LEAST", min(largest, 64))
+            monkeypatch.setattr(_accepted, "_LARGEST", largest)
+        else:
+            monkeypatch.setattr(_native, "sampler", lambda *_: None)
+        engine, found = Engine(5), []
+        for count in (1, 5, 40, 700):
+            found += [ACCEPTED[name](engine, count).tobytes(), engine.get_state()]
+        turns.append(found)
+    assert turns[0] == turns[2]
+    assert turns[1] == turns[2]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_shapes_that_are_no_shapes(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes below zero are not refused; infinite rates have an end."""
+    if not native:
+        monkeypatch.setattr(_native, "sampler", lambda *_: None)
+    engine = Engine(5)
+    least = float(np.finfo(np.float64).tiny)
+    found = _gamma.standard_gamma(engine, np.array([-0.5, -0.2, -0.7, -0.9, -1.0, -3.0]), "float64")
+    np.testing.assert_allclose(found, np.array([1.1245, 6.8335, *[least] * 4]), rtol=1e-4)
+    assert np.isinf(_gamma.standard_gamma(engine, np.full(6, np.inf), "float64")).all()
+    assert (_counts.poisson(engine, np.full(6, np.inf), "float64") == -(2.0**63)).all()
 
 
 def test_the_state_goes_back_and_forth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-from flambeau.random._engine import Doubles, Engine
-from flambeau.random._exact import cast, round_to, widen
+from flambeau.random._accepted import accepted
+from flambeau.random._engine import Engine
+from flambeau.random._exact import cast, widen
+from flambeau.random._samplers import BOOSTED, PLAIN, ZERO, gamma_value
 
 _THIRD = float(np.float32(1) / np.float32(3))
-_SQUEEZE = float(np.float32(0.0331))
 _TINY = {
     "float64": float(np.finfo(np.float64).tiny),
     "float32": float(np.finfo(np.float32).tiny),
@@ -21,11 +22,26 @@ _TINY = {
 
 def standard_gamma(engine: Engine, alpha: np.ndarray, dtype: str) -> np.ndarray:
     """One gamma variable of unit scale for each shape parameter of a flat array."""
-    with Doubles(engine) as draw:
-        values = [_sample_gamma(engine, draw, a, dtype) for a in widen(alpha, dtype).tolist()]
+    values = accepted(engine, gamma_value, *_parameters(widen(alpha, dtype).astype(np.float64), dtype))
     with np.errstate(under="ignore"):
-        result = widen(cast(np.array(values, np.float64), dtype), dtype)
+        result = widen(cast(values, dtype), dtype)
     return cast(np.fmax(result, result.dtype.type(_TINY[dtype])), dtype)
+
+
+def _parameters(alpha: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Those of ``gamma_value``, also of shapes below zero, which PyTorch does not refuse."""
+    small = alpha < 1.0
+    with np.errstate(all="ignore"):
+        power = _rounded(1.0 / alpha, dtype)
+        d = _rounded(np.where(small, _rounded(alpha + 1.0, dtype), alpha) - _THIRD, dtype)
+        c = 1.0 / np.sqrt(9.0 * d)
+    kind = np.where(small, BOOSTED, PLAIN)
+    kind[alpha == 0.0] = ZERO
+    return kind, power, d, np.where(d > 0.0, c, math.nan)
+
+
+def _rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    return widen(cast(values, dtype), dtype).astype(np.float64)
 
 
 def dirichlet(engine: Engine, alpha: np.ndarray, dtype: str) -> np.ndarray:
@@ -39,39 +55,6 @@ def dirichlet(engine: Engine, alpha: np.ndarray, dtype: str) -> np.ndarray:
 
 def _epsilon_below_one(dtype: str) -> float:
     return {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}[dtype]
-
-
-def _normal(engine: Engine, draw: Doubles) -> float:
-    """One serial normal, as :func:`flambeau.random._normal.serial_normal` makes them."""
-    cached, engine.cached_normal = engine.cached_normal, None
-    if cached is not None:
-        return cached
-    first, second = draw(), draw()
-    radius, angle = math.sqrt(-2.0 * math.log1p(-second)), 2.0 * math.pi * first
-    engine.cached_normal = radius * math.sin(angle)
-    return radius * math.cos(angle)
-
-
-def _sample_gamma(engine: Engine, draw: Doubles, alpha: float, dtype: str) -> float:
-    scale = 1.0
-    if alpha < 1.0:
-        if alpha == 0.0:
-            return 0.0
-        base = 1.0 - draw()
-        scale = math.pow(base, round_to(1.0 / alpha, dtype)) if alpha > 0.0 else math.nan
-        alpha = round_to(alpha + 1.0, dtype)
-    d = round_to(alpha - _THIRD, dtype)
-    c = 1.0 / math.sqrt(9.0 * d) if d > 0.0 else math.nan
-    while True:
-        x = _normal(engine, draw)
-        y = 1.0 + c * x
-        if y <= 0:
-            continue
-        v = y * y * y
-        u = 1.0 - draw()
-        square = x * x
-        if u < 1.0 - _SQUEEZE * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-            return scale * d * v
 
 
 def row_sums(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 
 MANY = 1 << 20  # numbers for which native code is fetched
 FEW_WORDS = 64  # which are had, or made into what takes NumPy few calls, as soon without native code
+FEW_SAMPLES = 1  # that Python draws until they are accepted sooner than native code is called
 _DEAR = frozenset(["between", "exponentials", "noise"])  # what takes NumPy many
 _drawn = [0]
 _UINT64, _INT64 = np.dtype(np.uint64).char, np.dtype(np.int64).char
@@ -48,6 +49,14 @@ def of_words(name: str, count: int, always: bool = False) -> Any:
     return _made(name, *_OF_WORDS[name]) if always or many and _worth(count) else None
 
 
+def sampler(name: str, parameters: int, count: int) -> Any:
+    """The ufunc of a function of ``_samplers``, over a state, uniforms, parameters and results; None for Python's."""
+    if sys.platform == "win32" or count <= FEW_SAMPLES or not _worth(64 * count):  # whose C library has no lgamma
+        return None
+    dtypes, elements = "d" * (parameters + 3), ",(m)" * (parameters + 1)
+    return _made(name, f"{dtypes}->d", f"(s),(n){elements}->()")
+
+
 def _worth(count: int) -> bool:
     """Have many numbers been drawn, or is what makes native code there already?"""
     _drawn[0] += count
@@ -72,5 +81,10 @@ def _text(name: str) -> str:
     """The loop of this name, whose author takes longer to import than the loop does to be found on the disk."""
     from flambeau.compiler.cpu.code_cache import default
 
+    if name.endswith("_value"):
+        from flambeau.random import _samplers
+        from flambeau.random._scalar_code import loop_text
+
+        return loop_text(getattr(_samplers, name))
     own = importlib.import_module("flambeau.random." + ("_words_text" if name in _OF_WORDS else "_native_text"))
     return getattr(own, name)(default().target)
