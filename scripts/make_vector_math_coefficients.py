@@ -164,6 +164,20 @@ def erfinv_slope(w: Number) -> Number:
     return mp.erfinv(x) / x if x else mp.sqrt(mp.pi) / 2
 
 
+def lgamma_without_zeros(x: Number) -> Number:
+    """log Γ(x) / ((x - 1) (x - 2))."""
+    near = next((k for k in (1, 2) if abs(x - k) < mpf(10) ** -40), 0)
+    if near:
+        return mp.digamma(near) * (1 if near == 2 else -1)
+    return mp.loggamma(x) / ((x - 1) * (x - 2))
+
+
+def sinc_pi_of_root(z: Number) -> Number:
+    """sin(π r) / (π r), r = sqrt(z)."""
+    return mp.sincpi(mp.sqrt(z))
+
+
+QUARTER = mpf("0.2500001")
 HALF_LN2 = mp.log(2) / 2 * (1 + mpf(2) ** -9)
 S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * (1 + mpf(2) ** -20)
 QUARTER_PI = mp.pi / 4 * (1 + mpf(2) ** -12)
@@ -270,6 +284,16 @@ def polynomials() -> list[Polynomial]:
             mpf("6.1") - ERFINV_TAIL,
             {"f64": 12},
         ),
+        Polynomial(
+            "lgamma",
+            lambda t: lgamma_without_zeros(t + 2),
+            lambda t: 1 / lgamma_without_zeros(t + 2),
+            -1,
+            1,
+            {"f64": 27},
+        ),
+        Polynomial("sin_pi", sinc_pi_of_root, lambda z: 1 / sinc_pi_of_root(z), 0, QUARTER, {"f64": 8}),
+        Polynomial("cos_pi", lambda z: mp.cospi(mp.sqrt(z)), lambda z: 1, 0, QUARTER, {"f64": 9}),
     ]
 
 

@@ -47,6 +47,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float, float]] = {
     "rsqrt": (lambda x: 1 / mp.sqrt(x), 0.0, 9.0),
     "reciprocal": (lambda x: 1 / x, -9.0, 9.0),
 }
+LATER = {
+    "lgamma": (lambda x: mp.log(abs(mp.gamma(x))), -20.0, 40.0),
+    "digamma": (mp.digamma, -20.0, 40.0),
+}  # drawn after all others
 POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt"}
 # The doubles nearest to multiples of pi/2, the edges of the two reductions, and large powers of two.
 ANGLES = [
@@ -80,7 +84,7 @@ def split(y: Any) -> tuple[float, float]:
 
 def unary(name: str) -> list[list[float]]:
     """The samples of a function of one argument."""
-    f, low, high = FUNCTIONS[name]
+    f, low, high = (FUNCTIONS | LATER)[name]
     rows = []
     for x in points(name, low, high):
         y = f(mpf(x))
@@ -116,6 +120,7 @@ def main() -> None:
     random.seed(0)
     golden = {name: unary(name) for name in FUNCTIONS} | {"pow": powers()}
     golden |= {name: points_of_the_plane(f) for name, f in {"atan2": mp.atan2, "hypot": mp.hypot}.items()}
+    golden |= {name: unary(name) for name in LATER}
     lines = ",\n".join(f"{json.dumps(k)}: [\n" + ",\n".join(map(json.dumps, v)) + "\n]" for k, v in golden.items())
     TARGET.write_text("{\n" + lines + "\n}\n")
 

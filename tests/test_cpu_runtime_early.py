@@ -262,3 +262,42 @@ def test_errors_come_before(threads: int) -> None:
         program.pool.join()
         assert (out == -1).all()
         index[[9, 17]] = 9, 7
+
+
+def test_small_programs_one_upon_the_other_wake_the_workers() -> None:
+    one, p, end = Chain([16, 16], 4, cost=1e5), pool(4), time.monotonic() + DEADLINE
+    p._set("alone", 1)
+    while p._get("alone"):
+        assert time.monotonic() < end
+        p._set("shunned", 0)
+        one.run()
+
+
+def test_small_programs_now_and_then_let_the_workers_sleep() -> None:
+    one = Chain([16, 16], 4, cost=1e5)
+    for _ in range(10):
+        time.sleep(0.005)
+        one.run()
+        assert one.program.pool._get("alone")
+        assert one.program.pool._get("missed") == 1e5
+
+
+@pytest.mark.skipif(machine.available_threads() < 2, reason="on one core no worker is awake while the caller is")
+def test_a_late_worker_in_a_small_program_is_charged() -> None:
+    """The caller takes the first chunk and a worker the second, which waits at a gate."""
+    total = Kernel(kernels.SUM, (Buffer(0), Buffer(1), Constant(4)))
+    gate = Segment((Kernel(kernels.GATE, (Buffer(2), Buffer(3))),), 1)
+    p, end, lost = pool(2), time.monotonic() + DEADLINE, 0
+    program = Executor([Segment((total,), 1, (gate,))], buffers=4, workspace=8, cost=1e5, pool=p)
+    a, sum_, flag, passed = np.arange(4, dtype=np.float32), np.zeros(1, np.float32), *np.zeros((2, 1), np.int64)
+    while lost <= 0:  # the caller may have been at the gate itself
+        assert time.monotonic() < end
+        p._set("credit", MOST_CREDIT)
+        p._set("shunned", 0)
+        flag[0] = 0
+        threading.Timer(0.005, flag.fill, (1,)).start()
+        Chain([16, 16], 2).run()
+        program.run_packed(program.pack(*[x.ctypes.data for x in (a, sum_, flag, passed)]))
+        assert sum_[0] == 6 and passed[0] == 1
+        lost = MOST_CREDIT - p._get("credit")
+    assert lost >= 1e9 * SPIN_SECONDS - 1e5

@@ -28,6 +28,11 @@ asleep waiting, the system has taken it away. What that costs goes off a `credit
 over adds what it left to do (nanoseconds, up to a limit); when it is used up, the workers are `shunned` by small
 programs for 1,000 runs. So where workers are seldom late they stay, and where they often are little is lost.
 
+Waking sleepers takes longer than they save in a small program. But such programs may come one upon the other, as the
+operators of somebody who looks at each result. What threads that were awake would have saved is `missed`; when that is
+as much as waking is worth, they are woken, and look for work between the programs that follow. A worker that is late in
+a small program is charged to the credit too.
+
 What stays the same while workers live: the number of threads, the floating-point control word. Everything else is
 written by the one thread inside `run`, which holds the mutex, and read by threads that own a chunk.
 """
@@ -78,11 +83,14 @@ FIELDS = {
     "handed": 856,
     "shunned": 864,
     "credit": 872,
+    "missed": 880,
+    "missed_at": 888,
     # the first error of the segment that is running
     "error_lock": 896,
     "error_order": 904,
     "error_code": 912,
     "error_value": 920,
+    "small": 928,
     # settings
     "threads": 1024,
     "spin": 1032,

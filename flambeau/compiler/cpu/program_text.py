@@ -198,9 +198,12 @@ pause:
 sleep:
   %alonep = @@alone
   %alone = load i64, ptr %alonep
-  %late = icmp ne i64 %alone, 0
+  %smallp = @@small
+  %small = load i64, ptr %smallp
+  %charged = or i64 %alone, %small
+  %late = icmp ne i64 %charged, 0
   br i1 %late, label %begin, label %fall
-begin: ; a worker that has all of a program is late
+begin: ; a worker that has all of a program, or a part of a small one, is late
   %since0 = load i64, ptr %since
   %first = icmp eq i64 %since0, 0
   br i1 %first, label %note, label %fall
@@ -262,6 +265,16 @@ keep:
   ret void
 }
 
+; Adds nanoseconds that workers have taken off the caller to the credit.
+define internal void @earn(ptr %st, i64 %gain) {
+  %creditp = @@credit
+  %credit = load i64, ptr %creditp
+  %sum = add i64 %credit, %gain
+  %more = call i64 @llvm.smin.i64(i64 %sum, i64 $most_credit)
+  store i64 %more, ptr %creditp
+  ret void
+}
+
 ; With the mutex held: the program that goes on without its caller comes to its end.
 define internal void @settle(ptr %st) {
 entry:
@@ -285,6 +298,34 @@ wait:
   br label %out
 out:
   ret void
+}
+
+; A program that others could take a little off has come while they sleep: are they woken, as much has been missed so
+; since the last pause?
+define internal i1 @miss(ptr %st, i64 %cost) noinline cold {
+entry:
+  %now = $clock
+  %atp = @@missed_at
+  %at = load i64, ptr %atp
+  store i64 %now, ptr %atp
+  %ticks = sub i64 %now, %at
+  %tickp = @@tick
+  %tick = load i64, ptr %tickp
+  %scaled = mul i64 %ticks, %tick
+  %since = lshr i64 %scaled, 20
+  %itself = mul i64 %cost, 2
+  %window = add i64 %itself, $spun
+  %soon = icmp ult i64 %since, %window
+  %missedp = @@missed
+  %before = load i64, ptr %missedp
+  %kept = select i1 %soon, i64 %before, i64 0
+  %sum = add i64 %kept, %cost
+  %coldp = @@cold_cost
+  %limit = load i64, ptr %coldp
+  %enough = icmp uge i64 %sum, %limit
+  %left = select i1 %enough, i64 0, i64 %sum
+  store i64 %left, ptr %missedp
+  ret i1 %enough
 }
 
 ; Runs a program: segments, steps with their ranges of chunks, patches of arguments and of the scratch address, cost,
@@ -315,9 +356,29 @@ entry:
   %cold = or i1 %asleep, %unstarted
   %coldp = @@cold_cost
   %hotp = @@hot_cost
-  %limitp = select i1 %cold, ptr %coldp, ptr %hotp
-  %limit = load i64, ptr %limitp
-  %pays = icmp uge i64 %cost, %limit
+  %shunnedp = @@shunned
+  %shunned = load i64, ptr %shunnedp
+  %trusted = icmp eq i64 %shunned, 0
+  %fewer = call i64 @llvm.usub.sat.i64(i64 %shunned, i64 1)
+  store i64 %fewer, ptr %shunnedp
+  %coldcost = load i64, ptr %coldp
+  %hotcost = load i64, ptr %hotp
+  %large = icmp uge i64 %cost, %coldcost
+  %gains0 = icmp uge i64 %cost, %hotcost
+  %gains = and i1 %gains0, %trusted
+  %asks0 = and i1 %cold, %gains
+  %asks1 = and i1 %asks0, %several
+  %little = xor i1 %large, true
+  %asks = and i1 %asks1, %little
+  %hot = xor i1 %cold, true
+  %hotpays = and i1 %gains, %hot
+  %pays0 = or i1 %large, %hotpays
+  br i1 %asks, label %ask, label %decide
+ask:
+  %called = call i1 @miss(ptr %st, i64 %cost)
+  br label %decide
+decide:
+  %pays = phi i1 [%pays0, %entry], [%called, %ask]
   %together = and i1 %pays, %several
   %parts = icmp ult i64 %early0, %count
   %workers = sub i64 %threads, 1
@@ -325,11 +386,6 @@ entry:
   %all = icmp uge i64 %resting, %workers
   %nobody = or i1 %all, %unstarted
   %leavep = @@leave_cost
-  %shunnedp = @@shunned
-  %shunned = load i64, ptr %shunnedp
-  %trusted = icmp eq i64 %shunned, 0
-  %fewer = call i64 @llvm.usub.sat.i64(i64 %shunned, i64 1)
-  store i64 %fewer, ptr %shunnedp
   %leavelimitp0 = select i1 %nobody, ptr %leavep, ptr %hotp
   %leavelimitp = select i1 %trusted, ptr %leavelimitp0, ptr %coldp
   %leavelimit = load i64, ptr %leavelimitp
@@ -388,6 +444,10 @@ prepare:
   %alone = xor i1 %together, true
   %alones = zext i1 %alone to i64
   store i64 %alones, ptr %alonep
+  %small = and i1 %together, %little
+  %smalls = zext i1 %small to i64
+  %smallp = @@small
+  store i64 %smalls, ptr %smallp
   %awake0 = xor i1 %nobody, true
   %awake = and i1 %awake0, %trusted
   %hands0 = and i1 %alone, %leaves
@@ -415,12 +475,8 @@ look:
   %ended = icmp eq i64 %finished, %target
   br i1 %ended, label %whole, label %leave
 leave:
-  %creditp = @@credit
-  %credit = load i64, ptr %creditp
   %gain = mul i64 %handeds, %rest
-  %sum = add i64 %credit, %gain
-  %more = call i64 @llvm.smin.i64(i64 %sum, i64 $most_credit)
-  store i64 %more, ptr %creditp
+  call void @earn(ptr %st, i64 %gain)
   %flyingp = @@flying
   store i64 1, ptr %flyingp
   call void @set_control(i64 %old)
@@ -428,6 +484,8 @@ leave:
   ret i64 -2
 whole:
   call void @wait_for(ptr %st, ptr %finishedp, i64 %target)
+  %saved = mul i64 %smalls, %cost
+  call void @earn(ptr %st, i64 %saved)
   call void @set_control(i64 %old)
   %order = load i64, ptr %orderp
   %failed = icmp ne i64 %order, -1

@@ -3,7 +3,7 @@
 ssa          LLVM lines from Python expressions
 formats      float32, float64, and float64 arithmetic for float32 results; exact sums and products
 exponential, logarithm, power, algebraic, trigonometric, inverse_trigonometric, inverse_hyperbolic,
-error_function, floating_remainder   the functions
+error_function, gamma_function, floating_remainder   the functions
 coefficients polynomials and constants, written by ``scripts/make_vector_math_coefficients.py``
 functions    their names, without what writes them
 emitter      what a code generator calls

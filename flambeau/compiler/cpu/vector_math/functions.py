@@ -43,6 +43,8 @@ FUNCTIONS: dict[str, Function] = {
     "erf": Function("error_function"),
     "erfc": Function("error_function", wide=True),
     "erfinv": Function("inverse_error_function", wide=True),
+    "lgamma": Function("gamma_function", wide=True, outlined=True),
+    "digamma": Function("gamma_function", wide=True, outlined=True),
     "pow": Function("power", arity=2),
     "hypot": Function("algebraic", arity=2, wide=True),
     "sqrt": Function("algebraic"),
