@@ -19,6 +19,8 @@ def idle_workers() -> Iterator[None]:
     threads = pool.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool.Pool, "start", lambda self: self._set("started", 1))
+        patch.setattr(running, "LEAST_REST", 0)
+        realisation.forget()
         pool.set_num_threads(3)
         p = pool.default()
         p.stop()

@@ -28,6 +28,7 @@ from flambeau.compiler.cpu.execute import Executable
 from flambeau.compiler.cpu.executor import KernelError
 from flambeau.compiler.cpu.pool import Pool
 from flambeau.compiler.ir import Function, Value
+from flambeau.compiler.pooled import pooled
 from flambeau.graph import realisation
 from flambeau.ops._table_rows import refuse_rows
 
@@ -456,7 +457,23 @@ def test_what_is_kept_is_known_by_living_arrays(native: None) -> None:
         gc.collect()
     gc.unfreeze()  # what is set aside is not listed
     kept = {id(a) for o in gc.get_objects() if type(o) is running.Outputs for a in o.kept}
-    assert running.pooled == kept
+    assert pooled == kept
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("part", [slice(None), slice(1, 3)])
+def test_inputs_that_are_outputs_are_copied_by_native_code(part: slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_execution, "tier", ["compiled"])
+    realisation.forget()
+    x = torch.arange(4.0) * 1
+    x.sum().item()
+    copied, doubled = x[part].clone(), x * 2
+    copied += 0
+    assert copied.tolist() == x[part].tolist() and doubled.tolist() == [0, 2, 4, 6]
+    ran = [p.cache for p in realisation.programs.values() if p.cache is not None]
+    assert ran and all(cache.whole is not None for cache in ran)
+    copied.add_(1)
+    assert x.tolist() == [0, 1, 2, 3]
 
 
 def test_nothing_is_replaced() -> None:

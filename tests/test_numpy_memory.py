@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 import flambeau as torch
+from flambeau import _execution
+from flambeau.compiler.pooled import pooled
+from flambeau.graph import realisation
+from flambeau.graph.epoch import threads
 
 ARRAYS: dict[str, Any] = {
     "owner": lambda: np.arange(12.0),
@@ -60,3 +64,76 @@ def test_adding_to_gradients_that_numpy_sees_one_after_the_other() -> None:
     for _ in range(2):
         loss().backward()
     assert all(np.allclose(g, e) for g, e in zip(seen, expected))
+
+
+# ---- what sharing costs, and when it ends
+
+
+def _rows(count: int = 4096) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
+    a = np.arange(2.0 * count, dtype=np.float32).reshape(count, 2)
+    return a, torch.from_numpy(a)
+
+
+GATHERS: dict[str, tuple[Any, Any]] = {
+    "tensor": (lambda x: x[torch.tensor([5, -1, 5])], lambda a: a[[5, -1, 5]]),
+    "list": (lambda x: x[[5, 7]], lambda a: a[[5, 7]]),
+    "matrix": (lambda x: x[torch.tensor([[5, 0], [9, 9]])], lambda a: a[np.array([[5, 0], [9, 9]])]),
+    "two": (lambda x: x[torch.tensor([5, 7]), torch.tensor([0, 1])], lambda a: a[[5, 7], [0, 1]]),
+    "column": (lambda x: x[:64][:, torch.tensor([1])], lambda a: a[:64][:, [1]]),
+    "mask": (lambda x: x[torch.arange(4096) > 4090], lambda a: a[4091:]),
+    "turned": (lambda x: x.t()[:, torch.tensor([3, 4])], lambda a: a.T[:, [3, 4]]),
+    "index_select": (lambda x: x.index_select(0, torch.tensor([3, 3])), lambda a: a[[3, 3]]),
+    "index_select of one": (lambda x: torch.index_select(x, 1, torch.tensor(1))[:3], lambda a: a[:3, [1]]),
+    "nothing": (lambda x: x[torch.empty(0, dtype=torch.int64)], lambda a: a[:0]),
+}
+
+
+@pytest.mark.parametrize("way", GATHERS)
+def test_few_rows_of_memory_that_numpy_sees(way: str) -> None:
+    a, x = _rows()
+    read, expected = GATHERS[way]
+    wanted = expected(a).copy()
+    y = read(x)
+    a[...] = 0
+    assert y.tolist() == wanted.tolist() and not x.any()
+    y += 1
+    assert not a.any()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_few_rows_are_gathered_without_a_copy_of_all() -> None:
+    a, x = _rows()
+    realisation.realise()
+    x[torch.tensor([1, 2])]
+    assert not threads.epoch.values
+    w = torch.from_numpy(a).requires_grad_()
+    w[torch.tensor([1, 2])].sum().backward()  # autograd sees it, so it is recorded
+    assert w.grad is not None and w.grad.sum() == 4
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_slice_is_copied_once_as_long_as_nobody_writes() -> None:
+    a, x = _rows(8)
+    realisation.realise()
+    y = x[2:4] * 1 + x[2:4] * 2
+    assert len(threads.epoch.values) == 1
+    a[2] = 100
+    z = x[2:4] * 1
+    assert len(threads.epoch.values) == 2
+    assert y.tolist() == [[12, 15], [18, 21]] and z.tolist() == [[100, 100], [6, 7]]
+
+
+@pytest.mark.usefixtures("native_code", "one_thread")
+def test_sharing_ends_with_the_array_though_a_program_keeps_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_execution, "tier", ["compiled"])
+    realisation.forget()
+    x = torch.arange(100.0) * 2
+    x.sum().item()
+    assert id(x._s.buf) in pooled
+    seen = x.numpy()
+    x += 1
+    assert x._s.shared and seen[1] == 3
+    del seen
+    assert not x._s.shared
+    x += 1
+    assert x[1].item() == 4

@@ -69,11 +69,12 @@ def _is_computed_of(a: Value, base: Value) -> bool:
 
 
 def apart(f: Function, count: int, generated: Callable[[Value], bool]) -> Function:
-    """The function whose first ``count`` outputs are values of their own, if they are generated at all."""
+    """The function whose first ``count`` outputs are values of their own, inputs as they are included, if such copies
+    are generated at all."""
     seen: set[Value] = set()
     again: list[int] = []
     for k, v in enumerate(f.outputs[:count]):
-        if v in seen and generated(v):
+        if (v in seen or v.kind == "input") and generated(_as_it_is(v)):
             again.append(k)
         seen.add(v)
     if again:
@@ -84,7 +85,11 @@ def apart(f: Function, count: int, generated: Callable[[Value], bool]) -> Functi
 
 
 def _copy(f: Function, a: Value) -> Value:
-    return f.define(Value("map", "cast", (a,), None, a.shape, a.dtype))
+    return f.define(_as_it_is(a))
+
+
+def _as_it_is(a: Value) -> Value:
+    return Value("map", "cast", (a,), None, a.shape, a.dtype)
 
 
 def _is_free(base: Value, uses: list[int], generated: Callable[[Value], bool]) -> bool:

@@ -48,6 +48,7 @@ class Epoch:
         "looks",
         "meta",
         "moved",
+        "parts",
         "pend",
         "placed",
         "released",
@@ -67,6 +68,7 @@ class Epoch:
         self.leaves: list[Storage] = []
         self.scalars: list[Any] = []
         self.values: dict[int, np.ndarray] = {}  # a leaf's value where it is not its storage's buffer
+        self.parts: dict[tuple[Storage, Any], tuple[Node, np.ndarray]] = {}  # leaves of memory that NumPy sees, by type
         self.pend: list[Storage] = []
         self.computed: list[Any] = []  # gradients of passes that were known
         self.placed: set[int] = set()  # ids of pending storages of which nobody read what was written (``placing``)
@@ -274,8 +276,13 @@ def _shared_part(x: TensorBase, s: Storage, epoch: Epoch) -> Node:
     """As ``_shared_leaf`` for a view: only what it sees is copied."""
     t = x._ty
     span = 1 + sum([(n - 1) * step for n, step in zip(t.shape, t.strides)]) if t.numel else 0
+    seen = s.seen[t.offset : t.offset + span]  # type: ignore[index]
+    known = epoch.parts.get((s, t))
+    if known is not None and _same_bytes(known[1], seen):
+        return known[0]
     node = _part_leaf(x, s, epoch)
-    epoch.values[len(epoch.leaves) - 1] = s.seen[t.offset : t.offset + span].copy()  # type: ignore[index]
+    copied = epoch.values[len(epoch.leaves) - 1] = seen.copy()
+    epoch.parts[s, t] = node, copied
     return node
 
 

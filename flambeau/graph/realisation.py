@@ -286,6 +286,7 @@ def _end(epoch: Epoch, live: list[Storage]) -> None:
     epoch.viewed.clear()
     epoch.leaves.clear()
     epoch.values.clear()
+    epoch.parts.clear()
     epoch.scalars.clear()
     epoch.placed.clear()
     epoch.ahead = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.flight import flights, land, landed
+from ..compiler.pooled import pooled
 from ..dtypes import dtype
 from .types import Ty, ty
 
@@ -87,7 +88,7 @@ class Storage:
         """May somebody write this memory through NumPy? Ends by itself when the last outside array dies."""
         if self.owner is None:
             return False
-        if self.owner is not Permanent and getrefcount(self.owner) <= OWN_REFERENCES:
+        if self.owner is not Permanent and getrefcount(self.owner) <= OWN_REFERENCES + (id(self.owner) in pooled):
             self.owner = None
             return False
         return True

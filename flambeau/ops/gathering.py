@@ -13,6 +13,7 @@ from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._immediate import picked, within
 from ._registry import at_version, call, export, forgetting, into, is_tensor, method, wrap_dim
+from ._shared_reads import gathered, is_costly
 from ._types import broadcast_shape
 from .creation import from_values, realised_tensor
 
@@ -258,6 +259,10 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     if d == 1 and input._ty.dtype.kind in "fiu":
         check_range(INDEX_SELECT, (input, index), d, index, d, RuntimeError, _DIM1_RANGE)
     check_range(INDEX_SELECT, (input, index), d, index, d, IndexError, "index out of range in self")
+    if out is None and input._s.owner is not None and input._ty.ndim:
+        t = _select_ty((input._ty, index._ty), d)
+        if is_costly(input, t.numel):
+            return gathered(input, (d,), [index.reshape(-1)], t)
     return into(call(INDEX_SELECT, (input, index), d), out, "index_select")
 
 

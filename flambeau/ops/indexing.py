@@ -34,6 +34,7 @@ from ._registry import (
     view_type,
     write_part,
 )
+from ._shared_reads import gathered, is_costly
 from ._signatures import type_name
 from ._types import broadcast_shape
 from .copying import COPY, FILL_TENSOR, dense
@@ -167,7 +168,12 @@ def _out_of_bounds(values: np.ndarray, k: int, n: int) -> IndexError:
 def index(x: Any, where: tuple[int, ...], idx: list[Any]) -> Any:
     """Elements at broadcast index tensors for the dimensions ``where``."""
     check_shapes(idx)
-    return call(INDEX[len(idx)], (x, *_checked(x, where, idx)), where)
+    idx = _checked(x, where, idx)
+    if x._s.owner is not None:
+        t = _type_at(x._ty, tuple([i._ty for i in idx]), where)
+        if is_costly(x, t.numel):
+            return gathered(x, where, idx, t)
+    return call(INDEX[len(idx)], (x, *idx), where)
 
 
 def check_shapes(idx: list[Any]) -> None:
@@ -346,7 +352,7 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
 def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> None:
     """Raises PyTorch's errors unless ``value`` may be put at the indices."""
     check_shapes(idx)
-    _check_value(value._ty, _index_shape(x._ty, tuple([i._ty for i in idx]), where))
+    _check_value(value._ty, _type_at(x._ty, tuple([i._ty for i in idx]), where).shape)
     if value._ty.dtype is not x._ty.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[x._ty.dtype]} for the "
@@ -355,9 +361,9 @@ def check_put(x: Any, where: tuple[int, ...], idx: list[Any], value: Any) -> Non
 
 
 @lru_cache(8192)
-def _index_shape(x: Ty, indices: tuple[Ty, ...], where: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of what is indexed."""
-    return _index_ty((x, *indices), where).shape
+def _type_at(x: Ty, indices: tuple[Ty, ...], where: tuple[int, ...]) -> Ty:
+    """The type of what is indexed."""
+    return _index_ty((x, *indices), where)
 
 
 def _check_value(value: Ty, target: tuple[int, ...]) -> None:

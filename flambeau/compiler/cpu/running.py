@@ -19,17 +19,18 @@ from ...dtypes import float32, float64, int64
 from .. import flight
 from .. import numpy as reference
 from ..ir import Function, Value
+from ..pooled import pooled
 from .allocation import empty, is_aligned
 from .between_runs import Arena, Keeper, address
 from .executor import Executor
+from .pool import HOT_COST
 
 if TYPE_CHECKING:
     from .execute import Executable
 
 Array = np.ndarray
 SPARE = 3  # buffers that an output keeps
-pooled: set[int] = set()  # the ids of arrays that some program's outputs keep, which is one more reference to each
-changes = [0]  # how often that was changed
+changes = [0]  # how often ``pooled`` was changed
 
 
 def replaced(olds: Sequence[Any], inputs: Sequence[Array]) -> dict[int, int]:
@@ -146,6 +147,7 @@ KNOWN, LISTED = _references()
 OUTSIDE = 2  # more to an array that a variable, ``olds``, the inputs and its storage know
 
 
+LEAST_REST = HOT_COST  # nanoseconds for which a run comes back early: native code does not for less
 AHEAD = -2  # whoever comes back with this output waits for none, and asks for all later
 LARGEST = float(np.finfo(np.float32).max)
 INTEGERS = 1 << 63
@@ -218,7 +220,7 @@ class Whole(Keeper):
         self.before = Before(native, inputs, outputs, self.places)
         self.early = early
         self.returns: dict[int | None, Early] = {
-            k: Early(native.returning(*at), done_by(early, at[0])) for k, at in early.items()
+            k: Early(native.returning(*at), done_by(early, at[0])) for k, at in early.items() if at[1] >= LEAST_REST
         }
 
     def run(
@@ -237,7 +239,7 @@ class Whole(Keeper):
             if flight.flights:
                 flight.land()
             self.scalars.write(scalars)
-            early = self.returns.get(wanted) if flight.enabled[0] else None
+            early = self.returns.get(wanted) if flight.enabled[0] and self.native.pool.threads > 1 else None
             return self._as_before(inputs, olds, early) or self._anew(inputs, olds, early)
 
     @property
