@@ -204,7 +204,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTION_FAMILY, *_SUBMODULES, *_LAZY_NAMES})
+    return sorted({*globals(), *_FUNCTION_FAMILY, *_SUBMODULES, *_LAZY_NAMES} - {"__dir__"})
 
 
 def is_tensor(obj: Any) -> bool:

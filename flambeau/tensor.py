@@ -31,6 +31,7 @@ from .ops import METHOD_FAMILY, METHODS, LaterMethod
 from .ops._layouts import channels_last_strides
 from .ops._overriding import copied, note_class, offer, plain, state
 from .ops._registry import c_name, requires_grad, version_of, view_edge
+from .ops._warned import warn_once
 
 REVERSED = (
     "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -349,12 +350,16 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return value.real
 
     def __float__(self) -> float:
+        if threads.epoch.grad and requires_grad(self):
+            warn_once("scalar")
         return float(self._real("double"))
 
     def __int__(self) -> int:
         return int(self._real("int64_t"))
 
     def __complex__(self) -> complex:
+        if threads.epoch.grad and requires_grad(self):
+            warn_once("scalar")
         return complex(self._one())
 
     def __index__(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import flambeau as torch
+from flambeau.ops import _warned
 from flambeau.utils.checkpoint import checkpoint_sequential
 
 EYE = torch.eye(3)
@@ -40,6 +41,18 @@ def test_warning(name: str) -> None:
         warnings.simplefilter("always")
         run()
     assert [text in str(w.message) and w.category is UserWarning and w.filename == __file__ for w in seen] == [True]
+
+
+def test_a_number_of_a_tensor_with_a_history_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_warned, "_given", set())
+    x = torch.ones(1, requires_grad=True)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with torch.no_grad():
+            assert float(x) == 1
+        assert int(x) == x.item() == float(x.detach()) == 1
+        assert float(x) == complex(x) == 1 and float(x * 2) == 2
+    assert [w.filename == __file__ and "Consider using tensor.detach()" in str(w.message) for w in seen] == [True]
 
 
 def test_nothing_is_lost_without_a_warning_being_due() -> None:

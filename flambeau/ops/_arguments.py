@@ -65,6 +65,11 @@ def is_number(x: Any) -> bool:
     return isinstance(x, (bool, int, float, complex, np.number))
 
 
+def is_sequence(x: Any) -> bool:
+    """Is this what Python calls a sequence (``PySequence_Check``)? Tensors and NumPy's numbers are none."""
+    return hasattr(type(x), "__getitem__") and not isinstance(x, (dict, np.generic, TensorBase))
+
+
 @twin
 def wrap_dim(dim: int, ndim: int) -> int:
     """A dimension counted from the front.

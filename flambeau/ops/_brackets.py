@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bool_, int32, int64, uint8
-from ._registry import is_tensor
+from ._registry import is_sequence, is_tensor
 from ._signatures import type_name
 from ._viewing import view
 from .creation import realised_tensor
@@ -33,22 +33,18 @@ def _items(index: Any) -> list[Any]:
     """The parts between the brackets."""
     if isinstance(index, tuple):
         return list(index)
-    if _is_sequence(index) and _counts_as_tuple(index):
-        warnings.warn(NESTED, stacklevel=4)
-        return list(index)
-    return [index]
+    if type(index) in BASIC or isinstance(index, np.ndarray) or not is_sequence(index) or len(index) >= LONGEST:
+        return [index]
+    parts = [index[i] for i in range(len(index))]
+    if not _counts_as_tuple(parts):
+        return [index]
+    warnings.warn(NESTED, stacklevel=4)
+    return parts
 
 
-def _counts_as_tuple(index: Any) -> bool:
-    """Is this a list of sequences, tensors, slices, ``None`` or ``...``, which NumPy once read as a tuple?"""
-    return len(index) < LONGEST and any(
-        i is None or i is Ellipsis or isinstance(i, (slice, np.ndarray)) or is_tensor(i) or _is_sequence(i)
-        for i in index
-    )
-
-
-def _is_sequence(i: Any) -> bool:
-    return isinstance(i, (list, tuple, range, str, bytes))
+def _counts_as_tuple(parts: list[Any]) -> bool:
+    """Are these sequences, tensors, slices, ``None`` or ``...``, whose list NumPy once read as a tuple?"""
+    return any(i is None or i is Ellipsis or isinstance(i, slice) or is_tensor(i) or is_sequence(i) for i in parts)
 
 
 def as_index(i: Any) -> Any:
@@ -60,7 +56,7 @@ def as_index(i: Any) -> Any:
     """
     if is_tensor(i):
         return i
-    if isinstance(i, (bool, np.bool_, np.ndarray)) or _is_sequence(i):
+    if isinstance(i, (bool, np.bool_)) or is_sequence(i):
         return _index_tensor(i)
     if hasattr(i, "__index__"):
         return int(i)

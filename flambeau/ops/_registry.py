@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..graph.fn import AccumulateGrad
 from ..graph.node import OUT, Operator
-from ._arguments import c_name, int_tuple, is_number, is_tensor, wrap_dim, wrap_dims
+from ._arguments import c_name, int_tuple, is_number, is_sequence, is_tensor, wrap_dim, wrap_dims
 from ._calling import HELD_BACK, call, fresh
 from ._histories import rebase, requires_grad, version_of, view_edge
 from ._listing import FUNCTIONS, METHODS, export, function, method
@@ -32,7 +32,8 @@ from ._writing import (
 __all__ = [
     "CAST", "FUNCTIONS", "HELD_BACK", "METHODS", "OUT", "AccumulateGrad", "Operator", "alias", "at_version",
     "begin_write", "c_name", "call", "call_inplace", "check_result", "creation_of", "export", "fit",
-    "forgetting", "fresh", "function", "int_tuple", "into", "into_flat", "is_known", "is_number", "is_tensor",
+    "forgetting", "fresh", "function", "int_tuple", "into", "into_flat", "is_known", "is_number",
+    "is_sequence", "is_tensor",
     "method", "packed", "rebase", "record_write", "renamed", "requires_grad", "seen_as", "version_of", "view",
     "view_edge", "view_inplace", "view_type", "views", "wrap_dim", "wrap_dims", "write", "write_part",
 ]  # fmt: skip

@@ -41,12 +41,26 @@ TEXTS = {
     "`window=torch.ones(n_fft, device=<device>)`.",
     "tensor": "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
     "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+    "list of arrays": "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting "
+    "the list to a single numpy.ndarray with numpy.array() before converting to a tensor.",
     "storage": "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only "
     "storage class. This should only matter to you if you are using storages directly.  To access UntypedStorage "
     "directly, use tensor.untyped_storage() instead of tensor.storage()",
+    "scalar": "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first.",
     "default type": "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
     "torch.set_default_dtype() and torch.set_default_device() as alternatives.",
 }
+
+
+_given: set[str] = set()
+
+
+def warn_once(name: str) -> None:
+    """Warns with the text of this name, the first time in a program."""
+    if name not in _given:
+        _given.add(name)
+        warn_of(name)
 
 
 def warn_of(name: str, *parts: str) -> None:

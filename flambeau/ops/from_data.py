@@ -33,7 +33,7 @@ from ..dtypes import (
 from ..graph.storage import Storage, flat_type
 from ..graph.tensor_base import new_tensor as tensor_over
 from ..graph.types import is_dense, like, ty
-from ._registry import function, is_number, is_tensor, method
+from ._registry import function, is_number, is_sequence, is_tensor, method
 from ._signatures import type_name
 from ._warned import warn_of
 from .creation import device_beside, empty, from_values, with_grad, without_memory
@@ -44,10 +44,6 @@ NOT_WRITABLE = (
     "writable before converting it to a tensor. This type of warning will be suppressed for the rest of this program."
 )
 MOST_DIMENSIONS = 128
-LIST_OF_ARRAYS = (
-    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a "
-    "single numpy.ndarray with numpy.array() before converting to a tensor."
-)
 
 
 @function()
@@ -169,7 +165,7 @@ def legacy_tensor(data: Any, dt: dtype) -> Any:
         return tensor(data, dtype=dt)
     if hasattr(type(data), "__index__") and not isinstance(data, (bool, np.ndarray)):
         return empty(index(data), dtype=dt)
-    if isinstance(data, (str, bytes)) or _is_sequence(data):
+    if isinstance(data, (str, bytes)) or is_sequence(data):
         return tensor(data, dtype=dt)
     raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
 
@@ -254,10 +250,12 @@ def _values(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     memory = _memory(data)
-    if memory is None:
-        return _one_by_one(data, wanted)
-    new = wanted or memory[1]
-    return np.array(_cast(*memory, new), new.compute), new
+    if memory is not None:
+        new = wanted or memory[1]
+        return np.array(_cast(*memory, new), new.compute), new
+    if type(data) is list and data and all([isinstance(item, np.ndarray) for item in data]):  # noqa: C419
+        warn_of("list of arrays")
+    return _of_alike(data, wanted) or _one_by_one(data, wanted)
 
 
 def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
@@ -270,6 +268,44 @@ def _memory(data: Any) -> tuple[np.ndarray, dtype] | None:
     if isinstance(data, np.ndarray):
         _need_layout(data)
     return np.asarray(data, dt.np), dt
+
+
+def _of_alike(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype] | None:
+    """Lists of lists of arrays of one shape, or of NumPy's numbers of one kind, which NumPy joins without looking at
+    elements one by one; None for all else, errors included."""
+    joined = _joined(data)
+    dt = None if joined is None else from_numpy_dtype(joined.dtype)
+    if joined is None or dt is None or joined.dtype != dt.np or dt.name == "uint64":
+        return None
+    if wanted is None or wanted is dt:
+        return np.array(joined, dt.compute), dt
+    if wanted.kind != "f" or dt.kind not in "biuf":
+        return None
+    return _cast(joined.astype(np.float64), float64, wanted), wanted  # as PyTorch reads numbers, as doubles
+
+
+def _joined(data: Any) -> np.ndarray | None:
+    shape = [len(data)] if type(data) in (list, tuple) else []
+    while type(data) in (list, tuple):
+        kinds = set(map(type, data))
+        kind = kinds.pop() if len(kinds) == 1 else None
+        if kind is np.ndarray:
+            return _joined_arrays(data, shape)
+        if kind is not None and issubclass(kind, np.generic):
+            return np.array(data).reshape(shape)
+        if kind not in (list, tuple) or len(set(map(len, data))) != 1:
+            return None
+        shape.append(len(data[0]))
+        data = list(chain.from_iterable(data))
+    return None
+
+
+def _joined_arrays(arrays: Any, shape: list[int]) -> np.ndarray | None:
+    first = arrays[0]
+    odd = [a for a in arrays if a.shape != first.shape or a.dtype != first.dtype]
+    if odd or not first.ndim or not first.size:
+        return None
+    return np.concatenate([a.reshape(-1) for a in arrays]).reshape([*shape, *first.shape])
 
 
 def _cast(a: np.ndarray, old: dtype, new: dtype) -> np.ndarray:
@@ -291,6 +327,8 @@ def _plain(data: Any) -> tuple[np.ndarray, dtype] | None:
     kind = type(data)
     if kind in _PLAIN:
         return _of_one_kind(data, [], _PLAIN[kind])
+    if kind is range and data:
+        return _of_one_kind(list(data), [len(data)], int64)
     if kind not in (list, tuple):
         return None
     shape = [len(data)]
@@ -320,8 +358,6 @@ def _of_one_kind(flat: Any, shape: list[int], dt: dtype) -> tuple[np.ndarray, dt
 
 
 def _one_by_one(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
-    if type(data) is list and data and all([isinstance(item, np.ndarray) for item in data]):  # noqa: C419
-        warnings.warn(LIST_OF_ARRAYS, stacklevel=4)
     shape = _shape(data)
     dt = _inferred(data) if wanted is None else wanted
     flat: list[Any] = []
@@ -332,15 +368,10 @@ def _one_by_one(data: Any, wanted: dtype | None) -> tuple[np.ndarray, dtype]:
     return (a if a.dtype == dt.compute else _cast(a, float64, dt)), dt
 
 
-def _is_sequence(x: Any) -> bool:
-    """As ``PySequence_Check``: tensors and NumPy's numbers are none."""
-    return hasattr(type(x), "__getitem__") and not (isinstance(x, (dict, np.generic)) or is_tensor(x))
-
-
 def _shape(data: Any) -> list[int]:
     """The lengths of the first element of the first element and so on."""
     shape: list[int] = []
-    while _is_sequence(data):
+    while is_sequence(data):
         shape.append(len(data))
         if len(shape) > MOST_DIMENSIONS:
             raise ValueError(f"too many dimensions '{type(data).__name__}'")
@@ -367,7 +398,7 @@ def _inferred(data: Any) -> dtype:
         return int64 if isinstance(data, int) and not isinstance(data, bool) else weak_dtype(data)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    if not _is_sequence(data):
+    if not is_sequence(data):
         raise RuntimeError(f"Could not infer dtype of {type_name(data)}")
     found: dtype | None = None
     for item in data:

@@ -204,6 +204,8 @@ def binary_cross_entropy_with_logits(
 ) -> Any:  # fmt: skip
     """``binary_cross_entropy`` of ``sigmoid(input)`` without overflow; ``pos_weight`` multiplies the positive part.
 
+    The result has the target's dtype, as in PyTorch, which computes it in a copy of the target.
+
     Raises:
         ValueError: input and target have different shapes.
     """
@@ -216,7 +218,10 @@ def binary_cross_entropy_with_logits(
     weights = [w for w in (weight, pos_weight) if w is not None]
     if pos_weight is not None:
         broadcast_shape(pos_weight._ty.shape, target._ty.shape)
-    return BCE_LOGITS(input, target, code, *weights, params=(weight is not None, pos_weight is not None))
+    given = (weight is not None, pos_weight is not None)
+    if input._ty.dtype is target._ty.dtype and all(w._ty.dtype is target._ty.dtype for w in weights):
+        return BCE_LOGITS(input, target, code, *weights, params=given)
+    return reduced(BCE_LOGITS(input, target, 0, *weights, params=given).to(target._ty.dtype), code)
 
 
 # ---- the others
