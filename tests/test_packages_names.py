@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 import flambeau as torch
-from flambeau import ao, distributed
+from flambeau import _ops, ao, distributed
 from flambeau.amp.grad_scaler import OptState
+from flambeau.nn.parallel import _functions
 from flambeau.utils import _contextlib, _foreach_utils, _python_dispatch, _pytree
 from flambeau.utils.data.iterators import SingleProcessIterator
 from flambeau.utils.data.processes import MultiProcessIterator
@@ -19,6 +20,15 @@ from flambeau.utils.data.processes import MultiProcessIterator
 def test_configuration_in_words() -> None:
     assert "flambeau" in torch.__config__.show() and "USE_MKL" not in torch.__config__.show()
     assert f": {torch.get_num_threads()}\n" in torch.__config__.parallel_info()
+
+
+def test_old_switches_and_the_private_name_of_the_operators() -> None:
+    switches = torch.utils.backcompat.broadcast_warning, torch.utils.backcompat.keepdim_warning
+    assert [s.enabled for s in switches] == [False, False]
+    switches[0].enabled = True
+    assert switches[0].get_enabled() and not switches[1].get_enabled()
+    switches[0].set_enabled(False)
+    assert _ops.ops.aten is torch.ops.aten and isinstance(torch.ops.aten.add.Tensor, _ops.OpOverload)
 
 
 # ---- what is known and cannot be used
@@ -31,6 +41,7 @@ def test_configuration_in_words() -> None:
         (lambda: distributed.fsdp.fully_shard(None), NotImplementedError, "one process"),
         (lambda: distributed.fsdp.MixedPrecisionPolicy(), NotImplementedError, "one process"),
         (lambda: distributed.rpc.init_rpc("a"), NotImplementedError, "one process"),
+        (lambda: _functions.Broadcast.apply([0], torch.ones(2)), AssertionError, "for CPU tensors"),
         (lambda: distributed.nn.all_reduce(None), ValueError, "process group has not been initialized"),
         (lambda: ao.quantization.ObserverBase(), NotImplementedError, "ObserverBase"),
         (lambda: torch.Stream(), NotImplementedError, "accelerator"),
