@@ -124,7 +124,7 @@ _default = [float32]
 
 def from_numpy_dtype(d: np.dtype) -> dtype | None:
     """The dtype that stores NumPy's ``d``, or None."""
-    return _FROM_NUMPY.get(d.newbyteorder("="))
+    return _FROM_NUMPY.get(d) or _FROM_NUMPY.get(d.newbyteorder("="))
 
 
 def get_default_dtype() -> dtype:

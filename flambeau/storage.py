@@ -181,17 +181,20 @@ class UntypedStorage:
         return False
 
     def resizable(self) -> bool:
-        """True: ``resize_`` works."""
-        return True
+        """Does ``resize_`` work? Not for memory that NumPy has seen."""
+        return self._s.notes is None or not self._s.notes.outside
 
     def resize_(self, size: int) -> Any:
         """Another number of elements; new ones are zero.
 
         Raises:
             ValueError: a negative number.
+            RuntimeError: NumPy has seen the memory.
         """
         if size < 0:
             raise ValueError(f"a storage cannot have {size} elements")
+        if not self.resizable():
+            raise RuntimeError("Trying to resize storage that is not resizable")
         old = self._writable()
         new = np.zeros(size, old.dtype)
         new[: old.size] = old[:size]

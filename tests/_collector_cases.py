@@ -218,7 +218,8 @@ def at_the_exit_what_is_remembered_goes_without_a_collection() -> None:
 
 def at_the_exit_nodes_that_were_completed_at_once_go_too() -> None:
     x = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
-    seen = torch.from_numpy(np.ones(3, np.float32)) * 2  # from here on histories are completed at once
+    ones = np.ones(3, np.float32)
+    seen = torch.from_numpy(ones) * 2  # from here on histories are completed at once
     values, at = x.sort()
     (values * values).sum().backward()
     assert x.grad is not None

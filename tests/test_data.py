@@ -477,3 +477,35 @@ def test_the_order_is_that_of_the_argument_whatever_the_attribute_shows() -> Non
 
     for shuffle in (False, True):
         assert len(Loader([1, 2, 3], shuffle=shuffle).sampler) == 3
+
+
+ROWS: dict[str, Any] = {
+    "rows": lambda x: [x[3], x[0], x[3]],
+    "rows within": lambda x: [x[3, 1], x[0, 1]],
+    "elements": lambda x: [x[1, 1, 1], x[2, 0, 0]],
+    "columns": lambda x: [x[:, 0], x[:, 1]],
+    "turned": lambda x: [x[1].t(), x[0].t()],
+    "pieces between rows": lambda x: [x.reshape(-1)[1:4], x.reshape(-1)[3:6]],
+    "expanded": lambda x: [x[0, 0].expand(2, 3)] * 2,
+    "no elements": lambda x: [x[0, :0], x[1, :0]],
+    "of two tensors": lambda x: [x[0], (x + 0)[1]],
+    "pending": lambda x: [x[0] + 1, x[1] + 1],
+}
+
+
+@pytest.mark.parametrize("dt", [torch.float32, torch.bfloat16, torch.int64, torch.complex64])
+@pytest.mark.parametrize("way", ROWS)
+def test_parts_of_one_tensor_are_collated_as_others(way: str, dt: torch.dtype) -> None:
+    x = torch.arange(24).reshape(4, 2, 3).to(dt)
+    x.tolist()
+    parts = ROWS[way](x)
+    found = data.default_collate(parts)
+    assert found.dtype is dt and found.tolist() == [p.tolist() for p in parts]
+    found += 1
+    assert x.reshape(-1)[5] == 5
+
+
+def test_parts_that_want_gradients_are_stacked_for_autograd() -> None:
+    w = torch.ones(3, 2, requires_grad=True)
+    data.default_collate([w[0], w[2], w[2]]).sum().backward()
+    assert w.grad is not None and w.grad.tolist() == [[1, 1], [0, 0], [2, 2]]

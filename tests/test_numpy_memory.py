@@ -137,3 +137,45 @@ def test_sharing_ends_with_the_array_though_a_program_keeps_the_memory(monkeypat
     assert not x._s.shared
     x += 1
     assert x[1].item() == 4
+
+
+FORMS: dict[str, Any] = {
+    "rows": lambda a: a,
+    "turned": lambda a: a.T,
+    "part": lambda a: a[1:, 2:],
+    "every second": lambda a: a[::2, 1],
+    "one row": lambda a: a[2:3],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sharing_of_an_array_ends_with_its_last_view(form: str) -> None:
+    a = np.arange(24.0).reshape(4, 6)
+    seen = FORMS[form](a)
+    x = torch.from_numpy(seen)
+    assert x._s.shared and list(x.stride()) == [s // 8 for s in seen.strides]
+    x += 1
+    assert seen.tolist() == x.tolist()
+    del a
+    assert x._s.shared
+    del seen
+    assert not x._s.shared
+    before = x.tolist()
+    x *= 2
+    assert x.tolist() == (2 * np.array(before)).tolist()
+
+
+def test_memory_of_others_is_shared_for_good() -> None:
+    memory = bytearray(np.arange(4.0).tobytes())
+    x = torch.from_numpy(np.frombuffer(memory, np.float64))
+    memory[:8] = np.float64(7).tobytes()
+    assert x._s.shared and x.tolist() == [7, 1, 2, 3]
+
+
+def test_numbers_of_numpy_become_integers_only_if_python_can_make_them_some() -> None:
+    for x in (np.float32(0.5), np.bool_(True), np.complex64(1)):
+        with pytest.raises(TypeError, match=r"'numpy\.\w+' object cannot be interpreted as an integer"):
+            torch.tensor(x, dtype=torch.int64)
+    assert torch.tensor(np.float64(2.5), dtype=torch.int64) == 2
+    assert torch.tensor(np.bool_(True), dtype=torch.bool).dtype is torch.bool
+    assert torch.tensor(np.uint8(7), dtype=torch.int64) == 7

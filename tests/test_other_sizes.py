@@ -141,7 +141,8 @@ def test_a_batch_as_large_as_a_layer_is_planned_by_itself(in_first_tier: None) -
 def test_sizes_that_a_plan_holds_are_no_others(in_both: dict[str, int]) -> None:
     # The plan of a loss holds how many classes there are.
     for classes, n in ((3, 20), (3, 24), (5, 26), (7, 26), (3, 28)):
-        x, y = [torch.from_numpy(a) for a in (np.linspace(-1, 1, n * classes).reshape(n, -1), np.arange(n) % classes)]
+        held = np.linspace(-1, 1, n * classes).reshape(n, -1), np.arange(n) % classes  # memory that is no parameter's
+        x, y = map(torch.from_numpy, held)
         x.requires_grad_()
         passed([x], F.cross_entropy(x, y))
     assert in_both["again"] == 1

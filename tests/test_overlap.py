@@ -134,7 +134,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "tolist": lambda x: x.tolist(),
     "item": lambda x: x[3, 4].item(),
     "repr": repr,
-    "iteration": lambda x: [float(v) for v in x[0]],
+    "iteration": lambda x: [float(v) for v in x.detach()[0]],
     "dlpack": lambda x: np.from_dlpack(x.detach()),
     "storage": lambda x: x.untyped_storage().tolist(),
     "storage element": lambda x: x.untyped_storage()[5],

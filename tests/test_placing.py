@@ -414,7 +414,7 @@ def test_arrays_are_copied_as_their_lists_are(source: str, target: Any) -> None:
     same = torch.tensor(a.tolist(), dtype=target or given.dtype)
     assert given.dtype is same.dtype and torch.equal(given, same)
     assert torch.tensor(a.T, dtype=target).tolist() == same.T.tolist()
-    assert torch.tensor(a[0, 1], dtype=target).shape == torch.tensor(np.array(a[0, 1]), dtype=target).shape == ()
+    assert torch.tensor(a[0, 1]).shape == torch.tensor(np.array(a[0, 1]), dtype=target).shape == ()
     assert torch.tensor(a[:0], dtype=target).shape == (0, 3)
     a[0, 0] = 1
     assert given[0, 0] == 0

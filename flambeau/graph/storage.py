@@ -99,8 +99,9 @@ class Storage:
         References to its owner tell who sees it only if all arrays between the two have the owner as their base:
         another array's memory, which ``as_strided`` reaches through a helper, counts as visible for good.
         """
-        if self.notes is not None:
-            self.notes.checked = None
+        notes = self.note()
+        notes.checked = None
+        notes.outside = True
         owner: Any = self.raw
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
@@ -110,12 +111,13 @@ class Storage:
 class Notes:
     """What is known of a storage that was written in place or shared."""
 
-    __slots__ = ("checked", "forms", "kept", "parted", "source", "token", "written")
+    __slots__ = ("checked", "forms", "kept", "outside", "parted", "source", "token", "written")
 
     def __init__(self) -> None:
         self.checked: Any = None  # the buffer whose values were last looked at, for what, and what came of it
         self.forms: dict[Any, int] | None = None  # how many of what follows its gradients were new (``ops.new_forms``)
         self.kept: Any = None  # the node of its leaf, if it keeps it from epoch to epoch
+        self.outside = False  # has NumPy ever seen it? Then it never becomes longer
         self.token = 0  # what ``w`` is while that node stands for the value
         self.parted = -1  # the last epoch in which part of it was a leaf
         self.source: Any = None  # what a shared storage's last leaf held

@@ -241,13 +241,17 @@ def _refuse_dimensions() -> None:
 
 
 def _sweep() -> None:
-    """Drops the types that nobody holds: a loop over the rows of a matrix makes one for each row."""
-    _hiding.show()
+    """Drops the types that nobody holds: a loop over the rows of a matrix makes one for each row.
+
+    Without views and leaves they are in no cycle, so they may stay hidden from the collector.
+    """
     for t in list(_types.values()):
         t.views.clear()
-    for key in list(_types):
+    hidden = _hiding.hidden
+    for at, key in enumerate(list(_types)):
         if _references(_types, key) <= _UNHELD and not _types[key].leaves:
             del _types[key]
+            _hiding.hidden -= at < hidden
     _limit[0] = max(_MANY, 2 * len(_types))
 
 
@@ -338,11 +342,23 @@ def integers_type(t: Ty, index: Any) -> Ty | None:
     known = t.views.get(index)
     if known is None:
         items: Any = index if type(index) is tuple else (index,)
-        if not 0 < len(items) <= t.ndim or not all([-n <= i < n for i, n in zip(items, t.shape)]):  # noqa: C419
+        if not 0 < len(items) <= t.ndim:
             return None
-        offset = t.offset + sum([i % n * step for i, n, step in zip(items, t.shape, t.strides)])
-        first = ty(t.shape[len(items) :], t.dtype, t.strides[len(items) :])
-        known = t.views[index] = lazily(beside(first, t).moved(offset), t.lazy)
+        offset = t.offset
+        for i, n, step in zip(items, t.shape, t.strides):
+            if not -n <= i < n:
+                return None
+            offset += (i if i >= 0 else i + n) * step
+        known = t.views[index] = _within(t, len(items)).moved(offset)
+    return known
+
+
+def _within(t: Ty, count: int) -> Ty:
+    """The type of what the first so many dimensions count, at the beginning of memory."""
+    key = "within", count
+    known = t.views.get(key)
+    if known is None:
+        known = t.views[key] = lazily(beside(ty(t.shape[count:], t.dtype, t.strides[count:]), t), t.lazy)
     return known
 
 

@@ -74,13 +74,18 @@ def tensor(
 
 
 def _at_once(data: Any, wanted: dtype | None) -> Any:
-    """The tensor of an array, or of a list of numbers of one kind; None for all else, which takes longer."""
-    if type(data) is np.ndarray:
+    """The tensor of an array, a number or a list of numbers of one kind; None for all else, which takes longer."""
+    kind = type(data)
+    if kind is np.ndarray:
         return _of_array(data, wanted)
-    return _of_numbers(data, wanted) if type(data) is list else None
+    if kind is list:
+        return _of_numbers(data, wanted, (len(data),))
+    if kind is float or kind is int:
+        return _of_numbers([data], wanted, ())
+    return _of_numpy_number(data, wanted) if isinstance(data, np.generic) else None
 
 
-def _of_numbers(data: list[Any], wanted: dtype | None) -> Any:
+def _of_numbers(data: list[Any], wanted: dtype | None, shape: tuple[int, ...]) -> Any:
     """A tensor of Python's integers or floats, where NumPy's conversion is PyTorch's; None for all else."""
     kinds = set(map(type, data))
     if kinds == _INTEGERS:
@@ -91,14 +96,16 @@ def _of_numbers(data: list[Any], wanted: dtype | None) -> Any:
         return None
     if new is not old and new is not float32:
         return None
+    at_once = not shape and old is float64 and -LARGE <= data[0] <= LARGE  # a number that float32 holds
     try:
-        a = np.array(data, old.np)
+        a = np.array(data, new.np if at_once else old.np)
     except OverflowError:
         return None
-    t = ty(a.shape, new)
-    return tensor_over(Storage.of(t, None, a if new is old else _cast(a, old, new)), t)
+    t = ty(shape, new)
+    return tensor_over(Storage.of(t, None, a if new is old or at_once else _cast(a, old, new)), t)
 
 
+LARGE = 1e38
 _INTEGERS, _FLOATS = {int}, {float}
 
 
@@ -112,6 +119,14 @@ def _of_array(a: np.ndarray, wanted: dtype | None) -> Any:
         return None
     t = ty(a.shape, new)
     return tensor_over(Storage.of(t, None, a.reshape(-1).astype(new.np)), t)
+
+
+def _of_numpy_number(x: np.generic, wanted: dtype | None) -> Any:
+    """As ``_of_array`` for one of NumPy's numbers, which becomes an integer only if Python can make it one."""
+    if wanted is not None and wanted.kind in "uib" and not isinstance(x, (float, complex)):
+        if wanted is not bool_ or not isinstance(x, np.bool_):
+            index(x)  # type: ignore[arg-type]
+    return _of_array(np.asarray(x), wanted)
 
 
 @function()
@@ -182,6 +197,9 @@ def from_numpy(ndarray: np.ndarray) -> Any:
         ValueError: the array has negative strides, or not the machine's order of bytes.
     """
     a = ndarray
+    x = _on_rows(a)
+    if x is not None:
+        return x
     if not isinstance(a, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(a).__name__})")
     dt = _array_dtype(a.dtype)
@@ -196,16 +214,43 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     return sharing(a, dt)
 
 
-def sharing(a: np.ndarray, dt: dtype) -> Any:
-    """A tensor on the memory of an array whose strides are whole elements."""
-    strides = tuple(s // a.itemsize for s in a.strides)
-    t = ty(a.shape, dt, strides)
-    span = 0 if not t.numel else 1 + sum((n - 1) * s for n, s in zip(a.shape, strides))
-    flat = np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
-    whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
-    s = Storage.of(whole, None, flat)
+def _on_rows(a: Any) -> Any:
+    """``from_numpy`` of an array that lies row by row; None for all else, which takes longer."""
+    if type(a) is not np.ndarray or not a.flags.carray or not a.dtype.isnative:
+        return None
+    dt = from_numpy_dtype(a.dtype)
+    if dt is None or 0 in a.shape or 1 in a.shape:  # whose strides may be any
+        return None
+    t = ty(a.shape, dt)
+    s = Storage.of(t, None, a.reshape(-1))
     s.share()
     return tensor_over(s, t)
+
+
+def sharing(a: np.ndarray, dt: dtype) -> Any:
+    """A tensor on the memory of an array whose strides are whole elements."""
+    strides = tuple([s // a.itemsize for s in a.strides])
+    t = ty(a.shape, dt, strides)
+    span = 0 if not t.numel else 1 + sum([(n - 1) * s for n, s in zip(a.shape, strides)])
+    whole = t if is_dense(a.shape, strides) else flat_type(span, dt)
+    s = Storage.of(whole, None, _flat(a, span))
+    s.share()
+    return tensor_over(s, t)
+
+
+def _flat(a: np.ndarray, span: int) -> np.ndarray:
+    """The elements from the first of an array to its last, ``span`` of them, as they lie in memory.
+
+    If another array owns the memory, and without gaps, that becomes the base, so that its references tell who sees it.
+    """
+    owner: Any = a
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    own = owner if owner.flags.c_contiguous else owner.T
+    if not own.flags.c_contiguous or owner.base is not None or not span:
+        return np.lib.stride_tricks.as_strided(a, (span,), (a.itemsize,))
+    begin = a.__array_interface__["data"][0] - own.__array_interface__["data"][0]
+    return np.ndarray((span,), a.dtype, own, begin)
 
 
 def _array_dtype(d: np.dtype) -> dtype:

@@ -271,6 +271,10 @@ def getitem(self: Any, index: Any) -> Any:
         x = _at_integers(self, index)
         if x is not None:
             return x
+    elif type(index) is slice and self._ty.ndim:
+        at = _slice_at(0, self._ty.shape[0], index)
+        if at is not None:
+            return view(at[0], self, at[1])
     mask = _mask_of(self._ty, index)
     if mask is not None:
         return _gathered(self, places(mask))

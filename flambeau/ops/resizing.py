@@ -59,7 +59,7 @@ def _resize(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         return
     new = lazily(ty(shape, t.dtype, strides, t.offset), t.lazy)
     grows = (new.numel + t.offset) * t.dtype.itemsize > s.ty.numel * s.ty.dtype.itemsize
-    if grows and s.shared:
+    if grows and s.notes is not None and s.notes.outside:
         raise RuntimeError("Trying to resize storage that is not resizable")
     refuse_inference_write(s)
     complete_all()

@@ -11,7 +11,11 @@ import numpy as np
 
 import flambeau as torch
 
-from ....ops.creation import from_values
+from ....graph.realisation import realised
+from ....graph.storage import Storage
+from ....graph.types import Ty
+from ....ops._histories import requires_grad
+from ....ops.creation import from_values, realised_tensor
 
 CollateMap = dict[Any, Callable[..., Any]]
 
@@ -122,23 +126,41 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
                 f"Batches of {what} tensors are not currently supported by the default collate_fn; "
                 "please provide a custom collate_fn to handle them appropriately."
             )
-    arrays = _values_at_hand(batch)
-    return torch.stack(batch, 0) if arrays is None else from_values(np.stack(arrays), first.dtype)
+    found = _stacked(batch)
+    return torch.stack(batch, 0) if found is None else found
 
 
-def _values_at_hand(batch: Any) -> list[np.ndarray] | None:
-    """The values of tensors that need no computing; None if some do, or if stacking is not just copying.
+def _stacked(batch: Any) -> Any:
+    """Tensors that need no computing, stacked; None if some do, or if stacking is not just copying.
 
     A recorded `stack` would be a program of its own for each batch: what it reads is at other places every time.
     """
     first = batch[0]
-    if not hasattr(first, "_numpy") or first.is_complex():
+    if type(first) is not torch.Tensor or first.is_complex():
         return None
+    s, t = first._s, first._ty
+    one = True  # are they parts of one memory?
     for x in batch:
-        plain = type(x) is torch.Tensor and x.dtype == first.dtype and x.shape == first.shape
-        if not plain or x.requires_grad or x._s.pending:
+        u = x._ty if type(x) is torch.Tensor else None
+        if u is None or u.dtype is not t.dtype or u.shape != t.shape or x._s.pending or requires_grad(x):
             return None
-    return [x._numpy() for x in batch]
+        one = one and x._s is s
+    rows = _rows_of_one(s, [x._ty for x in batch]) if one else None
+    return from_values(np.stack([x._numpy() for x in batch]), t.dtype) if rows is None else rows
+
+
+def _rows_of_one(s: Storage, types: list[Ty]) -> Any:
+    """Parts of one memory of one shape, gathered as rows of a matrix; None if they do not lie like that."""
+    t = types[0]
+    size = t.numel
+    if not size or not t.contiguous or t.stored is not s.ty.dtype:
+        return None
+    if not all([u.strides == t.strides and not u.lazy and u.offset % size == 0 for u in types]):  # noqa: C419
+        return None
+    memory = realised(s)
+    table = memory[: len(memory) // size * size].reshape(-1, size)
+    found = table.take([u.offset // size for u in types], axis=0)
+    return realised_tensor(found.reshape(len(types), *t.shape), t.dtype)
 
 
 def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
