@@ -9,12 +9,13 @@ from typing import Any
 import flambeau as torch
 
 from .device import chosen, device, set_default
+from .ops import _warned
 from .ops.creation import fill_undefined
 
 _LEVELS = ("default", "warn", "error")
 _PRECISIONS = ("highest", "high", "medium")
 _deterministic: dict[str, Any] = {"level": 0, "fill": True}
-_state: dict[str, Any] = {"warn always": False, "precision": "highest", "interop": None}
+_state: dict[str, Any] = {"precision": "highest", "interop": None}
 
 
 def _need(name: str, what: str, kind: type, value: Any) -> None:
@@ -142,14 +143,15 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether PyTorch repeats warnings that it gives once a process; flambeau leaves that to Python's filters."""
+    """Whether PyTorch repeats warnings that it gives once a process; flambeau leaves most of these to Python's
+    filters."""
     _need("setWarnOnlyOnce", "expects", bool, b)
-    _state["warn always"] = b
+    _warned.repeating[0] = b
 
 
 def is_warn_always_enabled() -> bool:
     """What ``set_warn_always`` was given."""
-    return _state["warn always"]
+    return _warned.repeating[0]
 
 
 def get_float32_matmul_precision() -> str:

@@ -701,6 +701,10 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if self._ty.lazy:
             bit = "conjugate" if self._ty.lazy & CONJ else "negative"
             raise BufferError(f"Can't export tensors with the {bit} bit set")
+        if self._ty.dtype is dtypes.bfloat16:
+            from .ops.sharing import brain_capsule
+
+            return brain_capsule(self)
         return self.numpy().__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:

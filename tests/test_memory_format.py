@@ -85,3 +85,9 @@ def test_row_major_results() -> None:
     x = torch.ones(5, 3).t().contiguous().t()
     assert torch.cross(x, x, dim=1).stride() == torch.renorm(x, 2, 0, 1.0).stride() == (3, 1)
     assert torch.mvlgamma(x + 3, 2).stride() == (3, 1) and torch.view_copy(x, [15]).tolist() == [1.0] * 15
+
+
+def test_rolled_images_keep_their_layout() -> None:
+    x = torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert x.roll(1, 2).stride() == x.roll((1, 2), (2, 3)).stride() == x.stride()
+    assert x.roll(1).is_contiguous()

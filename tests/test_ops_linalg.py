@@ -589,3 +589,33 @@ def test_the_gradient_of_eigenvectors_is_symmetric(dtype):
     (second,) = torch.autograd.grad(torch.autograd.grad((torch.linalg.eigvalsh(x) ** 3).sum(), x, create_graph=True)[0]
                                     .abs().mul(weights).sum(), x)  # fmt: skip
     assert torch.allclose(second, second.mH)
+
+
+def test_eigenvectors_of_an_iteration_have_gradients_in_both_triangles() -> None:
+    a = torch.tensor([[2.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 0.5]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a: torch.lobpcg(a, 1)[0], a)
+    (g,) = torch.autograd.grad(torch.lobpcg(a, 1)[0].sum(), a)
+    assert torch.allclose(g, g.T)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda x: torch.cummax(x, 0, out=(torch.zeros(3, dtype=torch.int16), torch.zeros(3, dtype=torch.int64))),
+            "expected scalar_type Float but found Short",
+        ),
+        (
+            lambda x: torch.cummin(x, 0, out=(torch.zeros(3), torch.zeros(3))),
+            "expected scalar_type Long but found Float",
+        ),
+        (
+            lambda x: torch.logcumsumexp(x.double(), 0, out=torch.zeros(3)),
+            "expected scalar_type Double but found Float",
+        ),
+    ],
+)
+def test_running_reductions_convert_nothing(call: Any, text: str) -> None:
+    with pytest.raises(RuntimeError) as e:
+        call(torch.ones(3))
+    assert str(e.value) == text

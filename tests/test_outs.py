@@ -47,7 +47,7 @@ def test_decisions_are_bool_or_bytes(name: str) -> None:
     [
         ("max", DOUBLE, INDICES),
         ("min", DOUBLE, INDICES),
-        ("cummax", DOUBLE, INDICES),
+        ("cummax", "expected scalar_type Float but found Double", "expected scalar_type Long but found Int"),
         ("sort", DOUBLE, INDICES),
         ("mode", "expected scalar type 'Float' but got 'Double' for values output",
          "expected scalar type 'Long' but got 'Int' for indices output"),

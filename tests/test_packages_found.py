@@ -239,3 +239,27 @@ def test_leaves_of_some_types() -> None:
     assert pytree.tree_map_only_(torch.Tensor, seen.append, tree) is tree and len(seen) == 1
     assert [type(x).__name__ for x in pytree.tree_iter(tree)] == ["int", "Tensor", "float", "NoneType"]
     assert pytree.tree_is_leaf(3) and not pytree.tree_is_leaf([3]) and pytree.tree_is_leaf([3], lambda x: True)
+
+
+def test_brain_floats_are_shared() -> None:
+    """NumPy has none, so a capsule says it of integers of the same size."""
+    x = torch.arange(6.0).to(torch.bfloat16).reshape(2, 3).t()
+    y = dlpack.from_dlpack(dlpack.to_dlpack(x))
+    y[0, 0] = 7
+    assert y.dtype is torch.bfloat16 and y.stride() == (1, 3) and x.tolist() == [[7, 3], [1, 4], [2, 5]]
+
+    class Foreign:
+        def __dlpack__(self, **_: object) -> object:
+            return x.__dlpack__()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return x.__dlpack_device__()
+
+    assert torch.from_dlpack(Foreign()).data_ptr() == x.data_ptr()
+
+
+def test_what_is_not_handed_on_as_it_lies() -> None:
+    with pytest.raises(BufferError, match="Can't export tensors that require gradient, use tensor.detach"):
+        torch.from_dlpack(torch.ones(2, requires_grad=True))
+    with pytest.raises(BufferError, match="Can't export tensors with the conjugate bit set"):
+        torch.from_dlpack(torch.ones(2, dtype=torch.complex64).conj())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,47 @@ def test_networks_are_whole_while_undefined_values_show(deterministic: None) -> 
     torch.stack([y.sum() for y in layers]).sum().backward()
     assert all(y.isfinite().all() for y in layers)
     assert all(p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_warnings_that_are_given_once() -> None:
+    """``backward(create_graph=True)`` warns once a process, or each time if that is asked for; ``grad`` never does."""
+    x = torch.ones(2, requires_grad=True)
+    torch.set_warn_always(True)
+    try:
+        assert torch.is_warn_always_enabled()
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="will create a reference cycle between the parameter"):
+                (x * x).sum().backward(create_graph=True)
+        with pytest.warns(UserWarning, match="This overload of add is deprecated"):
+            torch.add(x.detach(), 2, x.detach())
+        with pytest.warns(UserWarning, match="This overload of add is deprecated"):
+            torch.add(x.detach(), 2, x.detach())
+    finally:
+        torch.set_warn_always(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (x * x).sum().backward(create_graph=True)
+        torch.autograd.grad((x * x).sum(), x, create_graph=True)
+
+
+def test_hooks_that_are_there_are_not_disabled() -> None:
+    with (
+        torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x),
+        pytest.raises(RuntimeError, match="not here"),
+        torch.autograd.graph.disable_saved_tensors_hooks("not here"),
+    ):
+        pass
+
+
+def test_sizes_whose_strides_overflow() -> None:
+    with pytest.raises(RuntimeError, match="Stride calculation overflowed"):
+        torch.zeros([0, 4, 2**61])
+
+
+def test_complex_numbers_where_halves_are_made() -> None:
+    torch.set_default_dtype(torch.float16)
+    try:
+        assert torch.full((2,), 1 + 1j).dtype is torch.complex64
+        assert torch.tensor(1 + 1j).dtype is torch.complex32
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -9,6 +9,7 @@ from ..graph.epoch import Turn, node_of, threads
 from ..graph.fn import AccumulateGrad, Fn, Out
 from ..graph.tensor_base import TensorBase
 from ..ops._registry import requires_grad, view_edge
+from ..ops._warned import warn_once
 from ..ops._watching import watchers
 from ..ops.creation import ones_node
 from . import anomaly_mode as anomaly
@@ -100,6 +101,8 @@ def backward(
         RuntimeError: a tensor does not require grad, is not a scalar and has no gradient, or its graph was freed.
     """
     outputs = _tuple(tensors)
+    if create_graph:
+        warn_once("create_graph")
     if (
         inputs is None
         and not create_graph

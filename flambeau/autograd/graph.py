@@ -134,7 +134,13 @@ class save_on_cpu(saved_tensors_hooks):
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Within it, ``saved_tensors_hooks`` raises a RuntimeError of this message."""
+    """Within it, ``saved_tensors_hooks`` raises a RuntimeError of this message.
+
+    Raises:
+        RuntimeError: of this message, if there are such hooks.
+    """
+    if packing.hooks.stack:
+        raise RuntimeError(error_message)
     before = packing.hooks.disabled
     packing.hooks.disabled = error_message
     try:

@@ -232,4 +232,7 @@ def under_mask(x: Any, indices: Any, value: Any) -> Any:
         return value
     if found[0]._ty.dtype is uint8:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
-    return value if value._ty.dtype is x._ty.dtype or found[0]._ty.dtype is not bool_ else value.to(x._ty.dtype)
+    if found[0]._ty.dtype is not bool_:
+        return value
+    value = value if value._ty.dtype is x._ty.dtype else value.to(x._ty.dtype)
+    return value.clone() if value._s is x._s else value  # a number is read before anything is written

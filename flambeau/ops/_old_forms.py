@@ -12,6 +12,7 @@ from ..dtypes import dtype
 from ..graph.tensor_base import TensorBase
 from ._checks import refuse_out_dtype
 from ._registry import is_number, is_tensor
+from ._warned import repeating
 
 _warned: list[str] = []  # PyTorch warns of the first such call of a program only
 
@@ -35,7 +36,7 @@ def _check(name: str, args: tuple[Any, ...], kw: dict[str, Any], numbers: tuple[
 
 
 def _warn(name: str, old: list[str], new: list[str], numbers: list[str]) -> None:
-    if _warned:
+    if _warned and not repeating[0]:
         return
     _warned.append(name)
     written = name.endswith("_")

@@ -1,6 +1,7 @@
-"""In-place writes at some elements of tensors whose elements share memory: PyTorch allows a few, with a warning.
+"""In-place writes at some elements: of tensors whose elements share memory, and of memory that is read as well.
 
-They are done on the memory itself: what is written to one element all that share it show.
+PyTorch allows a few of the former, with a warning. They are done on the memory itself: what is written to one element
+all that share it show.
 """
 
 from __future__ import annotations
@@ -8,8 +9,25 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ..graph.tensor_base import TensorBase
 from ..graph.types import overlaps_itself
+from ._writing import SHARED
 from .creation import arange
+
+
+def refuse_read(x: Any, *others: Any) -> None:
+    """Raises if an index or a source lies in the memory that is written, also if it is all of it.
+
+    Raises:
+        RuntimeError: one does.
+    """
+    t = x._ty
+    for y in others:
+        if not isinstance(y, TensorBase) or y._s is not x._s or t.meta:
+            continue
+        u = y._ty
+        if y is x or t.dense and u.dense and t.offset < u.offset + u.numel and u.offset < t.offset + t.numel:
+            raise RuntimeError(SHARED)
 
 
 def shared_places(x: Any, name: str, example: str) -> tuple[Any, Any] | None:

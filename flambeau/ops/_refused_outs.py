@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..dtypes import C_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..graph.epoch import node_of
-from ..graph.node import VIEW, Node
+from ..graph.node import PART, VIEW, Node
 from ..graph.types import Ty
 from ._writing import SHARED
 
@@ -37,6 +37,7 @@ _TEXTS = {
     **dict.fromkeys(
         ("linalg_multi_dot", "chain_matmul"), "multi_dot(): expected out tensor to have dtype {0} but got {1}"
     ),
+    "logcumsumexp": "expected scalar_type {2} but found {3}",
     "linalg_matrix_norm": "linalg.matrix_norm expected out tensor dtype {2} but got: {3}",
     "linalg_norm": "linalg.norm expected out tensor dtype {2} but got: {3}",
     "linalg_solve_triangular": "expected scalar type {2} but found {3}",
@@ -66,7 +67,9 @@ _FREE = frozenset(
     "alias_copy t_copy bucketize tril triu softmax log_softmax logsigmoid cholesky_solve mvlgamma".split()
 )
 # These read elements in another order than they write, so memory that is both is refused even where both see it alike.
-_ANYWHERE = frozenset(("cross", "linalg_cross", "gather", "index_select", "take", "take_along_dim"))
+_ANYWHERE = frozenset(
+    "cross linalg_cross gather index_select take take_along_dim masked_select sort topk kthvalue kron".split()
+)
 
 
 def check_dtype(name: str, result: dtype, out: dtype, part: int = 0) -> None:
@@ -110,7 +113,8 @@ def check_memory(name: str, result: TensorBase, out: TensorBase) -> None:
         return
     if name.startswith("linalg_") and name not in _ANYWHERE:
         return
-    for i in node_of(result).ins:
+    node = node_of(result)
+    for i in (node.ins[0] if node.op is PART and name in _ANYWHERE else node).ins:
         seen = _seen_in(i, whole)
         if seen is not None and _shifted(seen, t, name in _ANYWHERE):
             raise RuntimeError(SHARED)
@@ -124,7 +128,7 @@ def _seen_in(node: Node, whole: Node) -> Ty | None:
 
 def _shifted(seen: Ty, out: Ty, anywhere: bool) -> bool:
     """Do both see some elements, and not all of them alike? Reductions read more than they write, and may."""
-    if not seen.dense or seen.numel > out.numel:
+    if not seen.dense or seen.numel > out.numel and not anywhere:
         return False
     meet = seen.offset < out.offset + out.numel and out.offset < seen.offset + seen.numel
     return meet and (anywhere or not _alike(seen, out))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+repeating = [False]  # what ``torch.set_warn_always`` was given
+_given: set[str] = set()
 _DROPPED = "torch.{0} is deprecated in favor of torch.linalg.{1} and will be removed in a future PyTorch release.\n"
 
 TEXTS = {
@@ -48,18 +50,20 @@ TEXTS = {
     "directly, use tensor.untyped_storage() instead of tensor.storage()",
     "scalar": "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
     "Consider using tensor.detach() first.",
+    "create_graph": "Using backward() with create_graph=True will create a reference cycle between the parameter and "
+    "its gradient which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid "
+    "this. If you have to use this function, make sure to reset the .grad fields of your parameters to None after use "
+    "to break the cycle and avoid the leak.",
     "default type": "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
     "torch.set_default_dtype() and torch.set_default_device() as alternatives.",
 }
 
 
-_given: set[str] = set()
-
-
 def warn_once(name: str) -> None:
-    """Warns with the text of this name, the first time in a program."""
-    if name not in _given:
-        _given.add(name)
+    """Warns with the text of this name, the first time in a program, or each time if that is asked for."""
+    known = name in _given
+    _given.add(name)
+    if repeating[0] or not known:
         warn_of(name)
 
 

@@ -15,6 +15,8 @@ from ..device import device as _device
 from ..dtypes import (
     SCALAR_NAMES,
     as_dtype,
+    complex32,
+    complex64,
     dtype,
     float64,
     get_default_dtype,
@@ -101,6 +103,8 @@ def full_of(t: Ty, value: Any) -> Any:
         value = undefined(t.dtype)
     if t.numel * t.dtype.itemsize >= 2**63:
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(t.shape)}")
+    if not t.numel and max(t.strides) >= 2**63:
+        raise RuntimeError("Stride calculation overflowed")
     if t.meta:
         return without_memory(t)
     if value in (0, 1, 0.0, 1.0) and not (isinstance(value, float) and math.copysign(1, value) < 0):
@@ -326,6 +330,8 @@ def full(
     check_layout(layout, "full")
     shape, value = _tuple_of_sizes(size, "full"), _number(fill_value, "full")
     dt = weak_dtype(value) if dtype is None and out is None else dtype
+    if dt is complex32 and dtype is None:
+        dt = complex64  # as PyTorch, which makes complex halves of such a number elsewhere
     return _new_full("full", shape, value, dt, device, requires_grad, out)
 
 

@@ -165,6 +165,8 @@ def _wrong_out(name: str, field: str, want: dtype, got: dtype) -> str:
     """PyTorch's complaint about the dtype of an ``out``, which each of these operators puts in its own words."""
     if name == "mode":
         return f"expected scalar type '{SCALAR_NAMES[want]}' but got '{SCALAR_NAMES[got]}' for {field} output"
+    if name in ("cummax", "cummin"):
+        return f"expected scalar_type {SCALAR_NAMES[want]} but found {SCALAR_NAMES[got]}"
     if name == "kthvalue" and field == "indices":
         return "output indices must be of scalar type Long"
     return f"Expected out tensor to have dtype {C_NAMES[want]}, but got {C_NAMES[got]} instead"

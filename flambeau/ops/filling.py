@@ -12,7 +12,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int64
 from ..graph.node import Operator
 from ..graph.types import Ty, contiguous_strides, like, overlaps_itself, ty
 from ._checks import check_value
-from ._overlapping import shared_places
+from ._overlapping import refuse_read, shared_places
 from ._registry import call, call_inplace, export, is_number, is_tensor, method, wrap_dim
 from ._types import broadcast_shape
 from .gathering import broadcast, check_mask, first_outside, need_tensor, size_along, values_of, wrapped
@@ -68,6 +68,8 @@ def _masked_fill(name: str, record: Callable[..., Any], x: Any, mask: Any, value
                                f"{value._ty.ndim} dimension(s).")  # fmt: skip
         if value._ty.dtype.kind == "c" and x._ty.dtype.kind != "c" and not value._ty.meta:
             check_value(value.item(), x._ty.dtype)
+        if value._s is x._s:
+            value = value.clone()
     elif is_number(value):
         check_value(value, x._ty.dtype)
     else:
@@ -205,6 +207,8 @@ INDEX_FILL_TENSOR = Operator(
 
 def _index_fill(name: str, inplace: bool, x: Any, dim: int, index: Any, value: Any) -> Any:
     need_tensor(name, "index", 2, index)
+    if inplace:
+        refuse_read(x, index)
     op = INDEX_FILL
     if is_tensor(value):
         op = INDEX_FILL_TENSOR

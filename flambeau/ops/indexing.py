@@ -20,7 +20,7 @@ from ..graph.types import Ty, integers_type, overlaps_itself, permuted_strides, 
 from ._brackets import apply_basic, places, under_mask
 from ._checks import check_value, values_to_check
 from ._immediate import assign, assign_part, fill, within
-from ._overlapping import shared_places
+from ._overlapping import refuse_read, shared_places
 from ._placing import assign_row
 from ._registry import (
     METHODS,
@@ -342,6 +342,7 @@ def put_(x: Any, where: tuple[int, ...], idx: list[Any], value: Any, accumulate:
         RuntimeError: the value's dtype differs, or it does not broadcast to what is indexed.
     """
     check_put(x, where, idx, value)
+    refuse_read(x, value, *idx)
     shared = shared_places(x, "index_put_", "tensor[indices] = tensor")
     if shared is not None:
         memory, numbers = shared

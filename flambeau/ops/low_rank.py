@@ -100,7 +100,7 @@ def lobpcg(
     low = None if B is None else cholesky(B)
     if low is not None:
         A = _solve_triangular(low, H(_solve_triangular(low, H(A), False)), False)
-    w, v = eigh(A)
+    w, v = eigh((A + H(A)) / 2)  # an iteration reads both triangles, so both have a gradient
     if largest is None or largest:
         w, v = w.flip(-1), v.flip(-1)
     w, v = w[..., :k], v[..., :k]

@@ -8,6 +8,7 @@ from ..dtypes import SCALAR_NAMES, bool_, int32, int64, uint8
 from ..graph.node import Operator
 from ..graph.types import Ty, like
 from ._brackets import NO_INDEX, places, under_mask
+from ._overlapping import refuse_read
 from ._precision import widened
 from ._registry import call, call_inplace, export, is_tensor, method
 from ._signatures import type_name
@@ -63,6 +64,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
 def put_(self: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """In-place ``put``."""
     PUT.infer((self._ty, index._ty, source._ty), bool(accumulate))
+    refuse_read(self, index, source)
     return call_inplace(PUT, self, (flat_index("put_", index, self._ty.numel), source), bool(accumulate))
 
 

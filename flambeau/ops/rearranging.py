@@ -11,6 +11,7 @@ from ..graph.node import Operator
 from ..graph.types import Ty, like, ty
 from ._arguments import tensor_first
 from ._checks import need_dims
+from ._layouts import formatted
 from ._registry import call, export, int_tuple, is_tensor, method, wrap_dim, wrap_dims
 from .joining import joined
 
@@ -88,7 +89,7 @@ def _rolled(b: Any, shifts: Any, dims: Any, x: Any) -> Any:
 
 ROLL = Operator(
     "roll",
-    lambda tys, attrs: ty(tys[0].shape, tys[0].dtype),
+    lambda tys, attrs: formatted(tys[0].shape, tys[0].dtype, *tys) if attrs[1] else ty(tys[0].shape, tys[0].dtype),
     _roll_lower,
     lambda f, g: (call(ROLL, (g,), (tuple([-s for s in f.attrs[0]]), f.attrs[1])),),
 )

@@ -14,9 +14,9 @@ from ..graph.node import OUT, Operator
 from ..graph.types import Ty, ty
 from ._checks import check_numbers, check_value
 from ._immediate import add_slices
+from ._overlapping import refuse_read
 from ._precision import widened
 from ._registry import call, call_inplace, export, into, is_number, is_tensor, method, wrap_dim
-from ._writing import refuse_overlap
 from .gathering import check_along, check_range, need_tensor, size_along
 
 Record = Callable[..., Any]
@@ -131,6 +131,7 @@ def _recorded(record: Record, op: Operator, x: Any, index: Any, src: Any, d: int
     check_range(op, (x, index, src), attrs, index, d)
     if record is call:
         return call(op, (x, index, src), attrs)
+    refuse_read(x, index, src)
     return call_inplace(op, x, (index, src), attrs)
 
 
@@ -393,10 +394,9 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
 @method()
 def index_add_(self: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """In-place ``index_add``."""
+    refuse_read(self, index, source)
     if alpha == 1 and is_tensor(index) and is_tensor(source) and add_slices(self, dim, index, source):
         return self
-    if is_tensor(source) and source._s is self._s:
-        refuse_overlap(self._ty, source._ty)
     return _index_add(True, self, dim, index, source, alpha)
 
 
@@ -463,6 +463,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None
 @method()
 def index_copy_(self: Any, dim: int, index: Any, source: Any) -> Any:
     """In-place ``index_copy``."""
+    refuse_read(self, index, source)
     return _index_copy(True, self, dim, index, source)
 
 
@@ -511,4 +512,5 @@ def index_reduce(
 @method()
 def index_reduce_(self: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
     """In-place ``index_reduce``."""
+    refuse_read(self, index, source)
     return _index_reduce(True, self, dim, index, source, reduce, include_self)

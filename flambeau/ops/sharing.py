@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from typing import Any
 
 import numpy as np
 
 from ..device import META, chosen
-from ..dtypes import SCALAR_NAMES, as_dtype, get_default_dtype
-from ._registry import function, is_tensor
+from ..dtypes import SCALAR_NAMES, as_dtype, bfloat16, get_default_dtype, int16
+from ..graph.types import CONJ
+from ._registry import function, is_tensor, requires_grad
 from .creation import with_grad
 from .from_data import from_numpy, sharing, tensor
 
@@ -65,10 +67,50 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of another library's array."""
     chosen(device)
     if is_tensor(ext_tensor):
-        return ext_tensor.detach()
-    a = np.from_dlpack(ext_tensor) if hasattr(ext_tensor, "__dlpack__") else _Capsule(ext_tensor).array()
-    x = from_numpy(a)
+        if requires_grad(ext_tensor):
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if ext_tensor._ty.lazy & CONJ:
+            raise BufferError("Can't export tensors with the conjugate bit set")
+        x = ext_tensor.detach()
+    else:
+        x = _foreign(ext_tensor)
     return x.clone() if copy else x
+
+
+def _foreign(source: Any) -> Any:
+    """A tensor on the memory of an array, or of a capsule. NumPy has no bfloat16: it sees integers."""
+    if hasattr(source, "__dlpack__"):
+        try:
+            return from_numpy(np.from_dlpack(source))
+        except (BufferError, RuntimeError):
+            source = source.__dlpack__()
+            if not relabelled(source, _BFLOAT, _BFLOAT):
+                raise
+    brain = relabelled(source, _BFLOAT, _INT)
+    x = from_numpy(_Capsule(source).array())
+    return x.view(bfloat16) if brain else x
+
+
+_INT, _BFLOAT = 0, 4  # DLPack's kinds of numbers
+_KIND_AT = 20  # bytes from the beginning of what a capsule points at: behind an address, the device and the dimensions
+
+
+def relabelled(capsule: Any, old: int, new: int) -> bool:
+    """Has a capsule numbers of the kind ``old``? It says ``new`` from then on."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    kind = ctypes.c_uint8.from_address(pointer(capsule, b"dltensor") + _KIND_AT)
+    if kind.value != old:
+        return False
+    kind.value = new
+    return True
+
+
+def brain_capsule(x: Any) -> Any:
+    """A DLPack capsule of a tensor of bfloat16."""
+    capsule = x.view(int16).__dlpack__()
+    relabelled(capsule, _INT, _BFLOAT)
+    return capsule
 
 
 class _Capsule:
