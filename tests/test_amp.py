@@ -120,3 +120,11 @@ def test_what_computes_in_float32():
         assert F.pad(x, (1, 1, 1, 1), mode="circular").dtype is F.pad(x, (1, 1)).dtype is torch.bfloat16
         assert F.max_pool3d(y, 2).dtype is F.adaptive_max_pool3d(y, 2).dtype is torch.float32
         assert torch.linalg.inv_ex(m)[0].dtype is torch.svd(m)[0].dtype is torch.qr(m)[0].dtype is torch.float32
+
+
+@pytest.mark.parametrize("name", ["unscale_", "step", "update"])
+def test_a_scaler_that_scaled_nothing(name: str) -> None:
+    scaler = torch.amp.GradScaler("cpu")
+    args = () if name == "update" else (torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0),)
+    with pytest.raises(AssertionError, match=f"^Attempted {name} but _scale is None.  This may indicate your script"):
+        getattr(scaler, name)(*args)

@@ -58,12 +58,14 @@ class GradScaler:
         self._backoff_factor = backoff_factor
         self._growth_interval = growth_interval
         self._growth_tracker = 0
+        self._has_scaled = False
         self._per_optimizer_states: dict[int, dict[str, Any]] = defaultdict(_refresh_per_optimizer_state)
 
     def scale(self, outputs: Any) -> Any:
         """A tensor, or tensors in containers, times the scale."""
         if not self._enabled:
             return outputs
+        self._has_scaled = True
         if isinstance(outputs, torch.Tensor):
             return outputs * torch.tensor(self._scale, dtype=outputs.dtype)
         if isinstance(outputs, (list, tuple)):
@@ -77,9 +79,11 @@ class GradScaler:
 
         Raises:
             RuntimeError: that was done since the last ``update()``.
+            AssertionError: nothing was scaled.
         """
         if not self._enabled:
             return
+        self._need_scale("unscale_")
         state = self._per_optimizer_states[id(optimizer)]
         if state["stage"] is OptState.UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
@@ -97,12 +101,13 @@ class GradScaler:
 
         Raises:
             RuntimeError: it is the second step since the last ``update()``, or a closure is given.
-            AssertionError: the optimizer has no gradients.
+            AssertionError: nothing was scaled, or the optimizer has no gradients.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        self._need_scale("step")
         state = self._per_optimizer_states[id(optimizer)]
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
@@ -115,9 +120,14 @@ class GradScaler:
         return None if found else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
-        """Makes the scale smaller after an overflow, larger after enough steps without one, or ``new_scale``."""
+        """Makes the scale smaller after an overflow, larger after enough steps without one, or ``new_scale``.
+
+        Raises:
+            AssertionError: nothing was scaled, or no gradients were looked at.
+        """
         if not self._enabled:
             return
+        self._need_scale("update")
         if new_scale is not None:
             self._scale = float(new_scale)
         elif not (found := self._found()):
@@ -131,6 +141,13 @@ class GradScaler:
                 self._scale *= self._growth_factor
                 self._growth_tracker = 0
         self._per_optimizer_states.clear()
+
+    def _need_scale(self, name: str) -> None:
+        if not self._has_scaled:
+            raise AssertionError(
+                f"Attempted {name} but _scale is None.  This may indicate your script did not use scaler.scale(loss or "
+                "outputs) earlier in the iteration."
+            )
 
     def _found(self) -> list[bool]:
         """For each optimizer that was unscaled: was a gradient not finite?"""

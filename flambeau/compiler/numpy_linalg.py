@@ -45,17 +45,28 @@ def _by_columns(name: str, shape: tuple[int, ...], *args: Array) -> Array | None
 
     None where it fails, or where that does not pay.
 
-    What NumPy takes to copy them into rows is a multiple of the time of a factorisation. It computes in double
-    precision, as NumPy's own functions do.
+    What NumPy takes to copy them into rows is a multiple of the time of a factorisation. It computes in the matrices'
+    own precision, as PyTorch does and NumPy's functions do not: these double single precision first.
     """
     if shape[-2] * shape[-1] < FEW or 0 in shape:
         return None
-    dt = args[0].dtype
-    wide = np.dtype("D" if dt.kind == "c" else "d")
-    out = transposed(np.empty((*shape[:-2], shape[-1], shape[-2]), wide))
+    out = transposed(np.empty((*shape[:-2], shape[-1], shape[-2]), args[0].dtype))
     with np.errstate(all="ignore"):
-        getattr(np.linalg._umath_linalg, name)(*args, out=out, dtype=wide)  # type: ignore[attr-defined]
-    return None if np.isnan(out).any() else out.astype(dt, copy=False)
+        getattr(np.linalg._umath_linalg, name)(*args, out=out, dtype=out.dtype)  # type: ignore[attr-defined]
+    return None if np.isnan(out).any() else out
+
+
+def _in_single(name: str, a: Array) -> Any:
+    """What NumPy's function of LAPACK of this name gives in single precision.
+
+    None for other dtypes and for small matrices, where that does not pay, and where it fails.
+    """
+    function = getattr(np.linalg._umath_linalg, name, None)  # type: ignore[attr-defined]
+    if a.dtype.char not in "fF" or a.shape[-2] * a.shape[-1] < FEW or 0 in a.shape or function is None:
+        return None
+    with np.errstate(all="ignore"):
+        found = function(a)
+    return None if any(np.isnan(x).any() for x in (found if isinstance(found, tuple) else (found,))) else found
 
 
 # ---- LU
@@ -300,27 +311,32 @@ def _finite(a: Array) -> tuple[Array, Array]:
 def svd(a: Array, full: bool) -> tuple[Array, Array, Array, Array]:
     """U, S, V^H and ``info``, which is -1 for values that are not finite."""
     good, bad = _finite(a)
-    u, s, vh = np.linalg.svd(good, full)
+    u, s, vh = _in_single("svd_f" if full else "svd_s", good) or np.linalg.svd(good, full)
     return u, s, vh, np.where(bad, -1, 0)
 
 
 def svdvals(a: Array) -> tuple[Array, Array]:
     """The singular values and ``info``."""
     good, bad = _finite(a)
-    return np.linalg.svd(good, compute_uv=False), np.where(bad, -1, 0)
+    s = _in_single("svd", good)
+    return np.linalg.svd(good, compute_uv=False) if s is None else s, np.where(bad, -1, 0)
+
+
+_TRIANGLES = {"L": "lo", "U": "up"}
 
 
 def eigh(a: Array, uplo: Any) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors; NaN where the values are not finite."""
     good, bad = _finite(a)
-    w, v = np.linalg.eigh(good, uplo)
+    w, v = _in_single(f"eigh_{_TRIANGLES[uplo.upper()]}", good) or np.linalg.eigh(good, uplo)
     return np.where(bad[..., None], np.nan, w), np.where(bad[..., None, None], np.nan, v)
 
 
 def eigvalsh(a: Array, uplo: Any) -> Array:
     """Eigenvalues."""
     good, bad = _finite(a)
-    return np.where(bad[..., None], np.nan, np.linalg.eigvalsh(good, uplo))
+    w = _in_single(f"eigvalsh_{_TRIANGLES[uplo.upper()]}", good)
+    return np.where(bad[..., None], np.nan, np.linalg.eigvalsh(good, uplo) if w is None else w)
 
 
 def pinv(a: Array, atol: Array, rtol: Array, hermitian: bool) -> Array:
