@@ -14,6 +14,7 @@ import flambeau.nn.functional as F
 from flambeau import dtypes
 from flambeau.compiler.builder import Builder
 from flambeau.ops._convolution_lowering import Geometry, lower_input
+from flambeau.ops._nonzero import nonzero_places
 
 ERRORS = json.loads((image_cases.GOLDEN / "image_errors.json").read_text())
 
@@ -208,3 +209,16 @@ def test_places_that_change_nothing_have_gradients_of_zero(also_the_input: bool)
     y = F.grid_sample(x, grid, mode="nearest", align_corners=False)
     (found,) = torch.autograd.grad(y.sum(), grid)
     assert y.grad_fn.name() == "GridSampler2DBackward0" and found.tolist() == [[[[0, 0], [0, 0]]]]
+
+
+@pytest.mark.parametrize(
+    "shape", [(5000,), (100, 41), (1000, 15), (1000, 16), (20, 7, 33), (3, 4, 5, 100), (0, 50), (50, 0)]
+)
+def test_places_that_are_not_zero_are_numpys(shape: tuple[int, ...]) -> None:
+    a = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    a[a < 0.3] = 0
+    a[..., :1] = np.nan
+    for x in (a, a > 0, np.zeros_like(a), a.T, np.ones(shape, np.int64), a.astype(np.complex64)):
+        found, expected = nonzero_places(x), np.nonzero(x)
+        assert len(found) == len(expected)
+        assert all([f.dtype == e.dtype and (f == e).all() for f, e in zip(found, expected)])  # noqa: C419

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import prod
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ STEP = 4e-6  # of an operator
 CALL = 1.5e-6  # of a call in it
 ELEMENT = 1e-9  # of an element of a result
 PRODUCT = 5e-11  # of a product of a contraction
+
+LAID_OUT = 1 << 15  # elements from which on generated code copies what lies otherwise
 
 Call = Callable[..., Any]
 
@@ -273,12 +276,22 @@ def _output(value: Any, t: Ty, taken: set[int]) -> np.ndarray:
     a = reference._number(value, t.dtype) if type(value) in (int, float, bool) else np.asarray(value, t.dtype.compute)
     if a.shape != t.shape:
         a = np.broadcast_to(a, t.shape)
-    flat = np.ascontiguousarray(a).reshape(-1) if t.contiguous else reference.flatten(a, t.strides)
+    flat = _in_rows(a).reshape(-1) if t.contiguous else reference.flatten(a, t.strides)
     owner = _owner(flat)
     if id(owner) in taken or not flat.flags.writeable or getattr(owner, "size", -1) != flat.size:
         owner = flat = flat.copy()
     taken.add(id(owner))
     return reference.to_memory(flat, t.dtype)
+
+
+def _in_rows(a: Any) -> Any:
+    """An array that lies row by row: itself, or a copy."""
+    if a.size >= LAID_OUT and not a.flags.c_contiguous:
+        from ..compiler.cpu.first_tier.layouts import in_rows
+
+        with suppress(MissingCompiler):
+            return in_rows(a)
+    return np.ascontiguousarray(a)
 
 
 # ---- operators

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bool_, int32, int64, uint8
+from ._nonzero import nonzero_places
 from ._registry import is_sequence, is_tensor
 from ._signatures import type_name
 from ._viewing import view
@@ -179,7 +180,7 @@ def places(mask: Any) -> list[Any]:
     found = s.notes.checked if s.notes is not None and s.owner is None and not s.pending else None
     if found is not None and found[0] is s.raw and found[1] == (mask._ty, s.w, s.version):
         return found[2]
-    found = [realised_tensor(where.astype(np.int64), int64) for where in np.nonzero(mask._numpy())]
+    found = [realised_tensor(where.astype(np.int64), int64) for where in nonzero_places(mask._numpy())]
     for i, n in zip(found, mask._ty.shape):
         i._s.note().checked = i._s.raw, n
     if s.owner is None and not s.pending:

@@ -12,6 +12,7 @@ from ..graph.node import Operator
 from ..graph.types import Ty, ty
 from ._checks import values_to_check
 from ._immediate import picked, within
+from ._nonzero import nonzero_places
 from ._registry import at_version, call, export, forgetting, into, is_tensor, method, wrap_dim
 from ._shared_reads import gathered, is_costly
 from ._types import broadcast_shape
@@ -364,9 +365,9 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
         )
     values = values_of(input)
     if as_tuple:
-        return tuple([from_values(i.astype(np.int64), int64) for i in np.nonzero(np.atleast_1d(values))])
+        return tuple([from_values(i.astype(np.int64), int64) for i in nonzero_places(np.atleast_1d(values))])
     if values.ndim:
-        rows = np.stack(np.nonzero(values)).astype(np.int64)
+        rows = np.stack(nonzero_places(values)).astype(np.int64, copy=False)
     else:
         rows = np.empty((0, int(bool(values))), np.int64)
     found = forgetting(from_values(rows, int64).t()) if rows.shape[0] else _no_columns(rows)

@@ -301,21 +301,18 @@ out:
 }
 
 ; A program that others could take a little off has come while they sleep: are they woken, as much has been missed so
-; since the last pause?
+; since the last pause? `missed_at` is the end of the one before.
 define internal i1 @miss(ptr %st, i64 %cost) noinline cold {
 entry:
   %now = $clock
   %atp = @@missed_at
   %at = load i64, ptr %atp
-  store i64 %now, ptr %atp
   %ticks = sub i64 %now, %at
   %tickp = @@tick
   %tick = load i64, ptr %tickp
   %scaled = mul i64 %ticks, %tick
   %since = lshr i64 %scaled, 20
-  %itself = mul i64 %cost, 2
-  %window = add i64 %itself, $spun
-  %soon = icmp ult i64 %since, %window
+  %soon = icmp ult i64 %since, $spun
   %missedp = @@missed
   %before = load i64, ptr %missedp
   %kept = select i1 %soon, i64 %before, i64 0
@@ -486,6 +483,13 @@ whole:
   call void @wait_for(ptr %st, ptr %finishedp, i64 %target)
   %saved = mul i64 %smalls, %cost
   call void @earn(ptr %st, i64 %saved)
+  br i1 %asks, label %note, label %noted
+note:
+  %now = $clock
+  %missedatp = @@missed_at
+  store i64 %now, ptr %missedatp
+  br label %noted
+noted:
   call void @set_control(i64 %old)
   %order = load i64, ptr %orderp
   %failed = icmp ne i64 %order, -1
@@ -514,7 +518,7 @@ error:
   %number = add i64 %slot, 1
   br label %out
 out:
-  %status = phi i64 [0, %whole], [%number, %error]
+  %status = phi i64 [0, %noted], [%number, %error]
   call void @unlock(ptr %st)
   ret i64 %status
 }

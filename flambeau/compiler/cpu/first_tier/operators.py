@@ -27,7 +27,9 @@ from .fused import Group, fused, groups
 from .present import Sizes, count, sized
 from .reduced_in_steps import ReducedInSteps, as_it_is, of_any_samples
 from .reductions import is_of_rows
+from .sharing import Shared
 from .straight import straight
+from .taking import gather
 from .widths import FLOATS, LARGE
 from .writes import onto_blank, written
 
@@ -314,7 +316,7 @@ class Planned:
 
 # Of what is more than one element; an operator that shares plans has no sizes among the arguments of its functions.
 _OF_ANY_SIZE = {
-    "gather": reference._gather, "scatter": reference._scatter, "scan": reference._scan, "extern": reference._extern,
+    "gather": gather, "scatter": reference._scatter, "scan": reference._scan, "extern": reference._extern,
 }  # fmt: skip
 
 
@@ -411,7 +413,7 @@ def _rounded(f: Call, dt: dtype) -> Call:
 
 def _is_plain(f: Call) -> bool:
     """Is it an elementwise ufunc?"""
-    return isinstance(f, np.ufunc) and f.signature is None
+    return isinstance(f, (np.ufunc, Shared)) and f.signature is None
 
 
 def _over(f: Call, k: int) -> Call:

@@ -24,6 +24,7 @@ FEW = 32  # elements of a result in a window,
 FEWER = 4  # or along one dimension
 MANY = 2048  # elements from which on columns are worth a kernel of their own,
 NARROW = 8  # and so many columns
+ABREAST = 4  # results of rows that are made at once
 RESULTS = 80  # for each of its elements: a call takes as long as some of them in a loop
 
 
@@ -144,32 +145,109 @@ def text(name: str, dt: dtype, target: Target) -> str:
     w = Writer(target, LANES)
     w.label("entry")
     n, rows, size = [w.word("%dims", k) for k in range(3)]
-    source, result = [w.word("%args", k, "ptr") for k in range(2)]
-    over, out, row_step, step = [w.word("%steps", k) for k in range(4)]
-    vector, base = type_of(dt, LANES), base_type(dt)
-    none = constant(nest_reduce.identity(name, dt), base, LANES)
-    near = w.put(f"icmp eq i64 {step}, {dt.itemsize}")
+    places = [w.word("%args", k, "ptr") for k in range(2)]
+    steps = [w.word("%steps", k) for k in range(4)]
+    near = w.put(f"icmp eq i64 {steps[-1]}, {dt.itemsize}")
     whole = w.put(f"select i1 {near}, i64 {w.put(f'and i64 {size}, {-LANES}')}, i64 0")
-    results = Loop(w, "n", n, "entry", {}, "")
-    first = w.at(source, w.put(f"mul i64 %n, {over}"))
-    runs = Loop(w, "q", rows, "n.body", {"%sum": none}, vector)
-    row = w.at(first, w.put(f"mul i64 %q, {row_step}"))
-    vectors = Loop(w, "i", whole, "q.body", {"%sum.near": "%sum"}, vector)
-    x = w.whole(dt, w.at(row, w.put(f"mul i64 %i, {dt.itemsize}")))
-    vectors.end({"%sum.near": nest_reduce.combine(w.ops(), name, dt, "%sum.near", x)}, LANES)
-    rest = Loop(w, "j", w.put(f"sub i64 {size}, {whole}"), "i.done", {"%sum.row": "%sum.near"}, vector)
-    at = w.put(f"add i64 %j, {whole}")
-    mask = w.first(w.put(f"sub i64 {size}, {at}"))
-    x = _element(w, dt, w.at(row, w.put(f"mul i64 {at}, {step}")), mask, near, step)
-    new = nest_reduce.combine(w.ops(), name, dt, "%sum.row", x)
-    new = w.put(f"select <{LANES} x i1> {mask}, {vector} {new}, {vector} %sum.row")
-    rest.end({"%sum.row": new}, LANES)
-    runs.end({"%sum": "%sum.row"})
-    total = across(w, name, dt, "%sum")
-    w.do(f"store {base} {total}, ptr {w.at(result, w.put(f'mul i64 %n, {out}'))}, align {dt.itemsize}")
-    results.end({})
+    together = w.put(f"select i1 {near}, i64 {w.put(f'and i64 {n}, {-ABREAST}')}, i64 0")
+    _Results(w, name, dt, "four", ABREAST, (rows, size, whole), steps).reduce(together, "entry", places)
+    for k, step in enumerate(steps[:2]):
+        places[k] = w.at(places[k], w.put(f"mul i64 {together}, {step}"))
+    rest = w.put(f"sub i64 {n}, {together}")
+    _Results(w, name, dt, "one", 1, (rows, size, whole), steps, near).reduce(rest, "four.n.done", places)
     w.do("ret void")
     return w.loop()
+
+
+class _Results:
+    """Some results at a time, so that they do not wait for one another's partial results.
+
+    Args:
+        w: what writes the loop.
+        name: of the reduction.
+        dt: of elements and results.
+        prefix: of labels and registers.
+        abreast: how many results.
+        sizes: rows of a result, elements of a row, and how many of these come in whole vectors of neighbours.
+        steps: from result to result, where they are stored, from row to row, and from element to element.
+        near: are elements neighbours? None: they are.
+    """
+
+    def __init__(
+        self, w: Writer, name: str, dt: dtype, prefix: str, abreast: int, sizes: tuple[str, str, str],
+        steps: list[str], near: str | None = None,
+    ) -> None:  # fmt: skip
+        self.w, self.name, self.dt, self.prefix, self.near = w, name, dt, prefix, near
+        self.numbers = range(abreast)
+        self.rows, self.size, self.whole = sizes
+        self.steps = steps
+        self.vector = type_of(dt, LANES)
+
+    def reduce(self, count: str, before: str, places: list[str]) -> None:
+        """Writes the loop over so many results."""
+        w, at = self.w, f"%{self.prefix}.n"
+        over, out, *_ = self.steps
+        results = Loop(w, f"{self.prefix}.n", count, before, {}, "")
+        firsts, targets = [[self._moved(p, at, k, step) for k in self.numbers]
+                           for p, step in zip(places, (over, out))]  # fmt: skip
+        none = constant(nest_reduce.identity(self.name, self.dt), base_type(self.dt), LANES)
+        runs = Loop(w, f"{self.prefix}.q", self.rows, f"{self.prefix}.n.body",
+                    dict.fromkeys(self._registers("sum"), none), self.vector)  # fmt: skip
+        offset = w.put(f"mul i64 %{self.prefix}.q, {self.steps[2]}")
+        self._row([w.at(p, offset) for p in firsts])
+        runs.end(dict(zip(self._registers("sum"), self._registers("row"))))
+        for target, reg in zip(targets, self._registers("sum")):
+            total = across(w, self.name, self.dt, reg)
+            w.do(f"store {base_type(self.dt)} {total}, ptr {target}, align {self.dt.itemsize}")
+        results.end({}, len(self.numbers))
+
+    def _registers(self, what: str) -> list[str]:
+        return [f"%{self.prefix}.{what}{k}" for k in self.numbers]
+
+    def _moved(self, place: str, at: str, k: int, step: str) -> str:
+        """Where result ``at + k`` begins."""
+        number = self.w.put(f"add i64 {at}, {k}") if k else at
+        return self.w.at(place, self.w.put(f"mul i64 {number}, {step}"))
+
+    def _row(self, rows: list[str]) -> None:
+        """Adds a row of each result: whole vectors, then what is left."""
+        w, sums, near = self.w, self._registers("sum"), self._registers("near")
+        first = f"{self.prefix}.q.body"
+        vectors = Loop(w, f"{self.prefix}.i", self.whole, first, dict(zip(near, sums)), self.vector)
+        offset = w.put(f"mul i64 %{self.prefix}.i, {self.dt.itemsize}")
+        loaded = [w.whole(self.dt, w.at(row, offset)) for row in rows]
+        vectors.end({reg: self._combined(reg, x) for reg, x in zip(near, loaded)}, LANES)
+        left = w.put(f"sub i64 {self.size}, {self.whole}")
+        begun = dict(zip(self._registers("row"), near))
+        rest = Loop(w, f"{self.prefix}.j", left, f"{self.prefix}.i.done", begun, self.vector)
+        at = w.put(f"add i64 %{self.prefix}.j, {self.whole}")
+        mask = w.first(w.put(f"sub i64 {self.size}, {at}"))
+        offset = w.put(f"mul i64 {at}, {self.steps[3]}")
+        new = {reg: self._some(reg, w.at(row, offset), mask) for reg, row in zip(begun, rows)}
+        rest.end(new, LANES)
+
+    def _some(self, reg: str, place: str, mask: str) -> str:
+        """A partial result and the elements in the lanes of a mask."""
+        w = self.w
+        x = w.load(self.dt, place, mask) if self.near is None else self._element(place, mask, self.near)
+        new = self._combined(reg, x)
+        return w.put(f"select <{LANES} x i1> {mask}, {self.vector} {new}, {self.vector} {reg}")
+
+    def _combined(self, a: str, b: str) -> str:
+        return nest_reduce.combine(self.w.ops(), self.name, self.dt, a, b)
+
+    def _element(self, at: str, mask: str, near: str) -> str:
+        """A vector of what is reduced, ``near``: of neighbours."""
+        w = self.w
+        w.do(f"br i1 {near}, label %near, label %far")
+        w.label("near")
+        neighbours = w.load(self.dt, at, mask)
+        w.do("br label %add")
+        w.label("far")
+        apart = w.load(self.dt, at, mask, self.steps[3])
+        w.do("br label %add")
+        w.label("add")
+        return w.put(f"phi {self.vector} [ {neighbours}, %near ], [ {apart}, %far ]")
 
 
 def text_of_places(name: str, dt: dtype, target: Target) -> str:
@@ -210,19 +288,6 @@ def _least(w: Writer, places: str) -> str:
     t = f"<{LANES} x i64>"
     smaller = w.put(f"icmp slt {t} {places}, %at")
     return w.put(f"select <{LANES} x i1> {smaller}, {t} {places}, {t} %at")
-
-
-def _element(w: Writer, dt: dtype, at: str, mask: str, near: str, step: str) -> str:
-    """A vector of what is reduced, ``near``: of neighbours."""
-    w.do(f"br i1 {near}, label %near, label %far")
-    w.label("near")
-    neighbours = w.load(dt, at, mask)
-    w.do("br label %add")
-    w.label("far")
-    apart = w.load(dt, at, mask, step)
-    w.do("br label %add")
-    w.label("add")
-    return w.put(f"phi {type_of(dt, LANES)} [ {neighbours}, %near ], [ {apart}, %far ]")
 
 
 def across(w: Writer, name: str, dt: dtype, reg: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..code_cache import default
+from .sharing import Shared
 
 NONE = -1  # no identity
 PLAIN, GENERALIZED = 1, 31  # where the functions lie in NumPy's table
@@ -35,7 +36,7 @@ def _maker() -> Any:
     return ctypes.PYFUNCTYPE(ctypes.py_object, p, p, p, i, i, i, i, s, s, i, s)(_table()[GENERALIZED])
 
 
-def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature: str | None = None) -> Any:
+def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature: str | None = None) -> Shared:
     """The ufunc whose loop is the function ``loop`` of an LLVM text.
 
     Args:
@@ -55,7 +56,7 @@ def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature:
     words = name.encode(), signature.encode() if signature else None
     _kept.append((loops, data, types, words))
     counts = 1, len(operands), len(results), NONE
-    return _maker()(loops, data, types, *counts, words[0], b"", 0, words[1])
+    return Shared(_maker()(loops, data, types, *counts, words[0], b"", 0, words[1]), functions["loop"])
 
 
 def made(text: Callable[..., str], name: str, dtypes: str, *args: Any, signature: str | None = None) -> Any:
