@@ -8,6 +8,7 @@ from . import dtypes
 from .device import refuse_device, strided
 from .graph.tensor_base import TensorBase
 from .graph.types import Size
+from .ops._warned import warn_of, warn_once
 from .ops.creation import empty
 from .ops.from_data import legacy_tensor
 from .storage import FloatStorage, TypedStorage, UntypedStorage
@@ -77,7 +78,9 @@ class _SparseType(tensortype):
     def __call__(cls, *args: Any, **named: Any) -> Any:
         """A sparse tensor of indices, values and a size; or an empty one of a size."""
         if args and isinstance(args[0], TensorBase):
+            warn_once("sparse type", "indices, values, shape" if len(args) > 2 else "indices, values")
             return cls.make(*args, **named)
+        warn_once("sparse type", "shape")
         size = args[0] if len(args) == 1 and isinstance(args[0], Size) else args
         return cls.make(size=size, dtype=cls.dtype, **named)
 
@@ -124,8 +127,6 @@ def set_default_tensor_type(t: Any) -> None:
     Raises:
         TypeError: it is no floating type of the CPU.
     """
-    from .ops._warned import warn_of
-
     warn_of("default type")
     dt = dtype_of(t)
     if not dt.is_floating_point:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -20,6 +21,11 @@ from flambeau.utils.data.processes import MultiProcessIterator
 def test_configuration_in_words() -> None:
     assert "flambeau" in torch.__config__.show() and "USE_MKL" not in torch.__config__.show()
     assert f": {torch.get_num_threads()}\n" in torch.__config__.parallel_info()
+
+
+def test_functions_of_parallel_modules_are_in_modules_of_their_names() -> None:
+    for name in ("parallel_apply", "replicate"):
+        assert getattr(import_module(f"flambeau.nn.parallel.{name}"), name) is getattr(torch.nn.parallel, name)
 
 
 def test_old_switches_and_the_private_name_of_the_operators() -> None:

@@ -55,6 +55,21 @@ def test_a_number_of_a_tensor_with_a_history_warns_once(monkeypatch: pytest.Monk
     assert [w.filename == __file__ and "Consider using tensor.detach()" in str(w.message) for w in seen] == [True]
 
 
+def test_old_sparse_types_name_what_replaces_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_warned, "_given", set())
+    at, values = torch.tensor([[0, 2]]), torch.ones(2)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            torch.sparse.FloatTensor(at, values, torch.Size([4]))
+            torch.sparse.FloatTensor(at, values)
+            torch.sparse.FloatTensor(2, 3)
+    forms = ["indices, values, shape", "indices, values", "shape"]
+    assert [str(w.message).partition("Please use ")[2] for w in seen] == [
+        f"torch.sparse_coo_tensor({form}, dtype=, device=)." for form in forms
+    ]
+
+
 def test_nothing_is_lost_without_a_warning_being_due() -> None:
     x = COMPLEX.clone().requires_grad_()
     assert COMPLEX.bool().all() and COMPLEX.to(torch.complex128).dtype is torch.complex128

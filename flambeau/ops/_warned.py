@@ -9,7 +9,7 @@ import sys
 import warnings
 
 repeating = [False]  # what ``torch.set_warn_always`` was given
-_given: set[str] = set()
+_given: set[tuple[str, ...]] = set()
 _DROPPED = "torch.{0} is deprecated in favor of torch.linalg.{1} and will be removed in a future PyTorch release.\n"
 
 TEXTS = {
@@ -48,6 +48,8 @@ TEXTS = {
     "storage": "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only "
     "storage class. This should only matter to you if you are using storages directly.  To access UntypedStorage "
     "directly, use tensor.untyped_storage() instead of tensor.storage()",
+    "sparse type": "torch.sparse.SparseTensor({0}, *, device=) is deprecated.  Please use torch.sparse_coo_tensor({0}, "
+    "dtype=, device=).",
     "scalar": "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
     "Consider using tensor.detach() first.",
     "create_graph": "Using backward() with create_graph=True will create a reference cycle between the parameter and "
@@ -59,12 +61,12 @@ TEXTS = {
 }
 
 
-def warn_once(name: str) -> None:
+def warn_once(name: str, *parts: str) -> None:
     """Warns with the text of this name, the first time in a program, or each time if that is asked for."""
-    known = name in _given
-    _given.add(name)
+    known = (name, *parts) in _given
+    _given.add((name, *parts))
     if repeating[0] or not known:
-        warn_of(name)
+        warn_of(name, *parts)
 
 
 def warn_of(name: str, *parts: str) -> None:

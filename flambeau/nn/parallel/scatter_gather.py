@@ -19,7 +19,7 @@ def scatter(inputs: Any, target_gpus: Any, dim: int = 0) -> NoReturn:
         AssertionError: there is no GPU.
         ValueError: the CPU is named as a target.
     """
-    _refuse_cpu(target_gpus)
+    refuse_cpu(target_gpus)
     raise AssertionError("Torch not compiled with CUDA enabled")
 
 
@@ -37,27 +37,8 @@ def gather(outputs: Any, target_device: Any, dim: int = 0) -> NoReturn:
     raise AssertionError("Gather function not implemented for CPU tensors")
 
 
-def replicate(network: Any, devices: Any, detach: bool = False) -> NoReturn:
-    """Copies a module to each of several GPUs.
-
-    Raises:
-        AssertionError: its parameters are the CPU's.
-        ValueError: the CPU is named as a target.
-    """
-    _refuse_cpu(devices)
-    raise AssertionError("Broadcast function not implemented for CPU tensors")
-
-
-def parallel_apply(modules: Any, inputs: Any, kwargs_tup: Any = None, devices: Any = None) -> NoReturn:
-    """Calls each module with its inputs on a GPU of its own.
-
-    Raises:
-        RuntimeError: there is no GPU; call the modules.
-    """
-    raise RuntimeError("Cannot access accelerator device when none is available.")
-
-
-def _refuse_cpu(devices: Any) -> None:
+def refuse_cpu(devices: Any) -> None:
+    """Raises ValueError: the CPU is among the devices."""
     for d in devices:
         if str(d).partition(":")[0] == "cpu":
             raise ValueError(f"Expected a non cpu device, but got: {d}")
