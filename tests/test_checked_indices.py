@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 import flambeau as torch
+import flambeau.nn.functional as F
+from flambeau import _execution
+from flambeau.graph import realisation
 from flambeau.ops import gathering
 
 OUT = "is out of bounds for dimension 1 with size 3"
@@ -67,3 +70,38 @@ def test_part_of_an_index_says_nothing_of_the_rest() -> None:
     assert x.gather(1, index[:, :1]).tolist() == [[1], [4], [7], [10]]
     with pytest.raises(RuntimeError, match=OUT):
         x.gather(1, index[:, 1:])
+
+
+def _loss(rows: int, at: Any) -> Any:
+    return F.cross_entropy(torch.randn(at.numel(), rows, requires_grad=True), at)
+
+
+def _looked_up(rows: int, at: Any) -> Any:
+    return F.embedding(at, torch.randn(rows, 4, requires_grad=True)).sum()
+
+
+CHECKED = {"classes": (_loss, "is out of bounds"), "rows": (_looked_up, "index out of range in self")}
+
+
+@pytest.mark.usefixtures("native_code")
+@pytest.mark.parametrize("tier", ["auto", "first", "compiled"])
+@pytest.mark.parametrize("name", CHECKED)
+def test_indices_that_are_checked_when_a_program_runs_know_their_own_size(
+    name: str, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a plan for other sizes is at hand, of more rows or fewer."""
+    monkeypatch.setattr(_execution, "tier", [tier])
+    realisation.forget()
+    call, text = CHECKED[name]
+    for rows, count in [(2, 60), (2, 55), (10, 32), (3, 32), (1000, 16), (7, 16), (6, 21), (1001, 21)]:
+        for last in (rows - 1, rows):
+            labels = torch.full((320,), last)
+            labels.sum().item()
+            at = labels[torch.randint(0, 320, (count,))]  # pending, so that nobody looks at them before
+            found = call(rows, at)
+            found.backward()
+            if last < rows:
+                found.item()
+                continue
+            with pytest.raises(IndexError, match=text):
+                found.item()

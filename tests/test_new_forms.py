@@ -63,8 +63,8 @@ def programs_of(sizes: Sequence[int], shared: bool) -> list[Any]:
     realisation.executor[0] = noted
     try:
         for n in sizes:
-            x = np.ones((n, 6), np.float32)
-            x, y = torch.from_numpy(x) if shared else torch.tensor(x), torch.zeros(n, dtype=torch.int64)
+            held = np.ones((n, 6), np.float32)
+            x, y = torch.from_numpy(held) if shared else torch.tensor(held), torch.zeros(n, dtype=torch.int64)
             optimizer.zero_grad()
             F.cross_entropy(net(x), y).backward()
             ran.append([])

@@ -279,7 +279,13 @@ class Planned:
         self.step(v, functools.partial(f or reference._KINDS[v.kind], v), self.arguments(v), sized=f is None)
         self.strides[v] = row_major(v.shape)
 
-    _gather = _scatter = _scan = _extern = _other
+    _gather = _scatter = _scan = _other
+
+    def _extern(self, v: Value) -> None:
+        """A function may be told sizes, as that of the classes among which labels have to be: these it serves alone."""
+        dimensions = {n for value in self.f.values for n in value.shape}
+        self.sizes.held.update(_integers(v.params[1]) & dimensions)
+        self._other(v)
 
     def _recur(self, v: Value) -> None:
         from ..recurrence import supported
@@ -314,7 +320,14 @@ class Planned:
         return self._number(a) if a.kind == "scalar" else self.whole(a)
 
 
-# Of what is more than one element; an operator that shares plans has no sizes among the arguments of its functions.
+def _integers(params: Any) -> set[int]:
+    """The integers among the arguments of a function, in tuples and lists too."""
+    if isinstance(params, (tuple, list)):
+        return set().union(*map(_integers, params))
+    return {params} if type(params) is int else set()
+
+
+# Of what is more than one element.
 _OF_ANY_SIZE = {
     "gather": gather, "scatter": reference._scatter, "scan": reference._scan, "extern": reference._extern,
 }  # fmt: skip
