@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flambeau.compiler import numpy_linalg
+from flambeau.compiler import numpy_linalg, openblas
 from flambeau.compiler.blas_threads import one_thread
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
@@ -83,3 +83,27 @@ def test_single_precision_is_kept(dt: type) -> None:
     a[0, 1, 1] = np.nan
     assert numpy_linalg.svd(a, True)[3].tolist() == [-1, 0]
     assert np.isnan(numpy_linalg.eigh(a, "L")[0][0]).all()
+
+
+@pytest.mark.parametrize("dt", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 5, 5), (3, 9, 4), (2, 4, 9), (40, 6, 6), (1, 70, 70)])
+def test_factors_by_elimination(dt: type, shape: tuple[int, ...]) -> None:
+    """LAPACK's routine, where NumPy has brought it along, gives what elimination in NumPy gives."""
+    a = matrices(dt, *shape)
+    a[0, :, 1] = 0
+    k = min(shape[1:])
+    known = openblas.getrf(a)
+    if known is None:
+        pytest.skip("this NumPy has brought no such LAPACK")
+    for x, y in zip(known, numpy_linalg._eliminated(a, k)):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+        np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-4)
+    assert known[2][0] == 2 and not known[2][1:].any()
+    lu, pivots, info = numpy_linalg.lu_factor(a.reshape((1, *shape)))
+    assert lu.shape == (1, *shape) and pivots.shape == (1, shape[0], k) and info.shape == (1, shape[0])
+
+
+def test_many_small_matrices_are_eliminated_together() -> None:
+    assert openblas.getrf(matrices(np.float32, 100, 3, 3)) is None
+    assert openblas.getrf(matrices(np.float32, 0, 3, 3)) is None
+    assert numpy_linalg.lu_factor(matrices(np.float32, 100, 3, 3))[0].shape == (100, 3, 3)

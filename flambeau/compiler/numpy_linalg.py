@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .openblas import getrf
+
 Array = Any  # numpy.ndarray, whose stubs know neither shapes nor dtypes here
 FEW = 4096  # elements of a matrix, which NumPy copies fast
 PANEL = 48  # columns that are eliminated before the rest of the matrix is brought up to date
@@ -75,8 +77,14 @@ def _in_single(name: str, a: Array) -> Any:
 def lu_factor(a: Array) -> tuple[Array, Array, Array]:
     """L and U in one matrix, the row exchanges counted from 1, and where U's first zero is (0 if nowhere)."""
     m, n = a.shape[-2:]
-    k = min(m, n)
-    lu = np.array(a.reshape((prod(a.shape[:-2]), m, n)))
+    stack, batch, k = a.reshape((prod(a.shape[:-2]), m, n)), a.shape[:-2], min(m, n)
+    lu, pivots, info = getrf(stack) or _eliminated(stack, k)
+    return lu.reshape(a.shape), pivots.reshape((*batch, k)), info.reshape(batch)
+
+
+def _eliminated(a: Array, k: int) -> tuple[Array, Array, Array]:
+    """What LAPACK's ``getrf`` gives, for all matrices together."""
+    lu = np.array(a)
     pivots = np.tile(np.arange(1, k + 1, dtype=np.int32), (len(lu), 1))
     info = np.zeros(len(lu), np.int32)
     for start in range(0, k, PANEL):
@@ -84,8 +92,7 @@ def lu_factor(a: Array) -> tuple[Array, Array, Array]:
         for j in range(start, stop):
             _eliminate(lu, pivots, info, j, stop)
         _bring_up_to_date(lu, start, stop)
-    batch = a.shape[:-2]
-    return lu.reshape(a.shape), pivots.reshape((*batch, k)), info.reshape(batch)
+    return lu, pivots, info
 
 
 def _eliminate(lu: Array, pivots: Array, info: Array, j: int, stop: int) -> None:
