@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import flambeau as torch
+from flambeau.dtypes import get_dtype
 
 pytest.importorskip("llvmlite")
 
-from flambeau.compiler.cpu.first_tier import layouts, sharing
+from flambeau.compiler.cpu.first_tier import layouts, reductions, sharing
+from flambeau.compiler.ir import Value
 
 Array = Any
 
@@ -82,3 +84,20 @@ def test_threads_share_large_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     one, x = sharing.Shared(f.f, f.loop), numbered(333, 500, dtype=np.int32).T
     assert (one._together((x,), None) == x).all()
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int16])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_where_extremes_are(dim: int, dtype: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy finds them along rows."""
+    a = np.random.default_rng(0).integers(-9, 9, (40, 30, 20)).astype(dtype)
+    if a.dtype.kind == "f":
+        a[3, 4, 5] = a[7, 4, 5] = np.nan
+    dt, find, axes = get_dtype(a.dtype.name), getattr(np, name), []
+    whole = Value("input", "input", (), None, a.shape, dt)
+    v = Value("reduce", name, (whole,), (dim,), a.shape[:dim] + a.shape[dim + 1 :], torch.int64)
+    monkeypatch.setattr(np, name, lambda x, axis: axes.append(axis) or find(x, axis))
+    found = reductions.by_numpy(v, a)
+    assert (found == find(a, dim)).all() and found.dtype == np.int64
+    assert axes[0] % 3 == 2

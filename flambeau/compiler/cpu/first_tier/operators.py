@@ -26,7 +26,7 @@ from .errors import UnsupportedError
 from .fused import Group, fused, groups
 from .present import Sizes, count, sized
 from .reduced_in_steps import ReducedInSteps, as_it_is, of_any_samples
-from .reductions import is_of_rows
+from .reductions import by_numpy, is_of_rows
 from .sharing import Shared
 from .straight import straight
 from .taking import gather
@@ -239,7 +239,7 @@ class Planned:
     def _reduce(self, v: Value) -> None:
         a = v.args[0]
         if v.dtype.kind != "f" or not nest_reduce.supported(v.name, a.dtype, v.dtype) or 0 in a.shape or not v.params:
-            self.step(v, functools.partial(reference._reduce, v), [self.whole(a)], sized=False)
+            self.step(v, functools.partial(by_numpy, v), [self.whole(a)], sized=False)
         else:
             operand = self.whole(a)
             self.computing.add(len(self.steps))

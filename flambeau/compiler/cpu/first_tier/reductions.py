@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from ....dtypes import dtype
+from ... import numpy as reference
+from ...ir import Value
 from .. import nest_reduce
 from ..nest_reduce import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
-from . import columns, maps
+from . import columns, layouts, maps
 from .text import Loop, Writer
 from .ufuncs import made
 
@@ -88,6 +90,17 @@ def _runs(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[list[int], lis
         elif shape[d] > 1 and last:
             break
     return last, [d for d in dims if d not in last]
+
+
+def by_numpy(v: Value, a: Any) -> Any:
+    """``reference._reduce``; where extremes are along another dimension than the last, that becomes the last.
+
+    NumPy finds them along rows in vectors, and along others element by element.
+    """
+    if v.name in ("argmax", "argmin") and a.size >= layouts.LEAST and v.params[0] < a.ndim - 1:
+        last = layouts.in_rows(np.moveaxis(a, v.params[0], -1))
+        return np.asarray((np.argmax if v.name == "argmax" else np.argmin)(last, axis=-1))
+    return reference._reduce(v, a)
 
 
 # ---- of few elements each, as windows of pools
