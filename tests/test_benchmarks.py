@@ -11,6 +11,8 @@ import pytest
 
 import flambeau as torch
 from benchmarks import measuring, networks, report
+from benchmarks.everyday import LOOPS
+from benchmarks.loops import timed
 from benchmarks.steps import Side, Step, Workload, flops_of
 from benchmarks.workloads import all_workloads, lenets, operators, perceptrons
 
@@ -139,3 +141,9 @@ def test_results_are_merged_and_filled_in() -> None:
 
 def _row(name: str, threads: int, **least: float) -> dict[str, Any]:
     return {"name": name, "threads": threads, "sides": {side: {"min": value} for side, value in least.items()}}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_everyday_loops_run_and_have_numbers_to_compare(name: str) -> None:
+    found = timed(name, "flambeau", 3, torch.get_num_threads())
+    assert 0 < found["least"] <= found["median"] and 0 < found["sum"] < np.inf
