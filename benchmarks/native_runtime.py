@@ -157,10 +157,10 @@ def loading(cache: CodeCache, folder: Path) -> None:
         assemble(text, cache.target)
     print(f"{'compile a kernel, one thread':58} {(time.perf_counter() - begin) / 20 * 1e3:9.2f} ms")
     begin = time.perf_counter()
-    objects = assemble_all(texts, cache.target)
+    objects = list(assemble_all(texts, cache.target))
     print(f"{'compile a kernel, all threads':58} {(time.perf_counter() - begin) / 200 * 1e3:9.2f} ms")
     begin = time.perf_counter()
-    images = [loader.prepare(content, []) for content in objects]
+    images = [loader.prepare([content], []) for content in objects]
     print(f"{'object to image':58} {(time.perf_counter() - begin) / 200 * 1e6:9.2f} µs")
     for size in (1, 20, 200):
         begin = time.perf_counter()

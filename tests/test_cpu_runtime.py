@@ -126,9 +126,9 @@ class TestAssemble:
         expected = [assemble(text, host) for text in texts]
         for threads in (1, 4):
             monkeypatch.setattr(machine, "available_threads", lambda threads=threads: threads)
-            assert assemble_all(texts, host) == expected
+            assert list(assemble_all(texts, host)) == expected
             with pytest.raises(CompileError, match="nonsense"):
-                assemble_all([*texts, "nonsense"], host)
+                list(assemble_all([*texts, "nonsense"], host))
 
     def test_where_llvmlite_s_lock_cannot_be_passed_by(
         self, host: target.Target, monkeypatch: pytest.MonkeyPatch
@@ -143,7 +143,7 @@ class TestAssemble:
 @NEEDS_ELF
 class TestLoader:
     def load(self, text: str, host: target.Target) -> dict[str, int]:
-        return loader.load([loader.prepare(assemble(text, host), [])])[0]
+        return loader.load([loader.prepare([assemble(text, host)], [])])[0]
 
     def test_constants_and_calls(self, host: target.Target) -> None:
         text = """
@@ -172,7 +172,7 @@ define void @other(ptr %o, i64 %c, ptr %w) {
 
     def test_many_at_once(self, host: target.Target) -> None:
         texts = [kernels.SCALE.replace("0x3F50624DE0000000", f"{float(i)}") for i in range(1, 30)]
-        loaded = loader.load([loader.prepare(assemble(text, host), []) for text in texts])
+        loaded = loader.load([loader.prepare([assemble(text, host)], []) for text in texts])
         for i, found in enumerate(loaded, 1):
             x, y = np.float32([3]), np.float32([0])
             call(found["kernel"], [x.ctypes.data, y.ctypes.data])
@@ -205,18 +205,18 @@ define void @other(ptr %o, i64 %c, ptr %w) {
     def test_unknown_functions_are_refused(self, host: target.Target) -> None:
         text = "declare void @system(ptr)\n" + kernels.HEAD + "  call void @system(ptr %o)\n  ret void\n}"
         with pytest.raises(loader.LoadError, match="a kernel calls system, which is not available"):
-            loader.prepare(assemble(text, host), [])
+            loader.prepare([assemble(text, host)], [])
 
     def test_writable_data_is_refused(self, host: target.Target) -> None:
         text = "@state = global i64 1\n" + kernels.HEAD + "  store i64 2, ptr @state\n  ret void\n}"
         with pytest.raises(loader.LoadError, match="only code and constants"):
-            loader.prepare(assemble(text, host), [])
+            loader.prepare([assemble(text, host)], [])
 
     def test_other_machines_are_refused(self, host: target.Target) -> None:
         content = bytearray(assemble(kernels.ADD, host))
         struct.pack_into("<H", content, 18, 243)
         with pytest.raises(loader.LoadError, match="machine 243"):
-            loader.prepare(bytes(content), [])
+            loader.prepare([bytes(content)], [])
 
     def test_other_formats_go_through_llvm(self, host: target.Target) -> None:
         packed = loader._pack_object(assemble(kernels.SCALE, host), ["kernel"])
@@ -227,7 +227,7 @@ define void @other(ptr %o, i64 %c, ptr %w) {
 
     def test_formats_that_are_not_elf_are_kept_with_their_names(self) -> None:
         darwin = target.Target("x86_64-apple-darwin", "x86-64", "+sse2", "22")
-        prepared = loader.prepare(assemble(kernels.ADD, darwin), ["kernel"])
+        prepared = loader.prepare([assemble(kernels.ADD, darwin)], ["kernel"])
         assert loader._unpack_object(prepared) == (assemble(kernels.ADD, darwin), ["kernel"])
 
 
@@ -241,7 +241,7 @@ class TestArm:
     ARM = target.Target("aarch64-unknown-linux-gnu", "generic", "+neon", "22")
 
     def image(self, text: str) -> tuple[bytes, dict[str, int], dict[str, int]]:
-        alignment, code, exported, outside = loader._unpack_image(loader.prepare(assemble(text, self.ARM), []))
+        alignment, code, exported, outside = loader._unpack_image(loader.prepare([assemble(text, self.ARM)], []))
         assert alignment == 4096
         return code, dict(exported), dict(outside)
 

@@ -16,7 +16,7 @@ from flambeau.compiler.inplace import apart
 from flambeau.compiler.interleave import interleave
 from flambeau.compiler.ir import Function, Value
 from flambeau.compiler.looked_up import looked_up
-from flambeau.compiler.simplify import simplify, without_dead
+from flambeau.compiler.simplify import rid_of_dead, simplify, without_dead
 from flambeau.compiler.split_reductions import LONGEST, split_reductions
 from flambeau.compiler.unroll import unroll
 from flambeau.compiler.verifier import verify
@@ -157,3 +157,17 @@ def test_an_output_that_comes_twice_is_copied_in_another_function() -> None:
     found = apart(b.f, 2, lambda v: True)
     verify(found)
     assert repr(b.f) == before and found.outputs[0] is y and found.outputs[1].args == (y,)
+
+
+def test_a_function_of_one_s_own_gets_rid_of_what_is_dead() -> None:
+    b = Builder()
+    x = read(b, 3)
+    b.map("exp", x)
+    y = b.map("sin", b.map("neg", x))
+    b.map("cos", y)
+    b.f.outputs = [y]
+    expected = repr(without_dead(b.f))
+    values = b.f.values
+    assert rid_of_dead(b.f) is b.f and repr(b.f) == expected and len(b.f.values) == 3
+    assert all(v in values for v in b.f.values)
+    verify(b.f)

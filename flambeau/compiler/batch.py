@@ -23,7 +23,7 @@ from .axes import Axes, Axis
 from .chunked import CHANNELS, CHUNK, is_batch
 from .cpu.contract_order import LEAST
 from .ir import Function, Value
-from .simplify import Rewriter, copied, rewritten, without_dead
+from .simplify import Rewriter, copied, rewritten, rid_of_dead
 from .unstride import unstride
 
 FEATURES = 32  # the same of a linear layer, whose remainder costs little
@@ -51,7 +51,7 @@ def tile_batch(f: Function, always: bool = False) -> Function:
     t = _Tiling(g, dims, root[0].shape[root[1]], f.lanes)
     h = t.function()
     h.chunks, h.lanes = t.chunks, t.lanes
-    h = without_dead(h)
+    h = rid_of_dead(h)
     return h if always or t.converted <= CONVERTED * t.elements else f
 
 

@@ -182,11 +182,12 @@ class _Clustering:
         if v.kind not in ("map", "gather"):
             return True
         cheap = self.cost[v.index] <= CHEAP
-        if any(c.size >= LARGEST for c in readers) or (len(readers) > 1 and not cheap):
+        if len(readers) > 1 and not cheap:
             return False
-        if any(self.lengthens(v, c) or self.reads_stored(v, c) for c in readers):
-            return False
-        return cheap or not any(_repeats(v, c) for c in readers)
+        for c in readers:
+            if c.size >= LARGEST or self.lengthens(v, c) or self.reads_stored(v, c):
+                return False
+        return cheap or not any([_repeats(v, c) for c in readers])  # noqa: C419
 
     def lengthens(self, v: Value, c: Cluster) -> bool:
         """Would the value make the cluster's kernel too long, or a long one compute it several times over?"""

@@ -105,3 +105,4 @@ FORMULAS: dict[str, Callable[..., Value]] = {
     "remainder": _remainder, "floor_divide": _floor_divide, "xlogy": _times_log("log"), "xlog1py": _times_log("log1p"),
     "entr": _entr, "logaddexp": _log_of_sum("exp", 1, LOG2), "logaddexp2": _log_of_sum("exp2", LOG2_E, 1),
 }  # fmt: skip
+COMPOSED = frozenset([*CONSTANT, *FORMULAS])  # maps that may be made of others

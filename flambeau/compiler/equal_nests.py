@@ -41,6 +41,7 @@ class Nests:
         self.chunks = chunks
         self.lanes = lanes
         self._known: dict[Any, _Known] = {}
+        self._forms: dict[Any, _Form] = {}
         self._rows = _Rows()
 
     def of(
@@ -51,8 +52,8 @@ class Nests:
         divided: Collection[Value] = (),
     ) -> Nest:
         """The nest of a cluster; arguments and errors are those of ``nest``."""
-        form = _Form(c, in_memory, layouts, divided, self._rows)
-        values = tuple(form.numbers)
+        form = self._form(c, in_memory, layouts, divided)
+        values = form.values
         known = self._known.get(form.key)
         if known is None:
             found = self._new(c, in_memory, layouts, divided)
@@ -65,6 +66,15 @@ class Nests:
                 raise NotAffineError(moved[known.found.view], known.found.split)
             n = known.over[values] = _over(known.found, moved)
         return n
+
+    def _form(self, c: Cluster, in_memory: Any, layouts: Any, divided: Any) -> _Form:
+        """The cluster's expressions: those that it had when it was cut so before, if its values still lie as then."""
+        after = tuple([v in c.after for v in c.outputs])
+        cut = c.domain, c.dims, tuple(c.outputs), tuple(c.reduces), after
+        form = self._forms.get(cut)
+        if form is None or not form.holds(in_memory, divided):
+            form = self._forms[cut] = _Form(c, in_memory, layouts, divided, self._rows)
+        return form
 
     def _new(self, c: Cluster, in_memory: Any, layouts: Any, divided: Any) -> Nest | NotAffineError:
         try:
@@ -125,6 +135,16 @@ class _Form:
         outputs = tuple([(self.numbers[v], v in c.after, layouts[v]) for v in c.outputs])
         reduces = tuple([self.numbers[v] for v in c.reduces])
         self.key = c.domain, c.dims, outputs, reduces, tuple(self.rows)
+        self.values = tuple(self.numbers)
+        self.lie = self.places(in_memory, divided)
+
+    def places(self, in_memory: Callable[[Value], bool], divided: Collection[Value]) -> tuple[list[bool], list[bool]]:
+        """Which of its values lie in memory, and which are divided."""
+        return [in_memory(v) for v in self.values], [v in divided for v in self.values]
+
+    def holds(self, in_memory: Callable[[Value], bool], divided: Collection[Value]) -> bool:
+        """Would the cluster have the same expressions now?"""
+        return self.places(in_memory, divided) == self.lie
 
     def visit(self, v: Value) -> None:
         """Numbers a value and what it is computed from, operands first."""

@@ -23,14 +23,15 @@ def owned(f: Function, generated: Callable[[Value], bool]) -> Function:
 
     users = {a: v for v in f.values for a in v.args}
 
-    def own(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
+    def is_shared(v: Value) -> bool:
         if v.kind not in IN_PLACE or not generated(v) or _is_free(v.args[0], uses, generated):
-            return copied(r, v, args)
-        if constant_of(v.args[0]) is not None and _fill(_chain(v, users, uses)):
-            return copied(r, v, args)
+            return False
+        return constant_of(v.args[0]) is None or not _fill(_chain(v, users, uses))
+
+    def own(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
         return copied(r, v, (_copy(r.f, args[0]), *args[1:]))
 
-    return rewritten(f, own, lambda v: v.kind in IN_PLACE)
+    return rewritten(f, own, is_shared)
 
 
 def read_first(f: Function) -> set[Value]:

@@ -17,7 +17,7 @@ from .._records import Record
 from ..dtypes import uint8
 from .affine import row_major
 from .ir import Function, Value
-from .simplify import Rewriter, constant_of, copied, without_dead
+from .simplify import Rewriter, constant_of, copied, rid_of_dead
 
 MOST = 16  # pieces
 
@@ -49,7 +49,7 @@ def interleave(f: Function) -> Function:
         new[v] = found or copied(r, v, args)
     r.f.outputs = [new[v] for v in f.outputs]
     r.f.tiled_as(f)
-    return without_dead(r.f)
+    return rid_of_dead(r.f)
 
 
 def _sums(f: Function, users: list[int]) -> dict[Value, list[Spread]]:

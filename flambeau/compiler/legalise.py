@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from ..dtypes import bfloat16, bool_, dtype, float16, float32, int32, int64
 from .affine import row_major
-from .composed_maps import composed_map
+from .composed_maps import COMPOSED, composed_map
 from .interleave import is_contraction
 from .ir import Function, Value
-from .simplify import Rewriter, constant_of, copied, readers, rewritten, without_dead
+from .simplify import Rewriter, constant_of, copied, readers, rewritten, rid_of_dead
 
 
 def legalise(f: Function) -> Function:
@@ -25,11 +25,19 @@ def legalise(f: Function) -> Function:
     multiplied = {_source(a) for v in f.values if v.kind == "contract" for a in v.args}
 
     def form(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
-        if v.name == "iota" and v in multiplied:
+        if v.name == "iota":
             return r.map("copy", copied(r, v, args))
         return _legal(r, v, args, only)
 
-    return without_dead(rewritten(f, form, lambda v: v.kind not in ("input", "scalar", "view", "contract")))
+    g = rewritten(f, form, lambda v: v in multiplied if v.name == "iota" else _may_change(v))
+    return f if g is f else rid_of_dead(g)
+
+
+def _may_change(v: Value) -> bool:
+    """May it be something that kernels do not compute as it is?"""
+    if v.kind == "map":
+        return v.name in COMPOSED or (v.name == "cast" and v.args[0].kind == "scan")
+    return v.kind in ("scan", "scatter", "update") or v.name in ("argmax", "argmin")
 
 
 def _source(v: Value) -> Value:

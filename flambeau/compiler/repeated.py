@@ -36,8 +36,8 @@ class Repeated:
 
     def _ways(self, v: Value, c: Cluster) -> Ways:
         own = [self._through(u, c) for u in self.users[v.index] if c in self.homes[u.index]]
-        if not own:
-            return DIRECT
+        if len(own) < 2:
+            return own[0] if own else DIRECT
         return own[0].union(*own[1:]) if any([w is not own[0] for w in own]) else own[0]  # noqa: C419
 
     def _through(self, u: Value, c: Cluster) -> Ways:

@@ -27,7 +27,7 @@ def simplify(f: Function) -> Function:
 
     A run-time number that is converted becomes a number of the other dtype: whoever runs the function gives it.
     """
-    return without_dead(rewritten(f, _simple))
+    return rid_of_dead(rewritten(f, _simple))
 
 
 class Rewriter(Builder):
@@ -93,10 +93,7 @@ def copied(r: Rewriter, v: Value, args: tuple[Value, ...]) -> Value:
 
 def without_dead(f: Function) -> Function:
     """The function with only what its outputs need; ``f`` itself if that is all of it."""
-    needed = set(f.outputs)
-    for v in reversed(f.values):
-        if v in needed:
-            needed.update(v.args)
+    needed = _needed(f)
     if len(needed) == len(f.values):
         return f
     g = Function()
@@ -109,6 +106,24 @@ def without_dead(f: Function) -> Function:
     g.outputs = [new[v] for v in f.outputs]
     g.tiled_as(f)
     return g
+
+
+def rid_of_dead(f: Function) -> Function:
+    """A function that nobody else has, without what its outputs do not need."""
+    needed = _needed(f)
+    if len(needed) < len(f.values):
+        f.values = [v for v in f.values if v in needed]
+        for k, v in enumerate(f.values):
+            v.index = k
+    return f
+
+
+def _needed(f: Function) -> set[Value]:
+    needed = set(f.outputs)
+    for v in reversed(f.values):
+        if v in needed:
+            needed.update(v.args)
+    return needed
 
 
 def readers(f: Function) -> dict[Value, list[Value | None]]:

@@ -18,7 +18,7 @@ from math import prod
 from ..dtypes import bool_, dtype, uint8
 from .cpu import nest_reduce
 from .ir import Function, Value
-from .simplify import Rewriter, constant_of, copied, rewritten, without_dead
+from .simplify import Rewriter, constant_of, copied, rewritten, rid_of_dead
 
 LARGEST = 16  # elements that meet in one result
 MOST = 64  # elements that meet in a result of reductions of reductions: such a chain takes long to compile
@@ -33,7 +33,7 @@ def unroll(f: Function) -> Function:
     """The function with maps in the place of small reductions over windows and down columns."""
     if not any(v.kind == "reduce" and _pays(v, v.args[0]) for v in f.values):
         return f
-    return without_dead(rewritten(f, _Unrolling(), lambda v: v.kind == "reduce" or v.name in ("eq", "ne")))
+    return rid_of_dead(rewritten(f, _Unrolling(), lambda v: v.kind == "reduce" or v.name in ("eq", "ne")))
 
 
 class _Unrolling:

@@ -9,7 +9,7 @@ from typing import Any
 from .._records import Record
 from ..compiler.builder import Builder
 from ..compiler.ir import Function, Origin, Value
-from ..compiler.simplify import without_dead
+from ..compiler.simplify import rid_of_dead
 from .node import LAYOUT, LEAF, PART, SCALAR, UPDATE, VIEW, Node
 from .signature import signature
 
@@ -69,7 +69,7 @@ class Program:
     @cached_property
     def function(self) -> Function:
         """The roots in the IR."""
-        return without_dead(_lowered(self.order, self.roots, self.places))
+        return rid_of_dead(_lowered(self.order, self.roots, self.places))
 
     @property
     def places(self) -> dict[int, int]:

@@ -25,7 +25,7 @@ The run-time, in the order of a kernel's way:
     machine     what the machine offers
     disk        a private folder of verified entries
     target      the CPU that code is made for
-    assemble    LLVM text to object code
+    assemble    LLVM text to object code; text_parts: long texts in parts that threads compile side by side
     loader      object code to memory that may be executed
     code_cache  the functions of kernels: from memory, from disk, or newly compiled
     pool        the threads; pool_text, segment_text, chunk_text and program_text are their machine code

@@ -7,24 +7,19 @@ than code generation itself and the result is no faster. Code level 2, small cod
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from . import machine
 from .target import Target, binding
 
-__all__ = ["PLAIN", "CompileError", "assemble", "assemble_all", "assembly", "shared_out"]
-
-Made = TypeVar("Made")
+__all__ = ["PLAIN", "CompileError", "assemble", "assemble_all", "assembly"]
 
 # Begins a text that is plain, not clean: its helpers are put in where they are called, and memory that is nobody else's
 # becomes registers.
 PLAIN = "; plain\n"
 _PASSES = ("sroa", "simplify_cfg")
-
-# With fewer texts, threads cost more than they save.
-SHARED_FROM = 4
 
 
 class CompileError(RuntimeError):
@@ -129,22 +124,21 @@ def assemble(text: str, target: Target) -> bytes:
         return _emitted(generator, module)
 
 
-def assemble_all(texts: Sequence[str], target: Target) -> list[bytes]:
-    """The object files of many modules, made by several threads. Arguments and errors are those of `assemble`."""
-    return shared_out(lambda text: assemble(text, target), texts)
+def assemble_all(texts: Sequence[str], target: Target) -> Iterator[bytes]:
+    """The object files of many modules, in their order, each as soon as it is there while threads make the others.
 
-
-def shared_out(make: Callable[[str], Made], texts: Sequence[str]) -> list[Made]:
-    """What a function, which assembles a text, makes of many, by several threads, the longest first."""
-    threads = min(machine.available_threads(), len(texts)) if len(texts) >= SHARED_FROM else 1
+    Arguments and errors are those of `assemble`.
+    """
+    threads = min(machine.available_threads(), len(texts))
     if threads < 2:
-        return [make(text) for text in texts]
+        for text in texts:
+            yield assemble(text, target)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     binding()
     with ThreadPoolExecutor(threads) as pool:
-        made = {text: pool.submit(make, text) for text in sorted(set(texts), key=len, reverse=True)}
-        return [made[text].result() for text in texts]
+        yield from pool.map(assemble, texts, [target] * len(texts))
 
 
 def assembly(text: str, target: Target) -> str:

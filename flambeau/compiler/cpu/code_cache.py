@@ -10,11 +10,13 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from ...version import __flambeau_version__
-from . import disk, loader
-from .assemble import assemble, shared_out
+from . import disk, loader, machine
+from .assemble import assemble_all
 from .target import Target, current
+from .text_parts import in_parts
 
 __all__ = ["CodeCache", "default"]
 
@@ -101,15 +103,13 @@ class CodeCache:
         return found
 
     def _compile(self, missing: dict[str, str], prepared: dict[str, bytes]) -> None:
-        """Adds what the folder lacks, and keeps it there."""
-        keys = {text: key for key, text in missing.items()}
-
-        def make(text: str) -> bytes:
-            made = loader.prepare(assemble(text, self.target), exported(text))
-            self.store.put(keys[text], made)
-            return made
-
-        prepared.update(zip(missing, shared_out(make, list(keys))))
+        """Adds what the folder lacks, the longest texts first, so that none is waited for alone, and keeps it there."""
+        most = machine.available_threads() if self.target.makes_elf else 1
+        parts = {key: in_parts(missing[key], most) for key in sorted(missing, key=lambda key: -len(missing[key]))}
+        objects = assemble_all([part for of_text in parts.values() for part in of_text], self.target)
+        for key, of_text in parts.items():
+            prepared[key] = loader.prepare(list(islice(objects, len(of_text))), exported(missing[key]))
+            self.store.put(key, prepared[key])
         self.compiled += len(missing)
 
 

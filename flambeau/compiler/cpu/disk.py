@@ -8,7 +8,6 @@ or renamed entry is a miss. Several processes may share the folder; a file appea
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import stat
 import time
@@ -63,7 +62,7 @@ class Disk:
         self.folder = None if folder is None else _prepare(os.fspath(folder))
         self.limit = limit
         self.began_empty = self.folder is None or _is_empty(self.folder)
-        self._stores = itertools.count()  # several threads store what they compile
+        self._stores = 0
 
     def get(self, key: str) -> bytes | None:
         """The content stored under the key; None when there is none that can be trusted."""
@@ -88,9 +87,9 @@ class Disk:
         """Stores the content; a folder that is full or gone is no error."""
         if self.folder is None:
             return
-        stores = next(self._stores)
-        if stores % STORES_BETWEEN_EVICTIONS == 0 and (stores or self._is_due()):
+        if self._stores % STORES_BETWEEN_EVICTIONS == 0 and (self._stores or self._is_due()):
             self.evict()
+        self._stores += 1
         temporary = os.path.join(self.folder, f".{key}.{os.getpid()}.{time.monotonic_ns():x}")
         try:
             with open(temporary, "xb", opener=create_private) as file:

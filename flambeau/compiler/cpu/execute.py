@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
+from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple, Union
 
@@ -70,10 +71,9 @@ def generated(v: Value, target: Target) -> bool:
         return True
     if not _has_instructions(v, target):
         return False
-    if 0 in v.shape or any(0 in a.shape for a in v.args):
-        return False
-    if any(x.dtype.kind == "c" or x.dtype.name.startswith("float8") for x in (v, *v.args)):
-        return False
+    for x in (v, *v.args):
+        if 0 in x.shape or x.dtype.kind == "c" or x.dtype.name.startswith("float8"):
+            return False
     if v.kind == "map":
         return nest_maps.supported(v.name, tuple([a.dtype for a in v.args]), v.dtype)
     if v.kind == "reduce":
@@ -102,7 +102,7 @@ def _has_instructions(v: Value, target: Target) -> bool:
     """Does this processor convert 16-bit floats and round to integers? The C library would be called otherwise."""
     if target.is_arm:
         return True
-    if float16 in (v.dtype, *[a.dtype for a in v.args]) and not target.has("f16c"):
+    if not target.has("f16c") and float16 in (v.dtype, *[a.dtype for a in v.args]):
         return False
     return v.name not in nest_maps.ROUNDING or v.dtype.kind != "f" or target.rounds
 
@@ -388,7 +388,7 @@ class Executable(Keeper):
                 top = self.home(v)
                 if top not in self.direct and top not in self.local:
                     first = spans[top].first if top in spans else i
-                    size = max(1, int(np.prod(v.shape)) * v.dtype.itemsize)
+                    size = max(1, prod(v.shape) * v.dtype.itemsize)
                     spans[top] = Span(size, first, max(i, last.get(v, i)))
         self.offsets, size = plan(spans)
         self.arena = Arena(size)

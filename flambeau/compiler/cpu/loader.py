@@ -1,6 +1,6 @@
 """Object code to memory that may be executed, without LLVM.
 
-`prepare` turns an ELF object into an image: the bytes of its code and constants with every relocation resolved that
+`prepare` makes an image of ELF objects: the bytes of their code and constants with every relocation resolved that
 does not depend on where they will lie, which is all of them but the addresses of functions outside. `load` places
 images in memory: pages are written first and made executable then, never both at once, and never written again, so
 other threads may run what lies beside them. Code is never freed: a thread may still be in it when Python ends.
@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..._records import Record
 from . import memory
 
 __all__ = ["EXTERNAL", "LoadError", "load", "prepare"]
@@ -47,6 +48,7 @@ PROGBITS, SYMTAB, RELA = 1, 2, 4
 WRITE, ALLOC = 1, 2
 X86_64, AARCH64 = 62, 183
 LOCAL = 0
+HIDDEN = 2
 
 # Code that jumps to an address stored after it, 8 bytes to be filled in.
 STUBS = {
@@ -57,20 +59,34 @@ STUBS = {
 ALIGNMENT = {X86_64: 64, AARCH64: 4096}
 
 
-def prepare(content: bytes, names: Sequence[str]) -> bytes:
-    """What `load` takes and a cache keeps: an ELF object as an image; other formats as they are, with the names.
+def prepare(contents: Sequence[bytes], names: Sequence[str]) -> bytes:
+    """What `load` takes and a cache keeps: ELF objects as one image; another format as it is, with the names.
 
     Args:
-        content: the object file.
-        names: the functions that it exports.
+        contents: the object files, which may call one another's functions; of other formats than ELF just one.
+        names: the functions that they export.
 
     Raises:
-        LoadError: the object needs something that kernels have no use for (writable data, unknown symbols, …).
+        LoadError: an object needs something that kernels have no use for (writable data, unknown symbols, …).
     """
-    return _Linker(content).image() if content.startswith(ELF_MAGIC) else _pack_object(content, names)
+    if not contents[0].startswith(ELF_MAGIC):
+        (content,) = contents
+        return _pack_object(content, names)
+    return _Linker([_Object(content) for content in contents]).image()
 
 
-class _Linker:
+class _Symbol(Record):
+    """A name in an object; ``place`` is its offset in the image, or None for what the object does not hold."""
+
+    name: str
+    place: int | None
+    is_local: bool
+    is_hidden: bool
+
+
+class _Object:
+    """An ELF object: its header, its sections and, once these are placed, its symbols."""
+
     def __init__(self, content: bytes) -> None:
         self.content = content
         (self.machine,) = struct.unpack_from("<H", content, 18)
@@ -80,24 +96,11 @@ class _Linker:
         _, count, names = struct.unpack_from("<HHH", content, 58)
         self.sections = [SECTION.unpack_from(content, table + i * SECTION.size) for i in range(count)]
         self.names = self.sections[names][4]
-        self.code = bytearray()
         self.places: dict[int, int] = {}
-        self.stubs: dict[str, int] = {}
-        self.symbols = self._place_and_read()
+        self.symbols: list[_Symbol] = []
 
-    def image(self) -> bytes:
-        """The image as bytes."""
-        for section in self.sections:
-            if section[1] == RELA and section[7] in self.places:
-                self._relocate(section)
-        exported = {name: at for name, at, is_local in self.symbols if name and at is not None and not is_local}
-        pointers = {name: at + 8 for name, at in self.stubs.items()}
-        return _pack_image(ALIGNMENT[self.machine], bytes(self.code), exported, pointers)
-
-    def _name(self, start: int) -> str:
-        return self.content[start : self.content.index(b"\0", start)].decode()
-
-    def _place_and_read(self) -> list[tuple[str, int | None, bool]]:
+    def place(self, append: Callable[[bytes, int], int]) -> None:
+        """Puts code and constants into the image."""
         for index, section in enumerate(self.sections):
             name, kind, flags, _, offset, size, _, _, alignment, _ = section
             label = self._name(self.names + name)
@@ -105,21 +108,50 @@ class _Linker:
                 continue
             if flags & WRITE or kind != PROGBITS or alignment > ALIGNMENT[self.machine]:
                 raise LoadError(f"section {label}: only code and constants can be loaded")
-            self.places[index] = self._append(self.content[offset : offset + size], alignment)
+            self.places[index] = append(self.content[offset : offset + size], alignment)
         table = next((s for s in self.sections if s[1] == SYMTAB), None)
-        return [] if table is None else [self._symbol(table, at) for at in range(0, table[5], SYMBOL.size)]
+        if table is not None:
+            self.symbols = [self._symbol(table, at) for at in range(0, table[5], SYMBOL.size)]
+
+    def _name(self, start: int) -> str:
+        return self.content[start : self.content.index(b"\0", start)].decode()
+
+    def _symbol(self, table: tuple[int, ...], at: int) -> _Symbol:
+        name, info, other, section, value, _ = SYMBOL.unpack_from(self.content, table[4] + at)
+        label = self._name(self.sections[table[6]][4] + name) if name else ""
+        place = self.places.get(section)
+        return _Symbol(label, None if place is None else place + value, info >> 4 == LOCAL, other & 3 == HIDDEN)
+
+
+class _Linker:
+    def __init__(self, objects: Sequence[_Object]) -> None:
+        self.objects = objects
+        self.machine = objects[0].machine
+        self.code = bytearray()
+        self.stubs: dict[str, int] = {}
+        for one in objects:
+            one.place(self._append)
+        self.known: dict[str, int] = {}  # functions that objects may call
+        self.exported: dict[str, int] = {}
+        for s in [s for one in objects for s in one.symbols]:
+            if s.name and s.place is not None and not s.is_local:
+                self.known[s.name] = s.place
+                if not s.is_hidden:
+                    self.exported[s.name] = s.place
+
+    def image(self) -> bytes:
+        """The image as bytes."""
+        for one in self.objects:
+            for section in one.sections:
+                if section[1] == RELA and section[7] in one.places:
+                    self._relocate(one, section)
+        pointers = {name: at + 8 for name, at in self.stubs.items()}
+        return _pack_image(ALIGNMENT[self.machine], bytes(self.code), self.exported, pointers)
 
     def _append(self, content: bytes, alignment: int) -> int:
         self.code += b"\xcc" * (-len(self.code) % max(alignment, 1))
         self.code += content
         return len(self.code) - len(content)
-
-    def _symbol(self, table: tuple[int, ...], at: int) -> tuple[str, int | None, bool]:
-        """Name, offset in the image (None for what is not in it), and whether it is local."""
-        name, info, _, section, value, _ = SYMBOL.unpack_from(self.content, table[4] + at)
-        label = self._name(self.sections[table[6]][4] + name) if name else ""
-        place = self.places.get(section)
-        return label, None if place is None else place + value, info >> 4 == LOCAL
 
     def _stub(self, name: str) -> int:
         """The offset of code that jumps to a function outside."""
@@ -129,12 +161,13 @@ class _Linker:
             self.stubs[name] = self._append(STUBS[self.machine] + bytes(8), 16)
         return self.stubs[name]
 
-    def _relocate(self, section: tuple[int, ...]) -> None:
+    def _relocate(self, one: _Object, section: tuple[int, ...]) -> None:
         apply = _relocate_x86 if self.machine == X86_64 else _relocate_arm
-        base = self.places[section[7]]
+        base = one.places[section[7]]
         for at in range(section[4], section[4] + section[5], RELOCATION.size):
-            offset, info, addend = RELOCATION.unpack_from(self.content, at)
-            name, place, _ = self.symbols[info >> 32]
+            offset, info, addend = RELOCATION.unpack_from(one.content, at)
+            name, place, *_ = one.symbols[info >> 32]
+            place = self.known.get(name) if place is None else place
             kind = info & 0xFFFFFFFF
             if place is None and kind not in CALLS[self.machine]:
                 raise LoadError(f"relocation {kind} to {name or 'nothing'}, which is outside the object")

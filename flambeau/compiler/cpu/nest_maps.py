@@ -56,16 +56,18 @@ class Ops:
 
 def supported(name: str, args: tuple[dtype, ...], result: dtype) -> bool:
     """Can the map be generated for these dtypes?"""
-    if any(not _known(d) for d in (*args, result)):
-        return False
+    for d in (*args, result):
+        if not _known(d):
+            return False
     if name == "cast":
         return not (args[0] is float64 and result is float16)
     if name == "where":
         return args[0] is bool_ and args[1] is args[2] is result
     if name in PREDICATES:
         return result is bool_ and all(d is args[0] for d in args) and _kind(args[0]) in PREDICATES[name][0]
-    if any(d is not result for d in args):
-        return False
+    for d in args:
+        if d is not result:
+            return False
     if name in MAPS:
         return _kind(result) in MAPS[name][0]
     return name in FUNCTIONS and result.kind == "f"

@@ -137,9 +137,10 @@ def keep(name: str | None, executable: Executable) -> None:
     whole = executable.whole
     if name is None or whole is None:
         return
-    key = code_cache.default().key
+    texts = {k.text for segment in whole.native.segments for group in segment.groups for k in group.kernels}
+    keys = {text: code_cache.default().key(text) for text in texts}
     segments = [
-        ([([_packed(k, key(k.text)) for k in group.kernels], group.chunks) for group in segment.groups], segment.light)
+        ([([_packed(k, keys[k.text]) for k in group.kernels], group.chunks) for group in segment.groups], segment.light)
         for segment in whole.native.segments
     ]
     table = {

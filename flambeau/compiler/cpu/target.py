@@ -69,6 +69,11 @@ class Target(Record):
         return self.triple.startswith(("x86_64", "amd64"))
 
     @property
+    def makes_elf(self) -> bool:
+        """Are object files of the format that ``loader`` puts together?"""
+        return "linux" in self.triple
+
+    @property
     def is_arm(self) -> bool:
         """Is it a 64-bit ARM processor?"""
         return self.triple.startswith(("aarch64", "arm64"))
