@@ -70,6 +70,25 @@ def test_old_sparse_types_name_what_replaces_them_once(monkeypatch: pytest.Monke
     ]
 
 
+def test_sparse_tensors_warn_once_unless_somebody_says_whether_indices_are_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_warned, "_given", set())
+    at, values, checks = torch.tensor([[0, 2]]), torch.ones(2), torch.sparse.check_sparse_tensor_invariants
+    monkeypatch.setattr(checks, "_said", None)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        torch.sparse_coo_tensor(at, values, check_invariants=False)
+        with checks(False):
+            torch.sparse_coo_tensor(at, values)
+        EYE.to_sparse()
+        assert not seen and not checks.is_enabled()
+        for _ in range(2):
+            torch.sparse_coo_tensor(at, values)
+            EYE.to_sparse_csr()
+    assert [str(w.message)[:24] for w in seen] == ["Sparse invariant checks ", "Sparse CSR tensor suppor"]
+
+
 def test_nothing_is_lost_without_a_warning_being_due() -> None:
     x = COMPLEX.clone().requires_grad_()
     assert COMPLEX.bool().all() and COMPLEX.to(torch.complex128).dtype is torch.complex128

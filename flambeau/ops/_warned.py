@@ -48,6 +48,11 @@ TEXTS = {
     "storage": "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only "
     "storage class. This should only matter to you if you are using storages directly.  To access UntypedStorage "
     "directly, use tensor.untyped_storage() instead of tensor.storage()",
+    "invariants": "Sparse invariant checks are implicitly disabled. Memory errors (e.g. SEGFAULT) will occur when "
+    "operating on a sparse tensor which violates the invariants, but checks incur performance overhead. To silence "
+    "this warning, explicitly opt in or out. See `torch.sparse.check_sparse_tensor_invariants.__doc__` for guidance. ",
+    "compressed": "Sparse {0} tensor support is in beta state. If you miss a functionality in the sparse tensor "
+    "support, please submit a feature request to https://github.com/pytorch/pytorch/issues.",
     "sparse type": "torch.sparse.SparseTensor({0}, *, device=) is deprecated.  Please use torch.sparse_coo_tensor({0}, "
     "dtype=, device=).",
     "scalar": "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"

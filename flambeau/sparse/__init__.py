@@ -7,6 +7,7 @@ tensor with NotImplementedError: ``to_dense()`` makes one that they take. Indice
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flambeau as torch
@@ -14,6 +15,7 @@ import flambeau as torch
 from .._tensor_types import sparse_types
 from ._compressed import CompressedTensor, sparse_compressed_tensor, sparse_csc_tensor, sparse_csr_tensor
 from ._coordinates import SparseTensor, made, sparse_coo_tensor, to_sparse
+from ._invariants import check_sparse_tensor_invariants
 from ._products import matmul, product, reduced
 from ._products import softmax as _softmax
 
@@ -23,7 +25,7 @@ __all__ = [
     "sparse_csr_tensor", "spdiags", "spmm", "sum", "to_sparse",
 ]  # fmt: skip
 
-globals().update(sparse_types(sparse_coo_tensor))
+globals().update(sparse_types(partial(sparse_coo_tensor, check_invariants=False)))
 
 
 def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Any:
@@ -98,33 +100,3 @@ def spdiags(diagonals: Any, offsets: Any, shape: Any, layout: Any = None) -> Any
     values = diagonals[:, : columns.shape[1]][inside]
     found = made(torch.stack([rows[inside], columns[inside]]), values, shape, False)
     return found if layout in (None, torch.sparse_coo) else found.to_sparse(layout=layout)
-
-
-class check_sparse_tensor_invariants:
-    """Whether indices of new sparse tensors are checked: here they always are, whatever is said."""
-
-    _enabled = False
-
-    def __init__(self, enable: bool = True) -> None:
-        self._wanted, self._before = enable, False
-
-    @classmethod
-    def is_enabled(cls) -> bool:
-        """What was said last."""
-        return cls._enabled
-
-    @classmethod
-    def enable(cls) -> None:
-        """Says that they should be checked."""
-        check_sparse_tensor_invariants._enabled = True
-
-    @classmethod
-    def disable(cls) -> None:
-        """Says that they need not be checked."""
-        check_sparse_tensor_invariants._enabled = False
-
-    def __enter__(self) -> None:
-        self._before, check_sparse_tensor_invariants._enabled = self._enabled, self._wanted
-
-    def __exit__(self, *exc: object) -> None:
-        check_sparse_tensor_invariants._enabled = self._before

@@ -8,8 +8,10 @@ import flambeau as torch
 from flambeau.graph.storage import VersionCounter
 from flambeau.graph.types import ty
 from flambeau.ops._overriding import disabled
+from flambeau.ops._warned import warn_once
 
 from ._coordinates import SparseTensor, made, refuse, shown
+from ._invariants import note
 from ._leaves import Leaf
 from ._values import OfValues
 
@@ -221,7 +223,9 @@ def compressed(x: Any, layout: Any) -> CompressedTensor:
     if x.sparse_dim() != 2 or x.dense_dim():
         raise NotImplementedError(f"the layout {layout} is supported for matrices, not for shape {list(x.shape)}")
     if layout is torch.sparse_csc:
+        warn_once("compressed", "CSC")
         return _compressed(layout, *_parts(x.t().coalesce()), x.shape)
+    warn_once("compressed", "CSR")
     return _compressed(layout, *_parts(x.coalesce()), x.shape)
 
 
@@ -250,6 +254,8 @@ def sparse_compressed_tensor(
         raise RuntimeError("sparse_compressed_tensor expected sparse compressed tensor layout but got Strided")
     if layout not in (torch.sparse_csr, torch.sparse_csc):
         raise NotImplementedError(f"the layout {layout} is not supported: use torch.sparse_csr or torch.sparse_coo")
+    note(check_invariants)
+    warn_once("compressed", "CSR" if layout is torch.sparse_csr else "CSC")
     pointers, others = (_indices(x) for x in (compressed_indices, plain_indices))
     vals = values if isinstance(values, torch.Tensor) else torch.tensor(values, dtype=dtype)
     vals = vals if dtype is None else vals.to(dtype)

@@ -14,6 +14,7 @@ from flambeau.ops._overriding import disabled
 from flambeau.printing import add_suffixes, array_str
 
 from ._changes import Changes
+from ._invariants import note
 from ._leaves import Leaf, is_leaf, through
 from ._shapes import Shapes
 from ._values import OfValues
@@ -357,6 +358,7 @@ def sparse_coo_tensor(
     Raises:
         RuntimeError: the numbers of indices and values differ, or an index is outside ``size``.
     """
+    note(check_invariants)
     if size is None and values is None and isinstance(indices, (tuple, list, torch.Size)):
         indices, size = None, indices
     if indices is None:

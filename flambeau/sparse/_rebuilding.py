@@ -19,9 +19,9 @@ def checked(layout: Any, data: tuple[Any, ...]) -> Any:
         NotImplementedError: the layout is of blocks.
     """
     if layout is not torch.sparse_coo:
-        return sparse_compressed_tensor(*data, layout=layout)
+        return sparse_compressed_tensor(*data, layout=layout, check_invariants=False)
     indices, values, size, *rest = data
-    return sparse_coo_tensor(indices, values, size, is_coalesced=rest[0] if rest else None)
+    return sparse_coo_tensor(indices, values, size, is_coalesced=rest[0] if rest else None, check_invariants=False)
 
 
 def unchecked(layout: Any, data: tuple[Any, ...]) -> SparseTensor | CompressedTensor:
