@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ import flambeau.nn.functional as F
 from flambeau.compiler.checks import flagged
 from flambeau.compiler.cpu import inspection
 from flambeau.graph import realisation
+from flambeau.graph.epoch import node_of
+from flambeau.ops._bounds import bounds
 
 pytestmark = pytest.mark.usefixtures("native_code")
 
@@ -135,3 +138,23 @@ def test_probabilities_are_checked_at_the_call() -> None:
     late = F.binary_cross_entropy((x * torch.nan).sigmoid(), torch.ones(4))
     with pytest.raises(RuntimeError, match="all elements of input should be between 0 and 1"):
         late.item()
+
+
+@pytest.mark.parametrize(
+    ("of", "low", "high"),
+    [
+        (lambda x: x.sigmoid().clamp(1e-3, 0.9), 1e-3, 0.9),
+        (lambda x: x.clamp(min=0.5), 0.5, math.inf),
+        (lambda x: (x.tanh() + 1) / 2, 0, 1),
+        (lambda x: 1 - x.softmax(0)[1:], 0, 1),
+        (lambda x: x.sigmoid() * -2, -2, 0),
+        (lambda x: torch.cat([x.sigmoid(), x.tanh()]).double(), -1, 1),
+        (lambda x: torch.add(x.sigmoid(), x.sigmoid(), alpha=3), -math.inf, math.inf),
+        (lambda x: x.sigmoid() / x.tanh(), -math.inf, math.inf),
+        (lambda x: F.hardtanh(x, 0, 2), 0, 2),
+        (lambda x: x * 0, -math.inf, math.inf),
+    ],
+)
+def test_bounds_of_pending_values(of: Callable[[Any], Any], low: float, high: float) -> None:
+    y = of(ready(torch.randn(4)))
+    assert bounds(node_of(y), y._s.epoch.scalars) == (low, high)

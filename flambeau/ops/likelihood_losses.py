@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import SCALAR_NAMES
 from ..graph.epoch import node_of, threads
-from ..graph.node import LAYOUT, SCALAR, VIEW
+from ._bounds import bounds
 from ._checks import at_hand
 from ._loss_rules import Loss, reduced
 from ._types import broadcast_shape
@@ -82,8 +82,8 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: input and target have different shapes.
-        RuntimeError: a probability is not between 0 and 1, or dtypes differ. That what ``sigmoid`` or ``softmax`` gave
-            is a number is seen when the program runs.
+        RuntimeError: a probability is not between 0 and 1, or dtypes differ. That what ``sigmoid`` and its like
+            gave is a number is seen when the program runs.
     """
     code = reduction_code(reduction, size_average, reduce)
     if target._ty.shape != input._ty.shape:
@@ -111,23 +111,15 @@ def _check_unit(x: Any, name: str) -> bool:
     if values is not None:
         _refuse_outside(x._numpy() if x._ty.dtype.name == "bfloat16" else values, name)
         return False
-    if x._ty.meta or threads.epoch.sampling is not None or _probability(node_of(x), x._s.epoch.scalars):
+    if x._ty.meta or threads.epoch.sampling is not None:
+        return True
+    low, high = bounds(node_of(x), x._s.epoch.scalars)
+    if 0 <= low <= high <= 1:
         return True
     y = x.detach()
     if not bool(((y >= 0) & (y <= 1)).all()):
         raise _outside(name)
     return False
-
-
-def _probability(node: Any, numbers: Any) -> bool:
-    """Is a pending value between 0 and 1 whatever it is made of, unless that is not a number?"""
-    while node.op is VIEW or node.op is LAYOUT:
-        node = node.ins[0]
-    if node.op.name in ("filled", "fill") and node.ins[-1].op is SCALAR:
-        return 0 <= numbers[node.ins[-1].attrs] <= 1
-    if node.op.name == "full":
-        return 0 <= node.attrs[0] <= 1
-    return node.op.name in ("sigmoid", "softmax")
 
 
 # ---- with logits
