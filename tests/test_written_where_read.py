@@ -53,3 +53,13 @@ def test_other_parts_of_the_memory_may_be_read() -> None:
     y = _tensors()["y"]
     y[:3].index_copy_(0, torch.tensor([2, 1, 0]), y[3:])
     assert y.tolist() == [0.5, 0.625, 0.375, 0.375, 0.625, 0.5]
+
+
+def test_a_vector_may_be_sorted_into_itself() -> None:
+    x, i = torch.tensor([3.0, 1.0, 2.0]), torch.zeros(3, dtype=torch.int64)
+    torch.sort(x, out=(x, i))
+    assert (x.tolist(), i.tolist()) == ([1, 2, 3], [1, 2, 0])
+    torch.topk(x, 3, out=(x, i))
+    assert (x.tolist(), i.tolist()) == ([3, 2, 1], [2, 1, 0])
+    with pytest.raises(RuntimeError, match=SHARED):
+        torch.kthvalue(x[:1], 1, keepdim=True, out=(x[:1], i[:1]))

@@ -67,9 +67,8 @@ _FREE = frozenset(
     "alias_copy t_copy bucketize tril triu softmax log_softmax logsigmoid cholesky_solve mvlgamma".split()
 )
 # These read elements in another order than they write, so memory that is both is refused even where both see it alike.
-_ANYWHERE = frozenset(
-    "cross linalg_cross gather index_select take take_along_dim masked_select sort topk kthvalue kron".split()
-)
+_ANYWHERE = frozenset("cross linalg_cross gather index_select take take_along_dim masked_select kthvalue kron".split())
+_SEVERAL = _ANYWHERE | {"sort", "topk"}  # what these read is looked at for each of their results, however large it is
 
 
 def check_dtype(name: str, result: dtype, out: dtype, part: int = 0) -> None:
@@ -114,9 +113,9 @@ def check_memory(name: str, result: TensorBase, out: TensorBase) -> None:
     if name.startswith("linalg_") and name not in _ANYWHERE:
         return
     node = node_of(result)
-    for i in (node.ins[0] if node.op is PART and name in _ANYWHERE else node).ins:
+    for i in (node.ins[0] if node.op is PART and name in _SEVERAL else node).ins:
         seen = _seen_in(i, whole)
-        if seen is not None and _shifted(seen, t, name in _ANYWHERE):
+        if seen is not None and _shifted(seen, t, name):
             raise RuntimeError(SHARED)
 
 
@@ -126,12 +125,12 @@ def _seen_in(node: Node, whole: Node) -> Ty | None:
     return node.ty if node.op is VIEW and node.ins[0] is whole else None
 
 
-def _shifted(seen: Ty, out: Ty, anywhere: bool) -> bool:
+def _shifted(seen: Ty, out: Ty, name: str) -> bool:
     """Do both see some elements, and not all of them alike? Reductions read more than they write, and may."""
-    if not seen.dense or seen.numel > out.numel and not anywhere:
+    if not seen.dense or seen.numel > out.numel and name not in _SEVERAL:
         return False
     meet = seen.offset < out.offset + out.numel and out.offset < seen.offset + seen.numel
-    return meet and (anywhere or not _alike(seen, out))
+    return meet and (name in _ANYWHERE or not _alike(seen, out))
 
 
 def _alike(a: Ty, b: Ty) -> bool:
