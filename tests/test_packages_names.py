@@ -133,7 +133,9 @@ def test_operators_of_aten() -> None:
 def _one_step(gradient: float) -> tuple[torch.amp.GradScaler, Any, Any]:
     w = torch.ones(2, requires_grad=True)
     w.grad = torch.full((2,), gradient)
-    return torch.amp.GradScaler("cpu", init_scale=4.0), torch.optim.SGD([w], lr=1.0), w
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    scaler.scale(torch.ones(()))
+    return scaler, torch.optim.SGD([w], lr=1.0), w
 
 
 @pytest.mark.parametrize(("gradient", "left", "scale"), [(2.0, 0.5, 4.0), (float("inf"), 1.0, 2.0)])
