@@ -81,7 +81,7 @@ def test_threads_share_large_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     f = layouts._turning(layouts._BITS[4])
-    one, x = sharing.Shared(f.f, f.loop), numbered(333, 500, dtype=np.int32).T
+    one, x = sharing.Shared(f.f, f.loop, f.core), numbered(333, 500, dtype=np.int32).T
     assert (one._together((x,), None) == x).all()
     torch.set_num_threads(before)
 

@@ -13,7 +13,7 @@ from flambeau.dtypes import float32, float64
 
 pytest.importorskip("llvmlite")
 
-from flambeau.compiler.cpu.first_tier import columns, maps, reductions, sharing
+from flambeau.compiler.cpu.first_tier import columns, fused, maps, reductions, sharing
 from flambeau.compiler.cpu.first_tier.ufuncs import made
 
 Array = Any
@@ -31,7 +31,7 @@ def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def shared(f: sharing.Shared) -> sharing.Shared:
     """The function with the least size of this module's fixture."""
-    return sharing.Shared(f.f, f.loop)
+    return sharing.Shared(f.f, f.loop, f.core)
 
 
 def normal(*shape: int, dtype: Any = np.float32) -> Array:
@@ -124,7 +124,9 @@ def test_zeros_and_nan_keep_their_rows() -> None:
 
 OPERATORS: list[Callable[[Any], Any]] = [
     lambda x: x.exp(), lambda x: x.softmax(1), lambda x: x.amax(1), lambda x: x.sum(0), lambda x: x.abs().lgamma(),
-    lambda x: torch.nn.functional.gelu(x), lambda x: x.t().prod(0), lambda x: x.where(x > 0, 1.0),
+    lambda x: torch.nn.functional.gelu(x), lambda x: x.view(9, -1).softmax(1),
+    lambda x: x.view(2, -1).log_softmax(-1), lambda x: torch.nn.functional.layer_norm(x.view(3, -1), (210_000,)),
+    lambda x: x.t().prod(0), lambda x: x.where(x > 0, 1.0),
 ]  # fmt: skip
 
 
@@ -138,6 +140,20 @@ def test_operators_have_the_same_bits_with_any_number_of_threads(k: int) -> None
     assert found[0] == found[1] == found[2]
 
 
-def test_a_new_function_of_columns_is_shared() -> None:
+def test_few_long_rows_that_are_reduced_are_not_cut() -> None:
+    """A row of softmax is one sum: the loop of a part of it would give another."""
+    f = fused.shared(reductions._reduction("sum", float32).f)
+    assert not f.core and f._plan(((1, 1, 1 << 20),), ((4 << 20, 4 << 20, 4),)).words[4] == 0  # type: ignore[union-attr]
+
+
+def test_what_is_drawn_one_after_the_other_is_not_shared() -> None:
+    """The loops of random numbers are ufuncs too, whose steps depend on one another."""
+    found = []
+    for threads in (1, 4):
+        torch.set_num_threads(threads)
+        torch.manual_seed(3)
+        drawn = torch.randperm(1 << 19), torch.distributions.Gamma(torch.ones(700, 900), 1.0).sample()
+        found.append([x.numpy().tobytes() for x in drawn])
+    assert found[0] == found[1]
     f = made(columns.text, "reduce_sum", "f->f", "sum", float32, signature=columns.SIGNATURE)
-    assert isinstance(f, sharing.Shared) and f.signature == columns.SIGNATURE
+    assert not isinstance(f, sharing.Shared)

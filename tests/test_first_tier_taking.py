@@ -72,6 +72,6 @@ def test_it_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(4)
     f = taking._taking(taking._BITS[4])
     rows, index = np.arange(6000, dtype=np.int32).reshape(30, 200), indices((30, 99), 200)
-    one = sharing.Shared(f.f, f.loop)
+    one = sharing.Shared(f.f, f.loop, f.core)
     assert (one._together((rows, index, np.zeros((), np.int64)), None) == np.take_along_axis(rows, index, 1)).all()
     torch.set_num_threads(before)

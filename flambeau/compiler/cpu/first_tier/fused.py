@@ -29,6 +29,7 @@ from ..text import constant, memory_type, type_of
 from .errors import UnsupportedError
 from .maps import is_function
 from .reductions import across
+from .sharing import shared
 from .text import Loop, Writer
 from .ufuncs import ufunc
 
@@ -250,7 +251,7 @@ def _kernel(group: Group, varies: tuple[bool, ...], rows: bool) -> Any:
         found = ufunc(
             "fused", what, lambda: kernel_text(group, varies, rows), _letters(group), _signature(varies, rows)
         )
-        _kernels[key] = found
+        found = _kernels[key] = shared(found)
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ....dtypes import dtype, int32, int64
 from ..target import Target
 from ..text import lane_list, memory_type
+from .sharing import shared
 from .text import Loop, Writer
 from .ufuncs import made
 from .widths import lanes_of
@@ -56,7 +57,7 @@ def _turned(a: Array, beside: int) -> Array:
 
 @functools.cache
 def _turning(dt: dtype) -> Any:
-    return made(text, "turned", f"{dt.np.char}->{dt.np.char}", dt, signature=SIGNATURE)
+    return shared(made(text, "turned", f"{dt.np.char}->{dt.np.char}", dt, signature=SIGNATURE), core=True)
 
 
 def text(dt: dtype, target: Target) -> str:

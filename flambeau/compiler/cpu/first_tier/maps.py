@@ -11,6 +11,7 @@ from .. import nest_maps
 from ..target import Target
 from ..text import memory_type
 from ..vector_math import EXACT, FUNCTIONS
+from .sharing import shared
 from .text import Writer
 from .ufuncs import made
 from .widths import lanes_of
@@ -25,7 +26,7 @@ def is_function(name: str) -> bool:
 def function(name: str, dt: dtype) -> Any:
     """The ufunc of a vector function, or of ``where``, for operands and results of a dtype."""
     dts = (bool_, dt, dt) if name == "where" else (dt,) * (FUNCTIONS | EXACT)[name].arity
-    return made(text, name, f"{''.join([d.np.char for d in dts])}->{dt.np.char}", name, dts, dt)
+    return shared(made(text, name, f"{''.join([d.np.char for d in dts])}->{dt.np.char}", name, dts, dt))
 
 
 def text(name: str, dts: tuple[dtype, ...], dt: dtype, target: Target) -> str:

@@ -18,6 +18,7 @@ from ..nest_reduce import LANES
 from ..target import Target
 from ..text import base_type, constant, lane_list, type_of
 from . import columns, layouts, maps
+from .sharing import shared
 from .text import Loop, Writer
 from .ufuncs import made
 
@@ -32,12 +33,13 @@ RESULTS = 80  # for each of its elements: a call takes as long as some of them i
 
 @functools.cache
 def _reduction(name: str, dt: dtype) -> Any:
-    return made(text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE)
+    return shared(made(text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=SIGNATURE))
 
 
 @functools.cache
 def _of_columns(name: str, dt: dtype) -> Any:
-    return made(columns.text, f"reduce_{name}", f"{dt.np.char}->{dt.np.char}", name, dt, signature=columns.SIGNATURE)
+    letters = f"{dt.np.char}->{dt.np.char}"
+    return shared(made(columns.text, f"reduce_{name}", letters, name, dt, signature=columns.SIGNATURE), core=True)
 
 
 def reduction(name: str, shape: tuple[int, ...], dims: tuple[int, ...], dt: dtype) -> Callable[[Any], Any]:

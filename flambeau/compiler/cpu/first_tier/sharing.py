@@ -25,6 +25,7 @@ from ..pool import get_num_threads
 from .columns import ABREAST
 from .parts import LINE
 from .text import Writer
+from .ufuncs import loop_of
 
 LEAST = 25_000  # nanoseconds of a call from which on threads share it
 CHUNKS = 16
@@ -36,6 +37,11 @@ NANOSECONDS = {
 MAP, REDUCTION = 0.12, 0.06
 KERNEL = "define void @kernel(ptr %operands, i64 %chunk, ptr %workspace) nounwind"
 TOLD = 5  # numbers before the steps: the loop, the cut dimension's size, parts, their unit, which of the sizes it is
+
+
+def shared(f: Any, core: bool = False) -> Shared:
+    """A ufunc whose loop computes each result from operands alone; ``core``: also along the core's last dimension."""
+    return Shared(f, loop_of[f], core)
 
 
 class Plan(Record):
@@ -52,13 +58,14 @@ class Shared:
     Args:
         f: the ufunc.
         loop: the address of its loop.
+        core: may the last dimension of the result's core be cut?
 
     Attributes:
         signature: of a generalized ufunc, else None.
     """
 
-    def __init__(self, f: Any, loop: int) -> None:
-        self.f, self.loop = f, loop
+    def __init__(self, f: Any, loop: int, core: bool = False) -> None:
+        self.f, self.loop, self.core = f, loop, core
         self.signature = f.signature
         *self.cores, self.core_of_result = _cores(f.signature or ",".join(["()"] * f.nin) + "->()")
         *self.operands, self.result = [np.dtype(c) for c in f.types[0].replace("->", "")]
@@ -118,7 +125,7 @@ class Shared:
     ) -> Plan:  # fmt: skip
         """The plan: the outer dimensions are cut, or the core's last where those are few."""
         cut, place, along, unit = n, 0, steps, 1 if self.signature else LINE
-        if n < CHUNKS and self.core_of_result:
+        if n < CHUNKS and self.core:
             name = self.core_of_result[-1]
             cores = [*self.cores, self.core_of_result]
             cut, place, unit = sizes[name], 1 + [*sizes].index(name), TILE

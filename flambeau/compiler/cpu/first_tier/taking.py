@@ -13,6 +13,7 @@ from ...ir import Value
 from ...numpy_along import FEW
 from ..target import Target
 from ..text import memory_type
+from .sharing import shared
 from .text import Loop, Writer
 from .ufuncs import made
 
@@ -42,7 +43,7 @@ def _along(a: Array, index: Array, dim: int) -> Array | None:
 @functools.cache
 def _taking(dt: dtype) -> Any:
     c, q = dt.np.char, int64.np.char
-    return made(text, "taken", f"{c}{q}{q}->{c}", dt, signature=SIGNATURE)
+    return shared(made(text, "taken", f"{c}{q}{q}->{c}", dt, signature=SIGNATURE), core=True)
 
 
 def text(dt: dtype, target: Target) -> str:

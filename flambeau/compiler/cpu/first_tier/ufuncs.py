@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..code_cache import default
-from .sharing import Shared
 
 NONE = -1  # no identity
 PLAIN, GENERALIZED = 1, 31  # where the functions lie in NumPy's table
 _kept: list[Any] = []  # what ufuncs point at
+loop_of: dict[Any, int] = {}  # the addresses of ufuncs' loops
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def _maker() -> Any:
     return ctypes.PYFUNCTYPE(ctypes.py_object, p, p, p, i, i, i, i, s, s, i, s)(_table()[GENERALIZED])
 
 
-def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature: str | None = None) -> Shared:
+def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature: str | None = None) -> Any:
     """The ufunc whose loop is the function ``loop`` of an LLVM text.
 
     Args:
@@ -56,7 +56,9 @@ def ufunc(name: str, what: str, text: Callable[[], str], dtypes: str, signature:
     words = name.encode(), signature.encode() if signature else None
     _kept.append((loops, data, types, words))
     counts = 1, len(operands), len(results), NONE
-    return Shared(_maker()(loops, data, types, *counts, words[0], b"", 0, words[1]), functions["loop"])
+    found = _maker()(loops, data, types, *counts, words[0], b"", 0, words[1])
+    loop_of[found] = functions["loop"]
+    return found
 
 
 def made(text: Callable[..., str], name: str, dtypes: str, *args: Any, signature: str | None = None) -> Any:
