@@ -3,7 +3,7 @@
 Each operator is planned once for the types that it meets (``compiler/cpu/first_tier``); a program is the list of its
 operators. So a run costs some microseconds an operator, while planning and compiling costs some milliseconds an
 operator: a program is compiled when that would have saved its runs as much (``paying``), or at once if one would cost
-a fifth. What comes once is thus hardly ever compiled. Which tier runs follows from the program and from how often
+a quarter. What comes once is thus hardly ever compiled. Which tier runs follows from the program and from how often
 it has run; the bits are the same in both.
 """
 

@@ -13,16 +13,16 @@ from ..graph.node import LAYOUT, LEAF, PART, SCALAR, VIEW, Node
 from ..graph.program import Program
 
 # Seconds, about. Those of compiling and those of runs are as of a machine that does other things beside.
-PLANNING = 4e-4  # of planning an operator of a program that is compiled
-COMPILING = 3e-3  # of compiling an operator of a kind that no program before had, more than that
-MULTIPLYING = 2e-2  # of compiling a product of matrices, more than others take,
-MULTIPLYING_MANY = 7e-2  # and more than that, where panels of them are copied
-CONVOLUTION = 0.1  # of compiling a convolution or its gradient, more than others take
-DEPTHWISE = 0.02  # where an element meets no weight but its channel's
+PLANNING = 3e-4  # of planning an operator of a program that is compiled
+COMPILING = 2.3e-3  # of compiling an operator of a kind that no program before had, more than that
+MULTIPLYING = 1.5e-2  # of compiling a product of matrices, more than others take,
+MULTIPLYING_MANY = 6e-2  # and more than that, where panels of them are copied
+CONVOLUTION = 0.08  # of compiling a convolution or its gradient, more than others take
+DEPTHWISE = 0.016  # where an element meets no weight but its channel's
 MANY = 1_000_000  # products
 SAVED = 0.5  # of the time that elements and products take: what compiled code saves; of the rest it saves all
-SHARE = 0.2  # of what compiling takes: what a run in the first tier may take,
-SHARE_OF_SIZES = 0.25  # where it is planned for all sizes: others may come next
+SHARE = 0.25  # of what compiling takes: what a run in the first tier may take,
+SHARE_OF_SIZES = 0.32  # where it is planned for all sizes: others may come next
 JOINED_AFTER = 4  # runs, after which a program is looked through for chains of maps (``chains``),
 FEW = 100  # unless it has fewer steps
 
