@@ -1,5 +1,6 @@
 """``FlopCounterMode`` and ``ModuleTracker``: the numbers are PyTorch's."""
 
+import inspect
 import re
 
 import pytest
@@ -176,3 +177,21 @@ def test_module_tracker():
     outer = ["Global", "Sequential", "Sequential.1"]
     assert seen == [(outer, False), ([*outer, "Sequential.1.1"], True)]
     assert tracker.parents == {"Global"}
+
+
+def test_writes_of_every_kind_are_watched():
+    x = torch.ones(3)
+    with FlopCounterMode(display=False):
+        x[torch.zeros(3, dtype=torch.bool)] = torch.empty(0)
+        x[torch.tensor([0, 2])] = 2.0
+        x[1:] += 1
+    assert x.tolist() == [2, 2, 3]
+
+
+def test_what_is_watched_takes_the_arguments_of_what_it_stands_for():
+    with FlopCounterMode(display=False):
+        pairs = list(zip(_watching._before, _watching._instead))
+    assert len(pairs) == 2
+    for function, instead in pairs:
+        own, told = [list(inspect.signature(f).parameters.values()) for f in (function, instead)]
+        assert [(p.name, p.default) for p in told] == [(p.name, p.default) for p in own]

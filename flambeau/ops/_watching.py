@@ -66,8 +66,11 @@ def _told(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _told_of_writes(inner: Callable[..., Any]) -> Callable[..., Any]:
-    def told(op: Operator, x: Any, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False) -> Any:
-        result, outermost = _outermost(inner, op, x, others, attrs, may_overlap)
+    def told(
+        op: Operator, x: Any, others: tuple[Any, ...] = (), attrs: Any = (), may_overlap: bool = False,
+        unchanged: bool = False,
+    ) -> Any:  # fmt: skip
+        result, outermost = _outermost(inner, op, x, others, attrs, may_overlap, unchanged)
         for watcher in watchers * outermost:
             watcher(op, (x, *others), attrs, result)
         return result
